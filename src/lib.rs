@@ -1,0 +1,3 @@
+//! kompox
+
+pub mod diag;

@@ -1,0 +1,2 @@
+//! kompox
+fn main(){}
