@@ -1,4 +1,6 @@
 //! kompox
 
 pub mod diag;
+pub mod engine;
+pub mod providers;
 pub mod yaml;

@@ -1,0 +1,3 @@
+//! Providers: each speaks one API behind [`crate::engine::provider::Provider`]. They never see each other.
+
+pub mod retry;

@@ -1,0 +1,99 @@
+//! What a plan does to one object.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The verbs of a plan. Matched exhaustively everywhere, so that a new one cannot be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Nothing to do.
+    NoOp,
+    /// Read only: the object is not ours to write.
+    Read,
+    /// Make it.
+    Create,
+    /// Change it in place.
+    Update,
+    /// Delete it, then make it anew.
+    ReplaceDeleteFirst,
+    /// Make it anew, then delete the old one.
+    ReplaceCreateFirst,
+    /// Delete it.
+    Delete,
+    /// Take an existing object into the state (and change it where it differs).
+    Import,
+    /// The same object under another address.
+    Move,
+    /// Drop the record, keep the object.
+    Forget,
+    /// Accept what was observed into the state (`plan --refresh-only`).
+    Refresh,
+}
+
+impl Action {
+    /// All of them, in the order in which a summary lists them.
+    pub const ALL: [Action; 11] = [
+        Self::Import,
+        Self::Create,
+        Self::Update,
+        Self::ReplaceDeleteFirst,
+        Self::ReplaceCreateFirst,
+        Self::Delete,
+        Self::Move,
+        Self::Forget,
+        Self::Refresh,
+        Self::Read,
+        Self::NoOp,
+    ];
+
+    /// The mark in front of it in a plan.
+    pub fn mark(self) -> &'static str {
+        match self {
+            Self::NoOp => " ",
+            Self::Read => "<=",
+            Self::Create => "+",
+            Self::Update => "~",
+            Self::ReplaceDeleteFirst => "-/+",
+            Self::ReplaceCreateFirst => "+/-",
+            Self::Delete => "-",
+            Self::Import => "<-",
+            Self::Move => "->",
+            Self::Forget => "x",
+            Self::Refresh => "@",
+        }
+    }
+
+    /// The verb in a summary: `3 to create`.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::NoOp => "unchanged",
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::ReplaceDeleteFirst | Self::ReplaceCreateFirst => "replace",
+            Self::Delete => "delete",
+            Self::Import => "import",
+            Self::Move => "move",
+            Self::Forget => "forget",
+            Self::Refresh => "accept",
+        }
+    }
+
+    /// Whether it changes anything, in the cloud or in the state.
+    pub fn is_change(self) -> bool {
+        !matches!(self, Self::NoOp | Self::Read)
+    }
+
+    /// Whether it deletes an object in the cloud.
+    pub fn deletes(self) -> bool {
+        matches!(self, Self::Delete | Self::ReplaceDeleteFirst | Self::ReplaceCreateFirst)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.verb())
+    }
+}

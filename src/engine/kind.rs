@@ -1,0 +1,166 @@
+//! Kind schemas: what the engine must know of a kind of object to compare, plan and order it, and nothing more.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::value::{Path, Value};
+
+/// What a rule says of the fields that its pattern covers (see [`Path::matches`] for patterns).
+#[derive(Debug, Clone, Copy)]
+pub enum Rule {
+    /// A change forces replacement.
+    Immutable,
+    /// Filled in by the server; a desired value is sent on creation, a difference is none.
+    Computed,
+    /// Masked wherever it is observed.
+    Sensitive,
+    /// A list whose order means nothing.
+    Set,
+    /// A list of objects identified by this key (`name` for containers).
+    Keyed(&'static str),
+    /// How two values are the same although they are written differently.
+    Same(Sameness),
+    /// Absent and this text are the same.
+    Default(&'static str),
+    /// May grow in place; to shrink it is refused.
+    GrowOnly,
+}
+
+/// Ways to write one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sameness {
+    /// Letters without case: ARM ids, SKU names.
+    IgnoreCase,
+    /// `East US` and `eastus`.
+    Location,
+    /// Kubernetes quantities: `500m` and `0.5`, `1Gi` and `1073741824`.
+    Quantity,
+    /// `1` and `"1"`.
+    NumberAsText,
+}
+
+/// A rule for the fields of a pattern.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Which fields, such as `properties.creationData.**`.
+    pub pattern: &'static str,
+    /// What holds for them.
+    pub rule: Rule,
+}
+
+/// How a change of an immutable field is carried out.
+#[derive(Clone, Copy)]
+pub enum Replace {
+    /// Delete the old object, then make the new one.
+    DeleteFirst,
+    /// Make the new object, then delete the old one.
+    CreateFirst,
+    /// Never: the data would be lost. The function gives the lines of the safe way, from the address's name, the field
+    /// that would change and its two values.
+    Refused(fn(&Refusal<'_>) -> Vec<String>),
+}
+
+impl fmt::Debug for Replace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DeleteFirst => "DeleteFirst",
+            Self::CreateFirst => "CreateFirst",
+            Self::Refused(_) => "Refused",
+        })
+    }
+}
+
+/// A replacement that is refused: what the lines of the safe way are made from.
+#[derive(Debug)]
+pub struct Refusal<'a> {
+    /// The name part of the address, such as `default` or `default.blue`.
+    pub name: &'a str,
+    /// The field.
+    pub path: &'a Path,
+    /// What it is.
+    pub before: &'a Value,
+    /// What was asked for.
+    pub after: &'a Value,
+}
+
+/// What is lost with an object of the kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Nothing that cannot be made again from the manifest.
+    Nothing,
+    /// Data of users: a disk, a share, a snapshot.
+    Data,
+    /// Other objects, which go with it: a resource group, a Namespace, a cluster.
+    Objects,
+}
+
+/// The schema of a kind.
+#[derive(Debug)]
+pub struct Kind {
+    /// The name in addresses and records, such as `disk` or `Deployment`.
+    pub name: &'static str,
+    /// The rules of its fields; later ones win.
+    pub fields: &'static [Field],
+    /// What happens when an immutable field changes.
+    pub replace: Replace,
+    /// What is lost with it.
+    pub holds: Holds,
+    /// Whether the server can say what a change would do (Kubernetes dry run).
+    pub preview: bool,
+    /// A change of these fields restarts the app; empty where none does.
+    pub restarts: &'static [&'static str],
+    /// JSON pointers into the object that other objects refer to; kept as outputs in the state. Never secrets.
+    pub outputs: &'static [&'static str],
+    /// How long a creation usually takes, until durations are learned from history.
+    pub typical: Duration,
+    /// When to give up waiting for readiness.
+    pub timeout: Duration,
+}
+
+impl Kind {
+    /// A kind without special fields: replaced delete-first, holds nothing, five seconds, ten minutes.
+    pub const fn plain(name: &'static str) -> Self {
+        Self {
+            name,
+            fields: &[],
+            replace: Replace::DeleteFirst,
+            holds: Holds::Nothing,
+            preview: false,
+            restarts: &[],
+            outputs: &[],
+            typical: Duration::from_secs(5),
+            timeout: Duration::from_secs(600),
+        }
+    }
+
+    /// Whether any rule of a place satisfies `test`.
+    pub fn any_rule(&self, path: &Path, test: impl Fn(Rule) -> bool) -> bool {
+        self.fields.iter().any(|field| test(field.rule) && path.matches(field.pattern))
+    }
+
+    /// Whether values of this place are secrets.
+    pub fn is_sensitive(&self, path: &Path) -> bool {
+        self.any_rule(path, |rule| matches!(rule, Rule::Sensitive))
+    }
+
+    /// Whether a change of this place forces replacement.
+    pub fn is_immutable(&self, path: &Path) -> bool {
+        self.any_rule(path, |rule| matches!(rule, Rule::Immutable))
+    }
+
+    /// How many rules of this kind speak of sensitive fields: lets callers skip the walk.
+    pub fn has_sensitive(&self) -> bool {
+        self.fields.iter().any(|field| matches!(field.rule, Rule::Sensitive))
+    }
+
+    /// The key that identifies items of the list at this place, if it is a keyed one.
+    pub fn list_key(&self, path: &Path) -> Option<&'static str> {
+        self.fields.iter().rev().find_map(|field| match field.rule {
+            Rule::Keyed(key) if path.matches(field.pattern) => Some(key),
+            _ => None,
+        })
+    }
+}
+
+/// Finds the schema of a kind by its name; `resources` provides it.
+pub type Kinds = fn(&str) -> Option<&'static Kind>;

@@ -1,0 +1,186 @@
+//! A plan: every change with its reason, and nothing that apply would have to ask again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::Action;
+use super::address::Address;
+use super::value::{Path, Value};
+
+/// Where the user asked for something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The file.
+    pub file: Arc<str>,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// What a plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Make the world as the manifests say.
+    Apply,
+    /// Remove what the state owns, data excepted.
+    Destroy,
+    /// Accept what is observed into the state; nothing in the cloud changes.
+    RefreshOnly,
+}
+
+/// Who made a field differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The manifests ask for something else than what was last applied.
+    Manifest,
+    /// Somebody changed it since the last apply (who and when, where the API tells).
+    Drift {
+        /// The writer.
+        writer: Option<String>,
+        /// When, RFC 3339.
+        time: Option<String>,
+    },
+    /// The server decides it.
+    Server,
+}
+
+/// One field that changes. A missing side is a field that appears or goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldChange {
+    /// Where.
+    pub path: Path,
+    /// What is observed now.
+    pub before: Option<Value>,
+    /// What it will be.
+    pub after: Option<Value>,
+    /// Who made it differ.
+    pub cause: Cause,
+    /// Whether this change forces replacement.
+    pub forces_replacement: bool,
+}
+
+/// What was true when the plan was made and must still be true when it is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Precondition {
+    /// `updated_serial` of the record, `None` if there was none.
+    pub record_serial: Option<u64>,
+    /// Whether the object existed; `None` if that could not be asked yet.
+    pub existed: Option<bool>,
+    /// Its uid, where it had one.
+    pub uid: Option<String>,
+    /// Digest of its fields that the schema speaks of.
+    pub observed_digest: Option<String>,
+    /// Those fields, masked, so that a refusal can say what changed since the review.
+    pub observed: Option<serde_json::Value>,
+}
+
+/// One planned action.
+#[derive(Debug, Clone)]
+pub struct PlannedAction {
+    /// The object.
+    pub address: Address,
+    /// The name of its kind.
+    pub kind: String,
+    /// Which provider carries it out.
+    pub provider: Arc<str>,
+    /// What is done.
+    pub action: Action,
+    /// Why, in one line: `zone "1" → "2" forces replacement`.
+    pub reason: String,
+    /// The line that asked for it.
+    pub origin: Option<Origin>,
+    /// The provider's own id, if known.
+    pub physical_id: Option<String>,
+    /// The uid of the object that was reviewed, where it matters.
+    pub uid: Option<String>,
+    /// For a creation or replacement: the whole desired value, masked. Otherwise `None`; see `changes`.
+    pub after: Option<Value>,
+    /// For an update or import: the fields that change; for a replacement those that force it too.
+    pub changes: Vec<FieldChange>,
+    /// Digest of the masked desired value: apply refuses if the manifests now give another.
+    pub desired_digest: Option<String>,
+    /// Actions that must be done before this one.
+    pub after_addresses: Vec<Address>,
+    /// What must still be true.
+    pub precondition: Precondition,
+    /// The server could not be asked; planned from the rendered form.
+    pub unconfirmed: Option<String>,
+    /// Fields of other writers may be taken.
+    pub force: bool,
+    /// The previous address, for a move.
+    pub moved_from: Option<Address>,
+}
+
+/// Something a reviewer must see first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Danger {
+    /// What it is about.
+    pub address: Option<Address>,
+    /// One line.
+    pub text: String,
+    /// Lines that say what to do.
+    pub help: Vec<String>,
+}
+
+/// A restart that a plan causes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// The workload.
+    pub address: Address,
+    /// Why, in one line.
+    pub because: String,
+}
+
+/// A plan.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What it is for.
+    pub mode: Mode,
+    /// The engine that made it.
+    pub engine_version: String,
+    /// The state it was made for.
+    pub lineage: String,
+    /// Keyed digest of all inputs.
+    pub inputs_digest: String,
+    /// Changes in execution order, no-ops left out.
+    pub actions: Vec<PlannedAction>,
+    /// Number of objects that stay as they are.
+    pub unchanged: usize,
+    /// Objects that a change reads without changing them: they must still be as they were.
+    pub reads: BTreeMap<Address, Precondition>,
+    /// What a reviewer must see first.
+    pub dangers: Vec<Danger>,
+    /// What a reviewer may want to know.
+    pub notes: Vec<Danger>,
+    /// Workloads that restart (one replica each: a restart is downtime).
+    pub restarts: Vec<Restart>,
+    /// Hosts the apps answer on after the apply.
+    pub hosts: Vec<(Address, String)>,
+}
+
+impl Plan {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.actions.iter().all(|planned| !planned.action.is_change())
+    }
+
+    /// How many of each action there are, in the order of [`Action::ALL`], zeros left out.
+    pub fn counts(&self) -> Vec<(Action, usize)> {
+        let mut counts: BTreeMap<Action, usize> = BTreeMap::new();
+        for planned in &self.actions {
+            *counts.entry(planned.action).or_default() += 1;
+        }
+        Action::ALL.iter().filter_map(|action| counts.get(action).map(|count| (*action, *count))).collect()
+    }
+}

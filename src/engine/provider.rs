@@ -1,0 +1,274 @@
+//! What the engine asks of a provider. A provider knows one API (a cloud, a cluster); the engine knows none.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::address::Address;
+use super::kind::Kind;
+use super::value::{Path, Value};
+
+/// Names a provider instance well enough to connect to it without a manifest: `azure://<subscription>?auth=azure_cli`,
+/// `kubernetes:…`. Never holds a secret. Kept in every record, so that a destroy needs the state alone.
+pub type ProviderKey = Arc<str>;
+
+/// The providers of a run by their keys.
+pub type Providers = BTreeMap<ProviderKey, Arc<dyn Provider>>;
+
+/// One object to be read or changed.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its address.
+    pub address: Address,
+    /// Its schema.
+    pub kind: &'static Kind,
+    /// The provider's own id (ARM id, Kubernetes path), if known.
+    pub physical_id: Option<String>,
+    /// When the id is not known: an object in the collection `within` (a provider id) that carries all these tags.
+    pub find: Option<Find>,
+}
+
+/// How to find an object whose name nobody chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Find {
+    /// The provider id of the collection, such as a resource group's.
+    pub within: String,
+    /// Tags that it carries.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What a read found.
+#[derive(Debug, Clone)]
+pub enum Observation {
+    /// It does not exist.
+    Missing,
+    /// It exists.
+    Found(Box<Observed>),
+    /// What it lives in does not exist yet, or cannot be asked yet: planned from the rendered form, unconfirmed.
+    NotYet(String),
+    /// It could not be read; a plan that needs it fails.
+    Failed(ProviderError),
+}
+
+/// An object as it is.
+#[derive(Clone)]
+pub struct Observed {
+    /// The provider's own id.
+    pub physical_id: String,
+    /// The whole object, secrets in clear: masked by the engine at once, never stored as is.
+    pub object: serde_json::Value,
+    /// What changes when the object is deleted and made anew (uid, uniqueId, creation time).
+    pub uid: Option<String>,
+    /// The lineage tag or annotation that it carries.
+    pub lineage: Option<String>,
+    /// Whether it is being made or deleted at the moment.
+    pub transition: Option<Transition>,
+    /// Who last wrote which field, where the API tells.
+    pub writers: Vec<Writer>,
+}
+
+impl std::fmt::Debug for Observed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The object may hold secrets.
+        f.debug_struct("Observed")
+            .field("physical_id", &self.physical_id)
+            .field("uid", &self.uid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A change that the API is carrying out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transition {
+    /// It is being created or changed.
+    Changing,
+    /// It is being deleted.
+    Deleting,
+    /// The last creation or change failed.
+    Failed,
+}
+
+/// A writer of fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// Its name, such as `kubectl-edit`.
+    pub name: String,
+    /// When it last wrote, RFC 3339.
+    pub time: Option<String>,
+    /// What it wrote.
+    pub paths: Vec<Path>,
+}
+
+/// The server's own answer to "what would this become".
+#[derive(Debug, Clone)]
+pub enum Preview {
+    /// The object as it would be, secrets in clear.
+    Object(Box<Observed>),
+    /// Another writer owns fields that we would take; names them.
+    Conflict(Vec<Conflict>),
+    /// The server cannot say (no rights, no such kind yet, Namespace missing): the rendered form stands, unconfirmed.
+    Unconfirmed(String),
+}
+
+/// A field that another writer owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The field, in the API's own words.
+    pub field: String,
+    /// The writer.
+    pub writer: String,
+}
+
+/// A change to carry out.
+pub struct Operation {
+    /// What is changed.
+    pub target: Target,
+    /// How.
+    pub change: Change,
+    /// The idempotency token: the intent's id.
+    pub token: String,
+    /// The lineage to mark the object with.
+    pub lineage: String,
+    /// Take fields that other writers own.
+    pub force: bool,
+    /// Whether to wait until the object is ready.
+    pub wait: bool,
+    /// When to stop waiting.
+    pub timeout: Duration,
+}
+
+/// The changes a provider can make.
+pub enum Change {
+    /// Make it. The object holds secrets in clear.
+    Create {
+        /// The whole desired object.
+        desired: serde_json::Value,
+    },
+    /// Change it in place.
+    Update {
+        /// The whole desired object.
+        desired: serde_json::Value,
+        /// Fields that we set before and no longer want.
+        removed: Vec<Path>,
+    },
+    /// Delete it; gone already is success. Refused by the provider if `uid` is given and differs.
+    Delete {
+        /// The object that was reviewed.
+        uid: Option<String>,
+    },
+    /// Wait for a long-running operation that an earlier process started.
+    Resume {
+        /// The operation's URL, relative to the endpoint.
+        operation_url: String,
+    },
+}
+
+impl Change {
+    /// The verb, for events and messages.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Update { .. } => "update",
+            Self::Delete { .. } => "delete",
+            Self::Resume { .. } => "resume",
+        }
+    }
+}
+
+/// What an operation tells while it runs.
+#[async_trait]
+pub trait Progress: Send + Sync {
+    /// The request was accepted and goes on at this URL (relative to the endpoint). Returns once that is durable.
+    async fn accepted(&self, operation_url: &str);
+    /// What is being waited for, in a few words.
+    fn status(&self, text: &str);
+    /// A request is tried again after this delay because of that.
+    fn retried(&self, delay: Duration, reason: &str);
+}
+
+/// An object inside a container, found by a listing just before the container is deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// The provider's own id.
+    pub physical_id: String,
+    /// Its kind in the API's own words.
+    pub kind: String,
+    /// The server made it and removes it itself (a Namespace's default ServiceAccount).
+    pub server_made: bool,
+}
+
+/// Why a call to a provider failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct ProviderError {
+    /// What kind of failure it is, as far as the engine must know.
+    pub class: ErrorClass,
+    /// The API's own code, such as `QuotaExceeded`.
+    pub code: Option<String>,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The API's own words, secrets removed.
+    pub message: String,
+    /// The API's id of the request, for its support.
+    pub request_id: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl ProviderError {
+    /// An error of a class with a message.
+    pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
+        Self { class, code: None, status: None, message: message.into(), request_id: None, hint: None }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// What the engine must know of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The request had no effect, and the same one would fail again.
+    Rejected,
+    /// Who we are, or what we may do.
+    Denied,
+    /// The object is not as expected any more (precondition, conflict with another writer).
+    Conflict,
+    /// It may have had an effect; only a read can tell (connection lost, retries used up).
+    Ambiguous,
+    /// It is there but not ready in time.
+    NotReady,
+}
+
+/// One API. Implementations retry what may be retried and obey the API's rate limits; they never print.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Reads many objects, in as few requests as the API allows. One answer per target, in order.
+    async fn read(&self, targets: &[Target]) -> Vec<Observation>;
+
+    /// The id that an object with these inputs will have; `None` while it depends on something unknown.
+    fn physical_id(&self, kind: &Kind, desired: &Value) -> Option<String>;
+
+    /// Asks the server what the object would become. Changes nothing.
+    async fn preview(
+        &self,
+        target: &Target,
+        desired: &serde_json::Value,
+        force: bool,
+    ) -> Result<Preview, ProviderError>;
+
+    /// Carries out a change and waits as asked. `None` after a deletion, else the object as it is then.
+    async fn execute(&self, operation: &Operation, progress: &dyn Progress) -> Result<Option<Observed>, ProviderError>;
+
+    /// What a container holds, complete. Called just before it is deleted.
+    async fn contents(&self, target: &Target) -> Result<Vec<Content>, ProviderError>;
+
+    /// How many operations to run on this API at once.
+    fn concurrency(&self) -> usize;
+}
