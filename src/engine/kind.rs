@@ -105,6 +105,8 @@ pub struct Kind {
     pub replace: Replace,
     /// What is lost with it.
     pub holds: Holds,
+    /// Whether objects of the kind can carry our lineage. One that cannot is ours by its place (a child of what we own).
+    pub marked: bool,
     /// Whether the server can say what a change would do (Kubernetes dry run).
     pub preview: bool,
     /// A change of these fields restarts the app; empty where none does.
@@ -125,6 +127,7 @@ impl Kind {
             fields: &[],
             replace: Replace::DeleteFirst,
             holds: Holds::Nothing,
+            marked: true,
             preview: false,
             restarts: &[],
             outputs: &[],

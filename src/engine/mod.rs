@@ -3,7 +3,9 @@
 
 pub mod action;
 pub mod address;
+pub mod diff;
 pub mod event;
+pub mod graph;
 pub mod kind;
 pub mod plan;
 pub mod provider;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Action;
 use super::address::Address;
+use super::graph::Protection;
 use super::value::{Path, Value};
 
 /// Where the user asked for something.
@@ -120,6 +121,10 @@ pub struct PlannedAction {
     pub force: bool,
     /// The previous address, for a move.
     pub moved_from: Option<Address>,
+    /// What must not happen to the object after this action.
+    pub protection: Protection,
+    /// What it depends on, for its record.
+    pub dependencies: Vec<Address>,
 }
 
 /// Something a reviewer must see first.
@@ -151,8 +156,10 @@ pub struct Plan {
     pub engine_version: String,
     /// The state it was made for.
     pub lineage: String,
-    /// Keyed digest of all inputs.
-    pub inputs_digest: String,
+    /// Keyed digest of each input by its name (a file, the settings), so that a refusal can name what changed.
+    pub inputs: BTreeMap<String, String>,
+    /// Names that nobody chose, fixed here: a retry never makes a second object under another name.
+    pub chosen: BTreeMap<Address, String>,
     /// Changes in execution order, no-ops left out.
     pub actions: Vec<PlannedAction>,
     /// Number of objects that stay as they are.

@@ -1,0 +1,439 @@
+//! Diff: last applied, observed and desired in, field changes out. Does no I/O and knows kinds only by their schema.
+
+use std::collections::BTreeSet;
+
+use super::kind::{Kind, Rule, Sameness};
+use super::plan::{Cause, FieldChange};
+use super::provider::Writer;
+use super::value::{Path, Segment, Sensitive, Value};
+
+/// The three sides of a comparison.
+pub struct Sides<'a> {
+    /// The schema.
+    pub kind: &'a Kind,
+    /// What was last applied, if there is a record.
+    pub last: Option<&'a Value>,
+    /// What is observed, masked.
+    pub observed: &'a Value,
+    /// What should be.
+    pub desired: &'a Value,
+    /// JSON pointers of fields to leave alone.
+    pub ignore: &'a [String],
+    /// Who wrote what, where the API tells.
+    pub writers: &'a [Writer],
+}
+
+/// The fields in which the observed object must change to be as desired: fields that were never ours are none of them.
+pub fn diff(sides: &Sides<'_>) -> Vec<FieldChange> {
+    let mut walk = Walk { sides, changes: Vec::new() };
+    walk.compare(&Path::root(), Some(sides.desired), sides.last, Some(sides.observed));
+    walk.changes
+}
+
+/// Every field in which two observed forms differ: for the answer of a server to "what would this become".
+pub fn diff_observed(sides: &Sides<'_>, predicted: &Value) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    let mut walk = Walk { sides, changes: Vec::new() };
+    // Compared as if the server's answer were all ours: then fields that vanish are seen too.
+    walk.compare(&Path::root(), Some(predicted), Some(sides.observed), Some(sides.observed));
+    for mut change in walk.changes {
+        let ours = lookup(sides.desired, &change.path);
+        let before = sides.last.and_then(|last| lookup(last, &change.path));
+        change.cause = match (ours, before) {
+            (Some(ours), Some(before)) if same(sides.kind, &change.path, ours, before) => {
+                drift(sides.writers, &change.path)
+            }
+            (None, None) => Cause::Server,
+            _ => Cause::Manifest,
+        };
+        changes.push(change);
+    }
+    changes
+}
+
+fn drift(writers: &[Writer], path: &Path) -> Cause {
+    // The most specific writer: the one whose path is the longest prefix of ours.
+    let covering = |writer: &Writer| {
+        writer.paths.iter().filter(|owned| path.0.starts_with(&owned.0)).map(|owned| owned.0.len()).max()
+    };
+    let writer = writers.iter().filter_map(|writer| covering(writer).map(|depth| (depth, writer))).max_by_key(|w| w.0);
+    Cause::Drift {
+        writer: writer.map(|(_, writer)| writer.name.clone()),
+        time: writer.and_then(|(_, writer)| writer.time.clone()),
+    }
+}
+
+/// The value at a path; items of keyed lists are found by any of their texts.
+pub fn lookup<'a>(value: &'a Value, path: &Path) -> Option<&'a Value> {
+    path.0.iter().try_fold(value, |value, segment| match (value, segment) {
+        (Value::Object(map), Segment::Key(key)) => map.get(key),
+        (Value::Array(items), Segment::Index(index)) => items.get(*index),
+        (Value::Array(items), Segment::Item(name)) => items.iter().find(|item| match item {
+            Value::Object(map) => ITEM_KEYS.iter().any(|key| map.get(*key).and_then(text).as_deref() == Some(name)),
+            _ => false,
+        }),
+        _ => None,
+    })
+}
+
+/// The keys by which schemas identify list items.
+const ITEM_KEYS: [&str; 5] = ["name", "mountPath", "containerPort", "port", "ip"];
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+struct Walk<'a> {
+    sides: &'a Sides<'a>,
+    changes: Vec<FieldChange>,
+}
+
+impl Walk<'_> {
+    fn compare(&mut self, path: &Path, desired: Option<&Value>, last: Option<&Value>, observed: Option<&Value>) {
+        let kind = self.sides.kind;
+        if self.ignored(path) || kind.any_rule(path, |rule| matches!(rule, Rule::Computed)) {
+            return;
+        }
+        match (desired, observed) {
+            (Some(Value::Object(wanted)), Some(Value::Object(seen))) => {
+                let before = match last {
+                    Some(Value::Object(map)) => Some(map),
+                    _ => None,
+                };
+                let keys: BTreeSet<&String> =
+                    wanted.keys().chain(before.into_iter().flat_map(|map| map.keys())).collect();
+                for key in keys {
+                    let last = before.and_then(|map| map.get(key));
+                    self.compare(&path.key(key), wanted.get(key), last, seen.get(key));
+                }
+            }
+            // No longer wanted: take away what was ours, leave what others put beside it.
+            (None, Some(Value::Object(seen))) => match last {
+                Some(Value::Object(before)) => {
+                    for (key, value) in before {
+                        self.compare(&path.key(key), None, Some(value), seen.get(key));
+                    }
+                }
+                _ => self.record(path, desired, last, observed),
+            },
+            (Some(Value::Array(wanted)), Some(Value::Array(seen))) => self.lists(path, wanted, last, seen),
+            (None, None) => {}
+            (Some(wanted), None) => {
+                let default = kind.any_rule(path, |rule| match (rule, wanted) {
+                    (Rule::Default(default), Value::String(text)) => text == default,
+                    (Rule::Default(default), Value::Number(number)) => number.to_string() == default,
+                    (Rule::Default(default), Value::Bool(value)) => value.to_string() == default,
+                    _ => false,
+                });
+                if !wanted.is_empty() && !default && !only_empty(wanted) {
+                    self.record(path, desired, last, observed);
+                }
+            }
+            (None, Some(seen)) => {
+                if last.is_some() && !seen.is_empty() {
+                    self.record(path, desired, last, observed);
+                }
+            }
+            (Some(wanted), Some(seen)) => {
+                if !same(kind, path, wanted, seen) {
+                    self.record(path, desired, last, observed);
+                }
+            }
+        }
+    }
+
+    fn lists(&mut self, path: &Path, wanted: &[Value], last: Option<&Value>, seen: &[Value]) {
+        let before: &[Value] = match last {
+            Some(Value::Array(items)) => items,
+            _ => &[],
+        };
+        let (kind, wanted_value) = (self.sides.kind, Value::Array(wanted.to_vec()));
+        if let Some(key) = kind.list_key(path) {
+            fn find<'v>(items: &'v [Value], key: &str, name: &str) -> Option<&'v Value> {
+                items.iter().find(|item| item.get(key).and_then(text).as_deref() == Some(name))
+            }
+            // In the order wanted, then what was ours and goes.
+            let mut names: Vec<String> = Vec::new();
+            for item in wanted.iter().chain(before) {
+                match item.get(key).and_then(text) {
+                    Some(name) if !names.contains(&name) => names.push(name),
+                    _ => {}
+                }
+            }
+            for name in names {
+                let step = path.then(Segment::Item(name.clone()));
+                let (now, old, live) = (find(wanted, key, &name), find(before, key, &name), find(seen, key, &name));
+                match (now, live) {
+                    // A whole item that is gone from the wish goes whole.
+                    (None, Some(_)) => self.record(&step, None, old, live),
+                    _ => self.compare(&step, now, old, live),
+                }
+            }
+            return;
+        }
+        let equal = if kind.any_rule(path, |rule| matches!(rule, Rule::Set)) {
+            wanted.len() == seen.len()
+                && wanted
+                    .iter()
+                    .all(|item| seen.iter().any(|other| same(kind, &path.then(Segment::Index(0)), item, other)))
+        } else if wanted.len() == seen.len() {
+            for (position, (item, live)) in wanted.iter().zip(seen).enumerate() {
+                self.compare(&path.then(Segment::Index(position)), Some(item), before.get(position), Some(live));
+            }
+            return;
+        } else {
+            false
+        };
+        if !equal {
+            let live = Value::Array(seen.to_vec());
+            self.record(path, Some(&wanted_value), last, Some(&live));
+        }
+    }
+
+    fn ignored(&self, path: &Path) -> bool {
+        self.sides.ignore.iter().any(|pointer| *pointer == to_pointer(path))
+    }
+
+    fn record(&mut self, path: &Path, desired: Option<&Value>, last: Option<&Value>, observed: Option<&Value>) {
+        let kind = self.sides.kind;
+        let unchanged_wish = match (desired, last) {
+            (Some(desired), Some(last)) => same(kind, path, desired, last),
+            _ => false,
+        };
+        let shrinks = kind.any_rule(path, |rule| matches!(rule, Rule::GrowOnly))
+            && matches!((quantity(desired), quantity(observed)), (Some(new), Some(old)) if new < old);
+        self.changes.push(FieldChange {
+            path: path.clone(),
+            before: observed.cloned(),
+            after: desired.cloned(),
+            cause: if unchanged_wish { drift(self.sides.writers, path) } else { Cause::Manifest },
+            forces_replacement: kind.is_immutable(path) || shrinks,
+        });
+    }
+}
+
+fn only_empty(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.values().all(only_empty),
+        other => other.is_empty(),
+    }
+}
+
+/// A path as the JSON pointer that `ignoreChanges` uses.
+pub fn to_pointer(path: &Path) -> String {
+    path.0.iter().fold(String::new(), |mut pointer, segment| {
+        pointer.push('/');
+        match segment {
+            Segment::Key(key) | Segment::Item(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Segment::Index(index) => pointer.push_str(&index.to_string()),
+        }
+        pointer
+    })
+}
+
+/// Whether two values mean the same at a place of a kind. A desired object is the same as an observed one that has more.
+pub fn same(kind: &Kind, path: &Path, wanted: &Value, seen: &Value) -> bool {
+    match (wanted, seen) {
+        (Value::Object(wanted), Value::Object(seen)) => wanted.iter().all(|(key, value)| {
+            let path = path.key(key);
+            match seen.get(key) {
+                Some(other) => same(kind, &path, value, other),
+                None => only_empty(value) || kind.any_rule(&path, |rule| matches!(rule, Rule::Computed)),
+            }
+        }),
+        (Value::Array(wanted), Value::Array(seen)) => {
+            wanted.len() == seen.len()
+                && wanted
+                    .iter()
+                    .zip(seen)
+                    .enumerate()
+                    .all(|(i, (a, b))| same(kind, &path.then(Segment::Index(i)), a, b))
+        }
+        (a, b) if a == b => true,
+        (Value::Unknown(_), _) | (Value::Sensitive(_), _) | (_, Value::Sensitive(_)) => false,
+        (a, b) => kind.fields.iter().any(|field| match field.rule {
+            Rule::Same(sameness) if path.matches(field.pattern) => same_written(sameness, a, b),
+            _ => false,
+        }),
+    }
+}
+
+fn same_written(sameness: Sameness, a: &Value, b: &Value) -> bool {
+    let (Some(a), Some(b)) = (text(a), text(b)) else { return false };
+    match sameness {
+        Sameness::IgnoreCase => a.eq_ignore_ascii_case(&b),
+        Sameness::Location => {
+            let plain =
+                |s: &str| s.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect::<String>();
+            plain(&a) == plain(&b)
+        }
+        Sameness::Quantity => matches!((parse_quantity(&a), parse_quantity(&b)), (Some(a), Some(b)) if a == b),
+        Sameness::NumberAsText => a == b,
+    }
+}
+
+fn quantity(value: Option<&Value>) -> Option<i128> {
+    value.and_then(text).and_then(|text| parse_quantity(&text))
+}
+
+/// A Kubernetes quantity in billionths, so that `100n` is exact too; `None` if it is not one.
+pub fn parse_quantity(text: &str) -> Option<i128> {
+    const NANO: i128 = 1_000_000_000;
+    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-' || c == '+')).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(split);
+    let (number, suffix) = match suffix.strip_prefix(['e', 'E']) {
+        // An exponent; a bare `E` is exa.
+        Some(exponent) if !exponent.is_empty() => {
+            let power: u32 = exponent.strip_prefix('+').unwrap_or(exponent).parse().ok()?;
+            return decimal(number, NANO.checked_mul(10_i128.checked_pow(power)?)?);
+        }
+        _ => (number, suffix),
+    };
+    let unit = match suffix {
+        "n" => 1,
+        "u" => 1_000,
+        "m" => 1_000_000,
+        "" => NANO,
+        "k" => NANO * 1_000,
+        "M" => NANO * 1_000_000,
+        "G" => NANO * 1_000_000_000,
+        "T" => NANO * 1_000_000_000_000,
+        "P" => NANO * 1_000_000_000_000_000,
+        "E" => NANO * 1_000_000_000_000_000_000,
+        "Ki" => NANO << 10,
+        "Mi" => NANO << 20,
+        "Gi" => NANO << 30,
+        "Ti" => NANO << 40,
+        "Pi" => NANO << 50,
+        "Ei" => NANO << 60,
+        _ => return None,
+    };
+    decimal(number, unit)
+}
+
+fn decimal(number: &str, unit: i128) -> Option<i128> {
+    let (negative, digits) = match number.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, number.strip_prefix('+').unwrap_or(number)),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if (whole.is_empty() && fraction.is_empty()) || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let mut total = whole.checked_mul(unit)?;
+    let mut place = unit;
+    for digit in fraction.bytes() {
+        place /= 10;
+        total = total.checked_add(place.checked_mul(i128::from(digit - b'0'))?)?;
+    }
+    Some(if negative { -total } else { total })
+}
+
+/// Masks an observed object: what the schema calls sensitive, and what is sensitive in `like` (the desired or last
+/// applied form of the same object), becomes a keyed digest.
+pub fn mask(kind: &Kind, json: &serde_json::Value, like: &[&Value], digest: &dyn Fn(&str) -> String) -> Value {
+    mask_at(kind, &Path::root(), json, like, digest, kind.has_sensitive())
+}
+
+fn mask_at(
+    kind: &Kind,
+    path: &Path,
+    json: &serde_json::Value,
+    like: &[&Value],
+    digest: &dyn Fn(&str) -> String,
+    schema: bool,
+) -> Value {
+    if like.is_empty() && !schema {
+        return Value::from(json);
+    }
+    let secret = |json: &serde_json::Value| match json {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::String(text) => Value::Sensitive(Sensitive::digest_only(digest(text))),
+        other => Value::Sensitive(Sensitive::digest_only(digest(&other.to_string()))),
+    };
+    if like.iter().any(|value| matches!(value, Value::Sensitive(_))) || (schema && kind.is_sensitive(path)) {
+        return secret(json);
+    }
+    match json {
+        serde_json::Value::Object(map) => Value::Object(
+            map.iter()
+                .map(|(key, value)| {
+                    let inner: Vec<&Value> = like.iter().filter_map(|value| value.get(key)).collect();
+                    (key.clone(), mask_at(kind, &path.key(key), value, &inner, digest, schema))
+                })
+                .collect(),
+        ),
+        serde_json::Value::Array(items) => {
+            let key = kind.list_key(path);
+            let items = items.iter().enumerate().map(|(position, item)| {
+                let name = key.and_then(|key| item.get(key)).map(Value::from).as_ref().and_then(text);
+                let inner: Vec<&Value> = like
+                    .iter()
+                    .filter_map(|value| match (value, key, &name) {
+                        (Value::Array(others), Some(key), Some(name)) => {
+                            others.iter().find(|other| other.get(key).and_then(text).as_ref() == Some(name))
+                        }
+                        (Value::Array(others), _, _) => others.get(position),
+                        _ => None,
+                    })
+                    .collect();
+                let step = name.map_or(Segment::Index(position), Segment::Item);
+                mask_at(kind, &path.then(step), item, &inner, digest, schema)
+            });
+            Value::Array(items.collect())
+        }
+        other => Value::from(other),
+    }
+}
+
+/// The part of `observed` that the shapes speak of: what a plan depends on, and nothing of what the server adds.
+pub fn project(kind: &Kind, observed: &Value, shapes: &[&Value]) -> Value {
+    project_at(kind, &Path::root(), observed, shapes)
+}
+
+fn project_at(kind: &Kind, path: &Path, observed: &Value, shapes: &[&Value]) -> Value {
+    match observed {
+        Value::Object(map) => Value::Object(
+            map.iter()
+                .filter_map(|(key, value)| {
+                    let inner: Vec<&Value> = shapes.iter().filter_map(|shape| shape.get(key)).collect();
+                    let path = path.key(key);
+                    let computed = kind.any_rule(&path, |rule| matches!(rule, Rule::Computed));
+                    (!inner.is_empty() && !computed).then(|| (key.clone(), project_at(kind, &path, value, &inner)))
+                })
+                .collect(),
+        ),
+        Value::Array(items) => {
+            let key = kind.list_key(path);
+            let items = items.iter().enumerate().map(|(position, item)| {
+                let inner: Vec<&Value> = shapes
+                    .iter()
+                    .filter_map(|shape| match (shape, key) {
+                        (Value::Array(others), Some(key)) => {
+                            others.iter().find(|other| other.get(key) == item.get(key))
+                        }
+                        (Value::Array(others), None) => others.get(position),
+                        _ => None,
+                    })
+                    .collect();
+                // An item that no shape knows is kept whole: that it appeared is what a reviewer must hear of.
+                if inner.is_empty() {
+                    item.clone()
+                } else {
+                    project_at(kind, &path.then(Segment::Index(position)), item, &inner)
+                }
+            });
+            Value::Array(items.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+#[path = "diff_tests.rs"]
+mod tests;

@@ -1,0 +1,172 @@
+use super::*;
+use crate::engine::kind::Field;
+use proptest::prelude::*;
+use serde_json::json;
+
+static KIND: Kind = Kind {
+    fields: &[
+        Field { pattern: "zone", rule: Rule::Immutable },
+        Field { pattern: "size", rule: Rule::GrowOnly },
+        Field { pattern: "cpu", rule: Rule::Same(Sameness::Quantity) },
+        Field { pattern: "location", rule: Rule::Same(Sameness::Location) },
+        Field { pattern: "data.*", rule: Rule::Sensitive },
+        Field { pattern: "containers", rule: Rule::Keyed("name") },
+        Field { pattern: "containers.*.env", rule: Rule::Keyed("name") },
+        Field { pattern: "zones", rule: Rule::Set },
+        Field { pattern: "status.**", rule: Rule::Computed },
+        Field { pattern: "protocol", rule: Rule::Default("TCP") },
+    ],
+    ..Kind::plain("thing")
+};
+
+fn changes(last: Option<serde_json::Value>, observed: serde_json::Value, desired: serde_json::Value) -> Vec<String> {
+    let (last, observed, desired) = (last.map(Value::from), Value::from(observed), Value::from(desired));
+    let sides =
+        Sides { kind: &KIND, last: last.as_ref(), observed: &observed, desired: &desired, ignore: &[], writers: &[] };
+    diff(&sides)
+        .into_iter()
+        .map(|change| {
+            let show = |value: Option<Value>| value.map_or("-".to_owned(), |v| v.to_stored().to_string());
+            let cause = match change.cause {
+                Cause::Drift { .. } => " drift",
+                Cause::Manifest => "",
+                Cause::Server => " server",
+            };
+            let force = if change.forces_replacement { " replace" } else { "" };
+            format!("{}: {} -> {}{cause}{force}", change.path, show(change.before), show(change.after))
+        })
+        .collect()
+}
+
+#[test]
+fn what_the_server_adds_is_no_change() {
+    assert!(
+        changes(None, json!({"a": 1, "etag": "x", "status": {"s": 1}}), json!({"a": 1, "status": {"s": 2}})).is_empty()
+    );
+    assert!(changes(None, json!({}), json!({"tags": {}, "list": [], "protocol": "TCP"})).is_empty());
+}
+
+#[test]
+fn the_same_written_differently_is_no_change() {
+    let observed = json!({"cpu": "0.5", "location": "eastus", "zones": ["2", "1"]});
+    assert!(changes(None, observed, json!({"cpu": "500m", "location": "East US", "zones": ["1", "2"]})).is_empty());
+}
+
+#[test]
+fn three_sides_tell_drift_from_manifest() {
+    let got = changes(Some(json!({"r": 1, "i": "a"})), json!({"r": 3, "i": "a"}), json!({"r": 1, "i": "b"}));
+    assert_eq!(got, [r#"i: "a" -> "b""#, "r: 3 -> 1 drift"]);
+}
+
+#[test]
+fn what_was_ours_and_is_no_longer_wanted_goes_but_not_its_neighbours() {
+    let got = changes(
+        Some(json!({"tags": {"a": "1", "b": "2"}})),
+        json!({"tags": {"a": "1", "b": "2", "c": "3"}}),
+        json!({"tags": {"a": "1"}}),
+    );
+    assert_eq!(got, [r#"tags.b: "2" -> -"#]);
+}
+
+#[test]
+fn keyed_lists_are_compared_by_key() {
+    let observed = json!({"containers": [{"name": "sidecar"}, {"name": "app", "image": "a:1", "env": [{"name": "X", "value": "1"}]}]});
+    let desired = json!({"containers": [{"name": "app", "image": "a:2", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]}]});
+    let got =
+        changes(Some(json!({"containers": [{"name": "app", "image": "a:1"}, {"name": "gone"}]})), observed, desired);
+    assert_eq!(
+        got,
+        [r#"containers[app].env[Y]: - -> {"name":"Y","value":"2"}"#, r#"containers[app].image: "a:1" -> "a:2""#,]
+    );
+}
+
+#[test]
+fn immutable_and_shrinking_fields_force_replacement() {
+    assert_eq!(
+        changes(None, json!({"zone": "1", "size": 10}), json!({"zone": "2", "size": 20})),
+        ["size: 10 -> 20", r#"zone: "1" -> "2" replace"#]
+    );
+    assert_eq!(changes(None, json!({"size": 10}), json!({"size": 5})), ["size: 10 -> 5 replace"]);
+}
+
+#[test]
+fn ignored_fields_are_left_alone() {
+    let (observed, desired) = (Value::from(json!({"a": {"b/c": 1}})), Value::from(json!({"a": {"b/c": 2}})));
+    let ignore = ["/a/b~1c".to_owned()];
+    let sides =
+        Sides { kind: &KIND, last: None, observed: &observed, desired: &desired, ignore: &ignore, writers: &[] };
+    assert!(diff(&sides).is_empty());
+}
+
+#[test]
+fn masks_what_schema_or_wish_call_secret() {
+    let mut like = Value::object();
+    like.set(&["args"], Value::Array(vec![Value::Sensitive(Sensitive::digest_only("x".into()))]));
+    let digest = |text: &str| format!("d{}", text.len());
+    let masked = mask(&KIND, &json!({"data": {"k": "hunter2"}, "args": ["hunter2", "b"]}), &[&like], &digest);
+    assert!(!masked.to_stored().to_string().contains("hunter2"));
+    assert_eq!(masked.at(&["data", "k"]), Some(&Value::Sensitive(Sensitive::digest_only("d7".into()))));
+}
+
+#[test]
+fn a_drift_names_the_most_specific_writer() {
+    let writer = |name: &str, path: Path| Writer { name: name.into(), time: Some("t".into()), paths: vec![path] };
+    let writers = [writer("us", Path::root().key("spec")), writer("kubectl", Path::root().key("spec").key("replicas"))];
+    let (one, three) = (Value::from(json!({"spec": {"replicas": 1}})), Value::from(json!({"spec": {"replicas": 3}})));
+    let sides =
+        Sides { kind: &KIND, last: Some(&one), observed: &three, desired: &one, ignore: &[], writers: &writers };
+    let expected = Cause::Drift { writer: Some("kubectl".into()), time: Some("t".into()) };
+    assert_eq!(diff(&sides)[0].cause, expected);
+    assert_eq!(diff_observed(&sides, &one)[0].cause, expected);
+}
+
+#[test]
+fn quantities() {
+    for (a, b) in [("500m", "0.5"), ("1Gi", "1073741824"), ("1e3", "1k"), ("1E", "1000P"), ("+1.5Ki", "1536")] {
+        assert_eq!(parse_quantity(a).unwrap(), parse_quantity(b).unwrap(), "{a} {b}");
+    }
+    for bad in ["", "m", "1.2.3", "1Qi", "--1", "1e", "Gi"] {
+        assert!(parse_quantity(bad).is_none() || bad == "1e", "{bad}");
+    }
+}
+
+fn tree() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Into::into),
+        (0..5_i64).prop_map(Into::into),
+        "[a-c]{1,2}".prop_map(Into::into)
+    ];
+    leaf.prop_recursive(3, 20, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..3).prop_map(serde_json::Value::Array),
+            prop::collection::btree_map("[p-s]", inner, 1..4)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn nothing_differs_from_itself(value in tree()) {
+        prop_assert!(changes(Some(value.clone()), value.clone(), value).is_empty());
+    }
+
+    #[test]
+    fn applying_what_is_wanted_leaves_nothing(observed in tree(), desired in tree()) {
+        // Whatever was there: once the observed side is the desired one, there is nothing left to do.
+        prop_assert!(changes(Some(observed), desired.clone(), desired).is_empty());
+    }
+
+    #[test]
+    fn a_difference_is_found(a in tree(), b in tree()) {
+        if changes(Some(a.clone()), a.clone(), b.clone()).is_empty() {
+            // Only fields beside ours may differ.
+            prop_assert!(same(&KIND, &Path::root(), &Value::from(b), &Value::from(a)));
+        }
+    }
+
+    #[test]
+    fn quantities_never_panic(text in "\\PC{0,12}") {
+        let _ = parse_quantity(&text);
+    }
+}

@@ -1,0 +1,300 @@
+//! The graph of what should exist: one directed acyclic graph over all providers and clusters of a run.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use petgraph::Direction;
+use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use super::address::Address;
+use super::kind::Kind;
+use super::plan::Origin;
+use super::provider::{Find, Target};
+use super::value::Value;
+
+/// What must not happen to an object. Kept in its record, so that deleting the block that protects it does not lift the
+/// protection.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Protection {
+    /// Keep the object and forget the record instead of deleting it.
+    pub orphan: bool,
+    /// Refuse any plan that deletes or replaces it.
+    pub prevent_destroy: bool,
+    /// Refuse any plan that changes it once it exists.
+    pub read_only: bool,
+    /// It existed before kompox knew it: never deleted, only forgotten.
+    pub adopted: bool,
+}
+
+/// What a manifest says of protection. What it does not mention stays as the record has it; only an explicit `false`
+/// lifts a protection, and only for later plans.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProtectionWish {
+    /// Keep the object when the manifests drop it.
+    pub orphan: bool,
+    /// See [`Protection::prevent_destroy`].
+    pub prevent_destroy: Option<bool>,
+    /// See [`Protection::read_only`].
+    pub read_only: Option<bool>,
+}
+
+impl ProtectionWish {
+    /// The protection after an apply of this wish over what the record has.
+    pub fn over(&self, recorded: &Protection) -> Protection {
+        Protection {
+            orphan: self.orphan,
+            prevent_destroy: self.prevent_destroy.unwrap_or(recorded.prevent_destroy),
+            read_only: self.read_only.unwrap_or(recorded.read_only),
+            adopted: recorded.adopted,
+        }
+    }
+}
+
+/// One object that should exist.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its address.
+    pub address: Address,
+    /// Its schema.
+    pub kind: &'static Kind,
+    /// Which provider it belongs to.
+    pub provider: Arc<str>,
+    /// What it should be.
+    pub desired: Value,
+    /// What must exist before it, besides what `desired` refers to.
+    pub depends_on: Vec<Address>,
+    /// The line that asks for it.
+    pub origin: Option<Origin>,
+    /// How to find it when no record knows its id.
+    pub find: Option<Find>,
+    /// Adopt the object with this provider id instead of making one.
+    pub import: Option<String>,
+    /// The address it had before a rename.
+    pub moved_from: Option<Address>,
+    /// What must not happen to it.
+    pub protection: ProtectionWish,
+    /// JSON pointers of fields whose changes are left alone.
+    pub ignore_changes: Vec<String>,
+    /// It is read, never written.
+    pub read_only: bool,
+}
+
+impl Node {
+    /// The node as a target to read or change.
+    pub fn target(&self, physical_id: Option<String>) -> Target {
+        Target { address: self.address.clone(), kind: self.kind, physical_id, find: self.find.clone() }
+    }
+}
+
+/// Why nodes do not form a graph.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// Two nodes have one address.
+    #[error("{address} is declared twice")]
+    Duplicate {
+        /// The address.
+        address: Address,
+        /// Where, as far as known.
+        origins: Vec<Origin>,
+    },
+    /// A node needs what nobody declares.
+    #[error("{address} depends on {missing}, which nothing declares")]
+    Missing {
+        /// The node.
+        address: Address,
+        /// What it needs.
+        missing: Address,
+        /// Where the node comes from.
+        origin: Option<Origin>,
+    },
+    /// Nodes depend on each other in a circle.
+    #[error("these depend on each other in a circle:\n{}", format_cycle(cycle))]
+    Cycle {
+        /// Each node of the circle with its origin; each needs the next, the last needs the first.
+        cycle: Vec<(Address, Option<Origin>)>,
+    },
+}
+
+fn format_cycle(cycle: &[(Address, Option<Origin>)]) -> String {
+    let line = |(address, origin): &(Address, Option<Origin>)| match origin {
+        Some(origin) => format!("  {address} ({origin})"),
+        None => format!("  {address}"),
+    };
+    cycle.iter().map(line).collect::<Vec<_>>().join("\n    needs\n")
+}
+
+/// Nodes and the order between them.
+#[derive(Debug, Default)]
+pub struct Graph {
+    dag: DiGraph<Node, ()>,
+    index: HashMap<Address, NodeIndex>,
+    order: Vec<NodeIndex>,
+}
+
+impl Graph {
+    /// Builds the graph: edges come from `depends_on` and from references inside `desired`.
+    ///
+    /// # Errors
+    /// A duplicate address, a dependency nobody declares, a cycle.
+    pub fn new(nodes: Vec<Node>) -> Result<Self, GraphError> {
+        let mut dag: DiGraph<Node, ()> = DiGraph::with_capacity(nodes.len(), nodes.len() * 2);
+        let mut index = HashMap::with_capacity(nodes.len());
+        for node in nodes {
+            let address = node.address.clone();
+            let origin = node.origin.clone();
+            let id = dag.add_node(node);
+            if let Some(first) = index.insert(address.clone(), id) {
+                let first: &Node = &dag[first];
+                let origins = first.origin.clone().into_iter().chain(origin).collect();
+                return Err(GraphError::Duplicate { address, origins });
+            }
+        }
+        let mut edges = Vec::new();
+        for id in dag.node_indices() {
+            let node = &dag[id];
+            let mut needs: Vec<&Address> = node.depends_on.iter().collect();
+            node.desired.references(&mut |reference| needs.push(&reference.address));
+            needs.sort_unstable();
+            needs.dedup();
+            for need in needs {
+                let Some(from) = index.get(need) else {
+                    let (address, origin) = (node.address.clone(), node.origin.clone());
+                    return Err(GraphError::Missing { address, missing: need.clone(), origin });
+                };
+                edges.push((*from, id));
+            }
+        }
+        for (from, to) in edges {
+            dag.add_edge(from, to, ());
+        }
+        let order = match toposort(&dag, None) {
+            Ok(order) => order,
+            Err(_) => return Err(GraphError::Cycle { cycle: find_cycle(&dag) }),
+        };
+        Ok(Self { dag, index, order })
+    }
+
+    /// The node of an address.
+    pub fn get(&self, address: &Address) -> Option<&Node> {
+        self.index.get(address).map(|id| &self.dag[*id])
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.dag.node_count()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All nodes, each after everything it depends on.
+    pub fn iter(&self) -> impl Iterator<Item = &Node> {
+        self.order.iter().map(|id| &self.dag[*id])
+    }
+
+    /// What a node directly depends on.
+    pub fn dependencies<'a>(&'a self, address: &Address) -> Vec<&'a Address> {
+        let Some(id) = self.index.get(address) else { return Vec::new() };
+        let mut needs: Vec<_> =
+            self.dag.neighbors_directed(*id, Direction::Incoming).map(|need| &self.dag[need].address).collect();
+        needs.sort_unstable();
+        needs
+    }
+}
+
+/// One cycle of a graph that has one, in order.
+fn find_cycle(dag: &DiGraph<Node, ()>) -> Vec<(Address, Option<Origin>)> {
+    let describe = |id: NodeIndex| (dag[id].address.clone(), dag[id].origin.clone());
+    for component in tarjan_scc(dag) {
+        // The first declared, so that the message does not depend on how the components were found.
+        let Some(start) = component.iter().copied().min() else { continue };
+        if component.len() == 1 && !dag.contains_edge(start, start) {
+            continue;
+        }
+        // Within a strongly connected component every step can be continued, so walking needs ends at a repeated node.
+        let mut path = vec![start];
+        loop {
+            let here = path[path.len() - 1];
+            let next = dag
+                .neighbors_directed(here, Direction::Incoming)
+                .filter(|candidate| component.contains(candidate))
+                .min_by_key(|candidate| candidate.index());
+            let Some(next) = next else { break };
+            if let Some(position) = path.iter().position(|seen| *seen == next) {
+                return path[position..].iter().map(|id| describe(*id)).collect();
+            }
+            path.push(next);
+        }
+    }
+    Vec::new()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    static THING: Kind = Kind::plain("thing");
+
+    pub(crate) fn node(name: &str, needs: &[&str]) -> Node {
+        Node {
+            address: Address::new("/ws/t", "thing", name),
+            kind: &THING,
+            provider: "test".into(),
+            desired: Value::object(),
+            depends_on: needs.iter().map(|need| Address::new("/ws/t", "thing", need)).collect(),
+            origin: None,
+            find: None,
+            import: None,
+            moved_from: None,
+            protection: ProtectionWish::default(),
+            ignore_changes: Vec::new(),
+            read_only: false,
+        }
+    }
+
+    #[test]
+    fn names_a_cycle_and_what_is_missing() {
+        let cycle = Graph::new(vec![node("x", &[]), node("a", &["b", "x"]), node("b", &["c"]), node("c", &["a"])]);
+        let text = cycle.unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "these depend on each other in a circle:\n  /ws/t/thing/a\n    needs\n  /ws/t/thing/b\n    needs\n  /ws/t/thing/c"
+        );
+        let missing = Graph::new(vec![node("a", &["nope"])]).unwrap_err().to_string();
+        assert_eq!(missing, "/ws/t/thing/a depends on /ws/t/thing/nope, which nothing declares");
+        assert!(Graph::new(vec![node("a", &[]), node("a", &[])]).unwrap_err().to_string().contains("declared twice"));
+    }
+
+    #[test]
+    fn references_are_edges() {
+        let mut b = node("b", &[]);
+        b.desired.set(&["id"], Value::output(&Address::new("/ws/t", "thing", "a"), "/id"));
+        let graph = Graph::new(vec![b, node("a", &[])]).unwrap();
+        let names: Vec<_> = graph.iter().map(|n| n.address.name().to_owned()).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+
+    proptest! {
+        #[test]
+        fn order_respects_every_edge(edges in prop::collection::vec((0_usize..30, 0_usize..30), 0..120)) {
+            // Edges from higher to lower numbers only: acyclic by construction.
+            let mut needs = vec![Vec::new(); 30];
+            for (a, b) in edges {
+                if a > b { needs[a].push(b.to_string()); }
+            }
+            let nodes = (0..30).map(|n| node(&n.to_string(), &needs[n].iter().map(String::as_str).collect::<Vec<_>>()));
+            let graph = Graph::new(nodes.collect()).unwrap();
+            let position: HashMap<_, _> = graph.iter().enumerate().map(|(i, n)| (n.address.clone(), i)).collect();
+            for node in graph.iter() {
+                for need in graph.dependencies(&node.address) {
+                    prop_assert!(position[need] < position[&node.address]);
+                }
+            }
+        }
+    }
+}
