@@ -11,8 +11,8 @@ pub enum Change {
     PutRecord(Box<Record>),
     /// Forgets the record of an address. Without one there is nothing to do, which is what was asked for.
     DeleteRecord(String),
-    /// Gives a record another address and renames it in the dependencies of all others, whose version goes up too. Refused when `from` has no
-    /// record or `to` already has one.
+    /// Gives a record another address and renames it in the dependencies of all others, whose version goes up too.
+    /// Refused when `from` has no record or `to` already has one.
     MoveRecord {
         /// The address it had.
         from: String,
@@ -28,7 +28,8 @@ pub enum Change {
         /// Where to ask, relative to the provider's endpoint.
         operation_url: String,
     },
-    /// Takes an intent out of the journal; belongs into the commit that writes the result. Closing a closed one changes nothing.
+    /// Takes an intent out of the journal; belongs into the commit that writes the result. Closing a closed one changes
+    /// nothing.
     CloseIntent(String),
     /// Adds a run to the history. Refused when its id is in use.
     StartRun(Run),

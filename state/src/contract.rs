@@ -112,7 +112,8 @@ fn addresses(store: &impl Store) -> Vec<String> {
 
 pub(crate) fn keeps_what_it_is_given<B: Backend>() {
     let place = B::new();
-    let store = place.open();
+    // The engine does not know which backend it has.
+    let store: &dyn Store = &place.open();
     let lock = store.try_lock(&request("here")).unwrap();
     let mut given = record("/a");
     given.dependencies = vec!["/c".to_owned(), "/b".to_owned(), "/c".to_owned()];

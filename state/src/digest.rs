@@ -10,7 +10,8 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// HMAC-SHA-256 under the state's own key (`engine.md`, "No secret is ever stored").
 ///
-/// Two states digest the same text differently, so a digest tells nothing outside the state it belongs to. Cloning is cheap; `Debug` shows no key.
+/// Two states digest the same text differently, so a digest tells nothing outside the state it belongs to. Cloning is
+/// cheap; `Debug` shows no key.
 #[derive(Clone)]
 pub struct Digester {
     keyed: Hmac<Sha256>,
@@ -19,7 +20,8 @@ pub struct Digester {
 impl Digester {
     /// A digester for the state whose key this is.
     pub fn new(key: &[u8; 32]) -> Self {
-        // HMAC pads a key shorter than its block with zeros (RFC 2104), and the constructor that cannot fail takes a whole block.
+        // HMAC pads a key shorter than its block with zeros (RFC 2104), and the constructor that cannot fail takes a
+        // whole block.
         let mut block = [0u8; 64];
         block[..32].copy_from_slice(key);
         Self { keyed: Hmac::new(&block.into()) }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use crate::lock::Holder;
 
-/// Why a state store could not do what it was asked. Each text says what failed, where, and what to do; nothing was changed unless it says so.
+/// Why a state store could not do what it was asked. Each text says what failed, where, and what to do; nothing was
+/// changed unless it says so.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// Somebody else may write now. Trying again later helps.
@@ -13,7 +14,7 @@ pub enum StateError {
     Locked {
         /// The store.
         path: PathBuf,
-        /// Who holds it; `None` when the holder has not written itself down yet.
+        /// Who holds it; `None` in the instant in which a holder takes or releases it.
         holder: Option<Box<Holder>>,
     },
     /// The lock was taken over or taken away; this writer must stop. Trying again does not help, a new run does.
@@ -149,7 +150,7 @@ fn locked_by(holder: Option<&Holder>) -> String {
             "{holder}; wait for it, with --lock-timeout, or if it is certainly gone run `kompox state unlock {}`",
             holder.id
         ),
-        None => "a process on this machine that has only just taken it; try again".to_owned(),
+        None => "a process on this machine that is just taking or releasing it; try again".to_owned(),
     }
 }
 

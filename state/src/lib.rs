@@ -1,4 +1,5 @@
-//! The state of kompox: what exists, what was about to happen, who may write, and what has been done (`engine.md`, section "State").
+//! The state of kompox: what exists, what was about to happen, who may write, and what has been done (`engine.md`,
+//! section "State").
 //!
 //! | module | holds |
 //! |---|---|
@@ -20,11 +21,18 @@
 //!
 //! # Invariants
 //!
-//! - A commit is one durable transaction: when [`Store::commit`] returns, all of its changes outlive a power cut; when it fails, none happened.
+//! - A commit is one durable transaction: when [`Store::commit`] returns, all of its changes outlive a power cut; when
+//!   it fails, none happened.
 //! - The serial goes up by exactly one with each commit that changes something.
 //! - Only the holder of the newest epoch can commit; a holder that was displaced is refused, never merged.
 //! - Readers take no lock and never wait for a writer.
-//! - No secret is kept. This crate cannot tell a secret from any other value: masking is the engine's part, see [`record`].
+//! - No secret is kept. This crate cannot tell a secret from any other value: masking is the engine's part, see
+//!   [`record`].
+//!
+//! # Another backend
+//!
+//! implements [`Store`], hands out its [`Lock`]s with a guard of its own, and passes the contract tests in
+//! `contract.rs`, which are generic over the backend.
 
 pub mod change;
 pub mod digest;

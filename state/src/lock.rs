@@ -1,7 +1,8 @@
 //! One writer at a time.
 //!
-//! A backend decides who holds the lock; what it hands out is the same everywhere: a [`Lock`] that ends with its value, and that every commit
-//! is checked against. The *epoch* goes up with every acquisition, so a holder that was displaced is told apart from the one that came after.
+//! A backend decides who holds the lock; what it hands out is the same everywhere: a [`Lock`] that ends with its value,
+//! and that every commit is checked against. The *epoch* goes up with every acquisition, so a holder that was displaced
+//! is told apart from the one that came after.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StateError;
 
-/// How long a lock lives without being renewed, by the store's clock (`engine.md`, "Lock"). A holder renews well before, sends a request only
-/// while its lease outlasts the request's timeout, and whoever takes over waits that timeout before it reconciles.
+/// How long a lock lives without being renewed, by the store's clock (`engine.md`, "Lock"). A holder renews well
+/// before, sends a request only while its lease outlasts the request's timeout, and whoever takes over waits that
+/// timeout before it reconciles.
 pub const LEASE: Duration = Duration::from_secs(60);
 
 /// Who holds the lock.
@@ -47,7 +49,8 @@ impl fmt::Display for Holder {
 pub struct LockRequest {
     /// The person or service.
     pub who: String,
-    /// The host it runs on. A holder of the same host counts as dead once the operating system says that its file lock is free.
+    /// The host it runs on. A holder of the same host counts as dead once the operating system says that its file lock
+    /// is free.
     pub host: String,
     /// Its process there.
     pub pid: u32,
@@ -91,7 +94,8 @@ impl Lock {
         &self.holder
     }
 
-    /// The dead process of this host whose lock was cleared. It sends nothing any more; its intents may be reconciled at once.
+    /// The dead process of this host whose lock was cleared. It sends nothing any more; its intents may be reconciled
+    /// at once.
     pub fn cleared_dead_holder(&self) -> Option<&Holder> {
         match &self.displaced {
             Some(Displaced::Dead(holder)) => Some(holder),
@@ -99,7 +103,8 @@ impl Lock {
         }
     }
 
-    /// The holder on another host whose lease ran out. It may have a request under way: wait a request's timeout before reconciling.
+    /// The holder on another host whose lease ran out. It may have a request under way: wait a request's timeout before
+    /// reconciling.
     pub fn expired_holder(&self) -> Option<&Holder> {
         match &self.displaced {
             Some(Displaced::Expired(holder)) => Some(holder),
@@ -110,7 +115,8 @@ impl Lock {
     /// Ends the hold and takes the holder's entry out of the store.
     ///
     /// # Errors
-    /// The store could not be written. The hold has ended all the same; the next acquisition clears the entry as that of a dead holder.
+    /// The store could not be written. The hold has ended all the same; the next acquisition clears the entry as that
+    /// of a dead holder.
     pub fn release(mut self) -> Result<(), StateError> {
         match self.guard.take() {
             Some(guard) => guard.clear(),

@@ -1,8 +1,8 @@
 //! What the state keeps.
 //!
-//! **Contract on secrets** (`engine.md`, "No secret is ever stored"): every [`Value`] and every text here is written as it is given. The
-//! engine masks before it calls: a sensitive value arrives as its [`Digester`](crate::Digester) digest or not at all. The store neither
-//! checks nor interprets the values; they come back exactly as they were written.
+//! **Contract on secrets** (`engine.md`, "No secret is ever stored"): every [`Value`] and every text here is written as
+//! it is given. The engine masks before it calls: a sensitive value arrives as its [`Digester`](crate::Digester) digest
+//! or not at all. The store neither checks nor interprets the values; they come back exactly as they were written.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,7 +22,8 @@ pub struct Record {
     pub applied: Value,
     /// What the provider gave back; sensitive ones are digests already.
     pub outputs: Value,
-    /// Addresses this object needs, in the order they were given. A destroy without a manifest orders its deletes by these.
+    /// Addresses this object needs, in the order they were given. A destroy without a manifest orders its deletes by
+    /// these.
     pub dependencies: Vec<String>,
     /// Guards that outlive the manifest, such as `preventDestroy` and a cluster's `protection`.
     pub protection: Value,
@@ -34,11 +35,13 @@ pub struct Record {
     pub source: Option<String>,
     /// Serial of the commit that first wrote this address; set by the store, ignored on input.
     pub created_serial: u64,
-    /// Serial of the commit that last changed this record; set by the store, ignored on input. A saved plan's precondition.
+    /// Serial of the commit that last changed this record; set by the store, ignored on input. A saved plan's
+    /// precondition.
     pub updated_serial: u64,
 }
 
-/// A mutating request that may or may not have reached its provider. Durable before the call, closed with the result after it.
+/// A mutating request that may or may not have reached its provider. Durable before the call, closed with the result
+/// after it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
     /// UUID, unique for ever; also the idempotency token of the request.

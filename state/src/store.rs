@@ -6,8 +6,8 @@ use crate::error::StateError;
 use crate::lock::{Holder, Lock, LockRequest};
 use crate::record::{Intent, Record, Run, Snapshot};
 
-/// A state store. All calls block; all may be made from several threads at once. Any call fails with [`StateError`] when the store cannot be
-/// read or written, or when what it holds cannot be understood.
+/// A state store. All calls block; all may be made from several threads at once. Any call fails with [`StateError`]
+/// when the store cannot be read or written, or when what it holds cannot be understood.
 pub trait Store: Send + Sync {
     /// The state's lineage, a UUID that everything created under it carries.
     fn lineage(&self) -> &str;
@@ -24,8 +24,8 @@ pub trait Store: Send + Sync {
     /// See [`Store`].
     fn serial(&self) -> Result<u64, StateError>;
 
-    /// Serial, records and open intents of one instant. What a plan is made from: read one by one, a commit between two reads would be seen
-    /// half.
+    /// Serial, records and open intents of one instant. What a plan is made from: read one by one, a commit between two
+    /// reads would be seen half.
     ///
     /// # Errors
     /// See [`Store`].
@@ -61,8 +61,8 @@ pub trait Store: Send + Sync {
     /// See [`Store`].
     fn durations(&self) -> Result<Vec<(String, String, u64)>, StateError>;
 
-    /// Takes the lock if it is free, does not wait. A holder of the same host that is dead is cleared, one of another host whose lease ran out
-    /// is displaced; [`Lock`] tells.
+    /// Takes the lock if it is free, does not wait. A holder of the same host that is dead is cleared, one of another
+    /// host whose lease ran out is displaced; [`Lock`] tells.
     ///
     /// # Errors
     /// [`StateError::Locked`] when somebody holds it, this process included.
@@ -74,11 +74,12 @@ pub trait Store: Send + Sync {
     /// See [`Store`].
     fn holder(&self) -> Result<Option<Holder>, StateError>;
 
-    /// Takes the lock away from the holder whose id this is, and says whose it was. The last resort: whoever held it can not commit any more.
+    /// Takes the lock away from the holder whose id this is, and says whose it was. The last resort: whoever held it
+    /// can not commit any more.
     ///
     /// # Errors
-    /// [`StateError::NotLocked`], [`StateError::OtherLock`] when the id is another, [`StateError::HolderAlive`] when its process runs on this
-    /// machine.
+    /// [`StateError::NotLocked`], [`StateError::OtherLock`] when the id is another, [`StateError::HolderAlive`] when
+    /// its process runs on this machine.
     fn unlock(&self, id: &str) -> Result<Holder, StateError>;
 
     /// Renews the lease of a lock for another [`LEASE`](crate::LEASE).
@@ -87,10 +88,11 @@ pub trait Store: Send + Sync {
     /// [`StateError::Fenced`] when the lock was taken over.
     fn renew(&self, lock: &Lock) -> Result<(), StateError>;
 
-    /// Makes all changes in one durable transaction and gives the new serial. Without any change nothing is written and the serial stays.
+    /// Makes all changes in one durable transaction and gives the new serial. Without any change nothing is written and
+    /// the serial stays.
     ///
     /// # Errors
-    /// [`StateError::Fenced`] when the lock was taken over; [`StateError::Refused`] when a change does not fit what is stored. Nothing is
-    /// changed then.
+    /// [`StateError::Fenced`] when the lock was taken over; [`StateError::Refused`] when a change does not fit what is
+    /// stored. Nothing is changed then.
     fn commit(&self, lock: &Lock, changes: &[Change]) -> Result<u64, StateError>;
 }

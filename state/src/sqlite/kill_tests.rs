@@ -13,7 +13,8 @@ use crate::contract::{intent, put, record, request};
 const VICTIM: &str = "KOMPOX_STATE_TEST_VICTIM";
 const ROUNDS: usize = 14;
 
-/// Writes until it is killed: commit `n` puts two records, closes intent `n - 1` and opens intent `n`. Tells each serial once it has it.
+/// Writes until it is killed: commit `n` puts two records, closes intent `n - 1` and opens intent `n`. Tells each
+/// serial once it has it.
 fn write_for_ever(path: &Path) {
     let store = SqliteStore::open(path).unwrap();
     let lock = store.try_lock(&LockRequest { pid: std::process::id(), ..request("here") }).unwrap();

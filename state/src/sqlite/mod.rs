@@ -11,10 +11,13 @@
 //!
 //! # Lock
 //!
-//! Two things together: the operating system's lock on `<db>.lock` decides between processes of one machine and ends with its holder, however
-//! it ends; the row in `lock` says who it is, and decides between machines that share the file by a lease. Hence a row whose file lock is free
-//! belongs to a dead process if it is of our host, and is alive until its lease ends if it is of another. Leases are judged by SQLite's clock,
-//! which is that of the machine it runs on: machines that share the file need clocks that agree to some seconds.
+//! Two things together: the operating system's lock on `<db>.lock` decides between processes of one machine and ends
+//! with its holder, however it ends; the row in `lock` says who it is, and decides by a lease where file locks do not
+//! reach. Hence a row whose file lock is free belongs to a dead process if it is of our host, and is alive until its
+//! lease ends if it is of another. Leases are judged by SQLite's clock.
+//!
+//! Other host names come from containers and virtual machines that share the folder. SQLite's log needs shared memory,
+//! so machines that share nothing but a network folder must use another backend.
 
 mod fault;
 mod open;
@@ -53,11 +56,13 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the state at `path`. Without one it is made, folders included, readable for its owner only, with a random lineage and key; of
-    /// several processes that do so at once one makes it and all open that one.
+    /// Opens the state at `path`. Without one it is made, folders included, readable for its owner only, with a random
+    /// lineage and key; of several processes that do so at once one makes it and all open that one. A state of an older
+    /// schema version is brought to the current one.
     ///
     /// # Errors
-    /// See [`StateError`]: not writable, not a state, damaged, of a newer version, or of an older one while somebody writes to it.
+    /// See [`StateError`]: not writable, not a state, damaged, of a newer version, or of an older one while somebody
+    /// writes to it.
     pub fn open(path: &Path) -> Result<Self, StateError> {
         Self::open_with(path, &Identity::random()?)
     }
@@ -78,11 +83,12 @@ impl SqliteStore {
         open::open_existing(path, MIGRATIONS)?.map(Self::over).transpose()
     }
 
-    /// Gives an empty state another lineage, that of the objects it is going to be rebuilt from (`engine.md`, "Rebuild"). Other stores that are
-    /// open on this file refuse to write from then on.
+    /// Gives an empty state another lineage, that of the objects it is going to be rebuilt from (`engine.md`,
+    /// "Rebuild"). Other stores that are open on this file refuse to write from then on.
     ///
     /// # Errors
-    /// [`StateError::Refused`] when there are records or open intents, or when `lineage` is not a UUID; [`StateError::Fenced`].
+    /// [`StateError::Refused`] when there are records or open intents, or when `lineage` is not a UUID;
+    /// [`StateError::Fenced`].
     pub fn set_lineage(&mut self, lock: &Lock, lineage: &str) -> Result<(), StateError> {
         let lineage = canonical_lineage(lineage)?;
         self.shared.still_there()?;
@@ -303,7 +309,8 @@ fn serial(tx: &Transaction<'_>) -> Result<u64, Fault> {
     rows::unsigned(serial, || "meta".to_owned())
 }
 
-/// The holder that `request` becomes. Its id is a function of what makes the acquisition unlike any other, so it needs no randomness.
+/// The holder that `request` becomes. Its id is a function of what makes the acquisition unlike any other, so it needs
+/// no randomness.
 fn holder_of(request: &LockRequest, lineage: &str, epoch: u64) -> Holder {
     let LockRequest { who, host, pid, command, now, plan_digest } = request.clone();
     let name = format!("{lineage}\n{epoch}\n{host}\n{pid}\n{now}");

@@ -143,8 +143,8 @@ fn restrict(path: &Path) -> Result<(), StateError> {
     Ok(())
 }
 
-/// Makes the names of a new database and its new folders durable. SQLite does it for its journals only. Not every file system can, and on one
-/// that cannot there is nothing else to do.
+/// Makes the names of a new database and its new folders durable. SQLite does it for its journals only. Not every file
+/// system can, and on one that cannot there is nothing else to do.
 fn sync_entries(path: &Path, new_folders: &[PathBuf]) {
     #[cfg(unix)]
     for folder in std::iter::once(path).chain(new_folders.iter().map(PathBuf::as_path)).map(shared::folder) {

@@ -10,8 +10,8 @@ use super::fault::Fault;
 use crate::lock::Holder;
 use crate::record::{Intent, Record, Run};
 
-/// How deep a value may be nested. The JSON reader stops at 128, and what it cannot read back must not be written; an intent wraps its
-/// record's values once more.
+/// How deep a value may be nested. The JSON reader stops at 128, and what it cannot read back must not be written; an
+/// intent wraps its record's values once more.
 const MAX_DEPTH: usize = 100;
 
 const RECORD_COLUMNS: &str = "id, address, kind, provider, physical_id, applied, outputs, protection, desired_digest, baseline, source, \

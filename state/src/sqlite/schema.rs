@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use super::fault::Fault;
 use crate::identity::Identity;
 
-/// One step forward. Whatever a step does, `meta` keeps its columns `only` and `schema_version`: an older program must be able to read from
-/// them that a database is newer than itself.
+/// One step forward. Whatever a step does, `meta` keeps its columns `only` and `schema_version`: an older program must
+/// be able to read from them that a database is newer than itself.
 pub(super) struct Migration {
     /// The version the database has after this step.
     pub(super) version: u32,

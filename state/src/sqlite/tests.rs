@@ -352,6 +352,26 @@ fn a_folder_that_cannot_be_written_is_named() {
     assert!(text.contains("file/state") && text.contains("a file is where a folder is needed"), "{text}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_state_whose_folder_became_read_only_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Sqlite::new();
+    drop(place.open());
+    let folder = place.path().parent().unwrap().to_owned();
+    let mode = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o555);
+    // The superuser may write whatever the mode says; then there is nothing to see here.
+    if fs::write(folder.join("probe"), "").is_err() {
+        for e in [failure(SqliteStore::open(&place.path())), failure(SqliteStore::open_existing(&place.path()))] {
+            let text = e.to_string();
+            assert!(matches!(e, StateError::ReadOnly { .. }), "{text}");
+            assert!(text.contains(&format!("make the folder {}", folder.display())), "{text}");
+        }
+    }
+    mode(0o700);
+}
+
 #[test]
 fn an_identity_can_be_given() {
     let place = Sqlite::new();
