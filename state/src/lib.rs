@@ -1,1 +1,56 @@
-//! state
+//! The state of kompox: what exists, what was about to happen, who may write, and what has been done (`engine.md`,
+//! section "State").
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`store`] | [`Store`], the one trait every backend implements |
+//! | [`record`] | what is kept: [`Record`], [`Intent`], [`Run`], [`ActionDuration`], [`Snapshot`] |
+//! | [`change`] | [`Change`], everything a commit can do |
+//! | [`lock`] | [`Lock`], [`Holder`], [`LockRequest`]: one writer at a time |
+//! | [`digest`] | [`Digester`], the keyed digest that stands for a secret |
+//! | [`identity`] | [`Identity`], the lineage and the key a new state starts with |
+//! | [`error`] | [`StateError`] |
+//! | [`sqlite`] | [`SqliteStore`], the default backend |
+//!
+//! # Files
+//!
+//! | file | owner |
+//! |---|---|
+//! | `.kompox/state/kompox.db` (and SQLite's `-wal`, `-shm`) | [`sqlite`] |
+//! | `.kompox/state/kompox.db.lock` | [`sqlite`]; empty, never deleted, only the operating system's lock on it counts |
+//!
+//! # Invariants
+//!
+//! - A commit is one durable transaction: when [`Store::commit`] returns, all of its changes outlive a power cut; when
+//!   it fails, none happened.
+//! - The serial goes up by exactly one with each commit that changes something.
+//! - Only the holder of the newest epoch can commit; a holder that was displaced is refused, never merged.
+//! - Readers take no lock and never wait for a writer.
+//! - No secret is kept. This crate cannot tell a secret from any other value: masking is the engine's part, see
+//!   [`record`].
+//!
+//! # Another backend
+//!
+//! implements [`Store`], hands out its [`Lock`]s with a guard of its own, and passes the contract tests in
+//! `contract.rs`, which are generic over the backend.
+
+pub mod change;
+pub mod digest;
+pub mod error;
+pub mod identity;
+pub mod lock;
+pub mod record;
+pub mod sqlite;
+pub mod store;
+
+#[cfg(test)]
+mod contract;
+
+pub use change::Change;
+pub use digest::Digester;
+pub use error::StateError;
+pub use identity::Identity;
+pub use lock::{Holder, LEASE, Lock, LockRequest};
+pub use record::{ActionDuration, Intent, Record, Run, Snapshot};
+pub use sqlite::SqliteStore;
+pub use store::Store;

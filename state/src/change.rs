@@ -1,0 +1,51 @@
+//! Everything a commit can do.
+
+use serde_json::Value;
+
+use crate::record::{ActionDuration, Intent, Record, Run};
+
+/// One change of a commit. The changes of a commit happen in their order, and all or none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Writes the record of an address, new or replaced. Its serials are set by the store.
+    PutRecord(Box<Record>),
+    /// Forgets the record of an address. Without one there is nothing to do, which is what was asked for.
+    DeleteRecord(String),
+    /// Gives a record another address and renames it in the dependencies of all others, whose version goes up too.
+    /// Refused when `from` has no record or `to` already has one.
+    MoveRecord {
+        /// The address it had.
+        from: String,
+        /// The address it gets.
+        to: String,
+    },
+    /// Writes an intent, before its request is sent. Refused when its id is in use.
+    OpenIntent(Box<Intent>),
+    /// Remembers where a long-running operation can be asked for. Refused when no such intent is open.
+    SetOperation {
+        /// Id of the intent.
+        id: String,
+        /// Where to ask, relative to the provider's endpoint.
+        operation_url: String,
+    },
+    /// Takes an intent out of the journal; belongs into the commit that writes the result. Closing a closed one changes
+    /// nothing.
+    CloseIntent(String),
+    /// Adds a run to the history. Refused when its id is in use.
+    StartRun(Run),
+    /// Writes how a run ended. Refused when no such run exists.
+    FinishRun {
+        /// Id of the run.
+        id: String,
+        /// When it ended (RFC 3339).
+        finished_at: String,
+        /// `ok`, `failed` or `interrupted`.
+        result: String,
+        /// How many actions of which sort were done, failed, skipped.
+        counts: Value,
+        /// Wall time in milliseconds.
+        duration_ms: u64,
+    },
+    /// Adds one measurement to the mean of its kind and action.
+    Duration(ActionDuration),
+}

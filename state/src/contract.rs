@@ -1,0 +1,632 @@
+//! What every backend must do. A backend's tests implement [`Backend`] and call `contract_tests!`.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+
+use crate::{ActionDuration, Change, Intent, LockRequest, Record, Run, StateError, Store};
+
+/// One place where a state can be kept.
+pub(crate) trait Backend {
+    type Store: Store;
+
+    /// A new, empty place.
+    fn new() -> Self;
+
+    /// Opens the state in this place, made if it is not there yet. Several stores may be open at once.
+    fn open(&self) -> Self::Store;
+
+    /// Lets the lease of whoever holds the lock run out, by the store's clock.
+    fn expire_lease(&self);
+}
+
+/// Makes a `#[test]` of every part of the contract.
+macro_rules! contract_tests {
+    ($backend:ty) => {
+        $crate::contract::contract_tests!($backend:
+            keeps_what_it_is_given, reopens_as_the_same_state, counts_commits, put_keeps_the_created_serial,
+            a_commit_is_all_or_nothing, a_move_renames_in_dependencies, the_journal_opens_and_closes, keeps_history,
+            means_of_durations, refuses_a_second_writer, a_lock_ends_with_its_value, clears_a_dead_local_holder,
+            waits_for_the_lease_of_a_remote_holder, fences_a_holder_that_was_taken_over, unlock_is_the_last_resort,
+            readers_see_one_instant, refuses_what_it_could_not_read_back, behaves_as_a_map);
+    };
+    ($backend:ty: $($name:ident),+) => {
+        $(#[test]
+        fn $name() {
+            $crate::contract::$name::<$backend>();
+        })+
+    };
+}
+pub(crate) use contract_tests;
+
+pub(crate) fn record(address: &str) -> Record {
+    Record {
+        address: address.to_owned(),
+        kind: "azure/disk".to_owned(),
+        provider: "/ws/ops/prv/aks1".to_owned(),
+        physical_id: format!("/subscriptions/s{address}"),
+        applied: json!({"sizeGB": 32, "iops": 3000.1, "tags": {"a": "ü\u{0}\n"}, "none": null}),
+        outputs: json!(["x", true]),
+        dependencies: Vec::new(),
+        protection: json!({"preventDestroy": true}),
+        desired_digest: "hmac-sha256:00".to_owned(),
+        baseline: json!({}),
+        source: Some("kompoxapp.yml:3:5".to_owned()),
+        created_serial: 0,
+        updated_serial: 0,
+    }
+}
+
+pub(crate) fn intent(id: &str, address: &str) -> Intent {
+    Intent {
+        id: id.to_owned(),
+        run: "r1".to_owned(),
+        address: address.to_owned(),
+        kind: "azure/disk".to_owned(),
+        provider: "/ws/ops/prv/aks1".to_owned(),
+        action: "create".to_owned(),
+        physical_id: None,
+        request_digest: "hmac-sha256:11".to_owned(),
+        desired: json!({"sizeGB": 32}),
+        record: Some(record(address)),
+        operation_url: None,
+        opened_at: "2026-01-02T03:04:05Z".to_owned(),
+    }
+}
+
+pub(crate) fn run(id: &str) -> Run {
+    Run {
+        id: id.to_owned(),
+        actor: "alice".to_owned(),
+        host: "here".to_owned(),
+        command: "kompox apply".to_owned(),
+        plan_digest: Some("sha256:22".to_owned()),
+        started_at: "2026-01-02T03:04:05Z".to_owned(),
+        finished_at: None,
+        result: None,
+        counts: json!({}),
+        duration_ms: None,
+    }
+}
+
+pub(crate) fn request(host: &str) -> LockRequest {
+    LockRequest {
+        who: "alice".to_owned(),
+        host: host.to_owned(),
+        pid: 4711,
+        command: "kompox apply".to_owned(),
+        now: "2026-01-02T03:04:05Z".to_owned(),
+        plan_digest: Some("sha256:22".to_owned()),
+    }
+}
+
+pub(crate) fn put(record: Record) -> Change {
+    Change::PutRecord(Box::new(record))
+}
+
+fn addresses(store: &impl Store) -> Vec<String> {
+    store.records().unwrap().into_iter().map(|record| record.address).collect()
+}
+
+pub(crate) fn keeps_what_it_is_given<B: Backend>() {
+    let place = B::new();
+    // The engine does not know which backend it has.
+    let store: &dyn Store = &place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    let mut given = record("/a");
+    given.dependencies = vec!["/c".to_owned(), "/b".to_owned(), "/c".to_owned()];
+    let bare = Record { source: None, applied: Value::Null, ..record("/b") };
+    store.commit(&lock, &[put(bare.clone()), put(given.clone())]).unwrap();
+
+    let expected = |record: Record| Record { created_serial: 1, updated_serial: 1, ..record };
+    assert_eq!(store.records().unwrap(), [expected(given.clone()), expected(bare)]);
+    assert_eq!(store.record("/a").unwrap(), Some(expected(given)));
+    assert_eq!(store.record("/A").unwrap(), None);
+}
+
+pub(crate) fn reopens_as_the_same_state<B: Backend>() {
+    let (place, other) = (B::new(), B::new());
+    let first = place.open();
+    let lock = first.try_lock(&request("here")).unwrap();
+    first.commit(&lock, &[put(record("/a"))]).unwrap();
+    let (lineage, digest) = (first.lineage().to_owned(), first.digester().digest(b"secret"));
+    drop(lock);
+    drop(first);
+
+    let again = place.open();
+    assert_eq!(again.lineage(), lineage);
+    assert_eq!(again.digester().digest(b"secret"), digest);
+    assert_eq!(again.serial().unwrap(), 1);
+    assert_eq!(addresses(&again), ["/a"]);
+
+    let other = other.open();
+    assert_ne!(other.lineage(), lineage);
+    assert_ne!(other.digester().digest(b"secret"), digest);
+}
+
+pub(crate) fn counts_commits<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    assert_eq!(store.serial().unwrap(), 0);
+    assert_eq!(store.commit(&lock, &[]).unwrap(), 0);
+    assert_eq!(store.commit(&lock, &[put(record("/a")), put(record("/b"))]).unwrap(), 1);
+    assert_eq!(store.commit(&lock, &[Change::DeleteRecord("/nobody".to_owned())]).unwrap(), 2);
+    store.renew(&lock).unwrap();
+    assert_eq!(store.serial().unwrap(), 2);
+}
+
+pub(crate) fn put_keeps_the_created_serial<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    let mut changed = record("/a");
+    changed.dependencies = vec!["/x".to_owned(), "/y".to_owned()];
+    store.commit(&lock, &[put(changed.clone()), put(record("/b"))]).unwrap();
+    changed.dependencies = vec!["/y".to_owned()];
+    changed.outputs = json!("new");
+    (changed.created_serial, changed.updated_serial) = (70, 80);
+    store.commit(&lock, &[put(changed.clone())]).unwrap();
+
+    (changed.created_serial, changed.updated_serial) = (1, 2);
+    assert_eq!(store.record("/a").unwrap(), Some(changed));
+    assert_eq!(store.record("/b").unwrap().map(|b| b.updated_serial), Some(1));
+
+    store.commit(&lock, &[Change::DeleteRecord("/a".to_owned()), put(record("/a"))]).unwrap();
+    assert_eq!(store.record("/a").unwrap(), Some(Record { created_serial: 3, updated_serial: 3, ..record("/a") }));
+}
+
+pub(crate) fn a_commit_is_all_or_nothing<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    store
+        .commit(
+            &lock,
+            &[put(record("/a")), Change::OpenIntent(Box::new(intent("i1", "/a"))), Change::StartRun(run("r1"))],
+        )
+        .unwrap();
+    let before = store.snapshot().unwrap();
+
+    let set = |id: &str| Change::SetOperation { id: id.to_owned(), operation_url: "u".to_owned() };
+    let finish = Change::FinishRun {
+        id: "r9".to_owned(),
+        finished_at: String::new(),
+        result: "ok".to_owned(),
+        counts: json!({}),
+        duration_ms: 1,
+    };
+    let mv = |from: &str, to: &str| Change::MoveRecord { from: from.to_owned(), to: to.to_owned() };
+    for unfit in [
+        mv("/nobody", "/c"),
+        mv("/a", "/b"),
+        mv("/a", "/a"),
+        set("i9"),
+        finish,
+        Change::OpenIntent(Box::new(intent("i1", "/b"))),
+        Change::StartRun(run("r1")),
+    ] {
+        let changes = [
+            put(record("/b")),
+            Change::CloseIntent("i1".to_owned()),
+            Change::OpenIntent(Box::new(intent("i1", "/b"))),
+            unfit,
+        ];
+        let refused = store.commit(&lock, &changes).unwrap_err();
+        assert!(matches!(refused, StateError::Refused { .. }), "{refused}");
+        assert_eq!(store.snapshot().unwrap(), before);
+    }
+    assert_eq!(store.commit(&lock, &[put(record("/b"))]).unwrap(), 2);
+}
+
+pub(crate) fn a_move_renames_in_dependencies<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    let needs = |address: &str, dependencies: &[&str]| Record {
+        dependencies: dependencies.iter().map(|d| (*d).to_owned()).collect(),
+        ..record(address)
+    };
+    store
+        .commit(&lock, &[put(needs("/a", &["/z"])), put(needs("/b", &["/q", "/a"])), put(needs("/c", &["/b"]))])
+        .unwrap();
+    store.commit(&lock, &[Change::MoveRecord { from: "/a".to_owned(), to: "/n".to_owned() }]).unwrap();
+
+    let at = |record: Record, updated_serial| Record { created_serial: 1, updated_serial, ..record };
+    let moved = Record { physical_id: record("/a").physical_id, ..needs("/n", &["/z"]) };
+    let expected = [at(needs("/b", &["/q", "/n"]), 2), at(needs("/c", &["/b"]), 1), at(moved, 2)];
+    assert_eq!(store.records().unwrap(), expected);
+}
+
+pub(crate) fn the_journal_opens_and_closes<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    let bare = Intent { record: None, physical_id: Some("p".to_owned()), ..intent("i0", "/b") };
+    store
+        .commit(&lock, &[Change::OpenIntent(Box::new(intent("i1", "/a"))), Change::OpenIntent(Box::new(bare.clone()))])
+        .unwrap();
+    assert_eq!(place.open().open_intents().unwrap(), [intent("i1", "/a"), bare.clone()]);
+
+    store
+        .commit(&lock, &[Change::SetOperation { id: "i1".to_owned(), operation_url: "operations/7".to_owned() }])
+        .unwrap();
+    let running = Intent { operation_url: Some("operations/7".to_owned()), ..intent("i1", "/a") };
+    assert_eq!(store.open_intents().unwrap(), [running, bare.clone()]);
+
+    store.commit(&lock, &[put(record("/a")), Change::CloseIntent("i1".to_owned())]).unwrap();
+    store.commit(&lock, &[Change::CloseIntent("i1".to_owned())]).unwrap();
+    assert_eq!(store.open_intents().unwrap(), [bare]);
+    assert_eq!(addresses(&store), ["/a"]);
+}
+
+pub(crate) fn keeps_history<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    for id in ["r2", "r1", "r3"] {
+        store.commit(&lock, &[Change::StartRun(run(id))]).unwrap();
+    }
+    let finish = Change::FinishRun {
+        id: "r1".to_owned(),
+        finished_at: "2026-01-02T03:05:05Z".to_owned(),
+        result: "failed".to_owned(),
+        counts: json!({"created": 3}),
+        duration_ms: u64::from(u32::MAX) * 2,
+    };
+    store.commit(&lock, &[finish]).unwrap();
+    let done = Run {
+        finished_at: Some("2026-01-02T03:05:05Z".to_owned()),
+        result: Some("failed".to_owned()),
+        counts: json!({"created": 3}),
+        duration_ms: Some(u64::from(u32::MAX) * 2),
+        ..run("r1")
+    };
+    assert_eq!(store.runs(2).unwrap(), [run("r3"), done.clone()]);
+    assert_eq!(store.runs(usize::MAX).unwrap(), [run("r3"), done, run("r2")]);
+    assert_eq!(store.runs(0).unwrap(), []);
+}
+
+pub(crate) fn means_of_durations<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    let took = |kind: &str, action: &str, millis| {
+        Change::Duration(ActionDuration { kind: kind.to_owned(), action: action.to_owned(), millis })
+    };
+    assert_eq!(store.durations().unwrap(), []);
+    store
+        .commit(&lock, &[took("disk", "create", 100), took("cluster", "create", 240_000), took("disk", "create", 200)])
+        .unwrap();
+    store.commit(&lock, &[took("disk", "create", 600), took("disk", "delete", 0)]).unwrap();
+    let mean = |kind: &str, action: &str, millis| (kind.to_owned(), action.to_owned(), millis);
+    assert_eq!(
+        store.durations().unwrap(),
+        [mean("cluster", "create", 240_000), mean("disk", "create", 300), mean("disk", "delete", 0)]
+    );
+}
+
+pub(crate) fn refuses_a_second_writer<B: Backend>() {
+    let place = B::new();
+    let (store, other) = (place.open(), place.open());
+    assert_eq!(store.holder().unwrap(), None);
+    let lock = store.try_lock(&request("here")).unwrap();
+    assert_eq!(other.holder().unwrap().as_ref(), Some(lock.holder()));
+    assert_eq!(lock.holder().plan_digest.as_deref(), Some("sha256:22"));
+
+    for store in [&store, &other] {
+        for host in ["here", "there"] {
+            match store.try_lock(&request(host)).unwrap_err() {
+                StateError::Locked { holder: Some(holder), .. } => assert_eq!(&*holder, lock.holder()),
+                e => panic!("{e}"),
+            }
+        }
+    }
+    let text = other.try_lock(&request("here")).unwrap_err().to_string();
+    for part in
+        ["alice on here", "pid 4711", "`kompox apply`", "2026-01-02T03:04:05Z", "--lock-timeout", &lock.holder().id]
+    {
+        assert!(text.contains(part), "{part} is missing in: {text}");
+    }
+    // The lock is the holder's, whichever store it goes through; readers do not ask for it.
+    other.commit(&lock, &[put(record("/a"))]).unwrap();
+    assert_eq!(addresses(&store), ["/a"]);
+}
+
+pub(crate) fn a_lock_ends_with_its_value<B: Backend>() {
+    let place = B::new();
+    let (store, other) = (place.open(), place.open());
+    let first = store.try_lock(&request("here")).unwrap();
+    let (id, epoch) = (first.holder().id.clone(), first.holder().epoch);
+    drop(first);
+    assert_eq!(store.holder().unwrap(), None);
+    let second = other.try_lock(&request("there")).unwrap();
+    assert!(second.cleared_dead_holder().is_none() && second.expired_holder().is_none());
+    assert_eq!(second.holder().epoch, epoch + 1);
+    assert_ne!(second.holder().id, id);
+    second.release().unwrap();
+    assert_eq!(store.holder().unwrap(), None);
+    assert_eq!(store.try_lock(&request("here")).unwrap().holder().epoch, epoch + 2);
+}
+
+pub(crate) fn clears_a_dead_local_holder<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    let dead = lock.holder().clone();
+    store.commit(&lock, &[Change::OpenIntent(Box::new(intent("i1", "/a")))]).unwrap();
+    lock.die();
+
+    let lock = place.open().try_lock(&request("here")).unwrap();
+    assert_eq!(lock.cleared_dead_holder(), Some(&dead));
+    assert_eq!(lock.expired_holder(), None);
+    assert_eq!(store.open_intents().unwrap().len(), 1);
+    assert_eq!(store.holder().unwrap().as_ref(), Some(lock.holder()));
+}
+
+pub(crate) fn waits_for_the_lease_of_a_remote_holder<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("there")).unwrap();
+    let remote = lock.holder().clone();
+    lock.die();
+
+    for _ in 0..2 {
+        match store.try_lock(&request("here")).unwrap_err() {
+            StateError::Locked { holder: Some(holder), .. } => assert_eq!(*holder, remote),
+            e => panic!("{e}"),
+        }
+    }
+    place.expire_lease();
+    let lock = store.try_lock(&request("here")).unwrap();
+    assert_eq!(lock.expired_holder(), Some(&remote));
+    assert_eq!(lock.cleared_dead_holder(), None);
+    assert_eq!(lock.holder().epoch, remote.epoch + 1);
+}
+
+pub(crate) fn fences_a_holder_that_was_taken_over<B: Backend>() {
+    let place = B::new();
+    let (remote, local) = (place.open(), place.open());
+    let old = remote.try_lock(&request("there")).unwrap();
+    remote.commit(&old, &[put(record("/a"))]).unwrap();
+    place.expire_lease();
+    // A lease that ran out is still the holder's as long as nobody else wanted it.
+    remote.renew(&old).unwrap();
+    remote.commit(&old, &[put(record("/b"))]).unwrap();
+
+    let gone = old.holder().clone();
+    old.die();
+    local.unlock(&gone.id).unwrap();
+    // What the old holder still has in its hands after it was displaced.
+    let stale = |lock: &crate::Lock| {
+        for refused in [
+            remote.commit(lock, &[put(record("/c"))]).map(drop),
+            remote.commit(lock, &[]).map(drop),
+            remote.renew(lock),
+        ] {
+            assert!(matches!(refused, Err(StateError::Fenced { .. })), "{refused:?}");
+        }
+    };
+    let lock = stale_lock(gone);
+    stale(&lock);
+    let new = local.try_lock(&request("here")).unwrap();
+    stale(&lock);
+    local.commit(&new, &[put(record("/d"))]).unwrap();
+    drop(lock);
+    assert_eq!(local.holder().unwrap().as_ref(), Some(new.holder()));
+    assert_eq!(addresses(&local), ["/a", "/b", "/d"]);
+}
+
+/// The lock of a holder that does not know yet that it was displaced.
+fn stale_lock(holder: crate::Holder) -> crate::Lock {
+    struct Nothing;
+    impl crate::lock::Guard for Nothing {
+        fn clear(&self) -> Result<(), StateError> {
+            Ok(())
+        }
+    }
+    crate::Lock::new(holder, None, Box::new(Nothing))
+}
+
+pub(crate) fn unlock_is_the_last_resort<B: Backend>() {
+    let place = B::new();
+    let (store, other) = (place.open(), place.open());
+    assert!(matches!(other.unlock("x"), Err(StateError::NotLocked { .. })));
+
+    let lock = store.try_lock(&request("there")).unwrap();
+    let holder = lock.holder().clone();
+    let wrong = other.unlock("x").unwrap_err();
+    assert!(matches!(wrong, StateError::OtherLock { .. }) && wrong.to_string().contains(&holder.id), "{wrong}");
+    let alive = other.unlock(&holder.id).unwrap_err();
+    assert!(matches!(alive, StateError::HolderAlive { .. }) && alive.to_string().contains("4711"), "{alive}");
+    store.commit(&lock, &[put(record("/a"))]).unwrap();
+
+    lock.die();
+    assert!(matches!(other.unlock("x"), Err(StateError::OtherLock { .. })));
+    assert_eq!(other.unlock(&holder.id).unwrap(), holder);
+    let next = other.try_lock(&request("here")).unwrap();
+    assert!(next.holder().epoch > holder.epoch);
+    assert!(next.expired_holder().is_none() && next.cleared_dead_holder().is_none());
+}
+
+pub(crate) fn readers_see_one_instant<B: Backend>() {
+    const COMMITS: u64 = 60;
+    let place = B::new();
+    let (store, reader) = (place.open(), place.open());
+    let lock = store.try_lock(&request("here")).unwrap();
+    let open = |n: u64| Change::OpenIntent(Box::new(intent(&format!("i{n}"), "/n")));
+    store.commit(&lock, &[open(0)]).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for n in 1..=COMMITS {
+                let changes = [put(record(&format!("/{n}"))), Change::CloseIntent(format!("i{}", n - 1)), open(n)];
+                store.commit(&lock, &changes).unwrap();
+            }
+        });
+        loop {
+            let done = writer.is_finished();
+            let seen = reader.snapshot().unwrap();
+            assert_eq!(seen.records.len() as u64 + 1, seen.serial);
+            assert_eq!(seen.open_intents, [intent(&format!("i{}", seen.serial - 1), "/n")]);
+            if done {
+                break;
+            }
+        }
+    });
+    assert_eq!(reader.serial().unwrap(), COMMITS + 1);
+}
+
+pub(crate) fn refuses_what_it_could_not_read_back<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+    let with = |depth| Record { applied: nested(depth), ..record("/a") };
+    let intent_with = |depth| Change::OpenIntent(Box::new(Intent { record: Some(with(depth)), ..intent("i1", "/a") }));
+    store.commit(&lock, &[put(with(100)), intent_with(100)]).unwrap();
+    assert_eq!(store.snapshot().unwrap().records[0].applied, nested(100));
+    for change in [put(with(101)), intent_with(101)] {
+        let refused = store.commit(&lock, &[Change::CloseIntent("i1".to_owned()), change]).unwrap_err();
+        assert!(matches!(&refused, StateError::Refused { what } if what.contains("/a")), "{refused}");
+    }
+    assert_eq!(store.serial().unwrap(), 1);
+}
+
+/// What a random step does, over few enough names that steps meet.
+#[derive(Debug, Clone)]
+enum Step {
+    Put(u8, Value, Vec<u8>),
+    Delete(u8),
+    Move(u8, u8),
+    Open(u8),
+    Close(u8),
+}
+
+impl Step {
+    fn change(&self) -> Change {
+        match self {
+            Step::Put(n, applied, needs) => put(Record {
+                applied: applied.clone(),
+                dependencies: needs.iter().map(name).collect(),
+                ..record(&name(n))
+            }),
+            Step::Delete(n) => Change::DeleteRecord(name(n)),
+            Step::Move(from, to) => Change::MoveRecord { from: name(from), to: name(to) },
+            Step::Open(n) => Change::OpenIntent(Box::new(intent(&name(n), "/x"))),
+            Step::Close(n) => Change::CloseIntent(name(n)),
+        }
+    }
+}
+
+fn name(n: &u8) -> String {
+    format!("/n{n}")
+}
+
+/// The state as plain collections.
+#[derive(Debug, Clone, Default)]
+struct Model {
+    serial: u64,
+    records: BTreeMap<String, Record>,
+    intents: Vec<String>,
+}
+
+impl Model {
+    /// The model after a commit, or `None` when it has to be refused.
+    fn after(&self, steps: &[Step]) -> Option<Model> {
+        let mut next = self.clone();
+        if steps.is_empty() {
+            return Some(next);
+        }
+        next.serial += 1;
+        for step in steps {
+            next.step(step)?;
+        }
+        Some(next)
+    }
+
+    fn step(&mut self, step: &Step) -> Option<()> {
+        let serial = self.serial;
+        match (step, step.change()) {
+            (_, Change::PutRecord(mut record)) => {
+                record.updated_serial = serial;
+                record.created_serial = self.records.get(&record.address).map_or(serial, |old| old.created_serial);
+                self.records.insert(record.address.clone(), *record);
+            }
+            (_, Change::DeleteRecord(address)) => drop(self.records.remove(&address)),
+            (_, Change::MoveRecord { from, to }) => {
+                if self.records.contains_key(&to) {
+                    return None;
+                }
+                let moved = self.records.remove(&from)?;
+                self.records.insert(to.clone(), Record { address: to.clone(), updated_serial: serial, ..moved });
+                for record in self.records.values_mut() {
+                    for dependency in record.dependencies.iter_mut().filter(|dependency| **dependency == from) {
+                        dependency.clone_from(&to);
+                        record.updated_serial = serial;
+                    }
+                }
+            }
+            (Step::Open(n), _) if self.intents.contains(&name(n)) => return None,
+            (Step::Open(n), _) => self.intents.push(name(n)),
+            (Step::Close(n), _) => self.intents.retain(|id| *id != name(n)),
+            (step, _) => unreachable!("{step:?}"),
+        }
+        Some(())
+    }
+}
+
+pub(crate) fn behaves_as_a_map<B: Backend>() {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    let value = leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(any::<String>(), inner, 0..4).prop_map(|map| map.into_iter().collect()),
+        ]
+    });
+    let n = || 0u8..6;
+    let step = prop_oneof![
+        4 => (n(), value, prop::collection::vec(n(), 0..3)).prop_map(|(n, value, needs)| Step::Put(n, value, needs)),
+        1 => n().prop_map(Step::Delete),
+        2 => (n(), n()).prop_map(|(from, to)| Step::Move(from, to)),
+        1 => n().prop_map(Step::Open),
+        1 => n().prop_map(Step::Close),
+    ];
+    let commits = prop::collection::vec(prop::collection::vec(step, 0..5), 1..12);
+
+    let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
+    let result = TestRunner::new(config).run(&commits, |commits| {
+        let place = B::new();
+        let store = place.open();
+        let lock = store.try_lock(&request("here")).unwrap();
+        let mut model = Model::default();
+        for steps in &commits {
+            let changes: Vec<Change> = steps.iter().map(Step::change).collect();
+            match (model.after(steps), store.commit(&lock, &changes)) {
+                (Some(next), Ok(serial)) => {
+                    prop_assert_eq!(serial, next.serial);
+                    model = next;
+                }
+                (None, Err(StateError::Refused { .. })) => {}
+                (expected, got) => prop_assert!(false, "expected {:?}, got {:?}", expected, got),
+            }
+            let seen = store.snapshot().unwrap();
+            prop_assert_eq!(seen.serial, model.serial);
+            prop_assert_eq!(&seen.records, &model.records.values().cloned().collect::<Vec<_>>());
+            let open: Vec<String> = seen.open_intents.into_iter().map(|intent| intent.id).collect();
+            prop_assert_eq!(&open, &model.intents);
+        }
+        Ok(())
+    });
+    if let Err(e) = result {
+        panic!("{e}");
+    }
+}

@@ -1,0 +1,147 @@
+//! One writer at a time.
+//!
+//! A backend decides who holds the lock; what it hands out is the same everywhere: a [`Lock`] that ends with its value,
+//! and that every commit is checked against. The *epoch* goes up with every acquisition, so a holder that was displaced
+//! is told apart from the one that came after.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::StateError;
+
+/// How long a lock lives without being renewed, by the store's clock (`engine.md`, "Lock"). A holder renews well
+/// before, sends a request only while its lease outlasts the request's timeout, and whoever takes over waits that
+/// timeout before it reconciles.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// Who holds the lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Id of this acquisition; what `state unlock` takes.
+    pub id: String,
+    /// The person or service.
+    pub who: String,
+    /// The host it runs on.
+    pub host: String,
+    /// Its process there.
+    pub pid: u32,
+    /// The command it runs.
+    pub command: String,
+    /// Since when (RFC 3339, by the holder's clock).
+    pub since: String,
+    /// Digest of the plan it applies.
+    pub plan_digest: Option<String>,
+    /// The fencing token: higher with every acquisition.
+    pub epoch: u64,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { who, host, pid, command, since, .. } = self;
+        write!(f, "{who} on {host} (pid {pid}, `{command}`, since {since})")
+    }
+}
+
+/// Who asks for the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockRequest {
+    /// The person or service.
+    pub who: String,
+    /// The host it runs on. A holder of the same host counts as dead once the operating system says that its file lock
+    /// is free.
+    pub host: String,
+    /// Its process there.
+    pub pid: u32,
+    /// The command it runs.
+    pub command: String,
+    /// Now (RFC 3339).
+    pub now: String,
+    /// Digest of the plan it is going to apply.
+    pub plan_digest: Option<String>,
+}
+
+/// The part of a lock that its backend implements. Dropping it ends the hold as the death of the process would.
+pub(crate) trait Guard: Send + Sync {
+    /// Takes the holder's entry out of the store, if it is still there.
+    fn clear(&self) -> Result<(), StateError>;
+}
+
+/// Whom an acquisition displaced.
+pub(crate) enum Displaced {
+    /// A process of this host that is gone.
+    Dead(Holder),
+    /// A holder on another host whose lease ran out.
+    Expired(Holder),
+}
+
+/// The right to commit. It ends when this value is dropped; [`Lock::release`] does the same and says whether it worked.
+#[must_use = "the lock is released as soon as this value is dropped"]
+pub struct Lock {
+    holder: Holder,
+    displaced: Option<Displaced>,
+    guard: Option<Box<dyn Guard>>,
+}
+
+impl Lock {
+    pub(crate) fn new(holder: Holder, displaced: Option<Displaced>, guard: Box<dyn Guard>) -> Self {
+        Self { holder, displaced, guard: Some(guard) }
+    }
+
+    /// This acquisition, as others see it.
+    pub fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// The dead process of this host whose lock was cleared. It sends nothing any more; its intents may be reconciled
+    /// at once.
+    pub fn cleared_dead_holder(&self) -> Option<&Holder> {
+        match &self.displaced {
+            Some(Displaced::Dead(holder)) => Some(holder),
+            _ => None,
+        }
+    }
+
+    /// The holder on another host whose lease ran out. It may have a request under way: wait a request's timeout before
+    /// reconciling.
+    pub fn expired_holder(&self) -> Option<&Holder> {
+        match &self.displaced {
+            Some(Displaced::Expired(holder)) => Some(holder),
+            _ => None,
+        }
+    }
+
+    /// Ends the hold and takes the holder's entry out of the store.
+    ///
+    /// # Errors
+    /// The store could not be written. The hold has ended all the same; the next acquisition clears the entry as that
+    /// of a dead holder.
+    pub fn release(mut self) -> Result<(), StateError> {
+        match self.guard.take() {
+            Some(guard) => guard.clear(),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the hold as a killed process does: the entry stays.
+    #[cfg(test)]
+    pub(crate) fn die(mut self) {
+        self.guard = None;
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            // Nobody is left to hear of a failure, and an entry that stays is cleared by the next acquisition.
+            let _ = guard.clear();
+        }
+    }
+}
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock").field("holder", &self.holder).finish_non_exhaustive()
+    }
+}

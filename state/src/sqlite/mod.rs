@@ -1,0 +1,319 @@
+//! The default backend: one SQLite file, write-ahead log, every commit synced to disk.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `open` | from a path to a database that is ours and current |
+//! | `schema` | tables and migrations |
+//! | `shared` | connections, transactions, the operating system's lock |
+//! | `rows` | rows to values |
+//! | `write` | changes to statements |
+//! | `fault` | what SQLite says to what a person can do |
+//!
+//! # Lock
+//!
+//! Two things together: the operating system's lock on `<db>.lock` decides between processes of one machine and ends
+//! with its holder, however it ends; the row in `lock` says who it is, and decides by a lease where file locks do not
+//! reach. Hence a row whose file lock is free belongs to a dead process if it is of our host, and is alive until its
+//! lease ends if it is of another. Leases are judged by SQLite's clock.
+//!
+//! Other host names come from containers and virtual machines that share the folder. SQLite's log needs shared memory,
+//! so machines that share nothing but a network folder must use another backend.
+
+mod fault;
+mod open;
+mod rows;
+mod schema;
+mod shared;
+mod write;
+
+#[cfg(test)]
+mod kill_tests;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Transaction;
+use uuid::Uuid;
+
+use self::fault::Fault;
+use self::schema::MIGRATIONS;
+use self::shared::{FileLock, Shared};
+use crate::change::Change;
+use crate::digest::Digester;
+use crate::error::StateError;
+use crate::identity::{Identity, canonical_lineage};
+use crate::lock::{Displaced, Guard, Holder, LEASE, Lock, LockRequest};
+use crate::record::{Intent, Record, Run, Snapshot};
+use crate::store::Store;
+
+/// A state in an SQLite file.
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    lineage: String,
+    digester: Digester,
+}
+
+impl SqliteStore {
+    /// Opens the state at `path`. Without one it is made, folders included, readable for its owner only, with a random
+    /// lineage and key; of several processes that do so at once one makes it and all open that one. A state of an older
+    /// schema version is brought to the current one.
+    ///
+    /// # Errors
+    /// See [`StateError`]: not writable, not a state, damaged, of a newer version, or of an older one while somebody
+    /// writes to it.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        Self::open_with(path, &Identity::random()?)
+    }
+
+    /// As [`SqliteStore::open`], with the identity that a new state gets. An existing one keeps its own.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_with(path: &Path, identity: &Identity) -> Result<Self, StateError> {
+        Self::over(open::open_or_create(path, MIGRATIONS, identity)?)
+    }
+
+    /// Opens the state at `path`; `None` when there is none, and then nothing is made.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, StateError> {
+        open::open_existing(path, MIGRATIONS)?.map(Self::over).transpose()
+    }
+
+    /// Gives an empty state another lineage, that of the objects it is going to be rebuilt from (`engine.md`,
+    /// "Rebuild"). Other stores that are open on this file refuse to write from then on.
+    ///
+    /// # Errors
+    /// [`StateError::Refused`] when there are records or open intents, or when `lineage` is not a UUID;
+    /// [`StateError::Fenced`].
+    pub fn set_lineage(&mut self, lock: &Lock, lineage: &str) -> Result<(), StateError> {
+        let lineage = canonical_lineage(lineage)?;
+        self.shared.still_there()?;
+        self.shared.write(|tx| {
+            let serial = self.fence(tx, lock)?;
+            let filled: bool =
+                tx.query_row("SELECT EXISTS (SELECT 1 FROM records) OR EXISTS (SELECT 1 FROM intents)", [], |row| {
+                    row.get(0)
+                })?;
+            if filled {
+                return Err(Fault::refused(
+                    "only an empty state can get another lineage, this one has records".to_owned(),
+                ));
+            }
+            tx.execute("UPDATE meta SET lineage = ?1, serial = ?2", (&lineage, rows::signed(serial + 1)))?;
+            Ok(())
+        })?;
+        self.lineage = lineage;
+        Ok(())
+    }
+
+    fn over(shared: Shared) -> Result<Self, StateError> {
+        let (lineage, key) = shared.read(|tx| {
+            let identity: (String, [u8; 32]) =
+                tx.query_row("SELECT lineage, digest_key FROM meta WHERE only = 1", [], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
+            Ok(identity)
+        })?;
+        Ok(Self { shared: Arc::new(shared), lineage, digester: Digester::new(&key) })
+    }
+
+    /// The current serial, if the state is still the one that was opened and `lock` is still the newest.
+    fn fence(&self, tx: &Transaction<'_>, lock: &Lock) -> Result<u64, Fault> {
+        let serial = self.same_state(tx)?.serial;
+        let holder = rows::holder(tx)?.map(|(holder, _)| holder);
+        match holder {
+            Some(now) if now.id == lock.holder().id && now.epoch == lock.holder().epoch => Ok(serial),
+            holder => Err(StateError::Fenced {
+                path: self.shared.path().to_owned(),
+                id: lock.holder().id.clone(),
+                holder: holder.map(Box::new),
+            }
+            .into()),
+        }
+    }
+
+    /// What `meta` counts, if nobody has made another state of it since it was opened.
+    fn same_state(&self, tx: &Transaction<'_>) -> Result<Counters, Fault> {
+        let mut statement =
+            tx.prepare_cached("SELECT schema_version, lineage, serial, epoch FROM meta WHERE only = 1")?;
+        let (found, lineage, serial, epoch): (u32, String, i64, i64) =
+            statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        let path = || self.shared.path().to_owned();
+        if found != self.schema_version() {
+            return Err(StateError::Newer { path: path(), found, supported: self.schema_version() }.into());
+        }
+        if lineage != self.lineage {
+            return Err(StateError::Replaced { path: path() }.into());
+        }
+        let place = || "meta".to_owned();
+        Ok(Counters { serial: rows::unsigned(serial, place)?, epoch: rows::unsigned(epoch, place)? })
+    }
+
+    fn locked(&self, holder: Option<Holder>) -> StateError {
+        StateError::Locked { path: self.shared.path().to_owned(), holder: holder.map(Box::new) }
+    }
+}
+
+struct Counters {
+    serial: u64,
+    epoch: u64,
+}
+
+impl Store for SqliteStore {
+    fn lineage(&self) -> &str {
+        &self.lineage
+    }
+
+    fn digester(&self) -> Digester {
+        self.digester.clone()
+    }
+
+    fn schema_version(&self) -> u32 {
+        schema::newest(MIGRATIONS)
+    }
+
+    fn serial(&self) -> Result<u64, StateError> {
+        self.shared.read(serial)
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StateError> {
+        self.shared.read(|tx| {
+            Ok(Snapshot { serial: serial(tx)?, records: rows::records(tx)?, open_intents: rows::intents(tx)? })
+        })
+    }
+
+    fn records(&self) -> Result<Vec<Record>, StateError> {
+        self.shared.read(rows::records)
+    }
+
+    fn record(&self, address: &str) -> Result<Option<Record>, StateError> {
+        self.shared.read(|tx| rows::record(tx, address))
+    }
+
+    fn open_intents(&self) -> Result<Vec<Intent>, StateError> {
+        self.shared.read(rows::intents)
+    }
+
+    fn runs(&self, limit: usize) -> Result<Vec<Run>, StateError> {
+        self.shared.read(|tx| rows::runs(tx, limit))
+    }
+
+    fn durations(&self) -> Result<Vec<(String, String, u64)>, StateError> {
+        self.shared.read(rows::durations)
+    }
+
+    fn try_lock(&self, request: &LockRequest) -> Result<Lock, StateError> {
+        self.shared.still_there()?;
+        let Some(file) = FileLock::try_take(self.shared.path())? else {
+            return Err(self.locked(self.shared.holder()?));
+        };
+        let (holder, displaced) = self.shared.write(|tx| {
+            let epoch = self.same_state(tx)?.epoch + 1;
+            let displaced = match rows::holder(tx)? {
+                None => None,
+                Some((holder, _)) if holder.host == request.host => Some(Displaced::Dead(holder)),
+                Some((holder, age)) if age > LEASE.as_secs_f64() => Some(Displaced::Expired(holder)),
+                Some((holder, _)) => return Err(self.locked(Some(holder)).into()),
+            };
+            let holder = holder_of(request, &self.lineage, epoch);
+            tx.execute("UPDATE meta SET epoch = ?1", [rows::signed(epoch)])?;
+            tx.execute(
+                "INSERT OR REPLACE INTO lock (only, id, who, host, pid, command, since, plan_digest, epoch, renewed_at) \
+                 VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, unixepoch('subsec'))",
+                (
+                    &holder.id,
+                    &holder.who,
+                    &holder.host,
+                    holder.pid,
+                    &holder.command,
+                    &holder.since,
+                    &holder.plan_digest,
+                    rows::signed(epoch),
+                ),
+            )?;
+            Ok((holder, displaced))
+        })?;
+        let hold = Hold { shared: Arc::clone(&self.shared), _file: file, id: holder.id.clone() };
+        Ok(Lock::new(holder, displaced, Box::new(hold)))
+    }
+
+    fn holder(&self) -> Result<Option<Holder>, StateError> {
+        self.shared.holder()
+    }
+
+    fn unlock(&self, id: &str) -> Result<Holder, StateError> {
+        self.shared.still_there()?;
+        let file = FileLock::try_take(self.shared.path())?;
+        self.shared.write(|tx| {
+            let path = self.shared.path().to_owned();
+            let Some((holder, _)) = rows::holder(tx)? else { return Err(StateError::NotLocked { path }.into()) };
+            if holder.id != id {
+                return Err(StateError::OtherLock { path, asked: id.to_owned(), holder: Box::new(holder) }.into());
+            }
+            if file.is_none() {
+                return Err(StateError::HolderAlive { path, holder: Box::new(holder) }.into());
+            }
+            tx.execute("DELETE FROM lock WHERE id = ?1", [id])?;
+            Ok(holder)
+        })
+    }
+
+    fn renew(&self, lock: &Lock) -> Result<(), StateError> {
+        self.shared.still_there()?;
+        self.shared.write(|tx| {
+            self.fence(tx, lock)?;
+            tx.prepare_cached("UPDATE lock SET renewed_at = unixepoch('subsec')")?.execute([])?;
+            Ok(())
+        })
+    }
+
+    fn commit(&self, lock: &Lock, changes: &[Change]) -> Result<u64, StateError> {
+        self.shared.still_there()?;
+        self.shared.write(|tx| {
+            let serial = self.fence(tx, lock)?;
+            if changes.is_empty() {
+                return Ok(serial);
+            }
+            let next = serial + 1;
+            for change in changes {
+                write::apply(tx, change, next)?;
+            }
+            tx.prepare_cached("UPDATE meta SET serial = ?1")?.execute([rows::signed(next)])?;
+            Ok(next)
+        })
+    }
+}
+
+/// The hold of one acquisition. The file lock goes with it.
+struct Hold {
+    shared: Arc<Shared>,
+    _file: FileLock,
+    id: String,
+}
+
+impl Guard for Hold {
+    fn clear(&self) -> Result<(), StateError> {
+        self.shared.write(|tx| {
+            tx.execute("DELETE FROM lock WHERE id = ?1", [&self.id])?;
+            Ok(())
+        })
+    }
+}
+
+fn serial(tx: &Transaction<'_>) -> Result<u64, Fault> {
+    let serial = tx.prepare_cached("SELECT serial FROM meta WHERE only = 1")?.query_row([], |row| row.get(0))?;
+    rows::unsigned(serial, || "meta".to_owned())
+}
+
+/// The holder that `request` becomes. Its id is a function of what makes the acquisition unlike any other, so it needs
+/// no randomness.
+fn holder_of(request: &LockRequest, lineage: &str, epoch: u64) -> Holder {
+    let LockRequest { who, host, pid, command, now, plan_digest } = request.clone();
+    let name = format!("{lineage}\n{epoch}\n{host}\n{pid}\n{now}");
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string();
+    Holder { id, who, host, pid, command, since: now, plan_digest, epoch }
+}

@@ -1,0 +1,221 @@
+//! Rows to values and back.
+
+use std::fmt::Display;
+
+use rusqlite::{OptionalExtension, Row, Transaction};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::fault::Fault;
+use crate::lock::Holder;
+use crate::record::{Intent, Record, Run};
+
+/// How deep a value may be nested. The JSON reader stops at 128, and what it cannot read back must not be written; an
+/// intent wraps its record's values once more.
+const MAX_DEPTH: usize = 100;
+
+const RECORD_COLUMNS: &str = "id, address, kind, provider, physical_id, applied, outputs, protection, desired_digest, baseline, source, \
+                              created_serial, updated_serial";
+
+/// Every record, by address.
+pub(super) fn records(tx: &Transaction<'_>) -> Result<Vec<Record>, Fault> {
+    let mut dependencies = tx.prepare_cached("SELECT record, address FROM dependencies ORDER BY record, position")?;
+    let mut dependencies = dependencies.query([])?;
+    let mut next: Option<(i64, String)> = dependencies.next()?.map(dependency).transpose()?;
+
+    let mut statement = tx.prepare_cached(&format!("SELECT {RECORD_COLUMNS} FROM records ORDER BY id"))?;
+    let mut rows = statement.query([])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, mut record) = record_of(row)?;
+        // Both come in the order of the record's id, and the foreign key leaves no dependency without its record.
+        while let Some((owner, address)) = next.take() {
+            if owner != id {
+                next = Some((owner, address));
+                break;
+            }
+            record.dependencies.push(address);
+            next = dependencies.next()?.map(dependency).transpose()?;
+        }
+        records.push(record);
+    }
+    records.sort_unstable_by(|a, b| a.address.cmp(&b.address));
+    Ok(records)
+}
+
+/// The record of one address.
+pub(super) fn record(tx: &Transaction<'_>, address: &str) -> Result<Option<Record>, Fault> {
+    let mut statement = tx.prepare_cached(&format!("SELECT {RECORD_COLUMNS} FROM records WHERE address = ?1"))?;
+    let mut rows = statement.query([address])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let (id, mut record) = record_of(row)?;
+    let mut statement = tx.prepare_cached("SELECT address FROM dependencies WHERE record = ?1 ORDER BY position")?;
+    record.dependencies = statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(Some(record))
+}
+
+/// Every open intent, oldest first.
+pub(super) fn intents(tx: &Transaction<'_>) -> Result<Vec<Intent>, Fault> {
+    let mut statement = tx.prepare_cached(
+        "SELECT id, run, address, kind, provider, action, physical_id, request_digest, desired, record, operation_url, opened_at \
+         FROM intents ORDER BY position",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut intents = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        let place = || format!("intent {id}");
+        let record = match row.get_ref(9)? {
+            rusqlite::types::ValueRef::Null => None,
+            _ => Some(parse(row, 9, place)?),
+        };
+        intents.push(Intent {
+            run: row.get(1)?,
+            address: row.get(2)?,
+            kind: row.get(3)?,
+            provider: row.get(4)?,
+            action: row.get(5)?,
+            physical_id: row.get(6)?,
+            request_digest: row.get(7)?,
+            desired: parse(row, 8, place)?,
+            record,
+            operation_url: row.get(10)?,
+            opened_at: row.get(11)?,
+            id,
+        });
+    }
+    Ok(intents)
+}
+
+/// The last `limit` runs, newest first.
+pub(super) fn runs(tx: &Transaction<'_>, limit: usize) -> Result<Vec<Run>, Fault> {
+    let mut statement = tx.prepare_cached(
+        "SELECT id, actor, host, command, plan_digest, started_at, finished_at, result, counts, duration_ms \
+         FROM runs ORDER BY position DESC LIMIT ?1",
+    )?;
+    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut runs = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        let place = || format!("run {id}");
+        runs.push(Run {
+            actor: row.get(1)?,
+            host: row.get(2)?,
+            command: row.get(3)?,
+            plan_digest: row.get(4)?,
+            started_at: row.get(5)?,
+            finished_at: row.get(6)?,
+            result: row.get(7)?,
+            counts: parse(row, 8, place)?,
+            duration_ms: row.get::<_, Option<i64>>(9)?.map(|millis| unsigned(millis, place)).transpose()?,
+            id,
+        });
+    }
+    Ok(runs)
+}
+
+/// Mean milliseconds per kind and action.
+pub(super) fn durations(tx: &Transaction<'_>) -> Result<Vec<(String, String, u64)>, Fault> {
+    let mut statement = tx.prepare_cached("SELECT kind, action, mean_millis FROM durations ORDER BY kind, action")?;
+    let means = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, f64>(2)?.round() as u64)))?;
+    Ok(means.collect::<Result<_, _>>()?)
+}
+
+/// Who is written down as holding the lock, and how many seconds ago the lease was renewed by SQLite's clock.
+pub(super) fn holder(tx: &Transaction<'_>) -> Result<Option<(Holder, f64)>, Fault> {
+    let mut statement = tx.prepare_cached(
+        "SELECT id, who, host, pid, command, since, plan_digest, epoch, unixepoch('subsec') - renewed_at FROM lock WHERE only = 1",
+    )?;
+    let found = statement
+        .query_row([], |row| {
+            let holder = Holder {
+                id: row.get(0)?,
+                who: row.get(1)?,
+                host: row.get(2)?,
+                pid: row.get(3)?,
+                command: row.get(4)?,
+                since: row.get(5)?,
+                plan_digest: row.get(6)?,
+                epoch: 0,
+            };
+            Ok((holder, row.get::<_, i64>(7)?, row.get::<_, f64>(8)?))
+        })
+        .optional()?;
+    let Some((mut holder, epoch, age)) = found else { return Ok(None) };
+    holder.epoch = unsigned(epoch, || "lock".to_owned())?;
+    Ok(Some((holder, age)))
+}
+
+/// `value` as the text that [`parse`] reads back to the same.
+pub(super) fn json(value: &Value, place: &dyn Display) -> Result<String, Fault> {
+    if deeper_than(value, MAX_DEPTH) {
+        return Err(Fault::refused(format!("a value of {place} is nested more than {MAX_DEPTH} levels deep")));
+    }
+    Ok(value.to_string())
+}
+
+/// A whole record as text, for an intent.
+pub(super) fn record_json(record: &Record) -> Result<String, Fault> {
+    let values = [&record.applied, &record.outputs, &record.protection, &record.baseline];
+    if values.iter().any(|value| deeper_than(value, MAX_DEPTH)) {
+        return Err(Fault::refused(format!(
+            "a value of {} is nested more than {MAX_DEPTH} levels deep",
+            record.address
+        )));
+    }
+    serde_json::to_string(record)
+        .map_err(|e| Fault::refused(format!("the record of {} is no JSON ({e})", record.address)))
+}
+
+/// A number of SQLite that is never negative.
+pub(super) fn unsigned(number: i64, place: impl FnOnce() -> String) -> Result<u64, Fault> {
+    u64::try_from(number).map_err(|_| Fault::Damaged(format!("{} holds the negative number {number}", place())))
+}
+
+/// A number for SQLite, whose integers end at 2⁶³ − 1; nothing that is counted here comes near.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn dependency(row: &Row<'_>) -> rusqlite::Result<(i64, String)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+/// A record but for its dependencies, and its row's id.
+fn record_of(row: &Row<'_>) -> Result<(i64, Record), Fault> {
+    let address: String = row.get(1)?;
+    let place = || format!("the record of {address}");
+    let record = Record {
+        kind: row.get(2)?,
+        provider: row.get(3)?,
+        physical_id: row.get(4)?,
+        applied: parse(row, 5, place)?,
+        outputs: parse(row, 6, place)?,
+        dependencies: Vec::new(),
+        protection: parse(row, 7, place)?,
+        desired_digest: row.get(8)?,
+        baseline: parse(row, 9, place)?,
+        source: row.get(10)?,
+        created_serial: unsigned(row.get(11)?, place)?,
+        updated_serial: unsigned(row.get(12)?, place)?,
+        address,
+    };
+    Ok((row.get(0)?, record))
+}
+
+/// The JSON of one column. The error gives the position in it, never its content.
+fn parse<T: DeserializeOwned>(row: &Row<'_>, column: usize, place: impl FnOnce() -> String) -> Result<T, Fault> {
+    let text = row.get_ref(column)?.as_str().map_err(|e| Fault::Damaged(e.to_string()))?;
+    serde_json::from_str(text).map_err(|e| {
+        let (line, position) = (e.line(), e.column());
+        Fault::Damaged(format!("{} holds text that cannot be read as JSON (line {line}, column {position})", place()))
+    })
+}
+
+fn deeper_than(value: &Value, limit: usize) -> bool {
+    match value {
+        Value::Array(items) => limit == 0 || items.iter().any(|item| deeper_than(item, limit - 1)),
+        Value::Object(fields) => limit == 0 || fields.values().any(|field| deeper_than(field, limit - 1)),
+        _ => false,
+    }
+}

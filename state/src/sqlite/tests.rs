@@ -1,0 +1,385 @@
+use std::fs;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::open::{open_existing, open_or_create};
+use super::schema::{MIGRATIONS, Migration};
+use super::*;
+use crate::contract::{Backend, contract_tests, put, record, request};
+
+struct Sqlite(TempDir);
+
+impl Sqlite {
+    fn path(&self) -> PathBuf {
+        self.0.path().join("project/.kompox/state/kompox.db")
+    }
+
+    /// Another connection on the file, as an administrator has it.
+    fn raw(&self) -> Connection {
+        Connection::open(self.path()).unwrap()
+    }
+}
+
+impl Backend for Sqlite {
+    type Store = SqliteStore;
+
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.path()).unwrap()
+    }
+
+    fn expire_lease(&self) {
+        let seconds = LEASE.as_secs_f64() + 1.0;
+        assert_eq!(self.raw().execute("UPDATE lock SET renewed_at = renewed_at - ?1", [seconds]).unwrap(), 1);
+    }
+}
+
+contract_tests!(Sqlite);
+
+#[test]
+fn commits_are_synced_to_a_write_ahead_log() {
+    let place = Sqlite::new();
+    let store = place.open();
+    let mode: String = place.raw().pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+    for (pragma, expected) in [("synchronous", 2), ("foreign_keys", 1)] {
+        let read: i64 = store.shared.read(|tx| Ok(tx.pragma_query_value(None, pragma, |row| row.get(0))?)).unwrap();
+        let write: i64 = store.shared.write(|tx| Ok(tx.pragma_query_value(None, pragma, |row| row.get(0))?)).unwrap();
+        assert_eq!((read, write), (expected, expected), "{pragma}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Sqlite::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = place.path().parent().unwrap().to_owned();
+    assert_eq!(mode(&folder), 0o700);
+    let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let expected = ["kompox.db", "kompox.db-shm", "kompox.db-wal", "kompox.db.lock"].map(|name| folder.join(name));
+    assert_eq!(names, expected);
+    for path in names {
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn open_existing_makes_nothing() {
+    let place = Sqlite::new();
+    assert!(SqliteStore::open_existing(&place.path()).unwrap().is_none());
+    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 0);
+
+    let lineage = place.open().lineage().to_owned();
+    assert_eq!(SqliteStore::open_existing(&place.path()).unwrap().unwrap().lineage(), lineage);
+}
+
+#[test]
+fn a_creation_that_was_cut_off_is_made_good() {
+    let place = Sqlite::new();
+    fs::create_dir_all(place.path().parent().unwrap()).unwrap();
+    fs::write(place.path(), b"").unwrap();
+    assert!(SqliteStore::open_existing(&place.path()).unwrap().is_none());
+    assert_eq!(fs::metadata(place.path()).unwrap().len(), 0);
+    assert_eq!(place.open().serial().unwrap(), 0);
+}
+
+#[test]
+fn all_who_create_it_at_once_agree() {
+    for _ in 0..10 {
+        let place = Sqlite::new();
+        let barrier = std::sync::Barrier::new(8);
+        let seen: Vec<(String, String)> = std::thread::scope(|scope| {
+            let open = || {
+                barrier.wait();
+                let store = place.open();
+                (store.lineage().to_owned(), store.digester().digest(b"x"))
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(seen.iter().all(|identity| *identity == seen[0]), "{seen:?}");
+    }
+}
+
+#[test]
+fn one_of_many_gets_the_lock() {
+    let place = Sqlite::new();
+    let stores: Vec<_> = (0..6).map(|_| place.open()).collect();
+    let barrier = std::sync::Barrier::new(stores.len());
+    let locks: Vec<_> = std::thread::scope(|scope| {
+        let try_lock = |store: &SqliteStore| {
+            barrier.wait();
+            store.try_lock(&request("here"))
+        };
+        let threads: Vec<_> = stores.iter().map(|store| scope.spawn(move || try_lock(store))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (held, refused): (Vec<_>, Vec<_>) = locks.into_iter().partition(Result::is_ok);
+    assert_eq!(held.len(), 1);
+    for refused in refused {
+        assert!(matches!(refused, Err(StateError::Locked { .. })), "{refused:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_leads_to_the_same_lock() {
+    let place = Sqlite::new();
+    let store = place.open();
+    let link = place.0.path().join("link.db");
+    std::os::unix::fs::symlink(place.path(), &link).unwrap();
+    let _lock = store.try_lock(&request("here")).unwrap();
+    let linked = SqliteStore::open(&link).unwrap();
+    assert!(matches!(linked.try_lock(&request("here")), Err(StateError::Locked { .. })));
+}
+
+#[test]
+fn a_relative_name_is_a_file_name() {
+    // `:memory:` would be a database that nobody finds again.
+    let place = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&place.path().join(":memory:")).unwrap();
+    assert_eq!(store.serial().unwrap(), 0);
+    assert!(place.path().join(":memory:").metadata().unwrap().len() > 0);
+}
+
+#[test]
+fn a_lost_lock_file_does_not_make_two_writers() {
+    let place = Sqlite::new();
+    let (store, other) = (place.open(), place.open());
+    let first = store.try_lock(&request("here")).unwrap();
+    fs::remove_file(place.path().with_extension("db.lock")).unwrap();
+    let second = other.try_lock(&request("here")).unwrap();
+    assert!(matches!(store.commit(&first, &[put(record("/a"))]), Err(StateError::Fenced { .. })));
+    other.commit(&second, &[put(record("/b"))]).unwrap();
+    drop(first);
+    assert_eq!(other.holder().unwrap().as_ref(), Some(second.holder()));
+}
+
+#[cfg(unix)]
+#[test]
+fn writes_nothing_into_a_file_that_is_gone() {
+    let place = Sqlite::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    let folder = place.path().parent().unwrap().to_owned();
+    fs::rename(&folder, folder.with_extension("old")).unwrap();
+    let lost =
+        |result: Result<u64, StateError>| assert!(matches!(result, Err(StateError::Replaced { .. })), "{result:?}");
+    lost(store.commit(&lock, &[put(record("/a"))]));
+    let new = place.open();
+    lost(store.commit(&lock, &[put(record("/a"))]));
+    assert_eq!(new.serial().unwrap(), 0);
+}
+
+#[test]
+fn set_lineage_is_for_an_empty_state() {
+    const LINEAGE: &str = "5a0c3b6e-4c1d-4e0f-8f2a-9b7c6d5e4f3a";
+    let place = Sqlite::new();
+    let (mut store, other) = (place.open(), place.open());
+    let digest = store.digester().digest(b"x");
+    let lock = store.try_lock(&request("here")).unwrap();
+    assert!(matches!(store.set_lineage(&lock, "mine"), Err(StateError::Refused { .. })));
+    store.set_lineage(&lock, LINEAGE).unwrap();
+    assert_eq!((store.lineage(), store.serial().unwrap()), (LINEAGE, 1));
+    assert_eq!(place.open().lineage(), LINEAGE);
+    assert_eq!(place.open().digester().digest(b"x"), digest);
+    // Whoever opened it under the old lineage would tag what it creates with that.
+    assert!(matches!(other.commit(&lock, &[put(record("/a"))]), Err(StateError::Replaced { .. })));
+
+    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    assert!(matches!(store.set_lineage(&lock, LINEAGE), Err(StateError::Refused { .. })));
+}
+
+const NEXT: &[Migration] = &[
+    Migration { version: 1, sql: MIGRATIONS[0].sql },
+    Migration { version: 2, sql: "ALTER TABLE records ADD COLUMN note TEXT" },
+    Migration {
+        version: 3,
+        sql: "CREATE TABLE notes (text TEXT) STRICT; INSERT INTO notes SELECT address FROM records;",
+    },
+];
+
+fn version(connection: &Connection) -> u32 {
+    connection.query_row("SELECT schema_version FROM meta", [], |row| row.get(0)).unwrap()
+}
+
+fn failure<T>(result: Result<T, StateError>) -> StateError {
+    match result {
+        Ok(_) => panic!("this must fail"),
+        Err(e) => e,
+    }
+}
+
+#[test]
+fn the_list_of_migrations_has_no_gap() {
+    let versions: Vec<u32> = MIGRATIONS.iter().map(|step| step.version).collect();
+    assert_eq!(versions, (1..=schema::newest(MIGRATIONS)).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_older_database_migrates_and_keeps_what_it_has() {
+    let place = Sqlite::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    store.commit(&lock, &[put(record("/a"))]).unwrap();
+
+    // Not under the hands of a writer that knows the old tables only.
+    let text = failure(open_existing(&place.path(), NEXT)).to_string();
+    assert!(text.contains("pid 4711"), "{text}");
+    assert_eq!(version(&place.raw()), 1);
+    drop(lock);
+
+    open_existing(&place.path(), NEXT).unwrap().unwrap();
+    let raw = place.raw();
+    assert_eq!(version(&raw), 3);
+    assert_eq!(raw.query_row("SELECT text FROM notes", [], |row| row.get::<_, String>(0)).unwrap(), "/a");
+    assert_eq!(store.record("/a").unwrap().unwrap().updated_serial, 1);
+    // The old program is still open on it; it reads, and neither locks nor writes.
+    assert!(matches!(store.try_lock(&request("here")), Err(StateError::Newer { found: 3, supported: 1, .. })));
+    open_or_create(&place.path(), NEXT, &Identity::random().unwrap()).unwrap();
+    assert_eq!(version(&raw), 3);
+}
+
+#[test]
+fn a_migration_that_fails_changes_nothing() {
+    const BROKEN: &[Migration] =
+        &[NEXT[0].copy(), NEXT[1].copy(), Migration { version: 3, sql: "DROP TABLE durations; SELECT nonsense" }];
+    let place = Sqlite::new();
+    drop(place.open());
+    assert!(matches!(failure(open_existing(&place.path(), BROKEN)), StateError::Sqlite { .. }));
+    assert_eq!(version(&place.raw()), 1);
+    assert_eq!(place.open().durations().unwrap(), []);
+}
+
+impl Migration {
+    const fn copy(&self) -> Self {
+        Self { version: self.version, sql: self.sql }
+    }
+}
+
+#[test]
+fn a_new_database_has_the_newest_version() {
+    let place = Sqlite::new();
+    open_or_create(&place.path(), NEXT, &Identity::random().unwrap()).unwrap();
+    assert_eq!(version(&place.raw()), 3);
+}
+
+#[test]
+fn a_newer_database_is_left_alone() {
+    let place = Sqlite::new();
+    drop(place.open());
+    place.raw().execute("UPDATE meta SET schema_version = 7", []).unwrap();
+    let before = fs::read(place.path()).unwrap();
+    for e in [failure(SqliteStore::open(&place.path())), failure(SqliteStore::open_existing(&place.path()))] {
+        assert!(matches!(e, StateError::Newer { found: 7, supported: 1, .. }), "{e}");
+        let text = e.to_string();
+        for part in ["kompox.db", "version 7", "up to 1", "nothing was changed", "install the kompox that"] {
+            assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+    }
+    assert_eq!(fs::read(place.path()).unwrap(), before);
+}
+
+#[test]
+fn a_file_of_something_else_is_left_alone() {
+    let place = Sqlite::new();
+    fs::create_dir_all(place.path().parent().unwrap()).unwrap();
+    let check = |reason: &str| {
+        let before = fs::read(place.path()).unwrap();
+        for e in [failure(SqliteStore::open(&place.path())), failure(SqliteStore::open_existing(&place.path()))] {
+            let text = e.to_string();
+            assert!(matches!(e, StateError::NotAState { .. }) && text.contains(reason), "{text}");
+            assert!(text.contains("kompox.db") && text.contains("move it away"), "{text}");
+        }
+        assert_eq!(fs::read(place.path()).unwrap(), before);
+    };
+    fs::write(place.path(), "apiVersion: ops.kompox.dev/v1alpha1\nkind: App\n".repeat(100)).unwrap();
+    check("not an SQLite database");
+    fs::remove_file(place.path()).unwrap();
+    place.raw().execute_batch("CREATE TABLE shop (id INTEGER)").unwrap();
+    check("a database of something else");
+}
+
+#[test]
+fn damage_is_told() {
+    let place = Sqlite::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    drop(lock);
+    place.raw().execute("UPDATE records SET applied = '{\"password\": hunter2'", []).unwrap();
+    for e in [failure(store.records()), failure(store.record("/a")), failure(store.snapshot())] {
+        let text = e.to_string();
+        assert!(matches!(e, StateError::Corrupt { .. }), "{text}");
+        assert!(text.contains("kompox.db") && text.contains("/a") && text.contains("state rebuild"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    drop(store);
+
+    // Everything behind the first page is overwritten; the log is gone, as after a copy of the one file.
+    place.raw().pragma_update(None, "journal_mode", "DELETE").unwrap();
+    let mut bytes = fs::read(place.path()).unwrap();
+    bytes[4096..].fill(0x5a);
+    fs::write(place.path(), &bytes).unwrap();
+    let e = failure(SqliteStore::open(&place.path()).and_then(|store| store.records()));
+    assert!(matches!(e, StateError::Corrupt { .. }), "{e}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    // Nobody can make a file in sysfs, not even the superuser that tests may run as.
+    #[cfg(target_os = "linux")]
+    for path in ["/sys/kompox.db", "/sys/kompox/state/kompox.db"] {
+        let e = failure(SqliteStore::open(Path::new(path)));
+        let text = e.to_string();
+        assert!(matches!(e, StateError::ReadOnly { .. }), "{text}");
+        assert!(text.contains(path) && text.contains("make the folder /sys"), "{text}");
+    }
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("file"), "").unwrap();
+    let text = failure(SqliteStore::open(&place.path().join("file/state/kompox.db"))).to_string();
+    assert!(text.contains("file/state") && text.contains("a file is where a folder is needed"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_state_whose_folder_became_read_only_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Sqlite::new();
+    drop(place.open());
+    let folder = place.path().parent().unwrap().to_owned();
+    let mode = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o555);
+    // The superuser may write whatever the mode says; then there is nothing to see here.
+    if fs::write(folder.join("probe"), "").is_err() {
+        for e in [failure(SqliteStore::open(&place.path())), failure(SqliteStore::open_existing(&place.path()))] {
+            let text = e.to_string();
+            assert!(matches!(e, StateError::ReadOnly { .. }), "{text}");
+            assert!(text.contains(&format!("make the folder {}", folder.display())), "{text}");
+        }
+    }
+    mode(0o700);
+}
+
+#[test]
+fn an_identity_can_be_given() {
+    let place = Sqlite::new();
+    let identity = |key| Identity::new("5a0c3b6e-4c1d-4e0f-8f2a-9b7c6d5e4f3a", [key; 32]).unwrap();
+    let store = SqliteStore::open_with(&place.path(), &identity(1)).unwrap();
+    assert_eq!(store.lineage(), "5a0c3b6e-4c1d-4e0f-8f2a-9b7c6d5e4f3a");
+    assert_eq!(store.digester().digest(b"x"), Digester::new(&[1; 32]).digest(b"x"));
+    // An existing state keeps its own.
+    let again = SqliteStore::open_with(&place.path(), &identity(2)).unwrap();
+    assert_eq!(again.digester().digest(b"x"), Digester::new(&[1; 32]).digest(b"x"));
+}

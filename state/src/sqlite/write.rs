@@ -1,0 +1,166 @@
+//! The changes of a commit as statements.
+
+use rusqlite::{OptionalExtension, Transaction, named_params};
+
+use super::fault::Fault;
+use super::rows::{json, record_json, signed};
+use crate::change::Change;
+use crate::record::{ActionDuration, Intent, Record, Run};
+
+/// Makes one change in the transaction of the commit that gets `serial`.
+pub(super) fn apply(tx: &Transaction<'_>, change: &Change, serial: u64) -> Result<(), Fault> {
+    match change {
+        Change::PutRecord(record) => put_record(tx, record, serial),
+        Change::DeleteRecord(address) => {
+            tx.prepare_cached("DELETE FROM records WHERE address = ?1")?.execute([address])?;
+            Ok(())
+        }
+        Change::MoveRecord { from, to } => move_record(tx, from, to, serial),
+        Change::OpenIntent(intent) => open_intent(tx, intent),
+        Change::SetOperation { id, operation_url } => {
+            let mut statement = tx.prepare_cached("UPDATE intents SET operation_url = ?2 WHERE id = ?1")?;
+            match statement.execute([id, operation_url])? {
+                0 => Err(Fault::refused(format!("no intent {id} is open, so it cannot get an operation"))),
+                _ => Ok(()),
+            }
+        }
+        Change::CloseIntent(id) => {
+            tx.prepare_cached("DELETE FROM intents WHERE id = ?1")?.execute([id])?;
+            Ok(())
+        }
+        Change::StartRun(run) => start_run(tx, run),
+        Change::FinishRun { id, finished_at, result, counts, duration_ms } => {
+            let mut statement = tx.prepare_cached(
+                "UPDATE runs SET finished_at = ?2, result = ?3, counts = ?4, duration_ms = ?5 WHERE id = ?1",
+            )?;
+            let counts = json(counts, &format_args!("run {id}"))?;
+            match statement.execute((id, finished_at, result, counts, signed(*duration_ms)))? {
+                0 => Err(Fault::refused(format!("there is no run {id}, so it cannot be finished"))),
+                _ => Ok(()),
+            }
+        }
+        Change::Duration(duration) => add_duration(tx, duration),
+    }
+}
+
+fn put_record(tx: &Transaction<'_>, record: &Record, serial: u64) -> Result<(), Fault> {
+    let place = &record.address;
+    let id: i64 = tx
+        .prepare_cached(
+            "INSERT INTO records (address, kind, provider, physical_id, applied, outputs, protection, desired_digest, baseline, \
+                source, created_serial, updated_serial) \
+             VALUES (:address, :kind, :provider, :physical_id, :applied, :outputs, :protection, :desired_digest, :baseline, \
+                :source, :serial, :serial) \
+             ON CONFLICT (address) DO UPDATE SET kind = :kind, provider = :provider, physical_id = :physical_id, \
+                applied = :applied, outputs = :outputs, protection = :protection, desired_digest = :desired_digest, \
+                baseline = :baseline, source = :source, updated_serial = :serial \
+             RETURNING id",
+        )?
+        .query_row(
+            named_params! {
+                ":address": record.address,
+                ":kind": record.kind,
+                ":provider": record.provider,
+                ":physical_id": record.physical_id,
+                ":applied": json(&record.applied, place)?,
+                ":outputs": json(&record.outputs, place)?,
+                ":protection": json(&record.protection, place)?,
+                ":desired_digest": record.desired_digest,
+                ":baseline": json(&record.baseline, place)?,
+                ":source": record.source,
+                ":serial": signed(serial),
+            },
+            |row| row.get(0),
+        )?;
+    tx.prepare_cached("DELETE FROM dependencies WHERE record = ?1")?.execute([id])?;
+    let mut insert = tx.prepare_cached("INSERT INTO dependencies (record, position, address) VALUES (?1, ?2, ?3)")?;
+    for (position, address) in (0i64..).zip(&record.dependencies) {
+        insert.execute((id, position, address))?;
+    }
+    Ok(())
+}
+
+fn move_record(tx: &Transaction<'_>, from: &str, to: &str, serial: u64) -> Result<(), Fault> {
+    let mut find = tx.prepare_cached("SELECT id FROM records WHERE address = ?1")?;
+    let id: Option<i64> = find.query_row([from], |row| row.get(0)).optional()?;
+    let Some(id) = id else {
+        return Err(Fault::refused(format!("there is no record of {from}, so it cannot be moved to {to}")));
+    };
+    if find.exists([to])? {
+        return Err(Fault::refused(format!("{to} already has a record, so {from} cannot be moved there")));
+    }
+    tx.prepare_cached("UPDATE records SET address = ?2, updated_serial = ?3 WHERE id = ?1")?.execute((
+        id,
+        to,
+        signed(serial),
+    ))?;
+    tx.prepare_cached(
+        "UPDATE records SET updated_serial = ?2 WHERE id IN (SELECT record FROM dependencies WHERE address = ?1)",
+    )?
+    .execute((from, signed(serial)))?;
+    tx.prepare_cached("UPDATE dependencies SET address = ?2 WHERE address = ?1")?.execute([from, to])?;
+    Ok(())
+}
+
+fn open_intent(tx: &Transaction<'_>, intent: &Intent) -> Result<(), Fault> {
+    let inserted = tx
+        .prepare_cached(
+            "INSERT INTO intents (id, run, address, kind, provider, action, physical_id, request_digest, desired, record, \
+                operation_url, opened_at) \
+             VALUES (:id, :run, :address, :kind, :provider, :action, :physical_id, :request_digest, :desired, :record, \
+                :operation_url, :opened_at) \
+             ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(named_params! {
+            ":id": intent.id,
+            ":run": intent.run,
+            ":address": intent.address,
+            ":kind": intent.kind,
+            ":provider": intent.provider,
+            ":action": intent.action,
+            ":physical_id": intent.physical_id,
+            ":request_digest": intent.request_digest,
+            ":desired": json(&intent.desired, &intent.address)?,
+            ":record": intent.record.as_ref().map(record_json).transpose()?,
+            ":operation_url": intent.operation_url,
+            ":opened_at": intent.opened_at,
+        })?;
+    match inserted {
+        0 => Err(Fault::refused(format!("the intent {} for {} is open already", intent.id, intent.address))),
+        _ => Ok(()),
+    }
+}
+
+fn start_run(tx: &Transaction<'_>, run: &Run) -> Result<(), Fault> {
+    let inserted = tx
+        .prepare_cached(
+            "INSERT INTO runs (id, actor, host, command, plan_digest, started_at, finished_at, result, counts, duration_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute((
+            &run.id,
+            &run.actor,
+            &run.host,
+            &run.command,
+            &run.plan_digest,
+            &run.started_at,
+            &run.finished_at,
+            &run.result,
+            json(&run.counts, &format_args!("run {}", run.id))?,
+            run.duration_ms.map(signed),
+        ))?;
+    match inserted {
+        0 => Err(Fault::refused(format!("the run {} is in the history already", run.id))),
+        _ => Ok(()),
+    }
+}
+
+fn add_duration(tx: &Transaction<'_>, duration: &ActionDuration) -> Result<(), Fault> {
+    tx.prepare_cached(
+        "INSERT INTO durations (kind, action, samples, mean_millis) VALUES (?1, ?2, 1, ?3) \
+         ON CONFLICT (kind, action) DO UPDATE SET samples = samples + 1, \
+            mean_millis = mean_millis + (excluded.mean_millis - mean_millis) / (samples + 1)",
+    )?
+    .execute((&duration.kind, &duration.action, duration.millis as f64))?;
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The one trait every backend implements.
+
+use crate::change::Change;
+use crate::digest::Digester;
+use crate::error::StateError;
+use crate::lock::{Holder, Lock, LockRequest};
+use crate::record::{Intent, Record, Run, Snapshot};
+
+/// A state store. All calls block; all may be made from several threads at once. Any call fails with [`StateError`]
+/// when the store cannot be read or written, or when what it holds cannot be understood.
+pub trait Store: Send + Sync {
+    /// The state's lineage, a UUID that everything created under it carries.
+    fn lineage(&self) -> &str;
+
+    /// The digester under this state's key.
+    fn digester(&self) -> Digester;
+
+    /// The schema version of the store.
+    fn schema_version(&self) -> u32;
+
+    /// The serial of the last commit; zero in a new state.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    fn serial(&self) -> Result<u64, StateError>;
+
+    /// Serial, records and open intents of one instant. What a plan is made from: read one by one, a commit between two
+    /// reads would be seen half.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    fn snapshot(&self) -> Result<Snapshot, StateError>;
+
+    /// Every record, by address.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    fn records(&self) -> Result<Vec<Record>, StateError>;
+
+    /// The record of one address.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    fn record(&self, address: &str) -> Result<Option<Record>, StateError>;
+
+    /// Every open intent, in the order they were opened.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    fn open_intents(&self) -> Result<Vec<Intent>, StateError>;
+
+    /// The last `limit` runs, newest first.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    fn runs(&self, limit: usize) -> Result<Vec<Run>, StateError>;
+
+    /// Mean wall time per kind and action, in milliseconds, by kind and action.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    fn durations(&self) -> Result<Vec<(String, String, u64)>, StateError>;
+
+    /// Takes the lock if it is free, does not wait. A holder of the same host that is dead is cleared, one of another
+    /// host whose lease ran out is displaced; [`Lock`] tells.
+    ///
+    /// # Errors
+    /// [`StateError::Locked`] when somebody holds it, this process included.
+    fn try_lock(&self, request: &LockRequest) -> Result<Lock, StateError>;
+
+    /// Who is written down as the holder. It may have died since: only [`Store::try_lock`] finds out.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    fn holder(&self) -> Result<Option<Holder>, StateError>;
+
+    /// Takes the lock away from the holder whose id this is, and says whose it was. The last resort: whoever held it
+    /// can not commit any more.
+    ///
+    /// # Errors
+    /// [`StateError::NotLocked`], [`StateError::OtherLock`] when the id is another, [`StateError::HolderAlive`] when
+    /// its process runs on this machine.
+    fn unlock(&self, id: &str) -> Result<Holder, StateError>;
+
+    /// Renews the lease of a lock for another [`LEASE`](crate::LEASE).
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] when the lock was taken over.
+    fn renew(&self, lock: &Lock) -> Result<(), StateError>;
+
+    /// Makes all changes in one durable transaction and gives the new serial. Without any change nothing is written and
+    /// the serial stays.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] when the lock was taken over; [`StateError::Refused`] when a change does not fit what is
+    /// stored. Nothing is changed then.
+    fn commit(&self, lock: &Lock, changes: &[Change]) -> Result<u64, StateError>;
+}
