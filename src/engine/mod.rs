@@ -3,10 +3,19 @@
 
 pub mod action;
 pub mod address;
+pub mod apply;
+pub mod cancel;
 pub mod diff;
 pub mod event;
+pub mod execute;
 pub mod graph;
+pub mod journal;
 pub mod kind;
 pub mod plan;
+pub mod planner;
 pub mod provider;
+pub mod reconcile;
+pub mod refresh;
+pub mod run;
+pub mod schedule;
 pub mod value;

@@ -1,0 +1,238 @@
+//! Apply: walks a plan concurrently. Takes the next action that is unblocked, waits for any to end, unblocks what waited.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use kompox_state::Record;
+
+use super::action::Action;
+use super::address::Address;
+use super::cancel::{Cancel, Level};
+use super::event::{Event, SkipReason, Summary};
+use super::execute::{Execution, Failure, Outputs};
+use super::graph::Graph;
+use super::plan::{Plan, PlannedAction};
+use super::provider::{ErrorClass, ProviderError};
+use super::run::Run;
+use super::schedule::Schedule;
+
+/// What an apply works with besides its run.
+pub struct Work<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The wish, expanded again from the same inputs: the plan itself holds no secret.
+    pub graph: &'a Graph,
+    /// What the state knew when the run began.
+    pub records: &'a [Record],
+    /// Mean durations learned from history, by kind and action, in milliseconds.
+    pub durations: &'a [(String, String, u64)],
+    /// How many actions run at once.
+    pub parallelism: usize,
+}
+
+/// Carries a plan out. Every outcome is in the summary; the state is consistent whenever this returns.
+pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summary {
+    let started = Instant::now();
+    let actions = &work.plan.actions;
+    let lanes = Lanes::new(run, actions);
+    let mut schedule = schedule(run, work, &lanes);
+    let records: HashMap<&str, &Record> = work.records.iter().map(|record| (record.address.as_str(), record)).collect();
+    let outputs = Outputs::from_records(work.records);
+    let doomed: Vec<String> = actions
+        .iter()
+        .filter(|planned| {
+            planned.action.deletes() || planned.action == Action::Forget && planned.precondition.existed == Some(false)
+        })
+        .filter_map(|planned| planned.physical_id.clone())
+        .collect();
+    let mut tally = Tally::default();
+    let mut load = vec![0_usize; lanes.width.len()];
+    let mut running = FuturesUnordered::new();
+    let mut current: BTreeMap<usize, Duration> = BTreeMap::new();
+    let mut level = cancel.level();
+    run.sink.emit(Event::Began { changes: actions.len() });
+    loop {
+        while level == Level::Running && running.len() < work.parallelism.max(1) {
+            let Some(number) = schedule.take(|lane| load[lane] < lanes.width[lane]) else { break };
+            let planned = &actions[number];
+            load[lanes.of[number]] += 1;
+            current.insert(number, started.elapsed());
+            run.sink.emit(Event::Started {
+                address: planned.address.clone(),
+                action: planned.action,
+                at: started.elapsed(),
+            });
+            let (outputs, doomed) = (&outputs, &doomed);
+            let prior_address = planned.moved_from.as_ref().unwrap_or(&planned.address);
+            let prior = records.get(prior_address.as_str()).copied();
+            running.push(async move { (number, one(run, work.graph, planned, outputs, doomed, prior).await) });
+        }
+        if running.is_empty() {
+            break;
+        }
+        tokio::select! {
+            Some((number, result)) = running.next() => {
+                let planned = &actions[number];
+                load[lanes.of[number]] -= 1;
+                let took = started.elapsed().saturating_sub(current.remove(&number).unwrap_or_default());
+                match tally.take(run, planned, result, took) {
+                    Outcome::Done => schedule.done(number),
+                    Outcome::Failed { stop } => {
+                        for lost in schedule.fail(number) {
+                            tally.skip(run, &actions[lost], SkipReason::DependencyFailed(planned.address.clone()));
+                        }
+                        if stop {
+                            level = level.max(Level::Graceful);
+                        }
+                    }
+                }
+            }
+            raised = cancel.raised() => {
+                level = level.max(raised);
+                run.sink.emit(Event::Interrupted { graceful: level < Level::Now, running: running.len() });
+                tally.summary.interrupted = true;
+                if level == Level::Now {
+                    break;
+                }
+            }
+        }
+    }
+    // Dropped calls leave their intents open; the next run looks into them.
+    drop(running);
+    for number in current.keys() {
+        tally.summary.open.push(actions[*number].address.clone());
+    }
+    while let Some(number) = schedule.take(|_| true) {
+        tally.skip(run, &actions[number], SkipReason::Interrupted);
+        for lost in schedule.fail(number) {
+            tally.skip(run, &actions[lost], SkipReason::Interrupted);
+        }
+    }
+    for number in current.into_keys() {
+        for lost in schedule.fail(number) {
+            tally.skip(run, &actions[lost], SkipReason::Interrupted);
+        }
+    }
+    let summary = tally.end(started.elapsed());
+    run.sink.emit(Event::Ended(summary.clone()));
+    summary
+}
+
+async fn one(
+    run: &Run<'_>,
+    graph: &Graph,
+    planned: &PlannedAction,
+    outputs: &Outputs,
+    doomed: &[String],
+    prior: Option<&Record>,
+) -> Result<(), Failure> {
+    let rejected = |message: String| Failure::Provider(ProviderError::new(ErrorClass::Rejected, message));
+    let kind = (run.kinds)(&planned.kind)
+        .ok_or_else(|| rejected(format!("this version does not know the kind \"{}\"", planned.kind)))?;
+    let provider = run
+        .providers
+        .get(&planned.provider)
+        .ok_or_else(|| rejected(format!("there is no connection for {}", planned.provider)))?;
+    let node = graph.get(&planned.address);
+    let execution = Execution { run, planned, node, kind, provider: provider.as_ref(), outputs, doomed, prior };
+    execution.carry_out().await
+}
+
+/// The lanes of a schedule: one per provider, each with its own limit, so that one throttled API never stalls another.
+struct Lanes {
+    of: Vec<usize>,
+    width: Vec<usize>,
+}
+
+impl Lanes {
+    fn new(run: &Run<'_>, actions: &[PlannedAction]) -> Self {
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let mut width = Vec::new();
+        let of = actions.iter().map(|planned| {
+            *numbers.entry(&planned.provider).or_insert_with(|| {
+                width.push(run.providers.get(&planned.provider).map_or(1, |provider| provider.concurrency().max(1)));
+                width.len() - 1
+            })
+        });
+        let of = of.collect();
+        Self { of, width }
+    }
+}
+
+fn schedule(run: &Run<'_>, work: &Work<'_>, lanes: &Lanes) -> Schedule {
+    let actions = &work.plan.actions;
+    let index: HashMap<&Address, usize> =
+        actions.iter().enumerate().map(|(i, planned)| (&planned.address, i)).collect();
+    let needs: Vec<Vec<usize>> = actions
+        .iter()
+        .map(|planned| planned.after_addresses.iter().filter_map(|address| index.get(address).copied()).collect())
+        .collect();
+    let learned: HashMap<(&str, &str), u64> =
+        work.durations.iter().map(|(kind, action, millis)| ((kind.as_str(), action.as_str()), *millis)).collect();
+    let cost: Vec<u64> = actions
+        .iter()
+        .map(|planned| {
+            let typical =
+                || (run.kinds)(&planned.kind).map_or(1, |kind| u64::try_from(kind.typical.as_millis()).unwrap_or(1));
+            let verb = if planned.action == Action::Delete { "delete" } else { "create" };
+            learned.get(&(planned.kind.as_str(), verb)).copied().unwrap_or_else(typical).max(1)
+        })
+        .collect();
+    Schedule::new(&needs, &cost, lanes.of.clone())
+}
+
+enum Outcome {
+    Done,
+    /// `stop`: nothing more may be started.
+    Failed {
+        stop: bool,
+    },
+}
+
+#[derive(Default)]
+struct Tally {
+    done: BTreeMap<Action, usize>,
+    summary: Summary,
+}
+
+impl Tally {
+    fn take(&mut self, run: &Run<'_>, planned: &PlannedAction, result: Result<(), Failure>, took: Duration) -> Outcome {
+        let (address, action) = (planned.address.clone(), planned.action);
+        let (error, stop) = match result {
+            Ok(()) => {
+                *self.done.entry(action).or_default() += 1;
+                run.sink.emit(Event::Finished { address, action, took });
+                return Outcome::Done;
+            }
+            Err(Failure::Provider(error)) => (error, false),
+            Err(Failure::Open(error)) => {
+                self.summary.open.push(address.clone());
+                (error, false)
+            }
+            Err(Failure::State(error)) => {
+                self.summary.open.push(address.clone());
+                let error =
+                    ProviderError::new(ErrorClass::Ambiguous, format!("the state could not be written: {error}"))
+                        .hint("nothing more was started; the next apply looks into what was running");
+                (error, true)
+            }
+        };
+        run.sink.emit(Event::Failed { address: address.clone(), action, took, error: error.clone() });
+        self.summary.failed.push((address, action, error));
+        Outcome::Failed { stop }
+    }
+
+    fn skip(&mut self, run: &Run<'_>, planned: &PlannedAction, because: SkipReason) {
+        let (address, action) = (planned.address.clone(), planned.action);
+        run.sink.emit(Event::Skipped { address: address.clone(), action, because: because.clone() });
+        self.summary.skipped.push((address, action, because));
+    }
+
+    fn end(mut self, took: Duration) -> Summary {
+        self.summary.done = Action::ALL.iter().filter_map(|a| self.done.get(a).map(|count| (*a, *count))).collect();
+        self.summary.took = took;
+        self.summary
+    }
+}

@@ -1,0 +1,403 @@
+//! Carrying out one planned action: intent first, call second, record last.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use kompox_state::{ActionDuration, Change as StateChange, Intent, Record};
+
+use super::action::Action;
+use super::address::Address;
+use super::diff::{self, Sides};
+use super::graph::Node;
+use super::journal::JournalError;
+use super::kind::{Holds, Kind};
+use super::plan::{FieldChange, PlannedAction};
+use super::planner::outputs_of;
+use super::provider::{
+    Change, ErrorClass, Observation, Observed, Operation, Preview, Provider, ProviderError, Target, Transition,
+};
+use super::run::{Run, timestamp};
+use super::value::{Path, Reference, Value};
+
+/// Why an action did not succeed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The provider's answer; the state says what is there.
+    Provider(ProviderError),
+    /// It may have had an effect that could not be looked into; the intent stays open.
+    Open(ProviderError),
+    /// The state could not be written: nothing more may be started.
+    State(JournalError),
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::State(error)
+    }
+}
+
+/// What actions need of each other: the outputs of what exists.
+#[derive(Debug, Default)]
+pub struct Outputs(Mutex<HashMap<Address, serde_json::Value>>);
+
+impl Outputs {
+    /// The outputs that the state knows.
+    pub fn from_records<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let outputs = Self::default();
+        for record in records {
+            outputs.put(&Address::from_text(record.address.as_str()), &record.outputs, &record.physical_id);
+        }
+        outputs
+    }
+
+    fn put(&self, address: &Address, outputs: &serde_json::Value, physical_id: &str) {
+        let mut outputs = if outputs.is_object() { outputs.clone() } else { serde_json::json!({}) };
+        if let Some(map) = outputs.as_object_mut() {
+            map.insert("id".into(), physical_id.into());
+        }
+        if let Ok(mut map) = self.0.lock() {
+            map.insert(address.clone(), outputs);
+        }
+    }
+
+    fn get(&self, reference: &Reference) -> Option<Value> {
+        let map = self.0.lock().ok()?;
+        let value = map.get(&reference.address)?.pointer(&reference.output)?;
+        (!value.is_null()).then(|| Value::from(value))
+    }
+}
+
+/// An action at work.
+pub struct Execution<'a> {
+    /// The run.
+    pub run: &'a Run<'a>,
+    /// What is done.
+    pub planned: &'a PlannedAction,
+    /// The wish with its secrets, where the action needs one.
+    pub node: Option<&'a Node>,
+    /// The schema.
+    pub kind: &'static Kind,
+    /// Who does it.
+    pub provider: &'a dyn Provider,
+    /// Outputs of what exists.
+    pub outputs: &'a Outputs,
+    /// Physical ids that this plan deletes: a container may hold nothing else.
+    pub doomed: &'a [String],
+    /// What the state knew of the object when the run began.
+    pub prior: Option<&'a Record>,
+}
+
+impl Execution<'_> {
+    /// Carries the action out.
+    ///
+    /// # Errors
+    /// What the provider said, or why the state could not be written.
+    pub async fn carry_out(&self) -> Result<(), Failure> {
+        if let Some(old) = &self.planned.moved_from {
+            let (from, to) = (old.to_string(), self.planned.address.to_string());
+            self.run.journal.commit(vec![StateChange::MoveRecord { from, to }]).await?;
+        }
+        match self.planned.action {
+            Action::NoOp => Ok(()),
+            Action::Create => self.create().await,
+            Action::Update => self.update(None).await,
+            Action::Delete => self.delete().await,
+            Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst => {
+                // Names are functions of the manifest, so the new object takes the old one's name: delete first.
+                self.delete().await?;
+                self.create().await
+            }
+            Action::Read | Action::Import | Action::Refresh | Action::Move => self.record_only().await,
+            Action::Forget => {
+                let change = StateChange::DeleteRecord(self.planned.address.to_string());
+                self.run.journal.commit(vec![change]).await?;
+                Ok(())
+            }
+        }
+    }
+
+    fn target(&self, physical_id: Option<String>) -> Target {
+        let find = self.node.and_then(|node| node.find.clone());
+        Target { address: self.planned.address.clone(), kind: self.kind, physical_id, find }
+    }
+
+    /// The wish with every unknown filled in.
+    fn desired(&self) -> Result<Value, Failure> {
+        let rejected = |message: String| Failure::Provider(ProviderError::new(ErrorClass::Rejected, message));
+        let node = self.node.ok_or_else(|| rejected("the manifests no longer mention it; plan again".into()))?;
+        Ok(node.desired.resolve(&|reference| self.outputs.get(reference)))
+    }
+
+    fn request(&self, desired: &Value) -> Result<serde_json::Value, Failure> {
+        desired
+            .to_request()
+            .map_err(|error| Failure::Provider(ProviderError::new(ErrorClass::Rejected, error.to_string())))
+    }
+
+    async fn create(&self) -> Result<(), Failure> {
+        let desired = self.desired()?;
+        let request = self.request(&desired)?;
+        let physical_id = self.provider.physical_id(self.kind, &desired).or_else(|| self.planned.physical_id.clone());
+        if self.planned.unconfirmed.is_some() && self.kind.preview {
+            self.ask_again(&physical_id, &request).await?;
+        }
+        let skeleton = self.record(&desired, physical_id.clone().unwrap_or_default(), None);
+        let intent = self.open("create", physical_id.clone(), &desired, Some(skeleton)).await?;
+        let observed = self.call(&intent, physical_id, Change::Create { desired: request }, &desired).await?;
+        if self.planned.unconfirmed.is_some() {
+            self.check_kept(&desired, observed.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// What was planned from its rendered form only is put to the server now that it can be asked.
+    async fn ask_again(&self, physical_id: &Option<String>, request: &serde_json::Value) -> Result<(), Failure> {
+        let target = self.target(physical_id.clone());
+        match self.provider.preview(&target, request, self.planned.force).await {
+            Ok(Preview::Object(_) | Preview::Unconfirmed(_)) => Ok(()),
+            Ok(Preview::Conflict(conflicts)) => {
+                let fields: Vec<_> = conflicts.iter().map(|c| format!("{} (owned by {})", c.field, c.writer)).collect();
+                let message = format!("another writer owns {}", fields.join(", "));
+                Err(Failure::Provider(
+                    ProviderError::new(ErrorClass::Conflict, message).hint("plan again to see what changed"),
+                ))
+            }
+            Err(error) => Err(Failure::Provider(error)),
+        }
+    }
+
+    /// Whether the server kept every planned field of an object that could not be confirmed when it was planned.
+    fn check_kept(&self, desired: &Value, observed: Option<&Observed>) -> Result<(), Failure> {
+        let Some(observed) = observed else { return Ok(()) };
+        let ignore = self.node.map(|node| node.ignore_changes.as_slice()).unwrap_or_default();
+        let seen = diff::mask(self.kind, &observed.object, &[desired], &|text| self.run.digest(text));
+        let sides = Sides { kind: self.kind, last: None, observed: &seen, desired, ignore, writers: &[] };
+        let changed = diff::diff(&sides);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let fields: Vec<_> = changed.iter().map(|change| change.path.to_string()).collect();
+        let message = format!("it was made, but the server did not keep what was planned for {}", fields.join(", "));
+        Err(Failure::Provider(
+            ProviderError::new(ErrorClass::Conflict, message).hint("plan again to see the difference"),
+        ))
+    }
+
+    async fn update(&self, known: Option<&Observed>) -> Result<(), Failure> {
+        let desired = self.desired()?;
+        let request = self.request(&desired)?;
+        let physical_id = known.map(|seen| seen.physical_id.clone()).or_else(|| self.planned.physical_id.clone());
+        let removed = removed_paths(&self.planned.changes);
+        let intent = self.open("update", physical_id.clone(), &desired, None).await?;
+        self.call(&intent, physical_id, Change::Update { desired: request, removed }, &desired).await?;
+        Ok(())
+    }
+
+    async fn delete(&self) -> Result<(), Failure> {
+        if self.kind.holds == Holds::Objects {
+            self.check_contents().await?;
+        }
+        let physical_id = self.planned.physical_id.clone();
+        let intent = self.open("delete", physical_id.clone(), &Value::Null, None).await?;
+        let change = Change::Delete { uid: self.planned.uid.clone() };
+        self.call(&intent, physical_id, change, &Value::Null).await?;
+        Ok(())
+    }
+
+    /// A container goes only if it holds nothing but what this plan deletes or the server made.
+    async fn check_contents(&self) -> Result<(), Failure> {
+        let target = self.target(self.planned.physical_id.clone());
+        let contents = self.provider.contents(&target).await.map_err(Failure::Provider)?;
+        let foreign: Vec<String> = contents
+            .into_iter()
+            .filter(|content| {
+                !content.server_made && !self.doomed.iter().any(|id| id.eq_ignore_ascii_case(&content.physical_id))
+            })
+            .map(|content| format!("{} {}", content.kind, content.physical_id))
+            .collect();
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        let message = format!("it still holds what this plan does not delete:\n  {}", foreign.join("\n  "));
+        let hint = "move or delete these first, or forget it: kompox state rm";
+        Err(Failure::Provider(ProviderError::new(ErrorClass::Conflict, message).hint(hint)))
+    }
+
+    /// Takes what exists into the state; for an import that differs, then changes it.
+    async fn record_only(&self) -> Result<(), Failure> {
+        let target = self.target(self.planned.physical_id.clone());
+        let gone = || {
+            let id = self.planned.physical_id.as_deref().unwrap_or("(no id)");
+            Failure::Provider(ProviderError::new(
+                ErrorClass::Conflict,
+                format!("{id} is not there any more; plan again"),
+            ))
+        };
+        let observed = match self.provider.read(&[target]).await.pop() {
+            Some(Observation::Found(observed)) => observed,
+            Some(Observation::Failed(error)) => return Err(Failure::Provider(error)),
+            _ => return Err(gone()),
+        };
+        if self.planned.uid.is_some() && observed.uid.is_some() && self.planned.uid != observed.uid {
+            return Err(gone());
+        }
+        if self.planned.action == Action::Import && !self.planned.changes.is_empty() {
+            // Recorded as it is first, so that a kill in between forgets nothing.
+            let desired = self.desired()?;
+            let applied = self.projected(&observed, &desired);
+            self.run.journal.commit(vec![self.put(&applied, &observed)]).await?;
+            return self.update(Some(&observed)).await;
+        }
+        let change = match (self.planned.action, self.prior) {
+            (Action::Refresh | Action::Move, Some(prior)) => {
+                let mut applied = Value::from_stored(&prior.applied);
+                if !self.planned.changes.is_empty() {
+                    applied = self.projected(&observed, &applied);
+                }
+                let mut record = self.record(&applied, observed.physical_id.clone(), Some(&observed));
+                record.desired_digest.clone_from(&prior.desired_digest);
+                StateChange::PutRecord(Box::new(record))
+            }
+            _ => self.put(&self.desired()?, &observed),
+        };
+        self.run.journal.commit(vec![change]).await?;
+        self.outputs.put(&self.planned.address, &outputs_of(self.kind, &observed.object), &observed.physical_id);
+        Ok(())
+    }
+
+    /// What is observed of the fields that `shape` speaks of, masked.
+    fn projected(&self, observed: &Observed, shape: &Value) -> Value {
+        let seen = diff::mask(self.kind, &observed.object, &[shape], &|text| self.run.digest(text));
+        diff::project(self.kind, &seen, &[shape])
+    }
+
+    async fn open(
+        &self,
+        action: &str,
+        physical_id: Option<String>,
+        desired: &Value,
+        record: Option<Record>,
+    ) -> Result<Intent, Failure> {
+        let intent = Intent {
+            id: self.run.environment.unique_id(),
+            run: self.run.id.clone(),
+            address: self.planned.address.to_string(),
+            kind: self.planned.kind.clone(),
+            provider: self.planned.provider.to_string(),
+            action: action.to_owned(),
+            physical_id,
+            request_digest: desired.digest(),
+            desired: desired.to_stored(),
+            record,
+            operation_url: None,
+            opened_at: timestamp(self.run.environment.now()),
+        };
+        self.run.journal.commit(vec![StateChange::OpenIntent(Box::new(intent.clone()))]).await?;
+        Ok(intent)
+    }
+
+    /// The call itself, under its durable intent; then record and intent are settled in one transaction.
+    async fn call(
+        &self,
+        intent: &Intent,
+        physical_id: Option<String>,
+        change: Change,
+        desired: &Value,
+    ) -> Result<Option<Observed>, Failure> {
+        let started = Instant::now();
+        let deletes = matches!(change, Change::Delete { .. });
+        let operation = Operation {
+            target: self.target(physical_id),
+            change,
+            token: intent.id.clone(),
+            lineage: self.run.lineage.to_owned(),
+            force: self.planned.force,
+            wait: self.run.wait,
+            timeout: self.kind.timeout,
+        };
+        let progress = self.run.progress(&self.planned.address, &intent.id);
+        let result = self.provider.execute(&operation, &progress).await;
+        let mut changes = vec![StateChange::CloseIntent(intent.id.clone())];
+        match result {
+            Ok(observed) => {
+                match &observed {
+                    Some(observed) => changes.push(self.put(desired, observed)),
+                    None => changes.push(StateChange::DeleteRecord(self.planned.address.to_string())),
+                }
+                let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let (kind, action) = (self.planned.kind.clone(), intent.action.clone());
+                changes.push(StateChange::Duration(ActionDuration { kind, action, millis }));
+                self.run.journal.commit(changes).await?;
+                if let Some(observed) = &observed {
+                    self.outputs.put(
+                        &self.planned.address,
+                        &outputs_of(self.kind, &observed.object),
+                        &observed.physical_id,
+                    );
+                }
+                Ok(observed)
+            }
+            Err(error) => {
+                // Whatever it said, what is there decides what the state says.
+                match self.provider.read(std::slice::from_ref(&operation.target)).await.pop() {
+                    Some(Observation::Found(observed)) => {
+                        let ours = !self.kind.marked || observed.lineage.as_deref() == Some(self.run.lineage);
+                        if intent.action == "create" && ours {
+                            changes.push(self.put(desired, &observed));
+                        }
+                        let undecided =
+                            error.class == ErrorClass::Ambiguous && observed.transition == Some(Transition::Deleting);
+                        if undecided {
+                            return Err(Failure::Open(error));
+                        }
+                    }
+                    Some(Observation::Missing) if deletes => {
+                        changes.push(StateChange::DeleteRecord(self.planned.address.to_string()));
+                    }
+                    // After an ambiguous answer the request may still be on its way: a later look decides.
+                    Some(Observation::Missing | Observation::NotYet(_)) if error.class == ErrorClass::Ambiguous => {
+                        return Err(Failure::Open(error));
+                    }
+                    Some(Observation::Missing | Observation::NotYet(_)) => {}
+                    Some(Observation::Failed(_)) | None => return Err(Failure::Open(error)),
+                }
+                self.run.journal.commit(changes).await?;
+                Err(Failure::Provider(error))
+            }
+        }
+    }
+
+    fn put(&self, desired: &Value, observed: &Observed) -> StateChange {
+        StateChange::PutRecord(Box::new(self.record(desired, observed.physical_id.clone(), Some(observed))))
+    }
+
+    /// The record of this action.
+    fn record(&self, applied: &Value, physical_id: String, observed: Option<&Observed>) -> Record {
+        let mut baseline = serde_json::json!({});
+        if let Some(uid) = observed.and_then(|observed| observed.uid.as_deref()) {
+            baseline["uid"] = uid.into();
+        }
+        let outputs = observed.map_or(serde_json::json!({}), |observed| outputs_of(self.kind, &observed.object));
+        Record {
+            address: self.planned.address.to_string(),
+            kind: self.planned.kind.clone(),
+            provider: self.planned.provider.to_string(),
+            physical_id,
+            applied: applied.to_stored(),
+            outputs,
+            dependencies: self.planned.dependencies.iter().map(Address::to_string).collect(),
+            // A struct of booleans always serialises.
+            protection: serde_json::to_value(&self.planned.protection).unwrap_or_default(),
+            desired_digest: applied.digest(),
+            baseline,
+            source: self.planned.origin.as_ref().map(ToString::to_string),
+            created_serial: 0,
+            updated_serial: 0,
+        }
+    }
+}
+
+fn removed_paths(changes: &[FieldChange]) -> Vec<Path> {
+    changes.iter().filter(|change| change.after.is_none()).map(|change| change.path.clone()).collect()
+}

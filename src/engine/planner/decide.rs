@@ -1,0 +1,503 @@
+//! What to do with each object that should exist.
+
+use std::collections::HashSet;
+
+use futures::StreamExt;
+use kompox_state::Record;
+
+use super::explain::{describe, describe_protection, describe_replacement, show};
+use super::{Planner, Question, observed_fields, outputs_of};
+use crate::engine::action::Action;
+use crate::engine::diff::{self, Sides};
+use crate::engine::graph::{Node, Protection};
+use crate::engine::kind::{Holds, Refusal, Replace};
+use crate::engine::plan::{Cause, FieldChange, PlannedAction, Precondition, Restart};
+use crate::engine::provider::{Observation, Observed, Preview, Transition};
+use crate::engine::value::{Reference, Value};
+
+impl<'a> Planner<'a> {
+    /// The outputs of an object that exists, by its schema.
+    fn keep_outputs(&mut self, node: &Node, observed: &Observed) {
+        let mut outputs = if observed.object.is_null() {
+            self.record(&node.address).map_or(serde_json::Value::Null, |record| record.outputs.clone())
+        } else {
+            outputs_of(node.kind, &observed.object)
+        };
+        if !outputs.is_object() {
+            outputs = serde_json::json!({});
+        }
+        if let Some(map) = outputs.as_object_mut() {
+            map.insert("id".into(), observed.physical_id.as_str().into());
+        }
+        self.outputs.insert(node.address.clone(), outputs);
+    }
+
+    pub(super) fn decide(&mut self, node: &'a Node) {
+        let lookup = |reference: &Reference| {
+            let outputs = self.outputs.get(&reference.address)?;
+            outputs.pointer(&reference.output).filter(|value| !value.is_null()).map(Value::from)
+        };
+        let desired = node.desired.resolve(&lookup);
+        let observation = self.observations.remove(&node.address).unwrap_or(Observation::Missing);
+        let record = self.record(&node.address);
+        match (record, observation) {
+            (_, Observation::Failed(error)) => {
+                let message = format!("{} cannot be read: {error}", node.address);
+                let problem = self.problem(Some(&node.address), message, node.origin.clone());
+                problem.help.extend(error.hint);
+            }
+            (None, Observation::Found(observed)) if node.read_only => {
+                self.keep_outputs(node, &observed);
+                self.push(
+                    node,
+                    &desired,
+                    Some(&observed),
+                    Action::Read,
+                    "it exists and is only read".into(),
+                    Vec::new(),
+                    None,
+                );
+            }
+            (Some(_), Observation::Found(observed)) if node.read_only => {
+                self.keep_outputs(node, &observed);
+                self.unchanged.insert(node.address.clone());
+            }
+            (_, Observation::Missing | Observation::NotYet(_)) if node.read_only => {
+                let message = format!(
+                    "{} does not exist, and the manifest says that kompox must not make it (existing: true)",
+                    node.address
+                );
+                self.problem(Some(&node.address), message, node.origin.clone());
+            }
+            (None, Observation::Missing) => match &node.import {
+                Some(id) => {
+                    let message = format!("{} cannot be imported: there is nothing with the id {id}", node.address);
+                    let problem = self.problem(Some(&node.address), message, node.origin.clone());
+                    problem.help.push("check the id, or remove the import to make a new one".into());
+                }
+                None => self.create(node, desired, "it does not exist".into(), None),
+            },
+            (None, Observation::NotYet(reason)) => self.create(node, desired, "it does not exist".into(), Some(reason)),
+            (None, Observation::Found(observed)) => self.adopt(node, desired, *observed),
+            (Some(record), Observation::Missing) if node.kind.holds == Holds::Data => {
+                let message = format!(
+                    "{} is gone: the state knows it as {}, and it holds data",
+                    node.address, record.physical_id
+                );
+                let problem = self.problem(Some(&node.address), message, node.origin.clone());
+                problem.help.push(format!("restore it and adopt it:  kompox import {} <id>", node.address));
+                problem.help.push(format!("or start with an empty one:  kompox state rm {}", node.address));
+            }
+            (Some(_), Observation::Missing) => {
+                self.create(node, desired, "it was deleted outside of kompox".into(), None)
+            }
+            (Some(_), Observation::NotYet(reason)) => {
+                self.create(node, desired, "what it lived in is gone".into(), Some(reason));
+            }
+            (Some(record), Observation::Found(observed)) => self.compare(node, desired, record, *observed),
+        }
+    }
+
+    fn create(&mut self, node: &'a Node, desired: Value, reason: String, unconfirmed: Option<String>) {
+        if node.kind.preview
+            && unconfirmed.is_none()
+            && let Ok(request) = desired.to_request()
+        {
+            let target = node.target(self.physical_id(node, &desired));
+            let (action, desired) = (self.actions.len(), desired.clone());
+            self.questions.push(Question { action, target, desired, request, observed: None });
+        }
+        self.push(node, &desired, None, Action::Create, reason, Vec::new(), unconfirmed);
+    }
+
+    fn physical_id(&self, node: &Node, desired: &Value) -> Option<String> {
+        let recorded = self.record(&node.address).map(|record| record.physical_id.clone());
+        recorded.or_else(|| self.inputs.providers.get(&node.provider)?.physical_id(node.kind, desired))
+    }
+
+    /// Something is there and the state does not know it.
+    fn adopt(&mut self, node: &'a Node, desired: Value, observed: Observed) {
+        let ours = observed.lineage.as_deref() == Some(self.inputs.lineage);
+        let wished = node.import.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&observed.physical_id));
+        let interrupted =
+            self.inputs.snapshot.open_intents.iter().any(|intent| intent.address == node.address.as_str());
+        let reason = if wished {
+            "the manifest adopts it".to_owned()
+        } else if interrupted {
+            "an interrupted apply made it".to_owned()
+        } else if !node.kind.marked {
+            "it exists already".to_owned()
+        } else if ours && node.kind.holds != Holds::Data {
+            "an earlier apply of this state made it".to_owned()
+        } else {
+            let id = &observed.physical_id;
+            let (message, why) = if ours {
+                (
+                    format!("{} exists already: {id}", node.address),
+                    "it may hold data, so it is adopted only when you say so",
+                )
+            } else {
+                (
+                    format!("{} exists already and is not ours: {id}", node.address),
+                    "it is never touched unless you adopt it",
+                )
+            };
+            let problem = self.problem(Some(&node.address), message, node.origin.clone());
+            problem.help.push(format!("{why}:"));
+            problem.help.push(format!("kompox import {} {id}", node.address));
+            return;
+        };
+        let changes = self.changes(node, &desired, None, &observed);
+        if self.refuse_replacement(node, &changes) {
+            return;
+        }
+        self.keep_outputs(node, &observed);
+        self.restarts_of(node, &changes);
+        self.push(node, &desired, Some(&observed), Action::Import, reason, changes, None);
+    }
+
+    /// The changes that make it as desired.
+    fn changes(&self, node: &Node, desired: &Value, record: Option<&Record>, observed: &Observed) -> Vec<FieldChange> {
+        let last = record.map(|record| Value::from_stored(&record.applied));
+        let observed_value = if observed.object.is_null() {
+            last.clone().unwrap_or(Value::Null)
+        } else {
+            let like: Vec<&Value> = [Some(desired), last.as_ref()].into_iter().flatten().collect();
+            diff::mask(node.kind, &observed.object, &like, &self.digest())
+        };
+        let sides = Sides {
+            kind: node.kind,
+            last: last.as_ref(),
+            observed: &observed_value,
+            desired,
+            ignore: &node.ignore_changes,
+            writers: &observed.writers,
+        };
+        diff::diff(&sides)
+    }
+
+    fn compare(&mut self, node: &'a Node, desired: Value, record: &'a Record, observed: Observed) {
+        if node.kind.marked && observed.lineage.as_deref().is_some_and(|lineage| lineage != self.inputs.lineage) {
+            let message = format!("{} now belongs to another state: {}", node.address, observed.physical_id);
+            let problem = self.problem(Some(&node.address), message, node.origin.clone());
+            problem.help.push(format!("forget it here:  kompox state rm {}", node.address));
+            return;
+        }
+        let recorded_uid = record.baseline.get("uid").and_then(|uid| uid.as_str());
+        if node.kind.holds == Holds::Data
+            && let (Some(then), Some(now)) = (recorded_uid, observed.uid.as_deref())
+            && then != now
+        {
+            let message = format!(
+                "{} is not the one that kompox made: {} was deleted and made anew, so its data is not the app's",
+                node.address, observed.physical_id
+            );
+            let problem = self.problem(Some(&node.address), message, node.origin.clone());
+            problem.help.push(format!("adopt the new one:  kompox import {} {}", node.address, observed.physical_id));
+            return;
+        }
+        let changes = self.changes(node, &desired, Some(record), &observed);
+        let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+        let forced = self.inputs.options.replace.contains(&node.address);
+        if forced || changes.iter().any(|change| change.forces_replacement) {
+            self.replace(node, &desired, &observed, changes, &protection, forced);
+            return;
+        }
+        self.keep_outputs(node, &observed);
+        let changed_wish = desired.digest() != record.desired_digest;
+        if node.kind.preview
+            && (changed_wish || !changes.is_empty())
+            && !observed.object.is_null()
+            && let Ok(request) = desired.to_request()
+        {
+            let target = node.target(Some(observed.physical_id.clone()));
+            let reason = describe(&changes);
+            self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
+            let action = self.actions.len() - 1;
+            self.questions.push(Question { action, target, desired, request, observed: Some(observed) });
+            return;
+        }
+        if changes.is_empty() && observed.transition != Some(Transition::Failed) {
+            self.settle(node, &desired, &observed, &protection);
+            return;
+        }
+        let reason = match observed.transition {
+            Some(Transition::Failed) if changes.is_empty() => "its last operation failed".to_owned(),
+            _ => describe(&changes),
+        };
+        self.guard_update(node, &protection);
+        self.restarts_of(node, &changes);
+        self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
+    }
+
+    /// Nothing differs in the cloud; the record may still need to learn of a move or of another protection.
+    fn settle(&mut self, node: &'a Node, desired: &Value, observed: &Observed, protection: &Protection) {
+        let wanted = node.protection.over(protection);
+        if self.moved.contains_key(&node.address) {
+            self.push(
+                node,
+                desired,
+                Some(observed),
+                Action::Move,
+                "it was renamed in the manifest".into(),
+                Vec::new(),
+                None,
+            );
+        } else if wanted != *protection {
+            let reason = describe_protection(protection, &wanted);
+            self.push(node, desired, Some(observed), Action::Refresh, reason, Vec::new(), None);
+        } else {
+            self.unchanged.insert(node.address.clone());
+        }
+    }
+
+    fn guard_update(&mut self, node: &Node, protection: &Protection) {
+        if protection.read_only {
+            let message = format!("{} is protected: nothing of it may change (readOnly)", node.address);
+            let problem = self.problem(Some(&node.address), message, node.origin.clone());
+            problem.help.push("apply protection: none first, then this change".into());
+        }
+    }
+
+    /// Whether changes would need a replacement that the kind refuses; then the problem is recorded.
+    fn refuse_replacement(&mut self, node: &Node, changes: &[FieldChange]) -> bool {
+        let Replace::Refused(help) = node.kind.replace else { return false };
+        let mut refused = false;
+        for change in changes.iter().filter(|change| change.forces_replacement) {
+            refused = true;
+            let null = Value::Null;
+            let (before, after) = (change.before.as_ref().unwrap_or(&null), change.after.as_ref().unwrap_or(&null));
+            let refusal = Refusal { name: node.address.name(), path: &change.path, before, after };
+            let message = format!(
+                "{} would have to be replaced, and its data would be lost: {} {} → {}",
+                node.address,
+                change.path,
+                show(before),
+                show(after)
+            );
+            let lines = help(&refusal);
+            self.problem(Some(&node.address), message, node.origin.clone()).help.extend(lines);
+        }
+        refused
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn replace(
+        &mut self,
+        node: &'a Node,
+        desired: &Value,
+        observed: &Observed,
+        changes: Vec<FieldChange>,
+        protection: &Protection,
+        forced: bool,
+    ) {
+        if self.refuse_replacement(node, &changes) {
+            return;
+        }
+        let action = match node.kind.replace {
+            Replace::CreateFirst => Action::ReplaceCreateFirst,
+            Replace::DeleteFirst => Action::ReplaceDeleteFirst,
+            Replace::Refused(_) => {
+                let message = format!("{} is never replaced: its data would be lost", node.address);
+                self.problem(Some(&node.address), message, node.origin.clone());
+                return;
+            }
+        };
+        if protection.prevent_destroy || protection.read_only || protection.adopted && node.kind.holds == Holds::Objects
+        {
+            let message = format!("{} is protected, but {}", node.address, describe_replacement(&changes));
+            let problem = self.problem(Some(&node.address), message, node.origin.clone());
+            problem
+                .help
+                .push("apply an explicit preventDestroy: false or protection: none first, then this change".into());
+            return;
+        }
+        let reason =
+            if forced { "replacement was asked for (--replace)".to_owned() } else { describe_replacement(&changes) };
+        self.restarts.extend(
+            (!node.kind.restarts.is_empty())
+                .then(|| Restart { address: node.address.clone(), because: reason.clone() }),
+        );
+        self.push(node, desired, Some(observed), action, reason, changes, None);
+    }
+
+    fn restarts_of(&mut self, node: &Node, changes: &[FieldChange]) {
+        let hits = |change: &&FieldChange| node.kind.restarts.iter().any(|pattern| change.path.matches(pattern));
+        let causes: Vec<_> = changes.iter().filter(hits).map(|change| change.path.to_string()).collect();
+        if !causes.is_empty() {
+            let because = format!("{} changes", causes.join(", "));
+            self.restarts.push(Restart { address: node.address.clone(), because });
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn push(
+        &mut self,
+        node: &Node,
+        desired: &Value,
+        observed: Option<&Observed>,
+        action: Action,
+        reason: String,
+        changes: Vec<FieldChange>,
+        unconfirmed: Option<String>,
+    ) {
+        let record = self.record(&node.address);
+        let recorded: Protection =
+            record.and_then(|record| serde_json::from_value(record.protection.clone()).ok()).unwrap_or_default();
+        let mut protection = node.protection.over(&recorded);
+        if action == Action::Import && node.kind.marked {
+            protection.adopted = observed.is_some_and(|seen| seen.lineage.as_deref() != Some(self.inputs.lineage));
+        }
+        let physical_id =
+            observed.map(|observed| observed.physical_id.clone()).or_else(|| self.physical_id(node, desired));
+        let whole =
+            matches!(action, Action::Create | Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst | Action::Import);
+        let precondition = self.precondition(node, desired, observed, unconfirmed.is_none());
+        self.actions.push(PlannedAction {
+            address: node.address.clone(),
+            kind: node.kind.name.to_owned(),
+            provider: node.provider.clone(),
+            action,
+            reason,
+            origin: node.origin.clone(),
+            physical_id,
+            uid: observed.and_then(|observed| observed.uid.clone()),
+            after: whole.then(|| desired.clone()),
+            changes,
+            desired_digest: Some(node.desired.digest()),
+            after_addresses: Vec::new(),
+            precondition,
+            unconfirmed,
+            force: self.inputs.options.force_conflicts.contains(&node.address),
+            moved_from: self.moved.get(&node.address).cloned(),
+            protection,
+            dependencies: self.inputs.graph.dependencies(&node.address).into_iter().cloned().collect(),
+        });
+    }
+
+    fn precondition(&self, node: &Node, desired: &Value, observed: Option<&Observed>, asked: bool) -> Precondition {
+        let record = self.record(&node.address);
+        let last = record.map(|record| Value::from_stored(&record.applied));
+        let seen = observed
+            .filter(|observed| !observed.object.is_null())
+            .map(|observed| observed_fields(node.kind, &observed.object, desired, last.as_ref(), &self.digest()));
+        Precondition {
+            record_serial: record.map(|record| record.updated_serial),
+            existed: (asked && self.inputs.options.refresh).then_some(observed.is_some()),
+            uid: observed.and_then(|observed| observed.uid.clone()),
+            observed_digest: seen.as_ref().map(Value::digest),
+            observed: seen.as_ref().map(Value::to_stored),
+        }
+    }
+
+    /// Asks servers that can say what a change would do, and takes their answer as the plan.
+    pub(super) async fn ask_servers(&mut self) {
+        let questions = std::mem::take(&mut self.questions);
+        if !self.inputs.options.refresh || questions.is_empty() {
+            return;
+        }
+        let providers = self.inputs.providers;
+        let asked: Vec<_> = questions
+            .into_iter()
+            .map(|question| {
+                let provider = providers.get(&self.actions[question.action].provider).cloned();
+                let force = self.actions[question.action].force || self.owned_before(&question);
+                async move {
+                    let answer = match &provider {
+                        Some(provider) => provider.preview(&question.target, &question.request, force).await,
+                        None => Ok(Preview::Unconfirmed("no connection to it".into())),
+                    };
+                    (question, force, answer)
+                }
+            })
+            .collect();
+        // Answers come in any order; sorted, so that a plan reads the same every time.
+        let mut answers: Vec<_> = futures::stream::iter(asked).buffer_unordered(32).collect().await;
+        answers.sort_by_key(|(question, ..)| question.action);
+        let mut settled = HashSet::new();
+        for (question, force, answer) in answers {
+            let address = self.actions[question.action].address.clone();
+            let Some(node) = self.inputs.graph.get(&address) else { continue };
+            match answer {
+                Err(error) => {
+                    let message = format!("the server refuses {address}: {error}");
+                    self.problem(Some(&address), message, node.origin.clone()).help.extend(error.hint);
+                }
+                Ok(Preview::Conflict(conflicts)) => {
+                    let fields: Vec<_> =
+                        conflicts.iter().map(|c| format!("{} (owned by {})", c.field, c.writer)).collect();
+                    let message = format!("{address} has fields that another writer owns: {}", fields.join(", "));
+                    let problem = self.problem(Some(&address), message, node.origin.clone());
+                    problem.help.push(format!("to take them over:  --force-conflicts {address}"));
+                }
+                Ok(Preview::Unconfirmed(reason)) => {
+                    self.actions[question.action].unconfirmed = Some(reason);
+                    if self.actions[question.action].action == Action::Update {
+                        let changes = self.actions[question.action].changes.clone();
+                        self.restarts_of(node, &changes);
+                    }
+                }
+                Ok(Preview::Object(predicted)) => {
+                    if self.actions[question.action].action != Action::Update {
+                        continue;
+                    }
+                    if !self.take_answer(node, &question, &predicted, force) {
+                        settled.insert(question.action);
+                    }
+                }
+            }
+        }
+        let mut position = 0;
+        self.actions.retain(|action| {
+            let keep = !settled.contains(&position);
+            position += 1;
+            if !keep {
+                self.unchanged.insert(action.address.clone());
+            }
+            keep
+        });
+    }
+
+    /// Whether every field that differs was applied by us before: then taking it back is putting drift right.
+    fn owned_before(&self, question: &Question) -> bool {
+        let action = &self.actions[question.action];
+        action.action == Action::Update
+            && !action.changes.is_empty()
+            && self.record(&action.address).is_some()
+            && action.changes.iter().all(|change| {
+                matches!(change.cause, Cause::Drift { .. })
+                    || self.record(&action.address).is_some_and(|record| {
+                        diff::lookup(&Value::from_stored(&record.applied), &change.path).is_some()
+                    })
+            })
+    }
+
+    /// Replaces the guessed changes by the server's; `false` if it says that nothing changes.
+    fn take_answer(&mut self, node: &Node, question: &Question, predicted: &Observed, force: bool) -> bool {
+        let (Some(record), Some(observed)) = (self.record(&node.address), &question.observed) else { return true };
+        let last = Value::from_stored(&record.applied);
+        let like = [&question.desired, &last];
+        let predicted = diff::mask(node.kind, &predicted.object, &like, &self.digest());
+        let seen = diff::mask(node.kind, &observed.object, &like, &self.digest());
+        let sides = Sides {
+            kind: node.kind,
+            last: Some(&last),
+            observed: &seen,
+            desired: &question.desired,
+            ignore: &node.ignore_changes,
+            writers: &observed.writers,
+        };
+        let changes = diff::diff_observed(&sides, &predicted);
+        if changes.is_empty() {
+            return false;
+        }
+        let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+        self.guard_update(node, &protection);
+        self.restarts_of(node, &changes);
+        let action = &mut self.actions[question.action];
+        action.reason = describe(&changes);
+        action.changes = changes;
+        action.force = force;
+        true
+    }
+}

@@ -1,0 +1,371 @@
+//! Planning: refresh, decide per object, ask servers what they would do, check the guards. Reads only.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use kompox_state::{Digester, Record, Snapshot};
+
+mod decide;
+mod explain;
+mod order;
+mod remove;
+#[cfg(test)]
+mod tests;
+
+use super::address::Address;
+use super::diff;
+use super::graph::Graph;
+use super::kind::{Kind, Kinds};
+use super::plan::{Danger, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
+use super::provider::{Observation, Observed, Providers, Target};
+use super::refresh;
+use super::value::{Reference, Value};
+
+/// Everything a plan is made from.
+pub struct Inputs<'a> {
+    /// What should exist. Empty for a destroy.
+    pub graph: &'a Graph,
+    /// What the state says.
+    pub snapshot: &'a Snapshot,
+    /// The state's lineage.
+    pub lineage: &'a str,
+    /// The state's digester.
+    pub digester: &'a Digester,
+    /// The providers of all nodes and records.
+    pub providers: &'a Providers,
+    /// The schemas.
+    pub kinds: Kinds,
+    /// What the plan is for.
+    pub mode: Mode,
+    /// What the user asked for besides.
+    pub options: &'a Options,
+    /// Digests of all inputs, by name.
+    pub inputs: BTreeMap<String, String>,
+    /// Names fixed for objects that nobody named.
+    pub chosen: BTreeMap<Address, String>,
+    /// Hosts the apps answer on.
+    pub hosts: Vec<(Address, String)>,
+    /// The version that plans.
+    pub engine_version: &'a str,
+}
+
+/// What the user asked for besides.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Only these, and what they need (or, for a destroy, what needs them). Empty: all.
+    pub targets: Vec<Address>,
+    /// Replace these although nothing forces it.
+    pub replace: BTreeSet<Address>,
+    /// Ask the providers; otherwise what the state says is taken as observed.
+    pub refresh: bool,
+    /// Fields of other writers may be taken here.
+    pub force_conflicts: BTreeSet<Address>,
+    /// Data of these may be lost.
+    pub allow_data_loss: BTreeSet<Address>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            replace: BTreeSet::new(),
+            refresh: true,
+            force_conflicts: BTreeSet::new(),
+            allow_data_loss: BTreeSet::new(),
+        }
+    }
+}
+
+/// Something that stops a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What it is about.
+    pub address: Option<Address>,
+    /// What is wrong.
+    pub message: String,
+    /// The line that asked for it.
+    pub origin: Option<Origin>,
+    /// What to do.
+    pub help: Vec<String>,
+}
+
+/// Why there is no plan: every problem, not the first.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", problems.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("\n"))]
+pub struct PlanError {
+    /// All of them.
+    pub problems: Vec<Problem>,
+}
+
+/// Makes a plan. Reads through the providers, writes nowhere.
+///
+/// # Errors
+/// Every guard that stops it, every object that could not be read.
+pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
+    let mut planner = Planner::new(&inputs);
+    planner.refresh().await;
+    match inputs.mode {
+        Mode::Apply => {
+            for node in inputs.graph.iter() {
+                if planner.selected.contains(&node.address) {
+                    planner.decide(node);
+                }
+            }
+            planner.ask_servers().await;
+            planner.deletions(false);
+        }
+        Mode::Destroy => planner.deletions(true),
+        Mode::RefreshOnly => planner.refresh_only(),
+    }
+    planner.finish()
+}
+
+/// A creation or change that the server is asked about.
+struct Question {
+    action: usize,
+    target: Target,
+    /// The resolved wish.
+    desired: Value,
+    /// The wish as it is sent, secrets in clear.
+    request: serde_json::Value,
+    /// What is there now, for a change.
+    observed: Option<Observed>,
+}
+
+pub(super) struct Planner<'a> {
+    inputs: &'a Inputs<'a>,
+    records: HashMap<Address, &'a Record>,
+    /// Records under the address that a rename gives them.
+    moved: HashMap<Address, Address>,
+    selected: HashSet<Address>,
+    observations: HashMap<Address, Observation>,
+    /// Outputs that stay as they are during the apply.
+    outputs: HashMap<Address, serde_json::Value>,
+    actions: Vec<PlannedAction>,
+    questions: Vec<Question>,
+    problems: Vec<Problem>,
+    dangers: Vec<Danger>,
+    notes: Vec<Danger>,
+    restarts: Vec<Restart>,
+    unchanged: HashSet<Address>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(inputs: &'a Inputs<'a>) -> Self {
+        let records: HashMap<Address, &Record> =
+            inputs.snapshot.records.iter().map(|r| (Address::from_text(r.address.as_str()), r)).collect();
+        let moved = inputs.graph.iter().filter_map(|node| {
+            let old = node.moved_from.as_ref()?;
+            let renamed = !records.contains_key(&node.address) && records.contains_key(old);
+            renamed.then(|| (node.address.clone(), old.clone()))
+        });
+        let moved: HashMap<_, _> = moved.collect();
+        let selected = select(inputs, &records);
+        Self {
+            inputs,
+            records,
+            moved,
+            selected,
+            observations: HashMap::new(),
+            outputs: HashMap::new(),
+            actions: Vec::new(),
+            questions: Vec::new(),
+            problems: Vec::new(),
+            dangers: Vec::new(),
+            notes: Vec::new(),
+            restarts: Vec::new(),
+            unchanged: HashSet::new(),
+        }
+    }
+
+    fn record(&self, address: &Address) -> Option<&'a Record> {
+        let address = self.moved.get(address).unwrap_or(address);
+        self.records.get(address).copied()
+    }
+
+    fn digest(&self) -> impl Fn(&str) -> String + use<'a> {
+        let digester = self.inputs.digester;
+        move |text: &str| digester.digest(text.as_bytes())
+    }
+
+    /// Reads every object that is planned or recorded.
+    async fn refresh(&mut self) {
+        let inputs = self.inputs;
+        let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
+        let mut known = HashSet::new();
+        for node in inputs.graph.iter().filter(|node| self.selected.contains(&node.address)) {
+            known.insert(node.address.clone());
+            known.extend(self.moved.get(&node.address).cloned());
+            let recorded = self.record(&node.address).map(|record| record.physical_id.clone());
+            let id = recorded.or_else(|| node.import.clone()).or_else(|| {
+                // Ids can depend on outputs of objects that exist already; those are in the state.
+                let desired = node.desired.resolve(&|reference| self.recorded_output(reference));
+                inputs.providers.get(&node.provider).and_then(|provider| provider.physical_id(node.kind, &desired))
+            });
+            if id.is_some() || node.find.is_some() {
+                targets.push((node.provider.clone(), node.target(id)));
+            } else {
+                // Its id depends on what does not exist yet, so it cannot exist either.
+                self.observations.insert(node.address.clone(), Observation::Missing);
+            }
+        }
+        for record in &inputs.snapshot.records {
+            let address = Address::from_text(record.address.as_str());
+            if known.contains(&address) || !self.selected.contains(&address) {
+                continue;
+            }
+            let Some(kind) = (inputs.kinds)(&record.kind) else {
+                self.problem(
+                    Some(&address),
+                    format!("the state holds the kind \"{}\", which this version does not know", record.kind),
+                    None,
+                )
+                .help
+                .push("use the version of kompox that wrote it, or drop the record: kompox state rm".into());
+                continue;
+            };
+            let physical_id = Some(record.physical_id.clone());
+            targets.push((record.provider.as_str().into(), Target { address, kind, physical_id, find: None }));
+        }
+        if inputs.options.refresh {
+            self.observations.extend(refresh::read_all(inputs.providers, targets).await);
+        } else {
+            for (_, target) in targets {
+                let observation = self.from_state(&target);
+                self.observations.insert(target.address, observation);
+            }
+        }
+    }
+
+    /// What the state says, as if it had been observed (`--refresh=false`, `--offline`).
+    fn from_state(&self, target: &Target) -> Observation {
+        match self.record(&target.address) {
+            None => Observation::NotYet("not asked (no refresh)".into()),
+            Some(record) => Observation::Found(Box::new(Observed {
+                physical_id: record.physical_id.clone(),
+                object: serde_json::Value::Null,
+                uid: record.baseline.get("uid").and_then(|uid| uid.as_str()).map(str::to_owned),
+                lineage: Some(self.inputs.lineage.to_owned()),
+                transition: None,
+                writers: Vec::new(),
+            })),
+        }
+    }
+
+    fn recorded_output(&self, reference: &Reference) -> Option<Value> {
+        let record = self.record(&reference.address)?;
+        if reference.output == "/id" {
+            return Some(record.physical_id.as_str().into());
+        }
+        record.outputs.pointer(&reference.output).map(Value::from)
+    }
+
+    fn problem(&mut self, address: Option<&Address>, message: String, origin: Option<Origin>) -> &mut Problem {
+        self.problems.push(Problem { address: address.cloned(), message, origin, help: Vec::new() });
+        let last = self.problems.len() - 1;
+        &mut self.problems[last]
+    }
+
+    fn finish(mut self) -> Result<Plan, PlanError> {
+        if !self.problems.is_empty() {
+            // One unreachable API would be named once per object otherwise.
+            let mut seen = HashSet::new();
+            self.problems.retain(|problem| seen.insert((problem.address.clone(), problem.message.clone())));
+            return Err(PlanError { problems: self.problems });
+        }
+        let reads = self.reads();
+        order::order(&mut self.actions, &self.records);
+        let open = self.inputs.snapshot.open_intents.len();
+        if open > 0 {
+            let text = format!(
+                "an earlier apply was interrupted with {open} unfinished; the next apply looks into them first"
+            );
+            self.notes.push(Danger { address: None, text, help: Vec::new() });
+        }
+        Ok(Plan {
+            mode: self.inputs.mode,
+            engine_version: self.inputs.engine_version.to_owned(),
+            lineage: self.inputs.lineage.to_owned(),
+            inputs: self.inputs.inputs.clone(),
+            chosen: self.inputs.chosen.clone(),
+            actions: self.actions,
+            unchanged: self.unchanged.len(),
+            reads,
+            dangers: self.dangers,
+            notes: self.notes,
+            restarts: self.restarts,
+            hosts: self.inputs.hosts.clone(),
+        })
+    }
+
+    /// Preconditions of what changes read without changing it.
+    fn reads(&self) -> BTreeMap<Address, Precondition> {
+        let changed: HashSet<&Address> = self.actions.iter().map(|action| &action.address).collect();
+        let read =
+            self.actions.iter().flat_map(|action| &action.dependencies).filter(|address| !changed.contains(address));
+        read.filter_map(|address| {
+            let record = self.record(address)?;
+            let precondition = Precondition {
+                record_serial: Some(record.updated_serial),
+                existed: None,
+                uid: None,
+                observed_digest: None,
+                observed: None,
+            };
+            Some((address.clone(), precondition))
+        })
+        .collect()
+    }
+}
+
+/// The addresses that a plan is about: all, or the targets with what they need (what needs them, for a destroy).
+fn select(inputs: &Inputs<'_>, records: &HashMap<Address, &Record>) -> HashSet<Address> {
+    if inputs.options.targets.is_empty() {
+        let planned = inputs.graph.iter().map(|node| node.address.clone());
+        return planned.chain(records.keys().cloned()).collect();
+    }
+    let mut needed_by: HashMap<&str, Vec<&Address>> = HashMap::new();
+    for (address, record) in records {
+        for need in &record.dependencies {
+            needed_by.entry(need).or_default().push(address);
+        }
+    }
+    let mut selected = HashSet::new();
+    let mut waiting = inputs.options.targets.clone();
+    while let Some(address) = waiting.pop() {
+        if !selected.insert(address.clone()) {
+            continue;
+        }
+        if inputs.mode == Mode::Destroy {
+            waiting.extend(needed_by.get(address.as_str()).into_iter().flatten().map(|address| (*address).clone()));
+        } else {
+            waiting.extend(inputs.graph.dependencies(&address).into_iter().cloned());
+        }
+    }
+    selected
+}
+
+/// The outputs that a kind keeps, under their pointers' last steps as they stand in the object.
+pub(super) fn outputs_of(kind: &Kind, object: &serde_json::Value) -> serde_json::Value {
+    let mut outputs = Value::object();
+    for pointer in kind.outputs {
+        if let Some(value) = object.pointer(pointer) {
+            let keys: Vec<&str> = pointer.split('/').skip(1).collect();
+            outputs.set(&keys, Value::from(value));
+        }
+    }
+    // Outputs are no secrets (see `Kind::outputs`), so the stored form is the plain one.
+    outputs.to_stored()
+}
+
+/// The observed fields that a plan depends on, masked.
+pub(super) fn observed_fields(
+    kind: &Kind,
+    object: &serde_json::Value,
+    desired: &Value,
+    last: Option<&Value>,
+    digest: &dyn Fn(&str) -> String,
+) -> Value {
+    let shapes: Vec<&Value> = [Some(desired), last].into_iter().flatten().collect();
+    diff::project(kind, &diff::mask(kind, object, &shapes, digest), &shapes)
+}

@@ -1,0 +1,102 @@
+//! The order between planned actions: what apply needs, so that it never asks the graph or the state again.
+
+use std::collections::{HashMap, HashSet};
+
+use kompox_state::Record;
+
+use crate::engine::action::Action;
+use crate::engine::address::Address;
+use crate::engine::plan::PlannedAction;
+
+/// Fills in `after_addresses` and sorts the actions so that each comes after those.
+pub(super) fn order(actions: &mut Vec<PlannedAction>, records: &HashMap<Address, &Record>) {
+    let verbs: HashMap<Address, Action> =
+        actions.iter().map(|action| (action.address.clone(), action.action)).collect();
+    let removed = |action: Action| matches!(action, Action::Delete | Action::Forget);
+    let mut after: HashMap<Address, Vec<Address>> = HashMap::with_capacity(actions.len());
+    for action in actions.iter() {
+        if removed(action.action) {
+            continue;
+        }
+        // What it needs goes first.
+        let needs = action.dependencies.iter().filter(|need| verbs.get(*need).is_some_and(|verb| !removed(*verb)));
+        after.entry(action.address.clone()).or_default().extend(needs.cloned());
+    }
+    for (address, record) in records {
+        let Some(user) = verbs.get(address) else { continue };
+        for need in &record.dependencies {
+            let Some((need, verb)) = verbs.get_key_value(need.as_str()) else { continue };
+            if removed(*verb) {
+                // What used it lets go first: by its own removal, or by the change that drops it.
+                after.entry(need.clone()).or_default().push(address.clone());
+            } else if *user == Action::Delete && need != address {
+                // Two users of one thing in turn: whoever leaves goes before whoever comes.
+                let arriving = actions.iter().filter(|action| {
+                    action.action == Action::Create && action.kind == record.kind && action.dependencies.contains(need)
+                });
+                for action in arriving {
+                    after.entry(action.address.clone()).or_default().push(address.clone());
+                }
+            }
+        }
+    }
+    // Users that leave a thing which itself stays: the claim in the old cluster before the one in the new.
+    let mut leaving: HashMap<(&str, &str), Vec<&Address>> = HashMap::new();
+    for (address, record) in records {
+        if verbs.get(address) == Some(&Action::Delete) {
+            for need in record.dependencies.iter().filter(|need| !verbs.contains_key(need.as_str())) {
+                leaving.entry((need, &record.kind)).or_default().push(address);
+            }
+        }
+    }
+    for action in actions.iter().filter(|action| action.action == Action::Create) {
+        for need in &action.dependencies {
+            for address in leaving.get(&(need.as_str(), action.kind.as_str())).into_iter().flatten() {
+                after.entry(action.address.clone()).or_default().push((*address).clone());
+            }
+        }
+    }
+    for action in actions.iter_mut() {
+        let mut addresses = after.remove(&action.address).unwrap_or_default();
+        addresses.sort();
+        addresses.dedup();
+        action.after_addresses = addresses;
+    }
+    sort(actions);
+}
+
+/// A stable topological sort: ready actions in their present order.
+fn sort(actions: &mut Vec<PlannedAction>) {
+    let index: HashMap<Address, usize> =
+        actions.iter().enumerate().map(|(i, action)| (action.address.clone(), i)).collect();
+    let mut waiting: Vec<usize> = vec![0; actions.len()];
+    let mut unblocks: Vec<Vec<usize>> = vec![Vec::new(); actions.len()];
+    for (position, action) in actions.iter().enumerate() {
+        for need in action.after_addresses.iter().filter_map(|address| index.get(address)) {
+            waiting[position] += 1;
+            unblocks[*need].push(position);
+        }
+    }
+    let mut ready: std::collections::BTreeSet<usize> = (0..actions.len()).filter(|i| waiting[*i] == 0).collect();
+    let mut sorted = Vec::with_capacity(actions.len());
+    while let Some(next) = ready.pop_first() {
+        sorted.push(next);
+        for position in &unblocks[next] {
+            waiting[*position] -= 1;
+            if waiting[*position] == 0 {
+                ready.insert(*position);
+            }
+        }
+    }
+    // Edges come from two acyclic graphs (the wish and the records), which only together could form a circle: a thing
+    // that both needs and is needed by another, before and after. Then the removals lose their order, never the wish.
+    if sorted.len() < actions.len() {
+        let done: HashSet<usize> = sorted.iter().copied().collect();
+        for position in (0..actions.len()).filter(|i| !done.contains(i)) {
+            actions[position].after_addresses.retain(|address| index.get(address).is_some_and(|i| done.contains(i)));
+            sorted.push(position);
+        }
+    }
+    let mut slots: Vec<Option<PlannedAction>> = std::mem::take(actions).into_iter().map(Some).collect();
+    actions.extend(sorted.into_iter().filter_map(|position| slots[position].take()));
+}

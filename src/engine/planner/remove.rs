@@ -1,0 +1,259 @@
+//! What to do with what the manifests no longer mention, or what a destroy removes; and the comparison for drift.
+
+use std::collections::HashSet;
+
+use kompox_state::Record;
+
+use super::Planner;
+use crate::engine::action::Action;
+use crate::engine::address::Address;
+use crate::engine::diff::{self, Sides};
+use crate::engine::graph::Protection;
+use crate::engine::kind::{Holds, Kind};
+use crate::engine::plan::{Cause, Danger, FieldChange, PlannedAction, Precondition};
+use crate::engine::provider::{Observation, Observed};
+use crate::engine::value::{Path, Value};
+
+impl<'a> Planner<'a> {
+    /// Plans the removal of records that no node stands for (of all, for a destroy).
+    pub(super) fn deletions(&mut self, all: bool) {
+        let renamed: HashSet<Address> = self.moved.values().cloned().collect();
+        let inputs = self.inputs;
+        let mut doomed: Vec<(Address, &'a Record, &'static Kind)> = Vec::new();
+        for record in &inputs.snapshot.records {
+            let address = Address::from_text(record.address.as_str());
+            let wanted = !all && (inputs.graph.get(&address).is_some() || renamed.contains(&address));
+            if let Some(kind) = (inputs.kinds)(&record.kind)
+                && !wanted
+                && self.selected.contains(&address)
+            {
+                doomed.push((address, record, kind));
+            }
+        }
+        // What is kept is decided first: a container that holds any of it is kept with it.
+        let mut kept: Vec<String> = Vec::new();
+        let mut containers = Vec::new();
+        for (address, record, kind) in doomed {
+            if kind.holds == Holds::Objects {
+                containers.push((address, record, kind));
+            } else if !self.delete(&address, record, kind, None) {
+                kept.push(record.physical_id.to_ascii_lowercase());
+            }
+        }
+        let stays = |address: &Address| inputs.graph.get(address).is_some() && !all;
+        kept.extend(
+            inputs
+                .snapshot
+                .records
+                .iter()
+                .filter(|record| stays(&Address::from_text(record.address.as_str())))
+                .map(|record| record.physical_id.to_ascii_lowercase()),
+        );
+        // Inner containers first, so that an outer one sees what is kept of them.
+        containers.sort_by_key(|(_, record, _)| std::cmp::Reverse(record.physical_id.len()));
+        for (address, record, kind) in containers {
+            let inside = format!("{}/", record.physical_id.to_ascii_lowercase());
+            let holds = kept.iter().find(|id| id.starts_with(&inside)).cloned();
+            if !self.delete(&address, record, kind, holds.as_deref()) {
+                kept.push(record.physical_id.to_ascii_lowercase());
+            }
+        }
+        // Later ones depend on earlier ones, so they go first; exact order comes from the edges.
+    }
+
+    /// Plans one removal; `false` if the object is kept.
+    fn delete(&mut self, address: &Address, record: &'a Record, kind: &'static Kind, holds: Option<&str>) -> bool {
+        let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+        let observed = match self.observations.remove(address) {
+            Some(Observation::Found(observed)) => observed,
+            Some(Observation::Failed(error)) => {
+                let message = format!("{address} cannot be read: {error}");
+                self.problem(Some(address), message, None).help.extend(error.hint);
+                return false;
+            }
+            Some(Observation::Missing) => {
+                self.push_removal(address, record, None, Action::Forget, "it is gone already".into(), protection);
+                return true;
+            }
+            Some(Observation::NotYet(reason)) => {
+                self.push_removal(
+                    address,
+                    record,
+                    None,
+                    Action::Forget,
+                    format!("what it lived in is gone: {reason}"),
+                    protection,
+                );
+                return true;
+            }
+            None => return false,
+        };
+        let foreign = kind.marked && observed.lineage.as_deref().is_some_and(|lineage| lineage != self.inputs.lineage);
+        let keep = if let Some(inner) = holds {
+            Some(format!("it holds what is kept: {}", inner.rsplit('/').next().unwrap_or(inner)))
+        } else if protection.orphan {
+            Some("its deletionPolicy is Orphan: the object is kept, the state forgets it".to_owned())
+        } else if protection.adopted {
+            Some("kompox did not make it: the object is kept, the state forgets it".to_owned())
+        } else if foreign {
+            Some("it belongs to another state now: it is kept, the state forgets it".to_owned())
+        } else {
+            None
+        };
+        if let Some(reason) = keep {
+            if kind.holds == Holds::Data {
+                let text = format!("{address} is kept: {}", observed.physical_id);
+                let help =
+                    vec!["to adopt it again:".to_owned(), format!("kompox import {address} {}", observed.physical_id)];
+                self.notes.push(Danger { address: Some(address.clone()), text, help });
+            }
+            self.push_removal(address, record, Some(&observed), Action::Forget, reason, protection);
+            return false;
+        }
+        if protection.prevent_destroy || protection.read_only {
+            let message = format!("{address} is protected and this plan would delete it");
+            let problem = self.problem(Some(address), message, None);
+            problem.help.push("protection lives in the state: deleting its line or block does not lift it".into());
+            problem.help.push("apply an explicit preventDestroy: false or protection: none first".into());
+            return false;
+        }
+        if kind.holds == Holds::Data {
+            let allowed = self.inputs.options.allow_data_loss.contains(address);
+            if !allowed {
+                let message = format!("{address} holds data and this plan would delete it: {}", observed.physical_id);
+                let problem = self.problem(Some(address), message, None);
+                problem.help.push("keep the data: set deletionPolicy: Orphan and apply, then remove it".into());
+                problem.help.push(format!("or lose it:  --allow-data-loss {address}"));
+                return false;
+            }
+            let text = format!("{address} is deleted with all its data: {}", observed.physical_id);
+            self.dangers.push(Danger { address: Some(address.clone()), text, help: Vec::new() });
+        }
+        let reason = if self.inputs.graph.is_empty() { "destroy" } else { "the manifests no longer mention it" };
+        self.push_removal(address, record, Some(&observed), Action::Delete, reason.into(), protection);
+        true
+    }
+
+    fn push_removal(
+        &mut self,
+        address: &Address,
+        record: &Record,
+        observed: Option<&Observed>,
+        action: Action,
+        reason: String,
+        protection: Protection,
+    ) {
+        self.actions.push(PlannedAction {
+            address: address.clone(),
+            kind: record.kind.clone(),
+            provider: record.provider.as_str().into(),
+            action,
+            reason,
+            origin: None,
+            physical_id: Some(record.physical_id.clone()),
+            uid: observed.and_then(|observed| observed.uid.clone()),
+            after: None,
+            changes: Vec::new(),
+            desired_digest: None,
+            after_addresses: Vec::new(),
+            precondition: Precondition {
+                record_serial: Some(record.updated_serial),
+                existed: self.inputs.options.refresh.then_some(observed.is_some()),
+                uid: observed.and_then(|observed| observed.uid.clone()),
+                observed_digest: None,
+                observed: None,
+            },
+            unconfirmed: None,
+            force: false,
+            moved_from: None,
+            protection,
+            dependencies: record.dependencies.iter().map(|need| Address::from_text(need.as_str())).collect(),
+        });
+    }
+
+    /// Plans to accept what is observed: for `drift` and `plan --refresh-only`.
+    pub(super) fn refresh_only(&mut self) {
+        let inputs = self.inputs;
+        for record in &inputs.snapshot.records {
+            let address = Address::from_text(record.address.as_str());
+            let (Some(kind), Some(observation)) = ((inputs.kinds)(&record.kind), self.observations.remove(&address))
+            else {
+                continue;
+            };
+            let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+            match observation {
+                Observation::Failed(error) => {
+                    let message = format!("{address} cannot be read: {error}");
+                    self.problem(Some(&address), message, None).help.extend(error.hint);
+                }
+                Observation::Missing => {
+                    let reason = "it was deleted outside of kompox".to_owned();
+                    self.push_removal(&address, record, None, Action::Forget, reason, protection);
+                }
+                Observation::NotYet(reason) => {
+                    self.push_removal(
+                        &address,
+                        record,
+                        None,
+                        Action::Forget,
+                        format!("it is gone: {reason}"),
+                        protection,
+                    );
+                }
+                Observation::Found(observed) => self.drift_of(&address, record, kind, &observed, protection),
+            }
+        }
+    }
+
+    fn drift_of(
+        &mut self,
+        address: &Address,
+        record: &Record,
+        kind: &'static Kind,
+        observed: &Observed,
+        protection: Protection,
+    ) {
+        let last = Value::from_stored(&record.applied);
+        let ignore = self.inputs.graph.get(address).map(|node| node.ignore_changes.clone()).unwrap_or_default();
+        let seen = diff::mask(kind, &observed.object, &[&last], &self.digest());
+        let sides = Sides {
+            kind,
+            last: Some(&last),
+            observed: &seen,
+            desired: &last,
+            ignore: &ignore,
+            writers: &observed.writers,
+        };
+        let mut changes: Vec<FieldChange> = diff::diff(&sides)
+            .into_iter()
+            // Seen from the state: it was as we applied it, and is now as observed.
+            .map(|change| FieldChange {
+                before: change.after,
+                after: change.before,
+                forces_replacement: false,
+                ..change
+            })
+            .collect();
+        let recorded_uid = record.baseline.get("uid").and_then(|uid| uid.as_str());
+        if let (Some(then), Some(now)) = (recorded_uid, observed.uid.as_deref())
+            && then != now
+        {
+            changes.push(FieldChange {
+                path: Path::root().key("uid"),
+                before: Some(then.into()),
+                after: Some(now.into()),
+                cause: Cause::Drift { writer: None, time: None },
+                forces_replacement: false,
+            });
+        }
+        if changes.is_empty() {
+            self.unchanged.insert(address.clone());
+            return;
+        }
+        let reason = "it was changed outside of kompox".to_owned();
+        self.push_removal(address, record, Some(observed), Action::Refresh, reason, protection);
+        if let Some(action) = self.actions.last_mut() {
+            action.changes = changes;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Reconcile: looks into every intent that a killed run left open, before anything new is planned.
+
+use std::time::Duration;
+
+use kompox_state::{Change as StateChange, Intent, Record};
+
+use super::address::Address;
+use super::event::{Event, Reconciled};
+use super::journal::JournalError;
+use super::kind::Kind;
+use super::planner::outputs_of;
+use super::provider::{Change, Observation, Observed, Operation, Provider, ProviderError, Target, Transition};
+use super::run::Run;
+
+/// How often an object that is still changing is read again.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Why an open intent could not be settled.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The object could not be read.
+    #[error("{address} was being changed when an earlier apply ended, and cannot be read: {error}")]
+    Provider {
+        /// The object.
+        address: Address,
+        /// Why.
+        error: ProviderError,
+    },
+    /// The state could not be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The intent names what this run knows nothing of.
+    #[error("{address} was being changed when an earlier apply ended, and {missing} is not known to this run")]
+    Unknown {
+        /// The object.
+        address: Address,
+        /// The kind or the provider.
+        missing: String,
+    },
+}
+
+/// Settles every open intent: adopts what was made, drops what never began, forgets what is deleted.
+///
+/// # Errors
+/// The first one that could not be settled; the others before it are.
+pub async fn reconcile(run: &Run<'_>, intents: &[Intent]) -> Result<(), ReconcileError> {
+    for intent in intents {
+        let address = Address::from_text(intent.address.as_str());
+        let outcome = settle(run, intent, &address).await?;
+        run.sink.emit(Event::Reconciled { address, outcome });
+    }
+    Ok(())
+}
+
+async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Reconciled, ReconcileError> {
+    let unknown = |missing: String| ReconcileError::Unknown { address: address.clone(), missing };
+    let kind = (run.kinds)(&intent.kind).ok_or_else(|| unknown(format!("the kind \"{}\"", intent.kind)))?;
+    let provider = run
+        .providers
+        .get(intent.provider.as_str())
+        .ok_or_else(|| unknown(format!("the provider {}", intent.provider)))?;
+    let target = Target { address: address.clone(), kind, physical_id: intent.physical_id.clone(), find: None };
+    if let Some(operation_url) = &intent.operation_url {
+        let operation = Operation {
+            target: target.clone(),
+            change: Change::Resume { operation_url: operation_url.clone() },
+            token: intent.id.clone(),
+            lineage: run.lineage.to_owned(),
+            force: false,
+            wait: true,
+            timeout: kind.timeout,
+        };
+        let progress = run.progress(address, &intent.id);
+        // A failed or forgotten operation is no error here: what is there decides.
+        let _ = provider.execute(&operation, &progress).await;
+    }
+    let observed = match watch(provider.as_ref(), &target, kind).await {
+        Ok(observed) => observed,
+        Err(error) => return Err(ReconcileError::Provider { address: address.clone(), error }),
+    };
+    let mut changes = vec![StateChange::CloseIntent(intent.id.clone())];
+    let outcome = match (intent.action.as_str(), observed) {
+        ("create", Some(observed)) => {
+            let ours = !kind.marked || observed.lineage.as_deref() == Some(run.lineage);
+            match (&intent.record, ours) {
+                (Some(skeleton), true) => {
+                    changes.push(StateChange::PutRecord(Box::new(complete(skeleton, kind, &observed))));
+                    Reconciled::Adopted
+                }
+                _ => Reconciled::NotStarted,
+            }
+        }
+        ("create", None) => Reconciled::NotStarted,
+        ("delete", None) => {
+            changes.push(StateChange::DeleteRecord(intent.address.clone()));
+            Reconciled::Deleted
+        }
+        _ => Reconciled::Replanned,
+    };
+    run.journal.commit(changes).await?;
+    Ok(outcome)
+}
+
+/// The record that the killed run would have written.
+fn complete(skeleton: &Record, kind: &Kind, observed: &Observed) -> Record {
+    let mut record = skeleton.clone();
+    record.physical_id.clone_from(&observed.physical_id);
+    record.outputs = outputs_of(kind, &observed.object);
+    if let Some(uid) = &observed.uid {
+        record.baseline = serde_json::json!({"uid": uid});
+    }
+    record
+}
+
+/// Reads until the object no longer changes, at most as long as the kind may take.
+async fn watch(provider: &dyn Provider, target: &Target, kind: &Kind) -> Result<Option<Observed>, ProviderError> {
+    let give_up = tokio::time::Instant::now() + kind.timeout;
+    loop {
+        match provider.read(std::slice::from_ref(target)).await.pop() {
+            Some(Observation::Failed(error)) => return Err(error),
+            Some(Observation::Found(observed)) => {
+                let moving = matches!(observed.transition, Some(Transition::Changing | Transition::Deleting));
+                if !moving || tokio::time::Instant::now() >= give_up {
+                    return Ok(Some(*observed));
+                }
+            }
+            Some(Observation::Missing | Observation::NotYet(_)) | None => return Ok(None),
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

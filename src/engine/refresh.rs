@@ -1,0 +1,26 @@
+//! Refresh: asks every provider for all of its objects at once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::address::Address;
+use super::provider::{ErrorClass, Observation, ProviderError, Providers, Target};
+
+/// Reads all targets, one batch per provider, all providers at once.
+pub async fn read_all(providers: &Providers, targets: Vec<(Arc<str>, Target)>) -> HashMap<Address, Observation> {
+    let mut batches: BTreeMap<Arc<str>, Vec<Target>> = BTreeMap::new();
+    for (key, target) in targets {
+        batches.entry(key).or_default().push(target);
+    }
+    let reads = batches.into_iter().map(|(key, targets)| async move {
+        let observations = match providers.get(&key) {
+            Some(provider) => provider.read(&targets).await,
+            None => {
+                let error = ProviderError::new(ErrorClass::Denied, format!("there is no connection for {key}"));
+                targets.iter().map(|_| Observation::Failed(error.clone())).collect()
+            }
+        };
+        targets.into_iter().map(|target| target.address).zip(observations).collect::<Vec<_>>()
+    });
+    futures::future::join_all(reads).await.into_iter().flatten().collect()
+}

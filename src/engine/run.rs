@@ -1,0 +1,104 @@
+//! What every part of a run that writes needs: the journal, the providers, the clock, the events.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use kompox_state::{Change, Digester};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::address::Address;
+use super::event::{Event, Sink};
+use super::journal::Journal;
+use super::kind::Kinds;
+use super::provider::{Progress, Providers};
+
+/// Time and randomness, as values: a test fixes them.
+pub trait Environment: Send + Sync {
+    /// The time.
+    fn now(&self) -> SystemTime;
+    /// An id that no other call has given.
+    fn unique_id(&self) -> String;
+}
+
+/// A time as RFC 3339 in UTC, to the second.
+pub fn timestamp(time: SystemTime) -> String {
+    let time = OffsetDateTime::from(time).replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    // Fails for years beyond 9999 only.
+    time.format(&Rfc3339).unwrap_or_default()
+}
+
+/// A run that holds the lock.
+pub struct Run<'a> {
+    /// Its id.
+    pub id: String,
+    /// The writer of the state.
+    pub journal: &'a Journal,
+    /// All providers.
+    pub providers: &'a Providers,
+    /// The schemas.
+    pub kinds: Kinds,
+    /// The state's lineage.
+    pub lineage: &'a str,
+    /// The state's digester.
+    pub digester: &'a Digester,
+    /// Time and randomness.
+    pub environment: &'a dyn Environment,
+    /// Where events go.
+    pub sink: &'a dyn Sink,
+    /// Whether to wait for readiness.
+    pub wait: bool,
+}
+
+impl Run<'_> {
+    /// The keyed digest of a secret.
+    pub fn digest(&self, text: &str) -> String {
+        self.digester.digest(text.as_bytes())
+    }
+
+    /// Takes what a provider tells of the operation that stands under this intent.
+    pub fn progress<'p>(&'p self, address: &'p Address, intent: &'p str) -> impl Progress + 'p {
+        Reporter { run: self, address, intent }
+    }
+}
+
+struct Reporter<'a> {
+    run: &'a Run<'a>,
+    address: &'a Address,
+    intent: &'a str,
+}
+
+#[async_trait]
+impl Progress for Reporter<'_> {
+    async fn accepted(&self, operation_url: &str) {
+        let change = Change::SetOperation { id: self.intent.to_owned(), operation_url: operation_url.to_owned() };
+        // Without the URL a later run finds the object by its name; so a failure here is not the operation's.
+        let _ = self.run.journal.commit(vec![change]).await;
+    }
+
+    fn status(&self, text: &str) {
+        self.run.sink.emit(Event::Status { address: self.address.clone(), text: text.to_owned() });
+    }
+
+    fn retried(&self, delay: Duration, reason: &str) {
+        self.run.sink.emit(Event::Retried { address: self.address.clone(), delay, reason: reason.to_owned() });
+    }
+}
+
+/// The environment of a real run.
+#[derive(Debug, Default)]
+pub struct System;
+
+impl Environment for System {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn unique_id(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+}
+
+/// A shared environment.
+pub type SharedEnvironment = Arc<dyn Environment>;
