@@ -1,4 +1,5 @@
 //! kompox
 
 pub mod diag;
+pub mod kom;
 pub mod yaml;
