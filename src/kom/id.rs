@@ -286,7 +286,7 @@ mod tests {
             let mut id = ResourceId::parse(&format!("/ws/{}", names[0])).unwrap();
             for name in &names[1..] {
                 let child = id.child(name).unwrap();
-                prop_assert_eq!(child.parent().as_ref(), Some(&id));
+                prop_assert_eq!(child.parent(), Some(id.clone()));
                 prop_assert_eq!(child.name(), name.as_str());
                 id = child;
             }

@@ -38,6 +38,8 @@ pub struct Meta {
     pub name: String,
     /// Where its document starts.
     pub location: Location,
+    /// Where its Resource ID is written.
+    pub id_location: Location,
     /// Its document's number in the file, from 1 (recorded as `ops.kompox.dev/doc-index`).
     pub doc_index: usize,
     /// The real path of the file (recorded as `ops.kompox.dev/doc-path`).
