@@ -1,6 +1,8 @@
 //! kompox
 
+pub mod compose;
 pub mod diag;
 pub mod engine;
+pub mod kom;
 pub mod providers;
 pub mod yaml;

@@ -1,0 +1,139 @@
+//! Whether a saved plan still holds: nothing it was made from may have changed since it was reviewed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use kompox_state::{Digester, Snapshot};
+
+use super::action::Action;
+use super::diff::{self, Sides};
+use super::graph::Graph;
+use super::kind::Kinds;
+use super::plan::{Plan, PlannedAction};
+use super::planner::{Problem, observed_fields};
+use super::provider::{Observation, Providers, Target};
+use super::refresh;
+use super::value::Value;
+
+/// What a saved plan is held against.
+pub struct Present<'a> {
+    /// The state.
+    pub snapshot: &'a Snapshot,
+    /// Its lineage.
+    pub lineage: &'a str,
+    /// Its digester.
+    pub digester: &'a Digester,
+    /// The wish, expanded again.
+    pub graph: &'a Graph,
+    /// Digests of the inputs now.
+    pub inputs: &'a BTreeMap<String, String>,
+    /// The providers.
+    pub providers: &'a Providers,
+    /// The schemas.
+    pub kinds: Kinds,
+    /// The version that applies.
+    pub engine_version: &'a str,
+}
+
+/// Everything that no longer holds, named. Reads every object that the plan changes; writes nothing.
+pub async fn verify(plan: &Plan, present: &Present<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let whole = |message: String, help: &str| Problem { address: None, message, origin: None, help: vec![help.to_owned()] };
+    let again = "make the plan again and have it reviewed:  kompox plan --out FILE";
+    if plan.lineage != present.lineage {
+        problems.push(whole(format!("the plan was made for another state (lineage {})", plan.lineage), again));
+        return problems;
+    }
+    let major = |version: &str| version.split('.').next().map(str::to_owned);
+    if major(&plan.engine_version) != major(present.engine_version) {
+        problems.push(whole(format!("the plan was made by version {}, this is {}", plan.engine_version, present.engine_version), again));
+        return problems;
+    }
+    let names = plan.inputs.keys().chain(present.inputs.keys().filter(|name| !plan.inputs.contains_key(*name)));
+    for name in names {
+        let word = match (plan.inputs.get(name), present.inputs.get(name)) {
+            (Some(then), Some(now)) if then == now => continue,
+            (Some(_), Some(_)) => "changed",
+            (Some(_), None) => "disappeared",
+            (None, _) => "appeared",
+        };
+        problems.push(whole(format!("{name} {word} since the plan was made"), again));
+    }
+    if !problems.is_empty() {
+        return problems;
+    }
+    let records: HashMap<&str, u64> =
+        present.snapshot.records.iter().map(|record| (record.address.as_str(), record.updated_serial)).collect();
+    let mut targets = Vec::new();
+    for planned in &plan.actions {
+        let node = present.graph.get(&planned.address);
+        if let (Some(digest), Some(node)) = (&planned.desired_digest, node)
+            && *digest != node.desired.digest()
+        {
+            problems.push(stale(planned, "what is wanted of it changed"));
+            continue;
+        }
+        let recorded_at = planned.moved_from.as_ref().unwrap_or(&planned.address);
+        if records.get(recorded_at.as_str()).copied() != planned.precondition.record_serial {
+            problems.push(stale(planned, "another apply wrote it"));
+            continue;
+        }
+        if let Some(kind) = (present.kinds)(&planned.kind)
+            && planned.precondition.existed.is_some()
+            && (planned.physical_id.is_some() || node.is_some_and(|node| node.find.is_some()))
+        {
+            let find = node.and_then(|node| node.find.clone());
+            let target = Target { address: planned.address.clone(), kind, physical_id: planned.physical_id.clone(), find };
+            targets.push((planned.provider.clone(), target));
+        }
+    }
+    for (address, precondition) in &plan.reads {
+        if records.get(address.as_str()).copied() != precondition.record_serial {
+            let message = format!("{address}, which the plan reads, was written by another apply since the plan was made");
+            problems.push(Problem { address: Some(address.clone()), message, origin: None, help: vec![again.to_owned()] });
+        }
+    }
+    let mut observations = refresh::read_all(present.providers, targets).await;
+    for planned in &plan.actions {
+        if let Some(observation) = observations.remove(&planned.address) {
+            problems.extend(compare(planned, observation, present));
+        }
+    }
+    problems
+}
+
+fn stale(planned: &PlannedAction, what: &str) -> Problem {
+    Problem {
+        address: Some(planned.address.clone()),
+        message: format!("{}: {what} since the plan was made", planned.address),
+        origin: planned.origin.clone(),
+        help: vec!["make the plan again and have it reviewed:  kompox plan --out FILE".to_owned()],
+    }
+}
+
+fn compare(planned: &PlannedAction, observation: Observation, present: &Present<'_>) -> Option<Problem> {
+    let kind = (present.kinds)(&planned.kind)?;
+    let existed = planned.precondition.existed == Some(true);
+    let observed = match observation {
+        Observation::Failed(error) => return Some(stale(planned, &format!("it cannot be read ({error}), so nobody knows whether it changed"))),
+        Observation::Missing | Observation::NotYet(_) if existed => return Some(stale(planned, "it was deleted")),
+        Observation::Missing | Observation::NotYet(_) => return None,
+        Observation::Found(_) if !existed => return Some(stale(planned, "it was created by somebody else")),
+        Observation::Found(observed) => observed,
+    };
+    if planned.precondition.uid.is_some() && planned.precondition.uid != observed.uid {
+        return Some(stale(planned, "it was deleted and made anew"));
+    }
+    let then = Value::from_stored(planned.precondition.observed.as_ref()?);
+    let record = present.snapshot.records.iter().find(|record| record.address == planned.address.as_str());
+    let last = record.map(|record| Value::from_stored(&record.applied));
+    let desired = present.graph.get(&planned.address).map(|node| node.desired.clone()).unwrap_or(Value::Null);
+    let digest = |text: &str| present.digester.digest(text.as_bytes());
+    let now = observed_fields(kind, &observed.object, &desired, last.as_ref(), &digest);
+    if planned.action == Action::Delete || Some(now.digest()) == planned.precondition.observed_digest {
+        return None;
+    }
+    let sides = Sides { kind, last: Some(&then), observed: &now, desired: &then, ignore: &[], writers: &observed.writers };
+    let fields: Vec<String> = diff::diff(&sides).into_iter().map(|change| change.path.to_string()).collect();
+    let fields = if fields.is_empty() { "a field".to_owned() } else { fields.join(", ") };
+    Some(stale(planned, &format!("somebody changed {fields}")))
+}

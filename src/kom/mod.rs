@@ -1,0 +1,30 @@
+//! KOM, the Kompox Ops Manifest: where a project's documents are, what they say, and whether they fit together.
+//!
+//! - [`layout`] finds the project root, `.kompox/config.yml` and the app file.
+//! - [`load`] reads every document, checks it alone and against the others, and gives a [`model::Project`] or all errors.
+//! - [`model`] is what the rest of the program works with; [`id`] and [`quantity`] are its small value types.
+//!
+//! Inside, `files` finds and reads files, `document` reads what every document has, `objects`, `app`, `volume` and
+//! `network` read one `spec` each, all through the helpers of `reader`, and `check` compares documents with each other.
+//!
+//! Nothing here reads the process environment or talks to a network, and nothing here knows a provider's settings.
+
+mod app;
+mod check;
+mod document;
+mod files;
+pub mod id;
+pub mod layout;
+pub mod load;
+pub mod model;
+mod network;
+mod objects;
+pub mod quantity;
+mod reader;
+pub mod suggest;
+mod volume;
+
+#[cfg(test)]
+mod tests;
+
+pub use files::FileLimits;
