@@ -1,4 +1,5 @@
 //! kompox
 
+pub mod compose;
 pub mod diag;
 pub mod yaml;
