@@ -1,0 +1,172 @@
+//! From a compose project to Kubernetes objects: pure, deterministic, and without knowledge of where they go.
+//!
+//! [`convert`] gives every object of one app in the order in which they are created. Bodies are plain JSON with secrets
+//! in clear; [`RenderedObject::sensitive`] says which leaves must never be shown or stored.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::diag::Location;
+
+/// Which app this is; all hashes come from these names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// Workspace name.
+    pub workspace: String,
+    /// Provider name.
+    pub provider: String,
+    /// Cluster name.
+    pub cluster: String,
+    /// App name.
+    pub app: String,
+}
+
+/// Who may mount a volume at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// One node: a disk.
+    ReadWriteOnce,
+    /// Many nodes: a file share.
+    ReadWriteMany,
+}
+
+/// A volume of the app with the disk or share that is in use for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeInput {
+    /// The volume's name in `App.spec.volumes`.
+    pub name: String,
+    /// The declared disk that is assigned; absent when the volume has only its implicit one.
+    pub disk: Option<String>,
+    /// Who may mount it.
+    pub access: Access,
+    /// Real size in bytes; rendered up to the next Mi.
+    pub size_bytes: u64,
+    /// The provider's resource id of the disk: CSI volume handle and input of `volHASH`.
+    pub handle: String,
+    /// Storage class of PersistentVolume and Claim.
+    pub storage_class: String,
+    /// CSI driver.
+    pub driver: String,
+    /// CSI volume attributes, all of them: `fsType: ext4` for a disk, `protocol: smb` for a share.
+    pub attributes: BTreeMap<String, String>,
+    /// The handle before a disk switch, kept as an annotation of the new PersistentVolume.
+    pub previous_handle: Option<String>,
+    /// The line that declares the volume.
+    pub origin: Option<Location>,
+}
+
+/// One rule of `App.spec.ingress.rules`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleInput {
+    /// Name of the rule and of the Service port.
+    pub name: String,
+    /// Host port that the compose file publishes.
+    pub port: u16,
+    /// Hosts of the app's own.
+    pub hosts: Vec<String>,
+    /// The line of the rule's port, for messages.
+    pub location: Option<Location>,
+}
+
+/// What the cluster's and the app's `ingress` say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IngressInput {
+    /// Namespace of the ingress controller.
+    pub namespace: String,
+    /// The cluster's wildcard domain; without it there are no default hosts.
+    pub domain: Option<String>,
+    /// The app's certificate resolver, else the cluster's.
+    pub cert_resolver: Option<String>,
+    /// The app's rules.
+    pub rules: Vec<RuleInput>,
+}
+
+/// A declared Box.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoxInput {
+    /// Its name, which is its component.
+    pub name: String,
+    /// Image of a stand-alone Box; absent for a compose Box.
+    pub image: Option<String>,
+    /// Entry point; with neither this nor `args` the Box sleeps.
+    pub command: Vec<String>,
+    /// Arguments.
+    pub args: Vec<String>,
+    /// `networkPolicy.ingressRules` of the Box, in Kubernetes form.
+    pub network_rules: Vec<Value>,
+    /// The line that declares it.
+    pub location: Option<Location>,
+}
+
+/// Everything that rendering depends on, but for the compose project.
+#[derive(Debug, Clone)]
+pub struct ConvertInput<'a> {
+    /// Which app.
+    pub scope: &'a Scope,
+    /// The provider's driver, for the Namespace annotation.
+    pub provider_driver: &'a str,
+    /// Volumes in the order of `App.spec.volumes`; the first takes relative bind mounts.
+    pub volumes: Vec<VolumeInput>,
+    /// Ingress of cluster and app.
+    pub ingress: IngressInput,
+    /// Node pools; empty means `user`.
+    pub pools: Vec<String>,
+    /// Whether `deployment.pool` was used: a node selector instead of an affinity. An empty list counts as single.
+    pub single_pool: bool,
+    /// Zones; empty means any.
+    pub zones: Vec<String>,
+    /// Whether `deployment.zone` was used: a node selector instead of an affinity.
+    pub single_zone: bool,
+    /// `App.spec.resources`: requests of every container that names none itself, as Kubernetes quantities.
+    pub resources: BTreeMap<String, String>,
+    /// `App.spec.networkPolicy.ingressRules` in Kubernetes form.
+    pub network_rules: Vec<Value>,
+    /// Declared Boxes of the app.
+    pub boxes: Vec<BoxInput>,
+    /// Content hashes of the live `-override` and `--pull` Secrets by name: they are part of the Pod's hash, and a live
+    /// pull Secret is referred to by the Pod.
+    pub live_secret_hashes: BTreeMap<String, String>,
+}
+
+/// The objects of one app.
+#[derive(Debug, Clone)]
+pub struct Rendered {
+    /// In the order of creation.
+    pub objects: Vec<RenderedObject>,
+    /// Hosts the app answers to: default hosts first, then its own.
+    pub hosts: Vec<String>,
+}
+
+/// One Kubernetes object.
+#[derive(Clone, PartialEq)]
+pub struct RenderedObject {
+    /// The whole object; secrets are in clear.
+    pub body: Value,
+    /// Paths (keys and indices) of leaves that must never be shown or stored as they are: data of Secrets, environment
+    /// and arguments that hold secrets, content hashes.
+    pub sensitive: Vec<Vec<String>>,
+    /// Kind for addresses, such as `Deployment`.
+    pub address_kind: String,
+    /// Name for addresses: the object's own, but the app's for the Namespace and `<volume>` or `<volume>.<disk>` for a
+    /// PersistentVolume and its Claim, never a name with a hash.
+    pub address_name: String,
+    /// Objects of the same app that come first: (address kind, address name).
+    pub after: Vec<(String, String)>,
+    /// The line that asked for it.
+    pub origin: Option<Location>,
+}
+
+impl fmt::Debug for RenderedObject {
+    /// Hides the body: it may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RenderedObject")
+            .field("kind", &self.address_kind)
+            .field("name", &self.address_name)
+            .field("sensitive", &self.sensitive)
+            .field("after", &self.after)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,10 @@
+//! Docker Compose files: reading them as `docker compose` does, and converting them to Kubernetes objects.
+//!
+//! Pure: text in, objects and diagnostics out. Files come through the [`files::Files`] trait, the environment as a map,
+//! disks as [`convert::VolumeInput`]. This module knows no provider, no KOM document and no engine.
+//!
+//! Reading goes text → [`tree`] (located, interpolated) → [`merge`] → [`model`]; [`convert`] turns the model into
+//! objects. What happens to each service key is said once, in [`support`].
+
+pub mod convert;
+pub mod names;
