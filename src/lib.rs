@@ -5,4 +5,5 @@ pub mod diag;
 pub mod engine;
 pub mod kom;
 pub mod providers;
+pub mod resources;
 pub mod yaml;

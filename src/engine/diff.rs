@@ -255,7 +255,7 @@ pub fn same(kind: &Kind, path: &Path, wanted: &Value, seen: &Value) -> bool {
         }
         (a, b) if a == b => true,
         (Value::Unknown(_), _) | (Value::Sensitive(_), _) | (_, Value::Sensitive(_)) => false,
-        (a, b) => kind.fields.iter().any(|field| match field.rule {
+        (a, b) => kind.rules().any(|field| match field.rule {
             Rule::Same(sameness) if path.matches(field.pattern) => same_written(sameness, a, b),
             _ => false,
         }),

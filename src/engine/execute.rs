@@ -246,7 +246,10 @@ impl Execution<'_> {
             // Recorded as it is first, so that a kill in between forgets nothing.
             let desired = self.desired()?;
             let applied = self.projected(&observed, &desired);
-            self.run.journal.commit(vec![self.put(&applied, &observed)]).await?;
+            let mut record = self.record(&applied, observed.physical_id.clone(), Some(&observed));
+            // Not this run's work yet: a resumed plan must still do the update.
+            record.baseline["run"] = serde_json::Value::Null;
+            self.run.journal.commit(vec![StateChange::PutRecord(Box::new(record))]).await?;
             return self.update(Some(&observed)).await;
         }
         let change = match (self.planned.action, self.prior) {
@@ -374,7 +377,7 @@ impl Execution<'_> {
 
     /// The record of this action.
     fn record(&self, applied: &Value, physical_id: String, observed: Option<&Observed>) -> Record {
-        let mut baseline = serde_json::json!({});
+        let mut baseline = serde_json::json!({"run": self.run.id});
         if let Some(uid) = observed.and_then(|observed| observed.uid.as_deref()) {
             baseline["uid"] = uid.into();
         }

@@ -99,7 +99,9 @@ pub enum Holds {
 pub struct Kind {
     /// The name in addresses and records, such as `disk` or `Deployment`.
     pub name: &'static str,
-    /// The rules of its fields; later ones win.
+    /// The rules that it shares with its family of kinds.
+    pub common: &'static [Field],
+    /// The rules of its own fields.
     pub fields: &'static [Field],
     /// What happens when an immutable field changes.
     pub replace: Replace,
@@ -124,6 +126,7 @@ impl Kind {
     pub const fn plain(name: &'static str) -> Self {
         Self {
             name,
+            common: &[],
             fields: &[],
             replace: Replace::DeleteFirst,
             holds: Holds::Nothing,
@@ -136,9 +139,14 @@ impl Kind {
         }
     }
 
+    /// All rules.
+    pub fn rules(&self) -> impl DoubleEndedIterator<Item = &'static Field> {
+        self.common.iter().chain(self.fields)
+    }
+
     /// Whether any rule of a place satisfies `test`.
     pub fn any_rule(&self, path: &Path, test: impl Fn(Rule) -> bool) -> bool {
-        self.fields.iter().any(|field| test(field.rule) && path.matches(field.pattern))
+        self.rules().any(|field| test(field.rule) && path.matches(field.pattern))
     }
 
     /// Whether values of this place are secrets.
@@ -153,12 +161,12 @@ impl Kind {
 
     /// How many rules of this kind speak of sensitive fields: lets callers skip the walk.
     pub fn has_sensitive(&self) -> bool {
-        self.fields.iter().any(|field| matches!(field.rule, Rule::Sensitive))
+        self.rules().any(|field| matches!(field.rule, Rule::Sensitive))
     }
 
     /// The key that identifies items of the list at this place, if it is a keyed one.
     pub fn list_key(&self, path: &Path) -> Option<&'static str> {
-        self.fields.iter().rev().find_map(|field| match field.rule {
+        self.rules().rev().find_map(|field| match field.rule {
             Rule::Keyed(key) if path.matches(field.pattern) => Some(key),
             _ => None,
         })

@@ -107,7 +107,7 @@ fn complete(skeleton: &Record, kind: &Kind, observed: &Observed) -> Record {
     record.physical_id.clone_from(&observed.physical_id);
     record.outputs = outputs_of(kind, &observed.object);
     if let Some(uid) = &observed.uid {
-        record.baseline = serde_json::json!({"uid": uid});
+        record.baseline["uid"] = uid.as_str().into();
     }
     record
 }

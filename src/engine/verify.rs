@@ -1,6 +1,6 @@
 //! Whether a saved plan still holds: nothing it was made from may have changed since it was reviewed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kompox_state::{Digester, Snapshot};
 
@@ -35,7 +35,10 @@ pub struct Present<'a> {
 }
 
 /// Everything that no longer holds, named. Reads every object that the plan changes; writes nothing.
-pub async fn verify(plan: &Plan, present: &Present<'_>) -> Vec<Problem> {
+///
+/// What an interrupted apply of the same plan (one of the runs `earlier`) has done already is taken out of the plan, so
+/// that applying it again resumes it.
+pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<String>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let whole = |message: String, help: &str| Problem { address: None, message, origin: None, help: vec![help.to_owned()] };
     let again = "make the plan again and have it reviewed:  kompox plan --out FILE";
@@ -63,6 +66,10 @@ pub async fn verify(plan: &Plan, present: &Present<'_>) -> Vec<Problem> {
     }
     let records: HashMap<&str, u64> =
         present.snapshot.records.iter().map(|record| (record.address.as_str(), record.updated_serial)).collect();
+    if !earlier.is_empty() {
+        resume(plan, present, earlier);
+    }
+    let resumed = !earlier.is_empty();
     let mut targets = Vec::new();
     for planned in &plan.actions {
         let node = present.graph.get(&planned.address);
@@ -87,7 +94,7 @@ pub async fn verify(plan: &Plan, present: &Present<'_>) -> Vec<Problem> {
         }
     }
     for (address, precondition) in &plan.reads {
-        if records.get(address.as_str()).copied() != precondition.record_serial {
+        if !resumed && records.get(address.as_str()).copied() != precondition.record_serial {
             let message = format!("{address}, which the plan reads, was written by another apply since the plan was made");
             problems.push(Problem { address: Some(address.clone()), message, origin: None, help: vec![again.to_owned()] });
         }
@@ -99,6 +106,21 @@ pub async fn verify(plan: &Plan, present: &Present<'_>) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Takes out of the plan what those runs have done.
+fn resume(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<String>) {
+    let written: HashMap<&str, Option<&str>> = present
+        .snapshot
+        .records
+        .iter()
+        .map(|record| (record.address.as_str(), record.baseline.get("run").and_then(|run| run.as_str())))
+        .collect();
+    plan.actions.retain(|planned| match (planned.action, written.get(planned.address.as_str())) {
+        (Action::Delete | Action::Forget, record) => record.is_some(),
+        (_, Some(Some(run))) => !earlier.contains(*run),
+        _ => true,
+    });
 }
 
 fn stale(planned: &PlannedAction, what: &str) -> Problem {

@@ -1,0 +1,233 @@
+//! The kinds of Azure Resource Manager (`resources.md`, "Kinds" and "Azure Resource Manager").
+
+use std::time::Duration;
+
+use crate::engine::diff::parse_quantity;
+use crate::engine::kind::{Field, Holds, Kind, Refusal, Replace, Rule, Sameness};
+use crate::engine::value::Value;
+
+const fn field(pattern: &'static str, rule: Rule) -> Field {
+    Field { pattern, rule }
+}
+
+const ID: Field = field("id", Rule::Same(Sameness::IgnoreCase));
+const LOCATION: Field = field("location", Rule::Same(Sameness::Location));
+const MOVES: Field = field("location", Rule::Immutable);
+
+/// A resource group.
+pub static GROUP: Kind = Kind {
+    fields: &[ID, LOCATION, MOVES],
+    holds: Holds::Objects,
+    typical: Duration::from_secs(3),
+    ..Kind::plain("resource-group")
+};
+
+/// A managed cluster (AKS).
+pub static CLUSTER: Kind = Kind {
+    fields: &[
+        ID,
+        LOCATION,
+        MOVES,
+        field("properties.dnsPrefix", Rule::Immutable),
+        field("properties.nodeResourceGroup", Rule::Immutable),
+        field("properties.agentPoolProfiles", Rule::Keyed("name")),
+        field("properties.agentPoolProfiles.*.count", Rule::Computed),
+        field("properties.agentPoolProfiles.*.availabilityZones", Rule::Set),
+        field("properties.agentPoolProfiles.*.vmSize", Rule::Same(Sameness::IgnoreCase)),
+        field("properties.networkProfile.networkPlugin", Rule::Immutable),
+    ],
+    holds: Holds::Objects,
+    outputs: &[
+        "/identity/principalId",
+        "/identity/tenantId",
+        "/properties/oidcIssuerProfile/issuerURL",
+        "/properties/identityProfile/kubeletidentity/objectId",
+        "/properties/fqdn",
+    ],
+    typical: Duration::from_secs(300),
+    timeout: Duration::from_secs(3600),
+    ..Kind::plain("cluster")
+};
+
+/// A node pool of a cluster.
+pub static POOL: Kind = Kind {
+    fields: &[
+        ID,
+        field("properties.vmSize", Rule::Immutable),
+        field("properties.vmSize", Rule::Same(Sameness::IgnoreCase)),
+        field("properties.osDiskType", Rule::Immutable),
+        field("properties.osDiskSizeGB", Rule::Immutable),
+        field("properties.scaleSetPriority", Rule::Immutable),
+        field("properties.availabilityZones", Rule::Immutable),
+        field("properties.availabilityZones", Rule::Set),
+        field("properties.count", Rule::Computed),
+    ],
+    // A pool has no tags of its own resource; it is ours by its cluster.
+    marked: false,
+    typical: Duration::from_secs(120),
+    timeout: Duration::from_secs(1800),
+    ..Kind::plain("node-pool")
+};
+
+/// A user-assigned identity.
+pub static IDENTITY: Kind = Kind {
+    fields: &[ID, LOCATION, MOVES],
+    outputs: &["/properties/principalId", "/properties/clientId", "/properties/tenantId"],
+    ..Kind::plain("identity")
+};
+
+/// A federated credential of an identity.
+pub static FEDERATED_CREDENTIAL: Kind =
+    Kind { fields: &[ID, field("properties.audiences", Rule::Set)], marked: false, ..Kind::plain("federated-credential") };
+
+/// A role assignment. Its name is a function of scope, principal and role, which therefore never change in place.
+pub static ROLE_ASSIGNMENT: Kind = Kind {
+    fields: &[
+        ID,
+        field("scope", Rule::Computed),
+        field("properties.principalId", Rule::Immutable),
+        field("properties.principalId", Rule::Same(Sameness::IgnoreCase)),
+        field("properties.roleDefinitionId", Rule::Immutable),
+        field("properties.roleDefinitionId", Rule::Same(Sameness::IgnoreCase)),
+        field("properties.principalType", Rule::Computed),
+    ],
+    marked: false,
+    typical: Duration::from_secs(10),
+    ..Kind::plain("role-assignment")
+};
+
+/// A management lock.
+pub static LOCK: Kind = Kind { fields: &[ID], marked: false, ..Kind::plain("lock") };
+
+/// A managed disk: the only copy of an app's data.
+pub static DISK: Kind = Kind {
+    fields: &[
+        ID,
+        LOCATION,
+        MOVES,
+        field("zones", Rule::Immutable),
+        field("zones.*", Rule::Immutable),
+        field("sku.name", Rule::Immutable),
+        field("sku.name", Rule::Same(Sameness::IgnoreCase)),
+        field("properties.diskSizeGB", Rule::GrowOnly),
+        // How it was made says nothing about what it is.
+        field("properties.creationData.**", Rule::Computed),
+    ],
+    replace: Replace::Refused(disk_safe_way),
+    holds: Holds::Data,
+    outputs: &["/properties/diskSizeGB"],
+    typical: Duration::from_secs(8),
+    ..Kind::plain("disk")
+};
+
+/// A snapshot of a disk.
+pub static SNAPSHOT: Kind = Kind {
+    fields: &[
+        ID,
+        LOCATION,
+        MOVES,
+        field("properties.creationData.**", Rule::Computed),
+        field("properties.incremental", Rule::Computed),
+        field("sku.**", Rule::Computed),
+    ],
+    replace: Replace::Refused(snapshot_safe_way),
+    holds: Holds::Data,
+    typical: Duration::from_secs(30),
+    timeout: Duration::from_secs(7200),
+    ..Kind::plain("snapshot")
+};
+
+/// A storage account for shares.
+pub static STORAGE_ACCOUNT: Kind = Kind {
+    fields: &[ID, LOCATION, MOVES, field("kind", Rule::Immutable), field("sku.name", Rule::Same(Sameness::IgnoreCase))],
+    holds: Holds::Objects,
+    typical: Duration::from_secs(30),
+    ..Kind::plain("storage-account")
+};
+
+/// A file share: the only copy of an app's data.
+pub static SHARE: Kind = Kind {
+    fields: &[ID, field("properties.shareQuota", Rule::GrowOnly)],
+    replace: Replace::Refused(share_safe_way),
+    holds: Holds::Data,
+    marked: false,
+    ..Kind::plain("share")
+};
+
+/// A set of DNS records of one name and type.
+pub static DNS_RECORD: Kind = Kind {
+    fields: &[ID, field("properties.metadata", Rule::Computed)],
+    marked: false,
+    typical: Duration::from_secs(4),
+    ..Kind::plain("dns-record")
+};
+
+/// All of them.
+pub static KINDS: &[&Kind] = &[
+    &GROUP,
+    &CLUSTER,
+    &POOL,
+    &IDENTITY,
+    &FEDERATED_CREDENTIAL,
+    &ROLE_ASSIGNMENT,
+    &LOCK,
+    &DISK,
+    &SNAPSHOT,
+    &STORAGE_ACCOUNT,
+    &SHARE,
+    &DNS_RECORD,
+];
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+        other => other.to_stored().to_string(),
+    }
+}
+
+/// The lines that change a disk's zone, SKU or size without losing its data: a snapshot, a new disk from it, and the
+/// switch (`manifests.md`, "Declared disks and snapshots").
+fn disk_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
+    let (volume, disk) = refusal.name.split_once('.').unwrap_or((refusal.name, ""));
+    let new = if disk == "green" { "blue" } else { "green" };
+    let field = refusal.path.to_string();
+    let wanted = text(refusal.after);
+    let extra = if field.starts_with("zones") {
+        format!(", zone: \"{wanted}\"")
+    } else if field.starts_with("sku") {
+        format!(", options: {{sku: {wanted}}}")
+    } else {
+        String::new()
+    };
+    let first = if disk.is_empty() {
+        "      - {name: blue, import: <the id of the disk in use>}".to_owned()
+    } else {
+        format!("      - {{name: {disk}, …}}                 # as it is")
+    };
+    let old = if disk.is_empty() { "blue" } else { disk };
+    let mut lines = vec![
+        "undo this change; the safe way is a snapshot, a new disk made from it, and a switch:".to_owned(),
+        format!("  - name: {volume}"),
+        "    disks:".to_owned(),
+        first,
+        format!("      - {{name: {new}, source: \"snapshot:before-switch\"{extra}}}"),
+        format!("    assigned: {new}"),
+        "    snapshots:".to_owned(),
+        format!("      - {{name: before-switch, source: \"disk:{old}\"}}"),
+        "stop the app before the snapshot, so that nothing is written after it".to_owned(),
+    ];
+    if field.ends_with("diskSizeGB") && parse_quantity(&wanted).is_some() {
+        lines.push("a disk cannot shrink: copy the files to a smaller new disk instead of using a snapshot".to_owned());
+    }
+    lines
+}
+
+fn snapshot_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
+    let (volume, _) = refusal.name.split_once('.').unwrap_or((refusal.name, ""));
+    vec![format!("a snapshot never changes: declare another one under volume {volume} with a name of its own")]
+}
+
+fn share_safe_way(_: &Refusal<'_>) -> Vec<String> {
+    vec!["a share cannot shrink: declare another share, copy the files, then assign it".to_owned()]
+}

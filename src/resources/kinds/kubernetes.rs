@@ -1,0 +1,137 @@
+//! The kinds of Kubernetes that kompox applies. The server says what a change would do (dry run), so the schemas only
+//! hold what is needed to see whether to ask, to mask, and to tell what restarts.
+
+use std::time::Duration;
+
+use crate::engine::kind::{Field, Holds, Kind, Rule, Sameness};
+
+const fn field(pattern: &'static str, rule: Rule) -> Field {
+    Field { pattern, rule }
+}
+
+/// What every object has: the server's bookkeeping, and a name that never changes in place.
+static METADATA: &[Field] = &[
+    field("metadata.name", Rule::Immutable),
+    field("metadata.namespace", Rule::Immutable),
+    field("metadata.uid", Rule::Computed),
+    field("metadata.resourceVersion", Rule::Computed),
+    field("metadata.generation", Rule::Computed),
+    field("metadata.creationTimestamp", Rule::Computed),
+    field("metadata.managedFields", Rule::Computed),
+    field("metadata.finalizers", Rule::Computed),
+    field("status", Rule::Computed),
+];
+
+/// One more kind with the usual metadata and nothing special.
+const fn object(name: &'static str) -> Kind {
+    Kind { common: METADATA, preview: true, typical: Duration::from_millis(500), ..Kind::plain(name) }
+}
+
+/// A Namespace: holds everything of an app in the cluster.
+pub static NAMESPACE: Kind = Kind { holds: Holds::Objects, ..object("Namespace") };
+
+/// A PersistentVolume: a static one, its disk is somewhere else.
+pub static PERSISTENT_VOLUME: Kind = Kind {
+    fields: &[
+        field("spec.csi.**", Rule::Immutable),
+        field("spec.capacity.storage", Rule::Same(Sameness::Quantity)),
+        field("spec.claimRef", Rule::Computed),
+    ],
+    ..object("PersistentVolume")
+};
+
+/// A claim.
+pub static PERSISTENT_VOLUME_CLAIM: Kind = Kind {
+    fields: &[
+        field("spec.volumeName", Rule::Immutable),
+        field("spec.storageClassName", Rule::Immutable),
+        field("spec.resources.requests.storage", Rule::Same(Sameness::Quantity)),
+    ],
+    typical: Duration::from_secs(5),
+    ..object("PersistentVolumeClaim")
+};
+
+/// A ConfigMap.
+pub static CONFIG_MAP: Kind = object("ConfigMap");
+
+/// A Secret: all of its data is masked.
+pub static SECRET: Kind = Kind {
+    fields: &[
+        field("data.*", Rule::Sensitive),
+        field("stringData.*", Rule::Sensitive),
+    ],
+    ..object("Secret")
+};
+
+/// A workload. Any change of its template ends the old Pod first (strategy Recreate).
+pub static DEPLOYMENT: Kind = Kind {
+    fields: &[
+        field("spec.selector.**", Rule::Immutable),
+        field("spec.template.spec.containers", Rule::Keyed("name")),
+        field("spec.template.spec.containers.*.env", Rule::Keyed("name")),
+        field("spec.template.spec.containers.*.ports", Rule::Keyed("containerPort")),
+        field("spec.template.spec.containers.*.volumeMounts", Rule::Keyed("mountPath")),
+        field("spec.template.spec.containers.*.resources.**", Rule::Same(Sameness::Quantity)),
+        field("spec.template.spec.initContainers", Rule::Keyed("name")),
+        field("spec.template.spec.initContainers.*.env", Rule::Keyed("name")),
+        field("spec.template.spec.initContainers.*.volumeMounts", Rule::Keyed("mountPath")),
+        field("spec.template.spec.initContainers.*.resources.**", Rule::Same(Sameness::Quantity)),
+        field("spec.template.spec.volumes", Rule::Keyed("name")),
+        field("spec.template.spec.volumes.*.emptyDir.sizeLimit", Rule::Same(Sameness::Quantity)),
+        field("spec.template.spec.imagePullSecrets", Rule::Keyed("name")),
+        field("spec.template.spec.hostAliases", Rule::Keyed("ip")),
+    ],
+    restarts: &["spec.template.**"],
+    typical: Duration::from_secs(20),
+    timeout: Duration::from_secs(900),
+    ..object("Deployment")
+};
+
+/// A Service. One of type LoadBalancer has an address once it is ready.
+pub static SERVICE: Kind = Kind {
+    fields: &[
+        field("spec.ports", Rule::Keyed("port")),
+        field("spec.ports.*.protocol", Rule::Default("TCP")),
+    ],
+    outputs: &["/status/loadBalancer/ingress/0/ip", "/status/loadBalancer/ingress/0/hostname"],
+    ..object("Service")
+};
+
+/// A ServiceAccount.
+pub static SERVICE_ACCOUNT: Kind = object("ServiceAccount");
+/// An Ingress.
+pub static INGRESS: Kind = object("Ingress");
+/// An IngressClass.
+pub static INGRESS_CLASS: Kind = object("IngressClass");
+/// A NetworkPolicy.
+pub static NETWORK_POLICY: Kind = object("NetworkPolicy");
+/// A Role.
+pub static ROLE: Kind = object("Role");
+/// A RoleBinding.
+pub static ROLE_BINDING: Kind = object("RoleBinding");
+/// A ClusterRole.
+pub static CLUSTER_ROLE: Kind = object("ClusterRole");
+/// A ClusterRoleBinding.
+pub static CLUSTER_ROLE_BINDING: Kind = object("ClusterRoleBinding");
+/// What the Key Vault CSI driver mounts.
+pub static SECRET_PROVIDER_CLASS: Kind = object("SecretProviderClass");
+
+/// All of them.
+pub static KINDS: &[&Kind] = &[
+    &NAMESPACE,
+    &PERSISTENT_VOLUME,
+    &PERSISTENT_VOLUME_CLAIM,
+    &CONFIG_MAP,
+    &SECRET,
+    &DEPLOYMENT,
+    &SERVICE,
+    &SERVICE_ACCOUNT,
+    &INGRESS,
+    &INGRESS_CLASS,
+    &NETWORK_POLICY,
+    &ROLE,
+    &ROLE_BINDING,
+    &CLUSTER_ROLE,
+    &CLUSTER_ROLE_BINDING,
+    &SECRET_PROVIDER_CLASS,
+];
