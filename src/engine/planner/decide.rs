@@ -75,9 +75,9 @@ impl<'a> Planner<'a> {
                     let problem = self.problem(Some(&node.address), message, node.origin.clone());
                     problem.help.push("check the id, or remove the import to make a new one".into());
                 }
-                None => self.create(node, desired, "it does not exist".into(), None),
+                None => self.create(node, desired, "new".into(), None),
             },
-            (None, Observation::NotYet(reason)) => self.create(node, desired, "it does not exist".into(), Some(reason)),
+            (None, Observation::NotYet(reason)) => self.create(node, desired, "new".into(), Some(reason)),
             (None, Observation::Found(observed)) => self.adopt(node, desired, *observed),
             (Some(record), Observation::Missing) if node.kind.holds == Holds::Data => {
                 let message = format!(

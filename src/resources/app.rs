@@ -1,0 +1,400 @@
+//! An app in Azure: group, disks, snapshots, shares, roles (`resources.md`, "Kinds"). Nothing of it depends on a cluster's
+//! life.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde_json::json;
+
+use super::cluster::{ClusterNodes, Grant, grant, roles};
+use super::kinds::azure;
+use super::names;
+use super::scope::{Builder, Place, origin_of, protection};
+use super::settings;
+use crate::compose::convert::{Access, VolumeInput};
+use crate::compose::names::{id_hash, sp_hash};
+use crate::diag::{Diagnostic, Location};
+use crate::engine::address::Address;
+use crate::engine::provider::Find;
+use crate::engine::value::Value;
+use crate::kom::model::{App, DeclaredDisk, DeletionPolicy, DiskSource, Located, Volume, VolumeType};
+
+const GIB: u64 = 1024 * 1024 * 1024;
+/// SKUs of disks (`resources.md`, row "disk").
+const DISK_SKUS: [&str; 7] = [
+    "Standard_LRS",
+    "Premium_LRS",
+    "StandardSSD_LRS",
+    "UltraSSD_LRS",
+    "Premium_ZRS",
+    "StandardSSD_ZRS",
+    "PremiumV2_LRS",
+];
+
+/// What an app's pods mount, and what they wait for.
+pub struct AppNodes {
+    /// The volumes with the disk or share in use.
+    pub volumes: Vec<VolumeInput>,
+    /// What a pod needs before it can mount: disks, shares, and the right to attach them.
+    pub storage: Vec<Address>,
+    /// The object behind each volume, by the name part of its PersistentVolume's address.
+    pub behind: BTreeMap<String, Address>,
+}
+
+/// Time and randomness for names that nobody chose.
+pub struct Chance<'a> {
+    /// Now.
+    pub now: SystemTime,
+    /// A random number.
+    pub random: &'a dyn Fn() -> u64,
+}
+
+/// The Resource ID under which what outlives a cluster is addressed: the app's without its cluster.
+pub fn lasting_scope(place: &Place, app: &str) -> String {
+    format!("{}/app/{app}", place.provider_id)
+}
+
+/// Adds the Azure nodes of an app.
+pub fn expand(builder: &mut Builder<'_>, place: &Place, app: &App, cluster: &ClusterNodes, chance: &Chance<'_>) -> AppNodes {
+    let name = &app.meta.name;
+    let scope = lasting_scope(place, name);
+    let origin = &app.meta.location;
+    let tags = place.app_tags(name);
+    let mut nodes = AppNodes { volumes: Vec::new(), storage: Vec::new(), behind: BTreeMap::new() };
+    if app.volumes.is_empty() {
+        return nodes;
+    }
+    let group = settings::app_group(app)
+        .unwrap_or_else(|| names::app_group(&place.prefix, &place.workspace, &place.provider, name));
+    let group_id = place.group_id(&group);
+    let group_address = Address::new(&scope, azure::GROUP.name, name);
+    let desired = builder.arm(&group_id, place, &tags, json!({}));
+    let node = builder.add(group_address.clone(), &azure::GROUP, &place.azure, desired, origin);
+    node.protection = protection(None, &app.lifecycle, false);
+    let mut expansion = Volumes { builder, place, app, scope, group_id, group: group_address, tags, chance };
+    for volume in &app.volumes {
+        match volume.kind {
+            VolumeType::Disk => expansion.disks(volume, &mut nodes),
+            VolumeType::Files => expansion.share(volume, &mut nodes),
+        }
+    }
+    expansion.rights(cluster, &mut nodes);
+    nodes
+}
+
+struct Volumes<'a, 'b> {
+    builder: &'a mut Builder<'b>,
+    place: &'a Place,
+    app: &'a App,
+    scope: String,
+    group_id: String,
+    group: Address,
+    tags: BTreeMap<String, String>,
+    chance: &'a Chance<'a>,
+}
+
+impl Volumes<'_, '_> {
+    fn wrong(&mut self, location: &Location, message: String, help: &str) {
+        let diagnostic = Diagnostic::error("volume", message).at(location.clone(), None).help(help.to_owned());
+        self.builder.diagnostics.push(diagnostic);
+    }
+
+    fn id_hash(&self) -> String {
+        id_hash(&self.place.workspace, &self.place.provider, &self.app.meta.name)
+    }
+
+    fn disk_id(&self, name: &str) -> String {
+        format!("{}/providers/Microsoft.Compute/disks/{name}", self.group_id)
+    }
+
+    fn snapshot_id(&self, volume: &str, snapshot: &str) -> String {
+        let name = names::snapshot(&self.place.prefix, volume, snapshot, &self.id_hash());
+        format!("{}/providers/Microsoft.Compute/snapshots/{name}", self.group_id)
+    }
+
+    /// The disks and snapshots of a volume; the assigned one is what pods mount.
+    fn disks(&mut self, volume: &Volume, nodes: &mut AppNodes) {
+        let Some(size) = volume.size_bytes else {
+            self.wrong(&volume.location, format!("the volume {} has no size", volume.name), "add size: 10Gi, for example");
+            return;
+        };
+        let assigned = volume.assigned_disk().map(|disk| disk.name.clone());
+        if volume.disks.is_empty() {
+            self.disk(volume, None, size, true, nodes);
+        }
+        for disk in &volume.disks {
+            let in_use = assigned.as_deref() == Some(disk.name.as_str());
+            self.disk(volume, Some(disk), disk.size_bytes.unwrap_or(size), in_use, nodes);
+        }
+        for snapshot in &volume.snapshots {
+            let address = Address::new(&self.scope, azure::SNAPSHOT.name, &format!("{}.{}", volume.name, snapshot.name));
+            let mut tags = self.tags.clone();
+            tags.insert("kompox-volume".into(), volume.name.clone());
+            tags.insert("kompox-snapshot-name".into(), snapshot.name.clone());
+            let source = self.source(volume, snapshot.source.as_ref(), true);
+            let id = self.adopted_id(&address, snapshot.import.as_ref()).unwrap_or_else(|| self.snapshot_id(&volume.name, &snapshot.name));
+            let rest = json!({"sku": {"name": "Standard_ZRS"}, "properties": {"incremental": true, "creationData": source.data}});
+            let desired = self.builder.arm(&id, self.place, &tags, rest);
+            let node = self.builder.add(address, &azure::SNAPSHOT, &self.place.azure, desired, &snapshot.location);
+            node.depends_on = std::iter::once(self.group.clone()).chain(source.after).collect();
+            node.import = snapshot.import.as_ref().map(|import| import.value.clone());
+            node.protection = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
+        }
+    }
+
+    /// The id of an object that was adopted, by the manifest or by `kompox import`.
+    fn adopted_id(&self, address: &Address, import: Option<&Located<String>>) -> Option<String> {
+        let known = self.builder.state.known(address).map(|known| known.physical_id.clone());
+        known.or_else(|| import.map(|import| import.value.clone()))
+    }
+
+    /// `creationData` of a disk or snapshot, and what it waits for.
+    fn source(&mut self, volume: &Volume, source: Option<&Located<DiskSource>>, snapshot: bool) -> Source {
+        let address = |kind: &str, name: &str| Address::new(&self.scope, kind, &format!("{}.{name}", volume.name));
+        let (option, id, after) = match source.map(|source| &source.value) {
+            None => return Source { data: json!({"createOption": "Empty"}), after: Vec::new() },
+            Some(DiskSource::Snapshot(name)) => {
+                let at = address(azure::SNAPSHOT.name, name);
+                let declared = volume.snapshots.iter().find(|snapshot| snapshot.name == *name);
+                let import = declared.and_then(|snapshot| snapshot.import.as_ref());
+                let id = self.adopted_id(&at, import).unwrap_or_else(|| self.snapshot_id(&volume.name, name));
+                (if snapshot { "CopyStart" } else { "Copy" }, id, vec![at])
+            }
+            Some(DiskSource::Disk(name)) => {
+                let at = address(azure::DISK.name, name);
+                let declared = volume.disks.iter().find(|disk| disk.name == *name);
+                let import = declared.and_then(|disk| disk.import.as_ref());
+                let own = names::disk(&self.place.prefix, &volume.name, name, &self.id_hash());
+                ("Copy", self.adopted_id(&at, import).unwrap_or_else(|| self.disk_id(&own)), vec![at])
+            }
+            Some(DiskSource::ProviderId(id)) => ("Copy", id.clone(), Vec::new()),
+        };
+        Source { data: json!({"createOption": option, "sourceResourceId": id}), after }
+    }
+
+    fn disk(&mut self, volume: &Volume, declared: Option<&DeclaredDisk>, size: u64, assigned: bool, nodes: &mut AppNodes) {
+        let disk_name = declared.map(|disk| disk.name.as_str());
+        let name_part = match disk_name {
+            Some(disk) => format!("{}.{disk}", volume.name),
+            None => volume.name.clone(),
+        };
+        let address = Address::new(&self.scope, azure::DISK.name, &name_part);
+        let import = declared.and_then(|disk| disk.import.as_ref());
+        let chosen = self.name_of(&address, volume, disk_name);
+        let id = self.adopted_id(&address, import).unwrap_or_else(|| self.disk_id(&chosen));
+        let known = self.builder.state.known(&address);
+        let adopted = import.is_some() || known.is_some_and(|known| known.adopted);
+        let real_gib = known.and_then(|known| known.outputs.pointer("/properties/diskSizeGB")?.as_u64());
+
+        let location = declared.map_or(&volume.location, |disk| &disk.location);
+        let option = |key: &str| declared.and_then(|disk| disk.options.get(key)).or_else(|| volume.options.get(key));
+        let sku = option("sku").cloned();
+        if let Some(sku) = &sku
+            && !DISK_SKUS.iter().any(|known| known.eq_ignore_ascii_case(&sku.value))
+        {
+            let message = format!("\"{}\" is no SKU of a disk", sku.value);
+            self.wrong(&sku.location, message, &format!("one of {}", DISK_SKUS.join(", ")));
+        }
+        let sku_name = sku.as_ref().map_or("Premium_LRS", |sku| sku.value.as_str()).to_owned();
+        let zone = declared
+            .and_then(|disk| disk.zone.as_ref())
+            .map(|zone| zone.value.clone())
+            .or_else(|| self.app.deployment.zones.first().filter(|_| self.app.deployment.zones.len() == 1).cloned());
+        if let Some(zone) = &zone
+            && assigned
+            && !self.app.deployment.zones.is_empty()
+            && !self.app.deployment.zones.contains(zone)
+        {
+            let pods = self.app.deployment.zones.join(", ");
+            let message = format!("the disk {name_part} is in zone {zone}, but the app's pods run in zone {pods}: they cannot meet");
+            self.wrong(location, message, "give both the same zone");
+        }
+        let mut tags = self.tags.clone();
+        tags.insert("kompox-volume".into(), volume.name.clone());
+        tags.insert("kompox-disk-name".into(), disk_name.map_or_else(|| last(&id).to_owned(), str::to_owned));
+        tags.insert("kompox-disk-assigned".into(), assigned.to_string());
+
+        let source = self.source(volume, declared.and_then(|disk| disk.source.as_ref()), false);
+        let gib = size.div_ceil(GIB);
+        let mut properties = json!({"creationData": source.data, "diskSizeGB": gib});
+        for (key, field) in [("iops", "diskIOPSReadWrite"), ("mbps", "diskMBpsReadWrite")] {
+            if let Some(value) = option(key).cloned() {
+                match value.value.parse::<u64>() {
+                    Ok(number) => properties[field] = number.into(),
+                    Err(_) => self.wrong(&value.location, format!("{key} is \"{}\"; it must be a whole number", value.value), "write a number"),
+                }
+            }
+        }
+        let mut rest = json!({"properties": properties});
+        // What an adopted disk is, it stays, unless the manifest says so outright.
+        if sku.is_some() || !adopted {
+            rest["sku"] = json!({"name": sku_name});
+        }
+        let zonal = !sku_name.to_ascii_uppercase().ends_with("_ZRS");
+        if let Some(zone) = zone.filter(|_| zonal && (!adopted || declared.is_some_and(|disk| disk.zone.is_some()))) {
+            rest["zones"] = json!([zone]);
+        }
+        let desired = self.builder.arm(&id, self.place, &tags, rest);
+        let find_tags = self.find_tags(volume, disk_name);
+        let zone_origin = self.app.deployment.zone_location.as_ref();
+        let origin = origin_of(location);
+        let node = self.builder.add(address.clone(), &azure::DISK, &self.place.azure, desired, location);
+        node.origin = Some(origin);
+        node.depends_on = std::iter::once(self.group.clone()).chain(source.after).collect();
+        node.import = import.map(|import| import.value.clone());
+        node.protection = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
+        if node.protection.prevent_destroy.is_none() {
+            node.protection.prevent_destroy = self.app.lifecycle.prevent_destroy;
+        }
+        node.ignore_changes.clone_from(&volume.lifecycle.ignore_changes);
+        if declared.is_none() {
+            // Nobody named it, so when no record does either, only its tags can tell that it exists.
+            node.find = Some(Find { within: self.group_id.clone(), tags: find_tags });
+            if let Some(zone) = zone_origin {
+                node.origin = Some(origin_of(zone));
+            }
+        }
+        if assigned {
+            nodes.storage.push(address.clone());
+            nodes.behind.insert(name_part, address);
+            nodes.volumes.push(VolumeInput {
+                name: volume.name.clone(),
+                disk: disk_name.map(str::to_owned),
+                access: Access::ReadWriteOnce,
+                size_bytes: real_gib.map_or(gib, |real| real.max(gib)).saturating_mul(GIB),
+                handle: id,
+                storage_class: "managed-csi".into(),
+                driver: "disk.csi.azure.com".into(),
+                attributes: BTreeMap::from([("fsType".to_owned(), "ext4".to_owned())]),
+                previous_handle: None,
+                origin: Some(location.clone()),
+            });
+        }
+    }
+
+    fn find_tags(&self, volume: &Volume, disk: Option<&str>) -> BTreeMap<String, String> {
+        let mut tags = BTreeMap::from([
+            ("kompox-app-id-hash".to_owned(), self.id_hash()),
+            ("kompox-volume".to_owned(), volume.name.clone()),
+            ("kompox-disk-assigned".to_owned(), "true".to_owned()),
+        ]);
+        if let Some(disk) = disk {
+            tags.insert("kompox-disk-name".to_owned(), disk.to_owned());
+        }
+        tags
+    }
+
+    /// The physical name of a disk; for one that nobody named, a compact id that is fixed from the first plan on.
+    fn name_of(&mut self, address: &Address, volume: &Volume, declared: Option<&str>) -> String {
+        if let Some(declared) = declared {
+            return names::disk(&self.place.prefix, &volume.name, declared, &self.id_hash());
+        }
+        if let Some(chosen) = self.builder.state.chosen.get(address) {
+            let chosen = chosen.clone();
+            self.builder.chosen.insert(address.clone(), chosen.clone());
+            return chosen;
+        }
+        let compact = names::compact_id(self.chance.now, (self.chance.random)());
+        let name = names::disk(&self.place.prefix, &volume.name, &compact, &self.id_hash());
+        if self.builder.state.known(address).is_none() {
+            self.builder.chosen.insert(address.clone(), name.clone());
+        }
+        name
+    }
+
+    /// The share of a volume of type `files`, in the app's own storage account.
+    fn share(&mut self, volume: &Volume, nodes: &mut AppNodes) {
+        let place = self.place;
+        let account_name = names::storage_account(&sp_hash(&place.workspace, &place.provider), &self.id_hash());
+        let account_id = format!("{}/providers/Microsoft.Storage/storageAccounts/{account_name}", self.group_id);
+        let account = Address::new(&self.scope, azure::STORAGE_ACCOUNT.name, &self.app.meta.name);
+        if !self.builder.nodes.iter().any(|node| node.address == account) {
+            let sku = volume.options.get("sku").map_or("Standard_LRS", |sku| sku.value.as_str());
+            let rest = json!({
+                "kind": "StorageV2",
+                "sku": {"name": sku},
+                "properties": {
+                    "allowBlobPublicAccess": false,
+                    "allowSharedKeyAccess": true,
+                    "minimumTlsVersion": "TLS1_2",
+                    "supportsHttpsTrafficOnly": true,
+                },
+            });
+            let desired = self.builder.arm(&account_id, place, &self.tags, rest);
+            let node = self.builder.add(account.clone(), &azure::STORAGE_ACCOUNT, &place.azure, desired, &volume.location);
+            node.depends_on.push(self.group.clone());
+        }
+        let disk = volume.assigned_disk().map(|disk| disk.name.clone());
+        let share = format!("{}-{}", volume.name, disk.as_deref().unwrap_or("default"));
+        let name_part = disk.as_ref().map_or_else(|| volume.name.clone(), |disk| format!("{}.{disk}", volume.name));
+        let address = Address::new(&self.scope, azure::SHARE.name, &name_part);
+        let size = volume.size_bytes.unwrap_or(GIB);
+        let quota = match volume.options.get("quotaGiB") {
+            Some(quota) => quota.value.parse().unwrap_or_else(|_| {
+                self.builder.diagnostics.push(
+                    Diagnostic::error("volume", format!("quotaGiB is \"{}\"; it must be a whole number", quota.value))
+                        .at(quota.location.clone(), None),
+                );
+                0
+            }),
+            None => size.div_ceil(GIB),
+        };
+        let desired = Value::from(json!({
+            "id": format!("{account_id}/fileServices/default/shares/{share}"),
+            "properties": {"shareQuota": quota, "enabledProtocols": "SMB", "metadata": {
+                "kompox_volume_name": volume.name,
+                "kompox_files_share_name": disk.as_deref().unwrap_or("default"),
+                "kompox_files_share_assigned": "true",
+            }},
+        }));
+        let node = self.builder.add(address.clone(), &azure::SHARE, &place.azure, desired, &volume.location);
+        node.depends_on.push(account);
+        node.protection = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
+        let group = last(&self.group_id);
+        let handle = format!("{group}#{account_name}#{share}####{}", last(&place.subscription));
+        nodes.storage.push(address.clone());
+        nodes.behind.insert(name_part, address);
+        nodes.volumes.push(VolumeInput {
+            name: volume.name.clone(),
+            disk,
+            access: Access::ReadWriteMany,
+            size_bytes: size,
+            handle,
+            storage_class: "azurefile-csi".into(),
+            driver: "file.csi.azure.com".into(),
+            attributes: BTreeMap::from([("protocol".to_owned(), "smb".to_owned())]),
+            previous_handle: None,
+            origin: Some(volume.location.clone()),
+        });
+    }
+
+    /// The cluster may attach the app's disks, its nodes may mount the app's shares.
+    fn rights(&mut self, cluster: &ClusterNodes, nodes: &mut AppNodes) {
+        let origin = self.app.meta.location.clone();
+        let cluster_scope = self.app.meta.id.parent().map(|id| id.as_str().to_owned()).unwrap_or_default();
+        // Named by the cluster: an app that moves gets the right in the new one before it loses it in the old.
+        let address = |what: &str| Address::new(&cluster_scope, azure::ROLE_ASSIGNMENT.name, &format!("{what}-{}", self.app.meta.name));
+        let kinds = [
+            (VolumeType::Disk, address("disks"), "/identity/principalId"),
+            (VolumeType::Files, address("shares"), "/properties/identityProfile/kubeletidentity/objectId"),
+        ];
+        for (kind, address, output) in kinds {
+            if self.app.volumes.iter().any(|volume| volume.kind == kind) {
+                let principal = Value::output(&cluster.cluster, output);
+                nodes.storage.push(address.clone());
+                let after = vec![self.group.clone()];
+                let wanted = Grant { address, scope: &self.group_id, role: roles::CONTRIBUTOR, principal, after };
+                grant(self.builder, self.place, &origin, wanted);
+            }
+        }
+    }
+}
+
+struct Source {
+    data: serde_json::Value,
+    after: Vec<Address>,
+}
+
+fn last(id: &str) -> &str {
+    id.rsplit('/').next().unwrap_or(id)
+}

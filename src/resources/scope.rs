@@ -1,0 +1,219 @@
+//! What every part of an expansion shares: where objects belong, what the state knows, and the nodes so far.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kompox_state::Digester;
+
+use crate::compose::names::{cls_hash, id_hash};
+use crate::diag::{Diagnostics, Location};
+use crate::engine::address::Address;
+use crate::engine::graph::{Node, ProtectionWish};
+use crate::engine::kind::Kind;
+use crate::engine::plan::Origin;
+use crate::engine::value::{Sensitive, Value};
+use crate::kom::model::{Guard, Lifecycle};
+
+/// What the state knows of one object.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Its physical id.
+    pub physical_id: String,
+    /// Whether kompox adopted it rather than made it.
+    pub adopted: bool,
+    /// Its outputs.
+    pub outputs: serde_json::Value,
+}
+
+/// What an expansion takes from the state: names that are fixed, and the key that hides secrets.
+pub struct StateView {
+    /// The lineage that marks what is ours.
+    pub lineage: String,
+    /// Hides secrets.
+    pub digester: Digester,
+    /// What exists, by address.
+    pub known: BTreeMap<Address, Known>,
+    /// Names fixed earlier: by a plan, or by an intent of an interrupted apply.
+    pub chosen: BTreeMap<Address, String>,
+}
+
+impl StateView {
+    /// What the state knows of an address.
+    pub fn known(&self, address: &Address) -> Option<&Known> {
+        self.known.get(address)
+    }
+}
+
+/// The names of an app's or cluster's place, with the hashes that go into names and tags.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Workspace name.
+    pub workspace: String,
+    /// Provider name.
+    pub provider: String,
+    /// Resource ID of the provider.
+    pub provider_id: String,
+    /// Prefix of names.
+    pub prefix: String,
+    /// `/subscriptions/<id>`.
+    pub subscription: String,
+    /// Region.
+    pub location: String,
+    /// Key of the Azure connection.
+    pub azure: Arc<str>,
+}
+
+impl Place {
+    /// The ARM id of a resource group.
+    pub fn group_id(&self, group: &str) -> String {
+        format!("{}/resourceGroups/{group}", self.subscription)
+    }
+
+    /// Tags of everything under the provider.
+    pub fn tags(&self) -> BTreeMap<String, String> {
+        tags([("managed-by", "kompox"), ("kompox-workspace-name", &self.workspace), ("kompox-provider-name", &self.provider)])
+    }
+
+    /// Tags of what belongs to a cluster.
+    pub fn cluster_tags(&self, cluster: &str) -> BTreeMap<String, String> {
+        let hash = cls_hash(&self.workspace, &self.provider, cluster);
+        let mut all = self.tags();
+        all.extend(tags([("kompox-cluster-name", cluster), ("kompox-cluster-hash", &hash)]));
+        all
+    }
+
+    /// Tags of what belongs to an app.
+    pub fn app_tags(&self, app: &str) -> BTreeMap<String, String> {
+        let hash = id_hash(&self.workspace, &self.provider, app);
+        let mut all = self.tags();
+        all.extend(tags([("kompox-app-name", app), ("kompox-app-id-hash", &hash)]));
+        all
+    }
+}
+
+fn tags<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// Tags as a value.
+pub fn tags_value(tags: &BTreeMap<String, String>) -> Value {
+    Value::Object(tags.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect())
+}
+
+/// Collects nodes.
+pub struct Builder<'a> {
+    /// What the state knows.
+    pub state: &'a StateView,
+    /// What is wrong with the manifests.
+    pub diagnostics: Diagnostics,
+    /// All nodes so far.
+    pub nodes: Vec<Node>,
+    /// Names that nobody chose, made by this expansion or fixed earlier.
+    pub chosen: BTreeMap<Address, String>,
+}
+
+impl Builder<'_> {
+    /// Adds a node with its usual settings; the caller changes what differs on the result.
+    pub fn add(&mut self, address: Address, kind: &'static Kind, provider: &Arc<str>, desired: Value, origin: &Location) -> &mut Node {
+        self.nodes.push(Node {
+            address,
+            kind,
+            provider: provider.clone(),
+            desired,
+            depends_on: Vec::new(),
+            origin: Some(origin_of(origin)),
+            find: None,
+            import: None,
+            moved_from: None,
+            protection: ProtectionWish::default(),
+            ignore_changes: Vec::new(),
+            read_only: false,
+        });
+        let last = self.nodes.len() - 1;
+        &mut self.nodes[last]
+    }
+
+    /// An ARM object: its id, region, tags with our lineage, and the rest.
+    pub fn arm(&self, id: &str, place: &Place, tags: &BTreeMap<String, String>, rest: serde_json::Value) -> Value {
+        let mut desired = Value::from(rest);
+        desired.set(&["id"], id.into());
+        desired.set(&["location"], place.location.as_str().into());
+        desired.set(&["tags"], tags_value(tags));
+        desired.set(&["tags", "kompox-lineage"], self.state.lineage.as_str().into());
+        desired
+    }
+
+    /// A Kubernetes object with our lineage and its secrets hidden.
+    pub fn kubernetes(&self, body: serde_json::Value, sensitive: &[Vec<String>]) -> Value {
+        let mut desired = Value::from(body);
+        for path in sensitive {
+            hide(&mut desired, path, &self.state.digester);
+        }
+        desired.set(&["metadata", "annotations", "kompox.dev/lineage"], self.state.lineage.as_str().into());
+        desired
+    }
+}
+
+fn hide(value: &mut Value, path: &[String], digester: &Digester) {
+    match (value, path.split_first()) {
+        (Value::Object(map), Some((key, rest))) => {
+            if let Some(inner) = map.get_mut(key) {
+                hide(inner, rest, digester);
+            }
+        }
+        (Value::Array(items), Some((index, rest))) => {
+            if let Some(inner) = index.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
+                hide(inner, rest, digester);
+            }
+        }
+        (leaf @ Value::String(_), None) => {
+            let plain = leaf.as_str().unwrap_or_default().to_owned();
+            let digest = digester.digest(plain.as_bytes());
+            *leaf = Value::Sensitive(Sensitive::new(plain, digest));
+        }
+        // A number or boolean that interpolation put there is hidden as its text would be too revealing to keep open;
+        // such leaves do not occur, because what can be sensitive is text in Kubernetes.
+        _ => {}
+    }
+}
+
+/// A place in a file, as the engine keeps it.
+pub fn origin_of(location: &Location) -> Origin {
+    Origin { file: location.file.clone(), line: location.line, column: location.column }
+}
+
+/// What a guard of a manifest means for an object, with `lifecycle.preventDestroy` over it.
+pub fn protection(guard: Option<Guard>, lifecycle: &Lifecycle, orphan: bool) -> ProtectionWish {
+    let guarded = guard.map(|guard| guard != Guard::None);
+    let prevent_destroy = match (guarded, lifecycle.prevent_destroy) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (guarded, prevent) => guarded.or(prevent),
+    };
+    ProtectionWish { orphan, prevent_destroy, read_only: guard.map(|guard| guard == Guard::ReadOnly) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_explicit_none_lifts_a_guard() {
+        let lifecycle = Lifecycle::default();
+        assert_eq!(protection(None, &lifecycle, false), ProtectionWish::default());
+        let lifted = protection(Some(Guard::None), &lifecycle, false);
+        assert_eq!((lifted.prevent_destroy, lifted.read_only), (Some(false), Some(false)));
+        let prevent = Lifecycle { prevent_destroy: Some(true), ..lifecycle };
+        assert_eq!(protection(Some(Guard::None), &prevent, false).prevent_destroy, Some(true));
+    }
+
+    #[test]
+    fn secrets_are_hidden_at_their_paths() {
+        let digester = Digester::new(&[7; 32]);
+        let mut value = Value::from(serde_json::json!({"data": {"A": "c2VjcmV0"}, "args": ["x", "secret"]}));
+        hide(&mut value, &["data".into(), "A".into()], &digester);
+        hide(&mut value, &["args".into(), "1".into()], &digester);
+        let stored = value.to_stored().to_string();
+        assert!(!stored.contains("c2VjcmV0") && !stored.contains("secret\"]"));
+        assert_eq!(value.to_request().unwrap()["args"][1], "secret");
+    }
+}

@@ -1,0 +1,213 @@
+//! Settings of the driver `aks` (`resources.md`, "Settings"), typed and checked.
+
+use std::collections::BTreeMap;
+
+use crate::diag::{Diagnostic, Diagnostics, Location};
+use crate::kom::model::{App, Cluster, Provider, Settings};
+
+/// Reads settings of one object, with the environment behind them, and collects what is wrong.
+pub struct Reader<'a> {
+    settings: &'a Settings,
+    environment: &'a BTreeMap<String, String>,
+    owner: &'a Location,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of `settings`; a setting that is absent is read from `environment` (ext).
+    pub fn new(
+        settings: &'a Settings,
+        environment: &'a BTreeMap<String, String>,
+        owner: &'a Location,
+        diagnostics: &'a mut Diagnostics,
+    ) -> Self {
+        Self { settings, environment, owner, diagnostics }
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        let set = self.settings.value(key).or_else(|| self.environment.get(key).map(String::as_str));
+        set.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    fn place(&self, key: &str) -> Location {
+        self.settings.get(key).map_or_else(|| self.owner.clone(), |located| located.location.clone())
+    }
+
+    fn wrong(&mut self, key: &str, message: String) {
+        let place = self.place(key);
+        self.diagnostics.push(Diagnostic::error("setting-value", message).at(place, None));
+    }
+
+    fn required(&mut self, key: &str, what: &str) -> String {
+        self.text(key).unwrap_or_else(|| {
+            let message = format!("the setting {key} ({what}) is missing");
+            let help = format!("add {key} under spec.settings, or set the environment variable {key}");
+            let diagnostic = Diagnostic::error("setting-missing", message).at(self.owner.clone(), None).help(help);
+            self.diagnostics.push(diagnostic);
+            String::new()
+        })
+    }
+
+    fn choice(&mut self, key: &str, choices: &[&str], default: &str) -> String {
+        let Some(text) = self.text(key) else { return default.to_owned() };
+        match choices.iter().find(|choice| choice.eq_ignore_ascii_case(&text)) {
+            Some(choice) => (*choice).to_owned(),
+            None => {
+                self.wrong(key, format!("{key} is \"{text}\"; it must be one of {}", choices.join(", ")));
+                default.to_owned()
+            }
+        }
+    }
+
+    fn number(&mut self, key: &str, default: u32) -> u32 {
+        let Some(text) = self.text(key) else { return default };
+        match text.parse() {
+            Ok(number) => number,
+            Err(_) => {
+                self.wrong(key, format!("{key} is \"{text}\"; it must be a whole number"));
+                default
+            }
+        }
+    }
+
+    /// A comma or space list. A setting that is there but empty is an empty list, not the default.
+    fn list(&self, key: &str, default: &[&str]) -> Vec<String> {
+        match self.settings.value(key).or_else(|| self.environment.get(key).map(String::as_str)) {
+            Some(text) => text.split([',', ' ']).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect(),
+            None => default.iter().map(|item| (*item).to_owned()).collect(),
+        }
+    }
+
+    fn resource_ids(&mut self, key: &str) -> Vec<String> {
+        let ids = self.list(key, &[]);
+        for id in &ids {
+            if !id.starts_with("/subscriptions/") {
+                self.wrong(key, format!("{key} holds \"{id}\", which is no Azure resource id (/subscriptions/…)"));
+            }
+        }
+        ids
+    }
+}
+
+/// The ways to sign in.
+pub const AUTH_METHODS: [&str; 5] =
+    ["azure_cli", "azure_developer_cli", "client_secret", "managed_identity", "workload_identity"];
+
+/// Settings that are secrets: in a manifest they are a warning.
+const SECRET_SETTINGS: [&str; 1] = ["AZURE_CLIENT_SECRET"];
+
+/// Settings that say how to sign in; they are handed to the connection as they are and are no part of a plan's inputs.
+pub const CREDENTIALS: [&str; 4] =
+    ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"];
+
+/// Settings of a Provider.
+#[derive(Debug, Clone)]
+pub struct ProviderSettings {
+    /// The subscription.
+    pub subscription: String,
+    /// The region.
+    pub location: String,
+    /// One of [`AUTH_METHODS`].
+    pub auth: String,
+    /// The prefix of names, if it is not the default.
+    pub prefix: Option<String>,
+}
+
+/// Reads the settings of a Provider.
+pub fn provider(provider: &Provider, environment: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> ProviderSettings {
+    for key in SECRET_SETTINGS {
+        if let Some(setting) = provider.settings.get(key) {
+            let message = format!("{key} is a secret and stands in a manifest");
+            let help = format!("remove it and set the environment variable {key}");
+            diagnostics.push(Diagnostic::warning("setting-secret", message).at(setting.location.clone(), None).help(help));
+        }
+    }
+    let mut reader = Reader::new(&provider.settings, environment, &provider.meta.location, diagnostics);
+    let auth = reader.required("AZURE_AUTH_METHOD", &AUTH_METHODS.join(", "));
+    if !auth.is_empty() && !AUTH_METHODS.contains(&auth.as_str()) {
+        reader.wrong("AZURE_AUTH_METHOD", format!("AZURE_AUTH_METHOD is \"{auth}\"; it must be one of {}", AUTH_METHODS.join(", ")));
+    }
+    let prefix = reader.text("AZURE_RESOURCE_PREFIX");
+    if prefix.as_ref().is_some_and(|prefix| prefix.chars().count() > 32) {
+        reader.wrong("AZURE_RESOURCE_PREFIX", "AZURE_RESOURCE_PREFIX has more than 32 characters".to_owned());
+    }
+    ProviderSettings {
+        subscription: reader.required("AZURE_SUBSCRIPTION_ID", "the subscription's id"),
+        location: reader.required("AZURE_LOCATION", "the region, such as japaneast"),
+        auth,
+        prefix,
+    }
+}
+
+/// A pool of nodes.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// VM size.
+    pub vm_size: String,
+    /// `Ephemeral` or `Managed`.
+    pub disk_type: String,
+    /// OS disk size in GB.
+    pub disk_size_gb: u32,
+    /// `Regular` or `Spot`.
+    pub priority: String,
+    /// Zones; empty means wherever Azure places it.
+    pub zones: Vec<String>,
+}
+
+/// Settings of a Cluster.
+#[derive(Debug, Clone)]
+pub struct ClusterSettings {
+    /// The group's name, if it is not the default.
+    pub group: Option<String>,
+    /// The cluster's name, if it is not the default (ext): for `existing: true`.
+    pub name: Option<String>,
+    /// Kubernetes version.
+    pub version: String,
+    /// Pool of the cluster's own services.
+    pub system: PoolSettings,
+    /// Pools of apps, one per zone.
+    pub user: PoolSettings,
+    /// DNS zones that the cluster may write.
+    pub dns_zones: Vec<String>,
+    /// Registries that its nodes may pull from.
+    pub registries: Vec<String>,
+    /// Key vaults of the ingress certificates (ext): a certificate's source names a vault, a role needs its resource id.
+    pub key_vaults: Vec<String>,
+}
+
+/// Reads the settings of a Cluster.
+pub fn cluster(cluster: &Cluster, environment: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> ClusterSettings {
+    let mut reader = Reader::new(&cluster.settings, environment, &cluster.meta.location, diagnostics);
+    let mut pool = |name: &str, priorities: &[&str], priority: &str, zones: &[&str]| {
+        let key = |suffix: &str| format!("AZURE_AKS_{name}_VM_{suffix}");
+        PoolSettings {
+            vm_size: reader.text(&key("SIZE")).unwrap_or_else(|| "Standard_D2lds_v6".to_owned()),
+            disk_type: reader.choice(&key("DISK_TYPE"), &["Ephemeral", "Managed"], "Ephemeral"),
+            disk_size_gb: reader.number(&key("DISK_SIZE_GB"), 110),
+            priority: reader.choice(&key("PRIORITY"), priorities, priority),
+            zones: reader.list(&key("ZONES"), zones),
+        }
+    };
+    let system = pool("SYSTEM", &["Regular"], "Regular", &[]);
+    let user = pool("USER", &["Regular", "Spot"], "Spot", &["1", "2", "3"]);
+    for (key, zones) in [("AZURE_AKS_SYSTEM_VM_ZONES", &system.zones), ("AZURE_AKS_USER_VM_ZONES", &user.zones)] {
+        if let Some(zone) = zones.iter().find(|zone| zone.is_empty() || !zone.bytes().all(|b| b.is_ascii_digit())) {
+            reader.wrong(key, format!("{key} holds \"{zone}\"; zones are numbers such as 1,2,3"));
+        }
+    }
+    ClusterSettings {
+        group: reader.text("AZURE_RESOURCE_GROUP_NAME"),
+        name: reader.text("AZURE_AKS_CLUSTER_NAME"),
+        version: reader.text("AZURE_AKS_KUBERNETES_VERSION").unwrap_or_else(|| "1.33".to_owned()),
+        system,
+        user,
+        dns_zones: reader.resource_ids("AZURE_AKS_DNS_ZONE_RESOURCE_IDS"),
+        registries: reader.resource_ids("AZURE_AKS_CONTAINER_REGISTRY_RESOURCE_IDS"),
+        key_vaults: reader.resource_ids("AZURE_KEY_VAULT_RESOURCE_IDS"),
+    }
+}
+
+/// The group of an app, if it is not the default.
+pub fn app_group(app: &App) -> Option<String> {
+    app.settings.value("AZURE_RESOURCE_GROUP_NAME").filter(|text| !text.is_empty()).map(str::to_owned)
+}
