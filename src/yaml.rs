@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use granit_parser::{Event, Parser, ScalarStyle, Span};
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 
 use crate::diag::{Diagnostic, Location};
 
@@ -248,8 +248,11 @@ pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Box<Diagnosti
     }
     // A byte order mark is allowed at the start of a stream.
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
-    let mut composer =
-        Composer { source, limits, parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, depth: 0 };
+    // Comments are events wherever another crate turns that feature on, and would stand where values are expected.
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    let parser = Parser::new_from_str_with_options(text, options);
+    let mut composer = Composer { source, limits, parser, anchors: HashMap::new(), nodes: 0, depth: 0 };
     let mut documents = Vec::new();
     loop {
         match composer.next()? {
@@ -472,6 +475,13 @@ mod tests {
         let items = node.get("b").unwrap().as_sequence().unwrap();
         assert_eq!(items[1].location, Location::new("f.yml", 4, 5));
         assert_eq!(node.to_json(), serde_json::json!({"a": 1.1, "b": ["yes", "2"]}));
+    }
+
+    #[test]
+    fn comments_may_stand_anywhere() {
+        let text = "# a\na: 1 # b\nb: # c\n  - x # d\n  # e\n  - [y, # f\n     z]\n# g\nc: | # h\n  t # i\n# j\n";
+        assert_eq!(one(text).to_json(), serde_json::json!({"a": 1, "b": ["x", ["y", "z"]], "c": "t # i\n"}));
+        assert!(parse(&Source::new("f", "# only\n"), Limits::default()).unwrap().iter().all(Node::is_null));
     }
 
     #[test]
