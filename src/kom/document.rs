@@ -119,7 +119,7 @@ fn object<'n>(reader: &mut Reader<'_>, fields: Fields<'n>, kind: ResourceKind, p
         );
         return Document::None;
     };
-    let what = format!("the metadata of a {kind}");
+    let what = format!("the metadata of {}", kind.with_article());
     let Some(metadata) = reader.fields(node, &what, &["name", "annotations", "labels"]) else { return Document::None };
     let name = reader.name(metadata, LABEL_MAX);
     let annotations = annotations(reader, metadata);
@@ -133,15 +133,29 @@ fn object<'n>(reader: &mut Reader<'_>, fields: Fields<'n>, kind: ResourceKind, p
         Ok(id) => id,
         Err(error) => {
             let message = format!("\"{}\" is no Resource ID: {error}", written.value);
-            reader.error("kom-resource-id", message, &written.location, format!("the ID of a {kind} reads {example}"));
+            reader.error(
+                "kom-resource-id",
+                message,
+                &written.location,
+                format!("the ID of {} reads {example}", kind.with_article()),
+            );
             return Document::None;
         }
     };
     let id = Located::new(id, written.location.clone());
     let mut valid = true;
     if id.value.kind() != kind {
-        let message = format!("the Resource ID {} is that of a {}, but the kind is {kind}", id.value, id.value.kind());
-        reader.error("kom-resource-id", message, &id.location, format!("the ID of a {kind} reads {example}"));
+        let message = format!(
+            "the Resource ID {} is that of {}, but the kind is {kind}",
+            id.value,
+            id.value.kind().with_article()
+        );
+        reader.error(
+            "kom-resource-id",
+            message,
+            &id.location,
+            format!("the ID of {} reads {example}", kind.with_article()),
+        );
         valid = false;
     }
     if let Some(name) = &name
@@ -210,7 +224,9 @@ fn moved_from(reader: &mut Reader<'_>, written: Option<&Located<String>>, id: &R
     let problem = match ResourceId::parse(&written.value) {
         Err(error) => format!("\"{}\" is no Resource ID: {error}", written.value),
         Ok(old) if old == *id => format!("{id} cannot have moved from itself"),
-        Ok(old) if old.kind() != id.kind() => format!("{old} is a {}, which cannot become a {}", old.kind(), id.kind()),
+        Ok(old) if old.kind() != id.kind() => {
+            format!("{old} is {}, not {}", old.kind().with_article(), id.kind().with_article())
+        }
         Ok(old) => return Some(old),
     };
     reader.error("kom-moved-from", problem, &written.location, "write the ID that the object had before the rename");

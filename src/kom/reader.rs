@@ -8,7 +8,7 @@ use super::id::is_dns_label;
 use super::model::{Located, Settings};
 use super::suggest::closest;
 use crate::diag::{Diagnostic, Diagnostics, Location};
-use crate::yaml::{Entry, Node, Source};
+use crate::yaml::{self, Entry, Node, Source};
 
 /// One file's text with what a diagnostic wants to know of it.
 #[derive(Debug)]
@@ -73,6 +73,14 @@ impl TextFile {
     }
 }
 
+/// Parses a file; what is no YAML is reported like everything else.
+pub(super) fn parse(source: &Source, limits: yaml::Limits) -> Result<Vec<Node>, Diagnostic> {
+    yaml::parse(source, limits).map_err(|mut diagnostic| {
+        diagnostic.source_line = diagnostic.source_line.filter(|line| !may_hold_secret(line));
+        diagnostic.help("correct the YAML here; nothing of this file was used")
+    })
+}
+
 /// Whether a key names something whose value must not be shown.
 pub(super) fn is_sensitive_key(key: &str) -> bool {
     let key = key.to_ascii_uppercase();
@@ -89,7 +97,7 @@ pub(super) fn is_sensitive_key(key: &str) -> bool {
 }
 
 /// Whether a line assigns something to a key that names a secret (inline compose text, settings).
-pub(super) fn may_hold_secret(line: &str) -> bool {
+fn may_hold_secret(line: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     line.match_indices([':', '=']).any(|(at, _)| {
         let before = line[..at].trim_end_matches(['"', '\'', ' ']);
@@ -309,7 +317,7 @@ impl<'a> Reader<'a> {
         if is_dns_label(&name.value, max) {
             return Some(name);
         }
-        let message = format!("\"{}\" cannot be the name of {}", name.value, fields.what);
+        let message = format!("\"name\" of {} cannot be \"{}\"", fields.what, name.value);
         self.error("kom-name", message, &name.location, help);
         None
     }
