@@ -149,6 +149,7 @@ impl<'a> Loader<'a> {
             walker.add(path);
         }
         let (files, findings) = walker.finish();
+        let config = real(&self.layout.dir.join("config.yml"));
         for (diagnostic, location) in findings {
             self.diagnostics.push(match location {
                 Some(location) => self.sources.locate(diagnostic, &location),
@@ -156,8 +157,8 @@ impl<'a> Loader<'a> {
             });
         }
         for path in files {
-            // The app file may lie in such a folder; it stays the app file.
-            if self.layout.app_file.as_ref() != Some(&path) {
+            // The app file may lie in such a folder and stays the app file; the configuration is no KOM.
+            if self.layout.app_file.as_ref() != Some(&path) && path != config {
                 self.read_file(&path, false);
             }
         }

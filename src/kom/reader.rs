@@ -8,7 +8,7 @@ use super::id::is_dns_label;
 use super::model::{Located, Settings};
 use super::suggest::closest;
 use crate::diag::{Diagnostic, Diagnostics, Location};
-use crate::yaml::{self, Entry, Node, Source};
+use crate::yaml::{self, Entry, Node, Scalar, Source};
 
 /// One file's text with what a diagnostic wants to know of it.
 #[derive(Debug)]
@@ -242,7 +242,7 @@ impl<'a> Reader<'a> {
     /// A boolean field; absent where it is null.
     pub fn boolean(&mut self, fields: Fields<'_>, key: &str) -> Option<bool> {
         let node = fields.get(key)?;
-        let value = node.as_scalar().and_then(|scalar| scalar.as_bool());
+        let value = node.as_scalar().and_then(|scalar| scalar.as_bool().or_else(|| yaml_1_1_bool(scalar)));
         if value.is_none() {
             self.wrong_type(node, &quoted(key), "true or false");
         }
@@ -356,6 +356,15 @@ impl<'a> Reader<'a> {
             Diagnostic::error("kom-duplicate", format!("{what} is given twice; first on line {}", first.line))
                 .help("take one of them out or give it another name");
         self.report(diagnostic, at);
+    }
+}
+
+/// The other booleans of YAML 1.1, which the public project's decoder takes where a boolean is wanted.
+fn yaml_1_1_bool(scalar: &Scalar) -> Option<bool> {
+    match (scalar.plain, scalar.text.as_str()) {
+        (true, "yes" | "Yes" | "YES" | "on" | "On" | "ON") => Some(true),
+        (true, "no" | "No" | "NO" | "off" | "Off" | "OFF") => Some(false),
+        _ => None,
     }
 }
 

@@ -298,3 +298,9 @@ fn texts_that_are_none_are_refused() {
             .starts_with("error[kom-encoding] kompoxapp.yml:1:1: kompoxapp.yml is not UTF-8 (byte 7)")
     );
 }
+
+#[test]
+fn the_configuration_is_no_kom_wherever_it_lies() {
+    let folder = Folder::new(&[(".kompox/config.yml", "komPath: [.]"), (".kompox/w.yml", &workspace("w"))]);
+    assert_eq!(names(&folder.load().unwrap()), ["w"]);
+}

@@ -68,7 +68,7 @@ fn clusters_have_their_defaults() {
     assert_eq!((&ingress.domain, &ingress.cert_email, &ingress.cert_resolver), (&None, &None, &None));
 
     let full = cluster(
-        "  existing: true\n  protection: {provisioning: readOnly, installation: none, lock: true}\n  ingress:\n    \
+        "  existing: yes\n  protection: {provisioning: readOnly, installation: none, lock: true}\n  ingress:\n    \
          namespace: edge\n    serviceAccount: sa.x\n    domain: \"\"\n    certEmail: a@b.c\n    certResolver: own\n    \
          certificates: [{name: wild, source: \"https://kv1.vault.azure.net/secrets/wild\"}]\n  settings:\n    A:\n    \
          B: 1\n    C: true\n    D: 1.10\n  lifecycle: {preventDestroy: false, ignoreChanges: [/spec/a~1b]}",
@@ -122,7 +122,7 @@ fn clusters_are_checked() {
                 "warning[kom-secret-setting] 8:30: the setting ADMIN_PASSWORD is a credential",
             ),
             (
-                "  lifecycle: {preventDestroy: yes}",
+                "  lifecycle: {preventDestroy: sure}",
                 "error[kom-type] 8:31: \"preventDestroy\" must be true or false, not a string",
             ),
             ("  lifecycle: {ignoreChanges: [spec]}", "error[kom-value] 8:31: \"spec\" is no JSON pointer"),
