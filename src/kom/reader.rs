@@ -10,6 +10,9 @@ use super::suggest::closest;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::yaml::{self, Entry, Node, Scalar, Source};
 
+/// Longer lines help nobody, and a copy of one in each of its findings would cost the square of its length.
+const LONGEST_LINE: usize = 1_000;
+
 /// One file's text with what a diagnostic wants to know of it.
 #[derive(Debug)]
 struct TextFile {
@@ -55,7 +58,8 @@ impl Sources {
             let number = file.documents.partition_point(|start| *start <= location.line).max(1);
             diagnostic.message.push_str(&format!(" (document {number})"));
         }
-        let line = file.line(location.line).filter(|line| !may_hold_secret(line)).map(str::to_owned);
+        let shown = |line: &&str| line.len() <= LONGEST_LINE && !may_hold_secret(line);
+        let line = file.line(location.line).filter(shown).map(str::to_owned);
         diagnostic.at(location.clone(), line)
     }
 }
