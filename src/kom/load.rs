@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::document::{self, Document, Place};
+use super::document::{self, Document, Object, Place};
 use super::files::{FileLimits, FileReader, Named, Walker};
 use super::id::{ResourceId, ResourceKind};
 use super::layout::{LEGACY_FILE_NAME, Layout, LayoutRequest, legacy_unsupported, real};
@@ -234,37 +234,21 @@ impl<'a> Loader<'a> {
 
 impl Objects {
     fn read(&mut self, reader: &mut Reader<'_>, node: &Node, place: Place<'_>) {
-        let (meta, spec) = match document::read(reader, node, place) {
+        let object = match document::read(reader, node, place) {
             Document::None => return,
             Document::Defaults(fields) => {
                 if !place.in_app_file {
-                    let note = Diagnostic::note(
-                        "kom-defaults-ignored",
-                        "Defaults count in the app file only; these are ignored",
-                    );
-                    reader.report(note, fields.location);
+                    let message = "Defaults count in the app file only; these are ignored";
+                    reader.report(Diagnostic::note("kom-defaults-ignored", message), fields.location);
                 }
                 return;
             }
-            Document::Broken(id) => {
-                self.ids.entry(id.value).or_insert(id.location);
-                return;
-            }
-            Document::Object(meta, spec) => (*meta, spec),
+            Document::Object(object) => *object,
         };
-        if let Some(first) = self.ids.get(&meta.id) {
-            let message = format!("{} is declared twice; first at {first}", meta.id);
-            reader.error(
-                "kom-duplicate-id",
-                message,
-                &meta.id_location,
-                "take one of the documents out or give it another name",
-            );
-            return;
-        }
-        self.ids.insert(meta.id.clone(), meta.id_location.clone());
+        let loads = self.register(reader, &object) && object.valid;
+        let Object { kind, meta, spec, .. } = object;
         let empty = null_at(&meta.location);
-        let (what, keys): (_, &[&'static str]) = match meta.id.kind() {
+        let (what, keys): (_, &[&'static str]) = match kind {
             ResourceKind::Workspace => ("the spec of a Workspace", &objects::WORKSPACE_KEYS),
             ResourceKind::Provider => ("the spec of a Provider", &objects::PROVIDER_KEYS),
             ResourceKind::Cluster => ("the spec of a Cluster", &objects::CLUSTER_KEYS),
@@ -272,13 +256,33 @@ impl Objects {
             ResourceKind::Box => ("the spec of a Box", &objects::BOX_KEYS),
         };
         let Some(spec) = reader.fields(spec.unwrap_or(&empty), what, keys) else { return };
-        match meta.id.kind() {
-            ResourceKind::Workspace => self.workspaces.push(objects::workspace(reader, meta, spec)),
-            ResourceKind::Provider => self.providers.extend(objects::provider(reader, meta, spec)),
-            ResourceKind::Cluster => self.clusters.push(objects::cluster(reader, meta, spec)),
-            ResourceKind::App => self.apps.extend(app::read(reader, meta, spec)),
-            ResourceKind::Box => self.boxes.extend(objects::boxed(reader, meta, spec)),
+        // What does not load is read too, so that its errors are reported with the others.
+        match kind {
+            ResourceKind::Workspace => keep(&mut self.workspaces, loads, Some(objects::workspace(reader, meta, spec))),
+            ResourceKind::Provider => keep(&mut self.providers, loads, objects::provider(reader, meta, spec)),
+            ResourceKind::Cluster => keep(&mut self.clusters, loads, Some(objects::cluster(reader, meta, spec))),
+            ResourceKind::App => keep(&mut self.apps, loads, app::read(reader, meta, spec)),
+            ResourceKind::Box => keep(&mut self.boxes, loads, objects::boxed(reader, meta, spec)),
         }
+    }
+
+    /// Notes the ID; false where another document has it.
+    fn register(&mut self, reader: &mut Reader<'_>, object: &Object<'_>) -> bool {
+        let Some(id) = &object.id else { return false };
+        let at = &object.meta.id_location;
+        if let Some(first) = self.ids.get(id) {
+            let message = format!("{id} is declared twice; first at {first}");
+            reader.error("kom-duplicate-id", message, at, "take one of the documents out or give it another name");
+            return false;
+        }
+        self.ids.insert(id.clone(), at.clone());
+        true
+    }
+}
+
+fn keep<T>(objects: &mut Vec<T>, loads: bool, object: Option<T>) {
+    if loads {
+        objects.extend(object);
     }
 }
 

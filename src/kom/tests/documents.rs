@@ -100,7 +100,7 @@ fn envelopes_are_checked() {
         ("a: b: c".to_owned(), "error[yaml-syntax] kompoxapp.yml:1:"),
     ] {
         let found = lines(&errors(load(&text)));
-        assert!(found[0].starts_with(expected), "{text}\n{found:#?}");
+        assert!(found.iter().any(|line| line.starts_with(expected)), "{text}\n{found:#?}");
     }
 }
 
@@ -164,6 +164,24 @@ fn every_error_of_every_document_is_collected() {
     for (found, start) in found.iter().zip(starts) {
         assert!(found.starts_with(start), "{found}\n{start}");
     }
+}
+
+#[test]
+fn a_wrong_envelope_does_not_hide_what_is_wrong_with_the_spec() {
+    let cluster = document("Cluster", "/ws/w/prv/p/cls/c", "  existing: maybe");
+    for (from, to) in [
+        ("name: c\n", "name: d\n"),
+        ("ops.kompox.dev/id: /ws/w/prv/p/cls/c", "ops.kompox.dev/id: nonsense"),
+        ("ops.kompox.dev/id: /ws/w/prv/p/cls/c", "other: x"),
+        ("metadata:", "labels:"),
+    ] {
+        let found = lines(&errors(load(&cluster.replace(from, to))));
+        let about_spec = found.iter().filter(|line| line.starts_with("error[kom-type] kompoxapp.yml:8:13")).count();
+        assert_eq!((about_spec, found.len() >= 2), (1, true), "{to}: {found:?}");
+    }
+    let twice = ground() + &cluster;
+    let found = lines(&errors(load(&twice)));
+    assert!(found[0].starts_with("error[kom-duplicate-id]") && found[1].starts_with("error[kom-type]"), "{found:?}");
 }
 
 #[test]
