@@ -7,9 +7,10 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use granit_parser::{Event, Parser, ScalarStyle, Span};
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 
 use crate::diag::{Diagnostic, Location};
 
@@ -18,7 +19,7 @@ use crate::diag::{Diagnostic, Location};
 pub struct Limits {
     /// Bytes of one file.
     pub bytes: usize,
-    /// Nodes of one file after aliases are expanded: stops alias bombs.
+    /// Nodes of one file after aliases are expanded: stops alias bombs. Their text together may be eight times `bytes`.
     pub nodes: usize,
     /// Nesting of collections.
     pub depth: usize,
@@ -248,8 +249,11 @@ pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Box<Diagnosti
     }
     // A byte order mark is allowed at the start of a stream.
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
-    let mut composer =
-        Composer { source, limits, parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, depth: 0 };
+    // Comments are events wherever another crate turns that feature on, and would stand where values are expected.
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    let parser = Parser::new_from_str_with_options(text, options);
+    let mut composer = Composer { source, limits, parser, anchors: HashMap::new(), nodes: 0, text: 0, depth: 0 };
     let mut documents = Vec::new();
     loop {
         match composer.next()? {
@@ -276,8 +280,10 @@ struct Composer<'a> {
     source: &'a Source,
     limits: Limits,
     parser: Parser<'a, granit_parser::StrInput<'a>>,
-    anchors: HashMap<usize, (Node, usize)>,
+    /// The anchored node, its size in nodes and in bytes of text.
+    anchors: HashMap<usize, (Rc<Node>, usize, usize)>,
     nodes: usize,
+    text: usize,
     depth: usize,
 }
 
@@ -323,8 +329,14 @@ impl<'a> Composer<'a> {
         }
     }
 
-    fn count(&mut self, nodes: usize, location: &Location) -> Result<(), Box<Diagnostic>> {
+    fn count(&mut self, nodes: usize, text: usize, location: &Location) -> Result<(), Box<Diagnostic>> {
         self.nodes = self.nodes.saturating_add(nodes);
+        self.text = self.text.saturating_add(text);
+        let text_limit = self.limits.bytes.saturating_mul(8);
+        if self.text > text_limit {
+            let message = format!("the document has more than {text_limit} bytes once its aliases are expanded");
+            return Err(self.fail("yaml-limit", message, location));
+        }
         if self.nodes > self.limits.nodes {
             let message =
                 format!("the document has more than {} values once its aliases are expanded", self.limits.nodes);
@@ -344,8 +356,8 @@ impl<'a> Composer<'a> {
 
     fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Box<Diagnostic>> {
         let location = self.at(span);
-        let before = self.nodes;
-        self.count(1, &location)?;
+        let before = (self.nodes, self.text);
+        self.count(1, if let Event::Scalar(text, ..) = &event { text.len() } else { 0 }, &location)?;
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = matches!(style, ScalarStyle::Plain);
@@ -377,16 +389,17 @@ impl<'a> Composer<'a> {
                 )
             }
             Event::Alias(id) => {
-                let Some((node, size)) = self.anchors.get(&id).cloned() else {
+                let Some((node, nodes, text)) = self.anchors.get(&id).cloned() else {
                     return Err(self.fail("yaml-alias", "this alias refers to itself or to nothing", &location));
                 };
-                self.count(size, &location)?;
-                (node, 0)
+                // Counted before it is copied, so that the copy that goes too far is never made.
+                self.count(nodes, text, &location)?;
+                (Node::clone(&node), 0)
             }
             _ => return Err(self.fail("yaml-syntax", "a value is expected here", &location)),
         };
         if anchor != 0 {
-            self.anchors.insert(anchor, (node.clone(), self.nodes - before));
+            self.anchors.insert(anchor, (Rc::new(node.clone()), self.nodes - before.0, self.text - before.1));
         }
         Ok(node)
     }
@@ -475,6 +488,13 @@ mod tests {
     }
 
     #[test]
+    fn comments_may_stand_anywhere() {
+        let text = "# a\na: 1 # b\nb: # c\n  - x # d\n  # e\n  - [y, # f\n     z]\n# g\nc: | # h\n  t # i\n# j\n";
+        assert_eq!(one(text).to_json(), serde_json::json!({"a": 1, "b": ["x", ["y", "z"]], "c": "t # i\n"}));
+        assert!(parse(&Source::new("f", "# only\n"), Limits::default()).unwrap().iter().all(Node::is_null));
+    }
+
+    #[test]
     fn merges_without_overriding_what_is_said() {
         let node = one("x: &x {a: 1, b: 2}\ny:\n  <<: *x\n  b: 3\n");
         assert_eq!(node.get("y").unwrap().to_json(), serde_json::json!({"a": 1, "b": 3}));
@@ -508,6 +528,8 @@ mod tests {
             bomb.push_str(&format!("a{i}: &a{i} [{refs}]\n"));
         }
         assert!(error(&bomb).contains("aliases are expanded"));
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 100_000].join(","));
+        assert!(error(&long).contains("bytes once its aliases are expanded"));
         assert!(error(&format!("{}{}", "[".repeat(200), "]".repeat(200))).contains("nested more than"));
     }
 

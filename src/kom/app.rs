@@ -9,7 +9,7 @@ use super::objects::{cert_resolver, lifecycle};
 use super::reader::{Fields, Reader};
 use super::{network, quantity, volume};
 use crate::diag::{Diagnostic, Location};
-use crate::yaml::{Content, Node, Source};
+use crate::yaml::{Content, Node};
 
 pub(super) const KEYS: [&str; 9] =
     ["compose", "profiles", "ingress", "volumes", "deployment", "networkPolicy", "resources", "settings", "lifecycle"];
@@ -17,8 +17,8 @@ pub(super) const KEYS: [&str; 9] =
 const COMPOSE_HELP: &str = "write compose: file:compose.yml, or the compose definition itself";
 
 /// Reads an App; none where its compose definition is missing or wrong.
-pub(super) fn read(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>, source: &Source) -> Option<App> {
-    let compose = compose(reader, spec, source);
+pub(super) fn read(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Option<App> {
+    let compose = compose(reader, spec);
     let profiles = reader.texts(spec, "profiles").into_iter().map(|profile| profile.value).collect();
     let ingress = ingress(reader, spec);
     let volumes = volume::read(reader, spec);
@@ -43,7 +43,7 @@ pub(super) fn read(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>, source
     })
 }
 
-fn compose(reader: &mut Reader<'_>, spec: Fields<'_>, source: &Source) -> Option<ComposeSource> {
+fn compose(reader: &mut Reader<'_>, spec: Fields<'_>) -> Option<ComposeSource> {
     let Some(node) = spec.get("compose") else {
         reader.missing(spec, "compose", COMPOSE_HELP);
         return None;
@@ -62,7 +62,7 @@ fn compose(reader: &mut Reader<'_>, spec: Fields<'_>, source: &Source) -> Option
             Some(ComposeSource::File(vec![file_reference(reader, node)?]))
         }
         Content::Scalar(scalar) if scalar.text.contains([':', '\n']) => {
-            let location = text_start(source, &node.location);
+            let location = text_start(&node.location, &scalar.text);
             Some(ComposeSource::Inline { text: scalar.text.clone(), location })
         }
         Content::Scalar(scalar) => {
@@ -86,20 +86,11 @@ fn file_reference(reader: &mut Reader<'_>, node: &Node) -> Option<Located<String
     }
 }
 
-/// Where a block scalar's text begins: the parser gives the place of its `|` or `>`.
-fn text_start(source: &Source, scalar: &Location) -> Location {
-    let header = source.line(scalar.line).unwrap_or_default();
-    let at_header = header.chars().nth(scalar.column.saturating_sub(1) as usize);
-    if !matches!(at_header, Some('|' | '>')) {
-        return scalar.clone();
-    }
-    let first = source.text.lines().enumerate().skip(scalar.line as usize).find(|(_, line)| !line.trim().is_empty());
-    let indent = first.map_or(0, |(_, line)| line.chars().take_while(|c| *c == ' ').count());
-    Location {
-        file: scalar.file.clone(),
-        line: scalar.line.saturating_add(1),
-        column: u32::try_from(indent).unwrap_or(u32::MAX).saturating_add(1),
-    }
+/// Where a scalar's text begins: the parser gives the first line of a block scalar that is not blank.
+fn text_start(scalar: &Location, text: &str) -> Location {
+    let blank_lines = text.bytes().take_while(|b| *b == b'\n').count();
+    let line = scalar.line.saturating_sub(u32::try_from(blank_lines).unwrap_or(u32::MAX)).max(1);
+    Location { line, ..scalar.clone() }
 }
 
 fn ingress(reader: &mut Reader<'_>, spec: Fields<'_>) -> AppIngress {

@@ -43,10 +43,22 @@ pub(super) enum Document<'n> {
     None,
     /// A `Defaults` document with its fields.
     Defaults(Fields<'n>),
-    /// An object whose ID is known but whose envelope is wrong: others may still refer to it.
-    Broken(Located<ResourceId>),
-    /// An object and its `spec`, if there is one.
-    Object(Box<Meta>, Option<&'n Node>),
+    /// An object; also one whose envelope is wrong, so that its `spec` is checked all the same.
+    Object(Box<Object<'n>>),
+}
+
+/// An object as far as its envelope tells.
+pub(super) struct Object<'n> {
+    /// Its kind.
+    pub kind: ResourceKind,
+    /// Its identity. Where `id` is none the ID here is a stand-in; where the name is missing it is "".
+    pub meta: Meta,
+    /// Its ID as written, which others may refer to even if the rest is wrong.
+    pub id: Option<ResourceId>,
+    /// Whether the envelope is right.
+    pub valid: bool,
+    /// Its `spec`, if there is one.
+    pub spec: Option<&'n Node>,
 }
 
 /// Reads the envelope of a document.
@@ -110,56 +122,23 @@ fn is_kom(reader: &mut Reader<'_>, node: &Node) -> bool {
 }
 
 fn object<'n>(reader: &mut Reader<'_>, fields: Fields<'n>, kind: ResourceKind, place: Place<'_>) -> Document<'n> {
-    let example = format!("{}/<name>", example_id(kind));
-    let Some(node) = fields.get("metadata") else {
-        reader.missing(
-            fields,
-            "metadata",
-            format!("write metadata with name and the annotation {ID_ANNOTATION}: {example}"),
-        );
-        return Document::None;
-    };
-    let what = format!("the metadata of a {kind}");
-    let Some(metadata) = reader.fields(node, &what, &["name", "annotations", "labels"]) else { return Document::None };
-    let name = reader.name(metadata, LABEL_MAX);
-    let annotations = annotations(reader, metadata);
-    let Some(written) = annotations.get(ID_ANNOTATION) else {
-        let message = format!("{what} has no annotation \"{ID_ANNOTATION}\"");
-        let at = metadata.key_location("annotations").unwrap_or(metadata.location);
-        reader.error("kom-required", message, at, format!("write annotations: {{{ID_ANNOTATION}: {example}}}"));
-        return Document::None;
-    };
-    let id = match ResourceId::parse(&written.value) {
-        Ok(id) => id,
-        Err(error) => {
-            let message = format!("\"{}\" is no Resource ID: {error}", written.value);
-            reader.error("kom-resource-id", message, &written.location, format!("the ID of a {kind} reads {example}"));
-            return Document::None;
+    let identity = match fields.get("metadata") {
+        Some(node) => identity(reader, node, kind),
+        None => {
+            let help = format!("write metadata with name and the annotation {ID_ANNOTATION}: {}", example_id(kind));
+            reader.missing(fields, "metadata", help);
+            None
         }
     };
-    let id = Located::new(id, written.location.clone());
-    let mut valid = true;
-    if id.value.kind() != kind {
-        let message = format!("the Resource ID {} is that of a {}, but the kind is {kind}", id.value, id.value.kind());
-        reader.error("kom-resource-id", message, &id.location, format!("the ID of a {kind} reads {example}"));
-        valid = false;
-    }
-    if let Some(name) = &name
-        && name.value != id.value.name()
-    {
-        let message = format!("the Resource ID ends in \"{}\", but the name is \"{}\"", id.value.name(), name.value);
-        reader.error("kom-resource-id", message, &id.location, "make metadata.name and the last segment equal");
-        valid = false;
-    }
-    let moved_from = moved_from(reader, annotations.get(MOVED_FROM_ANNOTATION), &id.value);
-    let (true, Some(name)) = (valid, name) else { return Document::Broken(id) };
-    let mut annotations: BTreeMap<String, String> =
-        annotations.into_iter().map(|(key, located)| (key, located.value)).collect();
+    let Identity { name, id, valid, moved_from, mut annotations } = identity.unwrap_or_default();
     annotations.insert(DOC_PATH_ANNOTATION.to_owned(), place.file.to_string_lossy().into_owned());
     annotations.insert(DOC_INDEX_ANNOTATION.to_owned(), place.index.to_string());
+    let Some(stand_in) = ResourceId::parse(&stand_in(kind)).ok() else { return Document::None };
+    let known = id.as_ref().map(|id| id.value.clone());
+    let id = id.unwrap_or_else(|| Located::new(stand_in, fields.location.clone()));
     let meta = Meta {
         id: id.value,
-        name: name.value,
+        name,
         location: fields.location.clone(),
         id_location: id.location,
         doc_index: place.index,
@@ -168,15 +147,91 @@ fn object<'n>(reader: &mut Reader<'_>, fields: Fields<'n>, kind: ResourceKind, p
         moved_from,
         annotations,
     };
-    Document::Object(Box::new(meta), fields.get("spec"))
+    Document::Object(Box::new(Object { kind, meta, id: known, valid, spec: fields.get("spec") }))
 }
 
-fn example_id(kind: ResourceKind) -> String {
-    let mut text = String::new();
-    for outer in ResourceKind::ALL.into_iter().take_while(|outer| *outer < kind) {
-        text.push_str(&format!("/{0}/<{0}>", outer.short()));
+/// What `metadata` says.
+#[derive(Default)]
+struct Identity {
+    name: String,
+    id: Option<Located<ResourceId>>,
+    valid: bool,
+    moved_from: Option<ResourceId>,
+    annotations: BTreeMap<String, String>,
+}
+
+fn identity(reader: &mut Reader<'_>, node: &Node, kind: ResourceKind) -> Option<Identity> {
+    let what = format!("the metadata of {}", kind.with_article());
+    let metadata = reader.fields(node, &what, &["name", "annotations", "labels"])?;
+    let name = reader.name(metadata, LABEL_MAX);
+    let annotations = annotations(reader, metadata);
+    let id = resource_id(reader, metadata, annotations.get(ID_ANNOTATION), kind);
+    let mut valid = name.is_some() && id.as_ref().is_some_and(|id| id.value.kind() == kind);
+    if let (Some(name), Some(id)) = (&name, &id)
+        && name.value != id.value.name()
+    {
+        let message = format!("the Resource ID ends in \"{}\", but the name is \"{}\"", id.value.name(), name.value);
+        reader.error("kom-resource-id", message, &id.location, "make metadata.name and the last segment equal");
+        valid = false;
     }
-    format!("{text}/{}", kind.short())
+    let moved_from = match &id {
+        Some(id) => moved_from(reader, annotations.get(MOVED_FROM_ANNOTATION), &id.value),
+        None => None,
+    };
+    let annotations = annotations.into_iter().map(|(key, located)| (key, located.value)).collect();
+    Some(Identity { name: name.map(|name| name.value).unwrap_or_default(), id, valid, moved_from, annotations })
+}
+
+/// The ID as written; reported where it is missing, no ID, or that of another kind.
+fn resource_id(
+    reader: &mut Reader<'_>,
+    metadata: Fields<'_>,
+    written: Option<&Located<String>>,
+    kind: ResourceKind,
+) -> Option<Located<ResourceId>> {
+    let help = format!("the ID of {} reads {}", kind.with_article(), example_id(kind));
+    let Some(written) = written else {
+        let message = format!("{} has no annotation \"{ID_ANNOTATION}\"", metadata.what);
+        let at = metadata.key_location("annotations").unwrap_or(metadata.location);
+        reader.error(
+            "kom-required",
+            message,
+            at,
+            format!("write annotations: {{{ID_ANNOTATION}: {}}}", example_id(kind)),
+        );
+        return None;
+    };
+    match ResourceId::parse(&written.value) {
+        Ok(id) => {
+            if id.kind() != kind {
+                let other = id.kind().with_article();
+                let message = format!("the Resource ID {id} is that of {other}, but the kind is {kind}");
+                reader.error("kom-resource-id", message, &written.location, help);
+            }
+            Some(Located::new(id, written.location.clone()))
+        }
+        Err(error) => {
+            let message = format!("\"{}\" is no Resource ID: {error}", written.value);
+            reader.error("kom-resource-id", message, &written.location, help);
+            None
+        }
+    }
+}
+
+/// An ID of this kind for a document whose own cannot be read; it never leaves the loader.
+fn stand_in(kind: ResourceKind) -> String {
+    ResourceKind::ALL
+        .iter()
+        .take_while(|outer| **outer <= kind)
+        .map(|outer| format!("/{}/unknown", outer.short()))
+        .collect()
+}
+
+/// How an ID of this kind reads: `/ws/<ws>/prv/<name>`.
+fn example_id(kind: ResourceKind) -> String {
+    let outer = ResourceKind::ALL.iter().take_while(|outer| **outer < kind);
+    let parents: String = outer.map(|outer| format!("/{0}/<{0}>", outer.short())).collect();
+    format!("{parents}/{}/<name>", kind.short())
 }
 
 fn annotations(reader: &mut Reader<'_>, metadata: Fields<'_>) -> BTreeMap<String, Located<String>> {
@@ -210,7 +265,9 @@ fn moved_from(reader: &mut Reader<'_>, written: Option<&Located<String>>, id: &R
     let problem = match ResourceId::parse(&written.value) {
         Err(error) => format!("\"{}\" is no Resource ID: {error}", written.value),
         Ok(old) if old == *id => format!("{id} cannot have moved from itself"),
-        Ok(old) if old.kind() != id.kind() => format!("{old} is a {}, which cannot become a {}", old.kind(), id.kind()),
+        Ok(old) if old.kind() != id.kind() => {
+            format!("{old} is {}, not {}", old.kind().with_article(), id.kind().with_article())
+        }
         Ok(old) => return Some(old),
     };
     reader.error("kom-moved-from", problem, &written.location, "write the ID that the object had before the rename");

@@ -50,6 +50,17 @@ impl ResourceKind {
         }
     }
 
+    /// Its name with the indefinite article, for messages: `an App`.
+    pub fn with_article(self) -> &'static str {
+        match self {
+            Self::Workspace => "a Workspace",
+            Self::Provider => "a Provider",
+            Self::Cluster => "a Cluster",
+            Self::App => "an App",
+            Self::Box => "a Box",
+        }
+    }
+
     fn depth(self) -> usize {
         match self {
             Self::Workspace => 1,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{FileLimits, FileReader, display_path};
 use super::model::Located;
-use super::reader::{Reader, Sources};
+use super::reader::{Reader, Sources, parse};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::yaml::{self, Source};
 
@@ -294,9 +294,9 @@ fn read_config(cwd: &Path, layout: &mut Layout, diagnostics: &mut Diagnostics) {
     let limits = FileLimits::default();
     let Some(source) = FileReader::new(limits, cwd).read(&path, diagnostics) else { return };
     layout.config_source = Some(source.clone());
-    let documents = match yaml::parse(&source, yaml::Limits::default()) {
+    let documents = match parse(&source, yaml::Limits::default()) {
         Ok(documents) => documents,
-        Err(diagnostic) => return diagnostics.push(*diagnostic),
+        Err(diagnostic) => return diagnostics.push(diagnostic),
     };
     let mut sources = Sources::default();
     sources.add(source, &documents);

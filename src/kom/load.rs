@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::document::{self, Document, Place};
+use super::document::{self, Document, Object, Place};
 use super::files::{FileLimits, FileReader, Named, Walker};
 use super::id::{ResourceId, ResourceKind};
 use super::layout::{LEGACY_FILE_NAME, Layout, LayoutRequest, legacy_unsupported, real};
 use super::model::{App, Cluster, KomBox, Located, Project, Provider, Workspace};
-use super::reader::{Fields, Reader, Sources, may_hold_secret};
+use super::reader::{Fields, Reader, Sources, parse};
 use super::{app, check, objects};
-use crate::diag::{Diagnostic, Diagnostics, Location};
+use crate::diag::{Diagnostic, Diagnostics, Location, Severity};
 use crate::yaml::{self, Content, Node, Scalar, Source};
 
 /// How to load.
@@ -70,7 +70,6 @@ struct Defaults {
 
 struct ParsedFile {
     path: PathBuf,
-    source: Source,
     in_app_file: bool,
     documents: Vec<Node>,
 }
@@ -112,19 +111,12 @@ impl<'a> Loader<'a> {
         let Some(source) = self.reader.read(path, &mut self.diagnostics) else { return };
         let limits =
             yaml::Limits { bytes: self.options.yaml.bytes.min(self.options.limits.file_bytes), ..self.options.yaml };
-        let documents = match yaml::parse(&source, limits) {
-            Ok(documents) => documents,
-            Err(mut diagnostic) => {
-                diagnostic.source_line = diagnostic.source_line.filter(|line| !may_hold_secret(line));
-                if diagnostic.help.is_empty() {
-                    diagnostic.help.push("correct the YAML; nothing of this file was read".to_owned());
-                }
-                self.diagnostics.push(*diagnostic);
-                Vec::new()
-            }
-        };
-        self.sources.add(source.clone(), &documents);
-        self.files.push(ParsedFile { path: path.to_owned(), source, in_app_file, documents });
+        let documents = parse(&source, limits).unwrap_or_else(|diagnostic| {
+            self.diagnostics.push(diagnostic);
+            Vec::new()
+        });
+        self.sources.add(source, &documents);
+        self.files.push(ParsedFile { path: path.to_owned(), in_app_file, documents });
     }
 
     /// What `Defaults` in the app file say; they decide where the rest is read from, so they are read first.
@@ -157,6 +149,7 @@ impl<'a> Loader<'a> {
             walker.add(path);
         }
         let (files, findings) = walker.finish();
+        let config = real(&self.layout.dir.join("config.yml"));
         for (diagnostic, location) in findings {
             self.diagnostics.push(match location {
                 Some(location) => self.sources.locate(diagnostic, &location),
@@ -164,8 +157,8 @@ impl<'a> Loader<'a> {
             });
         }
         for path in files {
-            // The app file may lie in such a folder; it stays the app file.
-            if self.layout.app_file.as_ref() != Some(&path) {
+            // The app file may lie in such a folder and stays the app file; the configuration is no KOM.
+            if self.layout.app_file.as_ref() != Some(&path) && path != config {
                 self.read_file(&path, false);
             }
         }
@@ -217,15 +210,16 @@ impl<'a> Loader<'a> {
         for file in &files {
             for (index, node) in file.documents.iter().enumerate() {
                 let place = Place { file: &file.path, in_app_file: file.in_app_file, index: index + 1 };
-                objects.read(&mut reader, node, place, &file.source);
+                objects.read(&mut reader, node, place);
             }
         }
         let Objects { ids, workspaces, providers, clusters, apps, boxes } = objects;
         let mut project = Project::new(workspaces, providers, clusters, apps, boxes, None);
         check::project(&mut reader, &project, &ids);
         project.default_app = default_app(&mut reader, &project, defaults, &ids);
-        if ids.is_empty() && !diagnostics.has_errors() {
-            diagnostics.push(nothing_loaded(layout, &cwd));
+        if ids.is_empty() {
+            let hint = nothing_loaded(layout, &cwd, &diagnostics);
+            diagnostics.extend(hint);
         }
         let mut diagnostics = in_file_order(diagnostics, &sources);
         if options.strict {
@@ -239,38 +233,22 @@ impl<'a> Loader<'a> {
 }
 
 impl Objects {
-    fn read(&mut self, reader: &mut Reader<'_>, node: &Node, place: Place<'_>, source: &Source) {
-        let (meta, spec) = match document::read(reader, node, place) {
+    fn read(&mut self, reader: &mut Reader<'_>, node: &Node, place: Place<'_>) {
+        let object = match document::read(reader, node, place) {
             Document::None => return,
             Document::Defaults(fields) => {
                 if !place.in_app_file {
-                    let note = Diagnostic::note(
-                        "kom-defaults-ignored",
-                        "Defaults count in the app file only; these are ignored",
-                    );
-                    reader.report(note, fields.location);
+                    let message = "Defaults count in the app file only; these are ignored";
+                    reader.report(Diagnostic::note("kom-defaults-ignored", message), fields.location);
                 }
                 return;
             }
-            Document::Broken(id) => {
-                self.ids.entry(id.value).or_insert(id.location);
-                return;
-            }
-            Document::Object(meta, spec) => (*meta, spec),
+            Document::Object(object) => *object,
         };
-        if let Some(first) = self.ids.get(&meta.id) {
-            let message = format!("{} is declared twice; first at {first}", meta.id);
-            reader.error(
-                "kom-duplicate-id",
-                message,
-                &meta.id_location,
-                "take one of the documents out or give it another name",
-            );
-            return;
-        }
-        self.ids.insert(meta.id.clone(), meta.id_location.clone());
+        let loads = self.register(reader, &object) && object.valid;
+        let Object { kind, meta, spec, .. } = object;
         let empty = null_at(&meta.location);
-        let (what, keys): (_, &[&'static str]) = match meta.id.kind() {
+        let (what, keys): (_, &[&'static str]) = match kind {
             ResourceKind::Workspace => ("the spec of a Workspace", &objects::WORKSPACE_KEYS),
             ResourceKind::Provider => ("the spec of a Provider", &objects::PROVIDER_KEYS),
             ResourceKind::Cluster => ("the spec of a Cluster", &objects::CLUSTER_KEYS),
@@ -278,13 +256,33 @@ impl Objects {
             ResourceKind::Box => ("the spec of a Box", &objects::BOX_KEYS),
         };
         let Some(spec) = reader.fields(spec.unwrap_or(&empty), what, keys) else { return };
-        match meta.id.kind() {
-            ResourceKind::Workspace => self.workspaces.push(objects::workspace(reader, meta, spec)),
-            ResourceKind::Provider => self.providers.extend(objects::provider(reader, meta, spec)),
-            ResourceKind::Cluster => self.clusters.push(objects::cluster(reader, meta, spec)),
-            ResourceKind::App => self.apps.extend(app::read(reader, meta, spec, source)),
-            ResourceKind::Box => self.boxes.extend(objects::boxed(reader, meta, spec)),
+        // What does not load is read too, so that its errors are reported with the others.
+        match kind {
+            ResourceKind::Workspace => keep(&mut self.workspaces, loads, Some(objects::workspace(reader, meta, spec))),
+            ResourceKind::Provider => keep(&mut self.providers, loads, objects::provider(reader, meta, spec)),
+            ResourceKind::Cluster => keep(&mut self.clusters, loads, Some(objects::cluster(reader, meta, spec))),
+            ResourceKind::App => keep(&mut self.apps, loads, app::read(reader, meta, spec)),
+            ResourceKind::Box => keep(&mut self.boxes, loads, objects::boxed(reader, meta, spec)),
         }
+    }
+
+    /// Notes the ID; false where another document has it.
+    fn register(&mut self, reader: &mut Reader<'_>, object: &Object<'_>) -> bool {
+        let Some(id) = &object.id else { return false };
+        let at = &object.meta.id_location;
+        if let Some(first) = self.ids.get(id) {
+            let message = format!("{id} is declared twice; first at {first}");
+            reader.error("kom-duplicate-id", message, at, "take one of the documents out or give it another name");
+            return false;
+        }
+        self.ids.insert(id.clone(), at.clone());
+        true
+    }
+}
+
+fn keep<T>(objects: &mut Vec<T>, loads: bool, object: Option<T>) {
+    if loads {
+        objects.extend(object);
     }
 }
 
@@ -297,7 +295,7 @@ fn app_id(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<Located<Resourc
     let text = reader.optional_text(fields, "appId")?;
     let problem = match ResourceId::parse(&text.value) {
         Ok(id) if id.kind() == ResourceKind::App => return Some(Located::new(id, text.location)),
-        Ok(id) => format!("{id} is a {}, not an App", id.kind()),
+        Ok(id) => format!("{id} is {}, not an App", id.kind().with_article()),
         Err(error) => format!("\"{}\" is no Resource ID: {error}", text.value),
     };
     let help = "write the ID of an App: /ws/<ws>/prv/<prv>/cls/<cls>/app/<app>";
@@ -325,13 +323,17 @@ fn default_app(
     }
 }
 
-fn nothing_loaded(layout: &Layout, cwd: &Path) -> Diagnostic {
+/// Why a project has no objects, where nothing has said so yet.
+fn nothing_loaded(layout: &Layout, cwd: &Path, diagnostics: &Diagnostics) -> Option<Diagnostic> {
     if layout.app_file.is_none() && cwd.join(LEGACY_FILE_NAME).is_file() {
-        return legacy_unsupported(LEGACY_FILE_NAME);
+        return Some(legacy_unsupported(LEGACY_FILE_NAME));
     }
     let message = format!("the project {} has no KOM documents", layout.root.display());
-    Diagnostic::warning("kom-nothing-loaded", message)
-        .help("write kompoxapp.yml (`kompox init` makes one), or name KOM with --kom-app and --kom-path")
+    let explained = diagnostics.iter().any(|diagnostic| diagnostic.severity > Severity::Note);
+    (!explained).then(|| {
+        Diagnostic::warning("kom-nothing-loaded", message)
+            .help("write kompoxapp.yml (`kompox init` makes one), or name KOM with --kom-app and --kom-path")
+    })
 }
 
 /// By file in reading order, then by place; what has no place comes first.

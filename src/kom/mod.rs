@@ -27,4 +27,5 @@ mod volume;
 #[cfg(test)]
 mod tests;
 
+pub use document::{API_VERSION, ID_ANNOTATION, MOVED_FROM_ANNOTATION};
 pub use files::FileLimits;

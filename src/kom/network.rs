@@ -57,11 +57,11 @@ fn peer(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
     };
     let selector = strict(reader, selector, "\"namespaceSelector\"", &["matchLabels", "matchExpressions"])?;
     let labels = reader.scalars(selector, "matchLabels");
-    let expressions: Vec<Value> =
-        reader.list(selector, "matchExpressions").iter().filter_map(|node| expression(reader, node)).collect();
-    if labels.is_empty() && expressions.is_empty() {
+    let nodes = reader.list(selector, "matchExpressions");
+    if labels.is_empty() && nodes.is_empty() {
         return empty_selector(reader, selector);
     }
+    let expressions: Vec<Value> = nodes.iter().filter_map(|node| expression(reader, node)).collect();
     let mut json = Map::new();
     if !labels.is_empty() {
         let labels: Map<String, Value> = labels.into_iter().map(|(key, text)| (key, text.value.into())).collect();

@@ -144,6 +144,7 @@ pub(super) fn boxed(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Op
         valid = false;
     }
     if let Some(component) = reader.optional_text(spec, "component")
+        && !meta.name.is_empty()
         && component.value != meta.name
     {
         let message = format!("the component \"{}\" is not the Box's name \"{}\"", component.value, meta.name);

@@ -8,7 +8,10 @@ use super::id::is_dns_label;
 use super::model::{Located, Settings};
 use super::suggest::closest;
 use crate::diag::{Diagnostic, Diagnostics, Location};
-use crate::yaml::{Entry, Node, Source};
+use crate::yaml::{self, Entry, Node, Scalar, Source};
+
+/// Longer lines help nobody, and a copy of one in each of its findings would cost the square of its length.
+const LONGEST_LINE: usize = 1_000;
 
 /// One file's text with what a diagnostic wants to know of it.
 #[derive(Debug)]
@@ -55,7 +58,8 @@ impl Sources {
             let number = file.documents.partition_point(|start| *start <= location.line).max(1);
             diagnostic.message.push_str(&format!(" (document {number})"));
         }
-        let line = file.line(location.line).filter(|line| !may_hold_secret(line)).map(str::to_owned);
+        let shown = |line: &&str| line.len() <= LONGEST_LINE && !may_hold_secret(line);
+        let line = file.line(location.line).filter(shown).map(str::to_owned);
         diagnostic.at(location.clone(), line)
     }
 }
@@ -71,6 +75,14 @@ impl TextFile {
         let end = starts.get(index + 1).map_or(text.len(), |next| next - 1);
         text.get(start..end).map(|line| line.trim_end_matches('\r'))
     }
+}
+
+/// Parses a file; what is no YAML is reported like everything else.
+pub(super) fn parse(source: &Source, limits: yaml::Limits) -> Result<Vec<Node>, Diagnostic> {
+    yaml::parse(source, limits).map_err(|mut diagnostic| {
+        diagnostic.source_line = diagnostic.source_line.filter(|line| !may_hold_secret(line));
+        diagnostic.help("correct the YAML here; nothing of this file was used")
+    })
 }
 
 /// Whether a key names something whose value must not be shown.
@@ -89,7 +101,7 @@ pub(super) fn is_sensitive_key(key: &str) -> bool {
 }
 
 /// Whether a line assigns something to a key that names a secret (inline compose text, settings).
-pub(super) fn may_hold_secret(line: &str) -> bool {
+fn may_hold_secret(line: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     line.match_indices([':', '=']).any(|(at, _)| {
         let before = line[..at].trim_end_matches(['"', '\'', ' ']);
@@ -234,7 +246,7 @@ impl<'a> Reader<'a> {
     /// A boolean field; absent where it is null.
     pub fn boolean(&mut self, fields: Fields<'_>, key: &str) -> Option<bool> {
         let node = fields.get(key)?;
-        let value = node.as_scalar().and_then(|scalar| scalar.as_bool());
+        let value = node.as_scalar().and_then(|scalar| scalar.as_bool().or_else(|| yaml_1_1_bool(scalar)));
         if value.is_none() {
             self.wrong_type(node, &quoted(key), "true or false");
         }
@@ -309,7 +321,7 @@ impl<'a> Reader<'a> {
         if is_dns_label(&name.value, max) {
             return Some(name);
         }
-        let message = format!("\"{}\" cannot be the name of {}", name.value, fields.what);
+        let message = format!("\"name\" of {} cannot be \"{}\"", fields.what, name.value);
         self.error("kom-name", message, &name.location, help);
         None
     }
@@ -348,6 +360,15 @@ impl<'a> Reader<'a> {
             Diagnostic::error("kom-duplicate", format!("{what} is given twice; first on line {}", first.line))
                 .help("take one of them out or give it another name");
         self.report(diagnostic, at);
+    }
+}
+
+/// The other booleans of YAML 1.1, which the public project's decoder takes where a boolean is wanted.
+fn yaml_1_1_bool(scalar: &Scalar) -> Option<bool> {
+    match (scalar.plain, scalar.text.as_str()) {
+        (true, "yes" | "Yes" | "YES" | "on" | "On" | "ON") => Some(true),
+        (true, "no" | "No" | "NO" | "off" | "Off" | "OFF") => Some(false),
+        _ => None,
     }
 }
 
