@@ -3,4 +3,5 @@
 pub mod diag;
 pub mod engine;
 pub mod providers;
+pub mod report;
 pub mod yaml;
