@@ -33,8 +33,8 @@ pub fn html(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + 8);
     for c in clean(text).chars() {
         match c {
-            '&' | '<' | '>' | '"' | '\'' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '#' | '|' | '~' | '@' | '!' | '\\'
-            | '{' | '}' | '$' => {
+            '&' | '<' | '>' | '"' | '\'' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '#' | '|' | '~' | '@' | '!'
+            | '\\' | '{' | '}' | '$' => {
                 let _ = write!(safe, "&#{};", u32::from(c));
             }
             _ => safe.push(c),
