@@ -144,7 +144,23 @@ mod tests {
         let missing = Diagnostic::error("kom-missing-file", "compose.yml cannot be read: no such file")
             .at(Location::new("kompoxapp.yml", 3, 7), None);
         let spot = Diagnostic::warning("kom-spot", "data apps on Spot nodes are evicted");
-        insta::assert_snapshot!(printed(vec![unknown, spot, missing]), @"");
+        insta::assert_snapshot!(printed(vec![unknown, spot, missing]), @r#"
+        warning[kom-spot]: data apps on Spot nodes are evicted
+
+        error[kom-missing-file]: compose.yml cannot be read: no such file
+        --> kompoxapp.yml:3:7
+
+        error[kom-unknown-key]: unknown key "zonee" in Disk
+          --> kompoxapp.yml:14:5
+           |
+        14 |     zonee: "1"
+           |     ^^^^^
+           |
+           = help: did you mean "zone"?
+           = help: keys of other tools begin with x-
+
+        2 errors, 1 warning
+        "#);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Style;
 use super::escape::clean;
-use super::value::{cut, inline};
+use super::value::{brief, inline};
 use crate::engine::value::Value;
 
 /// Facts shown of one object.
@@ -78,7 +78,7 @@ pub(crate) fn of(value: &Value, scope: &str, style: &Style) -> String {
         let mut found = Vec::new();
         collect(value, place, &mut found);
         if let Some(fact) = fact(&found, form, scope) {
-            facts.push(cut(fact, MOST_CHARS, style));
+            facts.push(brief(&fact, MOST_CHARS, style));
         }
     }
     if facts.is_empty() {
@@ -145,6 +145,8 @@ fn plain(value: &Value, scope: &str) -> Option<String> {
             Some(clean(text.rsplit('/').next().unwrap_or(text)).into_owned())
         }
         Value::String(text) => Some(clean(text).into_owned()),
+        // What it waits for is named once, at the end of the plan, and at the field in an expanded one.
+        Value::Unknown(_) => Some("(known after apply)".to_owned()),
         other => Some(inline(other, scope)),
     }
 }
@@ -168,7 +170,7 @@ fn leaves(value: &Value, scope: &str, style: &Style, path: &mut String, facts: &
         }
         path.push_str(&clean(key));
         if let Some(text) = plain(inner, scope) {
-            facts.push(cut(format!("{path} {text}"), MOST_CHARS, style));
+            facts.push(brief(&format!("{path} {text}"), MOST_CHARS, style));
         } else {
             leaves(inner, scope, style, path, facts);
         }

@@ -190,8 +190,53 @@ mod tests {
     fn draws_the_changes_of_a_plan_by_scope() {
         let (view, left_out) = GraphView::of_plan(&testing::plan()).cut(5, 10);
         assert_eq!(left_out, testing::plan().actions.len() - 5);
-        insta::assert_snapshot!(drawn(dot, &view), @"");
-        insta::assert_snapshot!(drawn(mermaid, &view), @"");
+        insta::assert_snapshot!(drawn(dot, &view), @r##"
+        digraph kompox {
+          rankdir=LR;
+          node [shape=box, style=filled, fillcolor=white];
+          subgraph cluster_0 {
+            label="/ws/ops/prv/aks1/app/gitea";
+            n0 [label="<- disk/data", fillcolor="#ddf4ff", color="#0969da"];
+            n1 [label="+ disk/default", fillcolor="#dafbe1", color="#1a7f37"];
+          }
+          subgraph cluster_1 {
+            label="/ws/ops/prv/aks1/cls/c1";
+            n3 [label="-/+ agent-pool/npuser1", fillcolor="#ffebe9", color="#cf222e"];
+          }
+          subgraph cluster_2 {
+            label="/ws/ops/prv/aks1/cls/c1/app/gitea";
+            n2 [label="~ Deployment/gitea-app", fillcolor="#fff8c5", color="#9a6700"];
+          }
+          subgraph cluster_3 {
+            label="/ws/ops/prv/aks1/cls/c1/app/old";
+            n4 [label="- Service/old-app", fillcolor="#ffebe9", color="#cf222e"];
+          }
+        }
+        "##);
+        insta::assert_snapshot!(drawn(mermaid, &view), @r#"
+        flowchart LR
+          subgraph s0["/ws/ops/prv/aks1/app/gitea"]
+            n0["import disk/data"]
+            n1["create disk/default"]
+          end
+          subgraph s1["/ws/ops/prv/aks1/cls/c1"]
+            n3["replace agent-pool/npuser1"]
+          end
+          subgraph s2["/ws/ops/prv/aks1/cls/c1/app/gitea"]
+            n2["update Deployment/gitea-app"]
+          end
+          subgraph s3["/ws/ops/prv/aks1/cls/c1/app/old"]
+            n4["delete Service/old-app"]
+          end
+          classDef c0 fill:#dafbe1,stroke:#1a7f37,color:#1f2328
+          class n1 c0
+          classDef c1 fill:#ddf4ff,stroke:#0969da,color:#1f2328
+          class n0 c1
+          classDef c2 fill:#ffebe9,stroke:#cf222e,color:#1f2328
+          class n3,n4 c2
+          classDef c3 fill:#fff8c5,stroke:#9a6700,color:#1f2328
+          class n2 c3
+        "#);
     }
 
     #[test]

@@ -197,12 +197,175 @@ mod tests {
         // One creation and one update show the shape; the others repeat it.
         if let Some(actions) = json["actions"].as_array_mut() {
             actions.retain(|action| {
-                matches!(action["address"].as_str(), Some(a) if a.ends_with("disk/default") || a.ends_with("Deployment/gitea-app"))
+                matches!(action["address"].as_str(), Some(a) if a.ends_with("gitea/disk/default") || a.ends_with("Deployment/gitea-app"))
             });
         }
         let mut out = Vec::new();
         write(&mut out, &json, true).unwrap();
-        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @"");
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
+        {
+          "actions": [
+            {
+              "action": "create",
+              "address": "/ws/ops/prv/aks1/app/gitea/disk/default",
+              "after": {
+                "location": "japaneast",
+                "properties": {
+                  "diskSizeGB": 10,
+                  "encryptionKey": {
+                    "$sensitive": "hmac-sha256:5ec2e7c"
+                  }
+                },
+                "sku": {
+                  "name": "PremiumV2_LRS"
+                },
+                "tags": {
+                  "managed-by": "kompox"
+                },
+                "zones": [
+                  "1"
+                ]
+              },
+              "after_addresses": [],
+              "changes": [],
+              "desired_digest": null,
+              "force": false,
+              "kind": "disk",
+              "moved_from": null,
+              "origin": {
+                "column": 3,
+                "file": "kompoxapp.yml",
+                "line": 14
+              },
+              "physical_id": null,
+              "provider": "azure://s",
+              "reason": "new",
+              "uid": null,
+              "unconfirmed": null
+            },
+            {
+              "action": "update",
+              "address": "/ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app",
+              "after": null,
+              "after_addresses": [
+                "/ws/ops/prv/aks1/cls/c1/app/gitea/PersistentVolumeClaim/default"
+              ],
+              "changes": [
+                {
+                  "after": "gitea/gitea:1.24",
+                  "before": "gitea/gitea:1.23",
+                  "cause": {
+                    "by": "manifest"
+                  },
+                  "forces_replacement": false,
+                  "path": "spec.containers[gitea].image"
+                },
+                {
+                  "after": {
+                    "$sensitive": "hmac-sha256:5ec2e7b"
+                  },
+                  "before": {
+                    "$sensitive": "hmac-sha256:5ec2e7a"
+                  },
+                  "cause": {
+                    "by": "manifest"
+                  },
+                  "forces_replacement": false,
+                  "path": "spec.env.DB_PASSWORD"
+                },
+                {
+                  "after": "[server]\nPORT = 3000\nHOST = b\n",
+                  "before": "[server]\nPORT = 3000\nHOST = a\n",
+                  "cause": {
+                    "by": "manifest"
+                  },
+                  "forces_replacement": false,
+                  "path": "data.app.ini"
+                },
+                {
+                  "after": 1,
+                  "before": 3,
+                  "cause": {
+                    "by": "drift",
+                    "time": "2026-05-01T10:00:00Z",
+                    "writer": "kubectl-edit"
+                  },
+                  "forces_replacement": false,
+                  "path": "spec.replicas"
+                },
+                {
+                  "after": false,
+                  "cause": {
+                    "by": "server"
+                  },
+                  "forces_replacement": false,
+                  "path": "spec.paused"
+                }
+              ],
+              "desired_digest": null,
+              "force": false,
+              "kind": "Deployment",
+              "moved_from": null,
+              "origin": {
+                "column": 3,
+                "file": "compose.yml",
+                "line": 12
+              },
+              "physical_id": null,
+              "provider": "azure://s",
+              "reason": "image changed; another writer changed replicas",
+              "uid": null,
+              "unconfirmed": null
+            }
+          ],
+          "counts": {
+            "create": 3,
+            "delete": 1,
+            "forget": 1,
+            "import": 1,
+            "move": 1,
+            "read": 1,
+            "replace-delete-first": 1,
+            "update": 1
+          },
+          "dangers": [
+            {
+              "address": "/ws/ops/prv/aks1/cls/c1/agent-pool/npuser1",
+              "help": [
+                "drain it first: kubectl drain -l kompox.dev/node-zone=1"
+              ],
+              "text": "its nodes go away, with the Pods on them"
+            }
+          ],
+          "empty": false,
+          "engine_version": "0.1.0",
+          "format_version": 1,
+          "hosts": [
+            {
+              "address": "/ws/ops/prv/aks1/cls/c1/app/gitea/Ingress/gitea-app",
+              "host": "gitea.example.com"
+            }
+          ],
+          "inputs_digest": "hmac-sha256:1234",
+          "lineage": "5b0c1f6e-0000-4000-8000-000000000000",
+          "mode": "apply",
+          "notes": [
+            {
+              "address": null,
+              "help": [],
+              "text": "pool npuser2 uses Spot nodes: apps with data on them are evicted now and then"
+            }
+          ],
+          "restarts": [
+            {
+              "address": "/ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app",
+              "because": "its pod template changes"
+            }
+          ],
+          "type": "plan",
+          "unchanged": 120
+        }
+        "#);
     }
 
     #[test]
@@ -221,6 +384,51 @@ mod tests {
 
     #[test]
     fn the_end_of_a_run_says_why_something_failed() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&summary(&testing::failed_summary())).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&summary(&testing::failed_summary())).unwrap(), @r#"
+        {
+          "complete": false,
+          "done": {
+            "create": 20,
+            "update": 1
+          },
+          "failed": [
+            {
+              "action": "create",
+              "address": "/ws/ops/prv/aks1/app/gitea/disk/default",
+              "error": {
+                "class": "rejected",
+                "code": "QuotaExceeded",
+                "hint": "ask for a higher quota of the region, or free some",
+                "message": "Operation could not be completed as it results in exceeding approved quota.\nLimit: 10",
+                "request_id": "8b1f",
+                "status": 409
+              }
+            }
+          ],
+          "format_version": 1,
+          "interrupted": false,
+          "open": [],
+          "skipped": [
+            {
+              "action": "create",
+              "address": "/ws/ops/prv/aks1/cls/c1/app/gitea/PersistentVolume/default",
+              "because": {
+                "address": "/ws/ops/prv/aks1/app/gitea/disk/default",
+                "reason": "dependency-failed"
+              }
+            },
+            {
+              "action": "update",
+              "address": "/ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app",
+              "because": {
+                "address": "/ws/ops/prv/aks1/app/gitea/disk/default",
+                "reason": "dependency-failed"
+              }
+            }
+          ],
+          "took_ms": 34000,
+          "type": "summary"
+        }
+        "#);
     }
 }

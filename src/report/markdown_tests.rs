@@ -8,7 +8,131 @@ use proptest::prelude::*;
 
 #[test]
 fn a_comment_begins_with_counts_and_dangers() {
-    insta::assert_snapshot!(plan(&testing::plan()), @"");
+    insta::assert_snapshot!(plan(&testing::plan()), @r#"
+    <!-- kompox-plan -->
+    ## kompox plan
+
+    **Plan: 1 to import, 3 to create, 1 to update, 1 to replace, 1 to delete, 1 to move, 1 to forget; 120 unchanged**
+
+    > [!CAUTION]
+    > - <b>/ws/ops/prv/aks1/cls/c1/agent-pool/npuser1</b>: its nodes go away, with the Pods on them<br><code>drain it first: kubectl drain -l kompox.dev/node-zone=1</code>
+
+    **Notes:**
+
+    - pool npuser2 uses Spot nodes: apps with data on them are evicted now and then
+
+    **At risk &#40;see the dangers above&#41;:**
+
+    - /ws/ops/prv/aks1/cls/c1/agent-pool/npuser1
+
+    **Restarts &#40;one replica each, down until the new one is ready&#41;:**
+
+    - /ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app  its pod template changes
+
+    **Unknown until apply:**
+
+    - properties.principalId of /ws/ops/prv/aks1/cls/c1/identity/ingress  &#40;1 field&#41;
+
+    **Hosts:**
+
+    - gitea.example.com  &#40;/ws/ops/prv/aks1/cls/c1/app/gitea/Ingress/gitea-app&#41;
+
+    <details><summary><b>/ws/ops/prv/aks1/app/gitea</b>: 1 to import, 2 to create</summary>
+
+    ```diff
+     <- disk/data  import in kompoxapp.yml
+          id /subscriptions/s/resourceGroups/rg/providers/M.C/disks/data
+    !     tags.owner: "bob" → "kompox"
+    + disk/default  PremiumV2_LRS, 10 GiB, zone 1, japaneast  (kompoxapp.yml:14)
+    + role-assignment/cluster  principal (known after apply)
+    ```
+
+    </details>
+    <details><summary><b>/ws/ops/prv/aks1/app/old</b>: 1 to forget</summary>
+
+    ```diff
+     x disk/default  deletionPolicy Orphan
+          id /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
+    ```
+
+    </details>
+    <details><summary><b>/ws/ops/prv/aks1/cls/c1</b>: 1 to replace, 1 to read</summary>
+
+    ```diff
+    -/+ agent-pool/npuser1  zone "1" → "2" forces replacement  Standard_D2lds_v6
+    !     properties.availabilityZones: "1" → "2"  forces replacement
+     <= identity/ingress  read for its principal
+    ```
+
+    </details>
+    <details><summary><b>/ws/ops/prv/aks1/cls/c1/app/gitea</b>: 1 to create, 1 to update, 1 to move</summary>
+
+    ```diff
+    + PersistentVolumeClaim/default  deleted by somebody since the last apply  10Gi, ReadWriteOnce
+          unconfirmed: the cluster does not exist yet
+    ! Deployment/gitea-app  image changed; another writer changed replicas  (compose.yml:12)
+    !     spec.containers[gitea].image: "gitea/gitea:1.23" → "gitea/gitea:1.24"
+    !     spec.env.DB_PASSWORD: (sensitive) changed
+    !     data.app.ini:
+              [server]
+              PORT = 3000
+    -         HOST = a
+    +         HOST = b
+    !     spec.replicas: 3 → 1  (drift: changed by kubectl-edit at 2026-05-01T10:00:00Z)
+    +     spec.paused: false  (the server decides it)
+     -> Service/gitea-app  the app moved
+          moved from /ws/ops/prv/aks1/cls/c0/app/gitea/Service/gitea-app
+    ```
+
+    </details>
+    <details><summary><b>/ws/ops/prv/aks1/cls/c1/app/old</b>: 1 to delete</summary>
+
+    ```diff
+    - Service/old-app  no manifest asks for it any more
+    ```
+
+    </details>
+    <details><summary>Graph</summary>
+
+    ```mermaid
+    flowchart LR
+      subgraph s0["/ws/ops/prv/aks1/app/gitea"]
+        n0["import disk/data"]
+        n1["create disk/default"]
+        n2["create role-assignment/cluster"]
+      end
+      subgraph s1["/ws/ops/prv/aks1/app/old"]
+        n7["forget disk/default"]
+      end
+      subgraph s2["/ws/ops/prv/aks1/cls/c1"]
+        n5["replace agent-pool/npuser1"]
+        n9["read identity/ingress"]
+      end
+      subgraph s3["/ws/ops/prv/aks1/cls/c1/app/gitea"]
+        n3["create PersistentVolumeClaim/default"]
+        n4["update Deployment/gitea-app"]
+        n8["move Service/gitea-app"]
+      end
+      subgraph s4["/ws/ops/prv/aks1/cls/c1/app/old"]
+        n6["delete Service/old-app"]
+      end
+      n1 --> n2
+      n1 --> n3
+      n3 --> n4
+      classDef c0 fill:#dafbe1,stroke:#1a7f37,color:#1f2328
+      class n1,n2,n3 c0
+      classDef c1 fill:#ddf4ff,stroke:#0969da,color:#1f2328
+      class n0,n7,n8 c1
+      classDef c2 fill:#f6f8fa,stroke:#59636e,color:#1f2328
+      class n9 c2
+      classDef c3 fill:#ffebe9,stroke:#cf222e,color:#1f2328
+      class n5,n6 c3
+      classDef c4 fill:#fff8c5,stroke:#9a6700,color:#1f2328
+      class n4 c4
+    ```
+
+    </details>
+    "#);
 }
 
 /// A plan of `apps` apps with one big update each.

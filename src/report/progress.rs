@@ -376,7 +376,20 @@ mod tests {
         testing::events().into_iter().for_each(|event| progress.emit(event));
         progress.finish().unwrap();
         progress.emit(Event::Began { changes: 1 });
-        insta::assert_snapshot!(text(&out), @"");
+        insta::assert_snapshot!(text(&out), @r#"
+        kompox: 3 changes
+        kompox: /ws/ops/prv/aks1/app/gitea/snapshot/daily had been made by an earlier run; recorded
+        kompox: creating /ws/ops/prv/aks1/app/gitea/resource-group/rg …
+        kompox: /ws/ops/prv/aks1/app/gitea/resource-group/rg: accepted
+        kompox: /ws/ops/prv/aks1/app/gitea/resource-group/rg: still\n\u{1b}[31mcreating
+        kompox: /ws/ops/prv/aks1/app/gitea/resource-group/rg: trying again in 2 s: HTTP 429
+        kompox: created /ws/ops/prv/aks1/app/gitea/resource-group/rg in 3 s (1/3)
+        kompox: creating /ws/ops/prv/aks1/app/gitea/disk/default …
+        kompox: failed to create /ws/ops/prv/aks1/app/gitea/disk/default after 0.7 s: Operation could not be completed as it results in exceeding approved quota.\nLimit: 10 (code QuotaExceeded, HTTP 409, request id 8b1f) (2/3)
+        kompox: not trying to create /ws/ops/prv/aks1/cls/c1/app/gitea/PersistentVolumeClaim/default because /ws/ops/prv/aks1/app/gitea/disk/default failed (3/3)
+        kompox: interrupted: starting nothing new, waiting for 1 running call; once more stops waiting
+        kompox: interrupted: not waiting for 1 running call; the next run looks into them
+        "#);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::event::{SkipReason, Summary};
 use crate::engine::plan::{Mode, Plan};
-use crate::engine::provider::ProviderError;
+use crate::engine::provider::{ErrorClass, ProviderError};
 
 /// Skipped objects named per failure.
 const MOST_SKIPPED: usize = 10;
@@ -80,13 +80,17 @@ pub fn text(out: &mut dyn Write, summary: &Summary, plan: Option<&Plan>, style: 
         Some(Mode::Apply) | None => ("Apply", "kompox apply"),
     };
     let complete = summary.is_complete();
-    let (how, ink) = if complete { ("complete in", Ink::Added) } else { ("incomplete after", Ink::Danger) };
+    let (how, ink) = match (complete, summary.interrupted) {
+        (true, _) => ("complete in", Ink::Added),
+        (false, true) => ("interrupted after", Ink::Danger),
+        (false, false) => ("incomplete after", Ink::Danger),
+    };
     let mut done: Vec<String> = Vec::new();
     for (action, count) in summary.done.iter().filter(|(_, count)| *count > 0) {
         done.push(format!("{count} {}", past(*action)));
     }
     if done.is_empty() {
-        done.push("nothing changed".to_owned());
+        done.push("0 done".to_owned());
     }
     let mut counts = done.join(", ");
     for (count, word) in
@@ -139,7 +143,9 @@ fn write_failed(out: &mut dyn Write, summary: &Summary, style: &Style) -> io::Re
         let facts = error_facts(error);
         let hint = error.hint.iter().flat_map(|hint| hint.lines()).map(|line| format!("hint: {}", clean(line)));
         let rest = message.map(|line| clean(line).into_owned());
-        for detail in rest.chain(Some(facts).filter(|facts| !facts.is_empty())).chain(hint) {
+        let doubt = (error.class == ErrorClass::Ambiguous)
+            .then(|| "it may have been done all the same; the next run finds out".to_owned());
+        for detail in rest.chain(Some(facts).filter(|facts| !facts.is_empty())).chain(doubt).chain(hint) {
             Line::new("", Ink::Plain, 1).with(Ink::Plain, detail).write_text(out, style)?;
         }
     }
@@ -202,12 +208,33 @@ mod tests {
             took: Duration::from_secs(134),
             ..Summary::default()
         };
-        insta::assert_snapshot!(printed(&summary), @"");
+        insta::assert_snapshot!(printed(&summary), @r#"
+        Apply complete in 2 min 14 s: 1 imported, 31 created.
+
+        Hosts:
+          gitea.example.com  (/ws/ops/prv/aks1/cls/c1/app/gitea/Ingress/gitea-app)
+        "#);
     }
 
     #[test]
     fn a_failed_run_says_what_failed_what_it_held_up_and_what_to_do() {
-        insta::assert_snapshot!(printed(&testing::failed_summary()), @"");
+        insta::assert_snapshot!(printed(&testing::failed_summary()), @r#"
+        Apply incomplete after 34 s: 20 created, 1 updated; 1 failed; 2 skipped.
+
+        Failed:
+          ! create /ws/ops/prv/aks1/app/gitea/disk/default: Operation could not be completed as it results in exceeding approved quota.
+                Limit: 10
+                code QuotaExceeded, HTTP 409, request id 8b1f
+                hint: ask for a higher quota of the region, or free some
+
+        Skipped:
+            2 changes because /ws/ops/prv/aks1/app/gitea/disk/default failed:
+                create /ws/ops/prv/aks1/cls/c1/app/gitea/PersistentVolume/default
+                update /ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app
+
+        Next:
+          Put right what failed, then run `kompox apply` again; what is done stays done.
+        "#);
     }
 
     #[test]
@@ -219,7 +246,20 @@ mod tests {
             took: Duration::from_millis(420),
             ..Summary::default()
         };
-        insta::assert_snapshot!(printed(&summary), @"");
+        insta::assert_snapshot!(printed(&summary), @r#"
+        Apply interrupted after 0.4 s: 0 done; 1 skipped; 1 open.
+
+        Skipped:
+            1 change because of the interruption:
+                create /ws/ops/prv/aks1/app/gitea/disk/other
+
+        Open, because it is not known whether the cloud did it:
+          ? /ws/ops/prv/aks1/app/gitea/disk/default
+
+        Next:
+          The next run finds out what became of what is open, by itself.
+          Run `kompox apply` again to do the rest; what is done stays done.
+        "#);
     }
 
     #[test]

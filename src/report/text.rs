@@ -34,7 +34,7 @@ pub struct Options {
 pub fn plan(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) -> io::Result<()> {
     let title = match plan.mode {
         Mode::Apply => None,
-        Mode::Destroy => Some("Destroy: what the state owns is deleted, disks, shares and snapshots excepted."),
+        Mode::Destroy => Some("Destroy: what is marked - is deleted; what is marked x stays, the state forgets it."),
         Mode::RefreshOnly => Some("Refresh only: what is observed goes into the state, nothing in the cloud changes."),
     };
     if let Some(title) = title.filter(|_| !plan.is_empty()) {
@@ -46,7 +46,7 @@ pub fn plan(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) -
         write_notes(out, plan, style)?;
     }
     for (scope, actions) in by_scope(plan) {
-        writeln!(out, "{}", paint(&clean(scope), Ink::Bold, style))?;
+        writeln!(out, "{}", paint(clean(scope).trim_end(), Ink::Bold, style))?;
         for planned in actions {
             for line in action_lines(planned, options, style) {
                 line.write_text(out, style)?;
@@ -64,7 +64,7 @@ pub fn plan(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) -
     for section in closing(plan) {
         writeln!(out, "\n{}", paint(&section.title, Ink::Bold, style))?;
         for item in section.items {
-            writeln!(out, "  {item}")?;
+            writeln!(out, "{}", format!("  {item}").trim_end())?;
         }
     }
     Ok(())
@@ -194,7 +194,7 @@ pub(super) fn kept(plan: &Plan) -> Vec<Danger> {
     let silent = |planned: &&PlannedAction| planned.action == Action::Forget && !spoken.contains(&planned.address);
     let entry = |planned: &PlannedAction| Danger {
         address: Some(planned.address.clone()),
-        text: "stays in the cloud, the state forgets it".to_owned(),
+        text: format!("only forgotten, not deleted. {}", planned.reason),
         help: planned
             .physical_id
             .iter()
@@ -205,7 +205,7 @@ pub(super) fn kept(plan: &Plan) -> Vec<Danger> {
 }
 
 fn write_kept(out: &mut dyn Write, plan: &Plan, style: &Style) -> io::Result<()> {
-    write_dangers(out, "Kept:", Action::Forget.mark(), Ink::Noted, &kept(plan), style)
+    write_dangers(out, "Kept in the cloud:", Action::Forget.mark(), Ink::Noted, &kept(plan), style)
 }
 
 /// A list at the end of a plan. Its texts are clean.
@@ -293,7 +293,7 @@ pub fn drift(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) 
         let mut titled = false;
         for planned in actions.into_iter().filter(|planned| is_drifted(plan.mode, planned)) {
             if !titled {
-                writeln!(out, "{}", paint(&clean(scope), Ink::Bold, style))?;
+                writeln!(out, "{}", paint(clean(scope).trim_end(), Ink::Bold, style))?;
                 titled = true;
             }
             objects += 1;

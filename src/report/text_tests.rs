@@ -30,7 +30,63 @@ fn empty() -> Plan {
 
 #[test]
 fn a_plan_reads_well() {
-    insta::assert_snapshot!(printed(&testing::plan(), Options::default(), &Style::PLAIN), @"");
+    insta::assert_snapshot!(printed(&testing::plan(), Options::default(), &Style::PLAIN), @r#"
+    Dangers:
+      ! /ws/ops/prv/aks1/cls/c1/agent-pool/npuser1: its nodes go away, with the Pods on them
+            drain it first: kubectl drain -l kompox.dev/node-zone=1
+
+    /ws/ops/prv/aks1/app/gitea
+     <- disk/data  import in kompoxapp.yml
+            id /subscriptions/s/resourceGroups/rg/providers/M.C/disks/data
+          ~ tags.owner: "bob" → "kompox"
+      + disk/default  PremiumV2_LRS, 10 GiB, zone 1, japaneast  (kompoxapp.yml:14)
+      + role-assignment/cluster  principal (known after apply)
+
+    /ws/ops/prv/aks1/app/old
+      x disk/default  deletionPolicy Orphan
+            id /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
+
+    /ws/ops/prv/aks1/cls/c1
+    -/+ agent-pool/npuser1  zone "1" → "2" forces replacement  Standard_D2lds_v6
+          ~ properties.availabilityZones: "1" → "2"  forces replacement
+     <= identity/ingress  read for its principal
+
+    /ws/ops/prv/aks1/cls/c1/app/gitea
+      + PersistentVolumeClaim/default  deleted by somebody since the last apply  10Gi, ReadWriteOnce
+            unconfirmed: the cluster does not exist yet
+      ~ Deployment/gitea-app  image changed; another writer changed replicas  (compose.yml:12)
+          ~ spec.containers[gitea].image: "gitea/gitea:1.23" → "gitea/gitea:1.24"
+          ~ spec.env.DB_PASSWORD: (sensitive) changed
+          ~ data.app.ini:
+                [server]
+                PORT = 3000
+              - HOST = a
+              + HOST = b
+          ~ spec.replicas: 3 → 1  (drift: changed by kubectl-edit at 2026-05-01T10:00:00Z)
+          + spec.paused: false  (the server decides it)
+     -> Service/gitea-app  the app moved
+            moved from /ws/ops/prv/aks1/cls/c0/app/gitea/Service/gitea-app
+
+    /ws/ops/prv/aks1/cls/c1/app/old
+      - Service/old-app  no manifest asks for it any more
+
+    Notes:
+      * pool npuser2 uses Spot nodes: apps with data on them are evicted now and then
+
+    Plan: 1 to import, 3 to create, 1 to update, 1 to replace, 1 to delete, 1 to move, 1 to forget; 120 unchanged
+
+    At risk (see the dangers above):
+      /ws/ops/prv/aks1/cls/c1/agent-pool/npuser1
+
+    Restarts (one replica each, down until the new one is ready):
+      /ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app  its pod template changes
+
+    Unknown until apply:
+      properties.principalId of /ws/ops/prv/aks1/cls/c1/identity/ingress  (1 field)
+
+    Hosts:
+      gitea.example.com  (/ws/ops/prv/aks1/cls/c1/app/gitea/Ingress/gitea-app)
+    "#);
 }
 
 #[test]
@@ -38,12 +94,32 @@ fn an_expanded_plan_shows_every_field() {
     let mut full = testing::plan();
     full.actions.truncate(2);
     let shown = printed(&Plan { actions: full.actions, ..empty() }, Options { expand: true }, &Style::PLAIN);
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r#"
+    /ws/ops/prv/aks1/app/gitea
+     <- disk/data  import in kompoxapp.yml
+            id /subscriptions/s/resourceGroups/rg/providers/M.C/disks/data
+          ~ tags.owner: "bob" → "kompox"
+      + disk/default  PremiumV2_LRS, 10 GiB, zone 1, japaneast  (kompoxapp.yml:14)
+          + location: "japaneast"
+          + properties:
+          +   diskSizeGB: 10
+          +   encryptionKey: (sensitive)
+          + sku:
+          +   name: "PremiumV2_LRS"
+          + tags:
+          +   managed-by: "kompox"
+          + zones:
+          +   - "1"
+
+    Plan: 1 to import, 1 to create, 0 to update, 0 to delete; 120 unchanged
+    "#);
 }
 
 #[test]
 fn no_changes() {
-    insta::assert_snapshot!(printed(&empty(), Options::default(), &Style::PLAIN), @"");
+    insta::assert_snapshot!(printed(&empty(), Options::default(), &Style::PLAIN), @r#"
+    No changes. Everything is as the manifests say (120 objects).
+    "#);
     let noted = Plan { notes: testing::plan().notes, ..empty() };
     assert!(printed(&noted, Options::default(), &Style::PLAIN).starts_with("Notes:"));
 }
@@ -54,17 +130,49 @@ fn a_destroy_says_first_what_is_kept_and_how_to_adopt_it_again() {
     let actions: Vec<_> =
         full.actions.into_iter().filter(|p| matches!(p.action, Action::Delete | Action::Forget)).collect();
     let shown = Plan { mode: Mode::Destroy, actions, ..empty() };
-    insta::assert_snapshot!(printed(&shown, Options::default(), &Style::PLAIN), @"");
+    insta::assert_snapshot!(printed(&shown, Options::default(), &Style::PLAIN), @r#"
+    Destroy: what is marked - is deleted; what is marked x stays, the state forgets it.
+
+    Kept in the cloud:
+      x /ws/ops/prv/aks1/app/old/disk/default: only forgotten, not deleted. deletionPolicy Orphan
+            adopt it again: kompox import /ws/ops/prv/aks1/app/old/disk/default /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
+
+    /ws/ops/prv/aks1/app/old
+      x disk/default  deletionPolicy Orphan
+            id /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
+
+    /ws/ops/prv/aks1/cls/c1/app/old
+      - Service/old-app  no manifest asks for it any more
+
+    Plan: 1 to delete, 1 to forget; 120 unchanged
+    "#);
 }
 
 #[test]
 fn drift_names_each_field_with_its_writer() {
-    insta::assert_snapshot!(drift_of(&testing::drift_plan()), @"");
+    insta::assert_snapshot!(drift_of(&testing::drift_plan()), @r#"
+    /ws/ops/prv/aks1/app/gitea
+        disk/default
+          - tags.owner: "ops"  (drift: changed outside kompox)
+        disk/gone  it is gone from the cloud
+
+    /ws/ops/prv/aks1/cls/c1/app/gitea
+        Deployment/gitea-app
+          ~ spec.replicas: 1 → 3  (drift: changed by kubectl-edit at 2026-05-01T10:00:00Z)
+
+    Drift: 2 fields of 3 objects.
+    "#);
 }
 
 #[test]
 fn drift_of_an_apply_plan_turns_the_sides() {
-    insta::assert_snapshot!(drift_of(&testing::plan()), @"");
+    insta::assert_snapshot!(drift_of(&testing::plan()), @r#"
+    /ws/ops/prv/aks1/cls/c1/app/gitea
+        Deployment/gitea-app
+          ~ spec.replicas: 1 → 3  (drift: changed by kubectl-edit at 2026-05-01T10:00:00Z)
+
+    Drift: 1 field of 1 object.
+    "#);
     assert_eq!(drift_of(&empty()), "No drift.\n");
 }
 

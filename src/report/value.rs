@@ -159,11 +159,15 @@ fn push_entry(head: String, value: &Value, indent: usize, scope: &str, lines: &m
 /// A text cut to `most` characters, saying how long it was.
 pub(crate) fn cut(text: String, most: usize, style: &Style) -> String {
     let count = text.chars().count();
-    if count <= most {
-        return text;
+    if count <= most { text } else { format!("{} ({count} characters)", brief(&text, most, style)) }
+}
+
+/// A text cut to `most` characters.
+pub(crate) fn brief(text: &str, most: usize, style: &Style) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}{}", &text[..end], style.ellipsis()),
+        None => text.to_owned(),
     }
-    let head: String = text.chars().take(most).collect();
-    format!("{head}{} ({count} characters)", style.ellipsis())
 }
 
 /// Cuts two long texts to the part around their first difference, so that both still show it.
@@ -184,7 +188,7 @@ pub(crate) fn cause(cause: &Cause) -> Option<String> {
         Cause::Manifest => None,
         Cause::Server => Some("the server decides it".to_owned()),
         Cause::Drift { writer, time } => {
-            let mut text = "changed".to_owned();
+            let mut text = "drift: changed".to_owned();
             match (writer, time) {
                 (None, None) => text.push_str(" outside kompox"),
                 (writer, time) => {
@@ -326,14 +330,34 @@ mod tests {
     fn texts_of_many_lines_show_what_changed_and_three_lines_around() {
         let before: String = (1..=20).map(|n| format!("line {n}\n")).collect();
         let after = before.replace("line 9\n", "line nine\n").replace("line 20\n", "line 20");
-        insta::assert_snapshot!(text_of(Some(before.into()), Some(after.into()), Options::default()), @"");
+        insta::assert_snapshot!(text_of(Some(before.into()), Some(after.into()), Options::default()), @r#"
+        !     data["app.ini"]:
+                  line 6
+                  line 7
+                  line 8
+        -         line 9
+        +         line nine
+                  line 10
+                  line 11
+                  line 12
+                  …
+                  line 17
+                  line 18
+                  line 19
+        -         line 20
+        +         line 20  (no newline at the end)
+        "#);
     }
 
     #[test]
     fn long_texts_show_both_sides_around_the_difference() {
         let before = "x".repeat(400) + "old";
         let after = "x".repeat(400) + "new";
-        insta::assert_snapshot!(text_of(Some(before.into()), Some(after.into()), Options::default()), @"");
+        insta::assert_snapshot!(text_of(Some(before.into()), Some(after.into()), Options::default()), @r#"
+        !     data["app.ini"]:
+        -         …xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxold"
+        +         …xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxnew"
+        "#);
     }
 
     #[test]
@@ -345,7 +369,16 @@ mod tests {
         after.set(&["password"], secret("hmac-sha256:bb"));
         let text = text_of(Some(before), Some(after), Options::default());
         assert!(!text.contains("hmac"));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        !     data["app.ini"]:
+                  name: "db"
+                  none: {}
+        -         password: (sensitive)
+        +         password: (sensitive)
+                  ports:
+                    - name: "a"
+                      port: 1
+        "#);
     }
 
     #[test]
