@@ -8,6 +8,7 @@ use super::Style;
 use super::escape::clean;
 use super::facts::counted;
 use super::line::{Ink, Line, paint};
+use super::text as plan_text;
 use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::event::{SkipReason, Summary};
@@ -69,7 +70,7 @@ pub(super) fn error_facts(error: &ProviderError) -> String {
 }
 
 /// Writes what was done, what failed and why, what was skipped, and what to do next. With the plan that was carried out,
-/// a complete run ends with the hosts of its apps.
+/// a complete apply ends with the hosts of its apps, and a complete destroy with what it left and how to adopt it again.
 ///
 /// # Errors
 /// The writer's own.
@@ -111,6 +112,7 @@ pub fn text(out: &mut dyn Write, summary: &Summary, plan: Option<&Plan>, style: 
         }
     }
     if complete {
+        write_kept(out, plan, style)?;
         return write_hosts(out, plan, style);
     }
     let mut next = Vec::new();
@@ -184,6 +186,15 @@ fn write_skipped(out: &mut dyn Write, summary: &Summary, style: &Style) -> io::R
     Ok(())
 }
 
+fn write_kept(out: &mut dyn Write, plan: Option<&Plan>, style: &Style) -> io::Result<()> {
+    let kept = plan.filter(|plan| plan.mode == Mode::Destroy).map(plan_text::kept_and_noted).unwrap_or_default();
+    if kept.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    plan_text::write_dangers(out, "Kept in the cloud:", Action::Forget.mark(), Ink::Noted, &kept, style)
+}
+
 fn write_hosts(out: &mut dyn Write, plan: Option<&Plan>, style: &Style) -> io::Result<()> {
     let Some(plan) = plan.filter(|plan| plan.mode == Mode::Apply && !plan.hosts.is_empty()) else { return Ok(()) };
     title(out, "Hosts:", style)?;
@@ -213,6 +224,22 @@ mod tests {
 
         Hosts:
           gitea.example.com  (/ws/ops/prv/aks1/cls/c1/app/gitea/Ingress/gitea-app)
+        "#);
+    }
+
+    #[test]
+    fn a_complete_destroy_ends_with_what_it_left() {
+        let mut plan = Plan { mode: Mode::Destroy, ..testing::plan() };
+        plan.actions.retain(|planned| matches!(planned.action, Action::Delete | Action::Forget));
+        let summary = Summary { done: vec![(Action::Delete, 1), (Action::Forget, 1)], ..Summary::default() };
+        let mut out = Vec::new();
+        super::text(&mut out, &summary, Some(&plan), &Style::PLAIN).unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
+        Destroy complete in 0.0 s: 1 deleted, 1 forgotten.
+
+        Kept in the cloud:
+          x /ws/ops/prv/aks1/app/old/disk/default: only forgotten, not deleted. deletionPolicy Orphan
+                adopt it again: kompox import /ws/ops/prv/aks1/app/old/disk/default /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
         "#);
     }
 

@@ -58,3 +58,25 @@ impl Table {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_lines_end_without_blanks() {
+        let mut table = Table::new(["ADDRESS", "KIND", "NOTE"]);
+        table.row(["a/disk/default", "disk", ""]);
+        table.row(["日本/x", "Deployment", "with\u{1b}[31m", "dropped"]);
+        table.row(["short"]);
+        let mut out = Vec::new();
+        table.write(&mut out, &Style::PLAIN).unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
+        ADDRESS         KIND        NOTE
+        a/disk/default  disk
+        日本/x          Deployment  with\u{1b}[31m
+        short
+        "#);
+        assert!(!table.is_empty());
+    }
+}

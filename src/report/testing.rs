@@ -12,6 +12,9 @@ use crate::engine::value::{Path, Segment, Sensitive, Value};
 /// The digest of the secrets in it; no text may show it.
 pub(crate) const DIGEST: &str = "hmac-sha256:5ec2e7";
 
+/// The text of the secrets whose text is at hand; nothing at all may show it.
+pub(crate) const SECRET: &str = "hunter2-hunter2";
+
 pub(crate) fn address(below: &str, kind: &str, name: &str) -> Address {
     Address::new(&format!("/ws/ops/prv/aks1/{below}"), kind, name)
 }

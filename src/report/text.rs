@@ -27,7 +27,7 @@ pub struct Options {
     pub expand: bool,
 }
 
-/// Writes a plan.
+/// Writes a plan, in many small pieces: give it a buffered writer.
 ///
 /// # Errors
 /// The writer's own.
@@ -157,7 +157,8 @@ pub(super) fn action_lines(planned: &PlannedAction, options: Options, style: &St
     lines
 }
 
-fn write_dangers(
+/// Writes a titled list of dangers, notes or what is kept; nothing if it is empty.
+pub(super) fn write_dangers(
     out: &mut dyn Write,
     title: &str,
     mark: &'static str,
@@ -202,6 +203,19 @@ pub(super) fn kept(plan: &Plan) -> Vec<Danger> {
             .collect(),
     };
     plan.actions.iter().filter(silent).map(entry).collect()
+}
+
+/// Everything that a destroy leaves in the cloud, with how to take it back, for the end of its run.
+pub(super) fn kept_and_noted(plan: &Plan) -> Vec<Danger> {
+    let forgotten: BTreeSet<&Address> = plan
+        .actions
+        .iter()
+        .filter(|planned| planned.action == Action::Forget)
+        .map(|planned| &planned.address)
+        .collect();
+    let about_kept = |note: &&Danger| note.address.as_ref().is_some_and(|address| forgotten.contains(address));
+    let noted = plan.dangers.iter().chain(&plan.notes).filter(about_kept);
+    noted.cloned().chain(kept(plan)).collect()
 }
 
 fn write_kept(out: &mut dyn Write, plan: &Plan, style: &Style) -> io::Result<()> {

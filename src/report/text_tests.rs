@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::value::{Path, Segment, Value};
+use crate::engine::value::{Path, Segment, Sensitive, Value};
 use crate::report::escape::is_unsafe;
 use crate::report::testing;
 use proptest::prelude::*;
@@ -200,7 +200,7 @@ fn value() -> impl Strategy<Value = Value> {
         any::<String>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         Just(Value::Null),
-        Just(Value::Sensitive(crate::engine::value::Sensitive::digest_only(testing::DIGEST.into()))),
+        Just(Value::Sensitive(Sensitive::new(testing::SECRET, testing::DIGEST.into()))),
         any::<String>().prop_map(|name| Value::output(&Address::new("/ws/o", "k", &name), &name)),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| {
@@ -249,8 +249,12 @@ proptest! {
     fn nothing_hostile_and_no_digest_reaches_the_output(shown in hostile_plan(), expand in any::<bool>()) {
         for text in [printed(&shown, Options { expand }, &Style::PLAIN), drift_of(&shown)] {
             prop_assert!(!text.chars().any(|c| c != '\n' && is_unsafe(c)));
-            prop_assert!(!text.contains(testing::DIGEST));
+            prop_assert!(!text.contains(testing::DIGEST) && !text.contains(testing::SECRET));
             prop_assert!(text.lines().all(|line| line == line.trim_end()));
         }
+        let mut json = Vec::new();
+        crate::report::json::write(&mut json, &crate::report::json::plan(&shown), true).unwrap();
+        let json = String::from_utf8(json).unwrap();
+        prop_assert!(!json.contains(testing::SECRET) && !json.chars().any(|c| c != '\n' && is_unsafe(c)));
     }
 }

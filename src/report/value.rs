@@ -91,10 +91,29 @@ fn is_nested(value: &Value) -> bool {
 pub(crate) fn block(value: &Value, scope: &str) -> Vec<BlockLine> {
     let mut lines = Vec::new();
     match value {
-        Value::String(text) => push_text(text, 0, &mut lines),
+        Value::String(text) if is_nested(value) => push_text(text, 0, &mut lines),
         other => push_block(other, 0, scope, &mut lines),
     }
     lines
+}
+
+/// The two sides of a change as lines: as texts if both are, else as nested values.
+fn sides(before: &Value, after: &Value, scope: &str) -> (Vec<BlockLine>, Vec<BlockLine>) {
+    let (Value::String(old), Value::String(new)) = (before, after) else {
+        return (block(before, scope), block(after, scope));
+    };
+    let side = |text: &str, other: &str| {
+        let mut lines = Vec::new();
+        push_text(text, 0, &mut lines);
+        if !text.ends_with('\n')
+            && other.ends_with('\n')
+            && let Some(last) = lines.last_mut()
+        {
+            last.text.push_str("  (no newline at the end)");
+        }
+        lines
+    };
+    (side(old, new), side(new, old))
 }
 
 fn push_text(text: &str, indent: usize, lines: &mut Vec<BlockLine>) {
@@ -105,11 +124,6 @@ fn push_text(text: &str, indent: usize, lines: &mut Vec<BlockLine>) {
         // Blanks at the end are written out: they may be all that changed, and reports end no line with one.
         let blanks: String = line[kept.len()..].chars().flat_map(char::escape_unicode).collect();
         lines.push(BlockLine { text: format!("{pad}{kept}{blanks}"), secret: None });
-    }
-    if !text.ends_with('\n')
-        && let Some(last) = lines.last_mut()
-    {
-        last.text.push_str("  (no newline at the end)");
     }
 }
 
@@ -221,7 +235,8 @@ pub(crate) fn change(change: &FieldChange, scope: &str, options: Options, style:
         (None, None) => head.with(Ink::Plain, " changed"),
         (Some(Value::Sensitive(_)), Some(Value::Sensitive(_))) => head.with(Ink::Plain, " (sensitive) changed"),
         (Some(before), Some(after)) if is_nested(before) || is_nested(after) => {
-            compare(&block(before, scope), &block(after, scope), options, style, &mut lines);
+            let (before, after) = sides(before, after, scope);
+            compare(&before, &after, options, style, &mut lines);
             if lines.is_empty() { head.with(Ink::Plain, " changed") } else { head }
         }
         (Some(before), Some(after)) => {
@@ -378,6 +393,27 @@ mod tests {
                   ports:
                     - name: "a"
                       port: 1
+        "#);
+    }
+
+    #[test]
+    fn a_leaf_that_becomes_nested_shows_both_forms() {
+        let text = text_of(Some("a".into()), Some(json(serde_json::json!({"b": 1}))), Options::default());
+        insta::assert_snapshot!(text, @r#"
+        !     data["app.ini"]:
+        -         "a"
+        +         b: 1
+        "#);
+    }
+
+    #[test]
+    fn blanks_at_the_end_of_a_line_are_seen() {
+        let text = text_of(Some("a\nb\n".into()), Some("a \nb\n".into()), Options::default());
+        insta::assert_snapshot!(text, @r#"
+        !     data["app.ini"]:
+        -         a
+        +         a\u{20}
+                  b
         "#);
     }
 
