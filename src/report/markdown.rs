@@ -161,7 +161,7 @@ fn head(plan: &Plan) -> String {
         push_list(&mut head, "> ", plan.dangers.iter().map(danger), MOST_DANGERS);
     }
     if plan.mode == Mode::Destroy {
-        titled(&mut head, "Kept in the cloud:", text::kept(plan).iter().map(danger), MOST_NOTES);
+        titled(&mut head, text::KEPT, text::kept(plan).iter().map(danger), MOST_NOTES);
     }
     titled(&mut head, "Notes:", plan.notes.iter().map(danger), MOST_NOTES);
     if !plan.is_empty() {

@@ -33,6 +33,10 @@ fn a_comment_begins_with_counts_and_dangers() {
 
     - properties.principalId of /ws/ops/prv/aks1/cls/c1/identity/ingress  &#40;1 field&#41;
 
+    **Planned without the server&#39;s answer, checked again when it can give one:**
+
+    - 1 object: the cluster does not exist yet
+
     **Hosts:**
 
     - gitea.example.com  &#40;/ws/ops/prv/aks1/cls/c1/app/gitea/Ingress/gitea-app&#41;
@@ -69,7 +73,6 @@ fn a_comment_begins_with_counts_and_dangers() {
 
     ```diff
     + PersistentVolumeClaim/default  deleted by somebody since the last apply  10Gi, ReadWriteOnce
-          unconfirmed: the cluster does not exist yet
     ! Deployment/gitea-app  image changed; another writer changed replicas  (compose.yml:12)
     !     spec.containers[gitea].image: "gitea/gitea:1.23" → "gitea/gitea:1.24"
     !     spec.env.DB_PASSWORD: (sensitive) changed

@@ -192,7 +192,7 @@ fn write_kept(out: &mut dyn Write, plan: Option<&Plan>, style: &Style) -> io::Re
         return Ok(());
     }
     writeln!(out)?;
-    plan_text::write_dangers(out, "Kept in the cloud:", Action::Forget.mark(), Ink::Noted, &kept, style)
+    plan_text::write_dangers(out, plan_text::KEPT, Action::Forget.mark(), Ink::Noted, &kept, style)
 }
 
 fn write_hosts(out: &mut dyn Write, plan: Option<&Plan>, style: &Style) -> io::Result<()> {
@@ -237,8 +237,8 @@ mod tests {
         insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
         Destroy complete in 0.0 s: 1 deleted, 1 forgotten.
 
-        Kept in the cloud:
-          x /ws/ops/prv/aks1/app/old/disk/default: only forgotten, not deleted. deletionPolicy Orphan
+        Not deleted, only forgotten:
+          x /ws/ops/prv/aks1/app/old/disk/default: deletionPolicy Orphan
                 adopt it again: kompox import /ws/ops/prv/aks1/app/old/disk/default /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
         "#);
     }

@@ -20,6 +20,9 @@ pub const PLAIN_CREATION: &str = "new";
 /// Unknown outputs named at the end of a plan.
 const MOST_UNKNOWN: usize = 10;
 
+/// The title over what a destroy leaves.
+pub(super) const KEPT: &str = "Not deleted, only forgotten:";
+
 /// How much of a plan to show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
@@ -40,7 +43,7 @@ pub fn plan(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) -
     if let Some(title) = title.filter(|_| !plan.is_empty()) {
         writeln!(out, "{}\n", paint(title, Ink::Bold, style))?;
     }
-    write_dangers(out, "Dangers:", "!", Ink::Danger, &plan.dangers, style)?;
+    write_section(out, "Dangers:", "!", Ink::Danger, &plan.dangers, style)?;
     if plan.mode == Mode::Destroy {
         write_kept(out, plan, style)?;
         write_notes(out, plan, style)?;
@@ -141,7 +144,8 @@ pub(super) fn action_lines(planned: &PlannedAction, options: Options, style: &St
     {
         detail(format!("id {}", clean(id)));
     }
-    if let Some(why) = &planned.unconfirmed {
+    // Before a cluster exists that is so for everything in it; the end of the plan says it once.
+    if let Some(why) = planned.unconfirmed.as_ref().filter(|_| options.expand || planned.action != Action::Create) {
         detail(format!("unconfirmed: {}", clean(why)));
     }
     if planned.force {
@@ -180,11 +184,23 @@ pub(super) fn write_dangers(
             Line::new("", Ink::Plain, 1).with(Ink::Plain, clean(help)).write_text(out, style)?;
         }
     }
-    writeln!(out)
+    Ok(())
+}
+
+fn write_section(
+    out: &mut dyn Write,
+    title: &str,
+    mark: &'static str,
+    ink: Ink,
+    dangers: &[Danger],
+    style: &Style,
+) -> io::Result<()> {
+    write_dangers(out, title, mark, ink, dangers, style)?;
+    if dangers.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
 fn write_notes(out: &mut dyn Write, plan: &Plan, style: &Style) -> io::Result<()> {
-    write_dangers(out, "Notes:", "*", Ink::Noted, &plan.notes, style)
+    write_section(out, "Notes:", "*", Ink::Noted, &plan.notes, style)
 }
 
 /// What a destroy leaves in the cloud, and how to take each thing back: from the notes where they speak of it, else from
@@ -195,7 +211,10 @@ pub(super) fn kept(plan: &Plan) -> Vec<Danger> {
     let silent = |planned: &&PlannedAction| planned.action == Action::Forget && !spoken.contains(&planned.address);
     let entry = |planned: &PlannedAction| Danger {
         address: Some(planned.address.clone()),
-        text: format!("only forgotten, not deleted. {}", planned.reason),
+        text: match planned.reason.as_str() {
+            "" => "the state forgets it".to_owned(),
+            reason => reason.to_owned(),
+        },
         help: planned
             .physical_id
             .iter()
@@ -219,7 +238,7 @@ pub(super) fn kept_and_noted(plan: &Plan) -> Vec<Danger> {
 }
 
 fn write_kept(out: &mut dyn Write, plan: &Plan, style: &Style) -> io::Result<()> {
-    write_dangers(out, "Kept in the cloud:", Action::Forget.mark(), Ink::Noted, &kept(plan), style)
+    write_section(out, KEPT, Action::Forget.mark(), Ink::Noted, &kept(plan), style)
 }
 
 /// A list at the end of a plan. Its texts are clean.
@@ -246,9 +265,18 @@ pub(super) fn closing(plan: &Plan) -> Vec<Section> {
     };
     add("Restarts (one replica each, down until the new one is ready):", plan.restarts.iter().map(restart).collect());
     add("Unknown until apply:", unknown_items(plan));
+    add("Planned without the server's answer, checked again when it can give one:", unconfirmed_items(plan));
     let host = |(address, host): &(Address, String)| format!("{}  ({})", clean(host), clean(address.as_str()));
     add("Hosts:", plan.hosts.iter().map(host).collect());
     sections
+}
+
+fn unconfirmed_items(plan: &Plan) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for why in plan.actions.iter().filter_map(|planned| planned.unconfirmed.as_deref()) {
+        *reasons.entry(why).or_default() += 1;
+    }
+    reasons.into_iter().map(|(why, count)| format!("{}: {}", counted(count, "object"), clean(why))).collect()
 }
 
 fn unknown_items(plan: &Plan) -> Vec<String> {

@@ -53,7 +53,6 @@ fn a_plan_reads_well() {
 
     /ws/ops/prv/aks1/cls/c1/app/gitea
       + PersistentVolumeClaim/default  deleted by somebody since the last apply  10Gi, ReadWriteOnce
-            unconfirmed: the cluster does not exist yet
       ~ Deployment/gitea-app  image changed; another writer changed replicas  (compose.yml:12)
           ~ spec.containers[gitea].image: "gitea/gitea:1.23" → "gitea/gitea:1.24"
           ~ spec.env.DB_PASSWORD: (sensitive) changed
@@ -83,6 +82,9 @@ fn a_plan_reads_well() {
 
     Unknown until apply:
       properties.principalId of /ws/ops/prv/aks1/cls/c1/identity/ingress  (1 field)
+
+    Planned without the server's answer, checked again when it can give one:
+      1 object: the cluster does not exist yet
 
     Hosts:
       gitea.example.com  (/ws/ops/prv/aks1/cls/c1/app/gitea/Ingress/gitea-app)
@@ -133,8 +135,8 @@ fn a_destroy_says_first_what_is_kept_and_how_to_adopt_it_again() {
     insta::assert_snapshot!(printed(&shown, Options::default(), &Style::PLAIN), @r#"
     Destroy: what is marked - is deleted; what is marked x stays, the state forgets it.
 
-    Kept in the cloud:
-      x /ws/ops/prv/aks1/app/old/disk/default: only forgotten, not deleted. deletionPolicy Orphan
+    Not deleted, only forgotten:
+      x /ws/ops/prv/aks1/app/old/disk/default: deletionPolicy Orphan
             adopt it again: kompox import /ws/ops/prv/aks1/app/old/disk/default /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
 
     /ws/ops/prv/aks1/app/old
