@@ -27,6 +27,11 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Text of several lines as one, its lines joined by blanks; for messages of others in places that have one line.
+pub fn one_line(text: &str) -> String {
+    clean(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned()
+}
+
 /// Text for HTML and for Markdown outside of fences: everything that either could read as markup is an entity, and so is
 /// `@` and `#`, so that no value notifies a person or links an issue.
 pub fn html(text: &str) -> String {
@@ -63,6 +68,11 @@ mod tests {
     fn writes_out_what_steers_a_terminal() {
         assert_eq!(clean("plain é 日本"), "plain é 日本");
         assert_eq!(clean("a\u{1b}[31mb\r\n\u{9b}\u{202e}"), "a\\u{1b}[31mb\\r\\n\\u{9b}\\u{202e}");
+    }
+
+    #[test]
+    fn lines_join() {
+        assert_eq!(one_line(" a\n\tb\r\n\u{1b}c "), "a b \\u{1b}c");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::escape::clean;
+use super::escape::{clean, one_line};
 use super::facts::counted;
 use super::line::{Ink, paint};
 use super::summary::{duration, error_facts, past, present};
@@ -159,10 +159,10 @@ impl Fold {
                     return None;
                 }
                 self.statuses.insert(address.clone(), text.clone());
-                (Ink::Dim, format!("{}: {}", name(address), clean(text)))
+                (Ink::Dim, format!("{}: {}", name(address), one_line(text)))
             }
             Event::Retried { address, delay, reason } => {
-                (Ink::Changed, format!("{}: trying again in {}: {}", name(address), duration(*delay), clean(reason)))
+                (Ink::Changed, format!("{}: trying again in {}: {}", name(address), duration(*delay), one_line(reason)))
             }
             Event::Finished { address, action, took } => (
                 Ink::of(*action),
@@ -172,7 +172,7 @@ impl Fold {
                 let facts = error_facts(error);
                 let facts = if facts.is_empty() { facts } else { format!(" ({facts})") };
                 let what = format!("failed to {} {} after {}", action.verb(), name(address), duration(*took));
-                (Ink::Danger, format!("{what}: {}{facts}{}", clean(&error.message), self.end(address)))
+                (Ink::Danger, format!("{what}: {}{facts}{}", one_line(&error.message), self.end(address)))
             }
             Event::Skipped { address, action, because } => {
                 let because = match because {
@@ -294,7 +294,7 @@ impl Display for Live {
             }
             Event::Status { address, text } => {
                 if let Some((bar, what)) = self.running.get(address) {
-                    bar.set_message(format!("{what}: {}", clean(text)));
+                    bar.set_message(format!("{what}: {}", one_line(text)));
                     scrolls = false;
                 }
             }
@@ -381,11 +381,11 @@ mod tests {
         kompox: /ws/ops/prv/aks1/app/gitea/snapshot/daily had been made by an earlier run; recorded
         kompox: creating /ws/ops/prv/aks1/app/gitea/resource-group/rg …
         kompox: /ws/ops/prv/aks1/app/gitea/resource-group/rg: accepted
-        kompox: /ws/ops/prv/aks1/app/gitea/resource-group/rg: still\n\u{1b}[31mcreating
+        kompox: /ws/ops/prv/aks1/app/gitea/resource-group/rg: still \u{1b}[31mcreating
         kompox: /ws/ops/prv/aks1/app/gitea/resource-group/rg: trying again in 2 s: HTTP 429
         kompox: created /ws/ops/prv/aks1/app/gitea/resource-group/rg in 3 s (1/3)
         kompox: creating /ws/ops/prv/aks1/app/gitea/disk/default …
-        kompox: failed to create /ws/ops/prv/aks1/app/gitea/disk/default after 0.7 s: Operation could not be completed as it results in exceeding approved quota.\nLimit: 10 (code QuotaExceeded, HTTP 409, request id 8b1f) (2/3)
+        kompox: failed to create /ws/ops/prv/aks1/app/gitea/disk/default after 0.7 s: Operation could not be completed as it results in exceeding approved quota. Limit: 10 (code QuotaExceeded, HTTP 409, request id 8b1f) (2/3)
         kompox: not trying to create /ws/ops/prv/aks1/cls/c1/app/gitea/PersistentVolumeClaim/default because /ws/ops/prv/aks1/app/gitea/disk/default failed (3/3)
         kompox: interrupted: starting nothing new, waiting for 1 running call; once more stops waiting
         kompox: interrupted: not waiting for 1 running call; the next run looks into them
