@@ -5,5 +5,6 @@ pub mod diag;
 pub mod engine;
 pub mod kom;
 pub mod providers;
+pub mod report;
 pub mod resources;
 pub mod yaml;

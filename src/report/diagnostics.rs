@@ -1,0 +1,180 @@
+//! Diagnostics of input files with their source lines.
+
+use std::io::{self, Write};
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+use serde_json::{Value as Json, json};
+
+use super::Style;
+use super::escape::clean;
+use super::facts::counted;
+use super::line::{Ink, paint};
+use crate::diag::{Diagnostic, Diagnostics, Severity};
+
+/// Writes every diagnostic, notes first and errors last (the end is what a terminal shows), each kind by file and line,
+/// then a line with their counts. Nothing if there is none.
+///
+/// # Errors
+/// The writer's own.
+pub fn text(out: &mut dyn Write, diagnostics: &Diagnostics, style: &Style) -> io::Result<()> {
+    if diagnostics.is_empty() {
+        return Ok(());
+    }
+    let base = if style.color { Renderer::styled() } else { Renderer::plain() };
+    let decor = if style.color && style.unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
+    let renderer = base.decor_style(decor).term_width(style.width.max(40));
+    for diagnostic in sorted(diagnostics) {
+        for line in render(&renderer, diagnostic).lines() {
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        writeln!(out)?;
+    }
+    let ink = if diagnostics.has_errors() { Ink::Danger } else { Ink::Changed };
+    writeln!(out, "{}", paint(&counts(diagnostics), ink, style))
+}
+
+/// `3 errors, 1 warning`; what there is none of is left out.
+pub fn counts(diagnostics: &Diagnostics) -> String {
+    [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")]
+        .into_iter()
+        .map(|(severity, noun)| (diagnostics.count(severity), noun))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, noun)| counted(count, noun))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn sorted(diagnostics: &Diagnostics) -> Vec<&Diagnostic> {
+    let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
+    sorted.sort_by(|a, b| a.severity.cmp(&b.severity).then_with(|| a.location.cmp(&b.location)));
+    sorted
+}
+
+fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    };
+    let message: Vec<_> = diagnostic.message.lines().map(clean).collect();
+    let mut group = level.primary_title(message.join("\n")).id(diagnostic.code).elements([] as [Origin<'_>; 0]);
+    if let Some(location) = &diagnostic.location {
+        let file = clean(&location.file);
+        // Line numbers fit: every target has a usize of at least 32 bits.
+        let line = location.line as usize;
+        match diagnostic.source_line.as_deref().and_then(|source| source.lines().next()) {
+            Some(source) => {
+                let (source, start, end) = caret(source, location.column);
+                let mark = AnnotationKind::Primary.span(start..end);
+                group = group.element(Snippet::source(source).line_start(line).path(file).annotation(mark));
+            }
+            None => {
+                let origin = Origin::path(file).line(line).char_column(location.column as usize);
+                group = group.element(origin);
+            }
+        }
+    }
+    for help in &diagnostic.help {
+        let help: Vec<_> = help.lines().map(clean).collect();
+        group = group.element(Level::HELP.message(help.join("\n")));
+    }
+    renderer.render(&[group])
+}
+
+/// The line with unsafe characters written out, and the bytes of the word at a column: from there to the next blank or
+/// colon, one character at least.
+fn caret(source: &str, column: u32) -> (String, usize, usize) {
+    let skip = column.saturating_sub(1) as usize;
+    let start = source.char_indices().nth(skip).map_or(source.len(), |(at, _)| at);
+    // Tabs stay as wide as one column, so that the caret stands under what it means.
+    let tidy = |text: &str| clean(&text.replace('\t', " ")).into_owned();
+    let rest = &source[start..];
+    let first = rest.chars().next().map_or(0, char::len_utf8);
+    let word = rest[first..].find([' ', '\t', ':', ',']).map_or(rest.len(), |at| first + at);
+    let (head, word, tail) = (tidy(&source[..start]), tidy(&rest[..word]), tidy(&rest[word..]));
+    let (from, to) = (head.len(), head.len() + word.len());
+    (head + &word + &tail, from, to)
+}
+
+/// An array with one object per diagnostic in the order of the text: `severity`, `code`, `message`, `file`, `line`,
+/// `column`, `help`. The source line is left out: it may be read at the place.
+pub fn json(diagnostics: &Diagnostics) -> Json {
+    let item = |diagnostic: &Diagnostic| {
+        let severity = match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        let location = diagnostic.location.as_ref();
+        json!({
+            "severity": severity,
+            "code": diagnostic.code,
+            "message": diagnostic.message,
+            "file": location.map(|l| &*l.file),
+            "line": location.map(|l| l.line),
+            "column": location.map(|l| l.column),
+            "help": diagnostic.help,
+        })
+    };
+    sorted(diagnostics).into_iter().map(item).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Location;
+    use crate::report::escape::is_unsafe;
+    use proptest::prelude::*;
+
+    fn printed(items: Vec<Diagnostic>) -> String {
+        let mut all = Diagnostics::default();
+        all.extend(items);
+        let mut out = Vec::new();
+        text(&mut out, &all, &Style::PLAIN).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn errors_come_last_with_their_lines_and_help() {
+        let unknown = Diagnostic::error("kom-unknown-key", "unknown key \"zonee\" in Disk")
+            .at(Location::new("kompoxapp.yml", 14, 5), Some("    zonee: \"1\"".into()))
+            .help("did you mean \"zone\"?")
+            .help("keys of other tools begin with x-");
+        let missing = Diagnostic::error("kom-missing-file", "compose.yml cannot be read: no such file")
+            .at(Location::new("kompoxapp.yml", 3, 7), None);
+        let spot = Diagnostic::warning("kom-spot", "data apps on Spot nodes are evicted");
+        insta::assert_snapshot!(printed(vec![unknown, spot, missing]), @r#"
+        warning[kom-spot]: data apps on Spot nodes are evicted
+
+        error[kom-missing-file]: compose.yml cannot be read: no such file
+        --> kompoxapp.yml:3:7
+
+        error[kom-unknown-key]: unknown key "zonee" in Disk
+          --> kompoxapp.yml:14:5
+           |
+        14 |     zonee: "1"
+           |     ^^^^^
+           |
+           = help: did you mean "zone"?
+           = help: keys of other tools begin with x-
+
+        2 errors, 1 warning
+        "#);
+    }
+
+    #[test]
+    fn nothing_is_printed_for_none() {
+        assert_eq!(printed(vec![]), "");
+        assert_eq!(json(&Diagnostics::default()), json!([]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_and_column_prints_safely(source in any::<String>(), column in 0u32..40, message in any::<String>()) {
+            let diagnostic = Diagnostic::error("x", message).at(Location::new("f\u{1b}.yml", 1, column), Some(source));
+            let text = printed(vec![diagnostic]);
+            prop_assert!(!text.chars().any(|c| c != '\n' && is_unsafe(c)), "{text:?}");
+        }
+    }
+}

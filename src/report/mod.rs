@@ -1,0 +1,46 @@
+//! What people and machines read: plans, drift, diagnostics, progress, graphs and tables, as text, Markdown and JSON.
+//!
+//! Everything is written to writers that are given; nothing here asks the environment, the clock or the terminal. Values
+//! come from files and clouds that others can write, so every text passes [`escape`] before it is printed: no control
+//! character and no bidirectional override of a value reaches a terminal. Secrets print as `(sensitive)`; their keyed
+//! digests appear in JSON only.
+
+pub mod diagnostics;
+pub mod escape;
+mod facts;
+pub mod graph;
+pub mod json;
+mod line;
+pub mod markdown;
+pub mod progress;
+pub mod summary;
+pub mod table;
+pub mod text;
+mod value;
+
+#[cfg(test)]
+mod testing;
+
+/// How text may look. The command line decides it from `--no-color`, `NO_COLOR`, `CI` and the terminal (`cli.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Whether to use ANSI colours.
+    pub color: bool,
+    /// Columns of the terminal; longer values get lines of their own.
+    pub width: usize,
+    /// Whether arrows and ellipses may be other than ASCII.
+    pub unicode: bool,
+}
+
+impl Style {
+    /// For files and pipes: no colour, 100 columns, Unicode.
+    pub const PLAIN: Self = Self { color: false, width: 100, unicode: true };
+
+    pub(crate) fn arrow(&self) -> &'static str {
+        if self.unicode { "→" } else { "->" }
+    }
+
+    pub(crate) fn ellipsis(&self) -> &'static str {
+        if self.unicode { "…" } else { "..." }
+    }
+}

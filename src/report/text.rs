@@ -1,0 +1,373 @@
+//! A plan as a reviewer reads it: dangers first, then every change under the object it belongs to, then counts and what
+//! the change means for those who use the apps (`engine.md`, Plan). Also the drift report.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use super::Style;
+use super::escape::clean;
+use super::facts::{self, counted};
+use super::line::{Ink, Line, paint};
+use super::value;
+use crate::engine::action::Action;
+use crate::engine::address::Address;
+use crate::engine::plan::{Cause, Danger, FieldChange, Mode, Plan, PlannedAction, Restart};
+use crate::engine::value::Reference;
+
+/// The reason of a creation that goes without saying; it is not printed.
+pub const PLAIN_CREATION: &str = "new";
+
+/// Unknown outputs named at the end of a plan.
+const MOST_UNKNOWN: usize = 10;
+
+/// The title over what a destroy leaves.
+pub(super) const KEPT: &str = "Not deleted, only forgotten:";
+
+/// How much of a plan to show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Show every field of what is created and whole texts, instead of a few facts and the lines around a change.
+    pub expand: bool,
+}
+
+/// Writes a plan, in many small pieces: give it a buffered writer.
+///
+/// # Errors
+/// The writer's own.
+pub fn plan(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) -> io::Result<()> {
+    let title = match plan.mode {
+        Mode::Apply => None,
+        Mode::Destroy => Some("Destroy: what is marked - is deleted; what is marked x stays, the state forgets it."),
+        Mode::RefreshOnly => Some("Refresh only: what is observed goes into the state, nothing in the cloud changes."),
+    };
+    if let Some(title) = title.filter(|_| !plan.is_empty()) {
+        writeln!(out, "{}\n", paint(title, Ink::Bold, style))?;
+    }
+    write_section(out, "Dangers:", "!", Ink::Danger, &plan.dangers, style)?;
+    if plan.mode == Mode::Destroy {
+        write_kept(out, plan, style)?;
+        write_notes(out, plan, style)?;
+    }
+    for (scope, actions) in by_scope(plan) {
+        writeln!(out, "{}", paint(clean(scope).trim_end(), Ink::Bold, style))?;
+        for planned in actions {
+            for line in action_lines(planned, options, style) {
+                line.write_text(out, style)?;
+            }
+        }
+        writeln!(out)?;
+    }
+    if plan.mode != Mode::Destroy {
+        write_notes(out, plan, style)?;
+    }
+    if plan.is_empty() {
+        return writeln!(out, "{}", paint(&empty_sentence(plan), Ink::Bold, style));
+    }
+    writeln!(out, "{}", paint(&counts_sentence(plan), Ink::Bold, style))?;
+    for section in closing(plan) {
+        writeln!(out, "\n{}", paint(&section.title, Ink::Bold, style))?;
+        for item in section.items {
+            writeln!(out, "{}", format!("  {item}").trim_end())?;
+        }
+    }
+    Ok(())
+}
+
+/// The changes by the scope that they belong to, scopes sorted, each scope's changes in execution order.
+pub(super) fn by_scope(plan: &Plan) -> BTreeMap<&str, Vec<&PlannedAction>> {
+    let mut groups: BTreeMap<&str, Vec<&PlannedAction>> = BTreeMap::new();
+    for planned in plan.actions.iter().filter(|planned| planned.action != Action::NoOp) {
+        groups.entry(planned.address.scope()).or_default().push(planned);
+    }
+    groups
+}
+
+/// The sentence of a plan that changes nothing.
+pub(super) fn empty_sentence(plan: &Plan) -> String {
+    let unchanged = counted(plan.unchanged, "object");
+    match plan.mode {
+        Mode::Apply => format!("No changes. Everything is as the manifests say ({unchanged})."),
+        Mode::Destroy => "No changes. The state owns nothing to remove.".to_owned(),
+        Mode::RefreshOnly => format!("No changes. Everything is as the state says ({unchanged})."),
+    }
+}
+
+/// `Plan: 2 to import, 31 to create, 1 to update, 0 to delete; 120 unchanged`. What a reader looks for first is named
+/// even when there is none of it.
+pub(super) fn counts_sentence(plan: &Plan) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (action, count) in plan.counts() {
+        *counts.entry(action.verb()).or_default() += count;
+    }
+    let always: &[Action] = match plan.mode {
+        Mode::Apply => &[Action::Create, Action::Update, Action::Delete],
+        Mode::Destroy => &[Action::Delete],
+        Mode::RefreshOnly => &[],
+    };
+    let mut parts: Vec<String> = Vec::new();
+    for action in Action::ALL.iter().filter(|action| action.is_change()) {
+        let count = counts.remove(action.verb());
+        if let Some(count) = count.or_else(|| always.contains(action).then_some(0)) {
+            parts.push(format!("{count} to {}", action.verb()));
+        }
+    }
+    format!("Plan: {}; {} unchanged", parts.join(", "), plan.unchanged)
+}
+
+/// The lines of one action.
+pub(super) fn action_lines(planned: &PlannedAction, options: Options, style: &Style) -> Vec<Line> {
+    let scope = planned.address.scope();
+    let ink = Ink::of(planned.action);
+    let mut head = Line::new(planned.action.mark(), ink, 0).with(ink, clean(planned.address.short()));
+    let made = match planned.action {
+        Action::Create | Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst => planned.after.as_ref(),
+        _ => None,
+    };
+    let facts = made.map(|value| facts::of(value, scope, style)).unwrap_or_default();
+    let reason =
+        if planned.action == Action::Create && planned.reason == PLAIN_CREATION { "" } else { &planned.reason };
+    for part in [clean(reason).into_owned(), facts].into_iter().filter(|part| !part.is_empty()) {
+        head = head.with(Ink::Plain, format!("  {part}"));
+    }
+    if let Some(origin) = &planned.origin {
+        head = head.with(Ink::Dim, format!("  ({}:{})", clean(&origin.file), origin.line));
+    }
+    let mut lines = vec![head];
+    let mut detail = |text: String| lines.push(Line::new("", Ink::Dim, 1).with(Ink::Dim, text));
+    if let Some(from) = &planned.moved_from {
+        detail(format!("moved from {}", clean(from.as_str())));
+    }
+    if let Some(id) = planned
+        .physical_id
+        .as_ref()
+        .filter(|_| options.expand || matches!(planned.action, Action::Import | Action::Forget))
+    {
+        detail(format!("id {}", clean(id)));
+    }
+    // Before a cluster exists that is so for everything in it; the end of the plan says it once.
+    if let Some(why) = planned.unconfirmed.as_ref().filter(|_| options.expand || planned.action != Action::Create) {
+        detail(format!("unconfirmed: {}", clean(why)));
+    }
+    if planned.force {
+        detail("takes over fields that other writers own".to_owned());
+    }
+    for change in &planned.changes {
+        lines.extend(value::change(change, scope, options, style));
+    }
+    if let Some(made) = made.filter(|_| options.expand) {
+        let block = value::block(made, scope).into_iter();
+        lines.extend(block.map(|line| Line::new("+", Ink::Added, 1).with(Ink::Plain, line.text)));
+    }
+    lines
+}
+
+/// Writes a titled list of dangers, notes or what is kept; nothing if it is empty.
+pub(super) fn write_dangers(
+    out: &mut dyn Write,
+    title: &str,
+    mark: &'static str,
+    ink: Ink,
+    dangers: &[Danger],
+    style: &Style,
+) -> io::Result<()> {
+    if dangers.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{}", paint(title, ink, style))?;
+    for danger in dangers {
+        let text = match &danger.address {
+            Some(address) => format!("{}: {}", clean(address.as_str()), clean(&danger.text)),
+            None => clean(&danger.text).into_owned(),
+        };
+        Line::new(mark, ink, 0).with(Ink::Plain, text).write_text(out, style)?;
+        for help in &danger.help {
+            Line::new("", Ink::Plain, 1).with(Ink::Plain, clean(help)).write_text(out, style)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_section(
+    out: &mut dyn Write,
+    title: &str,
+    mark: &'static str,
+    ink: Ink,
+    dangers: &[Danger],
+    style: &Style,
+) -> io::Result<()> {
+    write_dangers(out, title, mark, ink, dangers, style)?;
+    if dangers.is_empty() { Ok(()) } else { writeln!(out) }
+}
+
+fn write_notes(out: &mut dyn Write, plan: &Plan, style: &Style) -> io::Result<()> {
+    write_section(out, "Notes:", "*", Ink::Noted, &plan.notes, style)
+}
+
+/// What a destroy leaves in the cloud, and how to take each thing back: from the notes where they speak of it, else from
+/// the address and the id.
+pub(super) fn kept(plan: &Plan) -> Vec<Danger> {
+    let spoken: BTreeSet<&Address> =
+        plan.notes.iter().chain(&plan.dangers).filter_map(|note| note.address.as_ref()).collect();
+    let silent = |planned: &&PlannedAction| planned.action == Action::Forget && !spoken.contains(&planned.address);
+    let entry = |planned: &PlannedAction| Danger {
+        address: Some(planned.address.clone()),
+        text: match planned.reason.as_str() {
+            "" => "the state forgets it".to_owned(),
+            reason => reason.to_owned(),
+        },
+        help: planned
+            .physical_id
+            .iter()
+            .map(|id| format!("adopt it again: kompox import {} {id}", planned.address))
+            .collect(),
+    };
+    plan.actions.iter().filter(silent).map(entry).collect()
+}
+
+/// Everything that a destroy leaves in the cloud, with how to take it back, for the end of its run.
+pub(super) fn kept_and_noted(plan: &Plan) -> Vec<Danger> {
+    let forgotten: BTreeSet<&Address> = plan
+        .actions
+        .iter()
+        .filter(|planned| planned.action == Action::Forget)
+        .map(|planned| &planned.address)
+        .collect();
+    let about_kept = |note: &&Danger| note.address.as_ref().is_some_and(|address| forgotten.contains(address));
+    let noted = plan.dangers.iter().chain(&plan.notes).filter(about_kept);
+    noted.cloned().chain(kept(plan)).collect()
+}
+
+fn write_kept(out: &mut dyn Write, plan: &Plan, style: &Style) -> io::Result<()> {
+    write_section(out, KEPT, Action::Forget.mark(), Ink::Noted, &kept(plan), style)
+}
+
+/// A list at the end of a plan. Its texts are clean.
+pub(super) struct Section {
+    pub(super) title: String,
+    pub(super) items: Vec<String>,
+}
+
+/// What a reviewer needs after the counts: what is at risk, what restarts, what stays unknown, which hosts there are.
+pub(super) fn closing(plan: &Plan) -> Vec<Section> {
+    let mut sections = Vec::new();
+    let mut add = |title: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            sections.push(Section { title: title.to_owned(), items });
+        }
+    };
+    let at_risk: BTreeSet<&Address> = plan.dangers.iter().filter_map(|danger| danger.address.as_ref()).collect();
+    add(
+        "At risk (see the dangers above):",
+        at_risk.iter().map(|address| clean(address.as_str()).into_owned()).collect(),
+    );
+    let restart = |restart: &Restart| {
+        format!("{}  {}", clean(restart.address.as_str()), clean(&restart.because)).trim_end().to_owned()
+    };
+    add("Restarts (one replica each, down until the new one is ready):", plan.restarts.iter().map(restart).collect());
+    add("Unknown until apply:", unknown_items(plan));
+    add("Planned without the server's answer, checked again when it can give one:", unconfirmed_items(plan));
+    let host = |(address, host): &(Address, String)| format!("{}  ({})", clean(host), clean(address.as_str()));
+    add("Hosts:", plan.hosts.iter().map(host).collect());
+    sections
+}
+
+fn unconfirmed_items(plan: &Plan) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for why in plan.actions.iter().filter_map(|planned| planned.unconfirmed.as_deref()) {
+        *reasons.entry(why).or_default() += 1;
+    }
+    reasons.into_iter().map(|(why, count)| format!("{}: {}", counted(count, "object"), clean(why))).collect()
+}
+
+fn unknown_items(plan: &Plan) -> Vec<String> {
+    let mut waiting: BTreeMap<&Reference, usize> = BTreeMap::new();
+    for planned in &plan.actions {
+        let mut visit = |reference| *waiting.entry(reference).or_default() += 1;
+        if let Some(after) = &planned.after {
+            after.references(&mut visit);
+        } else {
+            planned.changes.iter().filter_map(|change| change.after.as_ref()).for_each(|v| v.references(&mut visit));
+        }
+    }
+    let item = |(reference, count): (&&Reference, &usize)| {
+        let output = clean(reference.output.trim_start_matches('/')).replace('/', ".");
+        format!("{output} of {}  ({})", clean(reference.address.as_str()), counted(*count, "field"))
+    };
+    let mut items: Vec<String> = waiting.iter().take(MOST_UNKNOWN).map(item).collect();
+    if waiting.len() > MOST_UNKNOWN {
+        items.push(format!("and {} more", waiting.len() - MOST_UNKNOWN));
+    }
+    items
+}
+
+/// Whether anything differs from what was last applied because somebody else changed it. In a refresh-only plan that is
+/// every change, in others the fields whose cause is drift.
+pub fn has_drift(plan: &Plan) -> bool {
+    plan.actions.iter().any(|planned| is_drifted(plan.mode, planned))
+}
+
+fn is_drift(mode: Mode, change: &FieldChange) -> bool {
+    match change.cause {
+        Cause::Drift { .. } => true,
+        Cause::Server => mode == Mode::RefreshOnly,
+        Cause::Manifest => false,
+    }
+}
+
+fn is_drifted(mode: Mode, planned: &PlannedAction) -> bool {
+    let by_itself = mode == Mode::RefreshOnly && planned.action.is_change();
+    by_itself || planned.changes.iter().any(|change| is_drift(mode, change))
+}
+
+/// Writes the drift report: per object the fields that somebody changed, from what kompox applied to what is there now.
+///
+/// In a refresh-only plan, `before` of a change is what the state says and `after` what is observed; in other plans
+/// `before` is what is observed and `after` what the apply would put right, and the sides are turned here.
+///
+/// # Errors
+/// The writer's own.
+pub fn drift(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) -> io::Result<()> {
+    if !has_drift(plan) {
+        return writeln!(out, "{}", paint("No drift.", Ink::Bold, style));
+    }
+    let (mut objects, mut fields) = (0, 0);
+    for (scope, actions) in by_scope(plan) {
+        let mut titled = false;
+        for planned in actions.into_iter().filter(|planned| is_drifted(plan.mode, planned)) {
+            if !titled {
+                writeln!(out, "{}", paint(clean(scope).trim_end(), Ink::Bold, style))?;
+                titled = true;
+            }
+            objects += 1;
+            let mut head = Line::new("", Ink::Plain, 0).with(Ink::Changed, clean(planned.address.short()));
+            let drifted: Vec<&FieldChange> = planned.changes.iter().filter(|c| is_drift(plan.mode, c)).collect();
+            if drifted.is_empty() && !planned.reason.is_empty() {
+                head = head.with(Ink::Plain, format!("  {}", clean(&planned.reason)));
+            }
+            head.write_text(out, style)?;
+            for change in drifted {
+                fields += 1;
+                let mut turned = change.clone();
+                turned.forces_replacement = false;
+                if plan.mode != Mode::RefreshOnly {
+                    std::mem::swap(&mut turned.before, &mut turned.after);
+                }
+                for line in value::change(&turned, scope, options, style) {
+                    line.write_text(out, style)?;
+                }
+            }
+        }
+        if titled {
+            writeln!(out)?;
+        }
+    }
+    let sentence = match fields {
+        0 => format!("Drift: {}.", counted(objects, "object")),
+        _ => format!("Drift: {} of {}.", counted(fields, "field"), counted(objects, "object")),
+    };
+    writeln!(out, "{}", paint(&sentence, Ink::Bold, style))
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+pub(in crate::report) mod tests;
