@@ -3,6 +3,8 @@
 //! Mappings merge by key, scalars are replaced, sequences are appended; the exceptions are here. What has an identity
 //! (ports, mounts, configs, secrets) is appended too, and the later of two with one identity wins when it is read.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::compose::tree::{Tree, TreeContent, TreeEntry};
 use crate::yaml::Scalar;
 
@@ -42,13 +44,8 @@ fn pair(base: Tree, over: Tree, path: &mut Vec<String>) -> Tree {
     let content = match (base.content, content) {
         (TreeContent::Mapping(base), TreeContent::Mapping(over)) => TreeContent::Mapping(mappings(base, over, path)),
         (TreeContent::Sequence(mut base), TreeContent::Sequence(over)) => {
-            for item in over {
-                let repeated =
-                    item.as_text().is_some_and(|text| base.iter().any(|known| known.as_text() == Some(text)));
-                if !repeated {
-                    base.push(item);
-                }
-            }
+            let known: HashSet<String> = base.iter().filter_map(Tree::as_text).map(str::to_owned).collect();
+            base.extend(over.into_iter().filter(|item| item.as_text().is_none_or(|text| !known.contains(text))));
             TreeContent::Sequence(base)
         }
         // `dns: 1.1.1.1` and `dns: [8.8.8.8]`: a text is a list of one where a list may stand.
@@ -70,8 +67,9 @@ fn pair(base: Tree, over: Tree, path: &mut Vec<String>) -> Tree {
 }
 
 fn mappings(mut base: Vec<TreeEntry>, over: Vec<TreeEntry>, path: &mut Vec<String>) -> Vec<TreeEntry> {
+    let places: HashMap<String, usize> = base.iter().enumerate().map(|(at, entry)| (entry.key.clone(), at)).collect();
     for entry in over {
-        match base.iter().position(|known| known.key == entry.key) {
+        match places.get(&entry.key).copied() {
             None => base.push(entry),
             Some(at) => {
                 // A placeholder takes the old value's place while it is merged.
@@ -111,6 +109,7 @@ pub fn pairs_to_mapping(tree: Tree) -> Tree {
     let content = match content {
         TreeContent::Sequence(items) if items.iter().all(|item| item.as_text().is_some()) => {
             let mut entries: Vec<TreeEntry> = Vec::new();
+            let mut places: HashMap<String, usize> = HashMap::new();
             for item in items {
                 let text = item.as_text().unwrap_or_default();
                 let (key, value) = match text.split_once('=') {
@@ -118,9 +117,12 @@ pub fn pairs_to_mapping(tree: Tree) -> Tree {
                     None => (text.to_owned(), null(&item)),
                 };
                 let entry = TreeEntry { key, key_location: item.location, value };
-                match entries.iter_mut().find(|known| known.key == entry.key) {
-                    Some(known) => *known = entry,
-                    None => entries.push(entry),
+                match places.get(&entry.key).copied() {
+                    Some(at) => entries[at] = entry,
+                    None => {
+                        places.insert(entry.key.clone(), entries.len());
+                        entries.push(entry);
+                    }
                 }
             }
             TreeContent::Mapping(entries)

@@ -76,28 +76,43 @@ pub struct ComposeProject {
 /// The source texts of a project, and which of their lines are not to be shown.
 #[derive(Clone, Default)]
 pub struct Sources {
-    sources: Vec<Source>,
+    texts: Vec<IndexedText>,
     hidden: HashSet<(Arc<str>, u32)>,
+}
+
+#[derive(Clone)]
+struct IndexedText {
+    source: Source,
+    /// Where each line starts, so that many messages do not read the text as often.
+    starts: Vec<usize>,
 }
 
 impl Sources {
     /// Sources in merge order; `hidden` are the lines that may hold a secret.
     pub fn new(sources: Vec<Source>, hidden: HashSet<(Arc<str>, u32)>) -> Self {
-        Self { sources, hidden }
+        let index = |source: Source| {
+            let breaks = source.text.match_indices('\n').map(|(at, _)| at + 1);
+            let starts = std::iter::once(0).chain(breaks).collect();
+            IndexedText { source, starts }
+        };
+        Self { texts: sources.into_iter().map(index).collect(), hidden }
     }
 
     /// Places a diagnostic and shows its line, unless that may hold a secret.
     pub fn locate(&self, diagnostic: Diagnostic, location: &Location) -> Diagnostic {
-        let shown = !self.hidden.contains(&(location.file.clone(), location.line));
-        match self.sources.iter().find(|source| shown && source.file == location.file) {
-            Some(source) => source.locate(diagnostic, location),
-            None => diagnostic.at(location.clone(), None),
-        }
+        let hidden = self.hidden.contains(&(location.file.clone(), location.line));
+        diagnostic.at(location.clone(), if hidden { None } else { self.line(location) })
+    }
+
+    fn line(&self, location: &Location) -> Option<String> {
+        let text = self.texts.iter().find(|text| text.source.file == location.file)?;
+        let start = *text.starts.get((location.line as usize).checked_sub(1)?)?;
+        text.source.text.get(start..)?.lines().next().map(str::to_owned)
     }
 
     /// Names of the files, in merge order.
     pub fn files(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.sources.iter().map(|source| &source.file)
+        self.texts.iter().map(|text| &text.source.file)
     }
 }
 

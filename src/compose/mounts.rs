@@ -2,7 +2,7 @@
 
 use crate::compose::model::{Mount, MountSource, Service, Tmpfs};
 use crate::compose::read::{Reader, local_file_error};
-use crate::compose::service::list;
+
 use crate::compose::syntax::{self, SourceSyntax};
 use crate::compose::tree::Tree;
 use crate::diag::{Diagnostic, Location};
@@ -11,7 +11,7 @@ const KEYS: [&str; 9] = ["bind", "consistency", "image", "read_only", "source", 
 
 /// Reads `volumes` into mounts and memory file systems. Of two mounts with one target the later wins.
 pub(super) fn volumes(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    for item in list(reader, "volumes", tree) {
+    for item in reader.list("volumes", tree) {
         let mount = if item.as_mapping().is_some() {
             long(reader, service, item)
         } else {
@@ -69,7 +69,12 @@ fn long(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
                     match (entry.key.as_str(), field.key.as_str()) {
                         ("volume", "subpath") => subpath = reader.text("subpath", &field.value),
                         ("tmpfs", "size") => {
-                            size = reader.text("size", &field.value).and_then(|text| syntax::size_bytes(&text));
+                            let text = reader.text("size", &field.value);
+                            size = text.as_deref().and_then(syntax::size_bytes);
+                            if let (Some(text), None) = (text, size) {
+                                let message = format!("volumes: \"{text}\" is no size");
+                                reader.error("compose-type", message, &field.value.location);
+                            }
                         }
                         (_, key) => {
                             let message = format!("volumes: {}.{key} has no meaning here", entry.key);

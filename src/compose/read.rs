@@ -19,6 +19,9 @@ const MAX_FILE: usize = 1024 * 1024;
 /// Services of one project: far more than containers of one Pod could be.
 const MAX_SERVICES: usize = 500;
 
+/// Items of one list: what is longer was not written by a person.
+const MAX_ITEMS: usize = 2000;
+
 /// One compose file, in the order of merging.
 #[derive(Debug, Clone)]
 pub enum Input {
@@ -178,12 +181,31 @@ impl Reader<'_> {
             return vec![(text.to_owned(), tree.location.clone())];
         }
         match tree.as_sequence() {
-            Some(items) => {
+            Some(_) => {
+                let items = self.list(what, tree);
                 items.iter().filter_map(|item| Some((self.text(what, item)?, item.location.clone()))).collect()
             }
             None => {
                 self.wrong_type(what, "a list", tree);
                 Vec::new()
+            }
+        }
+    }
+
+    /// The items of a list; null is empty, anything else an error.
+    pub(super) fn list<'t>(&mut self, what: &str, tree: &'t Tree) -> &'t [Tree] {
+        match tree.as_sequence() {
+            Some(items) if items.len() > MAX_ITEMS => {
+                let message = format!("{what} has {} items; at most {MAX_ITEMS} are read", items.len());
+                self.error("compose-limit", message, &tree.location);
+                &[]
+            }
+            Some(items) => items,
+            None => {
+                if !tree.is_null() {
+                    self.wrong_type(what, "a list", tree);
+                }
+                &[]
             }
         }
     }

@@ -16,6 +16,9 @@ use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::{Diagnostic, Location};
 
+/// Ports of one service, ranges expanded.
+const MAX_PORTS: usize = 2000;
+
 /// Reads a service whose value is a mapping.
 pub(super) fn read(reader: &mut Reader<'_>, entry: &TreeEntry) -> Service {
     let mut service = empty(&entry.key, &entry.key_location);
@@ -223,7 +226,7 @@ fn words(reader: &mut Reader<'_>, what: &str, tree: &Tree) -> Option<Vec<Text>> 
         return Some(mark_secret_arguments(words));
     }
     let text = reader.text(what, tree)?;
-    match shlex::split(&text) {
+    match syntax::words(&text) {
         Some(words) => Some(mark_secret_arguments(
             words.into_iter().map(|value| Text { value, sensitive: tree.interpolated }).collect(),
         )),
@@ -254,7 +257,7 @@ fn environment(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     let pairs = pairs_to_mapping(tree.clone());
     for entry in reader.entries("environment", &pairs) {
         let name = &entry.key;
-        if name.is_empty() || name.contains(['=', '\0']) || name.chars().any(char::is_control) {
+        if name.is_empty() || !name.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=') {
             let message = format!("{}: environment has an entry without a usable name", service.name);
             reader.error("compose-environment", message, &entry.key_location);
             continue;
@@ -338,7 +341,12 @@ fn env_files(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) 
 
 fn ports(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::new();
-    for item in list(reader, "ports", tree) {
+    for item in reader.list("ports", tree) {
+        if ports.len() > MAX_PORTS {
+            let message = format!("ports: a service may have at most {MAX_PORTS} ports");
+            reader.error("compose-limit", message, &item.location);
+            break;
+        }
         let parsed = if item.as_mapping().is_some() {
             port_mapping(reader, item)
         } else {
@@ -426,8 +434,23 @@ fn expose(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
 fn tmpfs(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     for (text, location) in reader.texts("tmpfs", tree) {
         let (target, options) = text.split_once(':').unwrap_or((&text, ""));
-        let size = options.split(',').find_map(|option| option.strip_prefix("size=")).and_then(syntax::size_bytes);
-        service.tmpfs.push(Tmpfs { target: target.to_owned(), size, location });
+        let mut size = None;
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            match option.split_once('=') {
+                Some(("size", value)) => match syntax::size_bytes(value) {
+                    Some(bytes) => size = Some(bytes),
+                    None => {
+                        reader.error("compose-type", format!("tmpfs: \"{value}\" is no size"), &location);
+                    }
+                },
+                _ => reader.note("compose-key-noted", format!("tmpfs: {option} has no meaning here"), &location),
+            }
+        }
+        if target.starts_with('/') {
+            service.tmpfs.push(Tmpfs { target: target.to_owned(), size, location });
+        } else {
+            reader.error("compose-volume", format!("tmpfs: \"{target}\" is not absolute"), &location);
+        }
     }
 }
 
@@ -444,7 +467,7 @@ fn shm(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
 
 fn file_uses(reader: &mut Reader<'_>, tree: &Tree, kind: &str, folder: &str) -> Vec<FileUse> {
     let mut uses: Vec<FileUse> = Vec::new();
-    for item in list(reader, kind, tree) {
+    for item in reader.list(kind, tree) {
         let (mut source, mut target, mut mode) = (None, None, None);
         if item.as_mapping().is_some() {
             for entry in reader.entries(kind, item) {
@@ -806,17 +829,4 @@ fn pull_policy(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
             Some("Always")
         }
     };
-}
-
-/// The items of a list; null is empty, anything else an error.
-pub(super) fn list<'t>(reader: &mut Reader<'_>, what: &str, tree: &'t Tree) -> &'t [Tree] {
-    match tree.as_sequence() {
-        Some(items) => items,
-        None => {
-            if !tree.is_null() {
-                reader.wrong_type(what, "a list", tree);
-            }
-            &[]
-        }
-    }
 }

@@ -35,6 +35,49 @@ pub fn duration_seconds(text: &str) -> Option<i64> {
     if text.is_empty() || seconds > f64::from(i32::MAX) { None } else { Some((seconds - 1e-9).ceil() as i64) }
 }
 
+/// Splits a command as a shell does with its quotes and backslashes, and nothing else: no variables, no operators, no
+/// comments. None when a quote is not closed.
+pub fn words(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        '\'' => break,
+                        other => word.push(other),
+                    }
+                }
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        '"' => break,
+                        '\\' => match chars.next()? {
+                            escaped @ ('"' | '\\' | '$' | '`') => word.push(escaped),
+                            '\n' => {}
+                            other => word.extend(['\\', other]),
+                        },
+                        other => word.push(other),
+                    }
+                }
+            }
+            '\\' => match chars.next()? {
+                '\n' => {}
+                other => word.get_or_insert_default().push(other),
+            },
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
 /// Bytes of a size such as `512m`, `1gb` or `1048576`; units are powers of 1024.
 pub fn size_bytes(text: &str) -> Option<u64> {
     let lower = text.trim().to_ascii_lowercase();
@@ -251,6 +294,16 @@ mod tests {
     }
 
     #[test]
+    fn command_words() {
+        let split = |text| words(text).map(|words| words.join("|"));
+        assert_eq!(split("a 'b c' \"d \\\"e\\n\" f\\ g ''").as_deref(), Some("a|b c|d \"e\\n|f g|"));
+        assert_eq!(split("run #not-a-comment && more\n").as_deref(), Some("run|#not-a-comment|&&|more"));
+        assert_eq!(split("--a='x y'\"z\"").as_deref(), Some("--a=x yz"));
+        assert_eq!(split("  ").as_deref(), Some(""));
+        assert!(words("a 'b").is_none() && words("a \"b").is_none() && words("a\\").is_none());
+    }
+
+    #[test]
     fn port_forms() {
         let one = |ip: Option<&str>, published, target, protocol| PortSyntax {
             host_ip: ip.map(str::to_owned),
@@ -280,6 +333,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_words_come_back(list in proptest::collection::vec("[a-z #&|]{0,6}", 0..6)) {
+            let quoted: Vec<String> = list.iter().map(|word| format!("'{word}'")).collect();
+            prop_assert_eq!(words(&quoted.join(" ")), Some(list));
+        }
+
         #[test]
         fn never_panics(text in "[\\PC0-9:./-]{0,40}") {
             let _ = (duration_seconds(&text), size_bytes(&text), ports(&text).is_ok(), mount_source(&text).is_ok());

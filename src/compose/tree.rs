@@ -93,7 +93,20 @@ impl Tree {
 }
 
 /// Keys below which a literal may be a secret, so that their lines are never shown.
-const SECRETIVE: [&str; 7] = ["environment", "command", "entrypoint", "healthcheck", "content", "args", "post_start"];
+const SECRETIVE: [&str; 12] = [
+    "annotations",
+    "args",
+    "command",
+    "content",
+    "driver_opts",
+    "entrypoint",
+    "environment",
+    "healthcheck",
+    "labels",
+    "options",
+    "post_start",
+    "pre_stop",
+];
 
 /// Turns YAML nodes into a tree while it interpolates.
 pub struct Lowering<'a> {
@@ -134,10 +147,10 @@ impl<'a> Lowering<'a> {
                 entries
                     .into_iter()
                     .map(|entry| {
-                        let secretive = secretive || SECRETIVE.contains(&entry.key.as_str());
                         if secretive {
                             self.hidden.insert((entry.key_location.file.clone(), entry.key_location.line));
                         }
+                        let secretive = secretive || SECRETIVE.contains(&entry.key.as_str());
                         let value = self.node(entry.value, secretive);
                         TreeEntry { key: entry.key, key_location: entry.key_location, value }
                     })

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::compose::convert::{BoxInput, Context, RenderedObject, volume, workload};
+use crate::compose::convert::{Access, BoxInput, Context, RenderedObject, volume, workload};
 use crate::compose::names;
 use crate::diag::Diagnostic;
 
@@ -10,6 +10,11 @@ use crate::diag::Diagnostic;
 pub(super) fn objects(cx: &mut Context<'_>) -> Vec<RenderedObject> {
     let mut objects = Vec::new();
     for declared in &cx.input.boxes {
+        let component = names::component(cx.app(), &declared.name);
+        if !names::is_dns_label(&component) {
+            let message = format!("Box {}: its name {component} is too long for a label", declared.name);
+            cx.diagnostics.push(Diagnostic::error("compose-name", message));
+        }
         match &declared.image {
             Some(image) => {
                 if !declared.network_rules.is_empty() {
@@ -68,11 +73,13 @@ fn deployment(cx: &Context<'_>, declared: &BoxInput, image: &str) -> RenderedObj
     }
     workload::placement(cx, &mut spec);
     // A disk is mounted on one node at a time, so the Box goes where the app is.
-    let affinity = spec.entry("affinity".to_owned()).or_insert_with(|| json!({}));
-    affinity["podAffinity"] = json!({ "requiredDuringSchedulingIgnoredDuringExecution": [{
-        "labelSelector": { "matchLabels": cx.selector(super::APP_COMPONENT) },
-        "topologyKey": "kubernetes.io/hostname",
-    }] });
+    if cx.input.volumes.iter().any(|volume| volume.access == Access::ReadWriteOnce) {
+        let affinity = spec.entry("affinity".to_owned()).or_insert_with(|| json!({}));
+        affinity["podAffinity"] = json!({ "requiredDuringSchedulingIgnoredDuringExecution": [{
+            "labelSelector": { "matchLabels": cx.selector(super::APP_COMPONENT) },
+            "topologyKey": "kubernetes.io/hostname",
+        }] });
+    }
 
     let mut after =
         vec![cx.after_namespace(), ("Deployment".to_owned(), names::component(cx.app(), super::APP_COMPONENT))];

@@ -77,7 +77,10 @@ pub(super) fn container(cx: &mut Context<'_>, service: &Service, role: Role, mou
     }
     if let Some(check) = &service.healthcheck {
         // Kubernetes knows no probes of containers that must end.
-        if role != Role::Init {
+        if role == Role::Init {
+            let message = format!("{}: healthcheck is not used for a service that must complete", service.name);
+            cx.push(Diagnostic::note("compose-key-noted", message), &service.location);
+        } else {
             probes(check, role, &mut body, &mut sensitive);
         }
     }
