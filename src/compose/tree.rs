@@ -115,12 +115,14 @@ pub struct Lowering<'a> {
     pub findings: Vec<(Diagnostic, Location)>,
     /// Lines that may hold a secret.
     pub hidden: HashSet<(Arc<str>, u32)>,
+    /// Variables reported as missing and where: an aliased value is lowered at each of its uses.
+    reported: HashSet<(String, Location)>,
 }
 
 impl<'a> Lowering<'a> {
     /// Interpolates from `environment`.
     pub fn new(environment: &'a BTreeMap<String, String>) -> Self {
-        Self { environment, findings: Vec::new(), hidden: HashSet::new() }
+        Self { environment, findings: Vec::new(), hidden: HashSet::new(), reported: HashSet::new() }
     }
 
     /// The tree of `node`; what cannot be interpolated is an error among the findings and keeps its text.
@@ -167,6 +169,9 @@ impl<'a> Lowering<'a> {
         match interpolate(&scalar.text, self.environment) {
             Ok(outcome) => {
                 for name in outcome.missing {
+                    if !self.reported.insert((name.clone(), location.clone())) {
+                        continue;
+                    }
                     let message = format!("the variable {name} is not set; it is read as an empty text");
                     let finding = Diagnostic::warning("compose-variable-unset", message)
                         .help(format!("set {name} in .env or the environment, or give a default: ${{{name}:-…}}"));

@@ -108,7 +108,12 @@ fn commands(cx: &mut Context<'_>, service: &Service, body: &mut Map<String, Valu
         let words: Vec<Value> = words.iter().map(|word| literal(&word.value).into()).collect();
         body.insert(key.to_owned(), words.into());
     };
-    match (service.entrypoint.as_deref(), service.command.as_deref()) {
+    // An entry point of one empty word clears the image's, as an empty list does.
+    let entrypoint = service.entrypoint.as_deref().map(|words| match words {
+        [only] if only.value.is_empty() => &[],
+        words => words,
+    });
+    match (entrypoint, service.command.as_deref()) {
         // An emptied entry point: the command is the whole command line.
         (Some([]), Some(command)) if !command.is_empty() => put("command", command),
         (Some([]), _) | (None, Some([])) => {

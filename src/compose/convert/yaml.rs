@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::compose::convert::{Rendered, RenderedObject};
-use crate::compose::model::{ComposeProject, FileUse, MountSource, Port, Service, Text};
+use crate::compose::model::{ComposeProject, FileObject, FileSource, FileUse, MountSource, Port, Service, Text};
 
 /// What stands in place of a sensitive value.
 const MASK: &str = "(sensitive)";
@@ -73,7 +73,27 @@ pub fn normalised(project: &ComposeProject, show_secrets: bool) -> Value {
         root.insert("name".to_owned(), name.clone().into());
     }
     root.insert("services".to_owned(), services.into());
+    for (key, objects) in [("configs", &project.configs), ("secrets", &project.secrets)] {
+        if !objects.is_empty() {
+            let objects: Map<String, Value> =
+                objects.iter().map(|(name, object)| (name.clone(), file_object(object, show_secrets))).collect();
+            root.insert(key.to_owned(), objects.into());
+        }
+    }
     Value::Object(root)
+}
+
+/// A config or secret by its content; bytes that are no text are shown by their number only.
+fn file_object(object: &FileObject, show_secrets: bool) -> Value {
+    match &object.source {
+        FileSource::External(name) => json!({ "external": true, "name": name }),
+        FileSource::Unreadable => json!({}),
+        FileSource::Content { bytes, .. } if bytes.sensitive && !show_secrets => json!({ "content": MASK }),
+        FileSource::Content { bytes, .. } => match std::str::from_utf8(&bytes.value) {
+            Ok(text) => json!({ "content": text }),
+            Err(_) => json!({ "content": format!("({} bytes)", bytes.value.len()) }),
+        },
+    }
 }
 
 fn shown(text: &Text, show_secrets: bool) -> Value {
