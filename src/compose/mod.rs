@@ -7,4 +7,18 @@
 //! objects. What happens to each service key is said once, in [`support`].
 
 pub mod convert;
+pub mod env;
+pub mod files;
+pub mod interpolate;
+pub mod merge;
+pub mod model;
+mod mounts;
 pub mod names;
+pub mod read;
+mod service;
+pub mod support;
+pub mod syntax;
+pub mod tree;
+
+pub use model::ComposeProject;
+pub use read::{Input, ReadRequest, read};

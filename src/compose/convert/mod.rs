@@ -8,7 +8,21 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::diag::Location;
+use crate::compose::model::ComposeProject;
+use crate::compose::names;
+use crate::diag::{Diagnostic, Diagnostics, Location};
+
+mod boxes;
+mod config;
+mod ingress;
+mod order;
+mod policy;
+mod service;
+mod volume;
+mod workload;
+mod yaml;
+
+pub use yaml::{WriteError, manifest, normalised};
 
 /// Which app this is; all hashes come from these names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,13 +114,15 @@ pub struct BoxInput {
     pub location: Option<Location>,
 }
 
-/// Everything that rendering depends on, but for the compose project.
+/// Everything that rendering depends on.
 #[derive(Debug, Clone)]
 pub struct ConvertInput<'a> {
     /// Which app.
     pub scope: &'a Scope,
     /// The provider's driver, for the Namespace annotation.
     pub provider_driver: &'a str,
+    /// The compose project.
+    pub compose: &'a ComposeProject,
     /// Volumes in the order of `App.spec.volumes`; the first takes relative bind mounts.
     pub volumes: Vec<VolumeInput>,
     /// Ingress of cluster and app.
@@ -170,3 +186,111 @@ impl fmt::Debug for RenderedObject {
             .finish_non_exhaustive()
     }
 }
+
+/// The component of what the compose file describes.
+pub(crate) const APP_COMPONENT: &str = "app";
+/// The annotation of ConfigMaps, Secrets and Pod templates that changes with their content.
+pub(crate) const CONTENT_HASH: &str = "kompox.dev/compose-content-hash";
+
+/// Renders every object of an app. There is a result exactly when there is no error.
+pub fn convert(input: &ConvertInput<'_>) -> (Option<Rendered>, Diagnostics) {
+    let mut cx = Context::new(input);
+    service::check_names(&mut cx);
+    cx.check_scope();
+    let mut objects = policy::objects(&cx);
+    objects.extend(volume::objects(&mut cx));
+    let files = config::objects(&mut cx);
+    let workload = workload::deployment(&mut cx, &files);
+    let network = ingress::objects(&mut cx);
+    let boxes = boxes::objects(&mut cx);
+    objects.extend(files.objects);
+    objects.extend(workload);
+    objects.extend(network.objects);
+    objects.extend(boxes);
+    let diagnostics = cx.diagnostics;
+    let rendered = if diagnostics.has_errors() { None } else { Some(Rendered { objects, hosts: network.hosts }) };
+    (rendered, diagnostics)
+}
+
+/// What every part of the conversion shares: names, labels, and where findings go.
+pub(crate) struct Context<'a> {
+    pub(crate) input: &'a ConvertInput<'a>,
+    pub(crate) sp_hash: String,
+    pub(crate) id_hash: String,
+    pub(crate) in_hash: String,
+    pub(crate) namespace: String,
+    pub(crate) diagnostics: Diagnostics,
+}
+
+impl<'a> Context<'a> {
+    fn new(input: &'a ConvertInput<'a>) -> Self {
+        let Scope { workspace, provider, cluster, app } = input.scope;
+        let sp_hash = names::sp_hash(workspace, provider);
+        let id_hash = names::id_hash(workspace, provider, app);
+        let in_hash = names::in_hash(workspace, provider, cluster, app);
+        let namespace = names::namespace(&sp_hash, app, &id_hash);
+        Self { input, sp_hash, id_hash, in_hash, namespace, diagnostics: Diagnostics::default() }
+    }
+
+    pub(crate) fn app(&self) -> &'a str {
+        &self.input.scope.app
+    }
+
+    fn check_scope(&mut self) {
+        if !names::is_dns_label(&self.namespace) {
+            let message = format!(
+                "the app's name {} is too long: its Namespace {} has more than 63 characters",
+                self.app(),
+                self.namespace
+            );
+            self.diagnostics.push(Diagnostic::error("compose-name", message));
+        }
+    }
+
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic, location: &Location) {
+        self.diagnostics.push(self.input.compose.sources.locate(diagnostic, location));
+    }
+
+    pub(crate) fn error(&mut self, code: &'static str, message: impl Into<String>, location: &Location) {
+        self.push(Diagnostic::error(code, message), location);
+    }
+
+    /// Labels of every object.
+    pub(crate) fn labels(&self) -> serde_json::Map<String, Value> {
+        let app = self.app();
+        let labels = [
+            ("app.kubernetes.io/name", app.to_owned()),
+            ("app.kubernetes.io/instance", format!("{app}-{}", self.in_hash)),
+            ("app.kubernetes.io/managed-by", "kompox".to_owned()),
+            ("kompox.dev/app-instance-hash", self.in_hash.clone()),
+            ("kompox.dev/app-id-hash", self.id_hash.clone()),
+        ];
+        labels.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect()
+    }
+
+    /// Labels of what belongs to one component.
+    pub(crate) fn component_labels(&self, component: &str) -> serde_json::Map<String, Value> {
+        let mut labels = self.labels();
+        labels.insert("app".to_owned(), names::component(self.app(), component).into());
+        labels.insert("app.kubernetes.io/component".to_owned(), component.into());
+        labels
+    }
+
+    /// The selector of a component's Pods.
+    pub(crate) fn selector(&self, component: &str) -> Value {
+        serde_json::json!({ "app": names::component(self.app(), component) })
+    }
+
+    /// The edge to the Namespace, which every namespaced object has.
+    pub(crate) fn after_namespace(&self) -> (String, String) {
+        ("Namespace".to_owned(), self.app().to_owned())
+    }
+}
+
+/// A path to a leaf, from segments that may be numbers.
+pub(crate) fn path(segments: &[&dyn fmt::Display]) -> Vec<String> {
+    segments.iter().map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests;

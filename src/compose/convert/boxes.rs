@@ -1,0 +1,130 @@
+//! Declared Boxes: a Deployment each that sees the app's volumes, on the app's node.
+
+use serde_json::{Map, Value, json};
+
+use crate::compose::convert::{Access, BoxInput, Context, RenderedObject, volume, workload};
+use crate::compose::names;
+use crate::diag::Diagnostic;
+
+/// Deployments of stand-alone Boxes, and a NetworkPolicy where one asks for it.
+pub(super) fn objects(cx: &mut Context<'_>) -> Vec<RenderedObject> {
+    let mut objects = Vec::new();
+    for declared in &cx.input.boxes {
+        let component = names::component(cx.app(), &declared.name);
+        if !names::is_dns_label(&component) {
+            let message = format!("Box {}: its name {component} is too long for a label", declared.name);
+            cx.diagnostics.push(Diagnostic::error("compose-name", message));
+        }
+        match &declared.image {
+            Some(image) => {
+                if !declared.network_rules.is_empty() {
+                    objects.push(network_policy(cx, declared));
+                }
+                objects.push(deployment(cx, declared, image));
+            }
+            None => {
+                let finding = Diagnostic::error(
+                    "compose-box",
+                    format!(
+                        "Box {}: a Box without an image, which runs the compose services, is not supported yet",
+                        declared.name
+                    ),
+                )
+                .help("give it an image");
+                match &declared.location {
+                    Some(location) => cx.push(finding, location),
+                    None => cx.diagnostics.push(finding),
+                }
+            }
+        }
+    }
+    objects
+}
+
+fn deployment(cx: &Context<'_>, declared: &BoxInput, image: &str) -> RenderedObject {
+    let name = names::component(cx.app(), &declared.name);
+    let labels = cx.component_labels(&declared.name);
+    let mounts: Vec<Value> = cx
+        .input
+        .volumes
+        .iter()
+        .map(|volume| json!({ "name": volume.name, "mountPath": format!("/mnt/{}", volume.name) }))
+        .collect();
+    let mut container = json!({ "name": "box", "image": image });
+    let (command, args) = match (declared.command.as_slice(), declared.args.as_slice()) {
+        // A Box that is told nothing waits for somebody to come in.
+        ([], []) => (vec!["sh".to_owned(), "-c".to_owned()], vec!["sleep infinity".to_owned()]),
+        (command, args) => (command.to_vec(), args.to_vec()),
+    };
+    for (key, words) in [("command", command), ("args", args)] {
+        if !words.is_empty() {
+            container[key] = json!(words);
+        }
+    }
+    if !mounts.is_empty() {
+        container["volumeMounts"] = mounts.into();
+    }
+    let mut spec = Map::new();
+    spec.insert("containers".to_owned(), json!([container]));
+    spec.insert("automountServiceAccountToken".to_owned(), false.into());
+    let volumes = workload::claims(cx);
+    if !volumes.is_empty() {
+        spec.insert("volumes".to_owned(), volumes.into());
+    }
+    workload::placement(cx, &mut spec);
+    // A disk is mounted on one node at a time, so the Box goes where the app is.
+    if cx.input.volumes.iter().any(|volume| volume.access == Access::ReadWriteOnce) {
+        let affinity = spec.entry("affinity".to_owned()).or_insert_with(|| json!({}));
+        affinity["podAffinity"] = json!({ "requiredDuringSchedulingIgnoredDuringExecution": [{
+            "labelSelector": { "matchLabels": cx.selector(super::APP_COMPONENT) },
+            "topologyKey": "kubernetes.io/hostname",
+        }] });
+    }
+
+    let mut after =
+        vec![cx.after_namespace(), ("Deployment".to_owned(), names::component(cx.app(), super::APP_COMPONENT))];
+    after.extend(cx.input.volumes.iter().map(|volume| ("PersistentVolumeClaim".to_owned(), volume::address(volume))));
+    RenderedObject {
+        body: json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": { "name": name, "namespace": cx.namespace, "labels": labels },
+            "spec": {
+                "replicas": 1,
+                "strategy": { "type": "Recreate" },
+                "selector": { "matchLabels": cx.selector(&declared.name) },
+                "template": { "metadata": { "labels": labels }, "spec": spec },
+            },
+        }),
+        sensitive: Vec::new(),
+        address_kind: "Deployment".to_owned(),
+        address_name: name,
+        after,
+        origin: declared.location.clone(),
+    }
+}
+
+fn network_policy(cx: &Context<'_>, declared: &BoxInput) -> RenderedObject {
+    let name = names::component(cx.app(), &declared.name);
+    RenderedObject {
+        body: json!({
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {
+                "name": name,
+                "namespace": cx.namespace,
+                "labels": cx.component_labels(&declared.name),
+            },
+            "spec": {
+                "podSelector": { "matchLabels": cx.selector(&declared.name) },
+                "policyTypes": ["Ingress"],
+                "ingress": declared.network_rules,
+            },
+        }),
+        sensitive: Vec::new(),
+        address_kind: "NetworkPolicy".to_owned(),
+        address_name: name,
+        after: vec![cx.after_namespace()],
+        origin: declared.location.clone(),
+    }
+}

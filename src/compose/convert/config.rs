@@ -1,0 +1,172 @@
+//! ConfigMaps and Secrets: compose configs and secrets, and the env files of containers.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::compose::convert::{APP_COMPONENT, CONTENT_HASH, Context, RenderedObject, path};
+use crate::compose::model::{FileObject, FileSource};
+use crate::compose::names;
+use crate::diag::Location;
+
+/// Rendered ConfigMaps and Secrets, and what the workload needs to know of them.
+pub(super) struct FileSet {
+    /// ConfigMaps, then Secrets.
+    pub(super) objects: Vec<RenderedObject>,
+    /// Compose configs that are used, by name.
+    pub(super) configs: BTreeMap<String, Mounted>,
+    /// Compose secrets that are used, by name.
+    pub(super) secrets: BTreeMap<String, Mounted>,
+    /// Content hash by object name.
+    pub(super) hashes: BTreeMap<String, String>,
+}
+
+/// A ConfigMap or Secret as a Pod refers to it.
+pub(super) struct Mounted {
+    /// Name of the object.
+    pub(super) object: String,
+    /// The key that holds the file.
+    pub(super) key: String,
+}
+
+/// Renders what services use.
+pub(super) fn objects(cx: &mut Context<'_>) -> FileSet {
+    let project = cx.input.compose;
+    let mut set =
+        FileSet { objects: Vec::new(), configs: BTreeMap::new(), secrets: BTreeMap::new(), hashes: BTreeMap::new() };
+    for (name, config) in &project.configs {
+        let object = names::config_map(cx.app(), APP_COMPONENT, name);
+        if let Some(mounted) = compose_file(cx, &mut set, "ConfigMap", name, object, config) {
+            set.configs.insert(name.clone(), mounted);
+        }
+    }
+    let mut by_name: Vec<_> = project.services.iter().collect();
+    by_name.sort_by(|a, b| a.name.cmp(&b.name));
+    for service in by_name {
+        let Some(values) = &service.env_file else { continue };
+        let object = names::env_base(cx.app(), APP_COMPONENT, &service.name);
+        let values = values.iter().map(|(key, text)| (key.clone(), text.value.clone().into_bytes())).collect();
+        secret(cx, &mut set, object, &values, service.env_file_location.clone());
+    }
+    for (name, compose_secret) in &project.secrets {
+        let object = names::secret(cx.app(), APP_COMPONENT, name);
+        if let Some(mounted) = compose_file(cx, &mut set, "Secret", name, object, compose_secret) {
+            set.secrets.insert(name.clone(), mounted);
+        }
+    }
+    set
+}
+
+fn compose_file(
+    cx: &mut Context<'_>,
+    set: &mut FileSet,
+    kind: &str,
+    name: &str,
+    object: String,
+    file: &FileObject,
+) -> Option<Mounted> {
+    let (key, bytes) = match &file.source {
+        FileSource::External(object) => return Some(Mounted { object: object.clone(), key: name.to_owned() }),
+        FileSource::Unreadable => return None,
+        FileSource::Content { key, bytes } => (key.clone().unwrap_or_else(|| name.to_owned()), bytes),
+    };
+    // The Pod volume is named cfg-<name> or sec-<name>.
+    if !names::is_dns_label(name) || name.len() > 59 {
+        let message = format!("{name} cannot be part of a Kubernetes name; use lower case letters, digits and \"-\"");
+        cx.error("compose-name", message, &file.location);
+        return None;
+    }
+    if key.len() > 253 || !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
+        let message =
+            format!("{name}: the file name {key} cannot be a key; use letters, digits, \"-\", \"_\" and \".\"");
+        cx.error("compose-name", message, &file.location);
+        return None;
+    }
+    let values = BTreeMap::from([(key.clone(), bytes.value.clone())]);
+    if kind == "Secret" {
+        secret(cx, set, object.clone(), &values, Some(file.location.clone()));
+    } else {
+        config_map(cx, set, object.clone(), &key, &bytes.value, bytes.sensitive, &file.location);
+    }
+    Some(Mounted { object, key })
+}
+
+fn config_map(
+    cx: &Context<'_>,
+    set: &mut FileSet,
+    object: String,
+    key: &str,
+    content: &[u8],
+    sensitive: bool,
+    location: &Location,
+) {
+    let hash = names::content_hash(&BTreeMap::from([(key, content)]));
+    // The reader has checked that a config is UTF-8.
+    let text = String::from_utf8_lossy(content);
+    let mut hidden = vec![path(&[&"metadata", &"annotations", &CONTENT_HASH])];
+    if sensitive {
+        hidden.push(path(&[&"data", &key]));
+    }
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(cx, &object, &hash),
+        "data": { key: text },
+    });
+    push(cx, set, "ConfigMap", object, body, hidden, hash, Some(location.clone()));
+}
+
+fn secret(
+    cx: &Context<'_>,
+    set: &mut FileSet,
+    object: String,
+    values: &BTreeMap<String, Vec<u8>>,
+    origin: Option<Location>,
+) {
+    let hash = names::content_hash(values);
+    let mut hidden = vec![path(&[&"metadata", &"annotations", &CONTENT_HASH])];
+    hidden.extend(values.keys().map(|key| path(&[&"data", key])));
+    let data: Map<String, Value> =
+        values.iter().map(|(key, value)| (key.clone(), Value::String(STANDARD.encode(value)))).collect();
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata(cx, &object, &hash),
+        "type": "Opaque",
+        "data": data,
+    });
+    push(cx, set, "Secret", object, body, hidden, hash, origin);
+}
+
+fn metadata(cx: &Context<'_>, name: &str, hash: &str) -> Value {
+    json!({
+        "name": name,
+        "namespace": cx.namespace,
+        "labels": cx.component_labels(APP_COMPONENT),
+        "annotations": { CONTENT_HASH: hash },
+    })
+}
+
+#[allow(clippy::too_many_arguments)] // One private call for both kinds; a struct would only repeat RenderedObject.
+fn push(
+    cx: &Context<'_>,
+    set: &mut FileSet,
+    kind: &str,
+    object: String,
+    body: Value,
+    sensitive: Vec<Vec<String>>,
+    hash: String,
+    origin: Option<Location>,
+) {
+    set.hashes.insert(object.clone(), hash);
+    set.objects.push(RenderedObject {
+        body,
+        sensitive,
+        address_kind: kind.to_owned(),
+        address_name: object,
+        after: vec![cx.after_namespace()],
+        origin,
+    });
+}

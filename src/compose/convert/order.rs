@@ -1,0 +1,113 @@
+//! `depends_on` inside one Pod: what must complete first becomes an init container, and what those need in turn becomes
+//! an init container that keeps running, so that a migration finds its database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::compose::convert::Context;
+use crate::compose::model::{Condition, Service};
+use crate::diag::Diagnostic;
+
+/// How a service runs in the Pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// An ordinary container.
+    Container,
+    /// An init container that others wait for until it has ended.
+    Init,
+    /// An init container that goes on running (`restartPolicy: Always`).
+    Sidecar,
+}
+
+/// The role of every service by name, and the order of those that are not ordinary containers.
+pub(super) struct Order<'a> {
+    pub(super) roles: BTreeMap<&'a str, Role>,
+    pub(super) init: Vec<&'a Service>,
+}
+
+/// Works out roles and order; cycles are errors, an order that a Pod does not keep is a note.
+pub(super) fn order<'a>(cx: &mut Context<'a>) -> Order<'a> {
+    let services = &cx.input.compose.services;
+    let by_name: BTreeMap<&str, &Service> = services.iter().map(|service| (service.name.as_str(), service)).collect();
+    let mut walk = Walk { by_name: &by_name, done: Vec::new(), seen: BTreeSet::new(), path: Vec::new(), cycle: None };
+    for service in services {
+        walk.visit(service);
+    }
+    let (sorted, cycle) = (walk.done, walk.cycle);
+    if let Some((cycle, at)) = cycle {
+        let message = format!("depends_on goes round in a circle: {}", cycle.join(" → "));
+        cx.error("compose-dependency-cycle", message, &at.location);
+        return Order { roles: BTreeMap::new(), init: Vec::new() };
+    }
+
+    let mut roles: BTreeMap<&str, Role> =
+        services.iter().map(|service| (service.name.as_str(), Role::Container)).collect();
+    for dependency in services.iter().flat_map(|service| &service.depends_on) {
+        if dependency.condition == Condition::Completed
+            && let Some(role) = roles.get_mut(dependency.service.as_str())
+        {
+            *role = Role::Init;
+        }
+    }
+    // What an init container needs must run before it; dependencies precede their dependents in `sorted`.
+    for service in sorted.iter().rev() {
+        if roles[service.name.as_str()] == Role::Container {
+            continue;
+        }
+        for dependency in &service.depends_on {
+            if let Some(role) = roles.get_mut(dependency.service.as_str())
+                && *role == Role::Container
+            {
+                *role = Role::Sidecar;
+            }
+        }
+    }
+    for service in services {
+        let loose = service.depends_on.iter().find(|dependency| {
+            let kept = roles.get(dependency.service.as_str()) != Some(&Role::Container);
+            !kept && by_name.contains_key(dependency.service.as_str())
+        });
+        if let Some(dependency) = loose {
+            let message = format!(
+                "{} does not wait for {}: the containers of a Pod start together",
+                service.name, dependency.service
+            );
+            cx.push(Diagnostic::note("compose-depends-on", message), &dependency.location);
+        }
+    }
+    let init = sorted.into_iter().filter(|service| roles[service.name.as_str()] != Role::Container).collect();
+    Order { roles, init }
+}
+
+struct Walk<'a, 'b> {
+    by_name: &'b BTreeMap<&'a str, &'a Service>,
+    done: Vec<&'a Service>,
+    seen: BTreeSet<&'a str>,
+    path: Vec<&'a str>,
+    cycle: Option<(Vec<&'a str>, &'a Service)>,
+}
+
+impl<'a> Walk<'a, '_> {
+    /// Depth first, dependencies before dependents. The depth is bounded by the number of services of one file.
+    fn visit(&mut self, service: &'a Service) {
+        let name = service.name.as_str();
+        if let Some(start) = self.path.iter().position(|known| *known == name) {
+            if self.cycle.is_none() {
+                let mut cycle = self.path[start..].to_vec();
+                cycle.push(name);
+                self.cycle = Some((cycle, service));
+            }
+            return;
+        }
+        if !self.seen.insert(name) {
+            return;
+        }
+        self.path.push(name);
+        for dependency in &service.depends_on {
+            if let Some(other) = self.by_name.get(dependency.service.as_str()) {
+                self.visit(other);
+            }
+        }
+        self.path.pop();
+        self.done.push(service);
+    }
+}

@@ -1,0 +1,258 @@
+//! One compose service as a container.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::compose::convert::order::Role;
+use crate::compose::convert::{APP_COMPONENT, Context, path};
+use crate::compose::model::{Healthcheck, Service, Text};
+use crate::compose::names;
+use crate::diag::Diagnostic;
+
+/// Name of the init container that makes folders in volumes.
+pub(super) const SUB_PATHS: &str = "init-volume-subpaths";
+
+/// A container and its leaves that must not be shown, relative to it.
+pub(super) struct Container {
+    pub(super) body: Value,
+    pub(super) sensitive: Vec<Vec<String>>,
+}
+
+/// Service names become names of containers and of Services; both have rules.
+pub(super) fn check_names(cx: &mut Context<'_>) {
+    let app = cx.app().to_owned();
+    for service in &cx.input.compose.services {
+        let name = service.name.as_str();
+        let starts_with_letter = name.starts_with(|c: char| c.is_ascii_lowercase());
+        if !names::is_dns_label(name) || !starts_with_letter || name == SUB_PATHS {
+            let finding =
+                Diagnostic::error("compose-name", format!("{name} cannot be the name of a Kubernetes Service"))
+                    .help("use lower case letters, digits and \"-\", starting with a letter");
+            cx.push(finding, &service.location);
+        }
+        if [format!("{app}-app"), format!("{app}-box")].iter().any(|reserved| name.starts_with(reserved.as_str())) {
+            let message = format!("the service name {name} is reserved: names that start with {app}-app or {app}-box");
+            cx.error("compose-name", message, &service.location);
+        }
+    }
+}
+
+/// The container of a service, whose mounts were worked out before.
+pub(super) fn container(cx: &mut Context<'_>, service: &Service, role: Role, mounts: &[Value]) -> Container {
+    let mut body = Map::new();
+    let mut sensitive = Vec::new();
+    body.insert("name".to_owned(), service.name.clone().into());
+    if let Some(image) = &service.image {
+        body.insert("image".to_owned(), image.value.clone().into());
+    }
+    commands(cx, service, &mut body, &mut sensitive);
+    environment(cx, service, &mut body, &mut sensitive);
+    let ports = container_ports(service);
+    if !ports.is_empty() {
+        body.insert("ports".to_owned(), ports.into());
+    }
+    if !mounts.is_empty() {
+        body.insert("volumeMounts".to_owned(), mounts.to_vec().into());
+    }
+    if let Some(resources) = resources(cx, service) {
+        body.insert("resources".to_owned(), resources);
+    }
+    if let Some(context) = security_context(service) {
+        body.insert("securityContext".to_owned(), context);
+    }
+    for (key, on) in [("tty", service.tty), ("stdin", service.stdin_open)] {
+        if on {
+            body.insert(key.to_owned(), true.into());
+        }
+    }
+    if let Some(folder) = &service.working_dir {
+        body.insert("workingDir".to_owned(), folder.clone().into());
+    }
+    if let Some(policy) = service.pull_policy {
+        body.insert("imagePullPolicy".to_owned(), policy.into());
+    }
+    if role == Role::Sidecar {
+        body.insert("restartPolicy".to_owned(), "Always".into());
+    }
+    if let Some(check) = &service.healthcheck {
+        // Kubernetes knows no probes of containers that must end.
+        if role == Role::Init {
+            let message = format!("{}: healthcheck is not used for a service that must complete", service.name);
+            cx.push(Diagnostic::note("compose-key-noted", message), &service.location);
+        } else {
+            probes(check, role, &mut body, &mut sensitive);
+        }
+    }
+    Container { body: Value::Object(body), sensitive }
+}
+
+/// Kubernetes replaces `$(NAME)` and turns `$$` into `$` in commands and environment; compose does neither.
+fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        out.push(c);
+        if c == '$' && matches!(chars.peek(), Some('$' | '(')) {
+            out.push('$');
+        }
+    }
+    out
+}
+
+fn commands(cx: &mut Context<'_>, service: &Service, body: &mut Map<String, Value>, sensitive: &mut Vec<Vec<String>>) {
+    let mut put = |key: &str, words: &[Text]| {
+        for (index, _) in words.iter().enumerate().filter(|(_, word)| word.sensitive) {
+            sensitive.push(path(&[&key, &index]));
+        }
+        let words: Vec<Value> = words.iter().map(|word| literal(&word.value).into()).collect();
+        body.insert(key.to_owned(), words.into());
+    };
+    // An entry point of one empty word clears the image's, as an empty list does.
+    let entrypoint = service.entrypoint.as_deref().map(|words| match words {
+        [only] if only.value.is_empty() => &[],
+        words => words,
+    });
+    match (entrypoint, service.command.as_deref()) {
+        // An emptied entry point: the command is the whole command line.
+        (Some([]), Some(command)) if !command.is_empty() => put("command", command),
+        (Some([]), _) | (None, Some([])) => {
+            let message = format!("{}: an empty command leaves the image's own in place", service.name);
+            cx.push(Diagnostic::warning("compose-command", message), &service.location);
+        }
+        (entrypoint, command) => {
+            if let Some(words) = entrypoint {
+                put("command", words);
+            }
+            if let Some(words) = command.filter(|words| !words.is_empty()) {
+                put("args", words);
+            }
+        }
+    }
+}
+
+fn environment(cx: &Context<'_>, service: &Service, body: &mut Map<String, Value>, sensitive: &mut Vec<Vec<String>>) {
+    let mut env = Vec::with_capacity(service.environment.len());
+    for (index, (name, text)) in service.environment.iter().enumerate() {
+        if text.sensitive {
+            sensitive.push(path(&[&"env", &index, &"value"]));
+        }
+        env.push(json!({ "name": name, "value": literal(&text.value) }));
+    }
+    if !env.is_empty() {
+        body.insert("env".to_owned(), env.into());
+    }
+    body.insert(
+        "envFrom".to_owned(),
+        env_from(cx, &service.name)
+            .map(|name| json!({ "secretRef": { "name": name, "optional": true } }))
+            .to_vec()
+            .into(),
+    );
+}
+
+/// The Secrets that a container's environment comes from, the later one winning.
+pub(super) fn env_from(cx: &Context<'_>, container: &str) -> [String; 2] {
+    [names::env_base(cx.app(), APP_COMPONENT, container), names::env_override(cx.app(), APP_COMPONENT, container)]
+}
+
+fn container_ports(service: &Service) -> Vec<Value> {
+    let mut ports: Vec<(u16, crate::compose::model::Protocol)> = Vec::new();
+    for port in service.ports.iter().chain(&service.expose) {
+        let one = (port.target, port.protocol);
+        if !ports.contains(&one) {
+            ports.push(one);
+        }
+    }
+    ports
+        .into_iter()
+        .map(|(port, protocol)| match protocol {
+            crate::compose::model::Protocol::Tcp => json!({ "containerPort": port }),
+            other => json!({ "containerPort": port, "protocol": other.name() }),
+        })
+        .collect()
+}
+
+/// The service's own resources; the app's defaults where it names none at all.
+fn resources(cx: &Context<'_>, service: &Service) -> Option<Value> {
+    let own = &service.resources;
+    let requests: &BTreeMap<String, String> =
+        if own.requests.is_empty() && own.limits.is_empty() { &cx.input.resources } else { &own.requests };
+    let mut resources = Map::new();
+    for (key, values) in [("requests", requests), ("limits", &own.limits)] {
+        if !values.is_empty() {
+            resources.insert(key.to_owned(), json!(values));
+        }
+    }
+    if resources.is_empty() { None } else { Some(Value::Object(resources)) }
+}
+
+fn security_context(service: &Service) -> Option<Value> {
+    let mut context = Map::new();
+    if let Some((user, group)) = service.user {
+        context.insert("runAsUser".to_owned(), user.into());
+        if let Some(group) = group {
+            context.insert("runAsGroup".to_owned(), group.into());
+        }
+    }
+    if service.privileged {
+        context.insert("privileged".to_owned(), true.into());
+    }
+    if service.read_only {
+        context.insert("readOnlyRootFilesystem".to_owned(), true.into());
+    }
+    if service.no_new_privileges && !service.privileged {
+        context.insert("allowPrivilegeEscalation".to_owned(), false.into());
+    }
+    let mut capabilities = Map::new();
+    for (key, list) in [("add", &service.cap_add), ("drop", &service.cap_drop)] {
+        if !list.is_empty() {
+            capabilities.insert(key.to_owned(), json!(list));
+        }
+    }
+    if !capabilities.is_empty() {
+        context.insert("capabilities".to_owned(), capabilities.into());
+    }
+    if service.seccomp_unconfined {
+        context.insert("seccompProfile".to_owned(), json!({ "type": "Unconfined" }));
+    }
+    if service.apparmor_unconfined {
+        context.insert("appArmorProfile".to_owned(), json!({ "type": "Unconfined" }));
+    }
+    if context.is_empty() { None } else { Some(Value::Object(context)) }
+}
+
+fn probes(check: &Healthcheck, role: Role, body: &mut Map<String, Value>, sensitive: &mut Vec<Vec<String>>) {
+    let command: Vec<&str> = check.command.iter().map(|word| word.value.as_str()).collect();
+    let mut put = |key: &str, period: i64, failures: i64| {
+        for (index, _) in check.command.iter().enumerate().filter(|(_, word)| word.sensitive) {
+            sensitive.push(path(&[&key, &"exec", &"command", &index]));
+        }
+        let probe = json!({
+            "exec": { "command": command },
+            "periodSeconds": period,
+            "timeoutSeconds": check.timeout,
+            "failureThreshold": failures,
+        });
+        body.insert(key.to_owned(), probe);
+    };
+    put("livenessProbe", check.interval, check.retries);
+    // Failures do not count in the start period; what waits for a sidecar waits for its startup probe.
+    if check.start_period > 0 {
+        let attempts = check.start_period.saturating_add(check.start_interval - 1) / check.start_interval;
+        put("startupProbe", check.start_interval, attempts.saturating_add(check.retries));
+    } else if role == Role::Sidecar {
+        put("startupProbe", check.interval, check.retries);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal;
+
+    #[test]
+    fn dollars_survive_kubernetes() {
+        assert_eq!(literal("a$b $(date) $$ $"), "a$b $$(date) $$$ $");
+        assert_eq!(literal("$$("), "$$$$(");
+    }
+}

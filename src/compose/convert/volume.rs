@@ -1,0 +1,103 @@
+//! PersistentVolumes and their Claims: static, retained, bound to one another by name.
+
+use serde_json::{Value, json};
+
+use crate::compose::convert::{Access, Context, RenderedObject, VolumeInput};
+use crate::compose::names;
+use crate::compose::syntax::quantity_of_bytes;
+use crate::diag::Diagnostic;
+
+/// PersistentVolume or Claim of a volume in addresses: by volume and disk, never by a hashed name.
+pub(super) fn address(volume: &VolumeInput) -> String {
+    match &volume.disk {
+        Some(disk) => format!("{}.{disk}", volume.name),
+        None => volume.name.clone(),
+    }
+}
+
+/// The name that PersistentVolume and Claim share.
+pub(super) fn name(cx: &Context<'_>, volume: &VolumeInput) -> String {
+    names::persistent_volume(&cx.sp_hash, &volume.name, &cx.id_hash, &volume.handle)
+}
+
+/// All PersistentVolumes, then all Claims.
+pub(super) fn objects(cx: &mut Context<'_>) -> Vec<RenderedObject> {
+    let volumes = &cx.input.volumes;
+    for volume in volumes {
+        if volume.handle.is_empty() || volume.size_bytes == 0 {
+            let message = format!("volume {} has no disk whose id and size are known", volume.name);
+            let finding = Diagnostic::error("compose-volume", message);
+            match &volume.origin {
+                Some(origin) => cx.push(finding, origin),
+                None => cx.diagnostics.push(finding),
+            }
+        }
+    }
+    let pv = volumes.iter().map(|volume| RenderedObject {
+        body: persistent_volume(cx, volume),
+        sensitive: Vec::new(),
+        address_kind: "PersistentVolume".to_owned(),
+        address_name: address(volume),
+        after: Vec::new(),
+        origin: volume.origin.clone(),
+    });
+    let claims = volumes.iter().map(|volume| RenderedObject {
+        body: claim(cx, volume),
+        sensitive: Vec::new(),
+        address_kind: "PersistentVolumeClaim".to_owned(),
+        address_name: address(volume),
+        after: vec![cx.after_namespace(), ("PersistentVolume".to_owned(), address(volume))],
+        origin: volume.origin.clone(),
+    });
+    pv.chain(claims).collect()
+}
+
+fn access_mode(access: Access) -> &'static str {
+    match access {
+        Access::ReadWriteOnce => "ReadWriteOnce",
+        Access::ReadWriteMany => "ReadWriteMany",
+    }
+}
+
+/// The disk's real size, up to the next Mi.
+fn size(volume: &VolumeInput) -> String {
+    const MI: u64 = 1 << 20;
+    quantity_of_bytes(volume.size_bytes.div_ceil(MI).saturating_mul(MI))
+}
+
+fn persistent_volume(cx: &Context<'_>, volume: &VolumeInput) -> Value {
+    let mut body = json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": { "name": name(cx, volume), "labels": cx.labels() },
+        "spec": {
+            "accessModes": [access_mode(volume.access)],
+            "capacity": { "storage": size(volume) },
+            // fsType is an attribute, never csi.fsType: a source is immutable and older ones have it this way.
+            "csi": { "driver": volume.driver, "volumeHandle": volume.handle, "volumeAttributes": volume.attributes },
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": volume.storage_class,
+            "volumeMode": "Filesystem",
+        },
+    });
+    if let Some(previous) = &volume.previous_handle {
+        body["metadata"]["annotations"] = json!({ "kompox.dev/volume-handle-previous": previous });
+    }
+    body
+}
+
+fn claim(cx: &Context<'_>, volume: &VolumeInput) -> Value {
+    let name = name(cx, volume);
+    json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": { "name": name, "namespace": cx.namespace, "labels": cx.labels() },
+        "spec": {
+            "accessModes": [access_mode(volume.access)],
+            "resources": { "requests": { "storage": size(volume) } },
+            "storageClassName": volume.storage_class,
+            "volumeMode": "Filesystem",
+            "volumeName": name,
+        },
+    })
+}

@@ -1,0 +1,460 @@
+//! The Deployment of an app: one Pod with every service as a container.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::compose::convert::config::{FileSet, Mounted};
+use crate::compose::convert::order::{self, Role};
+use crate::compose::convert::service::{self, Container, SUB_PATHS};
+use crate::compose::convert::volume;
+use crate::compose::convert::{APP_COMPONENT, CONTENT_HASH, Context, RenderedObject, VolumeInput, path};
+use crate::compose::model::{MountSource, Service};
+use crate::compose::names;
+use crate::compose::support::nearest;
+use crate::compose::syntax::quantity_of_bytes;
+use crate::diag::{Diagnostic, Location};
+
+/// The image of the init container that makes folders in volumes.
+const SUB_PATHS_IMAGE: &str = "busybox:1.36";
+/// Name servers that a Pod may have.
+const MAX_NAMESERVERS: usize = 3;
+
+/// The Deployment; nothing when there is no service.
+pub(super) fn deployment(cx: &mut Context<'_>, files: &FileSet) -> Option<RenderedObject> {
+    let project = cx.input.compose;
+    let order = order::order(cx);
+    let mut pod = Pod::default();
+    let mut main = Vec::new();
+    let mut before = Vec::new();
+    for service in &project.services {
+        let mounts = pod.mounts(cx, files, service);
+        let role = order.roles.get(service.name.as_str()).copied().unwrap_or(Role::Container);
+        restart(cx, service, role);
+        let container = service::container(cx, service, role, &mounts);
+        if role == Role::Container { main.push(container) } else { before.push((service.name.as_str(), container)) }
+    }
+    let rank: BTreeMap<&str, usize> = order.init.iter().enumerate().map(|(i, s)| (s.name.as_str(), i)).collect();
+    before.sort_by_key(|(name, _)| rank.get(name).copied());
+    if main.is_empty() && !project.services.is_empty() && !cx.diagnostics.has_errors() {
+        let message = "every service is waited for to complete; nothing is left to run";
+        cx.diagnostics.push(Diagnostic::error("compose-dependency", message));
+    }
+
+    let mut spec = Map::new();
+    let mut sensitive = Vec::new();
+    let init: Vec<Container> = pod.sub_path_container().into_iter().chain(before.into_iter().map(|(_, c)| c)).collect();
+    let hash = content_hash(cx, files, &pod);
+    put_containers(&mut spec, &mut sensitive, "containers", main);
+    if !init.is_empty() {
+        put_containers(&mut spec, &mut sensitive, "initContainers", init);
+    }
+    let volumes = pod.volumes(cx, files);
+    if !volumes.is_empty() {
+        spec.insert("volumes".to_owned(), volumes.into());
+    }
+    spec.insert("automountServiceAccountToken".to_owned(), false.into());
+    placement(cx, &mut spec);
+    pod_fields(cx, &mut spec);
+    let pull = names::pull_secret(cx.app(), APP_COMPONENT);
+    if cx.input.live_secret_hashes.contains_key(&pull) {
+        spec.insert("imagePullSecrets".to_owned(), json!([{ "name": pull }]));
+    }
+
+    sensitive.push(path(&[&"spec", &"template", &"metadata", &"annotations", &CONTENT_HASH]));
+    let name = names::component(cx.app(), APP_COMPONENT);
+    let labels = cx.component_labels(APP_COMPONENT);
+    let mut after = vec![cx.after_namespace(), ("NetworkPolicy".to_owned(), cx.app().to_owned())];
+    after.extend(cx.input.volumes.iter().map(|volume| ("PersistentVolumeClaim".to_owned(), volume::address(volume))));
+    after.extend(files.objects.iter().map(|object| (object.address_kind.clone(), object.address_name.clone())));
+    Some(RenderedObject {
+        body: json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": { "name": name, "namespace": cx.namespace, "labels": labels },
+            "spec": {
+                "replicas": 1,
+                "strategy": { "type": "Recreate" },
+                "selector": { "matchLabels": cx.selector(APP_COMPONENT) },
+                "template": {
+                    "metadata": { "labels": labels, "annotations": { CONTENT_HASH: hash } },
+                    "spec": spec,
+                },
+            },
+        }),
+        sensitive,
+        address_kind: "Deployment".to_owned(),
+        address_name: name,
+        after,
+        origin: project.services.first().map(|service| service.location.clone()),
+    })
+}
+
+fn put_containers(
+    spec: &mut Map<String, Value>,
+    sensitive: &mut Vec<Vec<String>>,
+    key: &str,
+    containers: Vec<Container>,
+) {
+    let mut bodies = Vec::with_capacity(containers.len());
+    for (index, container) in containers.into_iter().enumerate() {
+        for leaf in container.sensitive {
+            let mut full = path(&[&"spec", &"template", &"spec", &key, &index]);
+            full.extend(leaf);
+            sensitive.push(full);
+        }
+        bodies.push(container.body);
+    }
+    spec.insert(key.to_owned(), bodies.into());
+}
+
+fn restart(cx: &mut Context<'_>, service: &Service, role: Role) {
+    let Some(restart) = &service.restart else { return };
+    let policy = restart.value.split(':').next().unwrap_or_default();
+    match policy {
+        "" | "always" | "unless-stopped" => {}
+        "no" | "on-failure" if role == Role::Init => {}
+        "no" | "on-failure" => {
+            let message = format!("{}: restart {policy} is not kept: its container is always restarted", service.name);
+            let finding = Diagnostic::warning("compose-restart", message).help(
+                "a service that ends should be waited for with depends_on: condition: service_completed_successfully",
+            );
+            cx.push(finding, &restart.location);
+        }
+        other => {
+            let message = format!("{}: restart {other} is not known", service.name);
+            cx.error("compose-restart", message, &restart.location);
+        }
+    }
+}
+
+/// What the containers use of the Pod, collected on the way.
+#[derive(Default)]
+struct Pod {
+    /// Folders to make, by volume.
+    sub_paths: BTreeMap<String, BTreeSet<String>>,
+    /// Configs in use with their file mode.
+    configs: BTreeMap<String, Option<u32>>,
+    /// Secrets in use with their file mode.
+    secrets: BTreeMap<String, Option<u32>>,
+    /// Memory volumes by name.
+    memory: BTreeMap<String, Option<u64>>,
+}
+
+impl Pod {
+    /// The mounts of one service.
+    fn mounts(&mut self, cx: &mut Context<'_>, files: &FileSet, service: &Service) -> Vec<Value> {
+        // Targets that are taken, by what.
+        let mut taken: BTreeMap<String, &'static str> = BTreeMap::new();
+        let mut mounts = Vec::new();
+        for (uses, kind, prefix, known, modes) in [
+            (&service.configs, "config", "cfg", &files.configs, &mut self.configs),
+            (&service.secrets, "secret", "sec", &files.secrets, &mut self.secrets),
+        ] {
+            for file in uses {
+                let Some(Mounted { key, .. }) = known.get(&file.source) else { continue };
+                if taken.insert(file.target.clone(), kind).is_some() {
+                    let message = format!("{}: two files are mounted at {}", service.name, file.target);
+                    cx.error("compose-target", message, &file.location);
+                    continue;
+                }
+                let mode = *modes.entry(file.source.clone()).or_insert(file.mode);
+                if mode != file.mode {
+                    let message = format!("{kind} {} is used with two different modes", file.source);
+                    cx.error("compose-file-mode", message, &file.location);
+                }
+                mounts.push(json!({
+                    "name": format!("{prefix}-{}", file.source),
+                    "mountPath": file.target,
+                    "subPath": key,
+                    "readOnly": true,
+                }));
+            }
+        }
+        let mut volumes = Vec::new();
+        for mount in &service.mounts {
+            let Some(volume) = volume_of(cx, service, &mount.source, &mount.location) else { continue };
+            if covered(cx, service, &taken, &mount.target, &mount.location) {
+                continue;
+            }
+            taken.insert(mount.target.clone(), "volume");
+            let mut body = json!({ "name": volume.name, "mountPath": mount.target });
+            if !mount.sub_path.is_empty() {
+                body["subPath"] = mount.sub_path.clone().into();
+                self.sub_paths.entry(volume.name.clone()).or_default().insert(mount.sub_path.clone());
+            }
+            if mount.read_only {
+                body["readOnly"] = true.into();
+            }
+            volumes.push(body);
+        }
+        for tmpfs in &service.tmpfs {
+            if covered(cx, service, &taken, &tmpfs.target, &tmpfs.location) {
+                continue;
+            }
+            taken.insert(tmpfs.target.clone(), "tmpfs");
+            let name = format!("tmp-{}", names::hash(format!("{}:{}", service.name, tmpfs.target).as_bytes()));
+            self.memory.insert(name.clone(), tmpfs.size);
+            volumes.push(json!({ "name": name, "mountPath": tmpfs.target }));
+        }
+        volumes.extend(mounts);
+        volumes
+    }
+
+    /// Makes the folders, so that a container without root can write to its own.
+    fn sub_path_container(&self) -> Option<Container> {
+        if self.sub_paths.is_empty() {
+            return None;
+        }
+        let mut lines: Vec<String> = Vec::new();
+        for (volume, paths) in &self.sub_paths {
+            for sub_path in paths {
+                let folder = format!("/work/{volume}/{sub_path}");
+                // Control characters were refused when the path was read, so quoting cannot fail.
+                let quoted = shlex::try_quote(&folder).map(|quoted| quoted.into_owned()).unwrap_or(folder);
+                lines.push(format!("mkdir -m 1777 -p {quoted}"));
+            }
+        }
+        lines.sort();
+        let mounts: Vec<Value> = self
+            .sub_paths
+            .keys()
+            .map(|volume| json!({ "name": volume, "mountPath": format!("/work/{volume}") }))
+            .collect();
+        let body = json!({
+            "name": SUB_PATHS,
+            "image": SUB_PATHS_IMAGE,
+            "command": ["sh", "-c", lines.join("\n")],
+            "volumeMounts": mounts,
+        });
+        Some(Container { body, sensitive: Vec::new() })
+    }
+
+    /// The Pod's volumes: the app's in their order, then configs, secrets and memory by name.
+    fn volumes(&self, cx: &mut Context<'_>, files: &FileSet) -> Vec<Value> {
+        let mut volumes = claims(cx);
+        for (name, mode) in &self.configs {
+            if let Some(mounted) = files.configs.get(name) {
+                let mut source = json!({ "name": mounted.object });
+                if let Some(mode) = mode {
+                    source["defaultMode"] = (*mode).into();
+                }
+                volumes.push(json!({ "name": format!("cfg-{name}"), "configMap": source }));
+            }
+        }
+        for (name, mode) in &self.secrets {
+            if let Some(mounted) = files.secrets.get(name) {
+                let mut source = json!({ "secretName": mounted.object });
+                if let Some(mode) = mode {
+                    source["defaultMode"] = (*mode).into();
+                }
+                volumes.push(json!({ "name": format!("sec-{name}"), "secret": source }));
+            }
+        }
+        for (name, size) in &self.memory {
+            let mut source = json!({ "medium": "Memory" });
+            if let Some(size) = size {
+                source["sizeLimit"] = quantity_of_bytes(*size).into();
+            }
+            volumes.push(json!({ "name": name, "emptyDir": source }));
+        }
+        let mut seen = BTreeSet::new();
+        for volume in &volumes {
+            let name = volume["name"].as_str().unwrap_or_default();
+            if !seen.insert(name) {
+                let message = format!("two volumes of the Pod would be named {name}; rename one");
+                cx.diagnostics.push(Diagnostic::error("compose-name", message));
+            }
+        }
+        volumes
+    }
+}
+
+/// The app's volumes as Pod volumes, all of them, in their order.
+pub(super) fn claims(cx: &Context<'_>) -> Vec<Value> {
+    let claim = |volume: &VolumeInput| json!({ "name": volume.name, "persistentVolumeClaim": { "claimName": volume::name(cx, volume) } });
+    cx.input.volumes.iter().map(claim).collect()
+}
+
+fn volume_of<'a>(
+    cx: &mut Context<'a>,
+    service: &Service,
+    source: &MountSource,
+    location: &Location,
+) -> Option<&'a VolumeInput> {
+    let volumes = &cx.input.volumes;
+    let (found, message) = match source {
+        MountSource::First => {
+            (volumes.first(), format!("{}: a relative path needs a volume, and the app has none", service.name))
+        }
+        MountSource::Named(name) => (
+            volumes.iter().find(|volume| volume.name == *name),
+            format!("{}: the app has no volume {name}", service.name),
+        ),
+    };
+    if found.is_none() {
+        let known: Vec<&str> = volumes.iter().map(|volume| volume.name.as_str()).collect();
+        let mut finding = Diagnostic::error("compose-volume-undeclared", message);
+        let near = match source {
+            MountSource::Named(name) => nearest(name, known.iter().copied()),
+            MountSource::First => None,
+        };
+        finding = match near {
+            Some(near) => finding.help(format!("did you mean \"{near}\"?")),
+            None => finding.help("add it to the app's spec.volumes with a size; nothing is made up"),
+        };
+        cx.push(finding, location);
+    }
+    found
+}
+
+/// Whether something stronger is mounted at the target already.
+fn covered(
+    cx: &mut Context<'_>,
+    service: &Service,
+    taken: &BTreeMap<String, &'static str>,
+    target: &str,
+    location: &Location,
+) -> bool {
+    let Some(by) = taken.get(target) else { return false };
+    let message = format!("{}: {target} is taken by a {by}; this mount is left out", service.name);
+    cx.push(Diagnostic::warning("compose-target", message), location);
+    true
+}
+
+/// The hash over everything the Pod refers to: the live pull Secret, envFrom by container name, then volumes.
+fn content_hash(cx: &Context<'_>, files: &FileSet, pod: &Pod) -> String {
+    let live = &cx.input.live_secret_hashes;
+    let of = |name: &String| files.hashes.get(name).or_else(|| live.get(name)).map_or("", String::as_str);
+    let mut hashes: Vec<&str> = Vec::new();
+    if let Some(pull) = live.get(&names::pull_secret(cx.app(), APP_COMPONENT)) {
+        hashes.push(pull);
+    }
+    let mut containers: Vec<&str> = cx.input.compose.services.iter().map(|service| service.name.as_str()).collect();
+    containers.sort_unstable();
+    for container in containers {
+        hashes.extend(service::env_from(cx, container).iter().map(of));
+    }
+    let mounted = |uses: &BTreeMap<String, Option<u32>>, known: &'_ BTreeMap<String, Mounted>| -> Vec<String> {
+        uses.keys().filter_map(|name| known.get(name)).map(|mounted| mounted.object.clone()).collect()
+    };
+    let objects: Vec<String> =
+        mounted(&pod.configs, &files.configs).into_iter().chain(mounted(&pod.secrets, &files.secrets)).collect();
+    hashes.extend(objects.iter().map(of));
+    names::pod_content_hash(&hashes)
+}
+
+/// Node pool and zone: a selector for one, an affinity for several.
+pub(super) fn placement(cx: &Context<'_>, spec: &mut Map<String, Value>) {
+    let mut selector = Map::new();
+    let mut expressions = Vec::new();
+    let input = cx.input;
+    for (key, values, single, default) in [
+        ("kompox.dev/node-pool", &input.pools, input.single_pool, Some("user")),
+        ("kompox.dev/node-zone", &input.zones, input.single_zone, None),
+    ] {
+        match (values.first(), single) {
+            (None, _) => {
+                if let Some(default) = default {
+                    selector.insert(key.to_owned(), default.into());
+                }
+            }
+            (Some(one), true) => {
+                selector.insert(key.to_owned(), one.clone().into());
+            }
+            (Some(_), false) => expressions.push(json!({ "key": key, "operator": "In", "values": values })),
+        }
+    }
+    if !selector.is_empty() {
+        spec.insert("nodeSelector".to_owned(), selector.into());
+    }
+    if !expressions.is_empty() {
+        spec.insert(
+            "affinity".to_owned(),
+            json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [{ "matchExpressions": expressions }],
+            } } }),
+        );
+    }
+}
+
+/// Fields of the Pod that compose says per service: what fits all is taken.
+fn pod_fields(cx: &mut Context<'_>, spec: &mut Map<String, Value>) {
+    let services = &cx.input.compose.services;
+    if let Some(grace) = services.iter().filter_map(|service| service.stop_grace_period).max() {
+        spec.insert("terminationGracePeriodSeconds".to_owned(), grace.into());
+    }
+
+    let mut context = Map::new();
+    let groups: BTreeSet<i64> = services.iter().flat_map(|service| service.group_add.iter().copied()).collect();
+    if !groups.is_empty() {
+        context.insert("supplementalGroups".to_owned(), json!(groups));
+    }
+    let mut sysctls: BTreeMap<&str, &str> = BTreeMap::new();
+    for service in services {
+        for (name, value) in &service.sysctls {
+            if *sysctls.entry(name).or_insert(&value.value) != value.value {
+                let message = format!("two services set {name} to different values, but they share one Pod");
+                cx.error("compose-sysctl", message, &value.location);
+            }
+        }
+    }
+    if !sysctls.is_empty() {
+        let list: Vec<Value> = sysctls.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        context.insert("sysctls".to_owned(), list.into());
+    }
+    if !context.is_empty() {
+        spec.insert("securityContext".to_owned(), context.into());
+    }
+
+    let mut hosts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (address, host) in services.iter().flat_map(|service| &service.extra_hosts) {
+        hosts.entry(address).or_default().insert(host);
+    }
+    if !hosts.is_empty() {
+        let list: Vec<Value> =
+            hosts.iter().map(|(address, names)| json!({ "ip": address, "hostnames": names })).collect();
+        spec.insert("hostAliases".to_owned(), list.into());
+    }
+    dns(cx, spec);
+}
+
+fn dns(cx: &mut Context<'_>, spec: &mut Map<String, Value>) {
+    let collect = |pick: fn(&Service) -> &Vec<String>| -> Vec<&str> {
+        let mut list: Vec<&str> = Vec::new();
+        for text in cx.input.compose.services.iter().flat_map(pick) {
+            if !list.contains(&text.as_str()) {
+                list.push(text);
+            }
+        }
+        list
+    };
+    let servers = collect(|service| &service.dns);
+    let searches = collect(|service| &service.dns_search);
+    let options = collect(|service| &service.dns_opt);
+    let mut config = Map::new();
+    if !servers.is_empty() {
+        config.insert("nameservers".to_owned(), json!(servers));
+    }
+    if !searches.is_empty() {
+        config.insert("searches".to_owned(), json!(searches));
+    }
+    if !options.is_empty() {
+        let list: Vec<Value> = options
+            .iter()
+            .map(|option| match option.split_once(':') {
+                Some((name, value)) => json!({ "name": name, "value": value }),
+                None => json!({ "name": option }),
+            })
+            .collect();
+        config.insert("options".to_owned(), list.into());
+    }
+    let too_many = servers.len() > MAX_NAMESERVERS;
+    if !config.is_empty() {
+        spec.insert("dnsConfig".to_owned(), config.into());
+    }
+    if too_many {
+        let message = format!("dns: the services name more than {MAX_NAMESERVERS} servers, and they share one Pod");
+        cx.diagnostics.push(Diagnostic::error("compose-dns", message));
+    }
+}

@@ -1,0 +1,380 @@
+//! The typed model of a compose project: what is left after interpolation, merge and profiles, every part with its place.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::diag::{Diagnostic, Location};
+use crate::yaml::Source;
+
+/// A text that may be a secret. Debug hides it when it is one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Text {
+    /// The text itself.
+    pub value: String,
+    /// Whether it must never be shown or stored: it came from an env file or an interpolation, or its name says so.
+    pub sensitive: bool,
+}
+
+impl Text {
+    /// A text that anybody may see.
+    pub fn open(value: impl Into<String>) -> Self {
+        Self { value: value.into(), sensitive: false }
+    }
+
+    /// A text that nobody may see.
+    pub fn secret(value: impl Into<String>) -> Self {
+        Self { value: value.into(), sensitive: true }
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.sensitive { f.write_str("(sensitive)") } else { fmt::Debug::fmt(&self.value, f) }
+    }
+}
+
+/// Bytes of a config or secret. Debug shows only their number.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Bytes {
+    /// The bytes themselves.
+    pub value: Vec<u8>,
+    /// Whether they must never be shown or stored.
+    pub sensitive: bool,
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({} bytes)", self.value.len())
+    }
+}
+
+/// A value with the place it was written at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Its place.
+    pub location: Location,
+}
+
+/// A compose project, ready to be converted.
+#[derive(Debug, Clone, Default)]
+pub struct ComposeProject {
+    /// The project's `name:`, which names nothing here.
+    pub name: Option<String>,
+    /// Services that the active profiles leave on, in the order of the file.
+    pub services: Vec<Service>,
+    /// Top-level configs.
+    pub configs: BTreeMap<String, FileObject>,
+    /// Top-level secrets.
+    pub secrets: BTreeMap<String, FileObject>,
+    /// The texts that were read, for messages.
+    pub sources: Sources,
+}
+
+/// The source texts of a project, and which of their lines are not to be shown.
+#[derive(Clone, Default)]
+pub struct Sources {
+    texts: Vec<IndexedText>,
+    hidden: HashSet<(Arc<str>, u32)>,
+}
+
+#[derive(Clone)]
+struct IndexedText {
+    source: Source,
+    /// Where each line starts, so that many messages do not read the text as often.
+    starts: Vec<usize>,
+}
+
+impl Sources {
+    /// Sources in merge order; `hidden` are the lines that may hold a secret.
+    pub fn new(sources: Vec<Source>, hidden: HashSet<(Arc<str>, u32)>) -> Self {
+        let index = |source: Source| {
+            let breaks = source.text.match_indices('\n').map(|(at, _)| at + 1);
+            let starts = std::iter::once(0).chain(breaks).collect();
+            IndexedText { source, starts }
+        };
+        Self { texts: sources.into_iter().map(index).collect(), hidden }
+    }
+
+    /// Places a diagnostic and shows its line, unless that may hold a secret.
+    pub fn locate(&self, diagnostic: Diagnostic, location: &Location) -> Diagnostic {
+        let hidden = self.hidden.contains(&(location.file.clone(), location.line));
+        diagnostic.at(location.clone(), if hidden { None } else { self.line(location) })
+    }
+
+    fn line(&self, location: &Location) -> Option<String> {
+        let text = self.texts.iter().find(|text| text.source.file == location.file)?;
+        let start = *text.starts.get((location.line as usize).checked_sub(1)?)?;
+        text.source.text.get(start..)?.lines().next().map(str::to_owned)
+    }
+
+    /// Names of the files, in merge order.
+    pub fn files(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.texts.iter().map(|text| &text.source.file)
+    }
+}
+
+impl fmt::Debug for Sources {
+    /// Names only: a compose file may hold literal secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.files()).finish()
+    }
+}
+
+/// One service: one container.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Name of service and container.
+    pub name: String,
+    /// Where its key stands.
+    pub location: Location,
+    /// Image reference.
+    pub image: Option<Located<String>>,
+    /// Where `build` stands, if it does.
+    pub build: Option<Location>,
+    /// `command`, split; absent leaves the image's own, empty clears it.
+    pub command: Option<Vec<Text>>,
+    /// `entrypoint`, split.
+    pub entrypoint: Option<Vec<Text>>,
+    /// Environment by name.
+    pub environment: BTreeMap<String, Text>,
+    /// All env files merged, later ones winning; absent when no file was read.
+    pub env_file: Option<BTreeMap<String, Text>>,
+    /// Where `env_file` stands.
+    pub env_file_location: Option<Location>,
+    /// Published ports and container ports.
+    pub ports: Vec<Port>,
+    /// Ports of `expose`.
+    pub expose: Vec<Port>,
+    /// Volumes and binds.
+    pub mounts: Vec<Mount>,
+    /// Memory file systems, `/dev/shm` from `shm_size` included.
+    pub tmpfs: Vec<Tmpfs>,
+    /// Configs it uses.
+    pub configs: Vec<FileUse>,
+    /// Secrets it uses.
+    pub secrets: Vec<FileUse>,
+    /// Health check, if one is on.
+    pub healthcheck: Option<Healthcheck>,
+    /// What it waits for.
+    pub depends_on: Vec<Dependency>,
+    /// Requests and limits, before defaults of the app.
+    pub resources: Resources,
+    /// `restart`.
+    pub restart: Option<Located<String>>,
+    /// Numeric user and group of the process.
+    pub user: Option<(i64, Option<i64>)>,
+    /// Supplementary groups.
+    pub group_add: Vec<i64>,
+    /// Working directory.
+    pub working_dir: Option<String>,
+    /// Whether a terminal is allocated.
+    pub tty: bool,
+    /// Whether standard input stays open.
+    pub stdin_open: bool,
+    /// Seconds between the stop signal and the end.
+    pub stop_grace_period: Option<i64>,
+    /// Whether the root file system is read-only.
+    pub read_only: bool,
+    /// Capabilities added, without `CAP_`.
+    pub cap_add: Vec<String>,
+    /// Capabilities dropped, without `CAP_`.
+    pub cap_drop: Vec<String>,
+    /// Whether it runs privileged.
+    pub privileged: bool,
+    /// `no-new-privileges`.
+    pub no_new_privileges: bool,
+    /// Seccomp profile `Unconfined` or `Localhost` path.
+    pub seccomp_unconfined: bool,
+    /// AppArmor `unconfined`.
+    pub apparmor_unconfined: bool,
+    /// Kernel parameters.
+    pub sysctls: BTreeMap<String, Located<String>>,
+    /// Host names with fixed addresses: (address, name).
+    pub extra_hosts: Vec<(String, String)>,
+    /// Name servers.
+    pub dns: Vec<String>,
+    /// DNS search domains.
+    pub dns_search: Vec<String>,
+    /// DNS options.
+    pub dns_opt: Vec<String>,
+    /// Image pull policy in Kubernetes' words.
+    pub pull_policy: Option<&'static str>,
+}
+
+/// A port of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Host address it was bound to, which has no meaning here.
+    pub host_ip: Option<String>,
+    /// Host port, if published.
+    pub published: Option<u16>,
+    /// Port in the container.
+    pub target: u16,
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// Transport protocols of ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// The default.
+    Tcp,
+    /// Datagrams.
+    Udp,
+    /// Stream control.
+    Sctp,
+}
+
+impl Protocol {
+    /// The name that Kubernetes uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        }
+    }
+}
+
+/// Which volume a mount takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountSource {
+    /// `./sub/path`: the app's first volume.
+    First,
+    /// A volume by its name.
+    Named(String),
+}
+
+/// A volume mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Which volume.
+    pub source: MountSource,
+    /// Path inside the volume, normalised; empty for its root.
+    pub sub_path: String,
+    /// Where the container sees it.
+    pub target: String,
+    /// Whether it is read-only.
+    pub read_only: bool,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// A memory file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tmpfs {
+    /// Where the container sees it.
+    pub target: String,
+    /// Limit in bytes.
+    pub size: Option<u64>,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// A top-level config or secret.
+#[derive(Debug, Clone)]
+pub struct FileObject {
+    /// What it is made of.
+    pub source: FileSource,
+    /// Where its key stands.
+    pub location: Location,
+}
+
+/// What a config or secret is made of.
+#[derive(Debug, Clone)]
+pub enum FileSource {
+    /// Content read or given; `key` is the file's name, absent for `content:` and `environment:`.
+    Content {
+        /// The source file's own name.
+        key: Option<String>,
+        /// What it holds.
+        bytes: Bytes,
+    },
+    /// An object that exists already, by its name.
+    External(String),
+    /// It could not be read and an error says so; conversion does not happen.
+    Unreadable,
+}
+
+/// A service's use of a config or secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileUse {
+    /// Name of the top-level config or secret.
+    pub source: String,
+    /// Where the container sees it.
+    pub target: String,
+    /// File mode bits.
+    pub mode: Option<u32>,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// A health check. Times are in whole seconds, rounded up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Healthcheck {
+    /// The command to run.
+    pub command: Vec<Text>,
+    /// Time between two checks.
+    pub interval: i64,
+    /// Time one check may take.
+    pub timeout: i64,
+    /// Failures in a row that make it unhealthy.
+    pub retries: i64,
+    /// Time in which failures do not count.
+    pub start_period: i64,
+    /// Time between two checks while starting.
+    pub start_interval: i64,
+}
+
+/// What a service waits for in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// That it has started.
+    Started,
+    /// That it is healthy.
+    Healthy,
+    /// That it has ended well.
+    Completed,
+}
+
+/// An entry of `depends_on`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependency {
+    /// The other service.
+    pub service: String,
+    /// What it must have reached.
+    pub condition: Condition,
+    /// Whether the other service must exist.
+    pub required: bool,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// Requests and limits as Kubernetes quantities, by resource name (`cpu`, `memory`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// What is set aside.
+    pub requests: BTreeMap<String, String>,
+    /// What is the most.
+    pub limits: BTreeMap<String, String>,
+}
+
+/// Whether a name says that its value is a secret.
+pub fn is_secret_name(name: &str) -> bool {
+    const PARTS: [&str; 7] = ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
+    let upper = name.to_ascii_uppercase();
+    PARTS.iter().any(|part| upper.contains(part)) || ["_PASS", "_PWD", "-PASS"].iter().any(|end| upper.ends_with(end))
+}
+
+/// Whether a literal value carries a password in a URL: `scheme://user:password@host`.
+pub fn is_secret_literal(value: &str) -> bool {
+    value.match_indices("://").any(|(at, _)| {
+        let authority = value[at + 3..].split(['/', '?', '#', ' ']).next().unwrap_or("");
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    })
+}

@@ -1,0 +1,451 @@
+//! Reading a project: texts in, typed model and diagnostics out. Everything wrong is collected, nothing is dropped in
+//! silence, and no message shows a value that may be a secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::compose::env;
+use crate::compose::files::{FileError, Files};
+use crate::compose::merge;
+use crate::compose::model::{Bytes, ComposeProject, FileObject, FileSource, Service, Sources, is_secret_name};
+use crate::compose::service;
+use crate::compose::support::nearest;
+use crate::compose::tree::{Lowering, Tree, TreeEntry};
+use crate::diag::{Diagnostic, Diagnostics, Location};
+use crate::yaml::{self, Limits, Node, Source};
+
+/// Bytes that a ConfigMap or a Secret of one file may hold.
+const MAX_FILE: usize = 1024 * 1024;
+
+/// Services of one project: far more than containers of one Pod could be.
+const MAX_SERVICES: usize = 500;
+
+/// Items of one list: what is longer was not written by a person.
+const MAX_ITEMS: usize = 2000;
+
+/// One compose file, in the order of merging.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Its text.
+    Text(Source),
+    /// A mapping that stands inside another document, and that document's text for messages.
+    Tree(Node, Source),
+}
+
+/// What a project is read from.
+pub struct ReadRequest<'a> {
+    /// The compose files; later ones win.
+    pub inputs: Vec<Input>,
+    /// Profiles that are on; `*` turns all on.
+    pub profiles: &'a [String],
+    /// The process environment, which wins over the project's `.env`.
+    pub environment: &'a BTreeMap<String, String>,
+    /// The files next to the compose file.
+    pub files: &'a dyn Files,
+}
+
+/// Reads, interpolates, merges and types a project. There is a project exactly when there is no error.
+pub fn read(request: ReadRequest<'_>) -> (Option<ComposeProject>, Diagnostics) {
+    let mut diagnostics = Diagnostics::default();
+    let environment = project_environment(&request, &mut diagnostics);
+    let mut lowering = Lowering::new(&environment);
+    let mut sources = Vec::new();
+    let mut trees = Vec::new();
+    for input in request.inputs {
+        let (source, documents) = match input {
+            Input::Text(source) => match yaml::parse(&source, Limits::default()) {
+                Ok(documents) => (source, documents),
+                Err(error) => {
+                    // The parser shows the line it fails at, which may hold a secret.
+                    diagnostics.push(Diagnostic { source_line: None, ..*error });
+                    continue;
+                }
+            },
+            Input::Tree(node, source) => (source, vec![node]),
+        };
+        trees.extend(documents.into_iter().filter(|node| !node.is_null()).map(|node| lowering.lower(node)));
+        sources.push(source);
+    }
+    let (findings, hidden) = (std::mem::take(&mut lowering.findings), std::mem::take(&mut lowering.hidden));
+    let sources = Sources::new(sources, hidden);
+    for (finding, location) in findings {
+        diagnostics.push(sources.locate(finding, &location));
+    }
+    if diagnostics.has_errors() {
+        return (None, diagnostics);
+    }
+    let mut reader = Reader { sources, diagnostics, environment: &environment, files: request.files };
+    let wrong = trees.iter().find(|tree| tree.as_mapping().is_none()).map(|tree| tree.location.clone());
+    if let Some(location) = wrong {
+        reader.error("compose-type", "a compose file must be a mapping with `services`", &location);
+        return (None, reader.diagnostics);
+    }
+    let Some(root) = merge::merge(trees) else {
+        reader.diagnostics.push(Diagnostic::error("compose-empty", "the compose file is empty"));
+        return (None, reader.diagnostics);
+    };
+    let project = project(&mut reader, &root, request.profiles);
+    let Reader { sources, diagnostics, .. } = reader;
+    if diagnostics.has_errors() {
+        return (None, diagnostics);
+    }
+    (Some(ComposeProject { sources, ..project }), diagnostics)
+}
+
+fn project_environment(request: &ReadRequest<'_>, diagnostics: &mut Diagnostics) -> BTreeMap<String, String> {
+    if !request.files.is_file(".env") {
+        return request.environment.clone();
+    }
+    let result = match request.files.read(".env") {
+        Ok(bytes) => env::project(&bytes, request.environment).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    result.unwrap_or_else(|message| {
+        diagnostics.push(Diagnostic::error("compose-env-file", format!(".env cannot be read: {message}")));
+        request.environment.clone()
+    })
+}
+
+/// What reading needs everywhere: where messages go and where values come from.
+pub(super) struct Reader<'a> {
+    pub(super) sources: Sources,
+    pub(super) diagnostics: Diagnostics,
+    pub(super) environment: &'a BTreeMap<String, String>,
+    pub(super) files: &'a dyn Files,
+}
+
+impl Reader<'_> {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic, location: &Location) {
+        self.diagnostics.push(self.sources.locate(diagnostic, location));
+    }
+
+    pub(super) fn error(&mut self, code: &'static str, message: impl Into<String>, location: &Location) {
+        self.push(Diagnostic::error(code, message), location);
+    }
+
+    pub(super) fn warning(&mut self, code: &'static str, message: impl Into<String>, location: &Location) {
+        self.push(Diagnostic::warning(code, message), location);
+    }
+
+    pub(super) fn note(&mut self, code: &'static str, message: impl Into<String>, location: &Location) {
+        self.push(Diagnostic::note(code, message), location);
+    }
+
+    pub(super) fn wrong_type(&mut self, what: &str, expected: &str, tree: &Tree) {
+        let message = format!("{what} must be {expected}, not {}", tree.describe());
+        self.error("compose-type", message, &tree.location);
+    }
+
+    /// The text of a scalar; null is none, anything else an error.
+    pub(super) fn text(&mut self, what: &str, tree: &Tree) -> Option<String> {
+        match tree.as_text() {
+            Some(text) => Some(text.to_owned()),
+            None if tree.is_null() => None,
+            None => {
+                self.wrong_type(what, "a string", tree);
+                None
+            }
+        }
+    }
+
+    /// A boolean, also one that is quoted or came by interpolation.
+    pub(super) fn boolean(&mut self, what: &str, tree: &Tree) -> Option<bool> {
+        match tree.as_text().map(str::to_ascii_lowercase).as_deref() {
+            Some("true" | "yes" | "on" | "1") => Some(true),
+            Some("false" | "no" | "off" | "0") => Some(false),
+            _ if tree.is_null() => None,
+            _ => {
+                self.wrong_type(what, "true or false", tree);
+                None
+            }
+        }
+    }
+
+    /// An integer, also one that is quoted or came by interpolation.
+    pub(super) fn integer(&mut self, what: &str, tree: &Tree) -> Option<i64> {
+        match tree.as_text().map(|text| text.trim().parse::<i64>()) {
+            Some(Ok(number)) => Some(number),
+            _ if tree.is_null() => None,
+            _ => {
+                self.wrong_type(what, "an integer", tree);
+                None
+            }
+        }
+    }
+
+    /// A list of texts; one text is a list of one.
+    pub(super) fn texts(&mut self, what: &str, tree: &Tree) -> Vec<(String, Location)> {
+        if tree.is_null() {
+            return Vec::new();
+        }
+        if let Some(text) = tree.as_text() {
+            return vec![(text.to_owned(), tree.location.clone())];
+        }
+        match tree.as_sequence() {
+            Some(_) => {
+                let items = self.list(what, tree);
+                items.iter().filter_map(|item| Some((self.text(what, item)?, item.location.clone()))).collect()
+            }
+            None => {
+                self.wrong_type(what, "a list", tree);
+                Vec::new()
+            }
+        }
+    }
+
+    /// The items of a list; null is empty, anything else an error.
+    pub(super) fn list<'t>(&mut self, what: &str, tree: &'t Tree) -> &'t [Tree] {
+        match tree.as_sequence() {
+            Some(items) if items.len() > MAX_ITEMS => {
+                let message = format!("{what} has {} items; at most {MAX_ITEMS} are read", items.len());
+                self.error("compose-limit", message, &tree.location);
+                &[]
+            }
+            Some(items) => items,
+            None => {
+                if !tree.is_null() {
+                    self.wrong_type(what, "a list", tree);
+                }
+                &[]
+            }
+        }
+    }
+
+    /// The entries of a mapping but for `x-*`; null is empty, anything else an error.
+    pub(super) fn entries<'t>(&mut self, what: &str, tree: &'t Tree) -> Vec<&'t TreeEntry> {
+        if tree.is_null() {
+            return Vec::new();
+        }
+        match tree.as_mapping() {
+            Some(entries) => entries.iter().filter(|entry| !entry.key.starts_with("x-")).collect(),
+            None => {
+                self.wrong_type(what, "a mapping", tree);
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn unknown_key(&mut self, what: &str, entry: &TreeEntry, known: &[&str]) {
+        let mut finding = Diagnostic::error("compose-unknown-key", format!("{what} has no key \"{}\"", entry.key));
+        if let Some(near) = nearest(&entry.key, known.iter().copied()) {
+            finding = finding.help(format!("did you mean \"{near}\"?"));
+        }
+        self.push(finding, &entry.key_location);
+    }
+}
+
+const TOP_LEVEL: [&str; 9] =
+    ["configs", "include", "models", "name", "networks", "secrets", "services", "version", "volumes"];
+
+fn project(reader: &mut Reader<'_>, root: &Tree, profiles: &[String]) -> ComposeProject {
+    let mut project = ComposeProject::default();
+    for entry in reader.entries("the compose file", root) {
+        let at = &entry.key_location;
+        match entry.key.as_str() {
+            "name" => project.name = reader.text("name", &entry.value),
+            "services" => project.services = services(reader, &entry.value, profiles),
+            "configs" | "secrets" => {}
+            "include" => reader.push(
+                Diagnostic::error("compose-include", "`include` is not supported yet")
+                    .help("name all files in the app instead: compose: [\"file:a.yml\", \"file:b.yml\"]"),
+                at,
+            ),
+            "volumes" => top_level_volumes(reader, &entry.value),
+            "networks" => reader.note("compose-key-noted", "networks: all services share one Pod and one network", at),
+            "models" => reader.warning("compose-key-warned", "models are not run", at),
+            "version" => reader.note("compose-key-noted", "version: it means nothing any more", at),
+            _ => reader.unknown_key("the compose file", entry, &TOP_LEVEL),
+        }
+    }
+    if root.get("services").is_none() {
+        reader.error("compose-no-services", "the compose file has no services", &root.location);
+    }
+    let used = |pick: fn(&Service) -> &Vec<crate::compose::model::FileUse>, services: &[Service]| -> BTreeSet<String> {
+        services.iter().flat_map(|service| pick(service).iter().map(|file| file.source.clone())).collect()
+    };
+    let used_configs = used(|service| &service.configs, &project.services);
+    let used_secrets = used(|service| &service.secrets, &project.services);
+    project.configs = file_objects(reader, root.get("configs"), "config", &used_configs);
+    project.secrets = file_objects(reader, root.get("secrets"), "secret", &used_secrets);
+    check_references(reader, root, &project);
+    project
+}
+
+fn services(reader: &mut Reader<'_>, tree: &Tree, profiles: &[String]) -> Vec<Service> {
+    let mut services = Vec::new();
+    let entries = reader.entries("services", tree);
+    if entries.len() > MAX_SERVICES {
+        let message = format!("there are {} services; at most {MAX_SERVICES} are read", entries.len());
+        reader.error("compose-limit", message, &tree.location);
+        return services;
+    }
+    for entry in entries {
+        if entry.value.as_mapping().is_none() {
+            reader.wrong_type(&format!("service {}", entry.key), "a mapping", &entry.value);
+            continue;
+        }
+        let wanted = match entry.value.get("profiles") {
+            Some(tree) => reader.texts("profiles", tree),
+            None => Vec::new(),
+        };
+        let on = wanted.is_empty() || wanted.iter().any(|(name, _)| profiles.iter().any(|p| p == name || p == "*"));
+        if on {
+            services.push(service::read(reader, entry));
+        }
+    }
+    if services.is_empty() && !reader.diagnostics.has_errors() {
+        reader.error("compose-no-services", "no service is left on; name a profile", &tree.location);
+    }
+    services
+}
+
+/// Names that services refer to must exist: other services, configs, secrets.
+fn check_references(reader: &mut Reader<'_>, root: &Tree, project: &ComposeProject) {
+    let names: BTreeSet<&str> = project.services.iter().map(|service| service.name.as_str()).collect();
+    let declared = root.get("services");
+    for service in &project.services {
+        for dependency in &service.depends_on {
+            if names.contains(dependency.service.as_str()) || !dependency.required {
+                continue;
+            }
+            let off = declared.and_then(|tree| tree.get(&dependency.service)).is_some();
+            let message = if off {
+                format!("{} depends on {}, whose profile is not on", service.name, dependency.service)
+            } else {
+                format!("{} depends on {}, which is no service", service.name, dependency.service)
+            };
+            reader.error("compose-dependency", message, &dependency.location);
+        }
+        for (uses, known, kind) in
+            [(&service.configs, &project.configs, "config"), (&service.secrets, &project.secrets, "secret")]
+        {
+            for file in uses.iter().filter(|file| !known.contains_key(&file.source)) {
+                let mut finding = Diagnostic::error(
+                    "compose-undefined",
+                    format!("{} uses the {kind} {}, which the file does not define", service.name, file.source),
+                );
+                if let Some(near) = nearest(&file.source, known.keys().map(String::as_str)) {
+                    finding = finding.help(format!("did you mean \"{near}\"?"));
+                }
+                reader.push(finding, &file.location);
+            }
+        }
+    }
+}
+
+fn top_level_volumes(reader: &mut Reader<'_>, tree: &Tree) {
+    for entry in reader.entries("volumes", tree) {
+        if entry.value.as_mapping().is_some_and(|entries| entries.iter().any(|e| !e.key.starts_with("x-"))) {
+            let message = format!("volume {}: the app's own `volumes` decide about size and kind", entry.key);
+            reader.note("compose-key-noted", message, &entry.key_location);
+        }
+    }
+}
+
+const FILE_KEYS: [&str; 9] =
+    ["content", "driver", "driver_opts", "environment", "external", "file", "labels", "name", "template_driver"];
+
+/// Top-level configs or secrets; only those that a service uses are read.
+fn file_objects(
+    reader: &mut Reader<'_>,
+    tree: Option<&Tree>,
+    kind: &str,
+    used: &BTreeSet<String>,
+) -> BTreeMap<String, FileObject> {
+    let mut objects = BTreeMap::new();
+    let Some(tree) = tree else { return objects };
+    for entry in reader.entries(&format!("{kind}s"), tree) {
+        if !used.contains(&entry.key) {
+            let message = format!("{kind} {} is used by no service", entry.key);
+            reader.note("compose-unused", message, &entry.key_location);
+            continue;
+        }
+        let what = format!("{kind} {}", entry.key);
+        let mut choice: Vec<(&str, &Tree)> = Vec::new();
+        let mut external = false;
+        let mut name = None;
+        for field in reader.entries(&what, &entry.value) {
+            match field.key.as_str() {
+                key @ ("file" | "environment") => choice.push((key, &field.value)),
+                "content" => choice.push(("content", &field.value)),
+                "external" => external = reader.boolean("external", &field.value).unwrap_or(false),
+                "name" => name = reader.text("name", &field.value),
+                "labels" | "driver" | "driver_opts" | "template_driver" => {
+                    let message = format!("{what}: {} has no meaning here", field.key);
+                    reader.note("compose-key-noted", message, &field.key_location);
+                }
+                _ => reader.unknown_key(&what, field, &FILE_KEYS),
+            }
+        }
+        let source = match (external, choice.as_slice()) {
+            (true, []) => FileSource::External(name.unwrap_or_else(|| entry.key.clone())),
+            (false, [(from, value)]) => file_source(reader, kind, &entry.key, from, value),
+            _ => {
+                let message = format!("{what} must have exactly one of file, content, environment, external");
+                reader.error("compose-file-source", message, &entry.key_location);
+                FileSource::Unreadable
+            }
+        };
+        objects.insert(entry.key.clone(), FileObject { source, location: entry.key_location.clone() });
+    }
+    objects
+}
+
+fn file_source(reader: &mut Reader<'_>, kind: &str, name: &str, from: &str, value: &Tree) -> FileSource {
+    let Some(text) = reader.text(from, value) else { return FileSource::Unreadable };
+    let what = format!("{kind} {name}");
+    let named_secret = kind == "secret" || is_secret_name(name);
+    let (key, bytes, sensitive) = match from {
+        "file" => match reader.files.read(&text) {
+            Ok(bytes) => (text.rsplit('/').next().map(str::to_owned), bytes, named_secret),
+            Err(error) => {
+                local_file_error(reader, &what, &text, &error, &value.location);
+                return FileSource::Unreadable;
+            }
+        },
+        "environment" => match reader.environment.get(&text) {
+            Some(content) => (None, content.clone().into_bytes(), true),
+            None => {
+                let message = format!("{what}: the environment variable {text} is not set");
+                reader.error("compose-file-source", message, &value.location);
+                return FileSource::Unreadable;
+            }
+        },
+        _ => (None, text.into_bytes(), named_secret || value.interpolated),
+    };
+    let mut fault = None;
+    if bytes.len() > MAX_FILE {
+        fault = Some(format!("has {} bytes; at most {MAX_FILE} fit", bytes.len()));
+    } else if kind == "config" {
+        fault = match std::str::from_utf8(&bytes) {
+            Err(_) => Some("is not UTF-8 text; use a secret for other bytes".to_owned()),
+            Ok(text) if text.starts_with('\u{feff}') => Some("starts with a byte order mark; remove it".to_owned()),
+            Ok(text) if text.contains('\0') => Some("holds a NUL; use a secret for such bytes".to_owned()),
+            Ok(_) => None,
+        };
+    }
+    if let Some(fault) = fault {
+        reader.error("compose-file-content", format!("{what} {fault}"), &value.location);
+        return FileSource::Unreadable;
+    }
+    FileSource::Content { key, bytes: Bytes { value: bytes, sensitive } }
+}
+
+/// The message for a local file that was not read.
+pub(super) fn local_file_error(
+    reader: &mut Reader<'_>,
+    what: &str,
+    path: &str,
+    error: &FileError,
+    location: &Location,
+) {
+    let finding = Diagnostic::error("compose-local-file", format!("{what}: {path} cannot be used: {error}"));
+    let finding = match error {
+        FileError::NotFound => finding.help("paths count from the folder of the compose file's app"),
+        FileError::Absolute | FileError::Parent | FileError::Escape => {
+            finding.help("move the file next to the compose file and name it by a relative path")
+        }
+        FileError::Refused { .. } => finding.help("write the app in the app file itself"),
+        FileError::NotRegular | FileError::TooLarge { .. } | FileError::Io(_) => finding,
+    };
+    reader.push(finding, location);
+}

@@ -1,0 +1,832 @@
+//! One service of the merged tree into the typed model. Each key goes through the table in [`support`].
+
+use std::collections::BTreeMap;
+
+use crate::compose::env;
+use crate::compose::files::FileError;
+use crate::compose::merge::pairs_to_mapping;
+use crate::compose::model::{
+    Condition, Dependency, FileUse, Healthcheck, Located, Port, Resources, Service, Text, Tmpfs, is_secret_literal,
+    is_secret_name,
+};
+use crate::compose::mounts;
+use crate::compose::read::{Reader, local_file_error};
+use crate::compose::support::{self, SERVICE_KEYS, Verdict};
+use crate::compose::syntax;
+use crate::compose::tree::{Tree, TreeEntry};
+use crate::diag::{Diagnostic, Location};
+
+/// Ports of one service, ranges expanded.
+const MAX_PORTS: usize = 2000;
+
+/// Reads a service whose value is a mapping.
+pub(super) fn read(reader: &mut Reader<'_>, entry: &TreeEntry) -> Service {
+    let mut service = empty(&entry.key, &entry.key_location);
+    let mut x_kompox = None;
+    for field in entry.value.as_mapping().unwrap_or_default() {
+        if field.key == "x-kompox" {
+            x_kompox = Some(&field.value);
+        }
+        if field.key.starts_with("x-") {
+            continue;
+        }
+        let Some(row) = support::service_key(&field.key) else {
+            let known: Vec<&str> = SERVICE_KEYS.iter().map(|row| row.key).collect();
+            reader.unknown_key(&format!("service {}", entry.key), field, &known);
+            continue;
+        };
+        let message = || format!("{}: {} is not used: {}", entry.key, row.key, row.text);
+        match row.verdict {
+            Verdict::Mapped => mapped(reader, &mut service, field),
+            Verdict::Noted => reader.note("compose-key-noted", message(), &field.key_location),
+            Verdict::Warned => reader.warning("compose-key-warned", message(), &field.key_location),
+            Verdict::Refused => {
+                let message = format!("{}: {} cannot be used: {}", entry.key, row.key, row.text);
+                reader.error("compose-key-refused", message, &field.key_location);
+            }
+        }
+    }
+    if let Some(tree) = x_kompox {
+        x_kompox_resources(reader, &mut service.resources, tree);
+    }
+    check_image(reader, &service);
+    service
+}
+
+fn empty(name: &str, location: &Location) -> Service {
+    Service {
+        name: name.to_owned(),
+        location: location.clone(),
+        image: None,
+        build: None,
+        command: None,
+        entrypoint: None,
+        environment: BTreeMap::new(),
+        env_file: None,
+        env_file_location: None,
+        ports: Vec::new(),
+        expose: Vec::new(),
+        mounts: Vec::new(),
+        tmpfs: Vec::new(),
+        configs: Vec::new(),
+        secrets: Vec::new(),
+        healthcheck: None,
+        depends_on: Vec::new(),
+        resources: Resources::default(),
+        restart: None,
+        user: None,
+        group_add: Vec::new(),
+        working_dir: None,
+        tty: false,
+        stdin_open: false,
+        stop_grace_period: None,
+        read_only: false,
+        cap_add: Vec::new(),
+        cap_drop: Vec::new(),
+        privileged: false,
+        no_new_privileges: false,
+        seccomp_unconfined: false,
+        apparmor_unconfined: false,
+        sysctls: BTreeMap::new(),
+        extra_hosts: Vec::new(),
+        dns: Vec::new(),
+        dns_search: Vec::new(),
+        dns_opt: Vec::new(),
+        pull_policy: None,
+    }
+}
+
+fn check_image(reader: &mut Reader<'_>, service: &Service) {
+    match (&service.image, &service.build) {
+        (Some(_), Some(build)) => {
+            let message = format!("{}: build is not used, the image is pulled", service.name);
+            reader.note("compose-key-noted", message, build);
+        }
+        (None, Some(build)) => reader.push(
+            Diagnostic::error("compose-image", format!("{} has only a build and no image", service.name))
+                .help("build the image, push it to a registry and name it: image: registry.example.com/name:tag"),
+            build,
+        ),
+        (None, None) => {
+            reader.error("compose-image", format!("{} has no image", service.name), &service.location);
+        }
+        (Some(_), None) => {}
+    }
+}
+
+/// Acts on a key whose verdict is [`Verdict::Mapped`].
+fn mapped(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
+    let value = &field.value;
+    let key = field.key.as_str();
+    match key {
+        "image" => {
+            service.image = reader
+                .text(key, value)
+                .filter(|image| !image.is_empty())
+                .map(|image| Located { value: image, location: value.location.clone() });
+        }
+        "build" if !value.is_null() => service.build = Some(field.key_location.clone()),
+        "build" | "profiles" => {}
+        "command" => service.command = words(reader, key, value),
+        "entrypoint" => service.entrypoint = words(reader, key, value),
+        "environment" => environment(reader, service, value),
+        "env_file" => env_files(reader, service, field),
+        "ports" => service.ports = ports(reader, value),
+        "expose" => service.expose = expose(reader, value),
+        "volumes" => mounts::volumes(reader, service, value),
+        "tmpfs" => tmpfs(reader, service, value),
+        "shm_size" => shm(reader, service, value),
+        "configs" => service.configs = file_uses(reader, value, "config", "/"),
+        "secrets" => service.secrets = file_uses(reader, value, "secret", "/run/secrets/"),
+        "healthcheck" => service.healthcheck = healthcheck(reader, value),
+        "depends_on" => service.depends_on = depends_on(reader, value),
+        "deploy" => deploy(reader, service, value),
+        "cpus" => cpus(reader, &mut service.resources.limits, key, value),
+        "mem_limit" => memory(reader, &mut service.resources.limits, key, value),
+        "mem_reservation" => memory(reader, &mut service.resources.requests, key, value),
+        "scale" => one_replica(reader, &service.name, key, value),
+        "restart" => {
+            service.restart =
+                reader.text(key, value).map(|value| Located { value, location: field.value.location.clone() });
+        }
+        "network_mode" => network_mode(reader, service, value),
+        _ => runtime(reader, service, field),
+    }
+}
+
+/// Keys about the process and its surroundings: security context, Pod fields.
+fn runtime(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
+    let value = &field.value;
+    let key = field.key.as_str();
+    let texts = |reader: &mut Reader<'_>| reader.texts(key, value).into_iter().map(|(text, _)| text).collect();
+    let capability = |text: String| text.trim_start_matches("CAP_").to_owned();
+    match key {
+        "user" => user(reader, service, value),
+        "group_add" => {
+            for (text, location) in reader.texts(key, value) {
+                match text.parse() {
+                    Ok(group) => service.group_add.push(group),
+                    Err(_) => {
+                        let message = format!("{}: group_add {text} is a name; only numbers work", service.name);
+                        reader.warning("compose-user", message, &location);
+                    }
+                }
+            }
+        }
+        "working_dir" => service.working_dir = reader.text(key, value),
+        "tty" => service.tty = reader.boolean(key, value).unwrap_or(false),
+        "stdin_open" => service.stdin_open = reader.boolean(key, value).unwrap_or(false),
+        "stop_grace_period" => service.stop_grace_period = duration(reader, key, value),
+        "read_only" => service.read_only = reader.boolean(key, value).unwrap_or(false),
+        "privileged" => service.privileged = reader.boolean(key, value).unwrap_or(false),
+        "cap_add" => {
+            let caps: Vec<String> = texts(reader);
+            service.cap_add = caps.into_iter().map(capability).collect();
+        }
+        "cap_drop" => {
+            let caps: Vec<String> = texts(reader);
+            service.cap_drop = caps.into_iter().map(capability).collect();
+        }
+        "security_opt" => security_opt(reader, service, value),
+        "sysctls" => {
+            let pairs = pairs_to_mapping(value.clone());
+            for entry in reader.entries(key, &pairs) {
+                if let Some(text) = reader.text(&entry.key, &entry.value) {
+                    let located = Located { value: text, location: entry.key_location.clone() };
+                    service.sysctls.insert(entry.key.clone(), located);
+                }
+            }
+        }
+        "extra_hosts" => extra_hosts(reader, service, value),
+        "dns" => service.dns = texts(reader),
+        "dns_search" => service.dns_search = texts(reader),
+        "dns_opt" => service.dns_opt = texts(reader),
+        "pull_policy" => pull_policy(reader, service, value),
+        // The table says that a key is mapped, but nobody maps it: never silent.
+        other => {
+            reader.warning("compose-key-warned", format!("{}: {other} is not used", service.name), &field.key_location)
+        }
+    }
+}
+
+/// A command: a text is split as a shell would, a list is taken as it is. Null leaves the image's own.
+fn words(reader: &mut Reader<'_>, what: &str, tree: &Tree) -> Option<Vec<Text>> {
+    if tree.is_null() {
+        return None;
+    }
+    if let Some(items) = tree.as_sequence() {
+        let words = items
+            .iter()
+            .filter_map(|item| {
+                // In a list, null can only be meant as an empty argument.
+                let value = if item.is_null() { String::new() } else { reader.text(what, item)? };
+                Some(Text { value, sensitive: item.interpolated })
+            })
+            .collect();
+        return Some(mark_secret_arguments(words));
+    }
+    let text = reader.text(what, tree)?;
+    match syntax::words(&text) {
+        Some(words) => Some(mark_secret_arguments(
+            words.into_iter().map(|value| Text { value, sensitive: tree.interpolated }).collect(),
+        )),
+        None => {
+            reader.error("compose-command", format!("{what}: the quotes do not match"), &tree.location);
+            None
+        }
+    }
+}
+
+/// Marks arguments whose flag or assignment is named like a secret, and URLs with a password.
+fn mark_secret_arguments(mut words: Vec<Text>) -> Vec<Text> {
+    let mut follows_secret_flag = false;
+    for word in &mut words {
+        let assigned = word
+            .value
+            .split_whitespace()
+            .any(|part| part.split_once('=').is_some_and(|(name, value)| !value.is_empty() && is_secret_name(name)));
+        word.sensitive |= assigned || is_secret_literal(&word.value) || follows_secret_flag;
+        follows_secret_flag =
+            word.value.starts_with('-') && !word.value.contains(['=', ' ']) && is_secret_name(&word.value)
+                || word.value == "--requirepass";
+    }
+    words
+}
+
+fn environment(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    let pairs = pairs_to_mapping(tree.clone());
+    for entry in reader.entries("environment", &pairs) {
+        let name = &entry.key;
+        if name.is_empty() || !name.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=') {
+            let message = format!("{}: environment has an entry without a usable name", service.name);
+            reader.error("compose-environment", message, &entry.key_location);
+            continue;
+        }
+        if entry.value.is_null() {
+            match reader.environment.get(name) {
+                Some(value) => {
+                    service.environment.insert(name.clone(), Text::secret(value.clone()));
+                }
+                None => {
+                    let message =
+                        format!("{}: {name} is taken from the environment, where it is not set", service.name);
+                    reader.warning("compose-variable-unset", message, &entry.key_location);
+                }
+            }
+            continue;
+        }
+        let Some(text) = reader.text(name, &entry.value) else { continue };
+        let boolean = entry.value.as_scalar().and_then(|scalar| scalar.as_bool());
+        let value = boolean.map_or(text, |b| b.to_string());
+        let sensitive = entry.value.interpolated || is_secret_name(name) || is_secret_literal(&value);
+        service.environment.insert(name.clone(), Text { value, sensitive });
+    }
+}
+
+fn env_files(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
+    service.env_file_location = Some(field.key_location.clone());
+    let single = std::slice::from_ref(&field.value);
+    let items = if field.value.is_null() { &[] } else { field.value.as_sequence().unwrap_or(single) };
+    let mut merged: Option<BTreeMap<String, String>> = None;
+    for item in items {
+        let (mut path, mut required, mut raw) = (None, true, false);
+        if item.as_mapping().is_some() {
+            for entry in reader.entries("env_file", item) {
+                match entry.key.as_str() {
+                    "path" => path = reader.text("path", &entry.value),
+                    "required" => required = reader.boolean("required", &entry.value).unwrap_or(true),
+                    "format" => match reader.text("format", &entry.value).as_deref() {
+                        Some("raw") => raw = true,
+                        None | Some("") => {}
+                        Some(other) => {
+                            let message = format!("env_file: the format {other} is not known; only raw is");
+                            reader.error("compose-env-file", message, &entry.value.location);
+                        }
+                    },
+                    _ => reader.unknown_key("env_file", entry, &["path", "required", "format"]),
+                }
+            }
+        } else {
+            path = reader.text("env_file", item);
+        }
+        let Some(path) = path else {
+            if item.as_text().is_none() {
+                reader.error("compose-env-file", "env_file: a path is missing", &item.location);
+            }
+            continue;
+        };
+        let bytes = match reader.files.read(&path) {
+            Ok(bytes) => bytes,
+            Err(FileError::NotFound) if !required => continue,
+            Err(error) => {
+                local_file_error(reader, "env_file", &path, &error, &item.location);
+                continue;
+            }
+        };
+        let format = if raw { env::Format::Raw } else { env::Format::of(&path) };
+        match env::parse(&bytes, format) {
+            Ok(values) => merged.get_or_insert_default().extend(values),
+            Err(error) => {
+                let message = format!("env_file {path}: {error}");
+                reader.error("compose-env-file", message, &item.location);
+            }
+        }
+    }
+    if let Some(Err(error)) = merged.as_ref().map(env::check) {
+        let message = format!("{}: env_file: {error}", service.name);
+        reader.error("compose-env-file", message, &field.key_location);
+    }
+    service.env_file = merged.map(|values| values.into_iter().map(|(key, value)| (key, Text::secret(value))).collect());
+}
+
+fn ports(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
+    let mut ports: Vec<Port> = Vec::new();
+    for item in reader.list("ports", tree) {
+        if ports.len() > MAX_PORTS {
+            let message = format!("ports: a service may have at most {MAX_PORTS} ports");
+            reader.error("compose-limit", message, &item.location);
+            break;
+        }
+        let parsed = if item.as_mapping().is_some() {
+            port_mapping(reader, item)
+        } else {
+            reader.text("ports", item).map(|text| syntax::ports(&text))
+        };
+        match parsed {
+            Some(Ok(parsed)) => {
+                for port in parsed {
+                    let same = |known: &Port| {
+                        known.published == port.published
+                            && known.target == port.target
+                            && known.protocol == port.protocol
+                            && known.host_ip == port.host_ip
+                    };
+                    // A later file may repeat a port.
+                    if !ports.iter().any(same) {
+                        ports.push(Port {
+                            host_ip: port.host_ip,
+                            published: port.published,
+                            target: port.target,
+                            protocol: port.protocol,
+                            location: item.location.clone(),
+                        });
+                    }
+                }
+            }
+            Some(Err(message)) => reader.error("compose-port", format!("ports: {message}"), &item.location),
+            None => {}
+        }
+    }
+    ports
+}
+
+fn port_mapping(reader: &mut Reader<'_>, item: &Tree) -> Option<Result<Vec<syntax::PortSyntax>, String>> {
+    let (mut ip, mut published, mut target) = (None, None, None);
+    let mut protocol = Ok(crate::compose::model::Protocol::Tcp);
+    for entry in reader.entries("ports", item) {
+        match entry.key.as_str() {
+            "target" => target = reader.text("target", &entry.value),
+            "published" => published = reader.text("published", &entry.value).filter(|text| !text.is_empty()),
+            "host_ip" => ip = reader.text("host_ip", &entry.value).filter(|text| !text.is_empty()),
+            "protocol" => {
+                if let Some(text) = reader.text("protocol", &entry.value) {
+                    protocol = syntax::protocol(&text);
+                }
+            }
+            "mode" | "app_protocol" | "name" => {
+                let message = format!("ports: {} has no meaning here", entry.key);
+                reader.note("compose-key-noted", message, &entry.key_location);
+            }
+            _ => reader.unknown_key(
+                "ports",
+                entry,
+                &["target", "published", "host_ip", "protocol", "mode", "app_protocol", "name"],
+            ),
+        }
+    }
+    let Some(target) = target else {
+        reader.error("compose-port", "ports: target is missing", &item.location);
+        return None;
+    };
+    Some(protocol.and_then(|protocol| syntax::expand(ip, published.as_deref(), &target, protocol)))
+}
+
+fn expose(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
+    let mut ports = Vec::new();
+    for (text, location) in reader.texts("expose", tree) {
+        match syntax::ports(&text) {
+            Ok(parsed) if parsed.iter().all(|port| port.published.is_none()) => {
+                ports.extend(parsed.into_iter().map(|port| Port {
+                    host_ip: None,
+                    published: None,
+                    target: port.target,
+                    protocol: port.protocol,
+                    location: location.clone(),
+                }));
+            }
+            Ok(_) => reader.error("compose-port", "expose: only container ports may stand here", &location),
+            Err(message) => reader.error("compose-port", format!("expose: {message}"), &location),
+        }
+    }
+    ports
+}
+
+fn tmpfs(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    for (text, location) in reader.texts("tmpfs", tree) {
+        let (target, options) = text.split_once(':').unwrap_or((&text, ""));
+        let mut size = None;
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            match option.split_once('=') {
+                Some(("size", value)) => match syntax::size_bytes(value) {
+                    Some(bytes) => size = Some(bytes),
+                    None => {
+                        reader.error("compose-type", format!("tmpfs: \"{value}\" is no size"), &location);
+                    }
+                },
+                _ => reader.note("compose-key-noted", format!("tmpfs: {option} has no meaning here"), &location),
+            }
+        }
+        if target.starts_with('/') {
+            service.tmpfs.push(Tmpfs { target: target.to_owned(), size, location });
+        } else {
+            reader.error("compose-volume", format!("tmpfs: \"{target}\" is not absolute"), &location);
+        }
+    }
+}
+
+fn shm(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    let Some(text) = reader.text("shm_size", tree) else { return };
+    match syntax::size_bytes(&text) {
+        Some(size) => {
+            let location = tree.location.clone();
+            service.tmpfs.push(Tmpfs { target: "/dev/shm".to_owned(), size: Some(size), location });
+        }
+        None => reader.error("compose-type", format!("shm_size: \"{text}\" is no size"), &tree.location),
+    }
+}
+
+fn file_uses(reader: &mut Reader<'_>, tree: &Tree, kind: &str, folder: &str) -> Vec<FileUse> {
+    let mut uses: Vec<FileUse> = Vec::new();
+    for item in reader.list(kind, tree) {
+        let (mut source, mut target, mut mode) = (None, None, None);
+        if item.as_mapping().is_some() {
+            for entry in reader.entries(kind, item) {
+                match entry.key.as_str() {
+                    "source" => source = reader.text("source", &entry.value),
+                    "target" => target = reader.text("target", &entry.value),
+                    "mode" => mode = file_mode(reader, &entry.value),
+                    "uid" | "gid" => {
+                        let message = format!("{kind}: {} has no meaning here; files belong to root", entry.key);
+                        reader.note("compose-key-noted", message, &entry.key_location);
+                    }
+                    _ => reader.unknown_key(kind, entry, &["source", "target", "mode", "uid", "gid"]),
+                }
+            }
+        } else {
+            source = reader.text(kind, item);
+        }
+        let Some(source) = source else {
+            reader.error("compose-undefined", format!("{kind}: its source is missing"), &item.location);
+            continue;
+        };
+        let target = match target {
+            Some(target) if target.starts_with('/') => target,
+            Some(target) => format!("{folder}{target}"),
+            None => format!("{folder}{source}"),
+        };
+        let one = FileUse { source, target, mode, location: item.location.clone() };
+        match uses.iter_mut().find(|known| known.target == one.target) {
+            Some(known) => *known = one,
+            None => uses.push(one),
+        }
+    }
+    uses
+}
+
+/// File mode bits: octal with a leading zero or in quotes, as YAML 1.1 and compose read them, else decimal.
+fn file_mode(reader: &mut Reader<'_>, tree: &Tree) -> Option<u32> {
+    let text = reader.text("mode", tree)?;
+    let quoted = tree.as_scalar().is_some_and(|scalar| !scalar.plain);
+    let digits = text.trim_start_matches("0o");
+    let mode = if quoted || text.starts_with('0') { u32::from_str_radix(digits, 8).ok() } else { text.parse().ok() };
+    let mode = mode.filter(|mode| *mode <= 0o777);
+    if mode.is_none() {
+        reader.error("compose-type", format!("mode: \"{text}\" is no file mode such as 0440"), &tree.location);
+    }
+    mode
+}
+
+fn healthcheck(reader: &mut Reader<'_>, tree: &Tree) -> Option<Healthcheck> {
+    const KEYS: [&str; 7] = ["disable", "interval", "retries", "start_interval", "start_period", "test", "timeout"];
+    // What docker assumes.
+    let mut check =
+        Healthcheck { command: Vec::new(), interval: 30, timeout: 30, retries: 3, start_period: 0, start_interval: 5 };
+    let (mut disabled, mut tested) = (false, false);
+    for entry in reader.entries("healthcheck", tree) {
+        let key = entry.key.as_str();
+        match key {
+            "disable" => disabled = reader.boolean(key, &entry.value).unwrap_or(false),
+            "interval" => check.interval = duration(reader, key, &entry.value).unwrap_or(30).max(1),
+            "timeout" => check.timeout = duration(reader, key, &entry.value).unwrap_or(30).max(1),
+            "start_period" => check.start_period = duration(reader, key, &entry.value).unwrap_or(0),
+            "start_interval" => check.start_interval = duration(reader, key, &entry.value).unwrap_or(5).max(1),
+            "retries" => check.retries = reader.integer(key, &entry.value).unwrap_or(3).max(1),
+            "test" => {
+                tested = true;
+                match test(reader, &entry.value) {
+                    Some(command) => check.command = command,
+                    None => disabled = true,
+                }
+            }
+            _ => reader.unknown_key("healthcheck", entry, &KEYS),
+        }
+    }
+    if !tested && !disabled {
+        let message = "healthcheck without a test uses the image's own, which Kubernetes does not know; it is not run";
+        reader.warning("compose-healthcheck", message, &tree.location);
+    }
+    if disabled || check.command.is_empty() { None } else { Some(check) }
+}
+
+/// The command of a health check; none when it is switched off or wrong.
+fn test(reader: &mut Reader<'_>, tree: &Tree) -> Option<Vec<Text>> {
+    let shell = |text: &str, sensitive| {
+        vec![Text::open("/bin/sh"), Text::open("-c"), Text { value: text.to_owned(), sensitive }]
+    };
+    if let Some(text) = tree.as_text() {
+        return Some(mark_secret_arguments(shell(text, tree.interpolated)));
+    }
+    let items: Vec<(&str, bool)> = tree
+        .as_sequence()
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|item| Some((item.as_text()?, item.interpolated)))
+        .collect();
+    match items.as_slice() {
+        [("NONE", _)] => None,
+        [("CMD", _), rest @ ..] if !rest.is_empty() => Some(mark_secret_arguments(
+            rest.iter().map(|(text, sensitive)| Text { value: (*text).to_owned(), sensitive: *sensitive }).collect(),
+        )),
+        [("CMD-SHELL", _), (text, sensitive)] => Some(mark_secret_arguments(shell(text, *sensitive))),
+        _ => {
+            let message = "healthcheck: test must be a string or a list that starts with CMD, CMD-SHELL or NONE";
+            reader.error("compose-healthcheck", message, &tree.location);
+            None
+        }
+    }
+}
+
+fn duration(reader: &mut Reader<'_>, key: &str, tree: &Tree) -> Option<i64> {
+    let text = reader.text(key, tree)?;
+    let seconds = syntax::duration_seconds(&text);
+    if seconds.is_none() {
+        let message = format!("{key}: \"{text}\" is no duration such as 30s or 1m30s");
+        reader.error("compose-type", message, &tree.location);
+    }
+    seconds
+}
+
+fn depends_on(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Dependency> {
+    let plain = |service: String, location: Location| Dependency {
+        service,
+        condition: Condition::Started,
+        required: true,
+        location,
+    };
+    if tree.as_mapping().is_none() {
+        return reader.texts("depends_on", tree).into_iter().map(|(name, at)| plain(name, at)).collect();
+    }
+    let mut dependencies = Vec::new();
+    for entry in reader.entries("depends_on", tree) {
+        let mut dependency = plain(entry.key.clone(), entry.key_location.clone());
+        for field in reader.entries("depends_on", &entry.value) {
+            match field.key.as_str() {
+                "condition" => match reader.text("condition", &field.value).as_deref() {
+                    Some("service_started") | None => {}
+                    Some("service_healthy") => dependency.condition = Condition::Healthy,
+                    Some("service_completed_successfully") => dependency.condition = Condition::Completed,
+                    Some(other) => {
+                        let message = format!("depends_on: the condition {other} is not known");
+                        reader.push(
+                            Diagnostic::error("compose-dependency", message)
+                                .help("known are service_started, service_healthy, service_completed_successfully"),
+                            &field.value.location,
+                        );
+                    }
+                },
+                "required" => dependency.required = reader.boolean("required", &field.value).unwrap_or(true),
+                "restart" => reader.note(
+                    "compose-key-noted",
+                    "depends_on: restart has no meaning here; containers of one Pod restart by themselves",
+                    &field.key_location,
+                ),
+                _ => reader.unknown_key("depends_on", field, &["condition", "required", "restart"]),
+            }
+        }
+        dependencies.push(dependency);
+    }
+    dependencies
+}
+
+fn deploy(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    const KEYS: [&str; 9] = [
+        "endpoint_mode",
+        "labels",
+        "mode",
+        "placement",
+        "replicas",
+        "resources",
+        "restart_policy",
+        "rollback_config",
+        "update_config",
+    ];
+    for entry in reader.entries("deploy", tree) {
+        match entry.key.as_str() {
+            "resources" => {
+                for part in reader.entries("resources", &entry.value) {
+                    let target = match part.key.as_str() {
+                        "limits" => &mut service.resources.limits,
+                        "reservations" => &mut service.resources.requests,
+                        _ => {
+                            reader.unknown_key("deploy.resources", part, &["limits", "reservations"]);
+                            continue;
+                        }
+                    };
+                    deploy_resources(reader, target, part);
+                }
+            }
+            "replicas" => one_replica(reader, &service.name, "deploy.replicas", &entry.value),
+            key if KEYS.contains(&key) => {
+                let message = format!("{}: deploy.{key} is not used: it is for Swarm", service.name);
+                reader.note("compose-key-noted", message, &entry.key_location);
+            }
+            _ => reader.unknown_key("deploy", entry, &KEYS),
+        }
+    }
+}
+
+fn deploy_resources(reader: &mut Reader<'_>, target: &mut BTreeMap<String, String>, part: &TreeEntry) {
+    for entry in reader.entries(&part.key, &part.value) {
+        match entry.key.as_str() {
+            "cpus" => cpus(reader, target, "cpus", &entry.value),
+            "memory" => memory(reader, target, "memory", &entry.value),
+            "pids" => {
+                reader.note("compose-key-noted", "pids is not used: the node decides about it", &entry.key_location)
+            }
+            "devices" | "generic_resources" => {
+                let message = format!("{} are not used: devices need a device plugin of the cluster", entry.key);
+                reader.warning("compose-key-warned", message, &entry.key_location);
+            }
+            _ => reader.unknown_key(&part.key, entry, &["cpus", "memory", "pids", "devices", "generic_resources"]),
+        }
+    }
+}
+
+fn cpus(reader: &mut Reader<'_>, target: &mut BTreeMap<String, String>, key: &str, tree: &Tree) {
+    let Some(text) = reader.text(key, tree) else { return };
+    match syntax::quantity_of_cpus(&text) {
+        // Zero means no limit to docker and an impossible one to Kubernetes.
+        Some(quantity) if quantity != "0" => {
+            target.insert("cpu".to_owned(), quantity);
+        }
+        Some(_) => {}
+        None => reader.error("compose-type", format!("{key}: \"{text}\" is no number of processors"), &tree.location),
+    }
+}
+
+fn memory(reader: &mut Reader<'_>, target: &mut BTreeMap<String, String>, key: &str, tree: &Tree) {
+    let Some(text) = reader.text(key, tree) else { return };
+    match syntax::size_bytes(&text) {
+        Some(0) => {}
+        Some(bytes) => {
+            target.insert("memory".to_owned(), syntax::quantity_of_bytes(bytes));
+        }
+        None => reader.error("compose-type", format!("{key}: \"{text}\" is no size such as 512m"), &tree.location),
+    }
+}
+
+fn x_kompox_resources(reader: &mut Reader<'_>, resources: &mut Resources, tree: &Tree) {
+    for entry in reader.entries("x-kompox", tree) {
+        let target = match entry.key.as_str() {
+            "resources" => &mut resources.requests,
+            "limits" => &mut resources.limits,
+            _ => {
+                reader.unknown_key("x-kompox", entry, &["resources", "limits"]);
+                continue;
+            }
+        };
+        for part in reader.entries(&entry.key, &entry.value) {
+            let Some(text) = reader.text(&part.key, &part.value) else { continue };
+            if !matches!(part.key.as_str(), "cpu" | "memory" | "ephemeral-storage") {
+                reader.unknown_key("x-kompox", part, &["cpu", "memory", "ephemeral-storage"]);
+            } else if syntax::is_quantity(&text) {
+                target.insert(part.key.clone(), text);
+            } else {
+                let message = format!("x-kompox: \"{text}\" is no quantity such as 500m or 256Mi");
+                reader.error("compose-type", message, &part.value.location);
+            }
+        }
+    }
+}
+
+fn one_replica(reader: &mut Reader<'_>, service: &str, key: &str, tree: &Tree) {
+    if let Some(count) = reader.integer(key, tree)
+        && count != 1
+    {
+        let message = format!("{service}: {key} is {count}, but there is one Pod with one container each");
+        reader.warning("compose-replicas", message, &tree.location);
+    }
+}
+
+fn network_mode(reader: &mut Reader<'_>, service: &Service, tree: &Tree) {
+    let Some(mode) = reader.text("network_mode", tree) else { return };
+    if matches!(mode.as_str(), "host" | "none") {
+        let message = format!("{}: network_mode {mode} is not used: the Pod has its own network", service.name);
+        reader.warning("compose-key-warned", message, &tree.location);
+    } else {
+        let message = format!("{}: network_mode is not used: all services share one Pod", service.name);
+        reader.note("compose-key-noted", message, &tree.location);
+    }
+}
+
+fn user(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    let Some(text) = reader.text("user", tree) else { return };
+    let number = |text: &str| if text == "root" { Some(0) } else { text.parse::<i64>().ok().filter(|n| *n >= 0) };
+    let (user, group) = match text.split_once(':') {
+        Some((user, group)) => (number(user), Some(number(group))),
+        None => (number(&text), None),
+    };
+    match (user, group) {
+        (Some(user), None) => service.user = Some((user, None)),
+        (Some(user), Some(Some(group))) => service.user = Some((user, Some(group))),
+        _ => reader.push(
+            Diagnostic::warning("compose-user", format!("{}: user {text} is a name; only numbers work", service.name))
+                .help("write the numeric ids, such as user: \"1000:1000\""),
+            &tree.location,
+        ),
+    }
+}
+
+fn security_opt(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    for (text, location) in reader.texts("security_opt", tree) {
+        match text.replace('=', ":").as_str() {
+            "no-new-privileges" | "no-new-privileges:true" => service.no_new_privileges = true,
+            "no-new-privileges:false" => {}
+            "seccomp:unconfined" => service.seccomp_unconfined = true,
+            "apparmor:unconfined" => service.apparmor_unconfined = true,
+            _ => {
+                let message = format!("{}: security_opt {text} is not used", service.name);
+                reader.warning("compose-key-warned", message, &location);
+            }
+        }
+    }
+}
+
+fn extra_hosts(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    let pairs: Vec<(String, String, Location)> = if tree.as_mapping().is_some() {
+        let mut pairs = Vec::new();
+        for entry in reader.entries("extra_hosts", tree) {
+            for (address, location) in reader.texts("extra_hosts", &entry.value) {
+                pairs.push((entry.key.clone(), address, location));
+            }
+        }
+        pairs
+    } else {
+        let texts = reader.texts("extra_hosts", tree);
+        texts
+            .into_iter()
+            .map(|(text, location)| {
+                let (host, address) = text.split_once('=').or_else(|| text.split_once(':')).unwrap_or((&text, ""));
+                (host.to_owned(), address.to_owned(), location)
+            })
+            .collect()
+    };
+    for (host, address, location) in pairs {
+        let address = address.trim_matches(['[', ']']);
+        if address.parse::<std::net::IpAddr>().is_ok() {
+            service.extra_hosts.push((address.to_owned(), host));
+        } else {
+            let message = format!("{}: extra_hosts {host}: \"{address}\" is no address; it is not used", service.name);
+            reader.warning("compose-key-warned", message, &location);
+        }
+    }
+}
+
+fn pull_policy(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    let Some(text) = reader.text("pull_policy", tree) else { return };
+    service.pull_policy = match text.as_str() {
+        "always" => Some("Always"),
+        "never" => Some("Never"),
+        "missing" | "if_not_present" => Some("IfNotPresent"),
+        "build" => {
+            let message = format!("{}: pull_policy build is not used: images are pulled", service.name);
+            reader.warning("compose-key-warned", message, &tree.location);
+            None
+        }
+        _ => {
+            let message = format!("{}: pull_policy {text} is read as always", service.name);
+            reader.note("compose-key-noted", message, &tree.location);
+            Some("Always")
+        }
+    };
+}
