@@ -239,7 +239,11 @@ impl SavedPlan {
     /// # Errors
     /// It was altered, or made for another state.
     pub fn verify(&self, digester: &Digester) -> Result<(), PlanFileError> {
-        if digester.digest(&self.bytes) == self.digest { Ok(()) } else { Err(PlanFileError::Altered { path: self.path.clone() }) }
+        if digester.digest(&self.bytes) == self.digest {
+            Ok(())
+        } else {
+            Err(PlanFileError::Altered { path: self.path.clone() })
+        }
     }
 }
 
@@ -283,7 +287,10 @@ pub fn read(path: &FilePath) -> Result<SavedPlan, PlanFileError> {
     let text = std::fs::read(path).map_err(|error| PlanFileError::Io { path: path.to_owned(), error })?;
     let file: File = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
     if file.kompox_plan != FORMAT {
-        return Err(bad(format!("it has format {}, this version reads {FORMAT}; make the plan again", file.kompox_plan)));
+        return Err(bad(format!(
+            "it has format {}, this version reads {FORMAT}; make the plan again",
+            file.kompox_plan
+        )));
     }
     let bytes = canonical(&file.plan);
     let stored: StoredPlan = serde_json::from_value(file.plan).map_err(|error| bad(error.to_string()))?;

@@ -40,7 +40,8 @@ pub struct Present<'a> {
 /// that applying it again resumes it.
 pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<String>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let whole = |message: String, help: &str| Problem { address: None, message, origin: None, help: vec![help.to_owned()] };
+    let whole =
+        |message: String, help: &str| Problem { address: None, message, origin: None, help: vec![help.to_owned()] };
     let again = "make the plan again and have it reviewed:  kompox plan --out FILE";
     if plan.lineage != present.lineage {
         problems.push(whole(format!("the plan was made for another state (lineage {})", plan.lineage), again));
@@ -48,7 +49,10 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
     }
     let major = |version: &str| version.split('.').next().map(str::to_owned);
     if major(&plan.engine_version) != major(present.engine_version) {
-        problems.push(whole(format!("the plan was made by version {}, this is {}", plan.engine_version, present.engine_version), again));
+        problems.push(whole(
+            format!("the plan was made by version {}, this is {}", plan.engine_version, present.engine_version),
+            again,
+        ));
         return problems;
     }
     let names = plan.inputs.keys().chain(present.inputs.keys().filter(|name| !plan.inputs.contains_key(*name)));
@@ -89,14 +93,21 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
             && (planned.physical_id.is_some() || node.is_some_and(|node| node.find.is_some()))
         {
             let find = node.and_then(|node| node.find.clone());
-            let target = Target { address: planned.address.clone(), kind, physical_id: planned.physical_id.clone(), find };
+            let target =
+                Target { address: planned.address.clone(), kind, physical_id: planned.physical_id.clone(), find };
             targets.push((planned.provider.clone(), target));
         }
     }
     for (address, precondition) in &plan.reads {
         if !resumed && records.get(address.as_str()).copied() != precondition.record_serial {
-            let message = format!("{address}, which the plan reads, was written by another apply since the plan was made");
-            problems.push(Problem { address: Some(address.clone()), message, origin: None, help: vec![again.to_owned()] });
+            let message =
+                format!("{address}, which the plan reads, was written by another apply since the plan was made");
+            problems.push(Problem {
+                address: Some(address.clone()),
+                message,
+                origin: None,
+                help: vec![again.to_owned()],
+            });
         }
     }
     let mut observations = refresh::read_all(present.providers, targets).await;
@@ -136,7 +147,9 @@ fn compare(planned: &PlannedAction, observation: Observation, present: &Present<
     let kind = (present.kinds)(&planned.kind)?;
     let existed = planned.precondition.existed == Some(true);
     let observed = match observation {
-        Observation::Failed(error) => return Some(stale(planned, &format!("it cannot be read ({error}), so nobody knows whether it changed"))),
+        Observation::Failed(error) => {
+            return Some(stale(planned, &format!("it cannot be read ({error}), so nobody knows whether it changed")));
+        }
         Observation::Missing | Observation::NotYet(_) if existed => return Some(stale(planned, "it was deleted")),
         Observation::Missing | Observation::NotYet(_) => return None,
         Observation::Found(_) if !existed => return Some(stale(planned, "it was created by somebody else")),
@@ -154,7 +167,8 @@ fn compare(planned: &PlannedAction, observation: Observation, present: &Present<
     if planned.action == Action::Delete || Some(now.digest()) == planned.precondition.observed_digest {
         return None;
     }
-    let sides = Sides { kind, last: Some(&then), observed: &now, desired: &then, ignore: &[], writers: &observed.writers };
+    let sides =
+        Sides { kind, last: Some(&then), observed: &now, desired: &then, ignore: &[], writers: &observed.writers };
     let fields: Vec<String> = diff::diff(&sides).into_iter().map(|change| change.path.to_string()).collect();
     let fields = if fields.is_empty() { "a field".to_owned() } else { fields.join(", ") };
     Some(stale(planned, &format!("somebody changed {fields}")))

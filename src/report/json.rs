@@ -45,7 +45,7 @@ pub fn plan(plan: &Plan) -> Json {
         "mode": plan.mode,
         "engine_version": plan.engine_version,
         "lineage": plan.lineage,
-        "inputs_digest": plan.inputs_digest,
+        "inputs": plan.inputs,
         "empty": plan.is_empty(),
         "counts": counts(&plan.counts()),
         "unchanged": plan.unchanged,
@@ -346,7 +346,9 @@ mod tests {
               "host": "gitea.example.com"
             }
           ],
-          "inputs_digest": "hmac-sha256:1234",
+          "inputs": {
+            "kompoxapp.yml": "hmac-sha256:1234"
+          },
           "lineage": "5b0c1f6e-0000-4000-8000-000000000000",
           "mode": "apply",
           "notes": [

@@ -1,10 +1,12 @@
 //! A plan with something of everything, for the tests of each format.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::event::{Event, Reconciled, SkipReason, Summary};
+use crate::engine::graph::Protection;
 use crate::engine::plan::{Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
 use crate::engine::provider::{ErrorClass, ProviderError};
 use crate::engine::value::{Path, Segment, Sensitive, Value};
@@ -43,6 +45,8 @@ pub(crate) fn action(address: Address, action: Action, reason: &str) -> PlannedA
         unconfirmed: None,
         force: false,
         moved_from: None,
+        protection: Protection::default(),
+        dependencies: Vec::new(),
     }
 }
 
@@ -161,7 +165,8 @@ pub(crate) fn plan() -> Plan {
         mode: Mode::Apply,
         engine_version: "0.1.0".into(),
         lineage: "5b0c1f6e-0000-4000-8000-000000000000".into(),
-        inputs_digest: "hmac-sha256:1234".into(),
+        inputs: BTreeMap::from([("kompoxapp.yml".into(), "hmac-sha256:1234".into())]),
+        chosen: BTreeMap::new(),
         actions,
         unchanged: 120,
         reads: Default::default(),

@@ -55,7 +55,13 @@ pub fn lasting_scope(place: &Place, app: &str) -> String {
 }
 
 /// Adds the Azure nodes of an app.
-pub fn expand(builder: &mut Builder<'_>, place: &Place, app: &App, cluster: &ClusterNodes, chance: &Chance<'_>) -> AppNodes {
+pub fn expand(
+    builder: &mut Builder<'_>,
+    place: &Place,
+    app: &App,
+    cluster: &ClusterNodes,
+    chance: &Chance<'_>,
+) -> AppNodes {
     let name = &app.meta.name;
     let scope = lasting_scope(place, name);
     let origin = &app.meta.location;
@@ -115,7 +121,11 @@ impl Volumes<'_, '_> {
     /// The disks and snapshots of a volume; the assigned one is what pods mount.
     fn disks(&mut self, volume: &Volume, nodes: &mut AppNodes) {
         let Some(size) = volume.size_bytes else {
-            self.wrong(&volume.location, format!("the volume {} has no size", volume.name), "add size: 10Gi, for example");
+            self.wrong(
+                &volume.location,
+                format!("the volume {} has no size", volume.name),
+                "add size: 10Gi, for example",
+            );
             return;
         };
         let assigned = volume.assigned_disk().map(|disk| disk.name.clone());
@@ -127,12 +137,15 @@ impl Volumes<'_, '_> {
             self.disk(volume, Some(disk), disk.size_bytes.unwrap_or(size), in_use, nodes);
         }
         for snapshot in &volume.snapshots {
-            let address = Address::new(&self.scope, azure::SNAPSHOT.name, &format!("{}.{}", volume.name, snapshot.name));
+            let address =
+                Address::new(&self.scope, azure::SNAPSHOT.name, &format!("{}.{}", volume.name, snapshot.name));
             let mut tags = self.tags.clone();
             tags.insert("kompox-volume".into(), volume.name.clone());
             tags.insert("kompox-snapshot-name".into(), snapshot.name.clone());
             let source = self.source(volume, snapshot.source.as_ref(), true);
-            let id = self.adopted_id(&address, snapshot.import.as_ref()).unwrap_or_else(|| self.snapshot_id(&volume.name, &snapshot.name));
+            let id = self
+                .adopted_id(&address, snapshot.import.as_ref())
+                .unwrap_or_else(|| self.snapshot_id(&volume.name, &snapshot.name));
             let rest = json!({"sku": {"name": "Standard_ZRS"}, "properties": {"incremental": true, "creationData": source.data}});
             let desired = self.builder.arm(&id, self.place, &tags, rest);
             let node = self.builder.add(address, &azure::SNAPSHOT, &self.place.azure, desired, &snapshot.location);
@@ -172,7 +185,14 @@ impl Volumes<'_, '_> {
         Source { data: json!({"createOption": option, "sourceResourceId": id}), after }
     }
 
-    fn disk(&mut self, volume: &Volume, declared: Option<&DeclaredDisk>, size: u64, assigned: bool, nodes: &mut AppNodes) {
+    fn disk(
+        &mut self,
+        volume: &Volume,
+        declared: Option<&DeclaredDisk>,
+        size: u64,
+        assigned: bool,
+        nodes: &mut AppNodes,
+    ) {
         let disk_name = declared.map(|disk| disk.name.as_str());
         let name_part = match disk_name {
             Some(disk) => format!("{}.{disk}", volume.name),
@@ -206,7 +226,9 @@ impl Volumes<'_, '_> {
             && !self.app.deployment.zones.contains(zone)
         {
             let pods = self.app.deployment.zones.join(", ");
-            let message = format!("the disk {name_part} is in zone {zone}, but the app's pods run in zone {pods}: they cannot meet");
+            let message = format!(
+                "the disk {name_part} is in zone {zone}, but the app's pods run in zone {pods}: they cannot meet"
+            );
             self.wrong(location, message, "give both the same zone");
         }
         let mut tags = self.tags.clone();
@@ -221,7 +243,11 @@ impl Volumes<'_, '_> {
             if let Some(value) = option(key).cloned() {
                 match value.value.parse::<u64>() {
                     Ok(number) => properties[field] = number.into(),
-                    Err(_) => self.wrong(&value.location, format!("{key} is \"{}\"; it must be a whole number", value.value), "write a number"),
+                    Err(_) => self.wrong(
+                        &value.location,
+                        format!("{key} is \"{}\"; it must be a whole number", value.value),
+                        "write a number",
+                    ),
                 }
             }
         }
@@ -321,7 +347,8 @@ impl Volumes<'_, '_> {
                 },
             });
             let desired = self.builder.arm(&account_id, place, &self.tags, rest);
-            let node = self.builder.add(account.clone(), &azure::STORAGE_ACCOUNT, &place.azure, desired, &volume.location);
+            let node =
+                self.builder.add(account.clone(), &azure::STORAGE_ACCOUNT, &place.azure, desired, &volume.location);
             node.depends_on.push(self.group.clone());
         }
         let disk = volume.assigned_disk().map(|disk| disk.name.clone());
@@ -373,7 +400,9 @@ impl Volumes<'_, '_> {
         let origin = self.app.meta.location.clone();
         let cluster_scope = self.app.meta.id.parent().map(|id| id.as_str().to_owned()).unwrap_or_default();
         // Named by the cluster: an app that moves gets the right in the new one before it loses it in the old.
-        let address = |what: &str| Address::new(&cluster_scope, azure::ROLE_ASSIGNMENT.name, &format!("{what}-{}", self.app.meta.name));
+        let address = |what: &str| {
+            Address::new(&cluster_scope, azure::ROLE_ASSIGNMENT.name, &format!("{what}-{}", self.app.meta.name))
+        };
         let kinds = [
             (VolumeType::Disk, address("disks"), "/identity/principalId"),
             (VolumeType::Files, address("shares"), "/properties/identityProfile/kubeletidentity/objectId"),

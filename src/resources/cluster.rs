@@ -143,8 +143,11 @@ fn user_pools(
     needs: &Address,
     pool: &PoolSettings,
 ) -> Vec<Address> {
-    let zones: Vec<Vec<String>> =
-        if pool.zones.is_empty() { vec![Vec::new()] } else { pool.zones.iter().map(|zone| vec![zone.clone()]).collect() };
+    let zones: Vec<Vec<String>> = if pool.zones.is_empty() {
+        vec![Vec::new()]
+    } else {
+        pool.zones.iter().map(|zone| vec![zone.clone()]).collect()
+    };
     let mut addresses = Vec::new();
     for zones in zones {
         let name = format!("npuser{}", zones.first().map_or("", String::as_str));
@@ -262,9 +265,14 @@ fn grants(
                 grant(builder, place, origin, Grant { address, scope: &target, role, principal, after: Vec::new() });
             }
             None => {
-                let message = format!("the ingress cannot be allowed to read the certificate \"{}\": where the vault {vault} is, is not known", certificate.name);
+                let message = format!(
+                    "the ingress cannot be allowed to read the certificate \"{}\": where the vault {vault} is, is not known",
+                    certificate.name
+                );
                 let help = "add the vault's resource id to AZURE_KEY_VAULT_RESOURCE_IDS of the cluster, or give the ingress identity the role Key Vault Secrets User yourself";
-                builder.diagnostics.push(Diagnostic::warning("key-vault-unknown", message).at(certificate.location.clone(), None).help(help));
+                builder.diagnostics.push(
+                    Diagnostic::warning("key-vault-unknown", message).at(certificate.location.clone(), None).help(help),
+                );
             }
         }
     }

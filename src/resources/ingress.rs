@@ -66,17 +66,24 @@ pub fn expand(
     add(service_account, &[&namespace], &|desired: &mut Value| {
         if let Some(identity) = identity {
             let annotation = |key| ["metadata", "annotations", key];
-            desired.set(&annotation("azure.workload.identity/client-id"), Value::output(identity, "/properties/clientId"));
-            desired.set(&annotation("azure.workload.identity/tenant-id"), Value::output(identity, "/properties/tenantId"));
+            desired
+                .set(&annotation("azure.workload.identity/client-id"), Value::output(identity, "/properties/clientId"));
+            desired
+                .set(&annotation("azure.workload.identity/tenant-id"), Value::output(identity, "/properties/tenantId"));
         }
     });
-    add(object("rbac.authorization.k8s.io/v1", "ClusterRole", None, &format!("traefik-{ns}"), ingress, cluster_role()), &[], &plain);
+    add(
+        object("rbac.authorization.k8s.io/v1", "ClusterRole", None, &format!("traefik-{ns}"), ingress, cluster_role()),
+        &[],
+        &plain,
+    );
     let role = address("ClusterRole", &format!("traefik-{ns}"));
     let binding = json!({
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": format!("traefik-{ns}")},
         "subjects": [{"kind": "ServiceAccount", "name": ingress.service_account, "namespace": ns}],
     });
-    let binding = object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", None, &format!("traefik-{ns}"), ingress, binding);
+    let binding =
+        object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", None, &format!("traefik-{ns}"), ingress, binding);
     let binding = add(binding, &[&role, &account], &plain);
     let class_spec = json!({"spec": {"controller": "traefik.io/ingress-controller"}});
     add(object("networking.k8s.io/v1", "IngressClass", None, "traefik", ingress, class_spec), &[], &plain);
@@ -273,7 +280,13 @@ mod tests {
     fn reads_vault_urls() {
         assert_eq!(vault_secret("https://kv1.vault.azure.net/secrets/wild"), Some(("kv1", "wild")));
         assert_eq!(vault_secret("https://kv1.vault.azure.net/secrets/wild/abc"), Some(("kv1", "wild")));
-        for bad in ["http://kv1/secrets/a", "https://kv1.vault.azure.net/keys/a", "https:///secrets/a", "https://kv1/secrets/", ""] {
+        for bad in [
+            "http://kv1/secrets/a",
+            "https://kv1.vault.azure.net/keys/a",
+            "https:///secrets/a",
+            "https://kv1/secrets/",
+            "",
+        ] {
             assert_eq!(vault_secret(bad), None, "{bad}");
         }
     }

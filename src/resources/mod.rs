@@ -1,5 +1,22 @@
 //! Resources: what manifests become. Kinds are data, names are functions of the manifest, and expansion is pure: manifests
 //! and what the state knows in, a graph out.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`kinds`] | the schema of every kind, one table per API |
+//! | [`names`] | names of Azure objects |
+//! | [`settings`] | the driver's settings, typed and checked |
+//! | [`scope`] | what every part shares: places, tags, the nodes so far |
+//! | [`cluster`], [`ingress`] | a cluster in Azure, and its ingress controller |
+//! | [`app`], [`dns`] | what an app keeps in Azure |
+//! | [`expand`] | all of it, in order |
 
+pub mod app;
+pub mod cluster;
+pub mod dns;
+pub mod expand;
+pub mod ingress;
 pub mod kinds;
 pub mod names;
+pub mod scope;
+pub mod settings;

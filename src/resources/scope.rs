@@ -71,7 +71,11 @@ impl Place {
 
     /// Tags of everything under the provider.
     pub fn tags(&self) -> BTreeMap<String, String> {
-        tags([("managed-by", "kompox"), ("kompox-workspace-name", &self.workspace), ("kompox-provider-name", &self.provider)])
+        tags([
+            ("managed-by", "kompox"),
+            ("kompox-workspace-name", &self.workspace),
+            ("kompox-provider-name", &self.provider),
+        ])
     }
 
     /// Tags of what belongs to a cluster.
@@ -114,7 +118,14 @@ pub struct Builder<'a> {
 
 impl Builder<'_> {
     /// Adds a node with its usual settings; the caller changes what differs on the result.
-    pub fn add(&mut self, address: Address, kind: &'static Kind, provider: &Arc<str>, desired: Value, origin: &Location) -> &mut Node {
+    pub fn add(
+        &mut self,
+        address: Address,
+        kind: &'static Kind,
+        provider: &Arc<str>,
+        desired: Value,
+        origin: &Location,
+    ) -> &mut Node {
         self.nodes.push(Node {
             address,
             kind,

@@ -73,7 +73,9 @@ impl<'a> Reader<'a> {
     /// A comma or space list. A setting that is there but empty is an empty list, not the default.
     fn list(&self, key: &str, default: &[&str]) -> Vec<String> {
         match self.settings.value(key).or_else(|| self.environment.get(key).map(String::as_str)) {
-            Some(text) => text.split([',', ' ']).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect(),
+            Some(text) => {
+                text.split([',', ' ']).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+            }
             None => default.iter().map(|item| (*item).to_owned()).collect(),
         }
     }
@@ -93,9 +95,6 @@ impl<'a> Reader<'a> {
 pub const AUTH_METHODS: [&str; 5] =
     ["azure_cli", "azure_developer_cli", "client_secret", "managed_identity", "workload_identity"];
 
-/// Settings that are secrets: in a manifest they are a warning.
-const SECRET_SETTINGS: [&str; 1] = ["AZURE_CLIENT_SECRET"];
-
 /// Settings that say how to sign in; they are handed to the connection as they are and are no part of a plan's inputs.
 pub const CREDENTIALS: [&str; 4] =
     ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"];
@@ -114,18 +113,18 @@ pub struct ProviderSettings {
 }
 
 /// Reads the settings of a Provider.
-pub fn provider(provider: &Provider, environment: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> ProviderSettings {
-    for key in SECRET_SETTINGS {
-        if let Some(setting) = provider.settings.get(key) {
-            let message = format!("{key} is a secret and stands in a manifest");
-            let help = format!("remove it and set the environment variable {key}");
-            diagnostics.push(Diagnostic::warning("setting-secret", message).at(setting.location.clone(), None).help(help));
-        }
-    }
+pub fn provider(
+    provider: &Provider,
+    environment: &BTreeMap<String, String>,
+    diagnostics: &mut Diagnostics,
+) -> ProviderSettings {
     let mut reader = Reader::new(&provider.settings, environment, &provider.meta.location, diagnostics);
     let auth = reader.required("AZURE_AUTH_METHOD", &AUTH_METHODS.join(", "));
     if !auth.is_empty() && !AUTH_METHODS.contains(&auth.as_str()) {
-        reader.wrong("AZURE_AUTH_METHOD", format!("AZURE_AUTH_METHOD is \"{auth}\"; it must be one of {}", AUTH_METHODS.join(", ")));
+        reader.wrong(
+            "AZURE_AUTH_METHOD",
+            format!("AZURE_AUTH_METHOD is \"{auth}\"; it must be one of {}", AUTH_METHODS.join(", ")),
+        );
     }
     let prefix = reader.text("AZURE_RESOURCE_PREFIX");
     if prefix.as_ref().is_some_and(|prefix| prefix.chars().count() > 32) {
@@ -176,7 +175,11 @@ pub struct ClusterSettings {
 }
 
 /// Reads the settings of a Cluster.
-pub fn cluster(cluster: &Cluster, environment: &BTreeMap<String, String>, diagnostics: &mut Diagnostics) -> ClusterSettings {
+pub fn cluster(
+    cluster: &Cluster,
+    environment: &BTreeMap<String, String>,
+    diagnostics: &mut Diagnostics,
+) -> ClusterSettings {
     let mut reader = Reader::new(&cluster.settings, environment, &cluster.meta.location, diagnostics);
     let mut pool = |name: &str, priorities: &[&str], priority: &str, zones: &[&str]| {
         let key = |suffix: &str| format!("AZURE_AKS_{name}_VM_{suffix}");

@@ -77,8 +77,11 @@ pub static IDENTITY: Kind = Kind {
 };
 
 /// A federated credential of an identity.
-pub static FEDERATED_CREDENTIAL: Kind =
-    Kind { fields: &[ID, field("properties.audiences", Rule::Set)], marked: false, ..Kind::plain("federated-credential") };
+pub static FEDERATED_CREDENTIAL: Kind = Kind {
+    fields: &[ID, field("properties.audiences", Rule::Set)],
+    marked: false,
+    ..Kind::plain("federated-credential")
+};
 
 /// A role assignment. Its name is a function of scope, principal and role, which therefore never change in place.
 pub static ROLE_ASSIGNMENT: Kind = Kind {

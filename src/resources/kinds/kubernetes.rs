@@ -55,13 +55,8 @@ pub static PERSISTENT_VOLUME_CLAIM: Kind = Kind {
 pub static CONFIG_MAP: Kind = object("ConfigMap");
 
 /// A Secret: all of its data is masked.
-pub static SECRET: Kind = Kind {
-    fields: &[
-        field("data.*", Rule::Sensitive),
-        field("stringData.*", Rule::Sensitive),
-    ],
-    ..object("Secret")
-};
+pub static SECRET: Kind =
+    Kind { fields: &[field("data.*", Rule::Sensitive), field("stringData.*", Rule::Sensitive)], ..object("Secret") };
 
 /// A workload. Any change of its template ends the old Pod first (strategy Recreate).
 pub static DEPLOYMENT: Kind = Kind {
@@ -89,10 +84,7 @@ pub static DEPLOYMENT: Kind = Kind {
 
 /// A Service. One of type LoadBalancer has an address once it is ready.
 pub static SERVICE: Kind = Kind {
-    fields: &[
-        field("spec.ports", Rule::Keyed("port")),
-        field("spec.ports.*.protocol", Rule::Default("TCP")),
-    ],
+    fields: &[field("spec.ports", Rule::Keyed("port")), field("spec.ports.*.protocol", Rule::Default("TCP"))],
     outputs: &["/status/loadBalancer/ingress/0/ip", "/status/loadBalancer/ingress/0/hostname"],
     ..object("Service")
 };

@@ -1,0 +1,447 @@
+//! Expansion: manifests and what the state knows in, a graph out. Reads compose files through [`Files`]; changes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::app::{self, AppNodes, Chance};
+use super::cluster::{self, ClusterNodes};
+use super::kinds;
+use super::scope::{Builder, Place, StateView, protection};
+use super::settings::{self, ClusterSettings};
+use super::{dns, ingress, names};
+use crate::compose::convert::{BoxInput, ConvertInput, IngressInput, Rendered, RuleInput, Scope, convert};
+use crate::compose::files::{Files, LocalFiles, NoFiles};
+use crate::compose::read::{Input, ReadRequest, read};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::engine::address::Address;
+use crate::engine::graph::{Graph, GraphError};
+use crate::engine::provider::ProviderKey;
+use crate::kom::model::{App, Cluster, ComposeSource, Driver, Project, Provider};
+use crate::yaml::Source;
+
+/// What an expansion needs besides the manifests.
+pub struct Request<'a> {
+    /// The manifests.
+    pub project: &'a Project,
+    /// Their texts, for messages and digests.
+    pub sources: &'a [Source],
+    /// The process environment.
+    pub environment: &'a BTreeMap<String, String>,
+    /// What the state knows.
+    pub state: &'a StateView,
+    /// Time and randomness.
+    pub chance: Chance<'a>,
+}
+
+/// How to reach what a key names.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// Settings that say how to sign in, as the manifest gives them. May hold secrets: never shown.
+    pub credentials: BTreeMap<String, String>,
+}
+
+/// What manifests become.
+pub struct Expanded {
+    /// The graph.
+    pub graph: Graph,
+    /// Warnings and notes.
+    pub diagnostics: Diagnostics,
+    /// Hosts the apps answer on, by app (its Resource ID as an address).
+    pub hosts: Vec<(Address, String)>,
+    /// How to reach each provider of the graph.
+    pub connections: BTreeMap<ProviderKey, Connection>,
+    /// Keyed digests of everything that was read, by name.
+    pub inputs: BTreeMap<String, String>,
+    /// Names that nobody chose.
+    pub chosen: BTreeMap<Address, String>,
+    /// The rendered Kubernetes objects by app, for `render`. Secrets in clear.
+    pub rendered: Vec<(Address, Rendered)>,
+    /// The compose project by app, normalised, for `render --out-compose`.
+    pub composes: Vec<(Address, crate::compose::model::ComposeProject)>,
+}
+
+/// Expands a project.
+///
+/// # Errors
+/// Every error of every object.
+pub fn expand(request: &Request<'_>) -> Result<Expanded, Diagnostics> {
+    let builder = Builder {
+        state: request.state,
+        diagnostics: Diagnostics::default(),
+        nodes: Vec::new(),
+        chosen: BTreeMap::new(),
+    };
+    let mut expansion = Expansion {
+        request,
+        builder,
+        hosts: Vec::new(),
+        connections: BTreeMap::new(),
+        inputs: BTreeMap::new(),
+        rendered: Vec::new(),
+        composes: Vec::new(),
+        renames: Vec::new(),
+    };
+    for source in request.sources {
+        expansion.input(&source.file, source.text.as_bytes());
+    }
+    expansion.clusters_and_apps();
+    expansion.finish()
+}
+
+struct Expansion<'a> {
+    request: &'a Request<'a>,
+    builder: Builder<'a>,
+    hosts: Vec<(Address, String)>,
+    connections: BTreeMap<ProviderKey, Connection>,
+    inputs: BTreeMap<String, String>,
+    rendered: Vec<(Address, Rendered)>,
+    composes: Vec<(Address, crate::compose::model::ComposeProject)>,
+    /// Resource IDs that were renamed: old and new, longest first when used.
+    renames: Vec<(String, String)>,
+}
+
+impl<'a> Expansion<'a> {
+    fn input(&mut self, name: &str, bytes: &[u8]) {
+        self.inputs.insert(name.to_owned(), self.request.state.digester.digest(bytes));
+    }
+
+    fn clusters_and_apps(&mut self) {
+        let project = self.request.project;
+        for meta in project.metas() {
+            if let Some(old) = &meta.moved_from {
+                self.renames.push((old.as_str().to_owned(), meta.id.as_str().to_owned()));
+            }
+        }
+        let mut places = BTreeMap::new();
+        for provider in &project.providers {
+            if provider.driver != Driver::Aks {
+                let message =
+                    format!("the driver \"{}\" is not supported yet; this version has aks", provider.driver.name());
+                self.builder
+                    .diagnostics
+                    .push(Diagnostic::error("driver", message).at(provider.meta.location.clone(), None));
+                continue;
+            }
+            let place = self.place(provider);
+            places.insert(provider.meta.id.as_str().to_owned(), place);
+        }
+        for cluster in &project.clusters {
+            let Some(place) = cluster.meta.id.parent().and_then(|id| places.get(id.as_str()).cloned()) else {
+                continue;
+            };
+            self.cluster(&place, cluster);
+        }
+    }
+
+    fn place(&mut self, provider: &Provider) -> Place {
+        let environment = self.request.environment;
+        let settings = settings::provider(provider, environment, &mut self.builder.diagnostics);
+        let workspace = provider.meta.id.workspace().unwrap_or_default().to_owned();
+        let azure: Arc<str> = format!("azure://{}?auth={}", settings.subscription, settings.auth).into();
+        let credentials = settings::CREDENTIALS.iter().filter_map(|key| {
+            let value = provider.settings.value(key).filter(|value| !value.is_empty())?;
+            Some(((*key).to_owned(), value.to_owned()))
+        });
+        self.connections.insert(azure.clone(), Connection { credentials: credentials.collect() });
+        Place {
+            prefix: names::prefix(settings.prefix.as_deref(), &workspace, &provider.meta.name),
+            workspace,
+            provider: provider.meta.name.clone(),
+            provider_id: provider.meta.id.as_str().to_owned(),
+            subscription: format!("/subscriptions/{}", settings.subscription),
+            location: settings.location,
+            azure,
+        }
+    }
+
+    fn cluster(&mut self, place: &Place, cluster: &Cluster) {
+        let settings = settings::cluster(cluster, self.request.environment, &mut self.builder.diagnostics);
+        let nodes = cluster::expand(&mut self.builder, place, cluster, &settings);
+        let key: Arc<str> = format!("kubernetes+{}#{}", place.azure, nodes.cluster_id).into();
+        let credentials = self.connections.get(&place.azure).cloned().unwrap_or_default();
+        self.connections.insert(key.clone(), credentials);
+        let (service, class) =
+            ingress::expand(&mut self.builder, cluster, &key, &nodes.cluster, nodes.identity.as_ref());
+        let project = self.request.project;
+        for app in project.apps.iter().filter(|app| app.meta.id.parent().as_ref() == Some(&cluster.meta.id)) {
+            self.app(place, cluster, &settings, app, &nodes, &key, &class, &service);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn app(
+        &mut self,
+        place: &Place,
+        cluster: &Cluster,
+        settings: &ClusterSettings,
+        app: &App,
+        nodes: &ClusterNodes,
+        key: &Arc<str>,
+        class: &Address,
+        service: &Address,
+    ) {
+        self.check_zones(cluster, settings, app);
+        let storage = app::expand(&mut self.builder, place, app, nodes, &self.request.chance);
+        let at = Address::from_text(app.meta.id.as_str());
+        let Some(rendered) = self.render(place, cluster, app, &storage) else { return };
+        let scope = app.meta.id.as_str();
+        for object in &rendered.objects {
+            let Some(kind) = kinds::find(&object.address_kind) else {
+                // The converter makes kinds of the table only; one that it gains must be added there.
+                let message = format!("objects of kind {} cannot be applied by this version", object.address_kind);
+                self.builder.diagnostics.push(Diagnostic::error("kind", message));
+                continue;
+            };
+            let desired = self.builder.kubernetes(object.body.clone(), &object.sensitive);
+            let address = Address::new(scope, &object.address_kind, &object.address_name);
+            let location = object.origin.as_ref().unwrap_or(&app.meta.location);
+            let mut needs = vec![nodes.cluster.clone()];
+            needs.extend(object.after.iter().map(|(kind, name)| Address::new(scope, kind, name)));
+            match object.address_kind.as_str() {
+                "PersistentVolume" => needs.extend(storage.behind.get(&object.address_name).cloned()),
+                "Deployment" => needs.extend(storage.storage.iter().chain(&nodes.pools).cloned()),
+                "Ingress" => needs.push(class.clone()),
+                _ => {}
+            }
+            let node = self.builder.add(address, kind, key, desired, location);
+            node.depends_on = needs;
+            node.protection = protection(None, &app.lifecycle, false);
+            if object.address_kind == "Deployment" {
+                node.ignore_changes.clone_from(&app.lifecycle.ignore_changes);
+            }
+        }
+        dns::expand(&mut self.builder, place, app, settings, &rendered.hosts, service);
+        self.hosts.extend(rendered.hosts.iter().map(|host| (at.clone(), host.clone())));
+        self.rendered.push((at, rendered));
+    }
+
+    /// Pods must find a pool in their zone.
+    fn check_zones(&mut self, cluster: &Cluster, settings: &ClusterSettings, app: &App) {
+        let pools = &settings.user.zones;
+        let wrong = app.deployment.zones.iter().find(|zone| !pools.is_empty() && !pools.contains(zone));
+        let user = app.deployment.pools.is_empty() || app.deployment.pools.iter().any(|pool| pool == "user");
+        let place = app.deployment.zone_location.as_ref().unwrap_or(&app.meta.location);
+        if let Some(zone) = wrong
+            && user
+            && !cluster.existing
+        {
+            let message = format!(
+                "the app runs in zone {zone}, but the cluster {} has user pools in zone {} only",
+                cluster.meta.name,
+                pools.join(", ")
+            );
+            let help = "add the zone to AZURE_AKS_USER_VM_ZONES, or choose another zone";
+            self.builder.diagnostics.push(Diagnostic::error("zone", message).at(place.clone(), None).help(help));
+        }
+        if settings.user.priority == "Spot" && !app.volumes.is_empty() && !cluster.existing && user {
+            let message =
+                format!("the app {} keeps data and runs on Spot nodes, which Azure evicts at any time", app.meta.name);
+            let help = "set AZURE_AKS_USER_VM_PRIORITY: Regular for apps that must stay up";
+            self.builder
+                .diagnostics
+                .push(Diagnostic::warning("spot", message).at(app.meta.location.clone(), None).help(help));
+        }
+    }
+
+    fn render(&mut self, place: &Place, cluster: &Cluster, app: &App, storage: &AppNodes) -> Option<Rendered> {
+        let compose = self.compose(app)?;
+        let project = self.request.project;
+        let scope = Scope {
+            workspace: place.workspace.clone(),
+            provider: place.provider.clone(),
+            cluster: cluster.meta.name.clone(),
+            app: app.meta.name.clone(),
+        };
+        let resolver = app.ingress.cert_resolver.clone().or_else(|| cluster.ingress.cert_resolver.clone());
+        let rules = app.ingress.rules.iter().map(|rule| RuleInput {
+            name: rule.name.clone(),
+            port: rule.port,
+            hosts: rule.hosts.iter().map(|host| host.value.clone()).collect(),
+            location: Some(rule.location.clone()),
+        });
+        let boxes = project.boxes_of(&app.meta.id).map(|object| BoxInput {
+            name: object.component.clone(),
+            image: object.image.as_ref().map(|image| image.value.clone()),
+            command: object.command.clone(),
+            args: object.args.clone(),
+            network_rules: object.network_policy.clone(),
+            location: Some(object.meta.location.clone()),
+        });
+        let input = ConvertInput {
+            scope: &scope,
+            provider_driver: Driver::Aks.name(),
+            compose: &compose,
+            volumes: storage.volumes.clone(),
+            ingress: IngressInput {
+                namespace: cluster.ingress.namespace.clone(),
+                domain: cluster.ingress.domain.clone(),
+                cert_resolver: resolver,
+                rules: rules.collect(),
+            },
+            pools: app.deployment.pools.clone(),
+            single_pool: app.deployment.single_pool,
+            zones: app.deployment.zones.clone(),
+            single_zone: app.deployment.single_zone,
+            resources: app.resources.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect(),
+            network_rules: app.network_policy.clone(),
+            boxes: boxes.collect(),
+            live_secret_hashes: BTreeMap::new(),
+        };
+        let (rendered, diagnostics) = convert(&input);
+        self.builder.diagnostics.extend(diagnostics);
+        self.composes.push((Address::from_text(app.meta.id.as_str()), compose));
+        rendered
+    }
+
+    fn compose(&mut self, app: &App) -> Option<crate::compose::model::ComposeProject> {
+        let local = LocalFiles::new(&app.base_dir);
+        let none = NoFiles::new("only an App in the app file itself may use local files");
+        let files: &dyn Files = if app.meta.in_app_file { &local } else { &none };
+        let watched = Watched { files, read: std::cell::RefCell::new(BTreeMap::new()) };
+        let inputs = self.compose_inputs(app, &watched)?;
+        let request =
+            ReadRequest { inputs, profiles: &app.profiles, environment: self.request.environment, files: &watched };
+        let (compose, diagnostics) = read(request);
+        self.builder.diagnostics.extend(diagnostics);
+        for (name, digest) in watched.read.into_inner() {
+            let name = if app.base_dir.as_os_str().is_empty() { name } else { self.display(app, &name) };
+            self.inputs.insert(name, self.request.state.digester.digest(&digest));
+        }
+        compose
+    }
+
+    /// A file of an app as the user would name it: beside the app's own file.
+    fn display(&self, app: &App, name: &str) -> String {
+        match app.meta.location.file.rsplit_once('/') {
+            Some((folder, _)) => format!("{folder}/{name}"),
+            None => name.to_owned(),
+        }
+    }
+
+    fn compose_inputs(&mut self, app: &App, files: &dyn Files) -> Option<Vec<Input>> {
+        match &app.compose {
+            ComposeSource::File(paths) => {
+                let mut inputs = Vec::new();
+                for path in paths {
+                    let problem = match files.read(&path.value).map(String::from_utf8) {
+                        Ok(Ok(text)) => {
+                            inputs.push(Input::Text(Source::new(self.display(app, &path.value), text)));
+                            continue;
+                        }
+                        Ok(Err(_)) => format!("the compose file {} is not UTF-8", path.value),
+                        Err(error) => format!("the compose file {} cannot be read: {error}", path.value),
+                    };
+                    self.builder
+                        .diagnostics
+                        .push(self.locate(Diagnostic::error("compose-file", problem), &path.location));
+                }
+                (inputs.len() == paths.len()).then_some(inputs)
+            }
+            ComposeSource::Inline { text, location } => {
+                // Blank lines in front and blanks at the margin, so that places are those of the manifest.
+                let margin = " ".repeat(location.column.saturating_sub(1) as usize);
+                let mut padded = "\n".repeat(location.line.saturating_sub(1) as usize);
+                for line in text.lines() {
+                    padded.push_str(&margin);
+                    padded.push_str(line);
+                    padded.push('\n');
+                }
+                Some(vec![Input::Text(Source::new(location.file.clone(), padded))])
+            }
+            ComposeSource::InlineTree(tree) => {
+                let source = self.request.sources.iter().find(|source| source.file == tree.location.file);
+                Some(vec![Input::Tree(
+                    tree.clone(),
+                    source.cloned().unwrap_or_else(|| Source::new(tree.location.file.clone(), "")),
+                )])
+            }
+        }
+    }
+
+    fn locate(&self, diagnostic: Diagnostic, location: &crate::diag::Location) -> Diagnostic {
+        match self.request.sources.iter().find(|source| source.file == location.file) {
+            Some(source) => source.locate(diagnostic, location),
+            None => diagnostic.at(location.clone(), None),
+        }
+    }
+
+    /// Diagnostics of this module get the text of their line here, all at once.
+    fn with_lines(&self, diagnostics: Diagnostics) -> Diagnostics {
+        let mut located = Diagnostics::default();
+        located.extend(diagnostics.into_iter().map(|diagnostic| {
+            let ours = ["setting-value", "setting-missing", "volume", "zone", "spot", "driver", "key-vault-unknown"];
+            match (&diagnostic.location, &diagnostic.source_line) {
+                (Some(location), None) if ours.contains(&diagnostic.code) => {
+                    let location = location.clone();
+                    self.locate(diagnostic, &location)
+                }
+                _ => diagnostic,
+            }
+        }));
+        located
+    }
+
+    fn finish(mut self) -> Result<Expanded, Diagnostics> {
+        for node in &mut self.builder.nodes {
+            node.moved_from = renamed(&self.renames, &node.address);
+        }
+        let diagnostics = std::mem::take(&mut self.builder.diagnostics);
+        let mut diagnostics = self.with_lines(diagnostics);
+        if diagnostics.has_errors() {
+            return Err(diagnostics);
+        }
+        let graph = match Graph::new(self.builder.nodes) {
+            Ok(graph) => graph,
+            Err(error) => {
+                diagnostics.push(self_error(&error));
+                return Err(diagnostics);
+            }
+        };
+        Ok(Expanded {
+            graph,
+            diagnostics,
+            hosts: self.hosts,
+            connections: self.connections,
+            inputs: self.inputs,
+            chosen: self.builder.chosen,
+            rendered: self.rendered,
+            composes: self.composes,
+        })
+    }
+}
+
+fn self_error(error: &GraphError) -> Diagnostic {
+    Diagnostic::error("graph", error.to_string())
+}
+
+/// The address before a rename of the Resource ID that it is under.
+fn renamed(renames: &[(String, String)], address: &Address) -> Option<Address> {
+    let text = address.as_str();
+    let (old, new) = renames
+        .iter()
+        .filter(|(_, new)| text.strip_prefix(new.as_str()).is_some_and(|rest| rest.starts_with('/')))
+        .max_by_key(|(_, new)| new.len())?;
+    Some(Address::from_text(format!("{old}{}", &text[new.len()..])))
+}
+
+/// Remembers what was read, so that a saved plan knows its inputs.
+struct Watched<'a> {
+    files: &'a dyn Files,
+    read: std::cell::RefCell<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Files for Watched<'_> {
+    fn read(&self, relative: &str) -> Result<Vec<u8>, crate::compose::files::FileError> {
+        let bytes = self.files.read(relative)?;
+        self.read.borrow_mut().insert(relative.to_owned(), bytes.clone());
+        Ok(bytes)
+    }
+
+    fn is_file(&self, relative: &str) -> bool {
+        self.files.is_file(relative)
+    }
+
+    fn is_dir(&self, relative: &str) -> bool {
+        self.files.is_dir(relative)
+    }
+}
