@@ -138,6 +138,23 @@ impl World {
         result
     }
 
+    /// Removes everything from every table; numbers start anew.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub(super) fn empty(&self) -> Result<(), WorldError> {
+        self.write(|tx| {
+            let tables: Vec<String> = {
+                let mut statement = tx.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
+                statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
+            };
+            for table in tables {
+                tx.execute(&format!("DELETE FROM \"{}\"", table.replace('"', "\"\"")), [])?;
+            }
+            Ok(())
+        })
+    }
+
     /// A receiver that is notified after each write of this process. Writes of other processes are not seen: a watcher also looks by itself
     /// from time to time.
     #[must_use]
