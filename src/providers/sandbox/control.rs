@@ -47,7 +47,12 @@ fn problem(status: StatusCode, message: &str) -> (StatusCode, Value) {
 
 /// `{"id", "patch"}`: merges a JSON merge patch into an object behind everyone's back; a patch of `null` removes a resource of the resource
 /// manager.
-fn drift(world: &World, kube: &dyn KubernetesApi, body: &Bytes, now_ms: i64) -> Result<(StatusCode, Value), WorldError> {
+fn drift(
+    world: &World,
+    kube: &dyn KubernetesApi,
+    body: &Bytes,
+    now_ms: i64,
+) -> Result<(StatusCode, Value), WorldError> {
     let Ok(request) = serde_json::from_slice::<Value>(body) else {
         return Ok(problem(StatusCode::BAD_REQUEST, "the body must be JSON: {\"id\": …, \"patch\": …}"));
     };
@@ -108,7 +113,8 @@ mod tests {
     #[test]
     fn an_id_with_a_kubernetes_path_is_split_at_the_cluster() {
         let cluster = "/subscriptions/S/resourceGroups/G/providers/Microsoft.ContainerService/managedClusters/C1";
-        let (key, path) = split(&format!("{cluster}/apis/apps/v1/namespaces/X/deployments/y")).unwrap();
+        let id = format!("{cluster}/apis/apps/v1/namespaces/X/deployments/y");
+        let (key, path) = split(&id).unwrap();
         assert_eq!(key, cluster.to_lowercase());
         assert_eq!(path, "/apis/apps/v1/namespaces/X/deployments/y");
         assert!(split(cluster).is_none());

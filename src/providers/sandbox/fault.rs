@@ -111,6 +111,14 @@ pub enum Fault {
     Latency(Duration),
 }
 
+impl Fault {
+    /// Whether it takes the place of the real answer, and of the effect.
+    #[must_use]
+    pub const fn is_answer(self) -> bool {
+        matches!(self, Self::Status(_) | Self::ResetBefore | Self::Quota | Self::Nonsense)
+    }
+}
+
 /// One rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultRule {
@@ -151,7 +159,10 @@ impl FromStr for FaultRule {
     fn from_str(text: &str) -> Result<Self, FaultError> {
         let parser = Parser { text };
         let colon = text.find(':').ok_or_else(|| {
-            parser.error(text.len(), "expected `:` and what happens; a rule is <type>.<verb>:<what>, e.g. disks.put:429".into())
+            parser.error(
+                text.len(),
+                "expected `:` and what happens; a rule is <type>.<verb>:<what>, e.g. disks.put:429".into(),
+            )
         })?;
         let selector = &text[..colon];
         let dot = selector
@@ -296,10 +307,11 @@ impl Faults {
         Self { seed, rules, counts }
     }
 
-    /// The rules that strike a request, in their order.
+    /// The rules that strike a request, in their order. Of those that put something in place of the answer one strikes at most; the
+    /// others keep their times for later requests.
     pub fn decide(&self, subject: &Subject) -> Vec<&FaultRule> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut struck = Vec::new();
+        let mut struck: Vec<&FaultRule> = Vec::new();
         for (index, (rule, count)) in self.rules.iter().zip(counts.iter_mut()).enumerate() {
             let matches = (rule.resource == "*" || rule.resource == subject.resource)
                 && (rule.verb == "*" || rule.verb == subject.verb);
@@ -307,6 +319,9 @@ impl Faults {
                 continue;
             }
             count.matched += 1;
+            if rule.fault.is_answer() && struck.iter().any(|other| other.fault.is_answer()) {
+                continue;
+            }
             let due = count.matched > rule.after && rule.times.is_none_or(|times| count.fired < times);
             if due && draw(rule.seed.unwrap_or(self.seed), index, &rule.text, count.matched) < rule.probability {
                 count.fired += 1;

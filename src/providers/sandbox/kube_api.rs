@@ -119,13 +119,7 @@ pub trait KubernetesApi: Send + Sync {
     ///
     /// # Errors
     /// Failures of the database.
-    fn pool_deleted(
-        &self,
-        _tx: &Transaction<'_>,
-        _cluster: &str,
-        _pool: &str,
-        _now_ms: i64,
-    ) -> Result<(), WorldError> {
+    fn pool_deleted(&self, _tx: &Transaction<'_>, _cluster: &str, _pool: &str, _now_ms: i64) -> Result<(), WorldError> {
         Ok(())
     }
 

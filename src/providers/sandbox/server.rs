@@ -1,7 +1,7 @@
 //! The HTTP server: reads a request, logs it, lets due operations take effect, meets out faults, has it served, answers.
 
+use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -117,8 +117,7 @@ async fn accept(app: Arc<App>, listener: TcpListener, stopped: watch::Receiver<b
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            // A dropped handle stops the server too.
-            _ = stopping.wait_for(|stopped| *stopped) => break,
+            () = is_stopped(&mut stopping) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
@@ -135,6 +134,11 @@ async fn accept(app: Arc<App>, listener: TcpListener, stopped: watch::Receiver<b
     let _ = tokio::time::timeout(GRACE, ended).await;
 }
 
+/// Returns when the server is to stop, which a dropped handle means too.
+async fn is_stopped(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
 async fn serve_connection(app: Arc<App>, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
     // Small answers are the rule; waiting to fill a packet would only cost time.
     let _ = stream.set_nodelay(true);
@@ -144,13 +148,14 @@ async fn serve_connection(app: Arc<App>, stream: TcpStream, mut stopped: watch::
     let result = loop {
         tokio::select! {
             result = &mut connection => break result,
-            _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
+            () = is_stopped(&mut stopped), if !stopping => {
                 stopping = true;
-                Pin::new(&mut connection).graceful_shutdown();
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
             }
         }
     };
-    if result.is_err_and(|error| error.is_user()) {
+    let resets = result.is_err_and(|error| error.source().is_some_and(<dyn Error>::is::<Reset>));
+    if resets {
         // Without lingering, closing a connection resets it.
         let stream = connection.into_parts().io.into_inner();
         let _ = stream.set_zero_linger();
@@ -207,7 +212,11 @@ async fn serve(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Reset
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
     if !is_loopback(&host) || head.headers.contains_key(ORIGIN) {
         // A page in a browser must not reach the sandbox, whatever name it resolves to loopback.
-        return Ok(envelope(403, "Forbidden", "The sandbox is reached by its loopback address only, and not by web pages."));
+        return Ok(envelope(
+            403,
+            "Forbidden",
+            "The sandbox is reached by its loopback address only, and not by web pages.",
+        ));
     }
     let Ok(body) = Limited::new(body, LONGEST_BODY).collect().await else {
         return Ok(envelope(413, "RequestEntityTooLarge", "The request body is too long or broke off."));
@@ -226,7 +235,9 @@ async fn serve(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Reset
         let answer = blocking(move || {
             // What is shown is what a client would find now.
             let settled = app.world.write(|tx| arm::settle(tx, app.kube.as_ref(), parts.now_ms));
-            settled.map(|()| control::handle(&app.world, app.kube.as_ref(), &parts.method, &path, &parts.body, parts.now_ms))
+            settled.map(|()| {
+                control::handle(&app.world, app.kube.as_ref(), &parts.method, &path, &parts.body, parts.now_ms)
+            })
         });
         return Ok(match answer.await {
             Some(Ok((status, body))) => reply(status, "application/json", body.to_string()),
@@ -280,7 +291,14 @@ async fn serve_logged(app: Arc<App>, parts: Parts, target: String) -> Result<Rep
     }
     if unauthorized {
         finish(&app, seq, Some(401)).await;
-        return Ok(refusal(is_arm, seq, 401, "AuthenticationFailed", "Unauthorized", "Authentication failed. The sandbox takes any bearer token that begins with 'sandbox-'."));
+        return Ok(refusal(
+            is_arm,
+            seq,
+            401,
+            "AuthenticationFailed",
+            "Unauthorized",
+            "Authentication failed. The sandbox takes any bearer token that begins with 'sandbox-'.",
+        ));
     }
 
     let fail = strikes.fail;
@@ -374,7 +392,11 @@ fn serve_arm(app: &App, parts: Parts, route: Result<Route, Failure>, seq: i64, f
         app.world.write(|tx| {
             let answer = serve(tx)?;
             if fail && answer.effect && !answer.headers.iter().any(|(name, _)| *name == "retry-after") {
-                return Err(Failure::new(500, "InternalServerError", "The sandbox was asked to let this operation fail."));
+                return Err(Failure::new(
+                    500,
+                    "InternalServerError",
+                    "The sandbox was asked to let this operation fail.",
+                ));
             }
             // In the same transaction: the log never misses an effect.
             log::finish(tx, seq, Some(answer.status), answer.effect)?;
@@ -437,11 +459,19 @@ fn serve_kubernetes(app: &App, parts: Parts, cluster: Option<String>, path: Stri
     let answer = match cluster {
         None => {
             let message = "there is no such cluster in the sandbox, or it is still being created";
-            reply(StatusCode::SERVICE_UNAVAILABLE, "application/json", kubernetes_status(503, "ServiceUnavailable", message).to_string())
+            reply(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "application/json",
+                kubernetes_status(503, "ServiceUnavailable", message).to_string(),
+            )
         }
         Some(_) if fail => {
             let message = "the sandbox was asked to let this request fail";
-            reply(StatusCode::INTERNAL_SERVER_ERROR, "application/json", kubernetes_status(500, "InternalError", message).to_string())
+            reply(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "application/json",
+                kubernetes_status(500, "InternalError", message).to_string(),
+            )
         }
         Some(cluster) => {
             let request = KubeRequest {
@@ -480,9 +510,11 @@ fn struck(rule: &FaultRule, is_arm: bool, seq: i64) -> Result<Reply, Reset> {
     let text = |status, code, reason, message| Ok(refusal(is_arm, seq, status, code, reason, message));
     let mut response: Result<Reply, Reset> = match rule.fault {
         Fault::ResetBefore => return Err(Reset),
-        Fault::Nonsense => {
-            Ok(reply(StatusCode::OK, "text/html", "<html><body>This is not the answer you are looking for.</body></html>".into()))
-        }
+        Fault::Nonsense => Ok(reply(
+            StatusCode::OK,
+            "text/html",
+            "<html><body>This is not the answer you are looking for.</body></html>".into(),
+        )),
         Fault::Quota if is_arm => text(
             409,
             "QuotaExceeded",
@@ -493,7 +525,12 @@ fn struck(rule: &FaultRule, is_arm: bool, seq: i64) -> Result<Reply, Reset> {
         Fault::Status(429) => text(429, "TooManyRequests", "TooManyRequests", "The request is being throttled."),
         Fault::Status(503) => text(503, "ServerTimeout", "ServiceUnavailable", "The service is unavailable."),
         Fault::Status(409) => text(409, "Conflict", "Conflict", "The request conflicts with another operation."),
-        Fault::Status(403) => text(403, "AuthorizationFailed", "Forbidden", "The client does not have authorization to perform this action."),
+        Fault::Status(403) => text(
+            403,
+            "AuthorizationFailed",
+            "Forbidden",
+            "The client does not have authorization to perform this action.",
+        ),
         Fault::Status(401) => text(401, "ExpiredAuthenticationToken", "Unauthorized", "The access token has expired."),
         _ => text(500, "InternalServerError", "InternalError", "The server encountered an internal error."),
     };
@@ -535,7 +572,11 @@ pub(super) fn kubernetes_status(code: u16, reason: &str, message: &str) -> Value
 
 fn envelope(status: u16, code: &str, message: &str) -> Reply {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    reply(status, "application/json; charset=utf-8", json!({ "error": { "code": code, "message": message } }).to_string())
+    reply(
+        status,
+        "application/json; charset=utf-8",
+        json!({ "error": { "code": code, "message": message } }).to_string(),
+    )
 }
 
 fn reply(status: StatusCode, content_type: &'static str, text: String) -> Reply {

@@ -95,12 +95,16 @@ fn put_assignment(call: &Call<'_>, typed: &Typed, old: Option<Value>) -> Result<
     let mut new = body::read(&call.body, ASSIGNMENT_FIELDS, false)?;
     let principal = body::text(&new, "properties.principalId").unwrap_or_default().to_owned();
     if Uuid::parse_str(&principal).is_err() {
-        return Err(Failure::new(400, "InvalidPrincipalId", format!("A valid principal ID must be provided for role assignment: '{principal}' is no GUID.")));
+        return Err(Failure::new(
+            400,
+            "InvalidPrincipalId",
+            format!("A valid principal ID must be provided for role assignment: '{principal}' is no GUID."),
+        ));
     }
     let role = body::text(&new, "properties.roleDefinitionId").unwrap_or_default();
-    let role = role.rsplit('/').next().filter(|guid| Uuid::parse_str(guid).is_ok()).map(str::to_lowercase).ok_or_else(|| {
-        Failure::new(400, "InvalidRoleDefinitionId", format!("The role definition ID '{role}' is not valid."))
-    })?;
+    let role = role.rsplit('/').next().filter(|guid| Uuid::parse_str(guid).is_ok()).map(str::to_lowercase).ok_or_else(
+        || Failure::new(400, "InvalidRoleDefinitionId", format!("The role definition ID '{role}' is not valid.")),
+    )?;
     check_write(call, &call.route.key)?;
     let scope = scope_key(typed);
     let is_same = |other: &Value| {
@@ -129,10 +133,8 @@ fn put_assignment(call: &Call<'_>, typed: &Typed, old: Option<Value>) -> Result<
     new["id"] = json!(format!("{}/providers/Microsoft.Authorization/roleAssignments/{name}", typed.scope));
     new["name"] = json!(name);
     new["type"] = json!("Microsoft.Authorization/roleAssignments");
-    let definition = format!(
-        "/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{role}",
-        call.route.subscription
-    );
+    let definition =
+        format!("/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{role}", call.route.subscription);
     body::set(&mut new, "properties.roleDefinitionId", json!(definition));
     body::set(&mut new, "properties.scope", json!(typed.scope));
     body::default(&mut new, "properties.principalType", json!("ServicePrincipal"));
@@ -176,7 +178,11 @@ pub(super) fn definition(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failu
         return Err(Failure::method());
     }
     let (guid, name) = ROLES.iter().find(|(guid, _)| guid.eq_ignore_ascii_case(typed.name())).ok_or_else(|| {
-        Failure::new(404, "RoleDefinitionDoesNotExist", format!("The role definition '{}' does not exist.", typed.name()))
+        Failure::new(
+            404,
+            "RoleDefinitionDoesNotExist",
+            format!("The role definition '{}' does not exist.", typed.name()),
+        )
     })?;
     Ok(Answer::found(json!({
         "id": format!("/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{guid}", call.route.subscription),
@@ -192,9 +198,9 @@ pub(super) fn lock(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
     let key = &call.route.key;
     let old = store::get(call.tx, key)?;
     match call.method.as_str() {
-        "GET" => old
-            .map(Answer::found)
-            .ok_or_else(|| Failure::new(404, "LockNotFound", format!("The lock '{}' could not be found.", typed.name()))),
+        "GET" => old.map(Answer::found).ok_or_else(|| {
+            Failure::new(404, "LockNotFound", format!("The lock '{}' could not be found.", typed.name()))
+        }),
         "DELETE" => {
             if old.is_none() {
                 return Ok(Answer::empty(204, false));
@@ -251,19 +257,16 @@ fn covers(scope: &str, key: &str) -> bool {
     key.strip_prefix(scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn check_locks(
-    call: &Call<'_>,
-    key: &str,
-    what: &str,
-    applies: impl Fn(&str, &str) -> bool,
-) -> Result<(), Failure> {
+fn check_locks(call: &Call<'_>, key: &str, what: &str, applies: impl Fn(&str, &str) -> bool) -> Result<(), Failure> {
     for (lock, object) in store::of_type(call.tx, &call.route.subscription, LOCKS)? {
         let scope = lock.rsplit_once("/providers/").map_or("", |(scope, _)| scope);
         if applies(body::text(&object, "properties.level").unwrap_or_default(), scope) {
             return Err(Failure::new(
                 409,
                 "ScopeLocked",
-                format!("The scope '{key}' cannot perform {what} operation because following scope(s) are locked: '{scope}'. Please remove the lock and try again."),
+                format!(
+                    "The scope '{key}' cannot perform {what} operation because following scope(s) are locked: '{scope}'. Please remove the lock and try again."
+                ),
             ));
         }
     }

@@ -95,7 +95,8 @@ fn check_tags(members: &Map<String, Value>) -> Result<(), Failure> {
     }
     for (name, value) in tags {
         let fits = value.as_str().is_some_and(|text| text.chars().count() <= 256);
-        let forbidden = name.is_empty() || name.chars().count() > 512 || name.contains(['<', '>', '%', '&', '\\', '?', '/']);
+        let forbidden =
+            name.is_empty() || name.chars().count() > 512 || name.contains(['<', '>', '%', '&', '\\', '?', '/']);
         if forbidden || !fits {
             return Err(Failure::new(
                 400,

@@ -102,7 +102,9 @@ fn in_progress(name: &str) -> Failure {
     Failure::new(
         409,
         "OperationNotAllowed",
-        format!("Operation is not allowed because there's an in progress operation on '{name}'. Please wait for it to finish before starting a new operation."),
+        format!(
+            "Operation is not allowed because there's an in progress operation on '{name}'. Please wait for it to finish before starting a new operation."
+        ),
     )
 }
 
@@ -121,7 +123,11 @@ fn put(call: &Call<'_>, typed: &Typed, subject: &Subject) -> Result<Answer, Fail
         Some(old) => {
             body::keep(old, &new, IMMUTABLE)?;
             body::carry_missing(old, &mut new, IMMUTABLE);
-            body::carry_missing(old, &mut new, &["properties.kubernetesVersion", "properties.networkProfile", "sku", "identity"]);
+            body::carry_missing(
+                old,
+                &mut new,
+                &["properties.kubernetesVersion", "properties.networkProfile", "sku", "identity"],
+            );
             body::carry(old, &mut new, &["properties.fqdn", "properties.azurePortalFQDN", "properties.powerState"]);
         }
     }
@@ -151,13 +157,17 @@ fn check_new(new: &Value, profiles: &[Value]) -> Result<(), Failure> {
         return Err(Failure::new(
             400,
             "DnsPrefixInvalid",
-            format!("The DNS prefix '{prefix}' is invalid: 1 to 54 letters, digits and hyphens, no hyphen at either end."),
+            format!(
+                "The DNS prefix '{prefix}' is invalid: 1 to 54 letters, digits and hyphens, no hyphen at either end."
+            ),
         ));
     }
     if body::at(new, "identity.type").is_null() && body::at(new, "properties.servicePrincipalProfile").is_null() {
         return Err(Failure::invalid("Provide an identity or a servicePrincipalProfile."));
     }
-    let system = profiles.iter().any(|profile| body::text(profile, "mode").is_some_and(|mode| mode.eq_ignore_ascii_case("System")));
+    let system = profiles
+        .iter()
+        .any(|profile| body::text(profile, "mode").is_some_and(|mode| mode.eq_ignore_ascii_case("System")));
     if !system {
         return Err(Failure::invalid("A cluster needs at least one agent pool of mode System."));
     }

@@ -73,7 +73,8 @@ const SNAPSHOT_FIELDS: &[Field] = &[
 ];
 
 /// What the server fills in and keeps over writes.
-const FILLED: &[&str] = &["managedBy", "managedByExtended", "properties.timeCreated", "properties.uniqueId", "properties.diskState"];
+const FILLED: &[&str] =
+    &["managedBy", "managedByExtended", "properties.timeCreated", "properties.uniqueId", "properties.diskState"];
 
 /// A disk.
 pub(super) fn disk(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
@@ -221,7 +222,11 @@ fn size(new: &mut Value, old: Option<&Value>, source: Option<&Value>) -> Result<
         return Err(Failure::new(
             409,
             "ResizeDiskError",
-            format!("Disk size reduction is not supported. Current size is {} bytes, requested size is {} bytes.", before << 30, size << 30),
+            format!(
+                "Disk size reduction is not supported. Current size is {} bytes, requested size is {} bytes.",
+                before << 30,
+                size << 30
+            ),
         ));
     }
     if let Some(least) = source.and_then(of).filter(|least| size < *least) {
@@ -237,7 +242,9 @@ fn disk_rules(new: &mut Value, old: Option<&Value>) -> Result<(), Failure> {
     let sku = body::text(new, "sku.name").unwrap_or("Standard_LRS").to_owned();
     let zones = new.get("zones").and_then(Value::as_array).map_or(0, Vec::len);
     if sku.ends_with("_ZRS") && zones > 0 {
-        return Err(Failure::invalid(format!("Zones cannot be specified for a disk of the zone-redundant SKU '{sku}'.")));
+        return Err(Failure::invalid(format!(
+            "Zones cannot be specified for a disk of the zone-redundant SKU '{sku}'."
+        )));
     }
     if zones > 1 {
         return Err(Failure::invalid("A disk can be in one zone only."));
@@ -248,7 +255,9 @@ fn disk_rules(new: &mut Value, old: Option<&Value>) -> Result<(), Failure> {
         }
         let before = body::text(old, "sku.name").unwrap_or_default();
         if !before.eq_ignore_ascii_case(&sku) {
-            let plain = |sku: &str| ["Standard_LRS", "Premium_LRS", "StandardSSD_LRS"].iter().any(|plain| plain.eq_ignore_ascii_case(sku));
+            let plain = |sku: &str| {
+                ["Standard_LRS", "Premium_LRS", "StandardSSD_LRS"].iter().any(|plain| plain.eq_ignore_ascii_case(sku))
+            };
             let zonal = |sku: &str| sku.to_lowercase().ends_with("_zrs");
             if !(plain(before) && plain(&sku) || zonal(before) && zonal(&sku)) {
                 return Err(Failure::immutable("sku.name"));
@@ -270,7 +279,9 @@ fn disk_rules(new: &mut Value, old: Option<&Value>) -> Result<(), Failure> {
         let before = old.and_then(|old| body::at(old, path).as_i64());
         // A client that sends back what it read changes nothing.
         if !adjustable && given.is_some_and(|given| given != value && Some(given) != before) {
-            return Err(Failure::invalid(format!("'{path}' can be set for UltraSSD_LRS and PremiumV2_LRS disks only.")));
+            return Err(Failure::invalid(format!(
+                "'{path}' can be set for UltraSSD_LRS and PremiumV2_LRS disks only."
+            )));
         }
         if !adjustable || given.is_none() {
             let kept = before.filter(|_| adjustable).unwrap_or(value);
@@ -348,7 +359,8 @@ pub fn world_attach(tx: &Transaction<'_>, disk: &str, cluster: &str, node: Optio
 pub(super) fn detach_all(tx: &Transaction<'_>, group: &str) -> Result<(), WorldError> {
     let subscription = group.split('/').nth(2).unwrap_or_default();
     for (key, disk) in store::of_type(tx, subscription, DISK_TYPE)? {
-        let held = body::text(&disk, "managedBy").is_some_and(|user| user.to_lowercase().starts_with(&format!("{group}/")));
+        let held =
+            body::text(&disk, "managedBy").is_some_and(|user| user.to_lowercase().starts_with(&format!("{group}/")));
         if held {
             world_attach(tx, &key, "", None)?;
         }

@@ -68,11 +68,20 @@ pub(super) fn zone(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
             let name = typed.name();
             check_name(name, &NameRule { min: 3, max: 253, also: "-_.", lower: false })?;
             if !name.contains('.') {
-                return Err(Failure::new(400, "BadRequest", format!("The domain name '{name}' is invalid: it needs at least two labels.")));
+                return Err(Failure::new(
+                    400,
+                    "BadRequest",
+                    format!("The domain name '{name}' is invalid: it needs at least two labels."),
+                ));
             }
-            let new = body::read(&call.body, &[required("location", Shape::Text), optional("tags", Shape::Object)], false)?;
+            let new =
+                body::read(&call.body, &[required("location", Shape::Text), optional("tags", Shape::Object)], false)?;
             if !body::text(&new, "location").is_some_and(|location| location.eq_ignore_ascii_case("global")) {
-                return Err(Failure::new(400, "LocationNotAvailableForResourceType", "The location of a DNS zone must be 'global'."));
+                return Err(Failure::new(
+                    400,
+                    "LocationNotAvailableForResourceType",
+                    "The location of a DNS zone must be 'global'.",
+                ));
             }
             new
         }
@@ -132,7 +141,11 @@ pub(super) fn record_set(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failu
         "DELETE" => {
             check_conditions(call, old)?;
             if typed.name() == "@" && matches!(kind, "NS" | "SOA") {
-                return Err(Failure::new(400, "BadRequest", format!("The {kind} record set at the zone apex cannot be deleted.")));
+                return Err(Failure::new(
+                    400,
+                    "BadRequest",
+                    format!("The {kind} record set at the zone apex cannot be deleted."),
+                ));
             }
             return resource::delete_now(call, &subject);
         }
@@ -163,7 +176,8 @@ fn check_records(new: &Value, kind: &str, name: &str) -> Result<(), Failure> {
     let valid = name == "@"
         || name.len() <= 253
             && name.split('.').all(|label| {
-                (1..=63).contains(&label.len()) && (label == "*" || label.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)))
+                (1..=63).contains(&label.len())
+                    && (label == "*" || label.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)))
             });
     if !valid {
         return bad(format!("The relative record set name '{name}' is invalid."));
@@ -204,13 +218,18 @@ fn check_alone(call: &Call<'_>, subject: &Subject, name: &str, kind: &str) -> Re
     let suffix = format!("/{}", name.to_lowercase());
     let clashes = store::keys_of_children(call.tx, &subject.parent)?.into_iter().any(|key| {
         let is_cname = key.contains("/cname/");
-        key != subject.key && key.ends_with(&suffix) && key.rsplit('/').next() == Some(&suffix[1..]) && (is_cname || kind == "CNAME")
+        key != subject.key
+            && key.ends_with(&suffix)
+            && key.rsplit('/').next() == Some(&suffix[1..])
+            && (is_cname || kind == "CNAME")
     });
     if clashes {
         return Err(Failure::new(
             400,
             "BadRequest",
-            format!("The record set '{name}' could not be created because a CNAME record set and another one would have the same name."),
+            format!(
+                "The record set '{name}' could not be created because a CNAME record set and another one would have the same name."
+            ),
         ));
     }
     Ok(())

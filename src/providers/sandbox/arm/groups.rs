@@ -320,6 +320,9 @@ pub(super) fn check_location(new: &Value) -> Result<(), Failure> {
     Err(Failure::new(
         400,
         "LocationNotAvailableForResourceType",
-        format!("The provided location '{location}' is not available. List of available regions is '{}'.", known.join(",")),
+        format!(
+            "The provided location '{location}' is not available. List of available regions is '{}'.",
+            known.join(",")
+        ),
     ))
 }

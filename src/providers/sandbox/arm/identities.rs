@@ -37,7 +37,8 @@ pub(super) fn identity(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure
         "DELETE" => return resource::delete_now(call, &subject),
         "PUT" => {
             check_name(typed.name(), &NameRule { min: 3, max: 128, also: "_-", lower: false })?;
-            let new = body::read(&call.body, &[required("location", Shape::Text), optional("tags", Shape::Object)], false)?;
+            let new =
+                body::read(&call.body, &[required("location", Shape::Text), optional("tags", Shape::Object)], false)?;
             groups::check_location(&new)?;
             new
         }

@@ -166,7 +166,9 @@ fn check_version(call: &Call<'_>) -> Result<(), Failure> {
     let (known, full) = match &call.route.target {
         // The version in an operation's URL is the one of the request that started it.
         Target::Operation { .. } => return Ok(()),
-        Target::One(typed) | Target::All(typed) | Target::Action(typed, _) => (typed.kind.versions, Some(typed.kind.full())),
+        Target::One(typed) | Target::All(typed) | Target::Action(typed, _) => {
+            (typed.kind.versions, Some(typed.kind.full()))
+        }
         _ => (RESOURCES_VERSIONS, None),
     };
     if known.contains(&version) {
@@ -177,7 +179,9 @@ fn check_version(call: &Call<'_>) -> Result<(), Failure> {
         Some(full) => Failure::new(
             400,
             "NoRegisteredProviderFound",
-            format!("No registered resource provider found for API version '{version}' for type '{full}'. The supported api-versions are '{supported}'."),
+            format!(
+                "No registered resource provider found for API version '{version}' for type '{full}'. The supported api-versions are '{supported}'."
+            ),
         ),
         None => Failure::new(
             400,

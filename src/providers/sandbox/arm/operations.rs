@@ -41,7 +41,10 @@ pub(super) enum Follow {
 }
 
 /// The code and message of an operation that was asked to fail.
-const FAILURE: (&str, &str) = ("InternalExecutionError", "An internal execution error occurred: the sandbox was asked to let this operation fail.");
+const FAILURE: (&str, &str) = (
+    "InternalExecutionError",
+    "An internal execution error occurred: the sandbox was asked to let this operation fail.",
+);
 
 /// Starts an operation on the resource `key` that takes `units` times the configured delay; gives the headers of the answer.
 pub(super) fn begin(
@@ -52,7 +55,8 @@ pub(super) fn begin(
     follow: Follow,
 ) -> Result<Vec<(&'static str, String)>, WorldError> {
     let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("operation/{}", call.seq).as_bytes()).to_string();
-    let delay = i64::try_from(call.settings.operation_delay.as_millis()).unwrap_or(i64::MAX).saturating_mul(i64::from(units));
+    let delay =
+        i64::try_from(call.settings.operation_delay.as_millis()).unwrap_or(i64::MAX).saturating_mul(i64::from(units));
     let due = call.now_ms.saturating_add(delay);
     let error = call.fail.then_some(FAILURE.0);
     call.tx
@@ -65,7 +69,10 @@ pub(super) fn begin(
     let (status, result) = match key.split_once("/providers/") {
         Some((_, rest)) => {
             let namespace = rest.split('/').next().unwrap_or_default();
-            let root = format!("{}/subscriptions/{}/providers/{namespace}/locations/sandbox", call.base, call.route.subscription);
+            let root = format!(
+                "{}/subscriptions/{}/providers/{namespace}/locations/sandbox",
+                call.base, call.route.subscription
+            );
             (format!("{root}/operations/{id}"), format!("{root}/operationresults/{id}"))
         }
         None => {
@@ -108,7 +115,8 @@ pub(in super::super) fn settle(tx: &Transaction<'_>, kube: &dyn KubernetesApi, n
         let error = match (kind == Work::Delete.text(), error) {
             (true, None) => match blocked(tx, &target)? {
                 Some(code) => {
-                    tx.prepare_cached("UPDATE arm_operations SET error = ?2 WHERE id = ?1")?.execute(params![id, code])?;
+                    tx.prepare_cached("UPDATE arm_operations SET error = ?2 WHERE id = ?1")?
+                        .execute(params![id, code])?;
                     Some(code.to_owned())
                 }
                 None => {
@@ -149,7 +157,8 @@ fn blocked(tx: &Transaction<'_>, key: &str) -> Result<Option<&'static str>, Worl
 fn set_state(tx: &Transaction<'_>, key: &str, mut resource: Value, state: &str) -> Result<(), WorldError> {
     body::set(&mut resource, "properties.provisioningState", json!(state));
     store::update(tx, key, &resource)?;
-    if resource.get("type").and_then(Value::as_str).is_some_and(|kind| kind.to_lowercase().starts_with(clusters::TYPE)) {
+    if resource.get("type").and_then(Value::as_str).is_some_and(|kind| kind.to_lowercase().starts_with(clusters::TYPE))
+    {
         clusters::settled(tx, key, state)?;
     }
     Ok(())

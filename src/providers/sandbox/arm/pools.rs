@@ -91,7 +91,8 @@ pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
 }
 
 fn not_the_last_system_pool(call: &Call<'_>, subject: &Subject) -> Result<(), Failure> {
-    let is_system = |pool: &Value| body::text(pool, "properties.mode").is_some_and(|mode| mode.eq_ignore_ascii_case("System"));
+    let is_system =
+        |pool: &Value| body::text(pool, "properties.mode").is_some_and(|mode| mode.eq_ignore_ascii_case("System"));
     let others = store::children(call.tx, &subject.parent, TYPE)?;
     let another = others.iter().any(|(key, pool)| *key != subject.key && is_system(pool));
     if subject.old.as_ref().is_some_and(is_system) && !another {
@@ -105,7 +106,12 @@ fn not_the_last_system_pool(call: &Call<'_>, subject: &Subject) -> Result<(), Fa
 }
 
 /// Applies an entry of a cluster's `agentPoolProfiles`. A pool that the list does not name stays as it is.
-pub(super) fn apply_profile(call: &Call<'_>, cluster_key: &str, cluster: &Value, mut profile: Value) -> Result<(), Failure> {
+pub(super) fn apply_profile(
+    call: &Call<'_>,
+    cluster_key: &str,
+    cluster: &Value,
+    mut profile: Value,
+) -> Result<(), Failure> {
     let name = body::text(&profile, "name").unwrap_or_default().to_owned();
     if let Some(members) = profile.as_object_mut() {
         members.remove("name");
@@ -172,7 +178,9 @@ fn counts(new: &mut Value) -> Result<(), Failure> {
     let count = match (scales, low, high) {
         (true, Some(low), Some(high)) if low <= high => number(new, "properties.count").unwrap_or(low).clamp(low, high),
         (true, ..) => {
-            return Err(Failure::invalid("With enableAutoScaling, minCount and maxCount are needed, and minCount must not exceed maxCount."));
+            return Err(Failure::invalid(
+                "With enableAutoScaling, minCount and maxCount are needed, and minCount must not exceed maxCount.",
+            ));
         }
         (false, None, None) => number(new, "properties.count").unwrap_or(1),
         (false, ..) => return Err(Failure::invalid("minCount and maxCount need enableAutoScaling.")),

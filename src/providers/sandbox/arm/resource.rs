@@ -87,6 +87,7 @@ fn parent_id(call: &Call<'_>, typed: &Typed, parent: &str) -> Result<String, Fai
     };
     match store::get(call.tx, row)? {
         Some(found) => Ok(format!("{}{suffix}", body::text(&found, "id").unwrap_or(row))),
+        None if !matches!(call.method.as_str(), "PUT" | "PATCH") => Err(Failure::missing(row)),
         None => Err(Failure::new(
             404,
             "ParentResourceNotFound",
@@ -150,7 +151,9 @@ pub(super) fn keep_location(old: Option<&Value>, new: &Value) -> Result<(), Fail
         return Err(Failure::new(
             409,
             "InvalidResourceLocation",
-            format!("The resource '{name}' already exists in location '{before}'. A resource with the same name cannot be created in location '{after}'. Please select a new resource name."),
+            format!(
+                "The resource '{name}' already exists in location '{before}'. A resource with the same name cannot be created in location '{after}'. Please select a new resource name."
+            ),
         ));
     }
     Ok(())
@@ -204,6 +207,9 @@ pub(super) fn check_name(name: &str, rule: &NameRule) -> Result<(), Failure> {
     Err(Failure::new(
         400,
         "InvalidResourceName",
-        format!("The resource name '{name}' is invalid: {} to {} {letters}, digits{also} are allowed, no '.' at its end.", rule.min, rule.max),
+        format!(
+            "The resource name '{name}' is invalid: {} to {} {letters}, digits{also} are allowed, no '.' at its end.",
+            rule.min, rule.max
+        ),
     ))
 }

@@ -92,11 +92,7 @@ impl Route {
 /// # Errors
 /// `InvalidResourceType`, `InvalidResourceNamespace` or `NotFound` for what the emulator does not serve.
 pub(in super::super) fn parse(path: &str, is_post: bool) -> Result<Route, Failure> {
-    let segments: Vec<String> = path
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-        .map(decode)
-        .collect();
+    let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
     let words: Vec<&str> = segments.iter().map(String::as_str).collect();
     let key = format!("/{}", words.join("/")).to_lowercase();
     let not_found = || Failure::new(404, "NotFound", format!("No operation of the sandbox has the path '{path}'."));

@@ -75,7 +75,8 @@ pub(super) fn account(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure>
         None => check_free(call, typed.name())?,
         Some(old) => {
             body::keep(old, &new, &["kind", "properties.isHnsEnabled"])?;
-            let premium = |account: &Value| body::text(account, "sku.name").is_some_and(|sku| sku.starts_with("Premium"));
+            let premium =
+                |account: &Value| body::text(account, "sku.name").is_some_and(|sku| sku.starts_with("Premium"));
             if premium(old) != premium(&new) {
                 return Err(Failure::immutable("sku.name"));
             }

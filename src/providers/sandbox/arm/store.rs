@@ -6,8 +6,8 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 use serde_json::Value;
 
-use super::answer::{Answer, Content, Failure};
 use super::super::world::WorldError;
+use super::answer::{Answer, Content, Failure};
 
 /// The type of resource groups, as rows carry it.
 pub(super) const GROUP_TYPE: &str = "microsoft.resources/resourcegroups";
@@ -72,8 +72,10 @@ pub(super) fn remove_tree(tx: &Transaction<'_>, key: &str) -> Result<(), WorldEr
     let (low, high) = below(key);
     tx.prepare_cached("DELETE FROM arm_resources WHERE id_lower = ?1 OR (id_lower >= ?2 AND id_lower < ?3)")?
         .execute(params![key, low, high])?;
-    tx.prepare_cached("UPDATE arm_operations SET settled = 1 WHERE settled = 0 AND (target = ?1 OR (target >= ?2 AND target < ?3))")?
-        .execute(params![key, low, high])?;
+    tx.prepare_cached(
+        "UPDATE arm_operations SET settled = 1 WHERE settled = 0 AND (target = ?1 OR (target >= ?2 AND target < ?3))",
+    )?
+    .execute(params![key, low, high])?;
     Ok(())
 }
 
@@ -104,11 +106,17 @@ pub(super) fn keys_of_children(tx: &Transaction<'_>, parent: &str) -> Result<Vec
 
 /// How many children there are.
 pub(super) fn count_children(tx: &Transaction<'_>, parent: &str) -> Result<i64, WorldError> {
-    Ok(tx.prepare_cached("SELECT count(*) FROM arm_resources WHERE parent = ?1")?.query_row([parent], |row| row.get(0))?)
+    Ok(tx
+        .prepare_cached("SELECT count(*) FROM arm_resources WHERE parent = ?1")?
+        .query_row([parent], |row| row.get(0))?)
 }
 
 /// (key, object) of everything of a type in a subscription.
-pub(super) fn of_type(tx: &Transaction<'_>, subscription: &str, kind: &str) -> Result<Vec<(String, Value)>, WorldError> {
+pub(super) fn of_type(
+    tx: &Transaction<'_>,
+    subscription: &str,
+    kind: &str,
+) -> Result<Vec<(String, Value)>, WorldError> {
     rows(
         tx,
         "SELECT id_lower, body FROM arm_resources WHERE subscription = ?1 AND type = ?2 ORDER BY id_lower",
@@ -160,7 +168,9 @@ impl Query {
             (false, false) => "parent = ?",
             (true, false) => "(parent = ? OR (parent >= ? AND parent < ?))",
             (false, true) => "(parent = ? OR substr(?, 1, length(parent) + 1) = parent || '/')",
-            (true, true) => "(parent = ? OR (parent >= ? AND parent < ?) OR substr(?, 1, length(parent) + 1) = parent || '/')",
+            (true, true) => {
+                "(parent = ? OR (parent >= ? AND parent < ?) OR substr(?, 1, length(parent) + 1) = parent || '/')"
+            }
         });
         self.arguments.push(scope.to_owned().into());
         if below_too {
@@ -186,7 +196,12 @@ impl Query {
     ///
     /// # Errors
     /// Failures of the database, and `InvalidSkipToken`.
-    pub fn page(mut self, tx: &Transaction<'_>, paging: &Paging, shape: Option<fn(&Value) -> Value>) -> Result<Answer, Failure> {
+    pub fn page(
+        mut self,
+        tx: &Transaction<'_>,
+        paging: &Paging,
+        shape: Option<fn(&Value) -> Value>,
+    ) -> Result<Answer, Failure> {
         if let Some(after) = &paging.after {
             self.and("id_lower > ?", after.clone());
         }
@@ -244,7 +259,8 @@ impl Paging {
     /// # Errors
     /// `InvalidSkipToken`, `InvalidParameter`.
     pub fn of(url: &str, query: &[(String, String)], size: usize) -> Result<Self, Failure> {
-        let parameter = |name: &str| query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        let parameter =
+            |name: &str| query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
         let top = parameter("$top")
             .map(|top| {
                 top.parse::<usize>()

@@ -24,7 +24,11 @@ pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
     authorization::check_write(call, &key)?;
     resource["tags"] = tags.clone();
     store::update(call.tx, &key, &resource)?;
-    Ok(if call.method == http::Method::DELETE { Answer::empty(200, true) } else { Answer::changed(200, shown(typed, tags)) })
+    Ok(if call.method == http::Method::DELETE {
+        Answer::empty(200, true)
+    } else {
+        Answer::changed(200, shown(typed, tags))
+    })
 }
 
 fn shown(typed: &Typed, tags: Value) -> Value {
