@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use arm::world_attach;
+pub use arm::{attach_disk, detach_disk};
 pub use clock::{Clock, rfc3339};
 pub use fault::{Fault, FaultError, FaultRule};
 pub use log::RequestLogEntry;
@@ -184,7 +184,7 @@ pub fn inspect(data: &Path) -> Result<Vec<Value>, SandboxError> {
 /// The world can be neither emptied nor removed.
 pub fn reset(data: &Path) -> Result<(), SandboxError> {
     let emptied = existing(data, kubernetes(Duration::ZERO).as_ref())
-        .and_then(|world| Ok(world.map_or(Ok(()), |world| world.empty())?));
+        .and_then(|world| world.map_or(Ok(()), |world| world.empty()));
     if emptied.is_ok() {
         return Ok(());
     }

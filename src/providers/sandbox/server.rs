@@ -235,7 +235,7 @@ async fn serve(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Reset
         let answer = blocking(move || {
             // What is shown is what a client would find now.
             let settled = app.world.write(|tx| arm::settle(tx, app.kube.as_ref(), parts.now_ms));
-            settled.map(|()| {
+            settled.map(|_| {
                 control::handle(&app.world, app.kube.as_ref(), &parts.method, &path, &parts.body, parts.now_ms)
             })
         });
@@ -265,10 +265,14 @@ async fn serve_logged(app: Arc<App>, parts: Parts, target: String) -> Result<Rep
 
     let (begin, method, now_ms) = (Arc::clone(&app), parts.method.clone(), parts.now_ms);
     let begun = blocking(move || {
-        begin.world.write_quietly(|tx| {
-            arm::settle(tx, begin.kube.as_ref(), now_ms)?;
-            log::begin(tx, now_ms, method.as_str(), &target)
-        })
+        let (changed, seq) = begin.world.write_quietly(|tx| {
+            let changed = arm::settle(tx, begin.kube.as_ref(), now_ms)?;
+            Ok::<_, WorldError>((changed, log::begin(tx, now_ms, method.as_str(), &target)?))
+        })?;
+        if changed {
+            begin.world.notify();
+        }
+        Ok::<_, WorldError>(seq)
     });
     let seq = match begun.await {
         Some(Ok(seq)) => seq,

@@ -94,11 +94,16 @@ impl World {
     /// What `f` returns, or failures of the database.
     pub fn write<T, E: From<WorldError>>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
         let value = self.write_quietly(f)?;
-        self.inner.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.notify();
         Ok(value)
     }
 
-    /// Like [`World::write`], for what no watcher waits for.
+    /// Wakes those who wait for changes, after a quiet write that they want to know of.
+    pub(super) fn notify(&self) {
+        self.inner.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Like [`World::write`], but wakes nobody: for the request log.
     ///
     /// # Errors
     /// What `f` returns, or failures of the database.

@@ -200,6 +200,15 @@ pub(super) fn default(body: &mut Value, path: &str, value: Value) {
     }
 }
 
+/// Removes the member at a dotted path.
+pub(super) fn remove(body: &mut Value, path: &str) {
+    let (parent, leaf) = path.rsplit_once('.').unwrap_or(("", path));
+    let place = parent.split('.').filter(|step| !step.is_empty()).try_fold(body, |value, step| value.get_mut(step));
+    if let Some(Value::Object(members)) = place {
+        members.remove(leaf);
+    }
+}
+
 /// Copies what the server filled in on an earlier write.
 pub(super) fn carry(old: &Value, new: &mut Value, paths: &[&str]) {
     for path in paths {

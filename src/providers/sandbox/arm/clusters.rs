@@ -11,7 +11,7 @@ use super::super::world::WorldError;
 use super::answer::{Answer, Failure};
 use super::body::{self, Field, Shape, optional, required};
 use super::operations::{self, Follow, Work};
-use super::resource::{self, NameRule, Subject, check_name};
+use super::resource::{self, NameRule, Subject, check_conditions, check_name};
 use super::route::Typed;
 use super::store::{self, GROUP_TYPE, Place};
 use super::{Call, authorization, disks, groups, identities, pools};
@@ -113,9 +113,10 @@ fn put(call: &Call<'_>, typed: &Typed, subject: &Subject) -> Result<Answer, Fail
     let mut new = body::read(&call.body, FIELDS, false)?;
     groups::check_location(&new)?;
     body::normalise_location(&mut new);
+    let old = subject.old.as_ref();
+    check_conditions(call, old, "eTag")?;
     idle(call, &subject.key)?;
     authorization::check_write(call, &subject.key)?;
-    let old = subject.old.as_ref();
     resource::keep_location(old, &new)?;
     let profiles = body::at(&new, "properties.agentPoolProfiles").as_array().cloned().unwrap_or_default();
     match old {
@@ -128,10 +129,19 @@ fn put(call: &Call<'_>, typed: &Typed, subject: &Subject) -> Result<Answer, Fail
                 &mut new,
                 &["properties.kubernetesVersion", "properties.networkProfile", "sku", "identity"],
             );
-            body::carry(old, &mut new, &["properties.fqdn", "properties.azurePortalFQDN", "properties.powerState"]);
+            body::carry(
+                old,
+                &mut new,
+                &["properties.fqdn", "properties.azurePortalFQDN", "properties.powerState", "properties.resourceUID"],
+            );
         }
     }
-    fill(call, typed, subject, &mut new);
+    if old.is_none() {
+        let seed = store::incarnation(call.tx, &subject.key)?;
+        let uid = Uuid::new_v5(&Uuid::NAMESPACE_URL, seed.as_bytes());
+        body::set(&mut new, "properties.resourceUID", json!(uid.simple().to_string()));
+    }
+    fill(call, typed, &mut new);
     body::set(&mut new, "properties.provisioningState", json!(if old.is_some() { "Updating" } else { "Creating" }));
     subject.save(call, typed, &mut new)?;
     if old.is_none() {
@@ -178,9 +188,8 @@ fn check_new(new: &Value, profiles: &[Value]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the server fills in. Identifiers follow from the cluster's id, so that they stay over writes.
-fn fill(call: &Call<'_>, typed: &Typed, subject: &Subject, new: &mut Value) {
-    let key = &subject.key;
+/// What the server fills in. Identifiers follow from `resourceUID`, so that they stay over writes.
+fn fill(call: &Call<'_>, typed: &Typed, new: &mut Value) {
     let name = typed.name();
     let location = body::text(new, "location").unwrap_or_default().to_owned();
     let group = call.route.group.as_deref().unwrap_or_default();
@@ -197,10 +206,10 @@ fn fill(call: &Call<'_>, typed: &Typed, subject: &Subject, new: &mut Value) {
     body::default(new, "properties.maxAgentPools", json!(100));
     body::default(new, "properties.powerState", json!({ "code": "Running" }));
     body::default(new, "properties.servicePrincipalProfile", json!({ "clientId": "msi" }));
-    let uid = Uuid::new_v5(&Uuid::NAMESPACE_URL, key.as_bytes()).simple().to_string();
-    body::default(new, "properties.resourceUID", json!(uid));
+    new["eTag"] = json!(format!("{:08x}", call.seq));
+    let uid = body::text(new, "properties.resourceUID").unwrap_or_default().to_owned();
     let prefix = body::text(new, "properties.dnsPrefix").unwrap_or("cluster").to_owned();
-    let host = format!("{prefix}-{}", &uid[..8]);
+    let host = format!("{prefix}-{}", uid.get(..8).unwrap_or_default());
     body::default(new, "properties.fqdn", json!(format!("{host}.hcp.{location}.azmk8s.io")));
     body::default(new, "properties.azurePortalFQDN", json!(format!("{host}.portal.hcp.{location}.azmk8s.io")));
     for (path, value) in [
@@ -215,12 +224,12 @@ fn fill(call: &Call<'_>, typed: &Typed, subject: &Subject, new: &mut Value) {
         body::default(new, &format!("properties.networkProfile.{path}"), value);
     }
     if body::at(new, "properties.oidcIssuerProfile.enabled") == &json!(true) {
-        let issuer = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("issuer/{key}").as_bytes());
+        let issuer = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("issuer/{uid}").as_bytes());
         let url = format!("https://{location}.oic.prod-aks.azure.com/{}/{issuer}/", identities::TENANT);
         body::set(new, "properties.oidcIssuerProfile.issuerURL", json!(url));
     }
     if body::text(new, "identity.type") == Some("SystemAssigned") {
-        body::set(new, "identity.principalId", json!(identities::principal("principal", key)));
+        body::set(new, "identity.principalId", json!(identities::principal("principal", &uid)));
         body::set(new, "identity.tenantId", json!(identities::TENANT));
     }
     let node_group = node_group_path(call.route.subscription.as_str(), new);
@@ -228,8 +237,8 @@ fn fill(call: &Call<'_>, typed: &Typed, subject: &Subject, new: &mut Value) {
         let id = format!("{node_group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{what}-{name}");
         json!({
             "resourceId": id,
-            "clientId": identities::principal("client", &id.to_lowercase()),
-            "objectId": identities::principal("principal", &id.to_lowercase()),
+            "clientId": identities::principal("client", &format!("{what}/{uid}")),
+            "objectId": identities::principal("principal", &format!("{what}/{uid}")),
         })
     };
     body::set(new, "properties.identityProfile", json!({ "kubeletidentity": identity("agentpool") }));

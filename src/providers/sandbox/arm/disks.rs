@@ -11,7 +11,7 @@ use super::body::{self, Field, Shape, optional, required};
 use super::operations::{self, Follow, Work};
 use super::resource::{self, NameRule, Subject, check_name};
 use super::route::Typed;
-use super::{Call, authorization, groups, store};
+use super::{Call, authorization, clusters, groups, store};
 
 /// The type of disks, as rows carry it.
 pub(super) const DISK_TYPE: &str = "microsoft.compute/disks";
@@ -72,7 +72,7 @@ const SNAPSHOT_FIELDS: &[Field] = &[
     optional("tags", Shape::Object),
 ];
 
-/// What the server fills in and keeps over writes.
+/// What the server alone fills in, and keeps over writes.
 const FILLED: &[&str] =
     &["managedBy", "managedByExtended", "properties.timeCreated", "properties.uniqueId", "properties.diskState"];
 
@@ -130,6 +130,9 @@ fn write(call: &Call<'_>, typed: &Typed, subject: &Subject, mut new: Value, is_d
     body::normalise_location(&mut new);
     let old = subject.old.as_ref();
     resource::keep_location(old, &new)?;
+    for path in FILLED {
+        body::remove(&mut new, path);
+    }
     let source = source(call, &new, old.is_some())?;
     size(&mut new, old, source.as_ref())?;
     if let Some(old) = old {
@@ -164,8 +167,11 @@ fn write(call: &Call<'_>, typed: &Typed, subject: &Subject, mut new: Value, is_d
     };
     body::set(&mut new, "sku.tier", json!(tier));
     body::default(&mut new, "properties.timeCreated", json!(rfc3339(call.now_ms)));
-    let unique = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{}/{}", subject.key, call.seq).as_bytes());
-    body::default(&mut new, "properties.uniqueId", json!(unique.to_string()));
+    if old.is_none() {
+        let seed = store::incarnation(call.tx, &subject.key)?;
+        let unique = Uuid::new_v5(&Uuid::NAMESPACE_OID, seed.as_bytes());
+        body::set(&mut new, "properties.uniqueId", json!(unique.to_string()));
+    }
     body::default(&mut new, "properties.diskState", json!("Unattached"));
     body::default(&mut new, "properties.encryption", json!({ "type": "EncryptionAtRestWithPlatformKey" }));
     body::default(&mut new, "properties.networkAccessPolicy", json!("AllowAll"));
@@ -323,46 +329,65 @@ fn performance(sku: &str, size: i64) -> (i64, i64, Option<&'static str>) {
     }
 }
 
-/// Attaches a disk to a node of a cluster, or detaches it (`node` none). `disk` and `cluster` are ARM ids in any case. Gives false when there
-/// is no such disk, and changes nothing when another node holds it: look at `managedBy` of the disk first.
+/// Attaches a disk to a node of a cluster; gives the reason when that cannot be: there is no such disk, or another node holds it. `cluster`
+/// and `disk` are ARM ids in any case.
 ///
 /// # Errors
 /// Failures of the database.
-pub fn world_attach(tx: &Transaction<'_>, disk: &str, cluster: &str, node: Option<&str>) -> Result<bool, WorldError> {
+pub fn attach_disk(tx: &Transaction<'_>, cluster: &str, disk: &str, node: &str) -> Result<Option<String>, WorldError> {
     let key = disk.to_lowercase();
-    let Some(mut object) = store::get(tx, &key)? else { return Ok(false) };
-    match node {
-        Some(node) => {
-            if body::at(&object, "managedBy").is_null() {
-                let cluster = store::get(tx, &cluster.to_lowercase())?.unwrap_or_default();
-                let group = super::clusters::node_group_id(&cluster).unwrap_or_default();
-                body::set(
-                    &mut object,
-                    "managedBy",
-                    json!(format!("{group}/providers/Microsoft.Compute/virtualMachines/{node}")),
-                );
-                body::set(&mut object, "properties.diskState", json!("Attached"));
-            }
-        }
-        None => {
-            if let Value::Object(members) = &mut object {
-                members.remove("managedBy");
-            }
-            body::set(&mut object, "properties.diskState", json!("Unattached"));
-        }
+    let Some(mut object) = store::get(tx, &key)? else {
+        return Ok(Some(format!("the disk {disk} does not exist")));
+    };
+    if body::text(&object, "properties.provisioningState") == Some("Deleting") {
+        return Ok(Some(format!("the disk {disk} is being deleted")));
     }
+    let machine = format!("{}/providers/Microsoft.Compute/virtualMachines/{node}", node_group(tx, cluster)?);
+    if let Some(holder) = body::text(&object, "managedBy") {
+        let ours = holder.eq_ignore_ascii_case(&machine);
+        return Ok((!ours).then(|| format!("Multi-Attach error: the disk {disk} is attached to {holder}")));
+    }
+    body::set(&mut object, "managedBy", json!(machine));
+    body::set(&mut object, "properties.diskState", json!("Attached"));
     store::update(tx, &key, &object)?;
-    Ok(true)
+    Ok(None)
+}
+
+/// Detaches a disk from whichever node of the cluster holds it.
+///
+/// # Errors
+/// Failures of the database.
+pub fn detach_disk(tx: &Transaction<'_>, cluster: &str, disk: &str) -> Result<(), WorldError> {
+    let key = disk.to_lowercase();
+    let group = node_group(tx, cluster)?.to_lowercase();
+    match store::get(tx, &key)? {
+        Some(object) if is_held_by(&object, &group) => release(tx, &key, object),
+        _ => Ok(()),
+    }
+}
+
+/// The id of the group that a cluster's machines are in; of a cluster that is gone, a group that holds nothing.
+fn node_group(tx: &Transaction<'_>, cluster: &str) -> Result<String, WorldError> {
+    let object = store::get(tx, &cluster.to_lowercase())?;
+    Ok(object.as_ref().and_then(clusters::node_group_id).unwrap_or_else(|| cluster.to_owned()))
+}
+
+fn is_held_by(disk: &Value, group: &str) -> bool {
+    body::text(disk, "managedBy").is_some_and(|holder| holder.to_lowercase().starts_with(&format!("{group}/")))
+}
+
+fn release(tx: &Transaction<'_>, key: &str, mut disk: Value) -> Result<(), WorldError> {
+    body::remove(&mut disk, "managedBy");
+    body::set(&mut disk, "properties.diskState", json!("Unattached"));
+    store::update(tx, key, &disk)
 }
 
 /// Detaches all disks that machines of a group hold.
 pub(super) fn detach_all(tx: &Transaction<'_>, group: &str) -> Result<(), WorldError> {
     let subscription = group.split('/').nth(2).unwrap_or_default();
     for (key, disk) in store::of_type(tx, subscription, DISK_TYPE)? {
-        let held =
-            body::text(&disk, "managedBy").is_some_and(|user| user.to_lowercase().starts_with(&format!("{group}/")));
-        if held {
-            world_attach(tx, &key, "", None)?;
+        if is_held_by(&disk, group) {
+            release(tx, &key, disk)?;
         }
     }
     Ok(())

@@ -2,13 +2,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use http::header::{IF_MATCH, IF_NONE_MATCH};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
 use super::body::{self, Field, Shape, optional, required};
 use super::kinds::Family;
-use super::resource::{self, NameRule, Subject, check_name};
+use super::resource::{self, NameRule, Subject, check_conditions, check_name};
 use super::route::Typed;
 use super::store::{self, Place, Query};
 use super::{Call, authorization};
@@ -29,22 +28,6 @@ const RECORD_FIELDS: &[Field] = &[
 const NAME_SERVERS: [&str; 4] =
     ["ns1-01.azure-dns.com.", "ns2-01.azure-dns.net.", "ns3-01.azure-dns.org.", "ns4-01.azure-dns.info."];
 
-/// Conditions in `If-Match` and `If-None-Match`.
-fn check_conditions(call: &Call<'_>, old: Option<&Value>) -> Result<(), Failure> {
-    let header = |name| call.headers.get(name).and_then(|value| value.to_str().ok());
-    let failed = || Failure::new(412, "PreconditionFailed", "The condition in If-Match or If-None-Match is not met.");
-    if header(IF_NONE_MATCH) == Some("*") && old.is_some() {
-        return Err(failed());
-    }
-    if let Some(expected) = header(IF_MATCH) {
-        let current = old.and_then(|old| body::text(old, "etag"));
-        if current.is_none() || (expected != "*" && current != Some(expected)) {
-            return Err(failed());
-        }
-    }
-    Ok(())
-}
-
 fn etag(call: &Call<'_>) -> Value {
     json!(format!("{:08x}", call.seq))
 }
@@ -61,7 +44,7 @@ pub(super) fn zone(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
             return Ok(Answer::found(zone));
         }
         "DELETE" => {
-            check_conditions(call, old)?;
+            check_conditions(call, old, "etag")?;
             return resource::delete_now(call, &subject);
         }
         "PUT" => {
@@ -91,7 +74,7 @@ pub(super) fn zone(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
         }
         _ => return Err(Failure::method()),
     };
-    check_conditions(call, old)?;
+    check_conditions(call, old, "etag")?;
     authorization::check_write(call, &subject.key)?;
     new["location"] = json!("global");
     new["etag"] = etag(call);
@@ -139,7 +122,7 @@ pub(super) fn record_set(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failu
     let mut new = match call.method.as_str() {
         "GET" => return Ok(Answer::found(subject.found()?)),
         "DELETE" => {
-            check_conditions(call, old)?;
+            check_conditions(call, old, "etag")?;
             if typed.name() == "@" && matches!(kind, "NS" | "SOA") {
                 return Err(Failure::new(
                     400,
@@ -156,7 +139,7 @@ pub(super) fn record_set(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failu
         }
         _ => return Err(Failure::method()),
     };
-    check_conditions(call, old)?;
+    check_conditions(call, old, "etag")?;
     authorization::check_write(call, &subject.key)?;
     check_records(&new, kind, typed.name())?;
     check_alone(call, &subject, typed.name(), kind)?;

@@ -24,9 +24,9 @@ const CREDENTIAL_FIELDS: &[Field] = &[
     required("properties.audiences", Shape::List),
 ];
 
-/// The identifier of a principal or client, which follows from the key of the resource it belongs to.
-pub(super) fn principal(what: &str, key: &str) -> String {
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{what}/{key}").as_bytes()).to_string()
+/// The identifier of a principal or client, which follows from the incarnation of the resource it belongs to.
+pub(super) fn principal(what: &str, seed: &str) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{what}/{seed}").as_bytes()).to_string()
 }
 
 /// An identity.
@@ -51,11 +51,17 @@ pub(super) fn identity(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure
     authorization::check_write(call, &subject.key)?;
     body::normalise_location(&mut new);
     resource::keep_location(subject.old.as_ref(), &new)?;
-    new["properties"] = json!({
-        "tenantId": TENANT,
-        "principalId": principal("principal", &subject.key),
-        "clientId": principal("client", &subject.key),
-    });
+    new["properties"] = match &subject.old {
+        Some(old) => old["properties"].clone(),
+        None => {
+            let seed = store::incarnation(call.tx, &subject.key)?;
+            json!({
+                "tenantId": TENANT,
+                "principalId": principal("principal", &seed),
+                "clientId": principal("client", &seed),
+            })
+        }
+    };
     subject.save(call, typed, &mut new)?;
     Ok(Answer::changed(if subject.old.is_some() { 200 } else { 201 }, new))
 }

@@ -20,6 +20,8 @@ pub(in super::super) enum Family {
     Share,
     DnsZone,
     RecordSet,
+    /// What the engine only refers to.
+    Plain,
     /// `recordsets` and `all` below a zone: every record set, whatever its type.
     RecordSets,
 }
@@ -65,6 +67,8 @@ const COMPUTE: &[&str] = &["2024-03-02"];
 const CONTAINER_SERVICE: &[&str] = &["2024-09-01"];
 const IDENTITY: &[&str] = &["2023-01-31"];
 const STORAGE: &[&str] = &["2023-05-01"];
+const KEY_VAULT: &[&str] = &["2023-07-01"];
+const REGISTRY: &[&str] = &["2023-07-01"];
 const DNS: &[&str] = &["2018-05-01"];
 
 macro_rules! kinds {
@@ -87,6 +91,8 @@ static KINDS: &[Kind] = kinds! {
     "Microsoft.Storage" ["storageAccounts"], StorageAccount, STORAGE;
     "Microsoft.Storage" ["storageAccounts", "fileServices"], FileService, STORAGE;
     "Microsoft.Storage" ["storageAccounts", "fileServices", "shares"], Share, STORAGE;
+    "Microsoft.KeyVault" ["vaults"], Plain, KEY_VAULT;
+    "Microsoft.ContainerRegistry" ["registries"], Plain, REGISTRY;
     "Microsoft.Network" ["dnsZones"], DnsZone, DNS;
     "Microsoft.Network" ["dnsZones", "A"], RecordSet, DNS;
     "Microsoft.Network" ["dnsZones", "AAAA"], RecordSet, DNS;

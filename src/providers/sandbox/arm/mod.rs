@@ -10,6 +10,7 @@ mod groups;
 mod identities;
 mod kinds;
 mod operations;
+mod plain;
 mod pools;
 mod resource;
 mod route;
@@ -30,8 +31,7 @@ use super::world::WorldError;
 
 pub(super) use answer::{Answer, Content, Failure};
 pub(super) use clusters::{cluster_of_mount, serving};
-pub use disks::world_attach;
-pub(super) use operations::settle;
+pub use disks::{attach_disk, detach_disk};
 pub(super) use route::{Route, Target, parse};
 
 use kinds::{Family, RESOURCES_VERSIONS};
@@ -91,6 +91,15 @@ impl Call<'_> {
     }
 }
 
+/// Lets everything that is due by `now_ms` happen, in the resource manager and in the clusters. Gives whether anything changed.
+pub(super) fn settle(tx: &Transaction<'_>, kube: &dyn KubernetesApi, now_ms: i64) -> Result<bool, WorldError> {
+    let before = tx.total_changes();
+    // Clusters first: a Pod that has ended lets go of its disk before the disk's group is deleted.
+    kube.settle(tx, now_ms)?;
+    operations::settle(tx, kube, now_ms)?;
+    Ok(tx.total_changes() != before)
+}
+
 /// Whether a request can change the world, and so needs a transaction that may write.
 pub(super) fn writes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
@@ -133,6 +142,7 @@ pub(super) fn handle(
             Family::StorageAccount => storage::account(&call, typed),
             Family::FileService => storage::service(&call, typed),
             Family::Share => storage::share(&call, typed),
+            Family::Plain => plain::one(&call, typed),
             Family::DnsZone => dns::zone(&call, typed),
             Family::RecordSet => dns::record_set(&call, typed),
             Family::RecordSets => Err(Failure::method()),

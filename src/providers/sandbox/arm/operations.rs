@@ -101,7 +101,7 @@ pub(super) fn running(tx: &Transaction<'_>, key: &str) -> Result<Option<Work>, W
 }
 
 /// Lets every operation that is due take its effect.
-pub(in super::super) fn settle(tx: &Transaction<'_>, kube: &dyn KubernetesApi, now_ms: i64) -> Result<(), WorldError> {
+pub(super) fn settle(tx: &Transaction<'_>, kube: &dyn KubernetesApi, now_ms: i64) -> Result<(), WorldError> {
     let due: Vec<(String, String, String, Option<String>)> = {
         let mut statement = tx.prepare_cached(
             "SELECT id, target, kind, error FROM arm_operations WHERE settled = 0 AND due_ms <= ?1 ORDER BY due_ms, id",

@@ -8,7 +8,7 @@ use super::super::kube_api::NodePool;
 use super::answer::{Answer, Failure};
 use super::body::{self, Field, Shape, optional};
 use super::operations::{self, Follow, Work};
-use super::resource::{self, NameRule, Subject, check_name};
+use super::resource::{self, NameRule, Subject, check_conditions, check_name};
 use super::route::Typed;
 use super::store::{self, Place};
 use super::{Call, authorization, clusters};
@@ -63,8 +63,8 @@ pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
     match call.method.as_str() {
         "GET" => Ok(Answer::found(subject.found()?)),
         "PUT" => {
-            let mut new = body::read(&call.body, FIELDS, false)?;
-            body::default(&mut new, "properties.mode", json!("User"));
+            let new = body::read(&call.body, FIELDS, false)?;
+            check_conditions(call, subject.old.as_ref(), "properties.eTag")?;
             clusters::idle(call, &subject.parent)?;
             clusters::idle(call, &subject.key)?;
             authorization::check_write(call, &subject.key)?;
@@ -141,6 +141,7 @@ fn apply(call: &Call<'_>, subject: &Subject, cluster: &Value, name: &str, mut ne
     spot(&mut new)?;
     let state = if subject.old.is_some() { "Updating" } else { "Creating" };
     body::set(&mut new, "properties.provisioningState", json!(state));
+    body::set(&mut new, "properties.eTag", json!(format!("{:08x}", call.seq)));
     new["id"] = json!(subject.id);
     new["name"] = json!(name);
     new["type"] = json!("Microsoft.ContainerService/managedClusters/agentPools");

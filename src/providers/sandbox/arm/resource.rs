@@ -1,5 +1,6 @@
 //! What all resources have in common: their group must exist, ids, names, locks, lists, simple deletes.
 
+use http::header::{IF_MATCH, IF_NONE_MATCH};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
@@ -178,6 +179,25 @@ pub(super) fn delete_later(call: &Call<'_>, subject: &Subject, units: u32) -> Re
     store::update(call.tx, &subject.key, &leaving)?;
     let headers = operations::begin(call, &subject.key, Work::Delete, units, operations::Follow::Both)?;
     Ok(Answer::empty(202, true).with(headers))
+}
+
+/// Conditions in `If-Match` and `If-None-Match`, on the tag at the path `etag`.
+///
+/// # Errors
+/// 412 `PreconditionFailed`.
+pub(super) fn check_conditions(call: &Call<'_>, old: Option<&Value>, etag: &str) -> Result<(), Failure> {
+    let header = |name| call.headers.get(name).and_then(|value| value.to_str().ok());
+    let current = old.map(|old| body::text(old, etag).unwrap_or_default());
+    let met = match (header(IF_NONE_MATCH), header(IF_MATCH)) {
+        (Some("*"), _) => current.is_none(),
+        (_, Some("*")) => current.is_some(),
+        (_, Some(expected)) => current == Some(expected),
+        _ => true,
+    };
+    if met {
+        return Ok(());
+    }
+    Err(Failure::new(412, "PreconditionFailed", "The condition in If-Match or If-None-Match is not met."))
 }
 
 /// What a name may be.

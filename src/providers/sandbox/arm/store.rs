@@ -54,6 +54,17 @@ pub(super) fn put(tx: &Transaction<'_>, place: Place<'_>, body: &Value) -> Resul
     Ok(())
 }
 
+/// Counts a creation under this key, and gives a text to derive its identifiers from: the key itself the first time.
+pub(super) fn incarnation(tx: &Transaction<'_>, key: &str) -> Result<String, WorldError> {
+    let count: i64 = tx
+        .prepare_cached(
+            "INSERT INTO arm_incarnations (id_lower, count) VALUES (?1, 1)
+             ON CONFLICT (id_lower) DO UPDATE SET count = count + 1 RETURNING count",
+        )?
+        .query_row([key], |row| row.get(0))?;
+    Ok(if count == 1 { key.to_owned() } else { format!("{key}#{count}") })
+}
+
 /// Writes the object of a row that is there.
 pub(super) fn update(tx: &Transaction<'_>, key: &str, body: &Value) -> Result<(), WorldError> {
     tx.prepare_cached("UPDATE arm_resources SET body = ?2 WHERE id_lower = ?1")?

@@ -68,6 +68,11 @@ async fn tour(bed: &Bed) {
             role,
         ),
         (typed("Microsoft.Authorization/locks", "l1"), LOCKS, json!({ "properties": { "level": "NotSpecified" } })),
+        (
+            typed("Microsoft.KeyVault/vaults", "v-1"),
+            "2023-07-01",
+            json!({ "location": "eastus", "properties": { "sku": { "name": "standard" } } }),
+        ),
         (account_path.clone(), STORAGE, account),
         (
             format!("{account_path}/fileServices/default/shares/abc"),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::providers::sandbox::world::World;
-use crate::providers::sandbox::{WorldError, world_attach};
+use crate::providers::sandbox::{WorldError, attach_disk, detach_disk};
 
 #[tokio::test]
 async fn a_group_is_made_changed_and_deleted_with_all_in_it() {
@@ -129,10 +129,16 @@ async fn an_attached_disk_is_not_deleted() {
     let path = bed.disk(&apps, "d1").await;
     let disk = format!("{SUBSCRIPTION}{path}");
     let world = World::open(bed.dir.path(), "").unwrap();
-    let attach = |node: Option<&str>| {
-        world.write(|tx| world_attach(tx, &disk, &cluster, node)).map_err(|error: WorldError| error)
-    };
-    assert!(attach(Some("aks-1")).unwrap());
+    let attach = |node: &str| world.write::<_, WorldError>(|tx| attach_disk(tx, &cluster, &disk, node)).unwrap();
+    let detach = |cluster: &str| world.write(|tx| detach_disk(tx, cluster, &disk)).unwrap();
+    assert_eq!(attach("aks-1"), None);
+    assert_eq!(attach("aks-1"), None);
+    assert!(attach("aks-2").unwrap().contains("Multi-Attach"));
+    detach(&format!("{cluster}-other"));
+    assert!(attach("aks-2").is_some());
+    detach(&cluster);
+    assert_eq!(bed.get(&path, COMPUTE).await.body["properties"]["diskState"], "Unattached");
+    assert_eq!(attach("aks-2"), None);
     bed.delete(&path, COMPUTE).await.refused(409, "OperationNotAllowed");
     assert_eq!(bed.get(&path, COMPUTE).await.body["properties"]["diskState"], "Attached");
     // The group's deletion is accepted, and fails in the end.
@@ -215,6 +221,18 @@ async fn a_cluster_comes_with_identities_a_group_and_pools() {
     bed.get(&pool, CONTAINERS).await.refused(404, "ResourceNotFound");
     bed.get("/resourceGroups/g1_mc", RESOURCES).await.refused(404, "ResourceGroupNotFound");
     bed.delete(&path, CONTAINERS).await.expect(204);
+
+    // A cluster that is made again is another one.
+    bed.put(&path, CONTAINERS, cluster_body()).await.expect(201);
+    bed.pass(30);
+    let again = bed.get(&path, CONTAINERS).await.body;
+    for pointer in ["/identity/principalId", "/properties/resourceUID", "/properties/oidcIssuerProfile/issuerURL"] {
+        assert_ne!(again.pointer(pointer), cluster.pointer(pointer), "{pointer}");
+    }
+    let url = format!("{}{SUBSCRIPTION}{path}?api-version={CONTAINERS}", bed.base);
+    let only_new =
+        bed.http.put(&url).bearer_auth("sandbox-x").header("if-none-match", "*").body(cluster_body().to_string());
+    assert_eq!(only_new.send().await.unwrap().status().as_u16(), 412);
 }
 
 #[tokio::test]
@@ -298,6 +316,25 @@ async fn role_assignments_exist_once() {
     bed.delete(&at(&group, 1), api).await.expect(200);
     bed.delete(&at(&group, 1), api).await.expect(204);
     bed.get(&at(&group, 1), api).await.refused(404, "RoleAssignmentNotFound");
+}
+
+#[tokio::test]
+async fn a_thousand_disks_are_listed_whole() {
+    let mut bed = Bed::with(&[], 1000).await;
+    let group = bed.group("g1").await;
+    let made = (0..1000).map(|n| {
+        let (bed, path) = (&bed, format!("{group}/providers/Microsoft.Compute/disks/d{n:04}"));
+        async move { bed.put(&path, COMPUTE, empty_disk(4)).await.expect(202) }
+    });
+    futures::future::join_all(made).await;
+    bed.pass(10);
+    let (all, pages) = bed.pages("/providers/Microsoft.Compute/disks", COMPUTE).await;
+    assert_eq!((all.len(), pages), (1000, 1));
+    assert!(all.iter().all(|disk| disk["properties"]["provisioningState"] == "Succeeded"));
+    // Smaller pages give the same, in the same order.
+    bed.stop().await;
+    bed.start(&[], 300).await;
+    assert_eq!(bed.pages("/providers/Microsoft.Compute/disks", COMPUTE).await, (all, 4));
 }
 
 #[tokio::test]
