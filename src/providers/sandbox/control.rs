@@ -59,6 +59,9 @@ fn drift(
     let (Some(id), Some(patch)) = (request.get("id").and_then(Value::as_str), request.get("patch")) else {
         return Ok(problem(StatusCode::BAD_REQUEST, "the body needs `id` and `patch`"));
     };
+    if !patch.is_object() && !patch.is_null() {
+        return Ok(problem(StatusCode::BAD_REQUEST, "`patch` must be an object, or null to remove a resource"));
+    }
     let changed = world.write(|tx| match split(id) {
         Some((cluster, path)) => kube.drift(tx, &cluster, path, patch, now_ms),
         None => arm::drift(tx, kube, &id.to_lowercase(), patch, now_ms),

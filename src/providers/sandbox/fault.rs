@@ -347,7 +347,18 @@ fn draw(seed: u64, index: usize, rule: &str, ordinal: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_parser(text in "\\PC{0,40}|[a-z*]{0,9}[.:@,=a-z0-9é]{0,30}") {
+            if let Err(error) = text.parse::<FaultRule>() {
+                prop_assert!(error.position >= 1 && error.position <= text.chars().count() + 1);
+            }
+        }
+    }
 
     fn subject(resource: &str, verb: &'static str) -> Subject {
         Subject { resource: resource.to_ascii_lowercase(), verb }

@@ -165,17 +165,24 @@ impl Sandbox {
     }
 }
 
-/// Everything that exists in the world of `data`, each as `{"id", "type", "object"}`, sorted by id. A Kubernetes object's id is its
+/// Everything that exists in the world of `data` now, each as `{"id", "type", "object"}`, sorted by id. A Kubernetes object's id is its
 /// cluster's followed by its path (`/apis/apps/v1/namespaces/x/deployments/y`). Values of Secrets are hidden. No world is an empty one.
 ///
 /// # Errors
 /// The world cannot be read.
 pub fn inspect(data: &Path) -> Result<Vec<Value>, SandboxError> {
+    inspect_at(data, &Clock::system())
+}
+
+/// Like [`inspect`], at the time of `clock`: operations that are due by then have taken effect.
+///
+/// # Errors
+/// The world cannot be read.
+pub fn inspect_at(data: &Path, clock: &Clock) -> Result<Vec<Value>, SandboxError> {
     let kubernetes = kubernetes(Duration::ZERO);
-    match existing(data, kubernetes.as_ref())? {
-        Some(world) => Ok(world.read(|tx| control::inspect(tx, kubernetes.as_ref()))?),
-        None => Ok(Vec::new()),
-    }
+    let Some(world) = existing(data, kubernetes.as_ref())? else { return Ok(Vec::new()) };
+    world.write_quietly(|tx| arm::settle(tx, kubernetes.as_ref(), clock.now_ms()))?;
+    Ok(world.read(|tx| control::inspect(tx, kubernetes.as_ref()))?)
 }
 
 /// Empties the world of `data`. Sandboxes that have it open go on with an empty one; a damaged file is removed.

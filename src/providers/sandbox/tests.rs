@@ -301,6 +301,86 @@ async fn writers_of_two_sandboxes_lose_nothing() {
     assert_eq!(log.iter().filter(|entry| entry.effect).count(), 41);
 }
 
+#[test]
+fn many_open_a_new_world_at_once() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("new");
+    std::thread::scope(|scope| {
+        let opened: Vec<_> = (0..8).map(|_| scope.spawn(|| super::World::open(&path, "").map(|_| ()))).collect();
+        for thread in opened {
+            thread.join().unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_damaged_world_is_an_error_and_can_be_reset() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("world.db"), "this is no database, however long one looks at it").unwrap();
+    assert!(matches!(super::inspect(dir.path()), Err(SandboxError::World(_))));
+    super::reset(dir.path()).unwrap();
+    assert!(super::inspect(dir.path()).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn no_body_breaks_the_server() {
+    let bed = Bed::new().await;
+    let group = bed.group("g1").await;
+    let cluster = bed.cluster(&group, "c1").await;
+    let types = [
+        ("Microsoft.Compute/disks/x", COMPUTE),
+        ("Microsoft.Compute/snapshots/x", COMPUTE),
+        ("Microsoft.ContainerService/managedClusters/x", CONTAINERS),
+        ("Microsoft.ContainerService/managedClusters/c1", CONTAINERS),
+        ("Microsoft.ContainerService/managedClusters/c1/agentPools/p", CONTAINERS),
+        ("Microsoft.ManagedIdentity/userAssignedIdentities/abc", IDENTITY),
+        ("Microsoft.Authorization/roleAssignments/00000000-0000-4000-8000-000000000001", AUTHORIZATION_API),
+        ("Microsoft.Authorization/locks/l", LOCKS),
+        ("Microsoft.Storage/storageAccounts/abc", STORAGE),
+        ("Microsoft.Network/dnsZones/example.com", DNS),
+        ("Microsoft.Network/dnsZones/example.com/A/@", DNS),
+        ("Microsoft.Resources/tags/default", RESOURCES),
+    ];
+    let values = [
+        json!(null),
+        json!([]),
+        json!("x"),
+        json!(-1),
+        json!({}),
+        json!({ "location": 5 }),
+        json!({ "location": "eastus", "tags": [] }),
+        json!({ "location": "eastus", "properties": 1 }),
+        json!({ "location": "eastus", "sku": "x", "identity": [], "zones": {}, "properties": {} }),
+        json!({ "location": "eastus", "identity": { "type": "SystemAssigned" }, "properties": {
+            "dnsPrefix": "a", "agentPoolProfiles": [1, null, { "name": 1 }, { "name": "é" }], "addonProfiles": { "a": true },
+            "nodeLabels": [], "scaleSetPriority": "Spot", "count": 9_000_000_000_i64, "creationData": { "createOption": "Copy" },
+            "diskSizeGB": i64::MAX, "networkProfile": "x", "oidcIssuerProfile": { "enabled": true }, "TTL": 1, "ARecords": [null],
+        } }),
+    ];
+    for (kind, version) in types {
+        for value in &values {
+            for method in [Method::PUT, Method::PATCH] {
+                let path = format!("{group}/providers/{kind}");
+                let reply = bed.call(method, &path, version, Some(value.clone())).await;
+                assert!(reply.status < 500, "{kind} {value}: {}", reply.body);
+            }
+        }
+    }
+    // What drift makes of a resource is read back without harm, too.
+    let url = format!("{}/_sandbox/drift", bed.base);
+    for target in [cluster.clone(), format!("{cluster}/agentPools/npsystem"), group.clone()] {
+        let patch = json!({ "id": format!("{SUBSCRIPTION}{target}"), "patch": { "properties": "x", "sku": null, "identity": 1 } });
+        bed.send(Method::POST, &url, Some(patch)).await.unwrap().expect(200);
+    }
+    for (path, version) in [(&cluster, CONTAINERS), (&group, RESOURCES)] {
+        assert!(bed.get(path, version).await.status < 500);
+        assert!(bed.put(path, version, json!({ "location": "eastus" })).await.status < 500);
+        assert!(bed.delete(path, version).await.status < 500);
+        bed.pass(60);
+    }
+    bed.get(&group, RESOURCES).await.refused(404, "ResourceGroupNotFound");
+}
+
 #[tokio::test]
 async fn the_log_the_inventory_drift_and_reset() {
     let bed = Bed::new().await;

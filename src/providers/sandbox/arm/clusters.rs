@@ -316,7 +316,7 @@ pub(super) fn refresh_profiles(tx: &Transaction<'_>, cluster: &str) -> Result<()
         .into_iter()
         .map(|(_, pool)| {
             let mut profile = pool["properties"].clone();
-            profile["name"] = pool["name"].clone();
+            body::set(&mut profile, "name", pool["name"].clone());
             profile
         })
         .collect();

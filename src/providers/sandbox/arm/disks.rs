@@ -323,7 +323,7 @@ fn performance(sku: &str, size: i64) -> (i64, i64, Option<&'static str>) {
             .find(|(up_to, ..)| size <= *up_to)
             .map_or((20_000, 900, Some("P80")), |(_, iops, throughput, tier)| (*iops, *throughput, Some(*tier))),
         "PremiumV2_LRS" => (3000, 125, None),
-        "UltraSSD_LRS" => ((size * 300).min(400_000), 100, None),
+        "UltraSSD_LRS" => (size.saturating_mul(300).min(400_000), 100, None),
         "StandardSSD_LRS" | "StandardSSD_ZRS" => (500, 100, None),
         _ => (500, 60, None),
     }

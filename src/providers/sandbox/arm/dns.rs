@@ -12,6 +12,9 @@ use super::route::Typed;
 use super::store::{self, Place, Query};
 use super::{Call, authorization};
 
+/// The types of record sets, as a pattern of SQL.
+const RECORDS: &str = "microsoft.network/dnszones/%";
+
 const RECORD_FIELDS: &[Field] = &[
     required("properties", Shape::Object),
     required("properties.TTL", Shape::Int(1, 2_147_483_647)),
@@ -39,7 +42,7 @@ pub(super) fn zone(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
     let mut new = match call.method.as_str() {
         "GET" => {
             let mut zone = subject.found()?;
-            let count = store::count_children(call.tx, &call.route.key)?;
+            let count = store::keys_of_children(call.tx, &call.route.key, RECORDS)?.len();
             body::set(&mut zone, "properties.numberOfRecordSets", json!(count));
             return Ok(Answer::found(zone));
         }
@@ -198,20 +201,18 @@ fn check_records(new: &Value, kind: &str, name: &str) -> Result<(), Failure> {
 
 /// A CNAME shares its name with no other record set.
 fn check_alone(call: &Call<'_>, subject: &Subject, name: &str, kind: &str) -> Result<(), Failure> {
-    let suffix = format!("/{}", name.to_lowercase());
-    let clashes = store::keys_of_children(call.tx, &subject.parent)?.into_iter().any(|key| {
-        let is_cname = key.contains("/cname/");
-        key != subject.key
-            && key.ends_with(&suffix)
-            && key.rsplit('/').next() == Some(&suffix[1..])
-            && (is_cname || kind == "CNAME")
+    let name = name.to_lowercase();
+    let clashes = store::keys_of_children(call.tx, &subject.parent, RECORDS)?.into_iter().any(|key| {
+        let mut words = key.rsplit('/');
+        let same_name = words.next() == Some(&name);
+        same_name && key != subject.key && (kind == "CNAME" || words.next() == Some("cname"))
     });
     if clashes {
         return Err(Failure::new(
             400,
             "BadRequest",
             format!(
-                "The record set '{name}' could not be created because a CNAME record set and another one would have the same name."
+                "The record set '{name}' could not be created: a CNAME record set shares its name with no other record set."
             ),
         ));
     }
@@ -230,7 +231,7 @@ pub(super) fn record_sets(call: &Call<'_>, typed: &Typed) -> Result<Answer, Fail
     if typed.kind.family == Family::RecordSet {
         query.and("type = ?", typed.kind.lower());
     } else {
-        query.and_that("type LIKE 'microsoft.network/dnszones/%'");
+        query.and("type LIKE ?", RECORDS.to_owned());
     }
     query.page(call.tx, &call.paging()?, None)
 }

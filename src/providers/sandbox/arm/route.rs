@@ -179,3 +179,42 @@ fn decode(segment: &str) -> String {
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_path_breaks_the_reader(path in "(/(subscriptions|resourceGroups|providers|Microsoft.Compute|disks|%|%2|%2F|é|[a-z]{0,3})){0,12}/?") {
+            for is_post in [false, true] {
+                if let Ok(route) = parse(&path, is_post) {
+                    prop_assert_eq!(route.key.to_lowercase(), route.key.clone());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_decoded_and_keep_their_case() {
+        let route =
+            parse("/Subscriptions/S/resourcegroups/My%20Group/Providers/microsoft.compute/DISKS/D+%41", false).unwrap();
+        assert_eq!(route.group.as_deref(), Some("My Group"));
+        assert_eq!(route.key, "/subscriptions/s/resourcegroups/my group/providers/microsoft.compute/disks/d+a");
+        let Target::One(typed) = route.target else { panic!("{:?}", route.target) };
+        assert_eq!((typed.kind.family, typed.name()), (Family::Disk, "D+A"));
+    }
+
+    #[test]
+    fn what_is_attached_to_a_resource_has_it_as_scope() {
+        let disk = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/disks/d";
+        let route = parse(&format!("{disk}/providers/Microsoft.Authorization/locks/l"), false).unwrap();
+        let Target::One(typed) = route.target else { panic!("{:?}", route.target) };
+        assert_eq!((typed.kind.family, typed.scope.as_str()), (Family::Lock, disk));
+        let all = parse(&format!("{disk}/providers/Microsoft.Authorization/locks"), false).unwrap();
+        assert!(matches!(all.target, Target::All(typed) if typed.scope == disk));
+        assert!(parse("/subscriptions/s/providers/Microsoft.Compute/disks/d", false).is_err(), "a disk is in a group");
+    }
+}

@@ -109,17 +109,11 @@ pub(super) fn children(tx: &Transaction<'_>, parent: &str, kind: &str) -> Result
     )
 }
 
-/// Keys of all children.
-pub(super) fn keys_of_children(tx: &Transaction<'_>, parent: &str) -> Result<Vec<String>, WorldError> {
-    let mut statement = tx.prepare_cached("SELECT id_lower FROM arm_resources WHERE parent = ?1 ORDER BY id_lower")?;
-    Ok(statement.query_map([parent], |row| row.get(0))?.collect::<Result<_, _>>()?)
-}
-
-/// How many children there are.
-pub(super) fn count_children(tx: &Transaction<'_>, parent: &str) -> Result<i64, WorldError> {
-    Ok(tx
-        .prepare_cached("SELECT count(*) FROM arm_resources WHERE parent = ?1")?
-        .query_row([parent], |row| row.get(0))?)
+/// Keys of the children whose type is like a pattern of SQL.
+pub(super) fn keys_of_children(tx: &Transaction<'_>, parent: &str, kinds: &str) -> Result<Vec<String>, WorldError> {
+    let mut statement =
+        tx.prepare_cached("SELECT id_lower FROM arm_resources WHERE parent = ?1 AND type LIKE ?2 ORDER BY id_lower")?;
+    Ok(statement.query_map([parent, kinds], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
 /// (key, object) of everything of a type in a subscription.
