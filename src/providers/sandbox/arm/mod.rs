@@ -1,0 +1,234 @@
+//! The resource manager part: the operations that the Azure provider uses, as their published OpenAPI files describe them.
+
+mod answer;
+mod authorization;
+mod body;
+mod clusters;
+mod disks;
+mod dns;
+mod groups;
+mod identities;
+mod kinds;
+mod operations;
+mod plain;
+mod pools;
+mod resource;
+mod route;
+mod storage;
+mod store;
+mod tags;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use rusqlite::Transaction;
+
+use serde_json::Value;
+
+use super::kube_api::KubernetesApi;
+use super::world::WorldError;
+
+pub(super) use answer::{Answer, Content, Failure};
+pub(super) use clusters::{cluster_of_mount, serving};
+pub use disks::{attach_disk, detach_disk};
+pub(super) use route::{Route, Target, parse};
+
+use kinds::{Family, RESOURCES_VERSIONS};
+use store::Paging;
+
+/// What the emulator is told at start.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// Entries of a list page.
+    pub page_size: usize,
+    /// The time a simple long-running operation takes.
+    pub operation_delay: Duration,
+}
+
+/// A request as it came, and what belongs to it.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub method: Method,
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    pub headers: http::HeaderMap,
+    pub body: Bytes,
+    /// Its number in the log.
+    pub seq: i64,
+    pub now_ms: i64,
+    /// `http://<host>` as the client wrote it.
+    pub base: String,
+    /// The operation that it starts is to fail.
+    pub fail: bool,
+}
+
+/// A request inside its transaction.
+pub(super) struct Call<'a> {
+    pub tx: &'a Transaction<'a>,
+    pub kube: &'a dyn KubernetesApi,
+    pub settings: &'a Settings,
+    pub route: &'a Route,
+    request: &'a Request,
+}
+
+impl std::ops::Deref for Call<'_> {
+    type Target = Request;
+
+    fn deref(&self) -> &Request {
+        self.request
+    }
+}
+
+impl Call<'_> {
+    /// A query parameter; names are read without regard to case.
+    fn query(&self, name: &str) -> Option<&str> {
+        self.request.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    fn paging(&self) -> Result<Paging, Failure> {
+        Paging::of(&format!("{}{}", self.base, self.path), &self.request.query, self.settings.page_size)
+    }
+}
+
+/// Lets everything that is due by `now_ms` happen, in the resource manager and in the clusters. Gives whether anything changed.
+pub(super) fn settle(tx: &Transaction<'_>, kube: &dyn KubernetesApi, now_ms: i64) -> Result<bool, WorldError> {
+    let before = tx.total_changes();
+    // Clusters first: a Pod that has ended lets go of its disk before the disk's group is deleted.
+    kube.settle(tx, now_ms)?;
+    operations::settle(tx, kube, now_ms)?;
+    Ok(tx.total_changes() != before)
+}
+
+/// Whether a request can change the world, and so needs a transaction that may write.
+pub(super) fn writes(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Serves one request in the transaction `tx`.
+///
+/// # Errors
+/// What the API answers with an error; the transaction is to be undone then.
+pub(super) fn handle(
+    tx: &Transaction<'_>,
+    kube: &dyn KubernetesApi,
+    settings: &Settings,
+    request: &Request,
+    route: &Route,
+) -> Result<Answer, Failure> {
+    let call = Call { tx, kube, settings, route, request };
+    check_version(&call)?;
+    let method = call.method.as_str();
+    match &route.target {
+        Target::Subscriptions => groups::subscriptions(&call),
+        Target::Subscription => groups::subscription(&call),
+        Target::Locations => Ok(groups::locations(&call)),
+        Target::Provider { namespace, register } => groups::provider(&call, namespace, *register),
+        Target::Groups => groups::list(&call),
+        Target::Group => groups::one(&call),
+        Target::Resources => groups::resources(&call),
+        Target::Operation { id, result } => operations::get(&call, id, *result),
+        Target::One(typed) => match typed.kind.family {
+            Family::Disk => disks::disk(&call, typed),
+            Family::Snapshot => disks::snapshot(&call, typed),
+            Family::Cluster => clusters::one(&call, typed),
+            Family::AgentPool => pools::one(&call, typed),
+            Family::Identity => identities::identity(&call, typed),
+            Family::FederatedCredential => identities::credential(&call, typed),
+            Family::RoleAssignment => authorization::assignment(&call, typed),
+            Family::RoleDefinition => authorization::definition(&call, typed),
+            Family::Lock => authorization::lock(&call, typed),
+            Family::Tags => tags::one(&call, typed),
+            Family::StorageAccount => storage::account(&call, typed),
+            Family::FileService => storage::service(&call, typed),
+            Family::Share => storage::share(&call, typed),
+            Family::Plain => plain::one(&call, typed),
+            Family::DnsZone => dns::zone(&call, typed),
+            Family::RecordSet => dns::record_set(&call, typed),
+            Family::RecordSets => Err(Failure::method()),
+        },
+        Target::All(typed) if method == "GET" => match typed.kind.family {
+            Family::RoleAssignment => authorization::assignments(&call, typed),
+            Family::Lock => authorization::locks(&call, typed),
+            Family::RecordSet | Family::RecordSets => dns::record_sets(&call, typed),
+            Family::FileService => storage::services(&call, typed),
+            Family::RoleDefinition | Family::Tags => Err(Failure::method()),
+            _ => resource::list(&call, typed),
+        },
+        Target::All(_) => Err(Failure::method()),
+        Target::Action(typed, action) => match typed.kind.family {
+            Family::Cluster => clusters::action(&call, typed, action),
+            Family::StorageAccount => storage::action(&call, typed, action),
+            _ => Err(Failure::method()),
+        },
+    }
+}
+
+/// Every request names a version that the type has.
+fn check_version(call: &Call<'_>) -> Result<(), Failure> {
+    let Some(version) = call.query("api-version").filter(|version| !version.is_empty()) else {
+        return Err(Failure::new(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        ));
+    };
+    let (known, full) = match &call.route.target {
+        // The version in an operation's URL is the one of the request that started it.
+        Target::Operation { .. } => return Ok(()),
+        Target::One(typed) | Target::All(typed) | Target::Action(typed, _) => {
+            (typed.kind.versions, Some(typed.kind.full()))
+        }
+        _ => (RESOURCES_VERSIONS, None),
+    };
+    if known.contains(&version) {
+        return Ok(());
+    }
+    let supported = known.join(", ");
+    Err(match full {
+        Some(full) => Failure::new(
+            400,
+            "NoRegisteredProviderFound",
+            format!(
+                "No registered resource provider found for API version '{version}' for type '{full}'. The supported api-versions are '{supported}'."
+            ),
+        ),
+        None => Failure::new(
+            400,
+            "InvalidApiVersionParameter",
+            format!("The api-version '{version}' is invalid. The supported versions are '{supported}'."),
+        ),
+    })
+}
+
+/// Merges a JSON merge patch into a resource as another writer would; `null` removes it. Gives false when there is none.
+pub(super) fn drift(
+    tx: &Transaction<'_>,
+    kube: &dyn KubernetesApi,
+    key: &str,
+    patch: &Value,
+    now_ms: i64,
+) -> Result<bool, WorldError> {
+    let Some(mut resource) = store::get(tx, key)? else { return Ok(false) };
+    if patch.is_null() {
+        operations::remove(tx, kube, key, now_ms)?;
+        return Ok(true);
+    }
+    body::merge(&mut resource, patch);
+    store::update(tx, key, &resource)?;
+    if let Some((cluster, _)) = pools::split_key(key) {
+        clusters::refresh_profiles(tx, cluster)?;
+    }
+    Ok(true)
+}
+
+/// (id, type, object) of every resource.
+pub(super) fn everything(tx: &Transaction<'_>) -> Result<Vec<(String, String, Value)>, WorldError> {
+    store::everything(tx)
+}
+
+/// The id of a resource as it was first written.
+pub(super) fn id_of_key(tx: &Transaction<'_>, key: &str) -> Result<Option<String>, WorldError> {
+    let resource = store::get(tx, key)?;
+    Ok(resource.and_then(|resource| body::text(&resource, "id").map(str::to_owned)))
+}

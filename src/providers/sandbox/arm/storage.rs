@@ -1,0 +1,245 @@
+//! Storage accounts and file shares (`Microsoft.Storage`, 2023-05-01).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::super::clock::rfc3339;
+use super::answer::{Answer, Failure};
+use super::body::{self, Field, Shape, optional, required};
+use super::operations::{self, Follow, Work};
+use super::resource::{self, NameRule, Subject, check_name};
+use super::route::Typed;
+use super::{Call, authorization, groups, store};
+
+const ACCOUNT_TYPE: &str = "microsoft.storage/storageaccounts";
+
+const KINDS: &[&str] = &["Storage", "StorageV2", "BlobStorage", "FileStorage", "BlockBlobStorage"];
+
+const SKUS: &[&str] = &[
+    "Standard_LRS",
+    "Standard_GRS",
+    "Standard_RAGRS",
+    "Standard_ZRS",
+    "Premium_LRS",
+    "Premium_ZRS",
+    "Standard_GZRS",
+    "Standard_RAGZRS",
+];
+
+const ACCOUNT_FIELDS: &[Field] = &[
+    required("location", Shape::Text),
+    required("kind", Shape::OneOf(KINDS)),
+    required("sku", Shape::Object),
+    required("sku.name", Shape::OneOf(SKUS)),
+    optional("tags", Shape::Object),
+    optional("properties", Shape::Object),
+    optional("properties.minimumTlsVersion", Shape::OneOf(&["TLS1_0", "TLS1_1", "TLS1_2", "TLS1_3"])),
+    optional("properties.allowBlobPublicAccess", Shape::Bool),
+    optional("properties.allowSharedKeyAccess", Shape::Bool),
+    optional("properties.supportsHttpsTrafficOnly", Shape::Bool),
+    optional("properties.accessTier", Shape::OneOf(&["Hot", "Cool", "Cold", "Premium"])),
+];
+
+const SHARE_FIELDS: &[Field] = &[
+    optional("properties", Shape::Object),
+    optional("properties.shareQuota", Shape::Int(1, 102_400)),
+    optional("properties.enabledProtocols", Shape::OneOf(&["SMB", "NFS"])),
+    optional("properties.accessTier", Shape::OneOf(&["TransactionOptimized", "Hot", "Cool", "Premium"])),
+    optional("properties.metadata", Shape::Object),
+];
+
+/// A storage account.
+pub(super) fn account(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
+    let subject = Subject::of(call, typed)?;
+    let old = subject.old.as_ref();
+    let (mut new, is_patch) = match call.method.as_str() {
+        "GET" => return Ok(Answer::found(subject.found()?)),
+        "DELETE" => return resource::delete_now(call, &subject),
+        "PUT" => {
+            check_name(typed.name(), &NameRule { min: 3, max: 24, also: "", lower: true })?;
+            (body::read(&call.body, ACCOUNT_FIELDS, false)?, false)
+        }
+        "PATCH" => {
+            let old = old.ok_or_else(|| Failure::missing(&subject.id))?;
+            (body::patched(old, &body::read(&call.body, ACCOUNT_FIELDS, true)?), true)
+        }
+        _ => return Err(Failure::method()),
+    };
+    authorization::check_write(call, &subject.key)?;
+    groups::check_location(&new)?;
+    body::normalise_location(&mut new);
+    resource::keep_location(old, &new)?;
+    match old {
+        None => check_free(call, typed.name())?,
+        Some(old) => {
+            body::keep(old, &new, &["kind", "properties.isHnsEnabled"])?;
+            let premium =
+                |account: &Value| body::text(account, "sku.name").is_some_and(|sku| sku.starts_with("Premium"));
+            if premium(old) != premium(&new) {
+                return Err(Failure::immutable("sku.name"));
+            }
+            body::carry(old, &mut new, &["properties.creationTime"]);
+        }
+    }
+    fill(call, typed.name(), &mut new);
+    let state = old.map_or("Creating", |_| "Succeeded");
+    body::set(&mut new, "properties.provisioningState", json!(state));
+    subject.save(call, typed, &mut new)?;
+    if old.is_some() || is_patch {
+        return Ok(Answer::changed(200, new));
+    }
+    // The service answers 202 without a body; the account is at the end of `Location`.
+    let headers = operations::begin(call, &subject.key, Work::Write, 1, Follow::Location)?;
+    Ok(Answer::empty(202, true).with(headers))
+}
+
+/// Names of accounts are unique in the whole cloud.
+fn check_free(call: &Call<'_>, name: &str) -> Result<(), Failure> {
+    let taken = call
+        .tx
+        .prepare_cached("SELECT 1 FROM arm_resources WHERE type = ?1 AND id_lower LIKE '%/storageaccounts/' || ?2")?
+        .exists([ACCOUNT_TYPE, &name.to_lowercase()])?;
+    if taken {
+        return Err(Failure::new(
+            409,
+            "StorageAccountAlreadyTaken",
+            format!("The storage account named {name} is already taken."),
+        ));
+    }
+    Ok(())
+}
+
+fn fill(call: &Call<'_>, name: &str, new: &mut Value) {
+    let premium = body::text(new, "sku.name").is_some_and(|sku| sku.starts_with("Premium"));
+    body::set(new, "sku.tier", json!(if premium { "Premium" } else { "Standard" }));
+    body::default(new, "properties.creationTime", json!(rfc3339(call.now_ms)));
+    let location = new["location"].clone();
+    body::set(new, "properties.primaryLocation", location);
+    body::set(new, "properties.statusOfPrimary", json!("available"));
+    let endpoint = |service: &str| format!("https://{name}.{service}.core.windows.net/");
+    body::set(
+        new,
+        "properties.primaryEndpoints",
+        json!({
+            "blob": endpoint("blob"),
+            "dfs": endpoint("dfs"),
+            "file": endpoint("file"),
+            "queue": endpoint("queue"),
+            "table": endpoint("table"),
+        }),
+    );
+    for (path, value) in [
+        ("supportsHttpsTrafficOnly", json!(true)),
+        ("minimumTlsVersion", json!("TLS1_0")),
+        ("allowBlobPublicAccess", json!(false)),
+        ("accessTier", json!("Hot")),
+        (
+            "networkAcls",
+            json!({ "bypass": "AzureServices", "defaultAction": "Allow", "ipRules": [], "virtualNetworkRules": [] }),
+        ),
+        (
+            "encryption",
+            json!({
+                "keySource": "Microsoft.Storage",
+                "services": {
+                    "blob": { "enabled": true, "keyType": "Account" },
+                    "file": { "enabled": true, "keyType": "Account" },
+                },
+            }),
+        ),
+    ] {
+        body::default(new, &format!("properties.{path}"), value);
+    }
+}
+
+/// `listKeys`. Keys follow from the account's id and are worth nothing outside the sandbox.
+pub(super) fn action(call: &Call<'_>, _typed: &Typed, action: &str) -> Result<Answer, Failure> {
+    if !action.eq_ignore_ascii_case("listKeys") {
+        return Err(Failure::method());
+    }
+    let key = call.route.key.rsplit_once('/').map_or("", |(key, _)| key);
+    resource::group(call, &call.route.group_key().unwrap_or_default())?;
+    let account = store::get(call.tx, key)?.ok_or_else(|| Failure::missing(key))?;
+    let value = |name: &str| STANDARD.encode(Sha256::digest(format!("{name}/{key}").as_bytes()).repeat(2));
+    let created = body::at(&account, "properties.creationTime");
+    let keys: Vec<Value> = ["key1", "key2"]
+        .iter()
+        .map(|name| json!({ "keyName": name, "value": value(name), "permissions": "FULL", "creationTime": created }))
+        .collect();
+    Ok(Answer::found(json!({ "keys": keys })))
+}
+
+/// `fileServices/default`, which every account has.
+pub(super) fn service(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
+    if call.method != http::Method::GET || !typed.name().eq_ignore_ascii_case("default") {
+        return Err(Failure::method());
+    }
+    let subject = Subject::of(call, typed)?;
+    Ok(Answer::found(service_object(&subject.id)))
+}
+
+/// All file services of an account: the one.
+pub(super) fn services(call: &Call<'_>, _typed: &Typed) -> Result<Answer, Failure> {
+    resource::group(call, &call.route.group_key().unwrap_or_default())?;
+    let key = call.route.key.rsplit_once('/').map_or("", |(key, _)| key);
+    let account = store::get(call.tx, key)?.ok_or_else(|| Failure::missing(key))?;
+    let id = format!("{}/fileServices/default", body::text(&account, "id").unwrap_or(key));
+    Ok(Answer::found(json!({ "value": [service_object(&id)] })))
+}
+
+fn service_object(id: &str) -> Value {
+    json!({
+        "id": id,
+        "name": "default",
+        "type": "Microsoft.Storage/storageAccounts/fileServices",
+        "properties": { "shareDeleteRetentionPolicy": { "enabled": true, "days": 7 } },
+    })
+}
+
+/// A file share.
+pub(super) fn share(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
+    let subject = Subject::of(call, typed)?;
+    let old = subject.old.as_ref();
+    let mut new = match call.method.as_str() {
+        "GET" => return Ok(Answer::found(subject.found()?)),
+        "DELETE" => return resource::delete_now(call, &subject),
+        "PUT" => {
+            let name = typed.name();
+            check_name(name, &NameRule { min: 3, max: 63, also: "-", lower: true })?;
+            if name.starts_with('-') || name.ends_with('-') || name.contains("--") {
+                return Err(Failure::new(400, "InvalidResourceName", format!("The share name '{name}' is invalid.")));
+            }
+            body::read(&call.body, SHARE_FIELDS, false)?
+        }
+        "PATCH" => {
+            let old = old.ok_or_else(|| Failure::missing(&subject.id))?;
+            body::patched(old, &body::read(&call.body, SHARE_FIELDS, true)?)
+        }
+        _ => return Err(Failure::method()),
+    };
+    authorization::check_write(call, &subject.key)?;
+    let account = subject.parent.strip_suffix("/fileservices/default").unwrap_or(&subject.parent);
+    let account = store::get(call.tx, account)?.unwrap_or_default();
+    if body::text(&account, "properties.provisioningState") == Some("Creating") {
+        return Err(Failure::new(
+            409,
+            "StorageAccountIsNotProvisioned",
+            "The storage account provisioning state must be 'Succeeded' before executing the operation.",
+        ));
+    }
+    if let Some(old) = old {
+        body::keep(old, &new, &["properties.enabledProtocols"])?;
+        body::carry_missing(old, &mut new, &["properties.shareQuota", "properties.accessTier"]);
+    }
+    body::default(&mut new, "properties.enabledProtocols", json!("SMB"));
+    body::default(&mut new, "properties.shareQuota", json!(5120));
+    body::default(&mut new, "properties.accessTier", json!("TransactionOptimized"));
+    body::default(&mut new, "properties.leaseStatus", json!("unlocked"));
+    body::default(&mut new, "properties.leaseState", json!("available"));
+    body::set(&mut new, "properties.lastModifiedTime", json!(rfc3339(call.now_ms)));
+    new["etag"] = json!(format!("\"0x{:X}\"", call.seq));
+    subject.save(call, typed, &mut new)?;
+    Ok(Answer::changed(if old.is_some() { 200 } else { 201 }, new))
+}

@@ -1,0 +1,243 @@
+//! The sandbox: a local emulator of Azure Resource Manager and of the Kubernetes clusters in it.
+//!
+//! It is an HTTP server on loopback. The provider code talks to it as it would to a cloud; only the endpoint and the token differ. Its
+//! whole world is one SQLite file, so a second run, or a second process, sees what the first one made.
+//!
+//! - [`World`] is the file; [`kube_api`] the seam to the Kubernetes part; `arm` the resource manager part.
+//! - `server` reads requests, logs each with a sequence number, lets due operations take effect, meets out faults, and answers.
+//! - Below `/_sandbox/` is what tests and rehearsals use: `GET health`, `GET requests`, `GET inspect`, `POST drift`.
+
+mod arm;
+mod clock;
+mod control;
+mod fault;
+pub mod kube_api;
+mod log;
+mod server;
+#[cfg(test)]
+mod tests;
+pub mod world;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub use arm::{attach_disk, detach_disk};
+pub use clock::{Clock, rfc3339};
+pub use fault::{Fault, FaultError, FaultRule};
+pub use log::RequestLogEntry;
+pub use world::{World, WorldError};
+
+use kube_api::{Body, KubeRequest, KubeResponse, KubernetesApi};
+
+/// Every token that begins so is let in; there is nothing to protect from the machine's own user.
+pub const TOKEN_PREFIX: &str = "sandbox-";
+
+/// How a sandbox behaves.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The directory of the world; made when missing. The world is the file `world.db` in it.
+    pub data: PathBuf,
+    /// Faults to meet out, in their order.
+    pub faults: Vec<FaultRule>,
+    /// How long each request takes.
+    pub latency: Latency,
+    /// How long a simple long-running operation takes (a disk, a snapshot, a group). Agent pools take twice, clusters three times as long.
+    pub operation_delay: Duration,
+    /// How long Deployments, claims and load balancers take to become ready.
+    pub readiness_delay: Duration,
+    /// The seed of fault rules that name none.
+    pub seed: u64,
+    /// Entries of a list page.
+    pub page_size: usize,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// The defaults: no faults, no latency, operations of 50 ms, readiness after 100 ms, pages of 100, the machine's clock.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            faults: Vec::new(),
+            latency: Latency::default(),
+            operation_delay: Duration::from_millis(50),
+            readiness_delay: Duration::from_millis(100),
+            seed: 0,
+            page_size: 100,
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// The time that requests take, beside their work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// Of GET and HEAD.
+    pub read: Duration,
+    /// Of everything else.
+    pub write: Duration,
+}
+
+/// Why a sandbox could not start, or its world not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The address is reachable from elsewhere. The sandbox lets everyone in, so it must not be.
+    #[error("the sandbox listens on loopback only, not on {address}; use 127.0.0.1:0 or [::1]:0")]
+    NotLoopback {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on, mostly because another process does.
+    #[error("the sandbox cannot listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// The world cannot be used.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// The runtime is shutting down.
+    #[error("the sandbox was stopped while it started")]
+    Stopped,
+    /// Files of the world cannot be removed.
+    #[error("{} cannot be removed: {source}", path.display())]
+    Remove {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+}
+
+/// A running sandbox. Dropping it stops the server without waiting for it.
+#[derive(Debug)]
+pub struct Sandbox {
+    server: server::Handle,
+}
+
+impl Sandbox {
+    /// Starts serving on `listen`, a loopback address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The address is not loopback or taken, or the world cannot be opened.
+    pub async fn start(config: Config, listen: SocketAddr) -> Result<Self, SandboxError> {
+        let kubernetes = kubernetes(config.readiness_delay);
+        Self::start_with(config, listen, kubernetes).await
+    }
+
+    /// Like [`Sandbox::start`], with another Kubernetes part.
+    ///
+    /// # Errors
+    /// As of [`Sandbox::start`].
+    pub async fn start_with(
+        config: Config,
+        listen: SocketAddr,
+        kubernetes: Arc<dyn KubernetesApi>,
+    ) -> Result<Self, SandboxError> {
+        if !listen.ip().is_loopback() {
+            return Err(SandboxError::NotLoopback { address: listen });
+        }
+        Ok(Self { server: server::start(config, listen, kubernetes).await? })
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The endpoint of its resource manager, such as `http://127.0.0.1:40123`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Stops: nothing new is accepted, running requests may end, then connections are closed. Returns when nothing is served any more.
+    pub async fn stop(self) {
+        self.server.stop().await;
+    }
+}
+
+/// Everything that exists in the world of `data` now, each as `{"id", "type", "object"}`, sorted by id. A Kubernetes object's id is its
+/// cluster's followed by its path (`/apis/apps/v1/namespaces/x/deployments/y`). Values of Secrets are hidden. No world is an empty one.
+///
+/// # Errors
+/// The world cannot be read.
+pub fn inspect(data: &Path) -> Result<Vec<Value>, SandboxError> {
+    inspect_at(data, &Clock::system())
+}
+
+/// Like [`inspect`], at the time of `clock`: operations that are due by then have taken effect.
+///
+/// # Errors
+/// The world cannot be read.
+pub fn inspect_at(data: &Path, clock: &Clock) -> Result<Vec<Value>, SandboxError> {
+    let kubernetes = kubernetes(Duration::ZERO);
+    let Some(world) = existing(data, kubernetes.as_ref())? else { return Ok(Vec::new()) };
+    world.write_quietly(|tx| arm::settle(tx, kubernetes.as_ref(), clock.now_ms()))?;
+    Ok(world.read(|tx| control::inspect(tx, kubernetes.as_ref()))?)
+}
+
+/// Empties the world of `data`. Sandboxes that have it open go on with an empty one; a damaged file is removed.
+///
+/// # Errors
+/// The world can be neither emptied nor removed.
+pub fn reset(data: &Path) -> Result<(), SandboxError> {
+    let emptied = existing(data, kubernetes(Duration::ZERO).as_ref())
+        .and_then(|world| world.map_or(Ok(()), |world| world.empty()));
+    if emptied.is_ok() {
+        return Ok(());
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        let path = data.join(format!("{}{suffix}", world::FILE_NAME));
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(SandboxError::Remove { path, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The log of requests to the world of `data`, oldest first.
+///
+/// # Errors
+/// The world cannot be read.
+pub fn requests(data: &Path) -> Result<Vec<RequestLogEntry>, SandboxError> {
+    match existing(data, kubernetes(Duration::ZERO).as_ref())? {
+        Some(world) => Ok(world.read(log::entries)?),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn existing(data: &Path, kubernetes: &dyn KubernetesApi) -> Result<Option<World>, WorldError> {
+    if data.join(world::FILE_NAME).is_file() { World::open(data, kubernetes.schema()).map(Some) } else { Ok(None) }
+}
+
+/// The Kubernetes part that is built in.
+fn kubernetes(_readiness_delay: Duration) -> Arc<dyn KubernetesApi> {
+    Arc::new(NoKubernetes)
+}
+
+/// Clusters whose API servers never answer.
+struct NoKubernetes;
+
+impl KubernetesApi for NoKubernetes {
+    fn handle(&self, _world: &World, _cluster: &str, _request: KubeRequest) -> KubeResponse {
+        let status = server::kubernetes_status(503, "ServiceUnavailable", "this sandbox has no Kubernetes part");
+        KubeResponse {
+            status: http::StatusCode::SERVICE_UNAVAILABLE,
+            content_type: "application/json",
+            headers: http::HeaderMap::new(),
+            body: Body::Full(status.to_string().into()),
+        }
+    }
+}
