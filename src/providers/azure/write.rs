@@ -1,0 +1,245 @@
+//! Creating, changing and deleting one object.
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::engine::provider::{Change, ErrorClass, Observed, Operation, Progress, ProviderError, Transition};
+use crate::engine::value::Path;
+
+use super::client::{Method, Request, Response};
+use super::error::{is_busy, is_missing};
+use super::id::ArmId;
+use super::operation::Wait;
+use super::read::{identify, observed, transition, uid};
+use super::types::{ROLE_ASSIGNMENTS, ResourceType, Update};
+use super::{AzureProvider, body, desired_id, role};
+
+/// Times that a creation looks again because the object appeared or went in between.
+const LOOKS: usize = 4;
+
+impl AzureProvider {
+    /// Carries out a change; see [`crate::engine::provider::Provider::execute`].
+    pub(super) async fn carry_out(
+        &self,
+        operation: &Operation,
+        progress: &dyn Progress,
+    ) -> Result<Option<Observed>, ProviderError> {
+        let known = match (&operation.target.physical_id, &operation.change) {
+            (Some(id), _) => Some(id.clone()),
+            (None, Change::Create { desired } | Change::Update { desired, .. }) => desired_id(&desired.into()),
+            (None, _) => None,
+        };
+        let Some(known) = known else {
+            let message = format!("{}: its Azure id is not known", operation.target.address);
+            return Err(ProviderError::new(ErrorClass::Rejected, message));
+        };
+        let (id, kind) = identify(&known)?;
+        let wait = Wait {
+            arm: &self.arm,
+            id: &id,
+            kind,
+            progress,
+            doing: match operation.change {
+                Change::Create { .. } => "Creating",
+                Change::Update { .. } => "Updating",
+                Change::Delete { .. } => "Deleting",
+                Change::Resume { .. } => "Running",
+            },
+            started: Instant::now(),
+            timeout: operation.timeout,
+            poll_cap: self.poll_cap,
+        };
+        let object = match &operation.change {
+            Change::Create { desired } => Some(create(&wait, operation, desired).await?),
+            Change::Update { desired, removed } => Some(update(&wait, operation, desired, removed).await?),
+            Change::Delete { uid } => {
+                delete(&wait, operation, uid.as_deref()).await?;
+                None
+            }
+            Change::Resume { operation_url } => resume(&wait, operation_url).await?,
+        };
+        Ok(object.map(|object| observed(object, &id, kind)))
+    }
+}
+
+async fn create(wait: &Wait<'_>, operation: &Operation, desired: &Value) -> Result<Value, ProviderError> {
+    let mut wanted = desired.clone();
+    body::strip_read_only(&mut wanted, wait.kind);
+    body::set_lineage(&mut wanted, wait.kind, &operation.lineage);
+    for _ in 0..LOOKS {
+        // Looking first keeps a foreign object of that name from being overwritten: most APIs have no precondition.
+        if let Some(live) = wait.arm.get(wait.url()).await? {
+            match transition(&live.body, wait.kind) {
+                Some(Transition::Deleting) => {
+                    wait.gone().await?;
+                    continue;
+                }
+                _ if !is_ours(&live.body, &wanted, operation, wait.kind) => return Err(foreign(wait.id, wait.kind)),
+                // Made by us, in an earlier try: nothing must be made twice.
+                Some(Transition::Changing) => {
+                    wait.ready().await?;
+                    continue;
+                }
+                None if body::covers(&live.body, &wanted) => return Ok(live.body),
+                None => return update(wait, operation, desired, &[]).await,
+                Some(Transition::Failed) if wait.kind.update != Update::Put => {
+                    return Err(ProviderError::new(
+                        ErrorClass::Conflict,
+                        format!("{} was made by an earlier try, and its provisioning failed", wait.id),
+                    )
+                    .hint("delete it in Azure, then apply again"));
+                }
+                Some(Transition::Failed) => {
+                    let put = Request { create_only: false, ..put(wait, &wanted) };
+                    let response = change(wait, &put).await?;
+                    return finish(wait, operation, response).await;
+                }
+            }
+        }
+        match change(wait, &put(wait, &wanted)).await {
+            Ok(response) => return finish(wait, operation, response).await,
+            Err(error) if error.status == Some(412) => {}
+            Err(error) if is_same_role(&error, wait.kind) => {
+                return match role::find(wait.arm, wait.id).await? {
+                    Some(existing) => Ok(existing),
+                    None => Err(error),
+                };
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(ProviderError::new(ErrorClass::Conflict, format!("{} comes and goes: somebody else is changing it", wait.id)))
+}
+
+/// Whether an object that is there already was made by us: by its mark, or, where its type cannot carry one, because it
+/// already is what is wanted.
+fn is_ours(live: &Value, wanted: &Value, operation: &Operation, kind: &ResourceType) -> bool {
+    match kind.tags {
+        Some(_) => body::lineage_of(live, kind) == Some(operation.lineage.as_str()),
+        None => body::covers(live, wanted),
+    }
+}
+
+fn is_same_role(error: &ProviderError, kind: &ResourceType) -> bool {
+    kind.name == ROLE_ASSIGNMENTS && error.code.as_deref() == Some("RoleAssignmentExists")
+}
+
+fn foreign(id: &ArmId, kind: &ResourceType) -> ProviderError {
+    let why = if kind.tags.is_some() { "was not made from this state" } else { "exists and is not as wanted" };
+    ProviderError::new(ErrorClass::Conflict, format!("{id} {why}; it is left as it is"))
+        .hint(format!("to take it over: kompox import ADDRESS {id}"))
+}
+
+fn put<'a>(wait: &'a Wait<'_>, body: &'a Value) -> Request<'a> {
+    Request {
+        method: Method::PUT,
+        url: wait.url(),
+        body: Some(body),
+        create_only: wait.kind.if_none_match,
+        progress: Some(wait.progress),
+    }
+}
+
+async fn update(
+    wait: &Wait<'_>,
+    operation: &Operation,
+    desired: &Value,
+    removed: &[Path],
+) -> Result<Value, ProviderError> {
+    let Some(live) = wait.arm.get(wait.url()).await? else {
+        return Err(ProviderError::new(ErrorClass::Conflict, format!("{} does not exist any more", wait.id))
+            .hint("plan again"));
+    };
+    let lineage = operation.lineage.as_str();
+    let body = body::update(wait.kind, &live.body, desired, removed, lineage).map_err(|field| {
+        ProviderError::new(ErrorClass::Rejected, format!("{}: {field} cannot be changed in place", wait.id))
+            .hint("plan again: what Azure has differs from what was reviewed")
+    })?;
+    let Some(body) = body else { return Ok(live.body) };
+    let method = if wait.kind.update == Update::Put { Method::PUT } else { Method::PATCH };
+    let request = Request { method, create_only: false, ..put(wait, &body) };
+    let response = change(wait, &request).await?;
+    finish(wait, operation, response).await
+}
+
+async fn delete(wait: &Wait<'_>, operation: &Operation, reviewed: Option<&str>) -> Result<(), ProviderError> {
+    if reviewed.is_some() || wait.kind.tags.is_some() {
+        let Some(live) = wait.arm.get(wait.url()).await? else { return Ok(()) };
+        let conflict = |why: &str| {
+            Err(ProviderError::new(ErrorClass::Conflict, format!("{} {why}; it is left as it is", wait.id))
+                .hint("plan again"))
+        };
+        if reviewed.is_some() && uid(&live.body, wait.kind).as_deref() != reviewed {
+            return conflict("was deleted and made anew since the review");
+        }
+        if body::lineage_of(&live.body, wait.kind).is_some_and(|lineage| lineage != operation.lineage) {
+            return conflict("belongs to another state now");
+        }
+    }
+    let request = Request {
+        method: Method::DELETE,
+        url: wait.url(),
+        body: None,
+        create_only: false,
+        progress: Some(wait.progress),
+    };
+    let response = match change(wait, &request).await {
+        Ok(response) => response,
+        Err(error) if is_missing(&error) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    // A deletion answers with the object only while it goes on.
+    let Some(url) = wait.accepted(&response).await? else { return Ok(()) };
+    if operation.wait {
+        wait.follow(url, response.retry_after()).await?;
+        wait.gone().await?;
+    }
+    Ok(())
+}
+
+async fn resume(wait: &Wait<'_>, operation_url: &str) -> Result<Option<Value>, ProviderError> {
+    let url = wait.arm.resolve(operation_url)?;
+    wait.follow(url, Some(std::time::Duration::ZERO)).await?;
+    let Some(live) = wait.arm.get(wait.url()).await? else { return Ok(None) };
+    if transition(&live.body, wait.kind) == Some(Transition::Deleting) {
+        wait.gone().await?;
+        return Ok(None);
+    }
+    wait.ready().await.map(Some)
+}
+
+/// Sends a change, again while ARM says that something else is in progress there.
+async fn change(wait: &Wait<'_>, request: &Request<'_>) -> Result<Response, ProviderError> {
+    loop {
+        let error = match wait.arm.send(request).await {
+            Err(error) if is_busy(&error) => error,
+            other => return other,
+        };
+        let reason = error.code.clone().unwrap_or_default();
+        if wait.pause(None, &reason).await.is_err() {
+            return Err(error);
+        }
+    }
+}
+
+/// Waits, if asked to, until what was accepted is done, and gives the object.
+async fn finish(wait: &Wait<'_>, operation: &Operation, response: Response) -> Result<Value, ProviderError> {
+    let followed = wait.accepted(&response).await?;
+    let shown = response.body.get("id").is_some();
+    match followed {
+        None if shown => Ok(response.body),
+        Some(_) if !operation.wait && shown => Ok(response.body),
+        Some(_) if !operation.wait => {
+            let live = wait.arm.get(wait.url()).await?.map(|live| live.body);
+            // Accepted, but not to be seen yet: what is known of it is its id and that it is being made.
+            Ok(live.unwrap_or_else(|| {
+                serde_json::json!({"id": wait.id.as_str(), "properties": {"provisioningState": "Creating"}})
+            }))
+        }
+        None => wait.ready().await,
+        Some(url) => {
+            wait.follow(url, response.retry_after()).await?;
+            wait.ready().await
+        }
+    }
+}
