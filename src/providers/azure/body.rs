@@ -289,7 +289,8 @@ mod tests {
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(Value::Null), any::<i8>().prop_map(Value::from), "[a-b]{0,2}".prop_map(Value::from)];
+        let leaf =
+            prop_oneof![Just(Value::Null), any::<i8>().prop_map(Value::from), "[a-b]{0,2}".prop_map(Value::from)];
         leaf.prop_recursive(3, 20, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
 pub(super) use http::Method;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
@@ -87,7 +87,10 @@ pub(super) struct Arm {
 
 impl fmt::Debug for Arm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arm").field("base", &self.base.as_str()).field("credential", &self.credential).finish_non_exhaustive()
+        f.debug_struct("Arm")
+            .field("base", &self.base.as_str())
+            .field("credential", &self.credential)
+            .finish_non_exhaustive()
     }
 }
 
@@ -121,6 +124,11 @@ impl Arm {
         if base.scheme() != "https" && !(base.scheme() == "http" && loopback) {
             return Err(rejected(format!("the Azure endpoint {base} must be an https URL"))
                 .hint("a token must not travel in clear; http is accepted on loopback only"));
+        }
+        if !base.username().is_empty() || base.password().is_some() || base.query().is_some() {
+            return Err(rejected(
+                "the Azure endpoint must be a plain URL, without user, password and query".to_owned(),
+            ));
         }
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("kompox/", env!("CARGO_PKG_VERSION")))
@@ -198,6 +206,20 @@ impl Arm {
         }
     }
 
+    /// Reads one object; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// Everything but a proper 404, and an answer that is no resource.
+    pub async fn get_object(&self, url: Url) -> Result<Option<Response>, ProviderError> {
+        let path = url.path().to_owned();
+        let Some(response) = self.get(url).await? else { return Ok(None) };
+        if response.body.get("id").is_some_and(Value::is_string) {
+            return Ok(Some(response));
+        }
+        let message = format!("GET {path}: the answer is no Azure resource: it has no id");
+        Err(ProviderError { request_id: response.request_id(), ..ProviderError::new(ErrorClass::Rejected, message) })
+    }
+
     /// All items of a list, page by page; `None` if what they are in does not exist.
     ///
     /// # Errors
@@ -222,7 +244,9 @@ impl Arm {
             };
             let request_id = page.request_id();
             let link = page.body.get("nextLink").and_then(Value::as_str).filter(|link| !link.is_empty());
-            next = link.map(|link| self.resolve(link)).transpose()?;
+            let follow =
+                |link| self.resolve(link).map_err(|error| ProviderError { class: ErrorClass::Rejected, ..error });
+            next = link.map(follow).transpose()?;
             match page.body.get_mut("value").map(Value::take) {
                 Some(Value::Array(mut values)) => items.append(&mut values),
                 _ => {
@@ -270,8 +294,7 @@ impl Arm {
                         }
                         let content_type =
                             headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("no type");
-                        let mut failure =
-                            error::of_answer(status, request_id(&headers), content_type, &body, writes);
+                        let mut failure = error::of_answer(status, request_id(&headers), content_type, &body, writes);
                         if status == 401 {
                             failure.hint = Some(failure.hint.unwrap_or_default() + "; " + self.credential.hint());
                         }
@@ -289,8 +312,7 @@ impl Arm {
                 }
             };
             self.credential.scrub(&mut failure.message, Some(&token));
-            let delay =
-                heals.then(|| self.policy.delay(attempt, started.elapsed(), wish, self.jitter())).flatten();
+            let delay = heals.then(|| self.policy.delay(attempt, started.elapsed(), wish, self.jitter())).flatten();
             let Some(delay) = delay else {
                 if effect_possible {
                     failure.class = ErrorClass::Ambiguous;

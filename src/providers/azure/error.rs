@@ -20,7 +20,13 @@ const NOT_MISSING: &[&str] = &[
 ];
 
 /// The error of an answer with a status that is no success. `method` tells whether it may have had an effect.
-pub(super) fn of_answer(status: u16, request_id: Option<String>, content_type: &str, body: &[u8], writes: bool) -> ProviderError {
+pub(super) fn of_answer(
+    status: u16,
+    request_id: Option<String>,
+    content_type: &str,
+    body: &[u8],
+    writes: bool,
+) -> ProviderError {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
     let (code, message) = parsed.as_ref().map_or((None, None), envelope);
     let explained = message.is_some();
@@ -32,8 +38,8 @@ pub(super) fn of_answer(status: u16, request_id: Option<String>, content_type: &
     truncate(&mut message);
     let code_text = code.as_deref().unwrap_or_default();
     let class = class_of(status, code_text, &message, writes);
-    let hint = hint_for(status, code_text, &message)
-        .or((!explained && code.is_none()).then_some("something between here and Azure may have answered: check proxy and endpoint"));
+    let hint = hint_for(status, code_text, &message).or((!explained && code.is_none())
+        .then_some("something between here and Azure may have answered: check proxy and endpoint"));
     ProviderError { class, code, status: Some(status), message, request_id, hint: hint.map(str::to_owned) }
 }
 
@@ -100,6 +106,10 @@ fn hint_for(status: u16, code: &str, message: &str) -> Option<&'static str> {
         "AuthorizationFailed" | "LinkedAuthorizationFailed" => {
             "give the signed-in principal a role with this action at this scope (Contributor; for role assignments also User Access Administrator)"
         }
+        "StorageAccountAlreadyTaken" => "names of storage accounts are global: set another AZURE_RESOURCE_PREFIX",
+        "OperationNotAllowed" if message.to_ascii_lowercase().contains("attached") => {
+            "a machine still uses it: stop the app that has it mounted first"
+        }
         "ScopeLocked" => "a management lock protects it: remove the lock first",
         "MissingSubscriptionRegistration" | "NoRegisteredProviderFound" => {
             "register the resource provider: az provider register --namespace NAMESPACE"
@@ -114,7 +124,9 @@ fn hint_for(status: u16, code: &str, message: &str) -> Option<&'static str> {
         "PrincipalNotFound" => "the identity is not known everywhere yet: apply again in a minute",
         "ResourceGroupNotFound" | "ParentResourceNotFound" => "what it lives in does not exist: plan again",
         _ => match status {
-            401 => "the login has expired or is not accepted: sign in again (az login), or check the credentials of AZURE_AUTH_METHOD",
+            401 => {
+                "the login has expired or is not accepted: sign in again (az login), or check the credentials of AZURE_AUTH_METHOD"
+            }
             403 => "the signed-in principal may not do this",
             429 => "Azure limits the rate of requests: try again later, or with a lower --parallelism",
             412 => "somebody else changed or made it in between: plan again",

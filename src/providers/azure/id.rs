@@ -129,7 +129,10 @@ mod tests {
     fn reads_what_an_id_names() {
         let group = "/subscriptions/s/resourceGroups/g";
         let id = ArmId::parse(group).unwrap();
-        assert_eq!((id.kind(), id.parent(), id.name()), ("Microsoft.Resources/resourceGroups", "/subscriptions/s", "g"));
+        assert_eq!(
+            (id.kind(), id.parent(), id.name()),
+            ("Microsoft.Resources/resourceGroups", "/subscriptions/s", "g")
+        );
         let pool = format!("{group}/providers/Microsoft.ContainerService/managedClusters/c/agentPools/p");
         let id = ArmId::parse(&pool).unwrap();
         assert_eq!(id.kind(), "Microsoft.ContainerService/managedClusters/agentPools");

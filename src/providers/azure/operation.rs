@@ -93,12 +93,12 @@ impl Wait<'_> {
     /// Its provisioning failed, it takes too long, or it cannot be read.
     pub async fn ready(&self) -> Result<Value, ProviderError> {
         loop {
-            let (wish, last) = match self.arm.get(self.url()).await.map_err(begun)? {
+            let (wish, last) = match self.arm.get_object(self.url()).await.map_err(begun)? {
                 Some(response) => match transition(&response.body, self.kind) {
                     None => return Ok(response.body),
                     Some(Transition::Failed) => return Err(failed(&response)),
                     Some(Transition::Changing | Transition::Deleting) => {
-                        (response.retry_after(), provisioning_state(&response.body).unwrap_or("changing").to_owned())
+                        (response.retry_after(), state(&response.body))
                     }
                 },
                 None => (None, "not to be found yet".to_owned()),
@@ -112,9 +112,8 @@ impl Wait<'_> {
     /// # Errors
     /// It takes too long, or it cannot be read.
     pub async fn gone(&self) -> Result<(), ProviderError> {
-        while let Some(response) = self.arm.get(self.url()).await.map_err(begun)? {
-            let last = provisioning_state(&response.body).unwrap_or("still there");
-            self.pause(response.retry_after(), last).await?;
+        while let Some(response) = self.arm.get_object(self.url()).await.map_err(begun)? {
+            self.pause(response.retry_after(), &state(&response.body)).await?;
         }
         Ok(())
     }
@@ -147,12 +146,17 @@ fn is_changing(body: &Value, kind: &ResourceType) -> bool {
     matches!(transition(body, kind), Some(Transition::Changing | Transition::Deleting))
 }
 
-fn provisioning_state(body: &Value) -> Option<&str> {
-    body.pointer("/properties/provisioningState").and_then(Value::as_str)
+/// What an object says of itself, in a few words.
+fn state(body: &Value) -> String {
+    let state = body.pointer("/properties/provisioningState").and_then(Value::as_str).unwrap_or("still there");
+    match body.pointer("/properties/completionPercent").and_then(Value::as_f64) {
+        Some(percent) if percent < 100.0 => format!("{state}, copied {percent:.0} %"),
+        _ => state.to_owned(),
+    }
 }
 
 fn failed(response: &Response) -> ProviderError {
-    let state = provisioning_state(&response.body).unwrap_or("Failed");
+    let state = state(&response.body);
     ProviderError {
         request_id: response.request_id(),
         ..ProviderError::new(ErrorClass::Ambiguous, format!("provisioning ended as {state}"))
@@ -178,7 +182,7 @@ fn step(response: &Response, kind: &ResourceType) -> Step {
     }
     match transition(&response.body, kind) {
         Some(Transition::Failed) => Step::Failed(Box::new(failed(response))),
-        Some(_) => Step::Pending(provisioning_state(&response.body).unwrap_or("changing").to_owned()),
+        Some(_) => Step::Pending(state(&response.body)),
         None => Step::Done,
     }
 }

@@ -234,7 +234,7 @@ async fn read_singly(
 }
 
 async fn read_one(arm: &Arm, id: &ArmId, kind: &'static ResourceType) -> Observation {
-    let found = match arm.get(arm.url(id.as_str(), kind.api_version)).await {
+    let found = match arm.get_object(arm.url(id.as_str(), kind.api_version)).await {
         Ok(Some(response)) => Ok(Some(response.body)),
         // Somebody else's assignment of the same role has another name.
         Ok(None) if kind.name == ROLE_ASSIGNMENTS => role::find(arm, id).await,

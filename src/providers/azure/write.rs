@@ -68,13 +68,15 @@ async fn create(wait: &Wait<'_>, operation: &Operation, desired: &Value) -> Resu
     body::set_lineage(&mut wanted, wait.kind, &operation.lineage);
     for _ in 0..LOOKS {
         // Looking first keeps a foreign object of that name from being overwritten: most APIs have no precondition.
-        if let Some(live) = wait.arm.get(wait.url()).await? {
+        if let Some(live) = wait.arm.get_object(wait.url()).await? {
             match transition(&live.body, wait.kind) {
                 Some(Transition::Deleting) => {
                     wait.gone().await?;
                     continue;
                 }
-                _ if !is_ours(&live.body, &wanted, operation, wait.kind) => return Err(foreign(wait.id, wait.kind)),
+                _ if !is_ours(wait.id, wait.kind, &live.body, &wanted, &operation.lineage) => {
+                    return Err(foreign(wait.id, wait.kind));
+                }
                 // Made by us, in an earlier try: nothing must be made twice.
                 Some(Transition::Changing) => {
                     wait.ready().await?;
@@ -112,10 +114,13 @@ async fn create(wait: &Wait<'_>, operation: &Operation, desired: &Value) -> Resu
 }
 
 /// Whether an object that is there already was made by us: by its mark, or, where its type cannot carry one, because it
-/// already is what is wanted.
-fn is_ours(live: &Value, wanted: &Value, operation: &Operation, kind: &ResourceType) -> bool {
+/// already is what is wanted. Whose an assignment is does not matter, since its name follows from what it says.
+fn is_ours(id: &ArmId, kind: &ResourceType, live: &Value, wanted: &Value, lineage: &str) -> bool {
+    if kind.name == ROLE_ASSIGNMENTS {
+        return role::id_of(live).is_some_and(|made| made.to_lowercase() == id.key());
+    }
     match kind.tags {
-        Some(_) => body::lineage_of(live, kind) == Some(operation.lineage.as_str()),
+        Some(_) => body::lineage_of(live, kind) == Some(lineage),
         None => body::covers(live, wanted),
     }
 }
@@ -146,9 +151,10 @@ async fn update(
     desired: &Value,
     removed: &[Path],
 ) -> Result<Value, ProviderError> {
-    let Some(live) = wait.arm.get(wait.url()).await? else {
-        return Err(ProviderError::new(ErrorClass::Conflict, format!("{} does not exist any more", wait.id))
-            .hint("plan again"));
+    let Some(live) = wait.arm.get_object(wait.url()).await? else {
+        return Err(
+            ProviderError::new(ErrorClass::Conflict, format!("{} does not exist any more", wait.id)).hint("plan again")
+        );
     };
     let lineage = operation.lineage.as_str();
     let body = body::update(wait.kind, &live.body, desired, removed, lineage).map_err(|field| {
@@ -164,7 +170,7 @@ async fn update(
 
 async fn delete(wait: &Wait<'_>, operation: &Operation, reviewed: Option<&str>) -> Result<(), ProviderError> {
     if reviewed.is_some() || wait.kind.tags.is_some() {
-        let Some(live) = wait.arm.get(wait.url()).await? else { return Ok(()) };
+        let Some(live) = wait.arm.get_object(wait.url()).await? else { return Ok(()) };
         let conflict = |why: &str| {
             Err(ProviderError::new(ErrorClass::Conflict, format!("{} {why}; it is left as it is", wait.id))
                 .hint("plan again"))
@@ -200,7 +206,7 @@ async fn delete(wait: &Wait<'_>, operation: &Operation, reviewed: Option<&str>) 
 async fn resume(wait: &Wait<'_>, operation_url: &str) -> Result<Option<Value>, ProviderError> {
     let url = wait.arm.resolve(operation_url)?;
     wait.follow(url, Some(std::time::Duration::ZERO)).await?;
-    let Some(live) = wait.arm.get(wait.url()).await? else { return Ok(None) };
+    let Some(live) = wait.arm.get_object(wait.url()).await? else { return Ok(None) };
     if transition(&live.body, wait.kind) == Some(Transition::Deleting) {
         wait.gone().await?;
         return Ok(None);
@@ -230,11 +236,11 @@ async fn finish(wait: &Wait<'_>, operation: &Operation, response: Response) -> R
         None if shown => Ok(response.body),
         Some(_) if !operation.wait && shown => Ok(response.body),
         Some(_) if !operation.wait => {
-            let live = wait.arm.get(wait.url()).await?.map(|live| live.body);
+            let live = wait.arm.get_object(wait.url()).await?.map(|live| live.body);
             // Accepted, but not to be seen yet: what is known of it is its id and that it is being made.
-            Ok(live.unwrap_or_else(|| {
-                serde_json::json!({"id": wait.id.as_str(), "properties": {"provisioningState": "Creating"}})
-            }))
+            Ok(live.unwrap_or_else(
+                || serde_json::json!({"id": wait.id.as_str(), "properties": {"provisioningState": "Creating"}}),
+            ))
         }
         None => wait.ready().await,
         Some(url) => {
