@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub(super) use http::Method;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
@@ -40,10 +40,20 @@ pub(super) struct Request<'a> {
     pub url: Url,
     /// The JSON body.
     pub body: Option<&'a Value>,
-    /// Send `If-None-Match: *`.
-    pub create_only: bool,
+    /// What must be true of the object for the request to have an effect.
+    pub precondition: Precondition,
     /// Told of retries.
     pub progress: Option<&'a dyn Progress>,
+}
+
+/// A precondition that the server checks.
+pub(super) enum Precondition {
+    /// None.
+    None,
+    /// The object does not exist (`If-None-Match: *`).
+    Absent,
+    /// The object still has this etag (`If-Match`).
+    Unchanged(String),
 }
 
 /// An answer with a status of success.
@@ -198,7 +208,8 @@ impl Arm {
     /// # Errors
     /// Everything but a proper 404.
     pub async fn get(&self, url: Url) -> Result<Option<Response>, ProviderError> {
-        let request = Request { method: Method::GET, url, body: None, create_only: false, progress: None };
+        let request =
+            Request { method: Method::GET, url, body: None, precondition: Precondition::None, progress: None };
         match self.send(&request).await {
             Ok(response) => Ok(Some(response)),
             Err(error) if error::is_missing(&error) => Ok(None),
@@ -334,9 +345,11 @@ impl Arm {
             .request(request.method.clone(), request.url.clone())
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .header(http::header::ACCEPT, "application/json");
-        if request.create_only {
-            builder = builder.header(IF_NONE_MATCH, "*");
-        }
+        builder = match &request.precondition {
+            Precondition::None => builder,
+            Precondition::Absent => builder.header(IF_NONE_MATCH, "*"),
+            Precondition::Unchanged(etag) => builder.header(IF_MATCH, etag),
+        };
         if let Some(body) = request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.to_string());
         } else if request.method == Method::POST {

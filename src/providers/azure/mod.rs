@@ -49,7 +49,7 @@ use crate::engine::value::Value;
 use crate::providers::retry::Policy;
 
 pub use auth::Auth;
-use client::{Arm, Method, Request};
+use client::{Arm, Method, Precondition, Request};
 pub use role::ROLE_ASSIGNMENT_NAMESPACE;
 
 /// How to reach a subscription.
@@ -117,7 +117,8 @@ impl AzureProvider {
     pub async fn cluster_admin_kubeconfig(&self, cluster_id: &str) -> Result<Option<String>, ProviderError> {
         let (id, kind) = read::identify(cluster_id)?;
         let url = self.arm.url(&format!("{id}/listClusterAdminCredential"), kind.api_version);
-        let request = Request { method: Method::POST, url, body: None, create_only: false, progress: None };
+        let request =
+            Request { method: Method::POST, url, body: None, precondition: Precondition::None, progress: None };
         let response = match self.arm.send(&request).await {
             Ok(response) => response,
             Err(error) if error::is_missing(&error) => return Ok(None),

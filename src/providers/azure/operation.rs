@@ -1,6 +1,7 @@
 //! Long-running operations: `Azure-AsyncOperation`, else `Location`, else `provisioningState` in the body, at the
 //! server's `Retry-After`; then the object itself is read again.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,6 +18,11 @@ use super::types::ResourceType;
 
 /// Time between polls when the server does not say.
 const DEFAULT_POLL: Duration = Duration::from_secs(5);
+
+/// A server that goes on saying "at once" is asked less and less often: this much later with each poll, …
+const POLL_FLOOR_STEP: Duration = Duration::from_millis(5);
+/// … so many times.
+const POLL_FLOOR_STEPS: u32 = 40;
 
 /// Waits for what was started on one object.
 pub(super) struct Wait<'a> {
@@ -36,6 +42,8 @@ pub(super) struct Wait<'a> {
     pub timeout: Duration,
     /// Longest time between polls.
     pub poll_cap: Duration,
+    /// Number of polls so far.
+    pub polls: AtomicU32,
 }
 
 /// What a poll says.
@@ -123,7 +131,8 @@ impl Wait<'_> {
     /// # Errors
     /// The timeout would be over by then; says what was last seen.
     pub async fn pause(&self, wish: Option<Duration>, last: &str) -> Result<(), ProviderError> {
-        let delay = wish.unwrap_or(DEFAULT_POLL).min(self.poll_cap);
+        let floor = POLL_FLOOR_STEP * self.polls.fetch_add(1, Ordering::Relaxed).min(POLL_FLOOR_STEPS);
+        let delay = wish.unwrap_or(DEFAULT_POLL).max(floor).min(self.poll_cap);
         let elapsed = self.started.elapsed();
         if elapsed + delay > self.timeout {
             let message = format!("{}: not done after {} s; last seen: {last}", self.id.name(), elapsed.as_secs());

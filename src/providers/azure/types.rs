@@ -39,7 +39,7 @@ pub(super) struct ResourceType {
     pub list: Listing,
     /// How it is changed.
     pub update: Update,
-    /// Whether `PUT` obeys `If-None-Match: *`.
+    /// Whether `PUT` obeys `If-None-Match: *` and `If-Match`.
     pub if_none_match: bool,
     /// Fields that a response has and a request must not have (`readOnly` in the OpenAPI); `[]` is each item.
     pub read_only: &'static [&'static str],

@@ -1,12 +1,15 @@
 //! Creating, changing and deleting one object.
 
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::engine::provider::{Change, ErrorClass, Observed, Operation, Progress, ProviderError, Transition};
 use crate::engine::value::Path;
 
-use super::client::{Method, Request, Response};
+use super::client::{Method, Precondition, Request, Response};
 use super::error::{is_busy, is_missing};
 use super::id::ArmId;
 use super::operation::Wait;
@@ -14,7 +17,7 @@ use super::read::{identify, observed, transition, uid};
 use super::types::{ROLE_ASSIGNMENTS, ResourceType, Update};
 use super::{AzureProvider, body, desired_id, role};
 
-/// Times that a creation looks again because the object appeared or went in between.
+/// Times that a change starts anew because the object changed between the look and the request.
 const LOOKS: usize = 4;
 
 impl AzureProvider {
@@ -48,6 +51,7 @@ impl AzureProvider {
             started: Instant::now(),
             timeout: operation.timeout,
             poll_cap: self.poll_cap,
+            polls: AtomicU32::new(0),
         };
         let object = match &operation.change {
             Change::Create { desired } => Some(create(&wait, operation, desired).await?),
@@ -66,9 +70,13 @@ async fn create(wait: &Wait<'_>, operation: &Operation, desired: &Value) -> Resu
     let mut wanted = desired.clone();
     body::strip_read_only(&mut wanted, wait.kind);
     body::set_lineage(&mut wanted, wait.kind, &operation.lineage);
-    for _ in 0..LOOKS {
+    let mut looks = 0;
+    loop {
+        looks += 1;
         // Looking first keeps a foreign object of that name from being overwritten: most APIs have no precondition.
-        if let Some(live) = wait.arm.get_object(wait.url()).await? {
+        let live = wait.arm.get_object(wait.url()).await?;
+        let mut precondition = if wait.kind.if_none_match { Precondition::Absent } else { Precondition::None };
+        if let Some(live) = live {
             match transition(&live.body, wait.kind) {
                 Some(Transition::Deleting) => {
                     wait.gone().await?;
@@ -91,26 +99,22 @@ async fn create(wait: &Wait<'_>, operation: &Operation, desired: &Value) -> Resu
                     )
                     .hint("delete it in Azure, then apply again"));
                 }
-                Some(Transition::Failed) => {
-                    let put = Request { create_only: false, ..put(wait, &wanted) };
-                    let response = change(wait, &put).await?;
-                    return finish(wait, operation, response).await;
-                }
+                // Sending it again is how a failed one is mended.
+                Some(Transition::Failed) => precondition = Precondition::None,
             }
         }
-        match change(wait, &put(wait, &wanted)).await {
+        let request = request(wait, Method::PUT, Some(&wanted), precondition);
+        match wait.arm.send(&request).await {
             Ok(response) => return finish(wait, operation, response).await,
-            Err(error) if error.status == Some(412) => {}
             Err(error) if is_same_role(&error, wait.kind) => {
                 return match role::find(wait.arm, wait.id).await? {
                     Some(existing) => Ok(existing),
                     None => Err(error),
                 };
             }
-            Err(error) => return Err(error),
+            Err(error) => again(wait, error, looks).await?,
         }
     }
-    Err(ProviderError::new(ErrorClass::Conflict, format!("{} comes and goes: somebody else is changing it", wait.id)))
 }
 
 /// Whether an object that is there already was made by us: by its mark, or, where its type cannot carry one, because it
@@ -135,14 +139,19 @@ fn foreign(id: &ArmId, kind: &ResourceType) -> ProviderError {
         .hint(format!("to take it over: kompox import ADDRESS {id}"))
 }
 
-fn put<'a>(wait: &'a Wait<'_>, body: &'a Value) -> Request<'a> {
-    Request {
-        method: Method::PUT,
-        url: wait.url(),
-        body: Some(body),
-        create_only: wait.kind.if_none_match,
-        progress: Some(wait.progress),
+fn request<'a>(wait: &'a Wait<'_>, method: Method, body: Option<&'a Value>, precondition: Precondition) -> Request<'a> {
+    Request { method, url: wait.url(), body, precondition, progress: Some(wait.progress) }
+}
+
+/// Whether to look and try again after an error: returns when it is time to, and gives the error back when it stands.
+/// What was seen before may have changed, so the caller starts from a new look.
+async fn again(wait: &Wait<'_>, error: ProviderError, looks: usize) -> Result<(), ProviderError> {
+    if is_busy(&error) {
+        let reason = error.code.clone().unwrap_or_default();
+        return wait.pause(None, &reason).await.map_err(|_| error);
     }
+    // A precondition that does not hold any more.
+    if error.status == Some(412) && looks < LOOKS { Ok(()) } else { Err(error) }
 }
 
 async fn update(
@@ -151,48 +160,70 @@ async fn update(
     desired: &Value,
     removed: &[Path],
 ) -> Result<Value, ProviderError> {
-    let Some(live) = wait.arm.get_object(wait.url()).await? else {
-        return Err(
-            ProviderError::new(ErrorClass::Conflict, format!("{} does not exist any more", wait.id)).hint("plan again")
-        );
-    };
-    let lineage = operation.lineage.as_str();
-    let body = body::update(wait.kind, &live.body, desired, removed, lineage).map_err(|field| {
-        ProviderError::new(ErrorClass::Rejected, format!("{}: {field} cannot be changed in place", wait.id))
-            .hint("plan again: what Azure has differs from what was reviewed")
-    })?;
-    let Some(body) = body else { return Ok(live.body) };
-    let method = if wait.kind.update == Update::Put { Method::PUT } else { Method::PATCH };
-    let request = Request { method, create_only: false, ..put(wait, &body) };
-    let response = change(wait, &request).await?;
-    finish(wait, operation, response).await
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let Some(live) = wait.arm.get_object(wait.url()).await? else {
+            return Err(ProviderError::new(ErrorClass::Conflict, format!("{} does not exist any more", wait.id))
+                .hint("plan again"));
+        };
+        let lineage = operation.lineage.as_str();
+        let body = body::update(wait.kind, &live.body, desired, removed, lineage).map_err(|field| {
+            ProviderError::new(ErrorClass::Rejected, format!("{}: {field} cannot be changed in place", wait.id))
+                .hint("plan again: what Azure has differs from what was reviewed")
+        })?;
+        let puts = wait.kind.update == Update::Put;
+        let body = match (body, transition(&live.body, wait.kind)) {
+            (Some(body), _) => body,
+            // Sending it again is how a failed one is mended.
+            (None, Some(Transition::Failed)) if puts => {
+                let mut body = live.body.clone();
+                body::strip_read_only(&mut body, wait.kind);
+                body
+            }
+            (None, Some(Transition::Changing)) if operation.wait => return wait.ready().await,
+            (None, _) => return Ok(live.body),
+        };
+        let method = if puts { Method::PUT } else { Method::PATCH };
+        let precondition = match etag(&live.body) {
+            Some(etag) if wait.kind.if_none_match => Precondition::Unchanged(etag.to_owned()),
+            _ => Precondition::None,
+        };
+        match wait.arm.send(&request(wait, method, Some(&body), precondition)).await {
+            Ok(response) => return finish(wait, operation, response).await,
+            Err(error) => again(wait, error, looks).await?,
+        }
+    }
+}
+
+/// What tells one state of an object from the next, as clusters, pools and record sets spell it.
+fn etag(object: &Value) -> Option<&str> {
+    let found = ["/eTag", "/etag", "/properties/eTag"].iter().find_map(|pointer| object.pointer(pointer));
+    found.and_then(Value::as_str).filter(|etag| !etag.is_empty())
 }
 
 async fn delete(wait: &Wait<'_>, operation: &Operation, reviewed: Option<&str>) -> Result<(), ProviderError> {
-    if reviewed.is_some() || wait.kind.tags.is_some() {
-        let Some(live) = wait.arm.get_object(wait.url()).await? else { return Ok(()) };
-        let conflict = |why: &str| {
-            Err(ProviderError::new(ErrorClass::Conflict, format!("{} {why}; it is left as it is", wait.id))
-                .hint("plan again"))
-        };
-        if reviewed.is_some() && uid(&live.body, wait.kind).as_deref() != reviewed {
-            return conflict("was deleted and made anew since the review");
+    let mut looks = 0;
+    let response = loop {
+        looks += 1;
+        if reviewed.is_some() || wait.kind.tags.is_some() {
+            let Some(live) = wait.arm.get_object(wait.url()).await? else { return Ok(()) };
+            let conflict = |why: &str| {
+                Err(ProviderError::new(ErrorClass::Conflict, format!("{} {why}; it is left as it is", wait.id))
+                    .hint("plan again"))
+            };
+            if reviewed.is_some() && uid(&live.body, wait.kind).as_deref() != reviewed {
+                return conflict("was deleted and made anew since the review");
+            }
+            if body::lineage_of(&live.body, wait.kind).is_some_and(|lineage| lineage != operation.lineage) {
+                return conflict("belongs to another state now");
+            }
         }
-        if body::lineage_of(&live.body, wait.kind).is_some_and(|lineage| lineage != operation.lineage) {
-            return conflict("belongs to another state now");
+        match wait.arm.send(&request(wait, Method::DELETE, None, Precondition::None)).await {
+            Ok(response) => break response,
+            Err(error) if is_missing(&error) => return Ok(()),
+            Err(error) => again(wait, error, looks).await?,
         }
-    }
-    let request = Request {
-        method: Method::DELETE,
-        url: wait.url(),
-        body: None,
-        create_only: false,
-        progress: Some(wait.progress),
-    };
-    let response = match change(wait, &request).await {
-        Ok(response) => response,
-        Err(error) if is_missing(&error) => return Ok(()),
-        Err(error) => return Err(error),
     };
     // A deletion answers with the object only while it goes on.
     let Some(url) = wait.accepted(&response).await? else { return Ok(()) };
@@ -205,27 +236,13 @@ async fn delete(wait: &Wait<'_>, operation: &Operation, reviewed: Option<&str>) 
 
 async fn resume(wait: &Wait<'_>, operation_url: &str) -> Result<Option<Value>, ProviderError> {
     let url = wait.arm.resolve(operation_url)?;
-    wait.follow(url, Some(std::time::Duration::ZERO)).await?;
+    wait.follow(url, Some(Duration::ZERO)).await?;
     let Some(live) = wait.arm.get_object(wait.url()).await? else { return Ok(None) };
     if transition(&live.body, wait.kind) == Some(Transition::Deleting) {
         wait.gone().await?;
         return Ok(None);
     }
     wait.ready().await.map(Some)
-}
-
-/// Sends a change, again while ARM says that something else is in progress there.
-async fn change(wait: &Wait<'_>, request: &Request<'_>) -> Result<Response, ProviderError> {
-    loop {
-        let error = match wait.arm.send(request).await {
-            Err(error) if is_busy(&error) => error,
-            other => return other,
-        };
-        let reason = error.code.clone().unwrap_or_default();
-        if wait.pause(None, &reason).await.is_err() {
-            return Err(error);
-        }
-    }
 }
 
 /// Waits, if asked to, until what was accepted is done, and gives the object.

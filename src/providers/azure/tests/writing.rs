@@ -258,7 +258,9 @@ async fn puts_are_tried_again_and_a_lost_one_is_ambiguous() {
 async fn another_operation_in_progress_is_waited_for() {
     let (get, put, ..) = lines();
     let busy = || refusal(409, "OperationNotAllowed", "Another operation (Updating) is in progress");
-    let server = Server::start([(&*get, gone()), (&*put, busy()), (&*put, json(200, live("Succeeded", "L1")))]).await;
+    let server =
+        Server::start([(&*get, gone()), (&*put, busy()), (&*get, gone()), (&*put, json(200, live("Succeeded", "L1")))])
+            .await;
     assert!(run(&server, &create()).await.0.unwrap().is_some());
     server.finish();
     let server = Server::start([(&*get, gone()), (&*put, busy())]).await;
@@ -273,6 +275,7 @@ async fn a_role_assignment_that_exists_under_another_name_is_taken() {
     let item = j!({"id": other, "properties": {"scope": GROUP, "principalId": "p1", "roleDefinitionId": "/x/r1"}});
     let list = format!("GET {GROUP}/providers/Microsoft.Authorization/roleAssignments");
     let server = Server::start([
+        (&*format!("GET {wanted}"), refusal(404, "RoleAssignmentNotFound", "no")),
         (&*format!("GET {wanted}"), refusal(404, "RoleAssignmentNotFound", "no")),
         (&*format!("PUT {wanted}"), refusal(400, "PrincipalNotFound", "not replicated")),
         (&*format!("PUT {wanted}"), refusal(409, "RoleAssignmentExists", "exists")),
@@ -335,6 +338,41 @@ async fn a_snapshot_is_ready_when_it_is_copied() {
     assert!(outcome.unwrap().is_some());
     assert!(told.contains(&"status Succeeded, copied 40 %, 0 s".to_owned()), "{told:?}");
     server.finish();
+}
+
+#[tokio::test]
+async fn an_update_starts_from_what_is_there_now() {
+    let cluster = format!("{GROUP}/providers/Microsoft.ContainerService/managedClusters/c");
+    let (get, put) = (format!("GET {cluster}"), format!("PUT {cluster}"));
+    let shown = |etag: &str, version: &str| {
+        let tags = j!({"kompox-lineage": "L1"});
+        json(200, j!({"id": cluster, "eTag": etag, "tags": tags, "properties": {"kubernetesVersion": version}}))
+    };
+    let server = Server::start([
+        (&*get, shown("1", "1.33")),
+        (&*put, refusal(409, "OperationNotAllowed", "an upgrade is in progress")),
+        (&*get, shown("2", "1.34")),
+        (&*put, refusal(412, "EtagMismatch", "changed")),
+        (&*get, shown("3", "1.34")),
+        (&*put, shown("4", "1.34")),
+    ])
+    .await;
+    let change = Change::Update { desired: j!({"id": cluster, "tags": {"a": "1"}}), removed: Vec::new() };
+    run(&server, &operation(&cluster, change)).await.0.unwrap();
+    let seen = server.finish();
+    assert_eq!(
+        (&seen[1].headers["if-match"], &seen[5].headers["if-match"]),
+        (&"1".parse().unwrap(), &"3".parse().unwrap())
+    );
+    assert_eq!(seen[5].body["properties"]["kubernetesVersion"], "1.34");
+    assert_eq!(seen[5].body.get("eTag"), None);
+
+    // Nothing to change, but the last change failed: sent again, which is how Azure mends it.
+    let broken = j!({"id": cluster, "tags": {"kompox-lineage": "L1"}, "properties": {"provisioningState": "Failed"}});
+    let server = Server::start([(&*get, json(200, broken)), (&*put, shown("5", "1.34"))]).await;
+    let change = Change::Update { desired: j!({"id": cluster}), removed: Vec::new() };
+    run(&server, &operation(&cluster, change)).await.0.unwrap();
+    assert_eq!(server.finish()[1].body, j!({"tags": {"kompox-lineage": "L1"}}));
 }
 
 #[tokio::test]
