@@ -1,6 +1,6 @@
 //! Bearer tokens. The only file that names the Azure SDK (`azure_core`, `azure_identity`).
 //!
-//! `azure_identity` has no Azure Developer CLI, no user-assigned managed identity and reads a federated token once only;
+//! `azure_identity` has no Azure Developer CLI, no user-assigned managed identity and reads a federated token only once;
 //! those three are done here, behind its trait.
 
 use std::fmt;
@@ -368,7 +368,7 @@ impl TokenCredential for WorkloadIdentity {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use futures::future::join_all;
@@ -398,13 +398,18 @@ mod tests {
         Credential { auth, source: Some(Arc::new(source)), scope: "x/.default".into(), cached: Mutex::new(None) }
     }
 
+    /// Gives `token-1` for an hour, and `token-2` once that is forgotten.
+    pub fn renewable() -> Credential {
+        credential(Auth::AzureCli, Counting(AtomicI64::new(0), 3600))
+    }
+
     fn client_secret() -> Auth {
         Auth::ClientSecret { tenant_id: "tenant".into(), client_id: "client".into(), client_secret: "hunter2".into() }
     }
 
     #[tokio::test]
     async fn one_token_serves_all_until_it_is_about_to_expire() {
-        let lasting = credential(Auth::AzureCli, Counting(AtomicI64::new(0), 3600));
+        let lasting = renewable();
         let tokens = join_all((0..10).map(|_| lasting.token())).await;
         assert!(tokens.iter().all(|token| token.as_ref().unwrap().secret() == "token-1"));
         assert!(lasting.forget().await);

@@ -170,8 +170,8 @@ fn same_text(a: &str, b: &str) -> bool {
     a == b || letters(a) == letters(b)
 }
 
-/// The body of an update: the live object without its read-only fields, with `desired` over it and `removed` taken out; for a type that is patched,
-/// only what differs. `None` when there is nothing to send.
+/// The body of an update: the live object without its read-only fields, with `desired` over it and `removed` taken out;
+/// for a type that is patched, only what differs. `None` when there is nothing to send.
 ///
 /// # Errors
 /// The name of a field that differs and that the API cannot change in place.

@@ -446,3 +446,54 @@ fn observe_quota(limiter: &Limiter, headers: &HeaderMap) {
         limiter.pause(retry_after(headers).unwrap_or(EMPTY_QUOTA_PAUSE));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json as j;
+
+    use super::super::auth::{Auth, tests::renewable};
+    use super::super::tests::server::{Server, json, refusal};
+    use super::*;
+
+    #[tokio::test]
+    async fn an_expired_login_is_renewed_once() {
+        let expired = || refusal(401, "ExpiredAuthenticationToken", "expired");
+        let server = Server::start([
+            ("GET /x", expired()),
+            ("GET /x", json(200, j!({"id": "/x"}))),
+            ("GET /y", expired()),
+            ("GET /y", expired()),
+        ])
+        .await;
+        let endpoint = Some(server.url.clone());
+        let config = AzureConfig { endpoint, ..AzureConfig::new("s1", Auth::AzureCli, 7) };
+        let arm = Arm { credential: renewable(), ..Arm::new(&config).unwrap() };
+        assert!(arm.get_object(arm.url("/x", "1")).await.unwrap().is_some());
+        let error = arm.get(arm.url("/y", "1")).await.err().unwrap();
+        assert_eq!(error.class, ErrorClass::Denied);
+        assert!(error.hint.unwrap().contains("az login"));
+        let tokens: Vec<_> = server.finish().iter().map(|seen| seen.headers["authorization"].clone()).collect();
+        assert_eq!(tokens, ["Bearer token-1", "Bearer token-2", "Bearer token-2", "Bearer token-3"]);
+    }
+
+    #[test]
+    fn jitter_is_repeatable_and_within_bounds() {
+        let config = AzureConfig::new("s1", Auth::AzureCli, 7);
+        let draw = || {
+            let arm = Arm::new(&config).unwrap();
+            (0..100).map(|_| arm.jitter()).collect::<Vec<_>>()
+        };
+        let drawn = draw();
+        assert_eq!(drawn, draw());
+        assert!(drawn.iter().all(|number| (0.0..=1.0).contains(number)) && drawn[0] != drawn[1]);
+    }
+
+    #[test]
+    fn a_wish_without_end_is_cut() {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, u64::MAX.into());
+        assert_eq!(retry_after(&headers), Some(LONGEST_RETRY_AFTER));
+        headers.insert(RETRY_AFTER, "tomorrow".parse().unwrap());
+        assert_eq!(retry_after(&headers), None);
+    }
+}

@@ -95,16 +95,19 @@ fn class_of(status: u16, code: &str, message: &str, writes: bool) -> ErrorClass 
 fn hint_for(status: u16, code: &str, message: &str) -> Option<&'static str> {
     let hint = match code {
         _ if is_quota(code, message) => {
-            "ask for more quota in the Azure portal (Subscriptions, Usage + quotas), or choose a smaller size or another region"
+            "ask for more quota in the Azure portal (Subscriptions, Usage + quotas), or choose a \
+             smaller size or another region"
         }
         "SkuNotAvailable" | "AllocationFailed" | "ZonalAllocationFailed" | "OverconstrainedAllocationRequest" => {
             "this size is not to be had there now: choose another size, zone or region"
         }
         "RequestDisallowedByPolicy" => {
-            "an Azure Policy forbids this: change the manifest to what the policy allows, or ask its owner for an exemption"
+            "an Azure Policy forbids this: change the manifest to what the policy allows, or ask \
+             its owner for an exemption"
         }
         "AuthorizationFailed" | "LinkedAuthorizationFailed" => {
-            "give the signed-in principal a role with this action at this scope (Contributor; for role assignments also User Access Administrator)"
+            "give the signed-in principal a role with this action at this scope (Contributor; for \
+             role assignments also User Access Administrator)"
         }
         "StorageAccountAlreadyTaken" => "names of storage accounts are global: set another AZURE_RESOURCE_PREFIX",
         "OperationNotAllowed" if message.to_ascii_lowercase().contains("attached") => {
@@ -125,7 +128,8 @@ fn hint_for(status: u16, code: &str, message: &str) -> Option<&'static str> {
         "ResourceGroupNotFound" | "ParentResourceNotFound" => "what it lives in does not exist: plan again",
         _ => match status {
             401 => {
-                "the login has expired or is not accepted: sign in again (az login), or check the credentials of AZURE_AUTH_METHOD"
+                "the login has expired or is not accepted: sign in again (az login), or check the \
+             credentials of AZURE_AUTH_METHOD"
             }
             403 => "the signed-in principal may not do this",
             429 => "Azure limits the rate of requests: try again later, or with a lower --parallelism",

@@ -7,7 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `auth` | tokens; the only file that names the Azure SDK |
-//! | `client` | HTTP: authorization, limits, retries, errors; the only file that names the HTTP client |
+//! | `client` | HTTP: authorization, limits, retries, errors; everything else of the provider asks it only |
 //! | `error` | ARM's error envelope to [`ProviderError`] with a hint |
 //! | `id`, `types` | what an id names, and what must be known of its type |
 //! | `read`, `contents` | lists and single reads |
