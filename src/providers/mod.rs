@@ -1,4 +1,5 @@
 //! Providers: each speaks one API behind [`crate::engine::provider::Provider`]. They never see each other.
 
+pub mod azure;
 pub mod retry;
 pub mod sandbox;
