@@ -1,3 +1,4 @@
 //! Providers: each speaks one API behind [`crate::engine::provider::Provider`]. They never see each other.
 
+pub mod kubernetes;
 pub mod retry;
