@@ -71,7 +71,6 @@ impl KubernetesProvider {
         removed: &[Path],
         progress: &dyn Progress,
     ) -> Result<Observed, ProviderError> {
-        let started = tokio::time::Instant::now();
         let target = &operation.target;
         let location = locate(target, Some(desired))?;
         let subject = Subject { location: &location, kind: target.kind, desired: Some(desired) };
@@ -100,7 +99,8 @@ impl KubernetesProvider {
             progress.status(&format!("{path} stays: \"{writer}\" sets it too"));
         }
         let object = if operation.wait {
-            self.wait_ready(subject, reply.body, started + operation.timeout, progress).await?
+            let deadline = tokio::time::Instant::now() + operation.timeout;
+            self.wait_ready(subject, reply.body, deadline, progress).await?
         } else {
             reply.body
         };

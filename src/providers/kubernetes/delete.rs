@@ -23,7 +23,6 @@ impl KubernetesProvider {
         uid: Option<&str>,
         progress: &dyn Progress,
     ) -> Result<(), ProviderError> {
-        let deadline = Instant::now() + operation.timeout;
         let location = locate(&operation.target, None)?;
         let subject = Subject { location: &location, kind: operation.target.kind, desired: None };
         let object = match self.api.get(subject).await? {
@@ -43,6 +42,7 @@ impl KubernetesProvider {
         if object.pointer("/metadata/deletionTimestamp").is_none() {
             self.send_delete(subject, &found, progress).await?;
         }
+        let deadline = Instant::now() + operation.timeout;
         let mut last = object.clone();
         let held = loop {
             match tokio::time::timeout_at(deadline, self.is_gone(subject, &object, &found, &mut last)).await {

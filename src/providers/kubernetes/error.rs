@@ -178,9 +178,12 @@ impl Subject<'_> {
                 }
             }
             Value::String(text) if text.len() >= SHORTEST_HIDDEN && self.may_be_secret(at) => {
+                let base64 = base64::engine::general_purpose::STANDARD;
                 let quoted = Value::String(text.clone()).to_string();
                 hidden.push(quoted.trim_matches('"').to_owned());
-                if let Ok(Ok(plain)) = base64::engine::general_purpose::STANDARD.decode(text).map(String::from_utf8)
+                // The API turns `stringData` into `data`, and its errors may quote either form.
+                hidden.push(base64.encode(text));
+                if let Ok(Ok(plain)) = base64.decode(text).map(String::from_utf8)
                     && plain.len() >= SHORTEST_HIDDEN
                 {
                     hidden.push(plain);

@@ -39,8 +39,9 @@ impl KubernetesProvider {
         let mut unanswered: Option<ProviderError> = None;
         let mut trouble = None;
         let mut told = String::new();
+        let mut waiting = String::new();
         for look in 0_u32.. {
-            let waiting = match ready::readiness(location.resource.kind, &object) {
+            waiting = match ready::readiness(location.resource.kind, &object) {
                 Readiness::Ready => return Ok(object),
                 Readiness::Waiting(text) => text,
             };
@@ -55,16 +56,17 @@ impl KubernetesProvider {
             }
             let text = match &trouble {
                 Some(trouble) => format!("{waiting}: {trouble}"),
-                None => waiting,
+                None => waiting.clone(),
             };
             if text != told {
                 progress.status(&text);
                 told = text;
             }
             tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))).await;
-            unanswered = None;
             match tokio::time::timeout_at(deadline, self.api.get(subject)).await {
-                Ok(Ok(Lookup::Found(now))) if now.pointer("/metadata/uid") == uid.as_ref() => object = now,
+                Ok(Ok(Lookup::Found(now))) if now.pointer("/metadata/uid") == uid.as_ref() => {
+                    (object, unanswered) = (now, None);
+                }
                 Ok(Ok(_)) => {
                     let text = format!("{} was deleted while it was waited for", location.describe());
                     return Err(ProviderError::new(ErrorClass::Conflict, text).hint("plan again"));
@@ -75,7 +77,7 @@ impl KubernetesProvider {
             }
         }
         let details = tokio::time::timeout(LAST_LOOK, self.last_seen(subject, &object)).await.unwrap_or_default();
-        let mut text = format!("{} is not ready in time: {told}", location.describe());
+        let mut text = format!("{} is not ready in time: {waiting}", location.describe());
         let unanswered = unanswered.map(|error| error.message);
         for line in details.iter().chain(&unanswered) {
             text.push_str("\n  ");
