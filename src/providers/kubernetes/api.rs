@@ -297,6 +297,14 @@ impl Api {
         Ok((Reply { status, body, request_id, attempts: 1, may_have_acted: false }, parts.headers))
     }
 
+    /// Finds out whether there is a cluster; asks its API server nothing.
+    ///
+    /// # Errors
+    /// There is none, or the way to it cannot be found.
+    pub async fn connect(&self) -> Result<(), CallError> {
+        self.client().await.map(drop)
+    }
+
     /// The client; made at the first call that finds a cluster.
     async fn client(&self) -> Result<Client, CallError> {
         let mut slot = self.client.lock().await;

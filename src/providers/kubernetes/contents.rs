@@ -94,6 +94,10 @@ async fn served(api: &Api) -> Result<Vec<Served>, CallError> {
             }
         }
     }
+    // All versions of a resource show the same objects, and the preferred version comes first; but some resources are
+    // served in another version only.
+    let mut known = HashSet::new();
+    served.retain(|served| known.insert((served.group.clone(), served.plural.clone())));
     Ok(served)
 }
 
@@ -118,29 +122,35 @@ fn aggregated(answer: &Value) -> Result<Vec<Served>, ProviderError> {
     let mut served = Vec::new();
     for group in array(answer, "/items") {
         let name = text(group, "/metadata/name");
-        // The first version is the preferred one; all versions show the same objects.
-        let Some(version) = group.pointer("/versions/0") else { continue };
-        if text(version, "/freshness") == "Stale" {
-            let message = format!("the API group {name} cannot be listed: its server does not answer");
-            return Err(ProviderError::new(ErrorClass::Rejected, message)
-                .hint("without a complete listing nothing is deleted that may hold other objects"));
+        for version in array(group, "/versions") {
+            if text(version, "/freshness") == "Stale" {
+                let message = format!("the API group {name} cannot be listed: its server does not answer");
+                return Err(ProviderError::new(ErrorClass::Rejected, message)
+                    .hint("without a complete listing nothing is deleted that may hold other objects"));
+            }
+            let version_name = text(version, "/version");
+            let kinds = array(version, "/resources").iter().filter(|kind| text(kind, "/scope") == "Namespaced");
+            served
+                .extend(kinds.filter_map(|kind| resource(name, version_name, "/resource", "/responseKind/kind", kind)));
         }
-        let version_name = text(version, "/version");
-        let kinds = array(version, "/resources").iter().filter(|kind| text(kind, "/scope") == "Namespaced");
-        served.extend(kinds.filter_map(|kind| resource(name, version_name, "/resource", "/responseKind/kind", kind)));
     }
     Ok(served)
 }
 
-/// The groups with their preferred versions, of the older form of discovery.
+/// The groups with their versions, the preferred one first, of the older form of discovery.
 fn group_versions(path: &str, answer: &Value) -> Vec<(String, String)> {
     if path == "/api" {
         return vec![(String::new(), "v1".to_owned())];
     }
-    array(answer, "/groups")
-        .iter()
-        .map(|group| (text(group, "/name").to_owned(), text(group, "/preferredVersion/version").to_owned()))
-        .collect()
+    let mut all = Vec::new();
+    for group in array(answer, "/groups") {
+        let name = text(group, "/name");
+        let preferred = text(group, "/preferredVersion/version");
+        let others = array(group, "/versions").iter().map(|version| text(version, "/version"));
+        let versions = std::iter::once(preferred).chain(others.filter(|version| *version != preferred));
+        all.extend(versions.map(|version| (name.to_owned(), version.to_owned())));
+    }
+    all
 }
 
 fn resources(group: &str, version: &str, plural: &str, kind: &str, list: &Value) -> Vec<Served> {

@@ -125,7 +125,11 @@ impl KubernetesProvider {
         };
         let pods = self.api.pods(namespace, deployment).await;
         let left = pods.iter().filter(|pod| is_of_it(pod)).count();
-        (left > 0).then(|| format!("{left} Pods still end"))
+        match left {
+            0 => None,
+            1 => Some("its Pod still runs".to_owned()),
+            _ => Some(format!("its {left} Pods still run")),
+        }
     }
 }
 

@@ -49,15 +49,19 @@ impl Subject<'_> {
         }
     }
 
-    /// The error of an answer that is no success.
+    /// The error of an answer that is no success to a request about this object; `verb` says what for.
     pub fn refused(&self, verb: &str, reply: &Reply) -> ProviderError {
+        self.refused_as(&format!("{verb} of {}", self.location.describe()), reply)
+    }
+
+    /// The same for a request about more than this object.
+    pub fn refused_as(&self, what: &str, reply: &Reply) -> ProviderError {
         let (class, hint) = self.judge(reply);
         let code = reply.reason().map(str::to_owned);
         let shown = code.as_deref().map(|code| format!(" {code}")).unwrap_or_default();
         let tries = if reply.attempts > 1 { format!(" after {} tries", reply.attempts) } else { String::new() };
         let words = self.words(reply);
-        let message =
-            format!("{verb} of {} was answered with {}{shown}{tries}: {words}", self.location.describe(), reply.status);
+        let message = format!("the {what} was answered with {}{shown}{tries}: {words}", reply.status);
         ProviderError {
             class: if reply.may_have_acted { ErrorClass::Ambiguous } else { class },
             code,

@@ -14,7 +14,7 @@ mod read;
 mod ready;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wait;
 
 use std::sync::Arc;

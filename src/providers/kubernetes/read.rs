@@ -118,6 +118,9 @@ impl Api {
 
     /// Reads many objects: see [`crate::engine::provider::Provider::read`].
     pub async fn read(&self, targets: &[Target]) -> Vec<Observation> {
+        if let Err(error) = self.connect().await {
+            return vec![unread(error); targets.len()];
+        }
         let mut found: Vec<Option<Observation>> = vec![None; targets.len()];
         let mut located: Vec<(usize, Location)> = Vec::with_capacity(targets.len());
         for (index, target) in targets.iter().enumerate() {
@@ -189,7 +192,9 @@ impl Api {
             Ok(Err(reply)) if reply.status == 404 => return same_for_all(Observation::Failed(no_api_server(&reply))),
             Ok(Err(reply)) => {
                 let subject = Subject { location: first, kind: &Kind::plain(resource.kind), desired: None };
-                return same_for_all(Observation::Failed(subject.refused("list", &reply)));
+                return same_for_all(Observation::Failed(
+                    subject.refused_as(&format!("list of all {}", resource.plural), &reply),
+                ));
             }
             Err(error) => return same_for_all(unread(error)),
         }

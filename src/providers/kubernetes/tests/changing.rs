@@ -340,7 +340,7 @@ async fn a_deployment_is_gone_when_its_pods_are() {
     .await;
     let told = Told::default();
     server.provider().execute(&delete(&DEPLOYMENT, id, Some("u")), &told).await.unwrap();
-    assert_eq!(*told.statuses.lock().unwrap(), ["1 Pods still end"; 2]);
+    assert_eq!(*told.statuses.lock().unwrap(), ["its Pod still runs"; 2]);
     let seen = server.seen();
     let sent = seen.iter().find(|seen| seen.method == "DELETE").unwrap();
     assert_eq!(sent.body["propagationPolicy"], "Foreground");

@@ -35,6 +35,7 @@ fn listing(path: &str) -> Answer {
         "configmaps" => objects(&[("kube-root-ca.crt", None)]),
         "endpoints" => objects(&[("web", None)]),
         "statefulsets" => objects(&[("web", None)]),
+        "revisions" => objects(&[("r", None)]),
         "databases" => objects(&[("db", None)]),
         other => panic!("{other} was listed"),
     }
@@ -44,11 +45,12 @@ fn kept(contents: &[Content]) -> Vec<&str> {
     contents.iter().filter(|content| !content.server_made).map(|content| content.physical_id.as_str()).collect()
 }
 
-const FOREIGN: [&str; 5] = [
+const FOREIGN: [&str; 6] = [
     "/api/v1/namespaces/n/pods/bare",
     "/api/v1/namespaces/n/pods/odd",
     "/api/v1/namespaces/n/serviceaccounts/mine",
     "/apis/apps/v1/namespaces/n/statefulsets/web",
+    "/apis/apps/v1alpha1/namespaces/n/revisions/r",
     "/apis/example.com/v1/namespaces/n/databases/db",
 ];
 
@@ -67,6 +69,10 @@ async fn everything_in_a_namespace_is_listed_whatever_its_kind() {
     let mut groups = aggregated("apps", "v1", "Current", &[("statefulsets", "StatefulSet", verbs)]);
     let more = aggregated("example.com", "v1", "Current", &[("databases", "Database", verbs)]);
     groups["items"].as_array_mut().unwrap().push(more["items"][0].clone());
+    // Of two versions, one serves a kind that the preferred one does not.
+    let other = [("statefulsets", "StatefulSet", verbs), ("revisions", "Revision", verbs)];
+    let other = aggregated("apps", "v1alpha1", "Current", &other);
+    groups["items"][0]["versions"].as_array_mut().unwrap().push(other["items"][0]["versions"][0].clone());
     let server = Server::start(move |seen| match seen.path.as_str() {
         "/api" => Answer::Json(200, core.clone()),
         "/apis" => Answer::Json(200, groups.clone()),
@@ -74,7 +80,7 @@ async fn everything_in_a_namespace_is_listed_whatever_its_kind() {
     })
     .await;
     let contents = server.provider().contents(&target(&NAMESPACE, "/api/v1/namespaces/n")).await.unwrap();
-    assert_eq!(contents.len(), 9);
+    assert_eq!(contents.len(), 10);
     assert_eq!(kept(&contents), FOREIGN);
     let pods = server.seen().into_iter().find(|seen| seen.path.ends_with("/pods")).unwrap();
     assert!(pods.headers["accept"].to_str().unwrap().contains("PartialObjectMetadataList"));
@@ -89,9 +95,11 @@ async fn older_discovery_gives_the_same() {
         {"name": "nodes", "kind": "Node", "namespaced": false, "verbs": ["list", "delete"]}
     ]});
     let apps = json!({"resources": [resource("statefulsets", "StatefulSet")]});
+    let other = json!({"resources": [resource("statefulsets", "StatefulSet"), resource("revisions", "Revision")]});
     let example = json!({"resources": [resource("databases", "Database")]});
     let groups = json!({"kind": "APIGroupList", "groups": [
-        {"name": "apps", "preferredVersion": {"version": "v1"}},
+        {"name": "apps", "preferredVersion": {"version": "v1"},
+         "versions": [{"version": "v1alpha1"}, {"version": "v1"}]},
         {"name": "example.com", "preferredVersion": {"version": "v1"}}
     ]});
     let server = Server::start(move |seen| match seen.path.as_str() {
@@ -99,6 +107,7 @@ async fn older_discovery_gives_the_same() {
         "/apis" => Answer::Json(200, groups.clone()),
         "/api/v1" => Answer::Json(200, core.clone()),
         "/apis/apps/v1" => Answer::Json(200, apps.clone()),
+        "/apis/apps/v1alpha1" => Answer::Json(200, other.clone()),
         "/apis/example.com/v1" => Answer::Json(200, example.clone()),
         path => listing(path),
     })

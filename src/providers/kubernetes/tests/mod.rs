@@ -3,7 +3,7 @@
 mod changing;
 mod contents;
 mod reading;
-mod scenarios;
+pub(crate) mod scenarios;
 mod waiting;
 
 use std::collections::HashMap;

@@ -150,6 +150,29 @@ async fn a_cluster_that_does_not_exist_yet_is_found_once_it_does() {
 }
 
 #[tokio::test]
+async fn a_missing_cluster_is_asked_for_once_per_batch() {
+    let connector = Arc::new(Later::default());
+    let provider = KubernetesProvider::new(config(connector.clone()));
+    let targets: Vec<_> =
+        (0..50).map(|n| target(&CONFIG_MAP, &format!("/api/v1/namespaces/n{n}/configmaps/c"))).collect();
+    let answers = provider.read(&targets).await;
+    assert!(answers.iter().all(|answer| matches!(answer, Observation::NotYet(_))));
+    assert_eq!(connector.asked.load(Ordering::Relaxed), 1);
+}
+
+/// rustls panics when it finds two cryptography providers and was told of none.
+#[tokio::test]
+async fn https_is_spoken() {
+    let server = Server::start(|_| Answer::Json(200, json!({}))).await;
+    let mut kubeconfig: Value = serde_json::from_str(&kubeconfig(&server.url.replace("http:", "https:"))).unwrap();
+    kubeconfig["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = true.into();
+    let provider = KubernetesProvider::new(config(Arc::new(Fixed(kubeconfig.to_string()))));
+    let answers = provider.read(&[target(&CONFIG_MAP, "/api/v1/namespaces/n/configmaps/a")]).await;
+    assert!(failed(&answers[0]).message.contains("did not answer"), "{answers:?}");
+    assert!(server.lines().is_empty());
+}
+
+#[tokio::test]
 async fn refused_credentials_are_fetched_again_once() {
     let server = Server::start(|seen| match seen.nth {
         0 => Answer::status(401, "Unauthorized", "Unauthorized", json!({})),

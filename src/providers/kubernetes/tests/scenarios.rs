@@ -10,8 +10,12 @@ use crate::engine::value::Path;
 const KUBECONFIG: &str = "KOMPOX_TEST_KUBECONFIG";
 
 /// The life of a ConfigMap in a Namespace of its own: previewed, made, found, changed, contended for, deleted.
-/// `named` gives a provider that writes under a name.
-pub async fn life_of_an_object(named: impl Fn(&str) -> KubernetesProvider, namespace: &str) {
+/// `namespace` must not exist; it is left behind, empty.
+pub async fn life_of_an_object(kubeconfig: &str, namespace: &str) {
+    let named = |name: &str| {
+        let config = config(Arc::new(Fixed(kubeconfig.to_owned())));
+        KubernetesProvider::new(KubernetesConfig { field_manager: name.to_owned(), ..config })
+    };
     let provider = named("kompox-converter");
     let told = Told::default();
     let namespace_id = format!("/api/v1/namespaces/{namespace}");
@@ -92,9 +96,5 @@ async fn a_real_api_server_agrees() {
         return;
     };
     let kubeconfig = std::fs::read_to_string(path).unwrap();
-    let named = |name: &str| {
-        let config = config(Arc::new(Fixed(kubeconfig.clone())));
-        KubernetesProvider::new(KubernetesConfig { field_manager: name.to_owned(), ..config })
-    };
-    life_of_an_object(named, &format!("kompox-test-{}", std::process::id())).await;
+    life_of_an_object(&kubeconfig, &format!("kompox-test-{}", std::process::id())).await;
 }
