@@ -9,6 +9,11 @@ use crate::engine::value::Path;
 /// Where the kubeconfig of an API server is that may be written to, for the tests that need a real one.
 const KUBECONFIG: &str = "KOMPOX_TEST_KUBECONFIG";
 
+/// Set when that API server has controllers and a node too.
+const CONTROLLERS: &str = "KOMPOX_TEST_CONTROLLERS";
+
+static VOLUME: Kind = Kind::plain("PersistentVolume");
+
 /// The life of a ConfigMap in a Namespace of its own: previewed, made, found, changed, contended for, deleted.
 /// `namespace` must not exist; it is left behind, empty.
 pub async fn life_of_an_object(kubeconfig: &str, namespace: &str) {
@@ -89,6 +94,90 @@ pub async fn life_of_an_object(kubeconfig: &str, namespace: &str) {
     assert_eq!(late.class, ErrorClass::Conflict);
 }
 
+/// The life of a workload with a volume: everything becomes ready, one list per kind finds it, and it goes in order.
+/// Needs a controller for volumes and one for workloads, and a node.
+pub async fn life_of_a_workload(kubeconfig: &str, namespace: &str) {
+    let provider = KubernetesProvider::new(config(Arc::new(Fixed(kubeconfig.to_owned()))));
+    let labels = json!({"app.kubernetes.io/managed-by": "kompox", "app": namespace});
+    let metadata = json!({"name": namespace, "namespace": namespace, "labels": labels.clone()});
+    let global = json!({"name": namespace, "labels": labels.clone()});
+    let size = json!({"storage": "1Gi"});
+    let objects = [
+        (&NAMESPACE, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": global.clone()})),
+        (
+            &VOLUME,
+            json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": global, "spec": {
+                "capacity": size.clone(), "accessModes": ["ReadWriteOnce"], "storageClassName": "static",
+                "persistentVolumeReclaimPolicy": "Retain",
+                "csi": {"driver": "disk.csi.azure.com", "volumeHandle": namespace}
+            }}),
+        ),
+        (
+            &CLAIM,
+            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata.clone(), "spec": {
+                "accessModes": ["ReadWriteOnce"], "storageClassName": "static", "volumeName": namespace,
+                "resources": {"requests": size}
+            }}),
+        ),
+        (
+            &SECRET,
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata.clone(), "data": {"k": "aHVudGVyMg=="}}),
+        ),
+        (
+            &DEPLOYMENT,
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {
+                "replicas": 1, "strategy": {"type": "Recreate"}, "selector": {"matchLabels": {"app": namespace}},
+                "template": {"metadata": {"labels": {"app": namespace}}, "spec": {
+                    "containers": [{
+                        "name": "db", "image": "example/db:1", "volumeMounts": [{"name": "v", "mountPath": "/v"}]
+                    }],
+                    "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": namespace}}]
+                }}
+            }}),
+        ),
+    ];
+    let told = Told::default();
+    let mut targets = Vec::new();
+    for (kind, desired) in &objects {
+        let id = provider.physical_id(kind, &desired.into()).unwrap();
+        let target = target(kind, &id);
+        let create = operation(target.clone(), Change::Create { desired: desired.clone() });
+        provider.execute(&create, &told).await.unwrap();
+        targets.push(target);
+    }
+    let found = provider.read(&targets).await;
+    assert!(found.iter().all(|answer| matches!(answer, Observation::Found(_))), "{found:?}");
+    let Observation::Found(claim) = &found[2] else { panic!() };
+    assert_eq!(claim.object["status"]["phase"], "Bound");
+    let Observation::Found(deployment) = &found[4] else { panic!() };
+    assert_eq!(deployment.object["status"]["availableReplicas"], 1);
+
+    // A second plan of the same: the server's own answer differs in nothing but what a dry run may not fill in.
+    let Preview::Object(preview) = provider.preview(&targets[4], &objects[4].1, false).await.unwrap() else { panic!() };
+    assert_eq!(preview.object["spec"], deployment.object["spec"]);
+
+    let mut newer = objects[4].1.clone();
+    newer["spec"]["template"]["spec"]["containers"][0]["image"] = "example/db:2".into();
+    let update = Change::Update { desired: newer, removed: Vec::new() };
+    let updated = provider.execute(&operation(targets[4].clone(), update), &told).await.unwrap().unwrap();
+    assert_eq!(updated.object["status"]["updatedReplicas"], 1);
+
+    let mut moved = objects[4].1.clone();
+    moved["spec"]["selector"]["matchLabels"] = json!({"app": "other"});
+    moved["spec"]["template"]["metadata"]["labels"] = json!({"app": "other"});
+    let change = Change::Update { desired: moved, removed: Vec::new() };
+    let error = provider.execute(&operation(targets[4].clone(), change), &told).await.unwrap_err();
+    assert_eq!((error.class, error.status), (ErrorClass::Rejected, Some(422)));
+    assert!(error.message.contains("spec.selector"), "{error}");
+
+    for target in targets.iter().rev() {
+        let delete = operation(target.clone(), Change::Delete { uid: None });
+        assert!(provider.execute(&delete, &told).await.unwrap().is_none());
+    }
+    let gone = provider.read(&targets).await;
+    assert!(gone.iter().all(|answer| matches!(answer, Observation::Missing)), "{gone:?}");
+}
+
 #[tokio::test]
 async fn a_real_api_server_agrees() {
     let Some(path) = std::env::var_os(KUBECONFIG) else {
@@ -97,4 +186,7 @@ async fn a_real_api_server_agrees() {
     };
     let kubeconfig = std::fs::read_to_string(path).unwrap();
     life_of_an_object(&kubeconfig, &format!("kompox-test-{}", std::process::id())).await;
+    if std::env::var_os(CONTROLLERS).is_some() {
+        life_of_a_workload(&kubeconfig, &format!("kompox-work-{}", std::process::id())).await;
+    }
 }
