@@ -97,8 +97,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// An answer, transient failures only when retries are used up.
-#[derive(Debug, Clone)]
+/// An answer, transient failures only when retries are used up. It may hold secrets, so it cannot be printed.
+#[derive(Clone)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,

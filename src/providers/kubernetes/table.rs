@@ -196,10 +196,21 @@ impl fmt::Display for Location {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
     use crate::engine::address::Address;
+
+    proptest! {
+        #[test]
+        fn what_reads_as_an_id_is_one(id in "/(api|apis|apps|v1|namespaces|secrets|deployments|[a-z.:%?/é]{0,6}|/){1,12}") {
+            if let Ok(location) = Location::parse(&id) {
+                prop_assert_eq!(location.to_string(), id);
+                prop_assert!(location.url_path().parse::<http::Uri>().is_ok());
+            }
+        }
+    }
 
     #[test]
     fn every_kind_has_one_path_that_reads_back() {
