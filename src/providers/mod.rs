@@ -1,5 +1,6 @@
 //! Providers: each speaks one API behind [`crate::engine::provider::Provider`]. They never see each other.
 
 pub mod azure;
+pub mod kubernetes;
 pub mod retry;
 pub mod sandbox;

@@ -1,0 +1,375 @@
+//! The connection to one API server: one place for requests, retries, limits and what an answer is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, header};
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::client::Body;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::{Connector, KubernetesConfig};
+use crate::engine::provider::{ErrorClass, Progress, ProviderError};
+use crate::providers::retry::{Limiter, Policy};
+
+/// The content type of server-side apply; JSON is YAML.
+pub const APPLY_PATCH: &str = "application/apply-patch+yaml";
+
+/// How much of an answer that is no JSON an error quotes, in characters.
+const QUOTED: usize = 200;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallError {
+    /// The cluster does not exist yet.
+    #[error("the cluster does not exist yet")]
+    NoCluster,
+    /// It could not be asked.
+    #[error(transparent)]
+    Failed(#[from] ProviderError),
+}
+
+impl From<CallError> for ProviderError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Failed(error) => error,
+            CallError::NoCluster => ProviderError::new(ErrorClass::Rejected, error.to_string())
+                .hint("create the cluster first, or check that its credentials can be read"),
+        }
+    }
+}
+
+/// A request.
+pub struct Call<'a> {
+    method: Method,
+    /// Path and query, from the root of the API server.
+    url: String,
+    body: Option<(&'static str, Bytes)>,
+    accept: &'static str,
+    /// Whether the world may be another one after it.
+    mutates: bool,
+    progress: Option<&'a dyn Progress>,
+}
+
+impl<'a> Call<'a> {
+    /// A GET of a path with its query.
+    pub fn get(url: impl Into<String>) -> Self {
+        Self {
+            method: Method::GET,
+            url: url.into(),
+            body: None,
+            accept: "application/json",
+            mutates: false,
+            progress: None,
+        }
+    }
+
+    /// A server-side apply. `dry_run` says that the URL asks for one.
+    pub fn apply(url: String, object: &Value, dry_run: bool) -> Self {
+        let body = Some((APPLY_PATCH, Bytes::from(object.to_string())));
+        Self { method: Method::PATCH, body, mutates: !dry_run, ..Self::get(url) }
+    }
+
+    /// A DELETE with its `DeleteOptions`.
+    pub fn delete(url: String, options: &Value) -> Self {
+        let body = Some(("application/json", Bytes::from(options.to_string())));
+        Self { method: Method::DELETE, body, mutates: true, ..Self::get(url) }
+    }
+
+    /// Asks for another form of the answer.
+    #[must_use]
+    pub fn accept(mut self, accept: &'static str) -> Self {
+        self.accept = accept;
+        self
+    }
+
+    /// Tells of retries.
+    #[must_use]
+    pub fn telling(mut self, progress: &'a dyn Progress) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+}
+
+/// An answer, transient failures only when retries are used up. It may hold secrets, so it cannot be printed.
+#[derive(Clone)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body; of an answer that is no JSON its beginning as a text.
+    pub body: Value,
+    /// The API server's id of the request (`Audit-Id`).
+    pub request_id: Option<String>,
+    /// How many requests it took.
+    pub attempts: u32,
+    /// The request was one that changes something, and this or an earlier try may have done so although it failed.
+    pub may_have_acted: bool,
+}
+
+impl Reply {
+    /// Whether the status says success.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The `reason` of a `Status`, such as `NotFound`.
+    pub fn reason(&self) -> Option<&str> {
+        self.text("/reason")
+    }
+
+    /// The `message` of a `Status`, or what else there is.
+    pub fn message(&self) -> &str {
+        self.text("/message").or(self.body.as_str()).unwrap_or("")
+    }
+
+    /// A text in the body.
+    pub fn text(&self, pointer: &str) -> Option<&str> {
+        self.body.pointer(pointer).and_then(Value::as_str)
+    }
+
+    /// The causes of a `Status`.
+    pub fn causes(&self) -> &[Value] {
+        self.body.pointer("/details/causes").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a cause has this reason.
+    pub fn has_cause(&self, reason: &str) -> bool {
+        self.causes().iter().any(|cause| cause.get("reason").and_then(Value::as_str) == Some(reason))
+    }
+
+    /// Whether the same request may succeed later: transient statuses, and two writers who met on one object.
+    fn is_transient(&self, method: &Method) -> bool {
+        Policy::is_transient(self.status)
+            || (self.status == 409
+                && method == Method::PATCH
+                && self.causes().is_empty()
+                && self.message().contains("the object has been modified"))
+    }
+}
+
+/// A try without an answer.
+struct Failure {
+    message: String,
+    /// The request may have arrived.
+    arrived: bool,
+    /// Another try may succeed.
+    transient: bool,
+}
+
+/// One API server.
+pub struct Api {
+    connector: Arc<dyn Connector>,
+    client: Mutex<Option<Client>>,
+    limiter: Limiter,
+    retry: Policy,
+    random: AtomicU64,
+    user_agent: String,
+    request_timeout: Duration,
+}
+
+impl Api {
+    /// Nothing is asked before the first call.
+    pub fn new(config: &KubernetesConfig) -> Self {
+        Self {
+            connector: config.connector.clone(),
+            client: Mutex::new(None),
+            limiter: Limiter::new(config.concurrency),
+            retry: config.retry,
+            random: AtomicU64::new(config.seed),
+            user_agent: config.user_agent.clone(),
+            request_timeout: config.request_timeout,
+        }
+    }
+
+    /// Sends a request until it has an answer that will not heal, or retries are used up. Every request here may be
+    /// repeated: reads, server-side apply, and deletions bound to a uid.
+    ///
+    /// # Errors
+    /// There is no cluster, or it cannot be reached.
+    pub async fn call(&self, call: Call<'_>) -> Result<Reply, CallError> {
+        let started = Instant::now();
+        let mut attempts = 0;
+        let mut may_have_acted = false;
+        let mut renewed = false;
+        loop {
+            let client = self.client().await?;
+            let sent = {
+                let _permit = self.limiter.enter().await;
+                tokio::time::timeout(self.request_timeout, self.send(&client, &call)).await
+            };
+            attempts += 1;
+            let outcome = sent.unwrap_or_else(|_| {
+                let message = format!("no answer within {} s", self.request_timeout.as_secs());
+                Err(Failure { message, arrived: true, transient: true })
+            });
+            let (reason, retry_after) = match &outcome {
+                // Credentials expire; the connector may have newer ones, once.
+                Ok((reply, _)) if reply.status == 401 && !renewed => {
+                    renewed = true;
+                    *self.client.lock().await = None;
+                    continue;
+                }
+                Ok((reply, headers)) if reply.is_transient(&call.method) => {
+                    // What was throttled did not run; of the others only a read can tell.
+                    may_have_acted |= call.mutates && !matches!(reply.status, 409 | 429);
+                    let retry_after = retry_after(headers);
+                    if let (429, Some(delay)) = (reply.status, retry_after) {
+                        self.limiter.pause(delay);
+                    }
+                    (format!("{} {}", reply.status, reply.reason().unwrap_or("")).trim_end().to_owned(), retry_after)
+                }
+                Err(failure) if failure.transient => {
+                    may_have_acted |= call.mutates && failure.arrived;
+                    (failure.message.clone(), None)
+                }
+                _ => return self.finish(outcome, &call, attempts, may_have_acted),
+            };
+            match self.retry.delay(attempts - 1, started.elapsed(), retry_after, self.jitter()) {
+                Some(delay) => {
+                    if let Some(progress) = call.progress {
+                        progress.retried(delay, &reason);
+                    }
+                    tokio::time::sleep(delay).await;
+                }
+                None => return self.finish(outcome, &call, attempts, may_have_acted),
+            }
+        }
+    }
+
+    fn finish(
+        &self,
+        outcome: Result<(Reply, HeaderMap), Failure>,
+        call: &Call<'_>,
+        attempts: u32,
+        may_have_acted: bool,
+    ) -> Result<Reply, CallError> {
+        match outcome {
+            Ok((reply, _)) => Ok(Reply { attempts, may_have_acted, ..reply }),
+            Err(failure) => {
+                let class = if may_have_acted { ErrorClass::Ambiguous } else { ErrorClass::Rejected };
+                let tries = if attempts > 1 { format!(" ({attempts} tries)") } else { String::new() };
+                let path = call.url.split('?').next().unwrap_or("");
+                let message =
+                    format!("the API server did not answer {} {path}{tries}: {}", call.method, failure.message);
+                Err(ProviderError::new(class, message)
+                    .hint("check that the cluster runs and that its API server can be reached from here")
+                    .into())
+            }
+        }
+    }
+
+    async fn send(&self, client: &Client, call: &Call<'_>) -> Result<(Reply, HeaderMap), Failure> {
+        let mut request = Request::builder()
+            .method(&call.method)
+            .uri(&call.url)
+            .header(header::ACCEPT, call.accept)
+            .header(header::USER_AGENT, &self.user_agent);
+        let body = match &call.body {
+            Some((content_type, bytes)) => {
+                request = request.header(header::CONTENT_TYPE, *content_type);
+                Body::from(bytes.clone())
+            }
+            None => Body::empty(),
+        };
+        let request = request.body(body).map_err(|error| Failure {
+            message: format!("the request could not be built: {error}"),
+            arrived: false,
+            transient: false,
+        })?;
+        let (parts, body) = client.send(request).await.map_err(|error| failure(&error))?.into_parts();
+        let bytes = body.collect().await.map_err(|error| failure(&error))?.to_bytes();
+        let status = parts.status.as_u16();
+        let body = match serde_json::from_slice(&bytes) {
+            Ok(body) => body,
+            Err(error) if parts.status.is_success() => {
+                let message = format!("the answer is no JSON or was cut off: {error}");
+                return Err(Failure { message, arrived: true, transient: true });
+            }
+            Err(_) => Value::String(String::from_utf8_lossy(&bytes).trim().chars().take(QUOTED).collect()),
+        };
+        let request_id = parts.headers.get("audit-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+        Ok((Reply { status, body, request_id, attempts: 1, may_have_acted: false }, parts.headers))
+    }
+
+    /// Finds out whether there is a cluster; asks its API server nothing.
+    ///
+    /// # Errors
+    /// There is none, or the way to it cannot be found.
+    pub async fn connect(&self) -> Result<(), CallError> {
+        self.client().await.map(drop)
+    }
+
+    /// The client; made at the first call that finds a cluster.
+    async fn client(&self) -> Result<Client, CallError> {
+        let mut slot = self.client.lock().await;
+        if let Some(client) = slot.as_ref() {
+            return Ok(client.clone());
+        }
+        let Some(kubeconfig) = self.connector.kubeconfig().await? else { return Err(CallError::NoCluster) };
+        let client = connect(&kubeconfig).await?;
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+
+    /// A number in 0..1 (splitmix64, seeded: tests repeat).
+    fn jitter(&self) -> f64 {
+        let mut z = self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// A client from the text of a kubeconfig. The error never quotes it: it holds keys.
+async fn connect(kubeconfig: &str) -> Result<Client, ProviderError> {
+    let broken = |what: &str| {
+        ProviderError::new(ErrorClass::Denied, format!("the cluster's kubeconfig {what}"))
+            .hint("fetch the cluster's credentials again; the current context must name a cluster and a user")
+    };
+    let parsed = Kubeconfig::from_yaml(kubeconfig).map_err(|_| broken("is no valid kubeconfig"))?;
+    let mut config = Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
+        .await
+        .map_err(|error| broken(&format!("cannot be used: {error}")))?;
+    let host = config.cluster_url.host().unwrap_or("").trim_matches(['[', ']']);
+    if host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
+        // kube reads HTTPS_PROXY; no proxy leads to this machine itself.
+        config.proxy_url = None;
+    }
+    // Retries are ours, so that limits and progress see them.
+    config.default_retry = false;
+    Client::try_from(config).map_err(|error| broken(&format!("cannot be used: {error}")))
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// What a failed try means: client errors wrap what happened several levels deep.
+fn failure(error: &kube::Error) -> Failure {
+    if let kube::Error::Auth(error) = error {
+        let message = format!("the credentials of the kubeconfig could not be obtained: {error}");
+        return Failure { message, arrived: false, transient: false };
+    }
+    let mut texts: Vec<String> = Vec::new();
+    let mut refused = false;
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            refused |= io.kind() == std::io::ErrorKind::ConnectionRefused;
+        }
+        texts.push(error.to_string());
+        next = error.source();
+    }
+    let all = texts.join(": ");
+    let untrusted = all.contains("certificate");
+    let arrived = !(refused || untrusted || all.contains("dns error") || all.contains("tcp connect error"));
+    // The innermost one says what happened, the outer ones that it did.
+    Failure { message: texts.pop().unwrap_or_default(), arrived, transient: !untrusted }
+}

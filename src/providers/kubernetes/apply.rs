@@ -1,0 +1,232 @@
+//! Server-side apply: previews and changes.
+
+use serde_json::{Value, json};
+
+use super::KubernetesProvider;
+use super::api::{Call, CallError, Reply};
+use super::error::{Missing, Subject, conflicts, is_forbidden_by_rights};
+use super::fields;
+use super::read::{LINEAGE, Lookup, lineage, observe};
+use super::table::Location;
+use crate::engine::provider::{ErrorClass, Observed, Operation, Preview, Progress, ProviderError, Target};
+use crate::engine::value::Path;
+
+/// What a change does to what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    /// It must not be there, unless an earlier try made it.
+    Create,
+    /// It must be there.
+    Update,
+}
+
+impl KubernetesProvider {
+    fn apply_url(&self, location: &Location, force: bool, dry_run: bool) -> String {
+        let manager: String = url::form_urlencoded::byte_serialize(self.field_manager.as_bytes()).collect();
+        let dry_run = if dry_run { "&dryRun=All" } else { "" };
+        // Strict: a field that the server does not know must not vanish in silence.
+        format!("{}?fieldManager={manager}&force={force}&fieldValidation=Strict{dry_run}", location.url_path())
+    }
+
+    /// Asks what an object would become: see [`crate::engine::provider::Provider::preview`].
+    ///
+    /// # Errors
+    /// The server refuses the object, or cannot be asked.
+    pub(super) async fn preview_object(
+        &self,
+        target: &Target,
+        desired: &Value,
+        force: bool,
+    ) -> Result<Preview, ProviderError> {
+        let location = locate(target, Some(desired))?;
+        let subject = Subject { location: &location, kind: target.kind, desired: Some(desired) };
+        let call = Call::apply(self.apply_url(&location, force, true), desired, true);
+        let reply = match self.api.call(call).await {
+            Ok(reply) => reply,
+            Err(CallError::NoCluster) => return Ok(Preview::Unconfirmed(CallError::NoCluster.to_string())),
+            Err(CallError::Failed(error)) => return Err(error),
+        };
+        if reply.is_success() {
+            return Ok(Preview::Object(Box::new(observe(&location, target.kind, reply.body))));
+        }
+        let conflicts = conflicts(&reply);
+        if !conflicts.is_empty() {
+            return Ok(Preview::Conflict(conflicts));
+        }
+        match unconfirmed(&subject, &reply) {
+            Some(reason) => Ok(Preview::Unconfirmed(reason)),
+            None => Err(subject.refused("dry run", &reply)),
+        }
+    }
+
+    /// Makes or changes an object, and waits for it as asked.
+    ///
+    /// # Errors
+    /// What is there is not ours or not what was expected; the server refuses; it is not ready in time.
+    pub(super) async fn apply_object(
+        &self,
+        operation: &Operation,
+        intent: Intent,
+        desired: &Value,
+        removed: &[Path],
+        progress: &dyn Progress,
+    ) -> Result<Observed, ProviderError> {
+        let target = &operation.target;
+        let location = locate(target, Some(desired))?;
+        let subject = Subject { location: &location, kind: target.kind, desired: Some(desired) };
+        let existing = match self.api.get(subject).await? {
+            Lookup::Found(object) => Some(object),
+            Lookup::Missing | Lookup::NoKind => None,
+        };
+        check_existing(&location, existing.as_ref(), intent, operation)?;
+
+        let mut object = desired.clone();
+        mark(&location, &mut object, &operation.lineage)?;
+        if let Some(uid) = existing.as_ref().and_then(|object| object.pointer("/metadata/uid")) {
+            // With a uid the server refuses to change, or make, any other object than the one just looked at.
+            object["metadata"]["uid"] = uid.clone();
+        }
+        let call = Call::apply(self.apply_url(&location, operation.force, false), &object, false);
+        let reply = self.api.call(call.telling(progress)).await?;
+        if !reply.is_success() {
+            let verb = if intent == Intent::Create { "creation" } else { "update" };
+            return Err(subject.refused(verb, &reply));
+        }
+        if existing.is_none() && reply.attempts == 1 {
+            self.check_made_by_us(&location, &reply)?;
+        }
+        for (path, writer) in self.still_set_by_others(target, removed, &reply.body) {
+            progress.status(&format!("{path} stays: \"{writer}\" sets it too"));
+        }
+        let object = if operation.wait {
+            let deadline = tokio::time::Instant::now() + operation.timeout;
+            self.wait_ready(subject, reply.body, deadline, progress).await?
+        } else {
+            reply.body
+        };
+        Ok(observe(&location, target.kind, object))
+    }
+
+    /// Between our look and our request somebody else may have made an object of this name, into which ours was merged.
+    /// A fresh object has no writer but us.
+    fn check_made_by_us(&self, location: &Location, reply: &Reply) -> Result<(), ProviderError> {
+        let managed = reply.body.pointer("/metadata/managedFields").and_then(Value::as_array);
+        let other = managed.into_iter().flatten().find_map(|entry| {
+            let is_status = entry.get("subresource").and_then(Value::as_str) == Some("status");
+            let manager = entry.get("manager").and_then(Value::as_str)?;
+            (!is_status && manager != self.field_manager).then_some(manager)
+        });
+        match other {
+            // It has been touched, and a run cannot undo that by itself: the intent stays open for a look.
+            Some(other) => Err(ProviderError::new(
+                ErrorClass::Ambiguous,
+                format!("{} was made by \"{other}\" just before us, and our fields are in it now", location.describe()),
+            )
+            .hint("look at the object, then import it or delete it, and plan again")),
+            None => Ok(()),
+        }
+    }
+
+    /// Fields that we no longer set but that stay because another manager sets them too.
+    fn still_set_by_others(&self, target: &Target, removed: &[Path], object: &Value) -> Vec<(Path, String)> {
+        let managed = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+        let Some(managed) = managed.filter(|_| !removed.is_empty()) else { return Vec::new() };
+        let writers = fields::writers(target.kind, managed);
+        let others = writers.iter().filter(|writer| writer.name != self.field_manager);
+        let kept = others.flat_map(|writer| {
+            let paths = writer.paths.iter().filter(|path| removed.contains(path));
+            paths.map(|path| (path.clone(), writer.name.clone()))
+        });
+        kept.collect()
+    }
+}
+
+/// Where a target is: by its id, else by what is desired; both must agree.
+///
+/// # Errors
+/// There is no place, or there are two.
+pub(super) fn locate(target: &Target, desired: Option<&Value>) -> Result<Location, ProviderError> {
+    let wrong = |text: String| ProviderError::new(ErrorClass::Rejected, text);
+    let by_id = match &target.physical_id {
+        Some(id) => Some(Location::parse(id).map_err(|error| wrong(error.to_string()))?),
+        None => None,
+    };
+    match (by_id, desired.and_then(Location::of_json)) {
+        (Some(by_id), Some(by_object)) if by_id != by_object => {
+            Err(wrong(format!("{} was reviewed as {by_id}, but the object says {by_object}", target.address)))
+        }
+        (Some(_), None) if desired.is_some() => {
+            Err(wrong(format!("the object of {} has no apiVersion, kind and name that kompox handles", target.address)))
+        }
+        (Some(location), _) | (None, Some(location)) => Ok(location),
+        (None, None) => Err(wrong(format!("{} has no Kubernetes path yet", target.address))),
+    }
+}
+
+/// Why the server cannot say what the object would become although the object may be fine.
+fn unconfirmed(subject: &Subject<'_>, reply: &Reply) -> Option<String> {
+    let location = subject.location;
+    let message = reply.message();
+    match reply.status {
+        404 => Some(match subject.missing(reply) {
+            Missing::Namespace | Missing::Object => {
+                format!("the Namespace \"{}\" does not exist yet", location.namespace.as_deref().unwrap_or(""))
+            }
+            Missing::Kind => format!("the cluster does not serve {} yet", location.resource.kind),
+        }),
+        403 if is_forbidden_by_rights(reply) => {
+            Some(format!("no right to patch {} in this cluster", location.resource.plural))
+        }
+        403 if reply.has_cause("NamespaceTerminating") => Some("the Namespace is being deleted".to_owned()),
+        // A dry run counts what is there now; what the plan removes before would make room.
+        403 if message.contains("exceeded quota") => Some("the Namespace's quota is used up at the moment".to_owned()),
+        400 if message.contains("dry run") => Some("an admission webhook does not support dry runs".to_owned()),
+        _ => None,
+    }
+}
+
+/// What is there must be what the plan expected, and ours.
+fn check_existing(
+    location: &Location,
+    existing: Option<&Value>,
+    intent: Intent,
+    operation: &Operation,
+) -> Result<(), ProviderError> {
+    let conflict = |text: &str, hint: String| {
+        Err(ProviderError::new(ErrorClass::Conflict, format!("{} {text}", location.describe())).hint(hint))
+    };
+    let Some(object) = existing else {
+        return match intent {
+            Intent::Create => Ok(()),
+            Intent::Update => conflict("does not exist any more", "plan again".to_owned()),
+        };
+    };
+    if object.pointer("/metadata/deletionTimestamp").is_some() {
+        return conflict("is being deleted", "run again when it is gone".to_owned());
+    }
+    let import = format!("to manage it from here: kompox import {} {location}", operation.target.address);
+    match (lineage(object), intent) {
+        (Some(lineage), _) if lineage == operation.lineage => Ok(()),
+        (Some(other), _) => conflict(&format!("exists and belongs to another state (lineage {other})"), import),
+        (None, Intent::Create) => conflict("exists already and is not managed by this state", import),
+        // An imported object gets its annotation with its first update.
+        (None, Intent::Update) => Ok(()),
+    }
+}
+
+/// Puts the lineage annotation on an object.
+fn mark(location: &Location, object: &mut Value, lineage: &str) -> Result<(), ProviderError> {
+    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+    let annotations = metadata.map(|metadata| metadata.entry("annotations").or_insert_with(|| json!({})));
+    let broken = |text: &str| ProviderError::new(ErrorClass::Rejected, format!("{} {text}", location.describe()));
+    match annotations {
+        Some(Value::Object(annotations)) => match annotations.get(LINEAGE).and_then(Value::as_str) {
+            Some(planned) if planned != lineage => Err(broken("was planned for another state")),
+            _ => {
+                annotations.insert(LINEAGE.to_owned(), lineage.into());
+                Ok(())
+            }
+        },
+        _ => Err(broken("has annotations that are no map")),
+    }
+}

@@ -1,0 +1,150 @@
+//! Deletion: bound to the object that was reviewed, and done only when it is really gone.
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::KubernetesProvider;
+use super::api::{Call, CallError};
+use super::apply::locate;
+use super::error::Subject;
+use super::read::{Lookup, lineage};
+use super::ready;
+use super::table::Location;
+use crate::engine::provider::{ErrorClass, Operation, Progress, ProviderError};
+
+impl KubernetesProvider {
+    /// Deletes an object and waits until it is gone, finalizers and Pods included.
+    ///
+    /// # Errors
+    /// Another object has its name now; it belongs to another state; the server refuses; it is held until the timeout.
+    pub(super) async fn delete_object(
+        &self,
+        operation: &Operation,
+        uid: Option<&str>,
+        progress: &dyn Progress,
+    ) -> Result<(), ProviderError> {
+        let location = locate(&operation.target, None)?;
+        let subject = Subject { location: &location, kind: operation.target.kind, desired: None };
+        let object = match self.api.get(subject).await? {
+            Lookup::Found(object) => object,
+            Lookup::Missing | Lookup::NoKind => return Ok(()),
+        };
+        let found = uid_of(&object).to_owned();
+        if uid.is_some_and(|reviewed| reviewed != found) {
+            return Err(another_object(&location));
+        }
+        if let Some(other) = lineage(&object).filter(|lineage| *lineage != operation.lineage) {
+            let text =
+                format!("{} belongs to another state (lineage {other}); it was not deleted", location.describe());
+            return Err(ProviderError::new(ErrorClass::Conflict, text).hint("forget it here with: kompox state rm"));
+        }
+        // Kubernetes answers 409 to the second deletion of a Namespace.
+        if object.pointer("/metadata/deletionTimestamp").is_none() {
+            self.send_delete(subject, &found, progress).await?;
+        }
+        let deadline = Instant::now() + operation.timeout;
+        let mut last = object.clone();
+        let held = loop {
+            match tokio::time::timeout_at(deadline, self.is_gone(subject, &object, &found, &mut last)).await {
+                Ok(Ok(None)) => return Ok(()),
+                Ok(Ok(Some(held))) => {
+                    progress.status(&held);
+                    if Instant::now() >= deadline {
+                        break held;
+                    }
+                }
+                // The deletion was accepted: whatever a read says now, the outcome is open.
+                Ok(Err(error)) => return Err(ProviderError { class: ErrorClass::Ambiguous, ..error }),
+                Err(_) => break held_by(&last),
+            }
+            tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))).await;
+        };
+        let mut text = format!("{} is being deleted but not gone: {held}", location.describe());
+        for line in ready::conditions(&last) {
+            text.push_str("\n  ");
+            text.push_str(&line);
+        }
+        Err(ProviderError::new(ErrorClass::NotReady, text).hint("see what holds it; the next run goes on waiting"))
+    }
+
+    async fn send_delete(&self, subject: Subject<'_>, uid: &str, progress: &dyn Progress) -> Result<(), ProviderError> {
+        // Foreground: the Deployment is gone only after its Pods are, and with them the use of their disks.
+        let policy = if subject.location.resource.kind == "Deployment" { "Foreground" } else { "Background" };
+        let options = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": policy,
+            "preconditions": {"uid": uid},
+        });
+        let reply = self.api.call(Call::delete(subject.location.url_path(), &options).telling(progress)).await?;
+        if reply.is_success() || reply.status == 404 {
+            return Ok(());
+        }
+        if reply.status == 409 {
+            return match self.api.get(subject).await? {
+                Lookup::Missing | Lookup::NoKind => Ok(()),
+                Lookup::Found(now) if uid_of(&now) != uid => Err(another_object(subject.location)),
+                // An earlier try arrived although its answer did not.
+                Lookup::Found(now) if now.pointer("/metadata/deletionTimestamp").is_some() => Ok(()),
+                Lookup::Found(_) => Err(subject.refused("deletion", &reply)),
+            };
+        }
+        Err(subject.refused("deletion", &reply))
+    }
+
+    /// `None` when the object is gone, else what holds it. `last` is what was last seen of it.
+    async fn is_gone(
+        &self,
+        subject: Subject<'_>,
+        deleted: &Value,
+        uid: &str,
+        last: &mut Value,
+    ) -> Result<Option<String>, ProviderError> {
+        match self.api.get(subject).await.map_err(|error: CallError| ProviderError::from(error))? {
+            Lookup::Found(object) if uid_of(&object) == uid => {
+                let held = held_by(&object);
+                *last = object;
+                Ok(Some(held))
+            }
+            Lookup::Found(_) | Lookup::Missing | Lookup::NoKind => Ok(self.pods_left(subject.location, deleted).await),
+        }
+    }
+
+    /// The Pods of a deleted Deployment that still run, and with it its disks in use.
+    async fn pods_left(&self, location: &Location, deployment: &Value) -> Option<String> {
+        let namespace = location.namespace.as_deref().filter(|_| location.resource.kind == "Deployment")?;
+        let prefix = format!("{}-", location.name);
+        let is_of_it = |pod: &Value| {
+            let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+            owners.into_iter().flatten().any(|owner| {
+                let text = |key: &str| owner.get(key).and_then(Value::as_str).unwrap_or("");
+                // A ReplicaSet is named after its Deployment, plus one hash without a dash.
+                let hash = text("name").strip_prefix(&prefix).filter(|hash| !hash.contains('-'));
+                text("kind") == "ReplicaSet" && hash.is_some()
+            })
+        };
+        let pods = self.api.pods(namespace, deployment).await;
+        let left = pods.iter().filter(|pod| is_of_it(pod)).count();
+        match left {
+            0 => None,
+            1 => Some("its Pod still runs".to_owned()),
+            _ => Some(format!("its {left} Pods still run")),
+        }
+    }
+}
+
+fn uid_of(object: &Value) -> &str {
+    object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or("")
+}
+
+fn another_object(location: &Location) -> ProviderError {
+    let text = format!("{} is another object than the one that was reviewed; it was not deleted", location.describe());
+    ProviderError::new(ErrorClass::Conflict, text).hint("plan again")
+}
+
+fn held_by(object: &Value) -> String {
+    let list = |pointer: &str| object.pointer(pointer).and_then(Value::as_array);
+    let finalizers = list("/metadata/finalizers").into_iter().chain(list("/spec/finalizers")).flatten();
+    let names: Vec<&str> = finalizers.filter_map(Value::as_str).collect();
+    if names.is_empty() { "it still ends".to_owned() } else { format!("held by the finalizer {}", names.join(", ")) }
+}

@@ -1,0 +1,133 @@
+//! Who wrote which field: `metadata.managedFields` in the engine's terms.
+//!
+//! The format is `FieldsV1` of the Kubernetes API: `f:<key>` a field, `k:<json>` the item of a list with these keys,
+//! `v:<json>` the item of a set, `i:<n>` a position, `.` the thing itself.
+
+use serde_json::{Map, Value};
+
+use crate::engine::kind::Kind;
+use crate::engine::provider::Writer;
+use crate::engine::value::{Path, Segment};
+
+/// The writers that `managedFields` lists. Writers of `status` are left out: nobody desires a status. So are list items
+/// whose keys the engine cannot express, rather than naming a writer for more than it wrote.
+pub fn writers(kind: &Kind, managed_fields: &[Value]) -> Vec<Writer> {
+    managed_fields.iter().filter_map(|entry| writer(kind, entry)).collect()
+}
+
+fn writer(kind: &Kind, entry: &Value) -> Option<Writer> {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str);
+    if text("subresource") == Some("status") {
+        return None;
+    }
+    let mut paths = Vec::new();
+    collect(kind, entry.get("fieldsV1")?.as_object()?, &mut Vec::new(), &mut paths);
+    Some(Writer { name: text("manager")?.to_owned(), time: text("time").map(str::to_owned), paths })
+}
+
+fn collect(kind: &Kind, fields: &Map<String, Value>, at: &mut Vec<Segment>, paths: &mut Vec<Path>) {
+    let mut is_leaf = true;
+    for (key, below) in fields {
+        if key == "." {
+            continue;
+        }
+        is_leaf = false;
+        let segment = match key.split_once(':') {
+            Some(("f", name)) => Segment::Key(name.to_owned()),
+            Some(("k", keys)) => match item(kind, at, keys) {
+                Some(item) => Segment::Item(item),
+                None => continue,
+            },
+            Some(("i", index)) => match index.parse() {
+                Ok(index) => Segment::Index(index),
+                Err(_) => continue,
+            },
+            _ => continue,
+        };
+        at.push(segment);
+        match below {
+            Value::Object(below) => collect(kind, below, at, paths),
+            _ => paths.push(Path(at.clone())),
+        }
+        at.pop();
+    }
+    if is_leaf && !at.is_empty() {
+        paths.push(Path(at.clone()));
+    }
+}
+
+/// What identifies a list item for the engine: its `name` if that is its only key, else the key that the schema says.
+fn item(kind: &Kind, list: &[Segment], keys: &str) -> Option<String> {
+    let keys: Map<String, Value> = serde_json::from_str(keys).ok()?;
+    let key = match keys.get("name") {
+        Some(name) if keys.len() == 1 => name,
+        _ => keys.get(kind.list_key(&Path(list.to_vec()))?)?,
+    };
+    match key {
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::engine::kind::{Field, Rule};
+
+    fn paths(kind: &Kind, fields: Value) -> Vec<String> {
+        let entries = [json!({"manager": "m", "operation": "Apply", "fieldsV1": fields})];
+        writers(kind, &entries).remove(0).paths.iter().map(Path::to_string).collect()
+    }
+
+    #[test]
+    fn fields_become_paths() {
+        let fields = json!({
+            "f:metadata": {"f:annotations": {".": {}, "f:kompox.dev/lineage": {}}},
+            "f:spec": {
+                "f:replicas": {},
+                "f:template": {"f:spec": {"f:containers": {
+                    "k:{\"name\":\"gitea\"}": {".": {}, "f:image": {}, "f:args": {}, "f:name": {}}
+                }}}
+            }
+        });
+        assert_eq!(
+            paths(&Kind::plain("Deployment"), fields),
+            [
+                "metadata.annotations[\"kompox.dev/lineage\"]",
+                "spec.replicas",
+                "spec.template.spec.containers[gitea].args",
+                "spec.template.spec.containers[gitea].image",
+                "spec.template.spec.containers[gitea].name",
+            ]
+        );
+    }
+
+    #[test]
+    fn items_that_the_engine_cannot_name_are_left_out() {
+        const KEYED: Kind =
+            Kind { fields: &[Field { pattern: "spec.ports", rule: Rule::Keyed("port") }], ..Kind::plain("Service") };
+        let fields = json!({
+            "f:metadata": {"f:finalizers": {".": {}, "v:\"a/b\"": {}}},
+            "f:spec": {"f:ports": {".": {}, "k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:name": {}}}}
+        });
+        assert_eq!(paths(&Kind::plain("Service"), fields.clone()), Vec::<String>::new());
+        assert_eq!(paths(&KEYED, fields), ["spec.ports[80].name"]);
+    }
+
+    #[test]
+    fn names_times_and_no_status() {
+        let managed = [
+            json!({"manager": "kubectl-edit", "time": "2026-01-02T03:04:05Z", "fieldsV1": {"f:spec": {"f:replicas": {}}}}),
+            json!({"manager": "kcm", "subresource": "status", "fieldsV1": {"f:status": {"f:replicas": {}}}}),
+            json!({"manager": "kubectl", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}),
+            json!({"manager": "nothing"}),
+            json!("nonsense"),
+        ];
+        let writers = writers(&Kind::plain("Deployment"), &managed);
+        let names: Vec<_> = writers.iter().map(|writer| writer.name.as_str()).collect();
+        assert_eq!(names, ["kubectl-edit", "kubectl"]);
+        assert_eq!(writers[0].time.as_deref(), Some("2026-01-02T03:04:05Z"));
+    }
+}

@@ -1,0 +1,137 @@
+//! One Kubernetes cluster: reads by lists, previews by dry runs, changes by server-side apply, waits for readiness.
+//!
+//! - `table`: kinds and their paths; `fields`: `managedFields` as writers
+//! - `api`: connection, retries, limits; `error`: what a refusal means, without secrets
+//! - `read`, `apply`, `delete`, `contents`: the calls of [`Provider`]; `ready`: predicates, `wait`: waiting for them
+
+mod api;
+mod apply;
+mod contents;
+mod delete;
+mod error;
+mod fields;
+mod read;
+mod ready;
+mod table;
+#[cfg(test)]
+pub(crate) mod tests;
+mod wait;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::api::Api;
+use self::apply::Intent;
+use self::table::Location;
+use super::retry::Policy;
+use crate::engine::kind::Kind;
+use crate::engine::provider::{
+    Change, Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError, Target,
+};
+use crate::engine::value::Value;
+
+/// Finds the way to a cluster.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// The cluster's kubeconfig as YAML; its current context is used. `None`: the cluster does not exist yet. Asked
+    /// again until there is one, and once more when its credentials are refused.
+    async fn kubeconfig(&self) -> Result<Option<String>, ProviderError>;
+}
+
+/// How to work with a cluster.
+pub struct KubernetesConfig {
+    /// The way to it.
+    pub connector: Arc<dyn Connector>,
+    /// Our name as a writer of fields.
+    pub field_manager: String,
+    /// Requests at once.
+    pub concurrency: usize,
+    /// How often and how long to try again.
+    pub retry: Policy,
+    /// How often to look whether an object is ready or gone.
+    pub poll: Duration,
+    /// How long to wait for one answer.
+    pub request_timeout: Duration,
+    /// Spreads retries.
+    pub seed: u64,
+    /// The name of the program for the API server's log, such as `kompox/0.1.0`.
+    pub user_agent: String,
+}
+
+impl KubernetesConfig {
+    /// The usual settings: 8 requests at once, a look every second, a minute for an answer.
+    pub fn new(connector: Arc<dyn Connector>) -> Self {
+        Self {
+            connector,
+            field_manager: "kompox-converter".to_owned(),
+            concurrency: 8,
+            retry: Policy::default(),
+            poll: Duration::from_secs(1),
+            request_timeout: Duration::from_secs(60),
+            seed: 0,
+            user_agent: concat!("kompox/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// The provider of one cluster.
+pub struct KubernetesProvider {
+    api: Api,
+    field_manager: String,
+    poll: Duration,
+    concurrency: usize,
+}
+
+impl KubernetesProvider {
+    /// Connects at the first call that finds the cluster, so that it works in the run that creates it.
+    pub fn new(config: KubernetesConfig) -> Self {
+        let api = Api::new(&config);
+        Self { api, field_manager: config.field_manager, poll: config.poll, concurrency: config.concurrency }
+    }
+}
+
+#[async_trait]
+impl Provider for KubernetesProvider {
+    async fn read(&self, targets: &[Target]) -> Vec<Observation> {
+        self.api.read(targets).await
+    }
+
+    fn physical_id(&self, kind: &Kind, desired: &Value) -> Option<String> {
+        Location::of_value(kind, desired).map(|location| location.to_string())
+    }
+
+    async fn preview(
+        &self,
+        target: &Target,
+        desired: &serde_json::Value,
+        force: bool,
+    ) -> Result<Preview, ProviderError> {
+        self.preview_object(target, desired, force).await
+    }
+
+    async fn execute(&self, operation: &Operation, progress: &dyn Progress) -> Result<Option<Observed>, ProviderError> {
+        match &operation.change {
+            Change::Create { desired } => {
+                self.apply_object(operation, Intent::Create, desired, &[], progress).await.map(Some)
+            }
+            Change::Update { desired, removed } => {
+                self.apply_object(operation, Intent::Update, desired, removed, progress).await.map(Some)
+            }
+            Change::Delete { uid } => self.delete_object(operation, uid.as_deref(), progress).await.map(|()| None),
+            Change::Resume { .. } => {
+                let text = "Kubernetes has no long-running operations to go on with: plan again";
+                Err(ProviderError::new(ErrorClass::Rejected, text))
+            }
+        }
+    }
+
+    async fn contents(&self, target: &Target) -> Result<Vec<Content>, ProviderError> {
+        self.list_contents(target).await
+    }
+
+    fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+}

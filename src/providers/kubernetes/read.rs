@@ -1,0 +1,296 @@
+//! Reading: few lists instead of many single requests.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::future::{join, join_all};
+use serde_json::Value;
+
+use super::api::{Api, Call, CallError, Reply};
+use super::error::{Missing, Subject, is_forbidden_by_rights};
+use super::fields;
+use super::table::{Location, Resource};
+use crate::engine::kind::Kind;
+use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, Target, Transition};
+
+/// The annotation that says which state an object belongs to.
+pub const LINEAGE: &str = "kompox.dev/lineage";
+
+/// The label of everything that kompox manages.
+const MANAGED: &str = "app.kubernetes.io/managed-by%3Dkompox";
+
+/// Objects per page: what kubectl asks for.
+const PAGE: usize = 500;
+
+/// What a single read found.
+pub enum Lookup {
+    /// The object.
+    Found(Value),
+    /// The API server says that it is not there.
+    Missing,
+    /// The API server does not know the kind.
+    NoKind,
+}
+
+/// The object as the engine sees it; `managedFields` become writers and leave the object.
+pub fn observe(location: &Location, kind: &Kind, mut object: Value) -> Observed {
+    if let Value::Object(map) = &mut object {
+        // Items of a list do not repeat what the list says.
+        map.entry("apiVersion").or_insert_with(|| location.resource.api_version().into());
+        map.entry("kind").or_insert_with(|| location.resource.kind.into());
+    }
+    let managed =
+        object.pointer_mut("/metadata").and_then(Value::as_object_mut).and_then(|m| m.remove("managedFields"));
+    let writers = managed.as_ref().and_then(Value::as_array).map(|list| fields::writers(kind, list));
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    Observed {
+        physical_id: location.to_string(),
+        uid: text("/metadata/uid"),
+        lineage: lineage(&object).map(str::to_owned),
+        transition: text("/metadata/deletionTimestamp").map(|_| Transition::Deleting),
+        writers: writers.unwrap_or_default(),
+        object,
+    }
+}
+
+/// The lineage annotation of an object.
+pub fn lineage(object: &Value) -> Option<&str> {
+    object.pointer("/metadata/annotations")?.get(LINEAGE)?.as_str()
+}
+
+impl Api {
+    /// Reads one object.
+    ///
+    /// # Errors
+    /// The cluster cannot be asked, or refuses.
+    pub async fn get(&self, subject: Subject<'_>) -> Result<Lookup, CallError> {
+        let reply = self.call(Call::get(subject.location.url_path())).await?;
+        match reply.status {
+            200 => Ok(Lookup::Found(reply.body)),
+            404 => Ok(match subject.missing(&reply) {
+                Missing::Object | Missing::Namespace => Lookup::Missing,
+                // Every API server has these kinds: whoever answers so is none, and knows nothing of our objects.
+                Missing::Kind if subject.location.resource.builtin => return Err(no_api_server(&reply).into()),
+                Missing::Kind => Lookup::NoKind,
+            }),
+            _ => Err(subject.refused("read", &reply).into()),
+        }
+    }
+
+    /// All pages of a list, handed over item by item.
+    ///
+    /// # Errors
+    /// The answer that is no success, or why there is none.
+    pub async fn list(
+        &self,
+        collection: &str,
+        query: &str,
+        accept: &'static str,
+        mut take: impl FnMut(Value),
+    ) -> Result<Result<(), Reply>, CallError> {
+        let mut token: Option<String> = None;
+        let mut restarted = false;
+        loop {
+            let mut url = format!("{collection}?limit={PAGE}{query}");
+            if let Some(token) = &token {
+                url.push_str("&continue=");
+                url.extend(url::form_urlencoded::byte_serialize(token.as_bytes()));
+            }
+            let mut reply = self.call(Call::get(url).accept(accept)).await?;
+            if reply.status == 410 && token.is_some() && !restarted {
+                // The snapshot that the pages come from is too old: begin again. Items come twice, which is harmless.
+                (token, restarted) = (None, true);
+                continue;
+            }
+            if !reply.is_success() {
+                return Ok(Err(reply));
+            }
+            match reply.body.get_mut("items").map(Value::take) {
+                Some(Value::Array(items)) => items.into_iter().for_each(&mut take),
+                Some(Value::Null) => {}
+                _ => return Err(no_api_server(&reply).into()),
+            }
+            token = reply.text("/metadata/continue").filter(|token| !token.is_empty()).map(str::to_owned);
+            if token.is_none() {
+                return Ok(Ok(()));
+            }
+        }
+    }
+
+    /// Reads many objects: see [`crate::engine::provider::Provider::read`].
+    pub async fn read(&self, targets: &[Target]) -> Vec<Observation> {
+        if let Err(error) = self.connect().await {
+            return vec![unread(error); targets.len()];
+        }
+        let mut found: Vec<Option<Observation>> = vec![None; targets.len()];
+        let mut located: Vec<(usize, Location)> = Vec::with_capacity(targets.len());
+        for (index, target) in targets.iter().enumerate() {
+            match &target.physical_id {
+                None => found[index] = Some(Observation::NotYet("its name is not known yet".to_owned())),
+                Some(id) => match Location::parse(id) {
+                    Ok(location) => located.push((index, location)),
+                    Err(error) => {
+                        let error = ProviderError::new(ErrorClass::Rejected, error.to_string());
+                        found[index] = Some(Observation::Failed(error));
+                    }
+                },
+            }
+        }
+        let mut by_kind: HashMap<&str, Vec<(usize, Location)>> = HashMap::new();
+        for (index, location) in located {
+            by_kind.entry(location.resource.kind).or_default().push((index, location));
+        }
+        let (many, single): (Vec<_>, Vec<_>) = by_kind.into_values().partition(|wanted| wanted.len() > 1);
+        let mut singly: Vec<(usize, Location)> = single.into_iter().flatten().collect();
+        for (answers, rest) in join_all(many.into_iter().map(|wanted| self.read_listed(targets, wanted))).await {
+            answers.into_iter().for_each(|(index, answer)| found[index] = Some(answer));
+            singly.extend(rest);
+        }
+        for (index, answer) in self.read_singly(targets, singly).await {
+            found[index] = Some(answer);
+        }
+        let unanswered = || Observation::Failed(ProviderError::new(ErrorClass::Rejected, "it was not read"));
+        found.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
+    }
+
+    /// Reads the objects of one kind by one list of all that carry our label; the second part of the answer is what the
+    /// list did not show.
+    async fn read_listed(
+        &self,
+        targets: &[Target],
+        wanted: Vec<(usize, Location)>,
+    ) -> (Vec<(usize, Observation)>, Vec<(usize, Location)>) {
+        let Some((_, first)) = wanted.first() else { return (Vec::new(), Vec::new()) };
+        let resource: &'static Resource = first.resource;
+        // The same object may be asked for twice, by two addresses.
+        let mut by_name: HashMap<(Option<&str>, &str), Vec<usize>> = HashMap::with_capacity(wanted.len());
+        for (position, (_, location)) in wanted.iter().enumerate() {
+            by_name.entry((location.namespace.as_deref(), location.name.as_str())).or_default().push(position);
+        }
+        let mut answers: Vec<Option<Observation>> = vec![None; wanted.len()];
+        let take = |item: Value| {
+            let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str);
+            let Some(name) = text("/metadata/name") else { return };
+            let Some(positions) = by_name.get(&(text("/metadata/namespace"), name)) else { return };
+            let Some((last, others)) = positions.split_last() else { return };
+            let mut answer = |position: usize, item: Value| {
+                let (index, location) = &wanted[position];
+                let observed = observe(location, targets[*index].kind, item);
+                answers[position] = Some(Observation::Found(Box::new(observed)));
+            };
+            others.iter().for_each(|position| answer(*position, item.clone()));
+            answer(*last, item);
+        };
+        let query = format!("&labelSelector={MANAGED}");
+        let listed = self.list(&resource.collection(None), &query, "application/json", take).await;
+        let same_for_all =
+            |answer: Observation| (wanted.iter().map(|(index, _)| (*index, answer.clone())).collect(), Vec::new());
+        match listed {
+            Ok(Ok(())) => {}
+            // Who may not list everything may still read what he knows by name.
+            Ok(Err(reply)) if is_forbidden_by_rights(&reply) => {}
+            Ok(Err(reply)) if reply.status == 404 && !resource.builtin => return same_for_all(not_served(resource)),
+            Ok(Err(reply)) if reply.status == 404 => return same_for_all(Observation::Failed(no_api_server(&reply))),
+            Ok(Err(reply)) => {
+                let subject = Subject { location: first, kind: &Kind::plain(resource.kind), desired: None };
+                return same_for_all(Observation::Failed(
+                    subject.refused_as(&format!("list of all {}", resource.plural), &reply),
+                ));
+            }
+            Err(error) => return same_for_all(unread(error)),
+        }
+        let mut found = Vec::with_capacity(wanted.len());
+        let mut rest = Vec::new();
+        for ((index, location), answer) in wanted.into_iter().zip(answers) {
+            match answer {
+                Some(answer) => found.push((index, answer)),
+                None => rest.push((index, location)),
+            }
+        }
+        (found, rest)
+    }
+
+    /// Reads objects one by one, but asks first whether a Namespace exists of which several are wanted.
+    async fn read_singly(&self, targets: &[Target], wanted: Vec<(usize, Location)>) -> Vec<(usize, Observation)> {
+        let mut per_namespace: HashMap<&str, usize> = HashMap::new();
+        for namespace in wanted.iter().filter_map(|(_, location)| location.namespace.as_deref()) {
+            *per_namespace.entry(namespace).or_default() += 1;
+        }
+        let crowded = per_namespace.into_iter().filter(|(_, count)| *count > 1).map(|(namespace, _)| namespace);
+        let asked = crowded.map(|namespace| async move {
+            let location = Location::parse(&format!("/api/v1/namespaces/{namespace}")).ok()?;
+            let kind = Kind::plain("Namespace");
+            let subject = Subject { location: &location, kind: &kind, desired: None };
+            matches!(self.get(subject).await, Ok(Lookup::Missing)).then(|| namespace.to_owned())
+        });
+        let missing: HashSet<String> = join_all(asked).await.into_iter().flatten().collect();
+        let read = wanted.into_iter().map(|(index, location)| {
+            let is_missing = location.namespace.as_deref().is_some_and(|namespace| missing.contains(namespace));
+            async move {
+                let answer =
+                    if is_missing { Observation::Missing } else { self.read_one(&targets[index], &location).await };
+                (index, answer)
+            }
+        });
+        join_all(read).await
+    }
+
+    async fn read_one(&self, target: &Target, location: &Location) -> Observation {
+        match self.get(Subject { location, kind: target.kind, desired: None }).await {
+            Ok(Lookup::Found(object)) => Observation::Found(Box::new(observe(location, target.kind, object))),
+            Ok(Lookup::Missing) => Observation::Missing,
+            Ok(Lookup::NoKind) => not_served(location.resource),
+            Err(error) => unread(error),
+        }
+    }
+
+    /// The Pods of a Deployment, and the events of the objects in its Namespace: for what a wait last saw. Whatever
+    /// cannot be read is left out.
+    pub async fn workload(&self, location: &Location, object: &Value) -> (Vec<Value>, Vec<Value>) {
+        let Some(namespace) = location.namespace.as_deref() else { return (Vec::new(), Vec::new()) };
+        join(self.pods(namespace, object), self.all(namespace, "events", "")).await
+    }
+
+    /// The Pods that a Deployment's selector finds.
+    pub async fn pods(&self, namespace: &str, deployment: &Value) -> Vec<Value> {
+        let Some(labels) = deployment.pointer("/spec/selector/matchLabels").and_then(Value::as_object) else {
+            return Vec::new();
+        };
+        let pairs: Vec<String> =
+            labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+        let selector: String = url::form_urlencoded::byte_serialize(pairs.join(",").as_bytes()).collect();
+        self.all(namespace, "pods", &format!("&labelSelector={selector}")).await
+    }
+
+    async fn all(&self, namespace: &str, plural: &str, query: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let collection = format!("/api/v1/namespaces/{namespace}/{plural}");
+        match self.list(&collection, query, "application/json", |item| items.push(item)).await {
+            Ok(Ok(())) => items,
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn not_served(resource: &Resource) -> Observation {
+    Observation::NotYet(format!("the cluster does not serve {} ({}) yet", resource.kind, resource.api_version()))
+}
+
+fn unread(error: CallError) -> Observation {
+    match error {
+        CallError::NoCluster => Observation::NotYet(error.to_string()),
+        CallError::Failed(error) => Observation::Failed(error),
+    }
+}
+
+/// The error of an endpoint that answers, but not as the Kubernetes API does: nothing may be concluded from it.
+fn no_api_server(reply: &Reply) -> ProviderError {
+    ProviderError {
+        status: Some(reply.status),
+        request_id: reply.request_id.clone(),
+        ..ProviderError::new(
+            ErrorClass::Rejected,
+            format!("the cluster's endpoint does not answer as a Kubernetes API server (status {})", reply.status),
+        )
+    }
+    .hint("check the server address in the cluster's kubeconfig; the cluster may have been deleted")
+}

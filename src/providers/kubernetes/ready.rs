@@ -1,0 +1,314 @@
+//! When an object is ready: named predicates, pure functions of the object as the API shows it.
+
+use serde_json::Value;
+
+/// What is known of an object's readiness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can be used.
+    Ready,
+    /// It cannot yet; says what is missing, in a few words.
+    Waiting(String),
+}
+
+/// Whether an object of a kind is ready. Kinds without a predicate are ready when they exist.
+pub fn readiness(kind: &str, object: &Value) -> Readiness {
+    let (ready, waiting) = match kind {
+        "Deployment" => (is_deployment_rolled_out(object), deployment_progress(object)),
+        "PersistentVolumeClaim" => (is_claim_bound(object), format!("claim is {}", phase(object))),
+        "Service" if is_load_balancer(object) => {
+            (has_load_balancer_address(object), "load balancer has no address yet".to_owned())
+        }
+        "Namespace" => (is_namespace_active(object), format!("Namespace is {}", phase(object))),
+        _ => return Readiness::Ready,
+    };
+    if ready { Readiness::Ready } else { Readiness::Waiting(waiting) }
+}
+
+fn number(object: &Value, pointer: &str) -> Option<i64> {
+    object.pointer(pointer).and_then(Value::as_i64)
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
+    object.pointer(pointer).and_then(Value::as_str)
+}
+
+fn phase(object: &Value) -> &str {
+    text(object, "/status/phase").unwrap_or("Pending")
+}
+
+fn items<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
+    object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The controller has seen the last change, all replicas are of it and available, and none of the old ones is left
+/// (what `kubectl rollout status` waits for).
+pub fn is_deployment_rolled_out(deployment: &Value) -> bool {
+    let wanted = number(deployment, "/spec/replicas").unwrap_or(1);
+    let count = |field: &str| number(deployment, &format!("/status/{field}")).unwrap_or(0);
+    count("observedGeneration") >= number(deployment, "/metadata/generation").unwrap_or(0)
+        && count("updatedReplicas") == wanted
+        && count("replicas") == wanted
+        && count("availableReplicas") == wanted
+}
+
+fn deployment_progress(deployment: &Value) -> String {
+    let wanted = number(deployment, "/spec/replicas").unwrap_or(1);
+    let observed = number(deployment, "/status/observedGeneration").unwrap_or(0);
+    if observed < number(deployment, "/metadata/generation").unwrap_or(0) {
+        return format!("0/{wanted} ready");
+    }
+    let count = |field: &str| number(deployment, &format!("/status/{field}")).unwrap_or(0);
+    format!("{}/{wanted} ready", count("availableReplicas").min(count("updatedReplicas")))
+}
+
+/// The claim has its volume.
+pub fn is_claim_bound(claim: &Value) -> bool {
+    phase(claim) == "Bound"
+}
+
+/// The claim names no volume and its class makes one only when the first Pod uses the claim: waiting for it before the
+/// Pod exists would wait forever. `class` is the claim's StorageClass.
+pub fn waits_for_first_consumer(claim: &Value, class: &Value) -> bool {
+    text(claim, "/spec/volumeName").is_none_or(str::is_empty)
+        && text(class, "/volumeBindingMode") == Some("WaitForFirstConsumer")
+}
+
+/// The Service asks for a load balancer.
+pub fn is_load_balancer(service: &Value) -> bool {
+    text(service, "/spec/type") == Some("LoadBalancer")
+}
+
+/// The load balancer can be reached under an IP address or a host name.
+pub fn has_load_balancer_address(service: &Value) -> bool {
+    let is_address = |ingress: &Value| ["/ip", "/hostname"].iter().any(|key| text(ingress, key).is_some());
+    items(service, "/status/loadBalancer/ingress").iter().any(is_address)
+}
+
+/// Objects can be created in the Namespace. A server that keeps no phase has nothing to wait for.
+pub fn is_namespace_active(namespace: &Value) -> bool {
+    text(namespace, "/status/phase").is_none_or(|phase| phase == "Active")
+}
+
+/// Why the Pods of a workload are not ready, in one word where Kubernetes has one: `ImagePullBackOff`, `Unschedulable`.
+pub fn pods_trouble(pods: &[Value]) -> Option<String> {
+    let container = pods.iter().flat_map(container_statuses).find_map(|status| {
+        let waiting = text(status, "/state/waiting/reason").filter(|reason| !is_starting(reason));
+        waiting.or_else(|| text(status, "/state/terminated/reason").filter(|reason| *reason != "Completed"))
+    });
+    let condition = || {
+        let conditions = pods.iter().flat_map(|pod| items(pod, "/status/conditions"));
+        let mut failed = conditions.filter(|condition| text(condition, "/status") == Some("False"));
+        failed.find_map(|condition| text(condition, "/reason").filter(|reason| *reason == "Unschedulable"))
+    };
+    container.or_else(condition).map(str::to_owned)
+}
+
+/// What every Pod passes through.
+fn is_starting(reason: &str) -> bool {
+    matches!(reason, "ContainerCreating" | "PodInitializing")
+}
+
+fn container_statuses(pod: &Value) -> impl Iterator<Item = &Value> {
+    items(pod, "/status/initContainerStatuses").iter().chain(items(pod, "/status/containerStatuses"))
+}
+
+/// One line per condition that does not hold, for what a timeout saw last.
+pub fn conditions(object: &Value) -> Vec<String> {
+    // For these, true is the trouble.
+    let is_bad_when_true = |kind: &str| kind.contains("Failure") || kind.ends_with("Remaining");
+    items(object, "/status/conditions")
+        .iter()
+        .filter(|condition| {
+            let is_true = text(condition, "/status") == Some("True");
+            is_true == is_bad_when_true(text(condition, "/type").unwrap_or(""))
+        })
+        .map(|condition| {
+            let part = |pointer: &str| text(condition, pointer).unwrap_or("").to_owned();
+            format!("condition {}={}: {} {}", part("/type"), part("/status"), part("/reason"), part("/message"))
+        })
+        .map(|line| line.trim_end_matches([':', ' ']).to_owned())
+        .collect()
+}
+
+/// One line per container that is not ready, and per Pod that has no place, for what a timeout saw last.
+pub fn pod_details(pods: &[Value]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for pod in pods {
+        let name = text(pod, "/metadata/name").unwrap_or("?");
+        let statuses: Vec<&Value> = container_statuses(pod).collect();
+        if statuses.is_empty() {
+            lines.push(format!("Pod {name}: {}", phase(pod)));
+            lines.extend(conditions(pod).into_iter().map(|line| format!("Pod {name}: {line}")));
+        }
+        for status in statuses {
+            let is_done = text(status, "/state/terminated/reason") == Some("Completed");
+            if is_done || status.get("ready").and_then(Value::as_bool) == Some(true) {
+                continue;
+            }
+            let container = text(status, "/name").unwrap_or("?");
+            let restarts = number(status, "/restartCount").unwrap_or(0);
+            lines
+                .push(format!("container {container} of Pod {name}: {}, {restarts} restarts", container_state(status)));
+        }
+    }
+    lines
+}
+
+fn container_state(status: &Value) -> String {
+    for state in ["waiting", "terminated"] {
+        let Some(detail) = status.pointer(&format!("/state/{state}")) else { continue };
+        let reason = text(detail, "/reason").unwrap_or(state);
+        let exit = number(detail, "/exitCode").map(|code| format!(" (exit code {code})")).unwrap_or_default();
+        let message = text(detail, "/message").map(|message| format!(": {message}")).unwrap_or_default();
+        let last = number(status, "/lastState/terminated/exitCode");
+        let last = last.map(|code| format!(" (last exit code {code})")).unwrap_or_default();
+        return format!("{reason}{exit}{last}{message}");
+    }
+    if status.pointer("/state/running").is_some() { "running but not ready".to_owned() } else { "unknown".to_owned() }
+}
+
+/// The last `limit` events of the objects with these names, oldest first: warnings before the others when there are
+/// more.
+pub fn event_details(events: &[Value], names: &[&str], limit: usize) -> Vec<String> {
+    let time = |event: &Value| {
+        let times = ["/lastTimestamp", "/series/lastObservedTime", "/eventTime", "/metadata/creationTimestamp"];
+        times.iter().find_map(|pointer| text(event, pointer)).unwrap_or("").to_owned()
+    };
+    let is_warning = |event: &Value| text(event, "/type") == Some("Warning");
+    let mut about: Vec<&Value> = events
+        .iter()
+        .filter(|event| text(event, "/involvedObject/name").is_some_and(|name| names.contains(&name)))
+        .collect();
+    about.sort_by_cached_key(|event| (is_warning(event), time(event)));
+    let mut last = about.split_off(about.len().saturating_sub(limit));
+    last.sort_by_cached_key(|event| time(event));
+    last.iter()
+        .map(|event| {
+            let part = |pointer: &str| text(event, pointer).unwrap_or("").to_owned();
+            let count = number(event, "/count").filter(|count| *count > 1).map(|count| format!(" ({count} times)"));
+            format!("event {}: {}{}", part("/reason"), part("/message").trim(), count.unwrap_or_default())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment(generation: i64, observed: i64, updated: i64, total: i64, available: i64) -> Value {
+        json!({
+            "metadata": {"generation": generation},
+            "spec": {"replicas": 1},
+            "status": {
+                "observedGeneration": observed, "updatedReplicas": updated,
+                "replicas": total, "availableReplicas": available
+            }
+        })
+    }
+
+    #[test]
+    fn a_deployment_is_rolled_out_when_the_new_pod_alone_serves() {
+        assert!(is_deployment_rolled_out(&deployment(2, 2, 1, 1, 1)));
+        assert!(!is_deployment_rolled_out(&deployment(2, 1, 1, 1, 1)), "the change was not seen");
+        assert!(!is_deployment_rolled_out(&deployment(2, 2, 0, 1, 1)), "the old Pod serves");
+        assert!(!is_deployment_rolled_out(&deployment(2, 2, 1, 2, 1)), "the old Pod is there still");
+        assert!(!is_deployment_rolled_out(&deployment(2, 2, 1, 1, 0)), "the new Pod does not serve");
+        assert!(!is_deployment_rolled_out(&json!({"metadata": {"generation": 1}, "spec": {}})));
+        let scaled_down =
+            json!({"metadata": {"generation": 3}, "spec": {"replicas": 0}, "status": {"observedGeneration": 3}});
+        assert!(is_deployment_rolled_out(&scaled_down));
+        let waiting = readiness("Deployment", &deployment(2, 2, 1, 1, 0));
+        assert_eq!(waiting, Readiness::Waiting("0/1 ready".into()));
+        assert_eq!(readiness("Deployment", &deployment(2, 1, 1, 1, 1)), Readiness::Waiting("0/1 ready".into()));
+    }
+
+    #[test]
+    fn claims_are_ready_when_bound() {
+        assert_eq!(readiness("PersistentVolumeClaim", &json!({"status": {"phase": "Bound"}})), Readiness::Ready);
+        for claim in [json!({}), json!({"status": {"phase": "Pending"}}), json!({"status": {"phase": "Lost"}})] {
+            assert!(matches!(readiness("PersistentVolumeClaim", &claim), Readiness::Waiting(_)));
+        }
+        let late = json!({"volumeBindingMode": "WaitForFirstConsumer"});
+        assert!(waits_for_first_consumer(&json!({"spec": {"storageClassName": "managed-csi"}}), &late));
+        assert!(!waits_for_first_consumer(&json!({"spec": {"volumeName": "pv"}}), &late));
+        assert!(!waits_for_first_consumer(&json!({"spec": {}}), &json!({"volumeBindingMode": "Immediate"})));
+    }
+
+    #[test]
+    fn load_balancers_are_ready_when_they_have_an_address() {
+        let service = |ingress: Value| json!({"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": ingress}});
+        for (service, is_ready) in [
+            (json!({"spec": {"type": "ClusterIP"}}), true),
+            (json!({"spec": {}}), true),
+            (service(json!({})), false),
+            (service(json!({"ingress": [{}]})), false),
+            (service(json!({"ingress": [{"ip": "203.0.113.7"}]})), true),
+            (service(json!({"ingress": [{"hostname": "lb.example"}]})), true),
+        ] {
+            assert_eq!(readiness("Service", &service) == Readiness::Ready, is_ready, "{service}");
+        }
+    }
+
+    #[test]
+    fn namespaces_must_be_active_and_the_rest_must_exist() {
+        assert_eq!(readiness("Namespace", &json!({"status": {"phase": "Active"}})), Readiness::Ready);
+        let ending = readiness("Namespace", &json!({"status": {"phase": "Terminating"}}));
+        assert_eq!(ending, Readiness::Waiting("Namespace is Terminating".into()));
+        for kind in ["Secret", "ConfigMap", "Ingress", "Role", "PersistentVolume"] {
+            assert_eq!(readiness(kind, &json!({})), Readiness::Ready);
+        }
+    }
+
+    #[test]
+    fn trouble_of_pods_is_named() {
+        let waiting = |reason: &str| json!({"status": {"containerStatuses": [{"name": "a", "state": {"waiting": {"reason": reason}}}]}});
+        assert_eq!(pods_trouble(&[waiting("ImagePullBackOff")]).as_deref(), Some("ImagePullBackOff"));
+        assert_eq!(pods_trouble(&[waiting("ContainerCreating")]), None);
+        let homeless = json!({"status": {"conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+        ]}});
+        assert_eq!(pods_trouble(std::slice::from_ref(&homeless)).as_deref(), Some("Unschedulable"));
+        assert_eq!(
+            pod_details(&[homeless]),
+            ["Pod ?: Pending", "Pod ?: condition PodScheduled=False: Unschedulable 0/3 nodes"]
+        );
+        let crashed = json!({"metadata": {"name": "p"}, "status": {
+            "initContainerStatuses": [{"name": "i", "ready": false, "state": {"terminated": {"reason": "Completed"}}}],
+            "containerStatuses": [
+                {"name": "ok", "ready": true, "state": {"running": {}}},
+                {"name": "slow", "ready": false, "state": {"running": {}}, "restartCount": 0},
+                {"name": "db", "ready": false, "restartCount": 4,
+                 "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}},
+                 "lastState": {"terminated": {"exitCode": 2}}}
+            ]
+        }});
+        assert_eq!(
+            pod_details(&[crashed]),
+            [
+                "container slow of Pod p: running but not ready, 0 restarts",
+                "container db of Pod p: CrashLoopBackOff (last exit code 2): back-off 40s, 4 restarts"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_last_warnings_are_told() {
+        let event = |name: &str, kind: &str, time: &str, reason: &str| {
+            json!({"involvedObject": {"name": name}, "type": kind, "lastTimestamp": time, "reason": reason,
+                   "message": "text", "count": 3})
+        };
+        let events = [
+            event("p", "Warning", "2026-01-01T00:00:03Z", "BackOff"),
+            event("p", "Normal", "2026-01-01T00:00:04Z", "Pulling"),
+            event("p", "Warning", "2026-01-01T00:00:01Z", "Failed"),
+            event("other", "Warning", "2026-01-01T00:00:09Z", "Else"),
+        ];
+        assert_eq!(
+            event_details(&events, &["p"], 2),
+            ["event Failed: text (3 times)", "event BackOff: text (3 times)"]
+        );
+    }
+}

@@ -1,0 +1,148 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::engine::provider::{ErrorClass, Provider as _};
+
+const ID: &str = "/apis/apps/v1/namespaces/n/deployments/d";
+
+fn deployment() -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "n"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "d"}}, "template": {"spec": {"containers": [
+            {"name": "db", "env": [{"name": "PASSWORD", "value": "hunter2-secret"}]}
+        ]}}}
+    })
+}
+
+fn with_status(object: Value, status: Value) -> Value {
+    let mut object = live(object);
+    object["metadata"]["generation"] = 1.into();
+    object["status"] = status;
+    object
+}
+
+fn pods() -> Value {
+    json!({"metadata": {}, "items": [{
+        "metadata": {"name": "d-1-a"},
+        "status": {"containerStatuses": [{
+            "name": "db", "ready": false, "restartCount": 2,
+            "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no image for hunter2-secret"}}
+        }]}
+    }]})
+}
+
+fn events() -> Value {
+    json!({"metadata": {}, "items": [
+        {"involvedObject": {"name": "d-1-a"}, "type": "Warning", "reason": "Failed", "message": "Error: ErrImagePull",
+         "lastTimestamp": "2026-01-01T00:00:00Z"},
+        {"involvedObject": {"name": "other"}, "type": "Warning", "reason": "Elsewhere", "message": "x"}
+    ]})
+}
+
+fn create() -> Operation {
+    operation(target(&DEPLOYMENT, ID), Change::Create { desired: deployment() })
+}
+
+#[tokio::test]
+async fn a_deployment_is_waited_for_and_its_trouble_told() {
+    let rolled_out = json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
+    let server = Server::start(move |seen| match (seen.method.as_str(), seen.path.as_str(), seen.nth) {
+        ("GET", ID, 0) => Answer::not_found("deployments", "d"),
+        ("GET", ID, 1..=3) => Answer::Json(200, with_status(deployment(), json!({"observedGeneration": 1}))),
+        ("GET", ID, 4) => Answer::Throttled(503),
+        ("GET", ID, _) => Answer::Json(200, with_status(deployment(), rolled_out.clone())),
+        ("GET", "/api/v1/namespaces/n/pods", _) => Answer::Json(200, pods()),
+        _ => Answer::Json(201, with_status(deployment(), json!({}))),
+    })
+    .await;
+    let told = Told::default();
+    let observed = server.provider().execute(&create(), &told).await.unwrap().unwrap();
+    assert_eq!(observed.object["status"]["availableReplicas"], 1);
+    assert_eq!(*told.statuses.lock().unwrap(), ["0/1 ready", "0/1 ready: ImagePullBackOff"]);
+}
+
+#[tokio::test]
+async fn a_timeout_says_what_was_last_seen() {
+    let status = json!({"observedGeneration": 1, "conditions": [
+        {"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable", "message": "no minimum"},
+        {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
+    ]});
+    let server = Server::start(move |seen| match (seen.method.as_str(), seen.path.as_str(), seen.nth) {
+        ("GET", ID, 0) => Answer::not_found("deployments", "d"),
+        ("GET", "/api/v1/namespaces/n/pods", _) => Answer::Json(200, pods()),
+        ("GET", "/api/v1/namespaces/n/events", _) => Answer::Json(200, events()),
+        _ => Answer::Json(200, with_status(deployment(), status.clone())),
+    })
+    .await;
+    let short = Operation { timeout: Duration::from_millis(200), ..create() };
+    let error = server.provider().execute(&short, &Told::default()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::NotReady);
+    let lines: Vec<&str> = error.message.lines().map(str::trim).collect();
+    assert!(lines[0].starts_with("Deployment \"d\" in Namespace \"n\" is not ready in time: 0/1 ready"), "{error}");
+    assert_eq!(
+        lines[1..],
+        [
+            "condition Available=False: MinimumReplicasUnavailable no minimum",
+            "container db of Pod d-1-a: ImagePullBackOff: no image for (sensitive), 2 restarts",
+            "event Failed: Error: ErrImagePull",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn after_the_apply_no_failure_says_that_nothing_happened() {
+    let server = Server::start(|seen| match (seen.method.as_str(), seen.nth) {
+        ("GET", 0) => Answer::not_found("deployments", "d"),
+        ("GET", _) => Answer::forbidden("get"),
+        _ => Answer::Json(201, with_status(deployment(), json!({}))),
+    })
+    .await;
+    let short = Operation { timeout: Duration::from_millis(500), ..create() };
+    let error = server.provider().execute(&short, &Told::default()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::NotReady);
+    assert!(error.message.contains("cannot get resource"), "{error}");
+}
+
+#[tokio::test]
+async fn an_object_that_is_deleted_meanwhile_is_a_conflict() {
+    let server = Server::start(|seen| match seen.method.as_str() {
+        "GET" => Answer::not_found("deployments", "d"),
+        _ => Answer::Json(201, with_status(deployment(), json!({}))),
+    })
+    .await;
+    let error = server.provider().execute(&create(), &Told::default()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Conflict);
+}
+
+#[tokio::test]
+async fn without_waiting_the_apply_is_the_end() {
+    let server = Server::start(|seen| match seen.method.as_str() {
+        "GET" => Answer::not_found("deployments", "d"),
+        _ => Answer::Json(201, with_status(deployment(), json!({}))),
+    })
+    .await;
+    let operation = Operation { wait: false, ..create() };
+    server.provider().execute(&operation, &Told::default()).await.unwrap().unwrap();
+    assert_eq!(server.lines().len(), 2);
+}
+
+#[tokio::test]
+async fn a_claim_that_waits_for_its_first_pod_is_not_waited_for() {
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c", "namespace": "n"},
+        "spec": {"storageClassName": "managed-csi"}
+    });
+    let id = "/api/v1/namespaces/n/persistentvolumeclaims/c";
+    let desired = claim.clone();
+    let server = Server::start(move |seen| match (seen.path.as_str(), seen.method.as_str(), seen.nth) {
+        ("/apis/storage.k8s.io/v1/storageclasses/managed-csi", ..) => {
+            Answer::Json(200, json!({"volumeBindingMode": "WaitForFirstConsumer"}))
+        }
+        (_, "GET", 0) => Answer::not_found("persistentvolumeclaims", "c"),
+        _ => Answer::Json(200, with_status(claim.clone(), json!({"phase": "Pending"}))),
+    })
+    .await;
+    let create = operation(target(&CLAIM, id), Change::Create { desired });
+    let observed = server.provider().execute(&create, &Told::default()).await.unwrap().unwrap();
+    assert_eq!(observed.object["status"]["phase"], "Pending");
+}

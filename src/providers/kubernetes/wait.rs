@@ -1,0 +1,131 @@
+//! Waiting for readiness, and what was last seen when it did not come.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::KubernetesProvider;
+use super::api::Call;
+use super::error::Subject;
+use super::read::Lookup;
+use super::ready::{self, Readiness};
+use crate::engine::provider::{ErrorClass, Progress, ProviderError};
+
+/// How long the look at what went wrong may take after a timeout.
+const LAST_LOOK: Duration = Duration::from_secs(10);
+
+/// Every so many looks at an object that is not ready, its Pods are looked at too.
+const PODS_EVERY: u32 = 5;
+
+/// How many events a timeout shows.
+const EVENTS: usize = 4;
+
+impl KubernetesProvider {
+    /// Waits until an object that was just applied is ready, and gives it as it is then.
+    ///
+    /// # Errors
+    /// It is not ready in time (says what was last seen), or was deleted meanwhile. Never one that says that the apply
+    /// had no effect: it had.
+    pub(super) async fn wait_ready(
+        &self,
+        subject: Subject<'_>,
+        mut object: Value,
+        deadline: Instant,
+        progress: &dyn Progress,
+    ) -> Result<Value, ProviderError> {
+        let location = subject.location;
+        let uid = object.pointer("/metadata/uid").cloned();
+        let mut unanswered: Option<ProviderError> = None;
+        let mut trouble = None;
+        let mut told = String::new();
+        let mut waiting = String::new();
+        for look in 0_u32.. {
+            waiting = match ready::readiness(location.resource.kind, &object) {
+                Readiness::Ready => return Ok(object),
+                Readiness::Waiting(text) => text,
+            };
+            if Instant::now() >= deadline {
+                break;
+            }
+            let look_closer = self.look_closer(subject, &object, look);
+            match tokio::time::timeout_at(deadline, look_closer).await {
+                Ok(Closer::Ready) => return Ok(object),
+                Ok(Closer::Trouble(now)) => trouble = now,
+                Ok(Closer::Unknown) | Err(_) => {}
+            }
+            let text = match &trouble {
+                Some(trouble) => format!("{waiting}: {trouble}"),
+                None => waiting.clone(),
+            };
+            if text != told {
+                progress.status(&text);
+                told = text;
+            }
+            tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))).await;
+            match tokio::time::timeout_at(deadline, self.api.get(subject)).await {
+                Ok(Ok(Lookup::Found(now))) if now.pointer("/metadata/uid") == uid.as_ref() => {
+                    (object, unanswered) = (now, None);
+                }
+                Ok(Ok(_)) => {
+                    let text = format!("{} was deleted while it was waited for", location.describe());
+                    return Err(ProviderError::new(ErrorClass::Conflict, text).hint("plan again"));
+                }
+                // A server that cannot answer now may answer later; the deadline ends it.
+                Ok(Err(error)) => unanswered = Some(error.into()),
+                Err(_) => break,
+            }
+        }
+        let details = tokio::time::timeout(LAST_LOOK, self.last_seen(subject, &object)).await.unwrap_or_default();
+        let mut text = format!("{} is not ready in time: {waiting}", location.describe());
+        let unanswered = unanswered.map(|error| error.message);
+        for line in details.iter().chain(&unanswered) {
+            text.push_str("\n  ");
+            text.push_str(&subject.mask(line));
+        }
+        Err(ProviderError::new(ErrorClass::NotReady, text).hint("mend what it says; the next run goes on waiting"))
+    }
+
+    /// What the object alone does not tell of why it is not ready.
+    async fn look_closer(&self, subject: Subject<'_>, object: &Value, look: u32) -> Closer {
+        let location = subject.location;
+        match (location.resource.kind, location.namespace.as_deref()) {
+            ("PersistentVolumeClaim", _) if look == 1 => match self.storage_class(object).await {
+                Some(class) if ready::waits_for_first_consumer(object, &class) => Closer::Ready,
+                _ => Closer::Unknown,
+            },
+            ("Deployment", Some(namespace)) if look % PODS_EVERY == 1 => {
+                Closer::Trouble(ready::pods_trouble(&self.api.pods(namespace, object).await))
+            }
+            _ => Closer::Unknown,
+        }
+    }
+
+    async fn storage_class(&self, claim: &Value) -> Option<Value> {
+        let name = claim.pointer("/spec/storageClassName")?.as_str().filter(|name| !name.is_empty())?;
+        let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        let reply = self.api.call(Call::get(format!("/apis/storage.k8s.io/v1/storageclasses/{name}"))).await;
+        reply.ok().filter(|reply| reply.is_success()).map(|reply| reply.body)
+    }
+
+    /// Conditions, containers and events, one line each.
+    async fn last_seen(&self, subject: Subject<'_>, object: &Value) -> Vec<String> {
+        let mut lines = ready::conditions(object);
+        let (pods, events) = self.api.workload(subject.location, object).await;
+        lines.extend(ready::pod_details(&pods));
+        let pod_names = pods.iter().filter_map(|pod| pod.pointer("/metadata/name")?.as_str());
+        let names: Vec<&str> = std::iter::once(subject.location.name.as_str()).chain(pod_names).collect();
+        lines.extend(ready::event_details(&events, &names, EVENTS));
+        lines
+    }
+}
+
+/// What a closer look found.
+enum Closer {
+    /// There is nothing to wait for.
+    Ready,
+    /// What the Pods say, if anything is wrong with them.
+    Trouble(Option<String>),
+    /// Nothing.
+    Unknown,
+}
