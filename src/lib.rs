@@ -1,3 +1,4 @@
 //! kompox
 
 pub mod diag;
+pub mod providers;
