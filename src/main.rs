@@ -1,2 +1,2 @@
 //! kompox
-fn main(){}
+fn main() {}

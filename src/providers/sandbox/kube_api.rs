@@ -85,6 +85,15 @@ pub trait KubernetesApi: Send + Sync {
     /// Answers one request.
     fn handle(&self, world: &World, cluster: &str, request: KubeRequest) -> KubeResponse;
 
+    /// Lets everything that is due by `now_ms` happen in all clusters. Called before each request, of the resource manager's too: that is
+    /// where it shows that a Pod which has ended let go of its disk.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    fn settle(&self, _tx: &Transaction<'_>, _now_ms: i64) -> Result<(), WorldError> {
+        Ok(())
+    }
+
     /// A managed cluster was created, in the transaction `tx`: its default Namespaces and kinds come into being.
     ///
     /// # Errors
@@ -119,13 +128,7 @@ pub trait KubernetesApi: Send + Sync {
     ///
     /// # Errors
     /// Failures of the database.
-    fn pool_deleted(
-        &self,
-        _tx: &Transaction<'_>,
-        _cluster: &str,
-        _pool: &str,
-        _now_ms: i64,
-    ) -> Result<(), WorldError> {
+    fn pool_deleted(&self, _tx: &Transaction<'_>, _cluster: &str, _pool: &str, _now_ms: i64) -> Result<(), WorldError> {
         Ok(())
     }
 

@@ -94,11 +94,16 @@ impl World {
     /// What `f` returns, or failures of the database.
     pub fn write<T, E: From<WorldError>>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
         let value = self.write_quietly(f)?;
-        self.inner.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.notify();
         Ok(value)
     }
 
-    /// Like [`World::write`], for what no watcher waits for.
+    /// Wakes those who wait for changes, after a quiet write that they want to know of.
+    pub(super) fn notify(&self) {
+        self.inner.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Like [`World::write`], but wakes nobody: for the request log.
     ///
     /// # Errors
     /// What `f` returns, or failures of the database.
@@ -136,6 +141,23 @@ impl World {
         }
         drop(readers);
         result
+    }
+
+    /// Removes everything from every table; numbers start anew.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub(super) fn empty(&self) -> Result<(), WorldError> {
+        self.write(|tx| {
+            let tables: Vec<String> = {
+                let mut statement = tx.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
+                statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
+            };
+            for table in tables {
+                tx.execute(&format!("DELETE FROM \"{}\"", table.replace('"', "\"\"")), [])?;
+            }
+            Ok(())
+        })
     }
 
     /// A receiver that is notified after each write of this process. Writes of other processes are not seen: a watcher also looks by itself

@@ -86,9 +86,8 @@ fn add_finalizer(object: &mut Value, finalizer: &str) {
 
 fn default_storage_class(store: &Store<'_>) -> Result<Option<String>, WorldError> {
     let Some(classes) = by_plural("storageclasses") else { return Ok(None) };
-    let marked = |class: &&Value| {
-        text(class, "/metadata/annotations/storageclass.kubernetes.io~1is-default-class") == "true"
-    };
+    let marked =
+        |class: &&Value| text(class, "/metadata/annotations/storageclass.kubernetes.io~1is-default-class") == "true";
     Ok(store.list(classes, "")?.iter().find(marked).map(|class| text(class, "/metadata/name").to_owned()))
 }
 

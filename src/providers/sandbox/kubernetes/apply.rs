@@ -91,7 +91,9 @@ impl Managers {
     /// Writes `metadata.managedFields`, appliers first, then by time.
     pub fn store(mut self, object: &mut Value) {
         self.entries.sort_by(|a, b| {
-            let key = |e: &Entry| (e.writer.operation, e.time.clone(), e.writer.manager.clone(), e.writer.subresource.clone());
+            let key = |e: &Entry| {
+                (e.writer.operation, e.time.clone(), e.writer.manager.clone(), e.writer.subresource.clone())
+            };
             key(a).cmp(&key(b))
         });
         let listed: Vec<Value> = self.entries.iter().map(write_entry).collect();

@@ -60,7 +60,10 @@ pub fn object(resource: &Resource, mut object: Value) -> Result<Decoded, Status>
     if let Some(round_trip) = resource.round_trip {
         let known = round_trip(&object).map_err(|error| {
             let kind = resource.kind;
-            Status::bad_request(format!("{kind} in version \"{}\" cannot be handled as a {kind}: {error}", resource.version))
+            Status::bad_request(format!(
+                "{kind} in version \"{}\" cannot be handled as a {kind}: {error}",
+                resource.version
+            ))
         })?;
         keep_known(&mut object, &known, "", &mut unknown);
     } else if object.get("metadata").is_some_and(|m| !m.is_object()) {

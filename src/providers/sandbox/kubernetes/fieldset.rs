@@ -380,7 +380,9 @@ pub fn bad_key(cursor: &Cursor<'_>, value: &Value, path: &str) -> Option<String>
             let mut seen = HashSet::new();
             for (index, item) in items.iter().enumerate() {
                 let Some(element) = PathElement::of_item(shape, item) else {
-                    return Some(format!("{path}: element {index}: associative list with keys has an element that omits key field"));
+                    return Some(format!(
+                        "{path}: element {index}: associative list with keys has an element that omits key field"
+                    ));
                 };
                 let below = format!("{path}{element}");
                 if let Some(found) = bad_key(&cursor.item(), item, &below) {
@@ -463,9 +465,9 @@ fn remove(cursor: &Cursor<'_>, value: &Value, set: &FieldSet) -> Option<Value> {
                     }
                     Some(entry) if entry.member => {}
                     Some(entry) => {
-                        if let Some(kept) = remove(&cursor.field(name), child, &entry.children) {
-                            out.insert(name.clone(), kept);
-                        }
+                        // A field of which nothing is left is still a field: `null` until the merge is done.
+                        let kept = remove(&cursor.field(name), child, &entry.children);
+                        out.insert(name.clone(), kept.unwrap_or_default());
                     }
                 }
             }

@@ -239,13 +239,7 @@ pub static RESOURCES: &[Resource] = &[
         round_trip: Some(typed::<rbac::v1::RoleBinding>),
         ..RBAC
     },
-    Resource {
-        plural: "roles",
-        singular: "role",
-        kind: "Role",
-        round_trip: Some(typed::<rbac::v1::Role>),
-        ..RBAC
-    },
+    Resource { plural: "roles", singular: "role", kind: "Role", round_trip: Some(typed::<rbac::v1::Role>), ..RBAC },
     Resource {
         group: "storage.k8s.io",
         plural: "storageclasses",

@@ -92,17 +92,6 @@ impl Emulator {
         Ok(())
     }
 
-    /// Keeps the appointments of all clusters that are due, so that [`KubernetesApi::inspect`] shows things as they are at `now_ms`.
-    ///
-    /// # Errors
-    /// Failures of the database.
-    pub fn settle(&self, tx: &Transaction<'_>, now_ms: i64) -> Result<(), WorldError> {
-        for cluster in clusters(tx)? {
-            self.env(tx, &cluster).run_due(now_ms)?;
-        }
-        Ok(())
-    }
-
     fn serve(&self, world: &World, cluster: &str, request: &KubeRequest) -> Result<KubeResponse, ApiError> {
         if !world.read(|tx| Store { tx, cluster }.exists())? {
             return Err(Status::no_such_path().into());
@@ -186,9 +175,7 @@ impl Emulator {
                 (&Method::POST, _) => writes.create(&target, body),
                 (&Method::PUT, _) => writes.update(&target, body),
                 (_, Some(kind)) => writes.patch(&target, kind, &body),
-                _ if target.name.is_empty() => {
-                    reads::delete_collection(&writes, route, &request.query, &body)
-                }
+                _ if target.name.is_empty() => reads::delete_collection(&writes, route, &request.query, &body),
                 _ => writes.delete(&target, &body, &request.query),
             }
         });
@@ -308,7 +295,9 @@ fn write_options(request: &KubeRequest, patch: Option<PatchType>, body: &Value) 
     let dry_run = match parameter(&request.query, "dryRun").or(in_body) {
         None | Some("") => false,
         Some("All") => true,
-        Some(other) => return Err(Status::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\""))),
+        Some(other) => {
+            return Err(Status::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\"")));
+        }
     };
     let force = parameter(&request.query, "force").is_some_and(|v| v == "true" || v == "1");
     if force && patch != Some(PatchType::Apply) {
@@ -372,6 +361,13 @@ impl KubernetesApi for Emulator {
                 respond(code, JSON, status.to_value().to_string())
             }
         }
+    }
+
+    fn settle(&self, tx: &Transaction<'_>, now_ms: i64) -> Result<(), WorldError> {
+        for cluster in clusters(tx)? {
+            self.env(tx, &cluster).run_due(now_ms)?;
+        }
+        Ok(())
     }
 
     fn cluster_created(&self, tx: &Transaction<'_>, cluster: &str, now_ms: i64) -> Result<(), WorldError> {
@@ -448,12 +444,8 @@ impl KubernetesApi for Emulator {
         let Ok(segments) = segments(path) else { return Ok(false) };
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let Some(route) = Route::parse(&segments).filter(|route| !route.name.is_empty()) else { return Ok(false) };
-        let options = WriteOptions {
-            manager: "drift".into(),
-            dry_run: false,
-            force: false,
-            validation: FieldValidation::Ignore,
-        };
+        let options =
+            WriteOptions { manager: "drift".into(), dry_run: false, force: false, validation: FieldValidation::Ignore };
         let writes = Writes { env: self.env(tx, cluster), now_ms, options };
         let Route { resource, namespace, name, subresource } = route;
         match writes.patch(&Target { resource, namespace, name, subresource }, PatchType::Merge, patch) {

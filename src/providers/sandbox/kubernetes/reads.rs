@@ -131,7 +131,11 @@ fn list(store: &Store<'_>, selection: &Selection, query: &Query) -> Result<KubeR
         if count > 0 {
             items.push(',');
         }
-        if typed { items.push_str(&with_type(resource, &row.json)) } else { items.push_str(&row.json) }
+        if typed {
+            items.push_str(&with_type(resource, &row.json))
+        } else {
+            items.push_str(&row.json)
+        }
         count += 1;
         last = (limit > 0).then_some((row.namespace, row.name));
         Ok(true)

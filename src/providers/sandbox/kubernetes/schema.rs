@@ -129,8 +129,8 @@ impl<'a> Cursor<'a> {
             "labels" | "annotations" if self.in_metadata() => Shape::Map,
             "data" | "stringData" | "binaryData" | "parameters" if self.is_top() => Shape::Map,
             "parameters" if self.kind() == "SecretProviderClass" => Shape::Map,
-            "limits" | "requests" | "capacity" | "allocatable" | "hard" | "used" | "overhead" | "allocatedResources"
-            | "volumeAttributes" => Shape::Map,
+            "limits" | "requests" | "capacity" | "allocatable" | "hard" | "used" | "overhead"
+            | "allocatedResources" | "volumeAttributes" => Shape::Map,
             _ => Shape::Struct,
         }
     }

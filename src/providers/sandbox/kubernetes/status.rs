@@ -128,7 +128,8 @@ impl Status {
             "" => resource.kind.to_owned(),
             group => format!("{}.{group}", resource.kind),
         };
-        let mut status = Self::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {shown}")).about(resource, name);
+        let mut status =
+            Self::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {shown}")).about(resource, name);
         status.details.insert("kind".into(), resource.kind.into());
         status.causes = causes;
         status
@@ -186,7 +187,8 @@ impl Status {
         }
         let mut details = self.details.clone();
         if !self.causes.is_empty() {
-            let causes = self.causes.iter().map(|c| json!({"reason": c.reason, "message": c.message, "field": c.field}));
+            let causes =
+                self.causes.iter().map(|c| json!({"reason": c.reason, "message": c.message, "field": c.field}));
             details.insert("causes".into(), causes.collect());
         }
         if !details.is_empty() {

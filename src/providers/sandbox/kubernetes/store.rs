@@ -199,8 +199,9 @@ impl Store<'_> {
 
     /// The next number of the cluster's counter, for addresses and ports.
     pub fn next_serial(&self) -> Result<i64> {
-        let mut query =
-            self.tx.prepare_cached("UPDATE kube_clusters SET serial = serial + 1 WHERE cluster = ?1 RETURNING serial")?;
+        let mut query = self
+            .tx
+            .prepare_cached("UPDATE kube_clusters SET serial = serial + 1 WHERE cluster = ?1 RETURNING serial")?;
         Ok(query.query_row(params![self.cluster], |row| row.get(0))?)
     }
 
@@ -256,8 +257,9 @@ impl Store<'_> {
 
     /// The keys of everything in a Namespace: plural and name.
     pub fn contents(&self, namespace: &str) -> Result<Vec<(String, String)>> {
-        let mut query =
-            self.tx.prepare_cached("SELECT resource, name FROM kube_objects WHERE cluster = ?1 AND namespace = ?2 AND namespace <> ''")?;
+        let mut query = self.tx.prepare_cached(
+            "SELECT resource, name FROM kube_objects WHERE cluster = ?1 AND namespace = ?2 AND namespace <> ''",
+        )?;
         let rows = query.query_map(params![self.cluster, namespace], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -319,7 +321,9 @@ impl Store<'_> {
             )?
             .execute(key)?;
         self.tx
-            .prepare_cached("DELETE FROM kube_due WHERE cluster = ?1 AND resource = ?2 AND namespace = ?3 AND name = ?4")?
+            .prepare_cached(
+                "DELETE FROM kube_due WHERE cluster = ?1 AND resource = ?2 AND namespace = ?3 AND name = ?4",
+            )?
             .execute(key)?;
         let row = Row {
             namespace: namespace.to_owned(),

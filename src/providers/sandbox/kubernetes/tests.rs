@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-pub(super) const CLUSTER: &str = "/subscriptions/s/resourcegroups/g/providers/microsoft.containerservice/managedclusters/c";
+pub(super) const CLUSTER: &str =
+    "/subscriptions/s/resourcegroups/g/providers/microsoft.containerservice/managedclusters/c";
 
 /// A cluster with one user node in zone 1 and one system node, and a clock that only moves when told.
 pub(super) struct Bench {

@@ -246,11 +246,19 @@ fn metadata(resource: &Resource, object: &Value, out: &mut Findings) {
 fn labels(labels: Option<&Map<String, Value>>, field: &str, out: &mut Findings) {
     for (key, value) in labels.into_iter().flatten() {
         if !is_qualified_name(key) {
-            out.invalid(field, &key.as_str().into(), "name part must consist of alphanumeric characters, '-', '_' or '.'");
+            out.invalid(
+                field,
+                &key.as_str().into(),
+                "name part must consist of alphanumeric characters, '-', '_' or '.'",
+            );
         }
         let text = value.as_str().unwrap_or_default();
         if !text.is_empty() && !is_qualified_part(text) {
-            out.invalid(field, value, "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'");
+            out.invalid(
+                field,
+                value,
+                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'",
+            );
         }
     }
 }
@@ -312,7 +320,8 @@ fn pod_spec(spec: &Value, path: &str, out: &mut Findings) {
         if volume.as_object().is_some_and(|v| v.len() > 2) {
             out.forbidden(format!("{path}.volumes[{i}]"), "may not specify more than 1 volume type");
         }
-        if volume.get("persistentVolumeClaim").is_some() && text(volume, "/persistentVolumeClaim/claimName").is_empty() {
+        if volume.get("persistentVolumeClaim").is_some() && text(volume, "/persistentVolumeClaim/claimName").is_empty()
+        {
             out.required(format!("{path}.volumes[{i}].persistentVolumeClaim.claimName"), "");
         }
     }
@@ -415,7 +424,8 @@ fn container_rules<'v>(
     }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         let Some(probe_value) = container.get(probe) else { continue };
-        let handlers = ["exec", "httpGet", "tcpSocket", "grpc"].iter().filter(|h| probe_value.get(**h).is_some()).count();
+        let handlers =
+            ["exec", "httpGet", "tcpSocket", "grpc"].iter().filter(|h| probe_value.get(**h).is_some()).count();
         match handlers {
             0 => out.required(format!("{path}.{probe}"), "must specify a handler type"),
             1 => {}
@@ -425,10 +435,7 @@ fn container_rules<'v>(
 }
 
 fn is_port_name(name: &str) -> bool {
-    is_dns_label(name)
-        && name.len() <= 15
-        && !name.contains("--")
-        && name.bytes().any(|b| b.is_ascii_lowercase())
+    is_dns_label(name) && name.len() <= 15 && !name.contains("--") && name.bytes().any(|b| b.is_ascii_lowercase())
 }
 
 fn port_number(port: Option<&Value>, path: &str, out: &mut Findings) {
@@ -631,7 +638,9 @@ fn ingress(object: &Value, out: &mut Findings) {
                 }
                 "Prefix" | "Exact" | "ImplementationSpecific" => {}
                 "" => out.required(format!("{at}.pathType"), "pathType must be specified"),
-                other => out.unsupported(format!("{at}.pathType"), other, &["Exact", "ImplementationSpecific", "Prefix"]),
+                other => {
+                    out.unsupported(format!("{at}.pathType"), other, &["Exact", "ImplementationSpecific", "Prefix"])
+                }
             }
             if path.pointer("/backend/service").is_none() && path.pointer("/backend/resource").is_none() {
                 out.required(format!("{at}.backend"), "cannot set both resource and service backends");
@@ -708,7 +717,13 @@ fn pod_update(old: &Value, new: &Value, out: &mut Findings) {
     let fixed_part = |object: &Value| {
         let mut spec = object.pointer("/spec").cloned().unwrap_or_default();
         if let Some(map) = spec.as_object_mut() {
-            for field in ["activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "nodeName", "ephemeralContainers"] {
+            for field in [
+                "activeDeadlineSeconds",
+                "terminationGracePeriodSeconds",
+                "tolerations",
+                "nodeName",
+                "ephemeralContainers",
+            ] {
                 map.remove(field);
             }
             for field in ["containers", "initContainers"] {

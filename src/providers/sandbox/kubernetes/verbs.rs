@@ -304,7 +304,10 @@ impl Writes<'_> {
     fn apply(&self, target: &Target<'_>, config: &Value) -> Result<Written> {
         let resource = target.resource;
         if self.options.manager.is_empty() {
-            return Err(Status::bad_request("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch").into());
+            return Err(Status::bad_request(
+                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+            )
+            .into());
         }
         if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
             return Err(Status::bad_request("metadata.managedFields must be nil").into());
@@ -315,7 +318,8 @@ impl Writes<'_> {
             }
         }
         let untyped = |why: String| {
-            let object = format!("{}/{}; {}, Kind={}", target.namespace, target.name, resource.api_version(), resource.kind);
+            let object =
+                format!("{}/{}; {}, Kind={}", target.namespace, target.name, resource.api_version(), resource.kind);
             Status::internal(format!("failed to create typed patch object ({object}): {why}"))
         };
         let decoded = decode::object(resource, config.clone())?;
@@ -343,8 +347,7 @@ impl Writes<'_> {
                 return Err(Status::not_found(resource, target.name).into());
             }
             let mut managers = Managers::default();
-            let merged =
-                managers.applied(resource.kind, &writer, &empty(target), &config, self.options.force, &now)?;
+            let merged = managers.applied(resource.kind, &writer, &empty(target), &config, self.options.force, &now)?;
             let mut object = decode::object(resource, merged)?.object;
             name_it(&mut object, target);
             defaults::apply(resource.kind, &mut object);
@@ -512,7 +515,8 @@ fn content_of(object: &Value) -> Vec<(&String, &Value)> {
 #[must_use]
 pub fn scale_of(object: &Value) -> Value {
     let fields = ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"];
-    let kept = fields.iter().filter_map(|f| Some(((*f).to_owned(), object.pointer(&format!("/metadata/{f}"))?.clone())));
+    let kept =
+        fields.iter().filter_map(|f| Some(((*f).to_owned(), object.pointer(&format!("/metadata/{f}"))?.clone())));
     let labels = object.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
     let selector: Vec<String> =
         labels.into_iter().flatten().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();

@@ -28,13 +28,7 @@ pub trait Disks: Send + Sync {
     ///
     /// # Errors
     /// Failures of the database.
-    fn attach(
-        &self,
-        tx: &Transaction<'_>,
-        cluster: &str,
-        handle: &str,
-        node: &str,
-    ) -> Result<Option<String>>;
+    fn attach(&self, tx: &Transaction<'_>, cluster: &str, handle: &str, node: &str) -> Result<Option<String>>;
 
     /// The last Pod that mounted `handle` has ended.
     ///
@@ -204,7 +198,9 @@ impl Env<'_> {
 
     /// What every Namespace gets: its default ServiceAccount and the cluster's root certificate.
     fn furnish(&self, namespace: &str, now_ms: i64) -> Result<()> {
-        let (Some(accounts), Some(maps)) = (by_plural("serviceaccounts"), by_plural("configmaps")) else { return Ok(()) };
+        let (Some(accounts), Some(maps)) = (by_plural("serviceaccounts"), by_plural("configmaps")) else {
+            return Ok(());
+        };
         let mut account = json!({
             "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace},
         });

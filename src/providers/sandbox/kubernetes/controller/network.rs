@@ -16,8 +16,7 @@ pub fn service(env: &Env<'_>, resource: &Resource, object: &Value, now_ms: i64) 
     let uid = Uuid::parse_str(text(object, "/metadata/uid")).unwrap_or_default();
     let address = format!("203.0.113.{}", 1 + uid.as_bytes()[15] % 254);
     let mut new = object.clone();
-    map_at(&mut new, &["status"])
-        .insert("loadBalancer".into(), json!({"ingress": [{"ip": address, "ipMode": "VIP"}]}));
+    map_at(&mut new, &["status"]).insert("loadBalancer".into(), json!({"ingress": [{"ip": address, "ipMode": "VIP"}]}));
     if env.update(resource, object, new, "status", now_ms)?
         && let Some(ingresses) = by_plural("ingresses")
     {

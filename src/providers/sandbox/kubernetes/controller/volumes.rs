@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::super::admission::{PV_PROTECTION, PVC_PROTECTION};
 use super::super::kinds::{Resource, by_plural};
 use super::super::lifecycle::{self, Propagation, drop_finalizer, is_deleting, key};
 use super::super::quantity::Quantity;
 use super::super::store::{map_at, text};
-use super::super::admission::{PV_PROTECTION, PVC_PROTECTION};
 use super::{Env, Result, list, workloads};
 
 const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
@@ -117,9 +117,10 @@ pub fn claim(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64)
     }
     if volume_name.is_empty() {
         let (namespace, name) = key(&object);
-        let reserved = env.store.list(volumes, "")?.into_iter().find(|pv| {
-            text(pv, "/spec/claimRef/namespace") == namespace && text(pv, "/spec/claimRef/name") == name
-        });
+        let reserved =
+            env.store.list(volumes, "")?.into_iter().find(|pv| {
+                text(pv, "/spec/claimRef/namespace") == namespace && text(pv, "/spec/claimRef/name") == name
+            });
         return match reserved {
             Some(volume) if refusal(&object, &volume).is_none() => {
                 bind(env, resource, &object, volumes, &volume, now_ms)
@@ -130,9 +131,7 @@ pub fn claim(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64)
     }
     let Some(volume) = env.store.get(volumes, "", volume_name)? else { return Ok(()) };
     match refusal(&object, &volume) {
-        Some((reason, message)) => {
-            env.event(&object, reason, &message, "persistentvolume-controller", now_ms)
-        }
+        Some((reason, message)) => env.event(&object, reason, &message, "persistentvolume-controller", now_ms),
         None => bind(env, resource, &object, volumes, &volume, now_ms),
     }
 }
@@ -279,7 +278,8 @@ pub fn volume_appeared(env: &Env<'_>, volume: &Value, now_ms: i64) -> Result<()>
     let Some(claims) = by_plural("persistentvolumeclaims") else { return Ok(()) };
     let name = text(volume, "/metadata/name");
     let waiting = env.store.list(claims, "")?;
-    for claim in waiting.iter().filter(|c| text(c, "/spec/volumeName") == name && text(c, "/status/phase") == "Pending") {
+    for claim in waiting.iter().filter(|c| text(c, "/spec/volumeName") == name && text(c, "/status/phase") == "Pending")
+    {
         let (namespace, name) = key(claim);
         env.store.schedule(claims.plural, &namespace, &name, now_ms + env.delay_ms)?;
     }
@@ -315,7 +315,8 @@ fn handles(env: &Env<'_>, pod: &Value) -> Result<Vec<String>> {
         let Some(volume) = env.store.get(volumes, "", text(&claim, "/spec/volumeName"))? else { continue };
         // Only disks are attached; shares are mounted over the network. Provisioned volumes have no resource behind them here.
         let handle = text(&volume, "/spec/csi/volumeHandle");
-        if text(&volume, "/spec/csi/driver") == "disk.csi.azure.com" && handle.to_ascii_lowercase().contains("/disks/") {
+        if text(&volume, "/spec/csi/driver") == "disk.csi.azure.com" && handle.to_ascii_lowercase().contains("/disks/")
+        {
             out.push(handle.to_owned());
         }
     }

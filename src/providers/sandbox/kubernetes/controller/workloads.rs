@@ -456,7 +456,9 @@ fn missing_reference(env: &Env<'_>, pod: &Value) -> Result<Option<String>> {
     let namespace = text(pod, "/metadata/namespace");
     let missing = |plural: &str, name: &str, optional: bool| -> Result<Option<String>> {
         match by_plural(plural) {
-            Some(resource) if !optional && !name.is_empty() && env.store.get_text(resource, namespace, name)?.is_none() => {
+            Some(resource)
+                if !optional && !name.is_empty() && env.store.get_text(resource, namespace, name)?.is_none() =>
+            {
                 Ok(Some(format!("{} \"{name}\" not found", resource.singular)))
             }
             _ => Ok(None),

@@ -57,8 +57,11 @@ fn a_changed_foreign_field_is_a_conflict_until_forced() {
     assert_eq!(conflict["reason"], "Conflict");
     let said = "Apply failed with 1 conflict: conflict with \"kubectl-edit\" using apps/v1: .spec.replicas";
     assert_eq!(conflict["message"], said);
-    let untouched = |before: Vec<_>| before.into_iter().filter(|(_, p, _): &(String, String, Value)| p.contains("/deployments/")).collect::<Vec<_>>();
-    let spec = |list: Vec<(String, String, Value)>| list.into_iter().map(|(_, _, o)| o["spec"].clone()).collect::<Vec<_>>();
+    let untouched = |before: Vec<_>| {
+        before.into_iter().filter(|(_, p, _): &(String, String, Value)| p.contains("/deployments/")).collect::<Vec<_>>()
+    };
+    let spec =
+        |list: Vec<(String, String, Value)>| list.into_iter().map(|(_, _, o)| o["spec"].clone()).collect::<Vec<_>>();
     assert_eq!(spec(untouched(bench.dump())), spec(untouched(before)));
 
     let (code, forced) = bench.apply(&at("web", "fieldManager=kompox&force=true"), &deployment("web"));
@@ -73,7 +76,8 @@ fn fields_dropped_from_the_configuration_go_unless_shared() {
     let bench = Bench::new();
     bench.namespace("shop");
     bench.apply(&at("web", "fieldManager=a"), &deployment("web"));
-    let shared = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "labels": {"app": "web"}}});
+    let shared =
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "labels": {"app": "web"}}});
     assert_eq!(bench.apply(&at("web", "fieldManager=b"), &shared).0, 200);
 
     let mut less = deployment("web");
@@ -105,14 +109,18 @@ fn fields_dropped_from_the_configuration_go_unless_shared() {
 fn ownership_moves_with_migrated_managed_fields() {
     let bench = Bench::new();
     bench.namespace("shop");
-    let (_, object) = bench.apply(&at("web", "fieldManager=kompoxops"), &deployment("web"));
+    bench.apply(&at("web", "fieldManager=kompoxops"), &deployment("web"));
+    bench.pass(60);
+    let (_, object) = bench.get(&at("web", ""));
     let mut fields = object["metadata"]["managedFields"].clone();
+    assert_eq!((&fields[0]["manager"], &fields[0]["operation"]), (&json!("kompoxops"), &json!("Apply")));
     fields[0]["manager"] = "kompox-converter".into();
     let patch = json!([
         {"op": "test", "path": "/metadata/resourceVersion", "value": object["metadata"]["resourceVersion"]},
         {"op": "replace", "path": "/metadata/managedFields", "value": fields},
     ]);
-    let (code, migrated) = bench.call(http::Method::PATCH, &at("web", "fieldManager=kompox"), "application/json-patch+json", &patch);
+    let (code, migrated) =
+        bench.call(http::Method::PATCH, &at("web", "fieldManager=kompox"), "application/json-patch+json", &patch);
     assert_eq!(code, 200, "{migrated}");
     assert_eq!(manager(&migrated, "kompoxops"), &Value::Null);
     let mut less = deployment("web");
@@ -129,7 +137,8 @@ fn an_updater_owns_what_it_changes_and_only_that() {
     let fields = &manager(&created, "maker")["fieldsV1"];
     assert_eq!(fields["f:metadata"], json!({"f:labels": {".": {}, "f:app": {}}}));
     assert_eq!(fields["f:spec"]["f:revisionHistoryLimit"], json!({}));
-    let mut changed = created.clone();
+    bench.pass(60);
+    let mut changed = bench.get(&at("web", "")).1;
     changed["metadata"]["labels"]["tier"] = "front".into();
     let (code, object) = bench.put(&at("web", ""), &changed);
     assert_eq!(code, 200, "{object}");
@@ -193,7 +202,12 @@ fn configuration() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(vec!["a", "b", "c"]);
     let labels = prop::collection::btree_map(word.clone(), word.clone(), 0..3);
     let env = prop::collection::btree_map(word.clone(), word.clone(), 0..3);
-    let container = (word.clone(), prop::option::of(word.clone()), env, prop::option::of(prop::collection::vec(word.clone(), 0..3)));
+    let container = (
+        word.clone(),
+        prop::option::of(word.clone()),
+        env,
+        prop::option::of(prop::collection::vec(word.clone(), 0..3)),
+    );
     let containers = prop::collection::vec(container, 0..3);
     (labels, prop::option::of(0..3_i64), containers, prop::collection::btree_set(word, 0..3)).prop_map(
         |(labels, replicas, containers, finalizers)| {
@@ -257,7 +271,9 @@ proptest! {
         let merged = run(&mut managers, "a", &live, &config, true, "t").unwrap();
         let wanted = FieldSet::of(&cursor, &config);
         let have = FieldSet::of(&cursor, &merged);
-        prop_assert!(wanted.difference(&have).difference(&FieldSet::of(&cursor, &json!({"metadata": {}, "spec": {}}))).is_empty());
+        let frame = FieldSet::of(&cursor, &json!({"metadata": {}, "spec": {}}));
+        let lost = wanted.difference(&have).difference(&frame);
+        prop_assert!(lost.is_empty(), "{:?}", lost.paths());
         let again = super::super::fieldset::merge(&cursor, &merged, &config);
         prop_assert_eq!(again, merged);
     }

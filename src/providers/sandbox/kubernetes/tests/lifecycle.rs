@@ -32,7 +32,9 @@ fn sample(kind: &str) -> Option<Value> {
         "Secret" => json!({"stringData": {"a": "b"}}),
         "PersistentVolume" => json!({"spec": {"capacity": {"storage": "1024Mi"}, "accessModes": ["ReadWriteOnce"],
             "csi": {"driver": "disk.csi.azure.com", "volumeHandle": "/d"}}}),
-        "PersistentVolumeClaim" => json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}),
+        "PersistentVolumeClaim" => {
+            json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}})
+        }
         "Service" => json!({"spec": {"ports": [{"port": 80}], "selector": {"app": "x"}}}),
         "Deployment" | "ReplicaSet" => {
             let mut spec = template;
@@ -45,10 +47,14 @@ fn sample(kind: &str) -> Option<Value> {
         "Event" => json!({"involvedObject": {"kind": "Pod", "name": "x", "namespace": "shop"}, "reason": "Because"}),
         "ResourceQuota" => json!({"spec": {"hard": {"pods": "10"}}}),
         "LimitRange" => json!({"spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}}),
-        "Ingress" => json!({"spec": {"ingressClassName": "traefik", "rules": [{"host": "a.example.com", "http": {"paths": [
-            {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "x", "port": {"number": 80}}}}]}}]}}),
+        "Ingress" => {
+            json!({"spec": {"ingressClassName": "traefik", "rules": [{"host": "a.example.com", "http": {"paths": [
+            {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "x", "port": {"number": 80}}}}]}}]}})
+        }
         "IngressClass" => json!({"spec": {"controller": "traefik.io/ingress-controller"}}),
-        "NetworkPolicy" => json!({"spec": {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}], "ports": [{"port": 80}]}]}}),
+        "NetworkPolicy" => {
+            json!({"spec": {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}], "ports": [{"port": 80}]}]}})
+        }
         "Role" | "ClusterRole" => json!({"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}),
         "RoleBinding" | "ClusterRoleBinding" => json!({
             "roleRef": {"kind": "ClusterRole", "name": "view", "apiGroup": "rbac.authorization.k8s.io"},
@@ -78,10 +84,18 @@ fn every_kind_is_applied_read_changed_and_deleted() {
         assert_eq!(bench.post(&resource.path(namespace, ""), &object).0, 409, "{}", resource.kind);
 
         let (_, read) = bench.get(&path);
-        assert_eq!((read["kind"].as_str(), read["metadata"]["uid"].as_str()), (Some(resource.kind), Some(uid.as_str())));
+        assert_eq!(
+            (read["kind"].as_str(), read["metadata"]["uid"].as_str()),
+            (Some(resource.kind), Some(uid.as_str()))
+        );
         let (code, same) = bench.apply(&target, &object);
         assert_eq!(code, 200, "{} {same}", resource.kind);
-        assert_eq!(same["metadata"]["resourceVersion"], bench.get(&path).1["metadata"]["resourceVersion"], "{}", resource.kind);
+        assert_eq!(
+            same["metadata"]["resourceVersion"],
+            bench.get(&path).1["metadata"]["resourceVersion"],
+            "{}",
+            resource.kind
+        );
         let (code, patched) = bench.merge(&path, &json!({"metadata": {"labels": {"c": "d"}}}));
         assert_eq!((code, &patched["metadata"]["labels"]["c"]), (200, &json!("d")), "{} {patched}", resource.kind);
         assert_eq!(patched["metadata"]["creationTimestamp"], "2023-11-14T22:13:20Z");
@@ -221,7 +235,10 @@ fn a_claim_binds_to_its_volume_and_the_disk_follows_the_pod() {
     assert_eq!(bound["status"]["phase"], "Bound");
     assert_eq!(bound["metadata"]["annotations"]["pv.kubernetes.io/bind-completed"], "yes");
     let (_, pv) = bench.get(&format!("{VOLUMES}/data"));
-    assert_eq!((pv["status"]["phase"].as_str(), &pv["spec"]["claimRef"]["uid"]), (Some("Bound"), &bound["metadata"]["uid"]));
+    assert_eq!(
+        (pv["status"]["phase"].as_str(), &pv["spec"]["claimRef"]["uid"]),
+        (Some("Bound"), &bound["metadata"]["uid"])
+    );
     assert_eq!(condition(&bench.get(&web()).1, "Available")["status"], "True");
     assert_eq!(*disks.calls.lock().unwrap(), ["attach /x/disks/d aks-npuser1-vmss000000"]);
 
@@ -247,7 +264,8 @@ fn a_disk_that_cannot_be_attached_keeps_the_pod_from_starting() {
     bench.post(VOLUMES, &volume("data"));
     bench.post(CLAIMS, &claim("data"));
     let mut object = deployment("web");
-    object["spec"]["template"]["spec"]["volumes"] = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]);
+    object["spec"]["template"]["spec"]["volumes"] =
+        json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]);
     bench.post(DEPLOYMENTS, &object);
     bench.pass(60);
     assert_eq!(condition(&bench.get(&web()).1, "Available")["status"], "False");
@@ -286,7 +304,8 @@ fn a_claim_of_a_class_is_provisioned_when_a_pod_uses_it_and_grows() {
     bench.pass(60);
     assert_eq!(bench.get(&format!("{CLAIMS}/acme")).1["status"]["phase"], "Pending");
     let mut object = deployment("web");
-    object["spec"]["template"]["spec"]["volumes"] = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "acme"}}]);
+    object["spec"]["template"]["spec"]["volumes"] =
+        json!([{"name": "data", "persistentVolumeClaim": {"claimName": "acme"}}]);
     bench.post(DEPLOYMENTS, &object);
     bench.pass(20);
     assert_eq!(condition(&bench.get(&web()).1, "Available")["status"], "True");
@@ -347,7 +366,8 @@ fn a_deleted_namespace_takes_its_contents_along() {
     bench.post(VOLUMES, &volume("data"));
     bench.post(CLAIMS, &claim("data"));
     let mut object = deployment("web");
-    object["spec"]["template"]["spec"]["volumes"] = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]);
+    object["spec"]["template"]["spec"]["volumes"] =
+        json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]);
     bench.post(DEPLOYMENTS, &object);
     let held = json!({"metadata": {"name": "held", "finalizers": ["example.com/hold"]}});
     bench.post("/api/v1/namespaces/shop/configmaps", &held);
@@ -418,7 +438,10 @@ fn invalid_objects_are_refused_with_their_causes() {
     );
     let (code, status) = bench.post(DEPLOYMENTS, &json!({"metadata": {"name": "x"}, "spec": {}}));
     assert_eq!(code, 422);
-    assert_eq!(causes(&status), ["spec.selector FieldValueRequired", "spec.template.spec.containers FieldValueRequired"]);
+    assert_eq!(
+        causes(&status),
+        ["spec.selector FieldValueRequired", "spec.template.spec.containers FieldValueRequired"]
+    );
     assert_eq!(bench.post("/api/v1/namespaces", &json!({"metadata": {"name": "Shop"}})).0, 422);
     assert_eq!(bench.post("/api/v1/namespaces/none/configmaps", &json!({"metadata": {"name": "x"}})).0, 404);
     assert_eq!(bench.post(DEPLOYMENTS, &json!({"metadata": {"name": "x"}, "spec": {"replicas": "1"}})).0, 400);
@@ -427,7 +450,10 @@ fn invalid_objects_are_refused_with_their_causes() {
     let mut unknown = deployment("web");
     unknown["spec"]["replica"] = 1.into();
     let (code, status) = bench.post(&strict, &unknown);
-    assert_eq!((code, status["message"].as_str()), (400, Some("strict decoding error: unknown field \"spec.replica\"")));
+    assert_eq!(
+        (code, status["message"].as_str()),
+        (400, Some("strict decoding error: unknown field \"spec.replica\""))
+    );
     let warned = bench.raw(Method::POST, DEPLOYMENTS, "application/json", &unknown.to_string());
     assert_eq!(warned.headers["warning"], "299 - \"unknown field \\\"spec.replica\\\"\"");
 }
@@ -437,7 +463,8 @@ fn immutable_fields_stay() {
     let bench = Bench::new();
     bench.namespace("shop");
     bench.post(DEPLOYMENTS, &deployment("web"));
-    let relabel = json!({"spec": {"selector": {"matchLabels": {"v": "1"}}, "template": {"metadata": {"labels": {"v": "1"}}}}});
+    let relabel =
+        json!({"spec": {"selector": {"matchLabels": {"v": "1"}}, "template": {"metadata": {"labels": {"v": "1"}}}}});
     assert_eq!(bench.merge(&web(), &relabel).0, 422);
     bench.post(VOLUMES, &volume("data"));
     let moved = json!({"spec": {"csi": {"volumeHandle": "/other"}}});
@@ -463,7 +490,8 @@ fn status_and_scale_are_their_own_resources() {
     let (_, before) = bench.get(&web());
     let (_, after) = bench.merge(&web(), &json!({"status": {"replicas": 9}}));
     assert_eq!(after, before);
-    let (_, after) = bench.merge(&format!("{}/status", web()), &json!({"status": {"collisionCount": 2}, "spec": {"replicas": 7}}));
+    let (_, after) =
+        bench.merge(&format!("{}/status", web()), &json!({"status": {"collisionCount": 2}, "spec": {"replicas": 7}}));
     assert_eq!((&after["status"]["collisionCount"], &after["spec"]["replicas"]), (&json!(2), &json!(1)));
     let (code, scale) = bench.merge(&format!("{}/scale", web()), &json!({"spec": {"replicas": 0}}));
     assert_eq!((code, scale["kind"].as_str(), &scale["spec"]["replicas"]), (200, Some("Scale"), &json!(0)));

@@ -27,7 +27,9 @@ fn discovery_names_every_resource() {
     let (_, apps) = bench.get("/apis/apps/v1");
     let listed: Vec<&str> = apps["resources"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
     assert!(listed.contains(&"deployments") && listed.contains(&"deployments/scale"));
-    for missing in ["/apis/none", "/apis/apps/v2", "/openapi/v2", "/api/v1/gizmos", "/", "/api/v1/namespaces/shop/pods/x/log/y"] {
+    for missing in
+        ["/apis/none", "/apis/apps/v2", "/openapi/v2", "/api/v1/gizmos", "/", "/api/v1/namespaces/shop/pods/x/log/y"]
+    {
         assert_eq!(bench.get(missing).0, 404, "{missing}");
     }
     assert_eq!(bench.raw(Method::GET, "/readyz", "application/json", "").status, 200);
@@ -73,7 +75,9 @@ async fn lines(bench: &Bench, target: &str, count: usize, act: impl FnOnce(&Benc
 }
 
 fn told(lines: &[Value]) -> Vec<String> {
-    let one = |l: &Value| format!("{} {}", l["type"].as_str().unwrap(), l["object"]["metadata"]["name"].as_str().unwrap_or("-"));
+    let one = |l: &Value| {
+        format!("{} {}", l["type"].as_str().unwrap(), l["object"]["metadata"]["name"].as_str().unwrap_or("-"))
+    };
     lines.iter().map(one).collect()
 }
 
@@ -100,7 +104,9 @@ async fn a_watch_begins_with_what_exists_and_sees_controllers_work() {
     let bench = Bench::with(super::Emulator::new(std::time::Duration::from_millis(1)));
     bench.namespace("shop");
     bench.post(DEPLOYMENTS, &deployment("web"));
-    let target = format!("{DEPLOYMENTS}?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
+    let target = format!(
+        "{DEPLOYMENTS}?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+    );
     let seen = lines(&bench, &target, 2, |_| {}).await;
     assert_eq!(told(&seen), ["ADDED web", "BOOKMARK -"]);
     assert_eq!(seen[1]["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
@@ -119,7 +125,10 @@ async fn a_watch_begins_with_what_exists_and_sees_controllers_work() {
 async fn a_watch_ends_when_told_and_when_its_cluster_is_gone() {
     let bench = Bench::new();
     bench.namespace("shop");
-    assert_eq!(lines(&bench, &format!("{MAPS}?watch=1&timeoutSeconds=0&resourceVersion=1"), 1, |_| {}).await, Vec::<Value>::new());
+    assert_eq!(
+        lines(&bench, &format!("{MAPS}?watch=1&timeoutSeconds=0&resourceVersion=1"), 1, |_| {}).await,
+        Vec::<Value>::new()
+    );
     let seen = lines(&bench, &format!("{MAPS}?watch=1&resourceVersion=1000"), 1, |bench| {
         use super::super::super::kube_api::KubernetesApi;
         bench.world.write(|tx| bench.emulator.cluster_deleted(tx, super::CLUSTER)).unwrap();
