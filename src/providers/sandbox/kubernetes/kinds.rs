@@ -5,6 +5,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// Reads an object as a type and writes it again.
+pub type RoundTrip = fn(&Value) -> Result<Value, serde_json::Error>;
+
 /// A resource type: its place in the API and what is special about it.
 #[derive(Debug)]
 pub struct Resource {
@@ -32,7 +35,7 @@ pub struct Resource {
     pub in_all: bool,
     /// Reads an object as its type and writes it again, so that wrong types are found and unknown fields are lost. `None` for a custom
     /// resource, which keeps what it gets.
-    pub round_trip: Option<fn(&Value) -> Result<Value, serde_json::Error>>,
+    pub round_trip: Option<RoundTrip>,
 }
 
 fn typed<T: DeserializeOwned + Serialize>(object: &Value) -> Result<Value, serde_json::Error> {

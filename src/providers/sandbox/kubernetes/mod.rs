@@ -296,7 +296,9 @@ fn write_options(request: &KubeRequest, patch: Option<PatchType>, body: &Value) 
         None | Some("") => false,
         Some("All") => true,
         Some(other) => {
-            return Err(Status::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\"")));
+            return Err(Status::bad_request(format!(
+                "dryRun: Unsupported value: {other:?}: supported values: \"All\""
+            )));
         }
     };
     let force = parameter(&request.query, "force").is_some_and(|v| v == "true" || v == "1");

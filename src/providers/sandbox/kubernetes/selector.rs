@@ -214,7 +214,8 @@ impl FieldSelector {
                     match at {
                         Value::String(text) => text == *wanted,
                         Value::Null => wanted.is_empty(),
-                        other => other.to_string() == *wanted,
+                        Value::Bool(flag) => wanted == if flag { "true" } else { "false" },
+                        other => wanted.parse::<i64>().ok().is_some_and(|number| other.as_i64() == Some(number)),
                     }
                 }
             };
