@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::fieldset::{self, Comparison, FieldSet};
 use super::schema::Cursor;
 use super::status::{Cause, Status};
+use super::store::metadata;
 
 /// How a manager wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,7 +98,7 @@ impl Managers {
             key(a).cmp(&key(b))
         });
         let listed: Vec<Value> = self.entries.iter().map(write_entry).collect();
-        let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+        let metadata = metadata(object);
         if listed.is_empty() {
             metadata.remove("managedFields");
         } else {
@@ -119,7 +120,8 @@ impl Managers {
         self.entries.iter().position(|e| e.writer.same(writer))
     }
 
-    fn all_fields(&self) -> FieldSet {
+    /// Everything that anybody owns.
+    pub(super) fn all_fields(&self) -> FieldSet {
         self.entries.iter().fold(FieldSet::default(), |all, e| all.union(&e.fields))
     }
 

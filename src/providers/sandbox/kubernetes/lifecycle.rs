@@ -10,6 +10,9 @@ use super::store::{map_at, metadata, text};
 /// Set by a foreground deletion until the dependents are gone.
 pub const FOREGROUND: &str = "foregroundDeletion";
 
+/// A year: longer than any sandbox waits, and safe to calculate with.
+const MAX_GRACE_SECONDS: i64 = 365 * 24 * 3600;
+
 /// What happens to the dependents of a deleted object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Propagation {
@@ -68,9 +71,10 @@ pub fn begin_delete(
     let running = resource.kind == "Pod" && !text(&object, "/spec/nodeName").is_empty();
     let grace = match grace_seconds {
         _ if !running => 0,
-        Some(seconds) => seconds.max(0),
+        Some(seconds) => seconds,
         None => object.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(30),
-    };
+    }
+    .clamp(0, MAX_GRACE_SECONDS);
     if is_deleting(&object) {
         if resource.kind == "Pod" && grace == 0 && finalizers(&object) == 0 {
             finish_delete(env, resource, object, now_ms)?;

@@ -458,19 +458,3 @@ impl KubernetesApi for Emulator {
         }
     }
 }
-
-/// Hides the values of a Secret, for output: keys stay, each value becomes `(hidden)`.
-pub fn mask_secret(object: &mut Value) {
-    if object.get("kind").and_then(Value::as_str) != Some("Secret") {
-        return;
-    }
-    for field in ["data", "stringData"] {
-        for value in object.get_mut(field).and_then(Value::as_object_mut).into_iter().flatten() {
-            *value.1 = "(hidden)".into();
-        }
-    }
-    let last_applied = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
-    if let Some(value) = object.pointer_mut(last_applied) {
-        *value = "(hidden)".into();
-    }
-}

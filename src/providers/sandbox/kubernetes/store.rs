@@ -51,7 +51,7 @@ CREATE INDEX IF NOT EXISTS kube_due_time ON kube_due (cluster, due_ms);
 ";
 
 /// Events kept for watches; older ones are trimmed, and a watch from before gets 410 Gone.
-const EVENTS_KEPT: i64 = 20_000;
+const EVENTS_KEPT: i64 = 5_000;
 
 /// A stored object, unparsed.
 #[derive(Debug, Clone)]

@@ -277,10 +277,18 @@ pub fn volume(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64
 pub fn volume_appeared(env: &Env<'_>, volume: &Value, now_ms: i64) -> Result<()> {
     let Some(claims) = by_plural("persistentvolumeclaims") else { return Ok(()) };
     let name = text(volume, "/metadata/name");
-    let waiting = env.store.list(claims, "")?;
-    for claim in waiting.iter().filter(|c| text(c, "/spec/volumeName") == name && text(c, "/status/phase") == "Pending")
-    {
-        let (namespace, name) = key(claim);
+    let mut waiting = Vec::new();
+    env.store.scan(claims, "", None, |row| {
+        // Most claims are for other volumes: only those that mention the name are read.
+        if row.json.contains(name) {
+            let claim: Value = serde_json::from_str(&row.json)?;
+            if text(&claim, "/spec/volumeName") == name && text(&claim, "/status/phase") == "Pending" {
+                waiting.push((row.namespace, row.name));
+            }
+        }
+        Ok(true)
+    })?;
+    for (namespace, name) in waiting {
         env.store.schedule(claims.plural, &namespace, &name, now_ms + env.delay_ms)?;
     }
     Ok(())

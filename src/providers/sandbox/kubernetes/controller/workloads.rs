@@ -10,6 +10,8 @@ use super::super::store::{map_at, metadata, text};
 use super::{Env, Result, list, set_condition, volumes};
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
+/// Pods of one ReplicaSet; a node takes no more. A Deployment that wants more stays incomplete.
+const MAX_PODS: i64 = 250;
 const HASH_LABEL: &str = "pod-template-hash";
 
 fn count(value: usize) -> i64 {
@@ -110,7 +112,7 @@ pub fn deployment(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms:
     let live: Vec<&Value> = new_pods.iter().filter(|p| !is_deleting(p)).collect();
     let mut running = count(live.len());
     if !(recreate && old_pods > 0) {
-        while running < wanted {
+        while running < wanted.min(MAX_PODS) {
             create_pod(env, pods, &set, now_ms)?;
             running += 1;
         }

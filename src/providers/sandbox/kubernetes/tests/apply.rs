@@ -306,6 +306,31 @@ proptest! {
     }
 
     #[test]
+    fn nobody_owns_what_is_not_there(writes in prop::collection::vec((0..3_usize, any::<bool>(), configuration()), 1..6)) {
+        let cursor = Cursor::root("Deployment");
+        let mut managers = Managers::default();
+        let mut live = json!({"metadata": {}, "spec": {}});
+        for (who, applies, object) in writes {
+            let mut next = if applies {
+                run(&mut managers, ["a", "b", "c"][who], &live, &object, true, "t").unwrap()
+            } else {
+                let updater = Writer { operation: Operation::Update, ..writer(["a", "b", "c"][who]) };
+                managers.updated("Deployment", &updater, &live, &object, "t");
+                object
+            };
+            managers.clone().store(&mut next);
+            prop_assert!(Managers::of(&next).same_owners(&managers));
+            super::super::store::metadata(&mut next).remove("managedFields");
+            live = next;
+            // Every owned leaf is a leaf of the object; parents of kept fields may be owned beside.
+            let have: Vec<String> = FieldSet::of(&cursor, &live).paths();
+            for path in managers.all_fields().paths() {
+                prop_assert!(have.iter().any(|h| h.starts_with(&path)) || path == ".spec", "{path} in {live}");
+            }
+        }
+    }
+
+    #[test]
     fn field_sets_survive_their_encoding(object in configuration()) {
         let set = FieldSet::of(&Cursor::root("Deployment"), &object);
         prop_assert_eq!(FieldSet::decode(&set.encode()).unwrap(), set);
