@@ -75,7 +75,8 @@ pub fn update(store: &Store<'_>, resource: &Resource, old: &Value, new: &mut Val
     allocate(store, new)
 }
 
-fn add_finalizer(object: &mut Value, finalizer: &str) {
+/// Adds a finalizer, once.
+pub fn add_finalizer(object: &mut Value, finalizer: &str) {
     let list = metadata(object).entry("finalizers").or_insert_with(|| json!([]));
     if let Some(list) = list.as_array_mut()
         && !list.iter().any(|f| f.as_str() == Some(finalizer))

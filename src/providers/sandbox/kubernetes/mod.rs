@@ -373,7 +373,9 @@ impl KubernetesApi for Emulator {
     }
 
     fn cluster_created(&self, tx: &Transaction<'_>, cluster: &str, now_ms: i64) -> Result<(), WorldError> {
-        tx.execute("INSERT OR IGNORE INTO kube_clusters (cluster, rv) VALUES (?1, 1)", params![cluster])?;
+        if tx.execute("INSERT OR IGNORE INTO kube_clusters (cluster, rv) VALUES (?1, 1)", params![cluster])? == 0 {
+            return Ok(());
+        }
         let env = self.env(tx, cluster);
         let mut objects = Vec::new();
         for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
@@ -413,11 +415,13 @@ impl KubernetesApi for Emulator {
         pool: &NodePool,
         now_ms: i64,
     ) -> Result<(), WorldError> {
-        controller::pool_changed(&self.env(tx, cluster), pool, now_ms)
+        let env = self.env(tx, cluster);
+        if env.store.exists()? { controller::pool_changed(&env, pool, now_ms) } else { Ok(()) }
     }
 
     fn pool_deleted(&self, tx: &Transaction<'_>, cluster: &str, pool: &str, now_ms: i64) -> Result<(), WorldError> {
-        controller::pool_deleted(&self.env(tx, cluster), pool, now_ms)
+        let env = self.env(tx, cluster);
+        if env.store.exists()? { controller::pool_deleted(&env, pool, now_ms) } else { Ok(()) }
     }
 
     fn inspect(&self, tx: &Transaction<'_>) -> Result<Vec<(String, String, Value)>, WorldError> {

@@ -3,19 +3,31 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::admission::add_finalizer;
 use super::super::kinds::{Resource, by_plural};
-use super::super::lifecycle::{is_deleting, key};
+use super::super::lifecycle::{self, drop_finalizer, is_deleting, key};
 use super::super::store::{map_at, text};
 use super::{Env, Result};
 
+/// Keeps a Service until its load balancer is gone.
+const CLEANUP: &str = "service.kubernetes.io/load-balancer-cleanup";
+
 /// Gives a Service of type LoadBalancer its address in the documentation range 203.0.113.0/24 (RFC 5737).
 pub fn service(env: &Env<'_>, resource: &Resource, object: &Value, now_ms: i64) -> Result<()> {
-    if text(object, "/spec/type") != "LoadBalancer" || is_deleting(object) {
+    if is_deleting(object) {
+        let mut object = object.clone();
+        if drop_finalizer(&mut object, CLEANUP) {
+            lifecycle::store_or_finish(env, resource, &mut object, now_ms)?;
+        }
+        return Ok(());
+    }
+    if text(object, "/spec/type") != "LoadBalancer" {
         return Ok(());
     }
     let uid = Uuid::parse_str(text(object, "/metadata/uid")).unwrap_or_default();
     let address = format!("203.0.113.{}", 1 + uid.as_bytes()[15] % 254);
     let mut new = object.clone();
+    add_finalizer(&mut new, CLEANUP);
     map_at(&mut new, &["status"]).insert("loadBalancer".into(), json!({"ingress": [{"ip": address, "ipMode": "VIP"}]}));
     if env.update(resource, object, new, "status", now_ms)?
         && let Some(ingresses) = by_plural("ingresses")

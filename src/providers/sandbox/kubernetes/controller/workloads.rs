@@ -112,8 +112,7 @@ pub fn deployment(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms:
     let live: Vec<&Value> = new_pods.iter().filter(|p| !is_deleting(p)).collect();
     let mut running = count(live.len());
     if !(recreate && old_pods > 0) {
-        while running < wanted.min(MAX_PODS) {
-            create_pod(env, pods, &set, now_ms)?;
+        while running < wanted.min(MAX_PODS) && create_pod(env, pods, &set, now_ms)? {
             running += 1;
         }
     }
@@ -267,8 +266,24 @@ fn prune_history(env: &Env<'_>, sets: &Resource, owner: &Value, mut previous: Ve
     Ok(())
 }
 
-fn create_pod(env: &Env<'_>, pods: &Resource, set: &Value, now_ms: i64) -> Result<()> {
+/// False when the Pod cannot be made; its Deployment then tries again later.
+fn create_pod(env: &Env<'_>, pods: &Resource, set: &Value, now_ms: i64) -> Result<bool> {
     let (namespace, set_name) = key(set);
+    let account = match text(set, "/spec/template/spec/serviceAccountName") {
+        "" => "default",
+        account => account,
+    };
+    if let Some(accounts) = by_plural("serviceaccounts")
+        && env.store.get_text(accounts, &namespace, account)?.is_none()
+    {
+        let why = format!(
+            "pods \"{set_name}-\" is forbidden: error looking up service account {namespace}/{account}: not found"
+        );
+        env.event(set, "FailedCreate", &why, "replicaset-controller", now_ms)?;
+        let owner = text(set, "/metadata/ownerReferences/0/name");
+        env.store.schedule("deployments", &namespace, owner, now_ms + env.delay_ms.max(1_000))?;
+        return Ok(false);
+    }
     let suffix = Env::suffix(&env.new_uid(pods, &namespace, &set_name, now_ms)?);
     let template = &set["spec"]["template"];
     let mut pod = json!({
@@ -281,7 +296,8 @@ fn create_pod(env: &Env<'_>, pods: &Resource, set: &Value, now_ms: i64) -> Resul
     fields.insert("generateName".into(), format!("{set_name}-").into());
     fields.insert("namespace".into(), namespace.into());
     fields.insert("ownerReferences".into(), owned_by("ReplicaSet", set));
-    env.create(pods, &mut pod, now_ms)
+    env.create(pods, &mut pod, now_ms)?;
+    Ok(true)
 }
 
 /// Has Pods that wait for a node looked at again; an empty `namespace` means all.

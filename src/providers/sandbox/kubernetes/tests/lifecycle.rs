@@ -346,14 +346,20 @@ fn load_balancers_and_ingresses_get_addresses() {
     let (_, ingress) = bench.get("/apis/networking.k8s.io/v1/namespaces/shop/ingresses/web");
     assert_eq!(ingress["status"]["loadBalancer"]["ingress"][0]["ip"], ip);
 
+    assert_eq!(addressed["metadata"]["finalizers"], json!(["service.kubernetes.io/load-balancer-cleanup"]));
+
     // What was allocated stays when an update leaves it out, and cannot be changed.
     let path = "/api/v1/namespaces/traefik/services/traefik";
     let mut again = service.clone();
     again["metadata"]["labels"] = json!({"a": "b"});
+    again["metadata"]["finalizers"] = addressed["metadata"]["finalizers"].clone();
     let (code, kept) = bench.put(path, &again);
     assert_eq!((code, &kept["spec"]["clusterIP"]), (200, &made["spec"]["clusterIP"]), "{kept}");
     assert_eq!(kept["spec"]["ports"], made["spec"]["ports"]);
     assert_eq!(bench.merge(path, &json!({"spec": {"clusterIP": "10.0.9.9", "clusterIPs": ["10.0.9.9"]}})).0, 422);
+    let (_, going) = bench.delete(path);
+    assert!(going["metadata"].get("deletionTimestamp").is_some());
+    assert_eq!(bench.get(path).0, 404);
     let headless = json!({"metadata": {"name": "db"}, "spec": {"clusterIP": "None", "selector": {"app": "db"}}});
     let (_, headless) = bench.post("/api/v1/namespaces/shop/services", &headless);
     assert_eq!(headless["spec"]["clusterIPs"], json!(["None"]));
@@ -514,6 +520,21 @@ fn a_missing_secret_keeps_the_pod_from_starting() {
     assert_eq!(condition(&bench.get(&web()).1, "Available")["status"], "False");
     bench.post("/api/v1/namespaces/shop/secrets", &json!({"metadata": {"name": "base"}}));
     bench.pass(10);
+    assert_eq!(condition(&bench.get(&web()).1, "Available")["status"], "True");
+}
+
+#[test]
+fn a_pod_is_not_made_before_its_service_account() {
+    let bench = Bench::new();
+    bench.namespace("shop");
+    let mut object = deployment("web");
+    object["spec"]["template"]["spec"]["serviceAccountName"] = "web".into();
+    bench.post(DEPLOYMENTS, &object);
+    bench.pass(60);
+    assert_eq!(condition(&bench.get(&web()).1, "Available")["status"], "False");
+    assert_eq!(bench.get("/api/v1/namespaces/shop/pods").1["items"], json!([]));
+    bench.post("/api/v1/namespaces/shop/serviceaccounts", &json!({"metadata": {"name": "web"}}));
+    bench.pass(20);
     assert_eq!(condition(&bench.get(&web()).1, "Available")["status"], "True");
 }
 
