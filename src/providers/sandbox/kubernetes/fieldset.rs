@@ -182,12 +182,6 @@ impl FieldSet {
         }
     }
 
-    /// Whether any path goes through the top-level field `field`.
-    #[must_use]
-    pub fn touches(&self, field: &str) -> bool {
-        self.entries.contains_key(&PathElement::Field(field.to_owned()))
-    }
-
     /// The `fieldsV1` form.
     #[must_use]
     pub fn encode(&self) -> Value {

@@ -4,25 +4,25 @@
 //! from the rows ([`store`]), writes through decoding ([`decode`]), defaults ([`defaults`]), field ownership ([`apply`]), admission
 //! ([`admission`]) and validation ([`validate`]), put together in [`verbs`]. A dry run does all of that and is rolled back.
 
-pub mod admission;
-pub mod apply;
-pub mod controller;
-pub mod decode;
-pub mod defaults;
-pub mod discovery;
-pub mod fieldset;
-pub mod kinds;
-pub mod lifecycle;
-pub mod patch;
-pub mod quantity;
-pub mod reads;
-pub mod schema;
-pub mod selector;
-pub mod status;
-pub mod store;
-pub mod validate;
-pub mod verbs;
-pub mod watch;
+mod admission;
+mod apply;
+mod controller;
+mod decode;
+mod defaults;
+mod discovery;
+mod fieldset;
+mod kinds;
+mod lifecycle;
+mod patch;
+mod quantity;
+mod reads;
+mod schema;
+mod selector;
+mod status;
+mod store;
+mod validate;
+mod verbs;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -37,14 +37,15 @@ use serde_json::{Value, json};
 
 use super::kube_api::{Body, KubeRequest, KubeResponse, KubernetesApi, NodePool};
 use super::world::{World, WorldError};
-use controller::{Disks, Env, NoDisks};
+use controller::Env;
+pub use controller::{Disks, NoDisks};
 use kinds::{RESOURCES, Resource};
 use status::{ApiError, Status};
 use store::{Store, with_type};
 use verbs::{FieldValidation, PatchType, Target, WriteOptions, Writes, Written};
 
 /// The version the emulator says it is.
-pub const SERVER_VERSION: &str = "v1.36.3";
+const SERVER_VERSION: &str = "v1.36.3";
 
 const JSON: &str = "application/json";
 
@@ -85,7 +86,7 @@ impl Emulator {
     ///
     /// # Errors
     /// Failures of the database.
-    pub fn keep_appointments(&self, world: &World, cluster: &str, now_ms: i64) -> Result<(), WorldError> {
+    fn keep_appointments(&self, world: &World, cluster: &str, now_ms: i64) -> Result<(), WorldError> {
         if world.read(|tx| Store { tx, cluster }.anything_due(now_ms))? {
             world.write(|tx| self.env(tx, cluster).run_due(now_ms))?;
         }
@@ -204,15 +205,15 @@ impl Emulator {
 
 /// The resource, object and subresource a path names.
 #[derive(Debug)]
-pub struct Route<'r> {
+struct Route<'r> {
     /// The kind.
-    pub resource: &'static Resource,
+    resource: &'static Resource,
     /// The Namespace; empty when the path names none.
-    pub namespace: &'r str,
+    namespace: &'r str,
     /// The object; empty for the collection.
-    pub name: &'r str,
+    name: &'r str,
     /// The subresource; empty for the object itself.
-    pub subresource: &'r str,
+    subresource: &'r str,
 }
 
 impl<'r> Route<'r> {
@@ -263,8 +264,7 @@ fn percent_decode(segment: &str) -> Result<String, Status> {
 }
 
 /// The last value of a query parameter.
-#[must_use]
-pub fn parameter<'q>(query: &'q [(String, String)], name: &str) -> Option<&'q str> {
+fn parameter<'q>(query: &'q [(String, String)], name: &str) -> Option<&'q str> {
     query.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
@@ -326,8 +326,7 @@ fn write_options(request: &KubeRequest, patch: Option<PatchType>, body: &Value) 
 }
 
 /// A whole answer.
-#[must_use]
-pub fn respond(status: StatusCode, content_type: &'static str, body: String) -> KubeResponse {
+fn respond(status: StatusCode, content_type: &'static str, body: String) -> KubeResponse {
     KubeResponse { status, content_type, headers: HeaderMap::new(), body: Body::Full(body.into()) }
 }
 

@@ -182,12 +182,6 @@ impl FieldSelector {
         Ok(Self { terms })
     }
 
-    /// The name it pins, if it does.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        self.terms.iter().find(|(path, _, equal)| path == "metadata.name" && *equal).map(|(_, value, _)| value.as_str())
-    }
-
     /// Whether it matches everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {

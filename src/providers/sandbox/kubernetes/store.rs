@@ -139,13 +139,12 @@ pub fn map_at<'v>(value: &'v mut Value, path: &[&str]) -> &'v mut Map<String, Va
 }
 
 fn as_map(value: &mut Value) -> &mut Map<String, Value> {
-    if !value.is_object() {
-        *value = Value::Object(Map::new());
-    }
     match value {
         Value::Object(map) => map,
-        // The line above made it an object.
-        _ => unreachable!("value is an object"),
+        other => {
+            *other = Value::Object(Map::new());
+            as_map(other)
+        }
     }
 }
 
