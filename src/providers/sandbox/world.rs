@@ -3,6 +3,7 @@
 //! Nothing is kept in memory only. Several processes may have the same world open: writes take the database's write lock when they begin
 //! and wait for each other; reads see the last committed state and wait for nobody.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,9 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 /// The name of the database file inside the data directory.
 pub const FILE_NAME: &str = "world.db";
+
+/// The name of the file that is locked while a world is opened.
+const LOCK_NAME: &str = "world.lock";
 
 /// How long a transaction waits for one of another process, before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -67,10 +71,14 @@ impl World {
     /// # Errors
     /// The directory or the database cannot be used.
     pub fn open(data: &Path, schema: &str) -> Result<Self, WorldError> {
-        std::fs::create_dir_all(data).map_err(|source| WorldError::Directory { path: data.to_path_buf(), source })?;
+        let unusable = |source| WorldError::Directory { path: data.to_path_buf(), source };
+        std::fs::create_dir_all(data).map_err(unusable)?;
+        // SQLite does not wait when two switch a new file to WAL at once. The lock is let go when the file is closed, whatever happens.
+        let opening = File::create(data.join(LOCK_NAME)).map_err(unusable)?;
+        opening.lock().map_err(unusable)?;
         let path = data.join(FILE_NAME);
         let mut writer = connect(&path, OpenFlags::default())?;
-        // The journal mode stays with the file; the check keeps a second process from waiting for a lock it does not need.
+        // The journal mode stays with the file; switching needs it alone, so it is done once.
         let mode: String = writer.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
         if !mode.eq_ignore_ascii_case("wal") {
             writer.pragma_update(None, "journal_mode", "WAL")?;

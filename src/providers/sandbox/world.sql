@@ -14,6 +14,12 @@ CREATE INDEX IF NOT EXISTS arm_resources_by_type ON arm_resources (subscription,
 CREATE INDEX IF NOT EXISTS arm_resources_by_group ON arm_resources (subscription, grp, type);
 CREATE INDEX IF NOT EXISTS arm_resources_by_parent ON arm_resources (parent, type, id_lower);
 
+-- How often a resource was made under an id: one that was deleted and made again is another one, with other identifiers.
+CREATE TABLE IF NOT EXISTS arm_incarnations (
+    id_lower     TEXT PRIMARY KEY NOT NULL,
+    count        INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- Long-running operations. Whether one is done follows from `due_ms` and the clock; `settled` only says that its effect took place.
 CREATE TABLE IF NOT EXISTS arm_operations (
     id           TEXT PRIMARY KEY NOT NULL,
