@@ -12,6 +12,7 @@ mod clock;
 mod control;
 mod fault;
 pub mod kube_api;
+pub mod kubernetes;
 mod log;
 mod server;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::Transaction;
 use serde_json::Value;
 
 pub use arm::{attach_disk, detach_disk};
@@ -31,7 +33,7 @@ pub use fault::{Fault, FaultError, FaultRule};
 pub use log::RequestLogEntry;
 pub use world::{World, WorldError};
 
-use kube_api::{Body, KubeRequest, KubeResponse, KubernetesApi};
+use kube_api::KubernetesApi;
 
 /// Every token that begins so is let in; there is nothing to protect from the machine's own user.
 pub const TOKEN_PREFIX: &str = "sandbox-";
@@ -222,22 +224,20 @@ fn existing(data: &Path, kubernetes: &dyn KubernetesApi) -> Result<Option<World>
     if data.join(world::FILE_NAME).is_file() { World::open(data, kubernetes.schema()).map(Some) } else { Ok(None) }
 }
 
-/// The Kubernetes part that is built in.
-fn kubernetes(_readiness_delay: Duration) -> Arc<dyn KubernetesApi> {
-    Arc::new(NoKubernetes)
+/// The Kubernetes part, whose pods attach the disks of the resource manager part.
+fn kubernetes(readiness_delay: Duration) -> Arc<dyn KubernetesApi> {
+    Arc::new(kubernetes::Emulator::new(readiness_delay).with_disks(Arc::new(CloudDisks)))
 }
 
-/// Clusters whose API servers never answer.
-struct NoKubernetes;
+/// The disks of the resource manager part, as the Kubernetes part attaches them.
+struct CloudDisks;
 
-impl KubernetesApi for NoKubernetes {
-    fn handle(&self, _world: &World, _cluster: &str, _request: KubeRequest) -> KubeResponse {
-        let status = server::kubernetes_status(503, "ServiceUnavailable", "this sandbox has no Kubernetes part");
-        KubeResponse {
-            status: http::StatusCode::SERVICE_UNAVAILABLE,
-            content_type: "application/json",
-            headers: http::HeaderMap::new(),
-            body: Body::Full(status.to_string().into()),
-        }
+impl kubernetes::Disks for CloudDisks {
+    fn attach(&self, tx: &Transaction<'_>, cluster: &str, handle: &str, node: &str) -> Result<Option<String>, WorldError> {
+        attach_disk(tx, cluster, handle, node)
+    }
+
+    fn detach(&self, tx: &Transaction<'_>, cluster: &str, handle: &str) -> Result<(), WorldError> {
+        detach_disk(tx, cluster, handle)
     }
 }

@@ -1,0 +1,369 @@
+//! Claims and volumes: binding, provisioning, protection, and the disks below them.
+
+use serde_json::{Value, json};
+
+use super::super::admission::{PV_PROTECTION, PVC_PROTECTION};
+use super::super::kinds::{Resource, by_plural};
+use super::super::lifecycle::{self, Propagation, drop_finalizer, is_deleting, key};
+use super::super::quantity::Quantity;
+use super::super::store::{map_at, text};
+use super::{Env, Result, list, workloads};
+
+const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
+const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
+
+/// The volumes of a Pod's claims.
+pub enum Mounted {
+    /// All claims are bound to these volumes (or are bound once the Pod has a node).
+    Ready(Vec<Value>),
+    /// A claim is missing or unbound, with the scheduler's words.
+    Waiting(String),
+}
+
+fn claim_names(pod: &Value) -> impl Iterator<Item = &str> {
+    list(pod, "/spec/volumes").iter().map(|v| text(v, "/persistentVolumeClaim/claimName")).filter(|n| !n.is_empty())
+}
+
+fn storage(object: &Value, pointer: &str) -> i128 {
+    object.pointer(pointer).and_then(Value::as_str).and_then(Quantity::parse).map_or(0, |q| q.milli)
+}
+
+/// What the scheduler finds out about a Pod's claims.
+pub fn mounted(env: &Env<'_>, pod: &Value) -> Result<Mounted> {
+    let (Some(claims), Some(volumes)) = (by_plural("persistentvolumeclaims"), by_plural("persistentvolumes")) else {
+        return Ok(Mounted::Ready(Vec::new()));
+    };
+    let namespace = text(pod, "/metadata/namespace");
+    let mut out = Vec::new();
+    for name in claim_names(pod) {
+        let Some(claim) = env.store.get(claims, namespace, name)? else {
+            return Ok(Mounted::Waiting(format!("persistentvolumeclaim \"{name}\" not found.")));
+        };
+        if text(&claim, "/status/phase") == "Bound" {
+            out.extend(env.store.get(volumes, "", text(&claim, "/spec/volumeName"))?);
+        } else if is_deleting(&claim) {
+            return Ok(Mounted::Waiting(format!("persistentvolumeclaim \"{name}\" is being deleted.")));
+        } else if !waits_for_consumer(env, &claim)? {
+            return Ok(Mounted::Waiting("pod has unbound immediate PersistentVolumeClaims.".into()));
+        }
+    }
+    Ok(Mounted::Ready(out))
+}
+
+fn class_of(env: &Env<'_>, claim: &Value) -> Result<Option<Value>> {
+    match by_plural("storageclasses") {
+        Some(classes) => env.store.get(classes, "", text(claim, "/spec/storageClassName")),
+        None => Ok(None),
+    }
+}
+
+fn waits_for_consumer(env: &Env<'_>, claim: &Value) -> Result<bool> {
+    let late = class_of(env, claim)?.is_some_and(|class| text(&class, "/volumeBindingMode") == "WaitForFirstConsumer");
+    Ok(late && text(claim, "/spec/volumeName").is_empty())
+}
+
+/// Makes the volumes of claims that waited for their first consumer.
+pub fn provision_for(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
+    let Some(claims) = by_plural("persistentvolumeclaims") else { return Ok(()) };
+    let namespace = text(pod, "/metadata/namespace");
+    for name in claim_names(pod) {
+        if let Some(claim) = env.store.get(claims, namespace, name)?
+            && text(&claim, "/status/phase") != "Bound"
+            && waits_for_consumer(env, &claim)?
+        {
+            provision(env, claims, &claim, now_ms)?;
+        }
+    }
+    Ok(())
+}
+
+/// Dynamic provisioning: a volume named by the claim's uid, as the CSI provisioner makes it.
+fn provision(env: &Env<'_>, claims: &Resource, claim: &Value, now_ms: i64) -> Result<()> {
+    let (Some(volumes), Some(class)) = (by_plural("persistentvolumes"), class_of(env, claim)?) else { return Ok(()) };
+    let name = format!("pvc-{}", text(claim, "/metadata/uid"));
+    if env.store.get_text(volumes, "", &name)?.is_some() {
+        return Ok(());
+    }
+    let mut volume = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": {"name": name, "annotations": {"pv.kubernetes.io/provisioned-by": class["provisioner"]}},
+        "spec": {
+            "accessModes": claim["spec"]["accessModes"],
+            "capacity": {"storage": claim["spec"]["resources"]["requests"]["storage"]},
+            "csi": {"driver": class["provisioner"], "volumeHandle": format!("{}/{name}", env.store.cluster)},
+            "persistentVolumeReclaimPolicy": class["reclaimPolicy"],
+            "storageClassName": class["metadata"]["name"],
+            "volumeMode": claim["spec"]["volumeMode"],
+        },
+    });
+    env.create(volumes, &mut volume, now_ms)?;
+    bind(env, claims, claim, volumes, &volume, now_ms)
+}
+
+/// A claim that was made, changed or waits for something.
+pub fn claim(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64) -> Result<()> {
+    let Some(volumes) = by_plural("persistentvolumes") else { return Ok(()) };
+    if is_deleting(&object) {
+        if !in_use(env, &object)? && drop_finalizer(&mut object, PVC_PROTECTION) {
+            lifecycle::store_or_finish(env, resource, &mut object, now_ms)?;
+        }
+        return Ok(());
+    }
+    let volume_name = text(&object, "/spec/volumeName");
+    match text(&object, "/status/phase") {
+        "Bound" => return bound_claim(env, resource, &object, volumes, now_ms),
+        "Lost" => return Ok(()),
+        _ => {}
+    }
+    if volume_name.is_empty() {
+        let (namespace, name) = key(&object);
+        let reserved =
+            env.store.list(volumes, "")?.into_iter().find(|pv| {
+                text(pv, "/spec/claimRef/namespace") == namespace && text(pv, "/spec/claimRef/name") == name
+            });
+        return match reserved {
+            Some(volume) if refusal(&object, &volume).is_none() => {
+                bind(env, resource, &object, volumes, &volume, now_ms)
+            }
+            _ if waits_for_consumer(env, &object)? => Ok(()),
+            _ => provision(env, resource, &object, now_ms),
+        };
+    }
+    let Some(volume) = env.store.get(volumes, "", volume_name)? else { return Ok(()) };
+    match refusal(&object, &volume) {
+        Some((reason, message)) => env.event(&object, reason, &message, "persistentvolume-controller", now_ms),
+        None => bind(env, resource, &object, volumes, &volume, now_ms),
+    }
+}
+
+/// Why the claim cannot have this volume.
+fn refusal(claim: &Value, volume: &Value) -> Option<(&'static str, String)> {
+    let (namespace, name) = key(claim);
+    if let Some(reference) = volume.pointer("/spec/claimRef") {
+        let uid = text(reference, "/uid");
+        let ours = text(reference, "/namespace") == namespace && text(reference, "/name") == name;
+        if !ours || !(uid.is_empty() || uid == text(claim, "/metadata/uid")) {
+            let volume = text(volume, "/metadata/name");
+            return Some(("FailedBinding", format!("volume \"{volume}\" already bound to a different claim.")));
+        }
+    }
+    let mismatch = |what: &str| {
+        let volume = text(volume, "/metadata/name");
+        Some(("VolumeMismatch", format!("Cannot bind to requested volume \"{volume}\": {what}")))
+    };
+    if is_deleting(volume) {
+        return mismatch("the volume is being deleted");
+    }
+    if text(claim, "/spec/storageClassName") != text(volume, "/spec/storageClassName") {
+        return mismatch("storageClassName does not match");
+    }
+    if storage(volume, "/spec/capacity/storage") < storage(claim, "/spec/resources/requests/storage") {
+        return mismatch("requested PV is too small");
+    }
+    if text(claim, "/spec/volumeMode") != text(volume, "/spec/volumeMode") {
+        return mismatch("incompatible volumeMode");
+    }
+    let offered = list(volume, "/spec/accessModes");
+    if list(claim, "/spec/accessModes").iter().any(|mode| !offered.contains(mode)) {
+        return mismatch("incompatible accessMode");
+    }
+    None
+}
+
+fn bind(
+    env: &Env<'_>,
+    claims: &Resource,
+    claim: &Value,
+    volumes: &Resource,
+    volume: &Value,
+    now_ms: i64,
+) -> Result<()> {
+    let (namespace, name) = key(claim);
+    let mut pv = volume.clone();
+    let reserved = pv.pointer("/spec/claimRef").is_some();
+    let reference = map_at(&mut pv, &["spec", "claimRef"]);
+    for (field, value) in [
+        ("apiVersion", "v1"),
+        ("kind", "PersistentVolumeClaim"),
+        ("namespace", namespace.as_str()),
+        ("name", name.as_str()),
+        ("uid", text(claim, "/metadata/uid")),
+        ("resourceVersion", text(claim, "/metadata/resourceVersion")),
+    ] {
+        reference.insert(field.into(), value.into());
+    }
+    if !reserved {
+        map_at(&mut pv, &["metadata", "annotations"]).insert(BOUND_BY_CONTROLLER.into(), "yes".into());
+    }
+    map_at(&mut pv, &["status"]).insert("phase".into(), "Bound".into());
+    env.update(volumes, volume, pv, "", now_ms)?;
+
+    let mut pvc = claim.clone();
+    let chosen = text(claim, "/spec/volumeName").is_empty();
+    let annotations = map_at(&mut pvc, &["metadata", "annotations"]);
+    annotations.insert(BIND_COMPLETED.into(), "yes".into());
+    if chosen {
+        annotations.insert(BOUND_BY_CONTROLLER.into(), "yes".into());
+        map_at(&mut pvc, &["spec"]).insert("volumeName".into(), volume["metadata"]["name"].clone());
+    }
+    let status = map_at(&mut pvc, &["status"]);
+    status.insert("phase".into(), "Bound".into());
+    status.insert("accessModes".into(), volume["spec"]["accessModes"].clone());
+    status.insert("capacity".into(), volume["spec"]["capacity"].clone());
+    env.update(claims, claim, pvc, "", now_ms)?;
+    workloads::retry_pending(env, &namespace, now_ms)
+}
+
+/// A bound claim that asks for more gets it; one whose volume is gone is lost.
+fn bound_claim(env: &Env<'_>, claims: &Resource, claim: &Value, volumes: &Resource, now_ms: i64) -> Result<()> {
+    let mut new = claim.clone();
+    let Some(volume) = env.store.get(volumes, "", text(claim, "/spec/volumeName"))? else {
+        map_at(&mut new, &["status"]).insert("phase".into(), "Lost".into());
+        env.update(claims, claim, new, "status", now_ms)?;
+        return Ok(());
+    };
+    let asked = claim["spec"]["resources"]["requests"]["storage"].clone();
+    if storage(claim, "/spec/resources/requests/storage") > storage(claim, "/status/capacity/storage") {
+        if storage(&volume, "/spec/capacity/storage") < storage(claim, "/spec/resources/requests/storage") {
+            let mut grown = volume.clone();
+            map_at(&mut grown, &["spec", "capacity"]).insert("storage".into(), asked.clone());
+            env.update(volumes, &volume, grown, "", now_ms)?;
+        }
+        map_at(&mut new, &["status", "capacity"]).insert("storage".into(), asked);
+        env.update(claims, claim, new, "status", now_ms)?;
+    }
+    Ok(())
+}
+
+fn in_use(env: &Env<'_>, claim: &Value) -> Result<bool> {
+    let Some(pods) = by_plural("pods") else { return Ok(false) };
+    let (namespace, name) = key(claim);
+    let users = env.store.list(pods, &namespace)?;
+    Ok(users.iter().any(|pod| claim_names(pod).any(|claim| claim == name)))
+}
+
+/// A volume that was made, changed or released.
+pub fn volume(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64) -> Result<()> {
+    let Some(claims) = by_plural("persistentvolumeclaims") else { return Ok(()) };
+    let old = object.clone();
+    let reference = object.pointer("/spec/claimRef").cloned();
+    let claim = match &reference {
+        Some(reference) => env.store.get(claims, text(reference, "/namespace"), text(reference, "/name"))?,
+        None => None,
+    };
+    let phase = match (&reference, &claim) {
+        (None, _) => "Available",
+        (Some(reference), _) if text(reference, "/uid").is_empty() => "Available",
+        (Some(reference), Some(claim)) if text(claim, "/metadata/uid") == text(reference, "/uid") => {
+            if text(claim, "/spec/volumeName") == text(&object, "/metadata/name") { "Bound" } else { "Available" }
+        }
+        _ => "Released",
+    };
+    if is_deleting(&object) {
+        if phase != "Bound" && drop_finalizer(&mut object, PV_PROTECTION) {
+            lifecycle::store_or_finish(env, resource, &mut object, now_ms)?;
+        }
+        return Ok(());
+    }
+    map_at(&mut object, &["status"]).insert("phase".into(), phase.into());
+    env.update(resource, &old, object.clone(), "status", now_ms)?;
+    if phase == "Released" && text(&object, "/spec/persistentVolumeReclaimPolicy") == "Delete" {
+        lifecycle::begin_delete(env, resource, object, None, Propagation::Background, now_ms)?;
+    }
+    Ok(())
+}
+
+/// Claims that ask for this volume by name are looked at.
+pub fn volume_appeared(env: &Env<'_>, volume: &Value, now_ms: i64) -> Result<()> {
+    let Some(claims) = by_plural("persistentvolumeclaims") else { return Ok(()) };
+    let name = text(volume, "/metadata/name");
+    let mut waiting = Vec::new();
+    env.store.scan(claims, "", None, |row| {
+        // Most claims are for other volumes: only those that mention the name are read.
+        if row.json.contains(name) {
+            let claim: Value = serde_json::from_str(&row.json)?;
+            if text(&claim, "/spec/volumeName") == name && text(&claim, "/status/phase") == "Pending" {
+                waiting.push((row.namespace, row.name));
+            }
+        }
+        Ok(true)
+    })?;
+    for (namespace, name) in waiting {
+        env.store.schedule(claims.plural, &namespace, &name, now_ms + env.delay_ms)?;
+    }
+    Ok(())
+}
+
+/// A claim is gone: its volume is released.
+pub fn claim_gone(env: &Env<'_>, claim: &Value, now_ms: i64) -> Result<()> {
+    let volume = text(claim, "/spec/volumeName");
+    if volume.is_empty() { Ok(()) } else { env.store.schedule("persistentvolumes", "", volume, now_ms) }
+}
+
+/// A volume is gone: its claim is lost.
+pub fn volume_gone(env: &Env<'_>, volume: &Value, now_ms: i64) -> Result<()> {
+    match volume.pointer("/spec/claimRef") {
+        Some(reference) => {
+            let (namespace, name) = (text(reference, "/namespace"), text(reference, "/name"));
+            env.store.schedule("persistentvolumeclaims", namespace, name, now_ms)
+        }
+        None => Ok(()),
+    }
+}
+
+/// The cloud disks a Pod mounts, by their handles.
+fn handles(env: &Env<'_>, pod: &Value) -> Result<Vec<String>> {
+    let (Some(claims), Some(volumes)) = (by_plural("persistentvolumeclaims"), by_plural("persistentvolumes")) else {
+        return Ok(Vec::new());
+    };
+    let namespace = text(pod, "/metadata/namespace");
+    let mut out = Vec::new();
+    for name in claim_names(pod) {
+        let Some(claim) = env.store.get(claims, namespace, name)? else { continue };
+        let Some(volume) = env.store.get(volumes, "", text(&claim, "/spec/volumeName"))? else { continue };
+        // Only disks are attached; shares are mounted over the network. Provisioned volumes have no resource behind them here.
+        let handle = text(&volume, "/spec/csi/volumeHandle");
+        if text(&volume, "/spec/csi/driver") == "disk.csi.azure.com" && handle.to_ascii_lowercase().contains("/disks/")
+        {
+            out.push(handle.to_owned());
+        }
+    }
+    Ok(out)
+}
+
+/// Attaches a Pod's disks to its node; gives the reason when one cannot be.
+pub fn attach(env: &Env<'_>, pod: &Value) -> Result<Option<String>> {
+    let node = text(pod, "/spec/nodeName");
+    for handle in handles(env, pod)? {
+        if let Some(why) = env.disks.attach(env.store.tx, env.store.cluster, &handle, node)? {
+            return Ok(Some(format!("AttachVolume.Attach failed for volume {handle:?}: {why}")));
+        }
+    }
+    Ok(None)
+}
+
+/// A Pod is gone: disks nobody else mounts are detached, claims that waited for it are looked at.
+pub fn released(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
+    let Some(pods) = by_plural("pods") else { return Ok(()) };
+    let namespace = text(pod, "/metadata/namespace");
+    for name in claim_names(pod) {
+        env.store.schedule("persistentvolumeclaims", namespace, name, now_ms)?;
+    }
+    if text(pod, "/spec/nodeName").is_empty() {
+        return Ok(());
+    }
+    let mine = handles(env, pod)?;
+    if mine.is_empty() {
+        return Ok(());
+    }
+    let mut others = Vec::new();
+    for other in env.store.list(pods, namespace)? {
+        if !text(&other, "/spec/nodeName").is_empty() {
+            others.extend(handles(env, &other)?);
+        }
+    }
+    for handle in mine.iter().filter(|handle| !others.contains(handle)) {
+        env.disks.detach(env.store.tx, env.store.cluster, handle)?;
+    }
+    Ok(())
+}
