@@ -177,7 +177,10 @@ impl<'a> Lowering<'a> {
                         .help(format!("set {name} in .env or the environment, or give a default: ${{{name}:-…}}"));
                     self.findings.push((finding, location.clone()));
                 }
-                (Scalar { text: outcome.text, plain: scalar.plain }, outcome.substituted)
+                let replaced = Scalar { text: outcome.text, plain: scalar.plain };
+                // A variable that is empty gives an empty text, never null.
+                let plain = replaced.plain && !replaced.is_null();
+                (Scalar { plain, ..replaced }, outcome.substituted)
             }
             Err(error) => {
                 let finding = Diagnostic::error("compose-interpolation", error.to_string());
