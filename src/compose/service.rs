@@ -1,6 +1,6 @@
 //! One service of the merged tree into the typed model. Each key goes through the table in [`support`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::compose::env;
 use crate::compose::files::FileError;
@@ -215,8 +215,10 @@ fn environment(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
                     service.environment.insert(name.clone(), Text::secret(value.clone()));
                 }
                 None => {
+                    // A name that came by interpolation may be a value that lacks its name.
+                    let shown = if entry.value.interpolated { "a variable" } else { name.as_str() };
                     let message =
-                        format!("{}: {name} is taken from the environment, where it is not set", service.name);
+                        format!("{}: {shown} is taken from the environment, where it is not set", service.name);
                     reader.warning("compose-variable-unset", message, &entry.key_location);
                 }
             }
@@ -288,6 +290,7 @@ fn env_files(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) 
 
 fn ports(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::new();
+    let mut seen = HashSet::new();
     for item in reader.list("ports", tree) {
         if ports.len() > MAX_PORTS {
             let message = format!("ports: a service may have at most {MAX_PORTS} ports");
@@ -302,14 +305,8 @@ fn ports(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
         match parsed {
             Some(Ok(parsed)) => {
                 for port in parsed {
-                    let same = |known: &Port| {
-                        known.published == port.published
-                            && known.target == port.target
-                            && known.protocol == port.protocol
-                            && known.host_ip == port.host_ip
-                    };
                     // A later file may repeat a port.
-                    if !ports.iter().any(same) {
+                    if seen.insert(port.clone()) {
                         ports.push(Port {
                             host_ip: port.host_ip,
                             published: port.published,
@@ -527,7 +524,9 @@ pub(super) fn duration(reader: &mut Reader<'_>, key: &str, tree: &Tree) -> Optio
     let text = reader.text(key, tree)?;
     let seconds = syntax::duration_seconds(&text);
     if seconds.is_none() {
-        let message = format!("{key}: \"{text}\" is no duration such as 30s or 1m30s");
+        // What interpolation puts into a health check is not shown.
+        let shown = if tree.interpolated { "the value" } else { text.as_str() };
+        let message = format!("{key}: {shown} is no duration such as 30s or 1m30s");
         reader.error("compose-type", message, &tree.location);
     }
     seconds

@@ -152,7 +152,9 @@ impl<'a> Lowering<'a> {
                         if secretive {
                             self.hidden.insert((entry.key_location.file.clone(), entry.key_location.line));
                         }
-                        let secretive = secretive || SECRETIVE.contains(&entry.key.as_str());
+                        // Extensions often hold an environment that services take by an alias.
+                        let secretive =
+                            secretive || entry.key.starts_with("x-") || SECRETIVE.contains(&entry.key.as_str());
                         let value = self.node(entry.value, secretive);
                         TreeEntry { key: entry.key, key_location: entry.key_location, value }
                     })

@@ -623,3 +623,67 @@ fn an_aliased_line_is_reported_once() {
     let text = "x-a: &a {A: $NOT_SET}\nservices: {a: {image: x, environment: *a}, b: {image: x, environment: *a}}";
     assert_eq!(findings(text).matches("NOT_SET").count(), 1);
 }
+
+#[test]
+fn messages_hide_what_interpolation_brought() {
+    for body in ["    environment: ['$DB_PASS']\n", "    healthcheck: {test: a, interval: '$DB_PASS'}\n"] {
+        let found = findings(&service(body));
+        assert!(!found.is_empty() && !found.contains("hunter2"), "{found}");
+    }
+    let (_, diagnostics) = read_text("x-env:\n  URL: postgres://u:pw@$NOT_SET/db\nservices: {a: {image: x}}\n");
+    assert!(diagnostics.iter().any(|d| d.message.contains("NOT_SET")));
+    assert!(diagnostics.iter().all(|d| d.source_line.is_none()));
+}
+
+#[test]
+fn a_mapping_inside_another_document_keeps_its_places() {
+    let source =
+        Source::new("kompoxapp.yml", "spec:\n  compose:\n    services:\n      web: {image: x, enviroment: {}}\n");
+    let document = yaml::parse(&source, Limits::default()).unwrap().remove(0);
+    let node = document.get("spec").unwrap().get("compose").unwrap().clone();
+    let (project, diagnostics) = read(ReadRequest {
+        inputs: vec![Input::Tree(node, source)],
+        profiles: &[],
+        environment: &BTreeMap::new(),
+        files: &files(),
+    });
+    assert!(project.is_none());
+    let error = diagnostics.iter().next().unwrap();
+    assert_eq!(error.to_string(), "kompoxapp.yml:4:23: service web has no key \"enviroment\"");
+    assert_eq!(error.help, ["did you mean \"environment\"?"]);
+    assert_eq!(error.source_line.as_deref(), Some("      web: {image: x, enviroment: {}}"));
+}
+
+#[test]
+fn local_files_of_a_folder_and_none_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("compose-gitea.env"), "A=1\n").unwrap();
+    std::fs::write(dir.path().join("compose-postgres.env"), "B=1\n").unwrap();
+    let environment = BTreeMap::new();
+    let request = |files: &dyn Files| {
+        let inputs = vec![Input::Text(Source::new("compose.yml", GITEA))];
+        read(ReadRequest { inputs, profiles: &[], environment: &environment, files })
+    };
+    let (project, _) = request(&crate::compose::files::LocalFiles::new(dir.path()));
+    assert_eq!(project.unwrap().services[0].env_file.as_ref().unwrap()["A"].value, "1");
+    let none = crate::compose::files::NoFiles::new("an app from komPath may not use local files");
+    let (project, diagnostics) = request(&none);
+    assert!(project.is_none());
+    // Two env files and two relative mounts.
+    assert_eq!(diagnostics.iter().filter(|d| d.code == "compose-local-file").count(), 4, "{}", lines(&diagnostics));
+}
+
+#[test]
+fn hostile_sizes_are_refused_quickly() {
+    let services: String = (0..501).map(|i| format!("  s{i}: {{image: x}}\n")).collect();
+    let items = "'1-900:1-900',".repeat(1000);
+    let many = "'a',".repeat(2001);
+    for text in [
+        format!("services:\n{services}"),
+        service(&format!("    ports: [{items}]\n    expose: [{many}]\n")),
+        service(&format!("    dns: [{many}]\n")),
+    ] {
+        let error = converted(&text).expect_err("too much");
+        assert!(error.contains("compose-limit"), "{error}");
+    }
+}
