@@ -152,7 +152,7 @@ fn names_to_mapping(tree: Tree) -> Tree {
 
 fn null(at: &Tree) -> Tree {
     let content = TreeContent::Scalar(Scalar { text: String::new(), plain: true });
-    Tree { location: at.location.clone(), tag: None, interpolated: false, content }
+    Tree { location: at.location.clone(), tag: None, interpolated: at.interpolated, content }
 }
 
 #[cfg(test)]

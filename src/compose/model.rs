@@ -220,7 +220,7 @@ pub struct Port {
 }
 
 /// Transport protocols of ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {
     /// The default.
     Tcp,

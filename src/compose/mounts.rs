@@ -143,11 +143,12 @@ fn mount(reader: &mut Reader<'_>, source: &str, target: &str, read_only: bool, l
         }
         Ok(SourceSyntax::Named(name, path)) => (MountSource::Named(name), path),
         Err(message) => {
-            reader.push(
-                Diagnostic::error("compose-volume", format!("volumes: {message}"))
-                    .help("use ./path (below the app's first volume), name:/mnt or name/path:/mnt"),
-                location,
-            );
+            let help = match source {
+                "/etc/localtime" | "/etc/timezone" => "leave it out and set the environment variable TZ",
+                "/var/run/docker.sock" | "/run/docker.sock" => "there is no Docker in a cluster; leave the service out",
+                _ => "use ./path (below the app's first volume), name:/mnt or name/path:/mnt",
+            };
+            reader.push(Diagnostic::error("compose-volume", format!("volumes: {message}")).help(help), location);
             return None;
         }
     };

@@ -1,6 +1,6 @@
 //! One service of the merged tree into the typed model. Each key goes through the table in [`support`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::compose::env;
 use crate::compose::files::FileError;
@@ -10,7 +10,9 @@ use crate::compose::model::{
     is_secret_name,
 };
 use crate::compose::mounts;
+use crate::compose::process;
 use crate::compose::read::{Reader, local_file_error};
+use crate::compose::resources;
 use crate::compose::support::{self, SERVICE_KEYS, Verdict};
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
@@ -47,7 +49,7 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: &TreeEntry) -> Service {
         }
     }
     if let Some(tree) = x_kompox {
-        x_kompox_resources(reader, &mut service.resources, tree);
+        resources::x_kompox_resources(reader, &mut service.resources, tree);
     }
     check_image(reader, &service);
     service
@@ -140,72 +142,17 @@ fn mapped(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
         "secrets" => service.secrets = file_uses(reader, value, "secret", "/run/secrets/"),
         "healthcheck" => service.healthcheck = healthcheck(reader, value),
         "depends_on" => service.depends_on = depends_on(reader, value),
-        "deploy" => deploy(reader, service, value),
-        "cpus" => cpus(reader, &mut service.resources.limits, key, value),
-        "mem_limit" => memory(reader, &mut service.resources.limits, key, value),
-        "mem_reservation" => memory(reader, &mut service.resources.requests, key, value),
-        "scale" => one_replica(reader, &service.name, key, value),
+        "deploy" => resources::deploy(reader, service, value),
+        "cpus" => resources::cpus(reader, &mut service.resources.limits, key, value),
+        "mem_limit" => resources::memory(reader, &mut service.resources.limits, key, value),
+        "mem_reservation" => resources::memory(reader, &mut service.resources.requests, key, value),
+        "scale" => resources::one_replica(reader, &service.name, key, value),
         "restart" => {
             service.restart =
                 reader.text(key, value).map(|value| Located { value, location: field.value.location.clone() });
         }
-        "network_mode" => network_mode(reader, service, value),
-        _ => runtime(reader, service, field),
-    }
-}
-
-/// Keys about the process and its surroundings: security context, Pod fields.
-fn runtime(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
-    let value = &field.value;
-    let key = field.key.as_str();
-    let texts = |reader: &mut Reader<'_>| reader.texts(key, value).into_iter().map(|(text, _)| text).collect();
-    let capability = |text: String| text.trim_start_matches("CAP_").to_owned();
-    match key {
-        "user" => user(reader, service, value),
-        "group_add" => {
-            for (text, location) in reader.texts(key, value) {
-                match text.parse() {
-                    Ok(group) => service.group_add.push(group),
-                    Err(_) => {
-                        let message = format!("{}: group_add {text} is a name; only numbers work", service.name);
-                        reader.warning("compose-user", message, &location);
-                    }
-                }
-            }
-        }
-        "working_dir" => service.working_dir = reader.text(key, value),
-        "tty" => service.tty = reader.boolean(key, value).unwrap_or(false),
-        "stdin_open" => service.stdin_open = reader.boolean(key, value).unwrap_or(false),
-        "stop_grace_period" => service.stop_grace_period = duration(reader, key, value),
-        "read_only" => service.read_only = reader.boolean(key, value).unwrap_or(false),
-        "privileged" => service.privileged = reader.boolean(key, value).unwrap_or(false),
-        "cap_add" => {
-            let caps: Vec<String> = texts(reader);
-            service.cap_add = caps.into_iter().map(capability).collect();
-        }
-        "cap_drop" => {
-            let caps: Vec<String> = texts(reader);
-            service.cap_drop = caps.into_iter().map(capability).collect();
-        }
-        "security_opt" => security_opt(reader, service, value),
-        "sysctls" => {
-            let pairs = pairs_to_mapping(value.clone());
-            for entry in reader.entries(key, &pairs) {
-                if let Some(text) = reader.text(&entry.key, &entry.value) {
-                    let located = Located { value: text, location: entry.key_location.clone() };
-                    service.sysctls.insert(entry.key.clone(), located);
-                }
-            }
-        }
-        "extra_hosts" => extra_hosts(reader, service, value),
-        "dns" => service.dns = texts(reader),
-        "dns_search" => service.dns_search = texts(reader),
-        "dns_opt" => service.dns_opt = texts(reader),
-        "pull_policy" => pull_policy(reader, service, value),
-        // The table says that a key is mapped, but nobody maps it: never silent.
-        other => {
-            reader.warning("compose-key-warned", format!("{}: {other} is not used", service.name), &field.key_location)
-        }
+        "network_mode" => process::network_mode(reader, service, value),
+        _ => process::runtime(reader, service, field),
     }
 }
 
@@ -268,8 +215,10 @@ fn environment(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
                     service.environment.insert(name.clone(), Text::secret(value.clone()));
                 }
                 None => {
+                    // A name that came by interpolation may be a value that lacks its name.
+                    let shown = if entry.value.interpolated { "a variable" } else { name.as_str() };
                     let message =
-                        format!("{}: {name} is taken from the environment, where it is not set", service.name);
+                        format!("{}: {shown} is taken from the environment, where it is not set", service.name);
                     reader.warning("compose-variable-unset", message, &entry.key_location);
                 }
             }
@@ -341,6 +290,7 @@ fn env_files(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) 
 
 fn ports(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::new();
+    let mut seen = HashSet::new();
     for item in reader.list("ports", tree) {
         if ports.len() > MAX_PORTS {
             let message = format!("ports: a service may have at most {MAX_PORTS} ports");
@@ -355,14 +305,8 @@ fn ports(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
         match parsed {
             Some(Ok(parsed)) => {
                 for port in parsed {
-                    let same = |known: &Port| {
-                        known.published == port.published
-                            && known.target == port.target
-                            && known.protocol == port.protocol
-                            && known.host_ip == port.host_ip
-                    };
                     // A later file may repeat a port.
-                    if !ports.iter().any(same) {
+                    if seen.insert(port.clone()) {
                         ports.push(Port {
                             host_ip: port.host_ip,
                             published: port.published,
@@ -576,11 +520,13 @@ fn test(reader: &mut Reader<'_>, tree: &Tree) -> Option<Vec<Text>> {
     }
 }
 
-fn duration(reader: &mut Reader<'_>, key: &str, tree: &Tree) -> Option<i64> {
+pub(super) fn duration(reader: &mut Reader<'_>, key: &str, tree: &Tree) -> Option<i64> {
     let text = reader.text(key, tree)?;
     let seconds = syntax::duration_seconds(&text);
     if seconds.is_none() {
-        let message = format!("{key}: \"{text}\" is no duration such as 30s or 1m30s");
+        // What interpolation puts into a health check is not shown.
+        let shown = if tree.interpolated { "the value" } else { text.as_str() };
+        let message = format!("{key}: {shown} is no duration such as 30s or 1m30s");
         reader.error("compose-type", message, &tree.location);
     }
     seconds
@@ -626,207 +572,4 @@ fn depends_on(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Dependency> {
         dependencies.push(dependency);
     }
     dependencies
-}
-
-fn deploy(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    const KEYS: [&str; 9] = [
-        "endpoint_mode",
-        "labels",
-        "mode",
-        "placement",
-        "replicas",
-        "resources",
-        "restart_policy",
-        "rollback_config",
-        "update_config",
-    ];
-    for entry in reader.entries("deploy", tree) {
-        match entry.key.as_str() {
-            "resources" => {
-                for part in reader.entries("resources", &entry.value) {
-                    let target = match part.key.as_str() {
-                        "limits" => &mut service.resources.limits,
-                        "reservations" => &mut service.resources.requests,
-                        _ => {
-                            reader.unknown_key("deploy.resources", part, &["limits", "reservations"]);
-                            continue;
-                        }
-                    };
-                    deploy_resources(reader, target, part);
-                }
-            }
-            "replicas" => one_replica(reader, &service.name, "deploy.replicas", &entry.value),
-            key if KEYS.contains(&key) => {
-                let message = format!("{}: deploy.{key} is not used: it is for Swarm", service.name);
-                reader.note("compose-key-noted", message, &entry.key_location);
-            }
-            _ => reader.unknown_key("deploy", entry, &KEYS),
-        }
-    }
-}
-
-fn deploy_resources(reader: &mut Reader<'_>, target: &mut BTreeMap<String, String>, part: &TreeEntry) {
-    for entry in reader.entries(&part.key, &part.value) {
-        match entry.key.as_str() {
-            "cpus" => cpus(reader, target, "cpus", &entry.value),
-            "memory" => memory(reader, target, "memory", &entry.value),
-            "pids" => {
-                reader.note("compose-key-noted", "pids is not used: the node decides about it", &entry.key_location)
-            }
-            "devices" | "generic_resources" => {
-                let message = format!("{} are not used: devices need a device plugin of the cluster", entry.key);
-                reader.warning("compose-key-warned", message, &entry.key_location);
-            }
-            _ => reader.unknown_key(&part.key, entry, &["cpus", "memory", "pids", "devices", "generic_resources"]),
-        }
-    }
-}
-
-fn cpus(reader: &mut Reader<'_>, target: &mut BTreeMap<String, String>, key: &str, tree: &Tree) {
-    let Some(text) = reader.text(key, tree) else { return };
-    match syntax::quantity_of_cpus(&text) {
-        // Zero means no limit to docker and an impossible one to Kubernetes.
-        Some(quantity) if quantity != "0" => {
-            target.insert("cpu".to_owned(), quantity);
-        }
-        Some(_) => {}
-        None => reader.error("compose-type", format!("{key}: \"{text}\" is no number of processors"), &tree.location),
-    }
-}
-
-fn memory(reader: &mut Reader<'_>, target: &mut BTreeMap<String, String>, key: &str, tree: &Tree) {
-    let Some(text) = reader.text(key, tree) else { return };
-    match syntax::size_bytes(&text) {
-        Some(0) => {}
-        Some(bytes) => {
-            target.insert("memory".to_owned(), syntax::quantity_of_bytes(bytes));
-        }
-        None => reader.error("compose-type", format!("{key}: \"{text}\" is no size such as 512m"), &tree.location),
-    }
-}
-
-fn x_kompox_resources(reader: &mut Reader<'_>, resources: &mut Resources, tree: &Tree) {
-    for entry in reader.entries("x-kompox", tree) {
-        let target = match entry.key.as_str() {
-            "resources" => &mut resources.requests,
-            "limits" => &mut resources.limits,
-            _ => {
-                reader.unknown_key("x-kompox", entry, &["resources", "limits"]);
-                continue;
-            }
-        };
-        for part in reader.entries(&entry.key, &entry.value) {
-            let Some(text) = reader.text(&part.key, &part.value) else { continue };
-            if !matches!(part.key.as_str(), "cpu" | "memory" | "ephemeral-storage") {
-                reader.unknown_key("x-kompox", part, &["cpu", "memory", "ephemeral-storage"]);
-            } else if syntax::is_quantity(&text) {
-                target.insert(part.key.clone(), text);
-            } else {
-                let message = format!("x-kompox: \"{text}\" is no quantity such as 500m or 256Mi");
-                reader.error("compose-type", message, &part.value.location);
-            }
-        }
-    }
-}
-
-fn one_replica(reader: &mut Reader<'_>, service: &str, key: &str, tree: &Tree) {
-    if let Some(count) = reader.integer(key, tree)
-        && count != 1
-    {
-        let message = format!("{service}: {key} is {count}, but there is one Pod with one container each");
-        reader.warning("compose-replicas", message, &tree.location);
-    }
-}
-
-fn network_mode(reader: &mut Reader<'_>, service: &Service, tree: &Tree) {
-    let Some(mode) = reader.text("network_mode", tree) else { return };
-    if matches!(mode.as_str(), "host" | "none") {
-        let message = format!("{}: network_mode {mode} is not used: the Pod has its own network", service.name);
-        reader.warning("compose-key-warned", message, &tree.location);
-    } else {
-        let message = format!("{}: network_mode is not used: all services share one Pod", service.name);
-        reader.note("compose-key-noted", message, &tree.location);
-    }
-}
-
-fn user(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    let Some(text) = reader.text("user", tree) else { return };
-    let number = |text: &str| if text == "root" { Some(0) } else { text.parse::<i64>().ok().filter(|n| *n >= 0) };
-    let (user, group) = match text.split_once(':') {
-        Some((user, group)) => (number(user), Some(number(group))),
-        None => (number(&text), None),
-    };
-    match (user, group) {
-        (Some(user), None) => service.user = Some((user, None)),
-        (Some(user), Some(Some(group))) => service.user = Some((user, Some(group))),
-        _ => reader.push(
-            Diagnostic::warning("compose-user", format!("{}: user {text} is a name; only numbers work", service.name))
-                .help("write the numeric ids, such as user: \"1000:1000\""),
-            &tree.location,
-        ),
-    }
-}
-
-fn security_opt(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    for (text, location) in reader.texts("security_opt", tree) {
-        match text.replace('=', ":").as_str() {
-            "no-new-privileges" | "no-new-privileges:true" => service.no_new_privileges = true,
-            "no-new-privileges:false" => {}
-            "seccomp:unconfined" => service.seccomp_unconfined = true,
-            "apparmor:unconfined" => service.apparmor_unconfined = true,
-            _ => {
-                let message = format!("{}: security_opt {text} is not used", service.name);
-                reader.warning("compose-key-warned", message, &location);
-            }
-        }
-    }
-}
-
-fn extra_hosts(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    let pairs: Vec<(String, String, Location)> = if tree.as_mapping().is_some() {
-        let mut pairs = Vec::new();
-        for entry in reader.entries("extra_hosts", tree) {
-            for (address, location) in reader.texts("extra_hosts", &entry.value) {
-                pairs.push((entry.key.clone(), address, location));
-            }
-        }
-        pairs
-    } else {
-        let texts = reader.texts("extra_hosts", tree);
-        texts
-            .into_iter()
-            .map(|(text, location)| {
-                let (host, address) = text.split_once('=').or_else(|| text.split_once(':')).unwrap_or((&text, ""));
-                (host.to_owned(), address.to_owned(), location)
-            })
-            .collect()
-    };
-    for (host, address, location) in pairs {
-        let address = address.trim_matches(['[', ']']);
-        if address.parse::<std::net::IpAddr>().is_ok() {
-            service.extra_hosts.push((address.to_owned(), host));
-        } else {
-            let message = format!("{}: extra_hosts {host}: \"{address}\" is no address; it is not used", service.name);
-            reader.warning("compose-key-warned", message, &location);
-        }
-    }
-}
-
-fn pull_policy(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    let Some(text) = reader.text("pull_policy", tree) else { return };
-    service.pull_policy = match text.as_str() {
-        "always" => Some("Always"),
-        "never" => Some("Never"),
-        "missing" | "if_not_present" => Some("IfNotPresent"),
-        "build" => {
-            let message = format!("{}: pull_policy build is not used: images are pulled", service.name);
-            reader.warning("compose-key-warned", message, &tree.location);
-            None
-        }
-        _ => {
-            let message = format!("{}: pull_policy {text} is read as always", service.name);
-            reader.note("compose-key-noted", message, &tree.location);
-            Some("Always")
-        }
-    };
 }

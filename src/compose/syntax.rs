@@ -128,7 +128,7 @@ pub fn is_quantity(text: &str) -> bool {
 }
 
 /// One port of the short syntax, ranges expanded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PortSyntax {
     /// Host address.
     pub host_ip: Option<String>,

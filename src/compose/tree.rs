@@ -152,7 +152,9 @@ impl<'a> Lowering<'a> {
                         if secretive {
                             self.hidden.insert((entry.key_location.file.clone(), entry.key_location.line));
                         }
-                        let secretive = secretive || SECRETIVE.contains(&entry.key.as_str());
+                        // Extensions often hold an environment that services take by an alias.
+                        let secretive =
+                            secretive || entry.key.starts_with("x-") || SECRETIVE.contains(&entry.key.as_str());
                         let value = self.node(entry.value, secretive);
                         TreeEntry { key: entry.key, key_location: entry.key_location, value }
                     })
@@ -177,7 +179,10 @@ impl<'a> Lowering<'a> {
                         .help(format!("set {name} in .env or the environment, or give a default: ${{{name}:-…}}"));
                     self.findings.push((finding, location.clone()));
                 }
-                (Scalar { text: outcome.text, plain: scalar.plain }, outcome.substituted)
+                let replaced = Scalar { text: outcome.text, plain: scalar.plain };
+                // A variable that is empty gives an empty text, never null.
+                let plain = replaced.plain && !replaced.is_null();
+                (Scalar { plain, ..replaced }, outcome.substituted)
             }
             Err(error) => {
                 let finding = Diagnostic::error("compose-interpolation", error.to_string());

@@ -1,12 +1,12 @@
 //! One compose service as a container.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use crate::compose::convert::order::Role;
 use crate::compose::convert::{APP_COMPONENT, Context, path};
-use crate::compose::model::{Healthcheck, Service, Text};
+use crate::compose::model::{Healthcheck, Protocol, Service, Text};
 use crate::compose::names;
 use crate::diag::Diagnostic;
 
@@ -157,17 +157,13 @@ pub(super) fn env_from(cx: &Context<'_>, container: &str) -> [String; 2] {
 }
 
 fn container_ports(service: &Service) -> Vec<Value> {
-    let mut ports: Vec<(u16, crate::compose::model::Protocol)> = Vec::new();
-    for port in service.ports.iter().chain(&service.expose) {
-        let one = (port.target, port.protocol);
-        if !ports.contains(&one) {
-            ports.push(one);
-        }
-    }
+    let mut seen = BTreeSet::new();
+    let ports = service.ports.iter().chain(&service.expose).map(|port| (port.target, port.protocol));
+    let ports: Vec<(u16, Protocol)> = ports.filter(|port| seen.insert(*port)).collect();
     ports
         .into_iter()
         .map(|(port, protocol)| match protocol {
-            crate::compose::model::Protocol::Tcp => json!({ "containerPort": port }),
+            Protocol::Tcp => json!({ "containerPort": port }),
             other => json!({ "containerPort": port, "protocol": other.name() }),
         })
         .collect()

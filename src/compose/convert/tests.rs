@@ -8,6 +8,8 @@ use crate::compose::files::{FileError, Files};
 use crate::compose::{Input, ReadRequest, read};
 use crate::yaml::{self, Limits, Source};
 
+mod objects;
+
 const GITEA: &str = r#"
 services:
   gitea:
@@ -220,406 +222,6 @@ fn addresses_have_no_hashes_and_edges_lead_to_objects() {
 }
 
 #[test]
-fn gitea_deployment() {
-    insta::assert_snapshot!(serde_saphyr::to_string(find(&gitea(), "Deployment", "app1-app")).unwrap(), @r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  labels:
-    app: app1-app
-    app.kubernetes.io/component: app
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: app1-app
-  namespace: k4x-50vf7y-app1-13o40q
-spec:
-  replicas: 1
-  selector:
-    matchLabels:
-      app: app1-app
-  strategy:
-    type: Recreate
-  template:
-    metadata:
-      annotations:
-        kompox.dev/compose-content-hash: 1jhvyo
-      labels:
-        app: app1-app
-        app.kubernetes.io/component: app
-        app.kubernetes.io/instance: app1-2aopo7
-        app.kubernetes.io/managed-by: kompox
-        app.kubernetes.io/name: app1
-        kompox.dev/app-id-hash: 13o40q
-        kompox.dev/app-instance-hash: 2aopo7
-    spec:
-      automountServiceAccountToken: false
-      containers:
-      - env:
-        - name: USER_GID
-          value: "1000"
-        - name: USER_UID
-          value: "1000"
-        envFrom:
-        - secretRef:
-            name: app1-app-gitea-base
-            optional: true
-        - secretRef:
-            name: app1-app-gitea-override
-            optional: true
-        image: docker.gitea.com/gitea:1.24.6
-        name: gitea
-        ports:
-        - containerPort: 3000
-        volumeMounts:
-        - mountPath: /data
-          name: default
-          subPath: data/gitea
-      - envFrom:
-        - secretRef:
-            name: app1-app-postgres-base
-            optional: true
-        - secretRef:
-            name: app1-app-postgres-override
-            optional: true
-        image: postgres:17
-        name: postgres
-        volumeMounts:
-        - mountPath: /var/lib/postgresql/data
-          name: default
-          subPath: data/postgres
-      initContainers:
-      - command:
-        - sh
-        - -c
-        - |-
-          mkdir -m 1777 -p /work/default/data/gitea
-          mkdir -m 1777 -p /work/default/data/postgres
-        image: busybox:1.36
-        name: init-volume-subpaths
-        volumeMounts:
-        - mountPath: /work/default
-          name: default
-      nodeSelector:
-        kompox.dev/node-pool: user
-        kompox.dev/node-zone: "1"
-      volumes:
-      - name: default
-        persistentVolumeClaim:
-          claimName: k4x-50vf7y-default-13o40q-4hz6mw
-"#);
-}
-
-#[test]
-fn gitea_services_and_ingresses() {
-    let rendered = gitea();
-    let text: String = [
-        ("Service", "app1-app"),
-        ("Service", "gitea"),
-        ("Ingress", "app1-app-default"),
-        ("Ingress", "app1-app-custom"),
-    ]
-    .iter()
-    .map(|(kind, name)| format!("---\n{}", serde_saphyr::to_string(find(&rendered, kind, name)).unwrap()))
-    .collect();
-    insta::assert_snapshot!(text, @r#"
----
-apiVersion: v1
-kind: Service
-metadata:
-  labels:
-    app: app1-app
-    app.kubernetes.io/component: app
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: app1-app
-  namespace: k4x-50vf7y-app1-13o40q
-spec:
-  ports:
-  - name: main
-    port: 3000
-    targetPort: 3000
-  selector:
-    app: app1-app
----
-apiVersion: v1
-kind: Service
-metadata:
-  labels:
-    app: app1-app
-    app.kubernetes.io/component: app
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-    kompox.dev/compose-service-headless: "true"
-  name: gitea
-  namespace: k4x-50vf7y-app1-13o40q
-spec:
-  clusterIP: None
-  publishNotReadyAddresses: true
-  selector:
-    app: app1-app
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  annotations:
-    traefik.ingress.kubernetes.io/router.entrypoints: websecure
-    traefik.ingress.kubernetes.io/router.tls: "true"
-  labels:
-    app: app1-app
-    app.kubernetes.io/component: app
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: app1-app-default
-  namespace: k4x-50vf7y-app1-13o40q
-spec:
-  ingressClassName: traefik
-  rules:
-  - host: app1-13o40q-3000.cluster1.aks1.exp.kompox.dev
-    http:
-      paths:
-      - backend:
-          service:
-            name: app1-app
-            port:
-              name: main
-        path: /
-        pathType: Prefix
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  annotations:
-    traefik.ingress.kubernetes.io/router.entrypoints: websecure
-    traefik.ingress.kubernetes.io/router.tls: "true"
-    traefik.ingress.kubernetes.io/router.tls.certresolver: staging
-  labels:
-    app: app1-app
-    app.kubernetes.io/component: app
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: app1-app-custom
-  namespace: k4x-50vf7y-app1-13o40q
-spec:
-  ingressClassName: traefik
-  rules:
-  - host: gitea.custom.exp.kompox.dev
-    http:
-      paths:
-      - backend:
-          service:
-            name: app1-app
-            port:
-              name: main
-        path: /
-        pathType: Prefix
-"#);
-}
-
-#[test]
-fn gitea_policies_and_volumes() {
-    let rendered = gitea();
-    let text: String = rendered.objects[..7]
-        .iter()
-        .map(|object| format!("---\n{}", serde_saphyr::to_string(&object.body).unwrap()))
-        .collect();
-    insta::assert_snapshot!(text, @r#"
----
-apiVersion: v1
-kind: Namespace
-metadata:
-  annotations:
-    kompox.dev/app: aks-e2e-gitea-20250925-060355/aks1/cluster1/app1
-    kompox.dev/provider-driver: aks
-  labels:
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: k4x-50vf7y-app1-13o40q
----
-apiVersion: v1
-kind: ServiceAccount
-metadata:
-  labels:
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: app1
-  namespace: k4x-50vf7y-app1-13o40q
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata:
-  labels:
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: app1-access
-  namespace: k4x-50vf7y-app1-13o40q
-rules:
-- apiGroups:
-  - ""
-  resources:
-  - pods
-  verbs:
-  - get
-  - list
-  - watch
-- apiGroups:
-  - ""
-  resources:
-  - pods/log
-  verbs:
-  - get
-  - watch
-- apiGroups:
-  - ""
-  resources:
-  - pods/exec
-  - pods/portforward
-  - pods/attach
-  verbs:
-  - create
-- apiGroups:
-  - ""
-  resources:
-  - events
-  - services
-  - endpoints
-  verbs:
-  - get
-  - list
-  - watch
-- apiGroups:
-  - apps
-  resources:
-  - deployments
-  - replicasets
-  verbs:
-  - get
-  - list
-  - watch
-- apiGroups:
-  - ""
-  resources:
-  - pods/ephemeralcontainers
-  verbs:
-  - update
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata:
-  labels:
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: app1-access
-  namespace: k4x-50vf7y-app1-13o40q
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: Role
-  name: app1-access
-subjects:
-- kind: ServiceAccount
-  name: app1
-  namespace: k4x-50vf7y-app1-13o40q
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata:
-  labels:
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: app1
-  namespace: k4x-50vf7y-app1-13o40q
-spec:
-  ingress:
-  - from:
-    - podSelector: {}
-    - namespaceSelector:
-        matchExpressions:
-        - key: kubernetes.io/metadata.name
-          operator: In
-          values:
-          - kube-system
-          - traefik
-  podSelector: {}
-  policyTypes:
-  - Ingress
----
-apiVersion: v1
-kind: PersistentVolume
-metadata:
-  labels:
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: k4x-50vf7y-default-13o40q-4hz6mw
-spec:
-  accessModes:
-  - ReadWriteOnce
-  capacity:
-    storage: 10Gi
-  csi:
-    driver: disk.csi.azure.com
-    volumeAttributes:
-      fsType: ext4
-    volumeHandle: /subscriptions/s/disks/d1
-  persistentVolumeReclaimPolicy: Retain
-  storageClassName: managed-csi
-  volumeMode: Filesystem
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata:
-  labels:
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: k4x-50vf7y-default-13o40q-4hz6mw
-  namespace: k4x-50vf7y-app1-13o40q
-spec:
-  accessModes:
-  - ReadWriteOnce
-  resources:
-    requests:
-      storage: 10Gi
-  storageClassName: managed-csi
-  volumeMode: Filesystem
-  volumeName: k4x-50vf7y-default-13o40q-4hz6mw
-"#);
-}
-
-#[test]
 fn secrets_are_marked_masked_and_never_debugged() {
     let (scope, project) = (scope(), project(GITEA));
     assert!(!format!("{project:?}").contains("hunter2"));
@@ -709,128 +311,6 @@ fn pod_hash_follows_its_secrets() {
 }
 
 #[test]
-fn volumes_and_files() {
-    let text = r#"
-services:
-  web:
-    image: x
-    volumes:
-      - ./a b:/one
-      - data/x:/two:ro
-      - data:/three
-      - {type: volume, source: data, target: /four, volume: {subpath: sub/y}}
-      - ./covered:/etc/app.ini
-    configs:
-      - {source: app, target: /etc/app.ini, mode: 0440}
-      - inline
-    secrets: [token]
-    tmpfs: ["/run:size=64m"]
-    shm_size: 1gb
-configs:
-  app: {file: ./conf/app.ini}
-  inline: {content: "x=${TAG}"}
-secrets:
-  token: {file: token.bin}
-"#;
-    let project = project(text);
-    let scope = scope();
-    let volumes = vec![volume("default", "/d/1"), volume("data", "/d/2")];
-    let (rendered, diagnostics) = convert(&ConvertInput { volumes, ..input(&scope, &project) });
-    let rendered = rendered.unwrap();
-    assert!(lines(&diagnostics).contains("Warning compose-target"), "{}", lines(&diagnostics));
-    insta::assert_snapshot!(serde_saphyr::to_string(pod(&rendered)).unwrap(), @r#"
-automountServiceAccountToken: false
-containers:
-- envFrom:
-  - secretRef:
-      name: app1-app-web-base
-      optional: true
-  - secretRef:
-      name: app1-app-web-override
-      optional: true
-  image: x
-  name: web
-  volumeMounts:
-  - mountPath: /one
-    name: default
-    subPath: a b
-  - mountPath: /two
-    name: data
-    readOnly: true
-    subPath: x
-  - mountPath: /three
-    name: data
-  - mountPath: /four
-    name: data
-    subPath: sub/y
-  - mountPath: /run
-    name: tmp-1uc17v
-  - mountPath: /dev/shm
-    name: tmp-45131c
-  - mountPath: /etc/app.ini
-    name: cfg-app
-    readOnly: true
-    subPath: app.ini
-  - mountPath: /inline
-    name: cfg-inline
-    readOnly: true
-    subPath: inline
-  - mountPath: /run/secrets/token
-    name: sec-token
-    readOnly: true
-    subPath: token.bin
-initContainers:
-- command:
-  - sh
-  - -c
-  - |-
-    mkdir -m 1777 -p '/work/default/a b'
-    mkdir -m 1777 -p /work/data/sub/y
-    mkdir -m 1777 -p /work/data/x
-  image: busybox:1.36
-  name: init-volume-subpaths
-  volumeMounts:
-  - mountPath: /work/data
-    name: data
-  - mountPath: /work/default
-    name: default
-nodeSelector:
-  kompox.dev/node-pool: user
-  kompox.dev/node-zone: "1"
-volumes:
-- name: default
-  persistentVolumeClaim:
-    claimName: k4x-50vf7y-default-13o40q-53n948
-- name: data
-  persistentVolumeClaim:
-    claimName: k4x-50vf7y-data-13o40q-4n9i8r
-- configMap:
-    defaultMode: 288
-    name: app1-app--cfg-app
-  name: cfg-app
-- configMap:
-    name: app1-app--cfg-inline
-  name: cfg-inline
-- name: sec-token
-  secret:
-    secretName: app1-app--sec-token
-- emptyDir:
-    medium: Memory
-    sizeLimit: 64Mi
-  name: tmp-1uc17v
-- emptyDir:
-    medium: Memory
-    sizeLimit: 1Gi
-  name: tmp-45131c
-"#);
-    assert_eq!(find(&rendered, "ConfigMap", "app1-app--cfg-app")["data"], json!({"app.ini": "[server]\n"}));
-    assert_eq!(find(&rendered, "ConfigMap", "app1-app--cfg-inline")["data"], json!({"inline": "x=1.2"}));
-    assert_eq!(find(&rendered, "Secret", "app1-app--sec-token")["data"], json!({"token.bin": "AP8="}));
-    let inline = rendered.objects.iter().find(|o| o.address_name.ends_with("cfg-inline")).unwrap();
-    assert!(inline.sensitive.contains(&vec!["data".to_owned(), "inline".to_owned()]));
-}
-
-#[test]
 fn persistent_volume_sizes_and_disk_switch() {
     let project = project("services: {web: {image: x}}");
     let scope = scope();
@@ -886,129 +366,6 @@ services:
 }
 
 #[test]
-fn process_and_pod_fields() {
-    let text = r#"
-services:
-  web:
-    image: x
-    entrypoint: /bin/sh -c "echo $$HOME $$(date)"
-    command: [a, "b c"]
-    user: "1000:1001"
-    working_dir: /srv
-    tty: true
-    stdin_open: "true"
-    stop_grace_period: 1m30s
-    read_only: true
-    cap_add: [CAP_NET_ADMIN]
-    cap_drop: [ALL]
-    security_opt: ["no-new-privileges:true", "seccomp=unconfined"]
-    sysctls: {net.core.somaxconn: 1024}
-    extra_hosts: ["a:10.0.0.1", "b=10.0.0.1", "gw:host-gateway"]
-    dns: 1.1.1.1
-    dns_search: [example.com]
-    pull_policy: missing
-    group_add: [100]
-    mem_limit: 512m
-    cpus: 0.5
-    deploy: {resources: {reservations: {cpus: "0.25", memory: 64M}}, replicas: 1}
-    x-kompox: {limits: {memory: 1Gi}}
-    healthcheck: {test: curl -f localhost, interval: 10s, timeout: 2s, retries: 5, start_period: 21s}
-    expose: ["9000", "53/udp"]
-"#;
-    insta::assert_snapshot!(serde_saphyr::to_string(pod(&converted(text).unwrap())).unwrap(), @r#"
-automountServiceAccountToken: false
-containers:
-- args:
-  - a
-  - b c
-  command:
-  - /bin/sh
-  - -c
-  - echo $HOME $$(date)
-  envFrom:
-  - secretRef:
-      name: app1-app-web-base
-      optional: true
-  - secretRef:
-      name: app1-app-web-override
-      optional: true
-  image: x
-  imagePullPolicy: IfNotPresent
-  livenessProbe:
-    exec:
-      command:
-      - /bin/sh
-      - -c
-      - curl -f localhost
-    failureThreshold: 5
-    periodSeconds: 10
-    timeoutSeconds: 2
-  name: web
-  ports:
-  - containerPort: 9000
-  - containerPort: 53
-    protocol: UDP
-  resources:
-    limits:
-      cpu: 500m
-      memory: 1Gi
-    requests:
-      cpu: 250m
-      memory: 64Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    capabilities:
-      add:
-      - NET_ADMIN
-      drop:
-      - ALL
-    readOnlyRootFilesystem: true
-    runAsGroup: 1001
-    runAsUser: 1000
-    seccompProfile:
-      type: Unconfined
-  startupProbe:
-    exec:
-      command:
-      - /bin/sh
-      - -c
-      - curl -f localhost
-    failureThreshold: 10
-    periodSeconds: 5
-    timeoutSeconds: 2
-  stdin: true
-  tty: true
-  workingDir: /srv
-dnsConfig:
-  nameservers:
-  - "1.1.1.1"
-  searches:
-  - example.com
-hostAliases:
-- hostnames:
-  - a
-  - b
-  ip: "10.0.0.1"
-nodeSelector:
-  kompox.dev/node-pool: user
-  kompox.dev/node-zone: "1"
-securityContext:
-  supplementalGroups:
-  - 100
-  sysctls:
-  - name: net.core.somaxconn
-    value: "1024"
-terminationGracePeriodSeconds: 90
-volumes:
-- name: default
-  persistentVolumeClaim:
-    claimName: k4x-50vf7y-default-13o40q-4hz6mw
-"#);
-    let found = findings(text);
-    assert!(found.contains("extra_hosts gw"), "{found}");
-}
-
-#[test]
 fn placement_by_pools_and_zones() {
     let (scope, project) = (scope(), project("services: {web: {image: x}}"));
     let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
@@ -1053,90 +410,6 @@ fn services_without_rules_list_published_ports() {
     assert!(rendered.objects.iter().all(|o| o.address_kind != "Ingress"));
     let none = converted("services: {a: {image: x}}").unwrap();
     assert!(none.objects.iter().all(|o| o.address_name != "app1-app" || o.address_kind != "Service"));
-}
-
-#[test]
-fn stand_alone_box() {
-    let (scope, project) = (scope(), project("services: {web: {image: x}}"));
-    let one = |command: &[&str]| BoxInput {
-        name: "tools".to_owned(),
-        image: Some("debian:stable".to_owned()),
-        command: command.iter().map(|c| (*c).to_owned()).collect(),
-        args: Vec::new(),
-        network_rules: vec![json!({"from": [{"podSelector": {}}]})],
-        location: None,
-    };
-    let rendered = convert(&ConvertInput { boxes: vec![one(&[])], ..input(&scope, &project) }).0.unwrap();
-    insta::assert_snapshot!(serde_saphyr::to_string(find(&rendered, "Deployment", "app1-tools")).unwrap(), @r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  labels:
-    app: app1-tools
-    app.kubernetes.io/component: tools
-    app.kubernetes.io/instance: app1-2aopo7
-    app.kubernetes.io/managed-by: kompox
-    app.kubernetes.io/name: app1
-    kompox.dev/app-id-hash: 13o40q
-    kompox.dev/app-instance-hash: 2aopo7
-  name: app1-tools
-  namespace: k4x-50vf7y-app1-13o40q
-spec:
-  replicas: 1
-  selector:
-    matchLabels:
-      app: app1-tools
-  strategy:
-    type: Recreate
-  template:
-    metadata:
-      labels:
-        app: app1-tools
-        app.kubernetes.io/component: tools
-        app.kubernetes.io/instance: app1-2aopo7
-        app.kubernetes.io/managed-by: kompox
-        app.kubernetes.io/name: app1
-        kompox.dev/app-id-hash: 13o40q
-        kompox.dev/app-instance-hash: 2aopo7
-    spec:
-      affinity:
-        podAffinity:
-          requiredDuringSchedulingIgnoredDuringExecution:
-          - labelSelector:
-              matchLabels:
-                app: app1-app
-            topologyKey: kubernetes.io/hostname
-      automountServiceAccountToken: false
-      containers:
-      - args:
-        - sleep infinity
-        command:
-        - sh
-        - -c
-        image: debian:stable
-        name: box
-        volumeMounts:
-        - mountPath: /mnt/default
-          name: default
-      nodeSelector:
-        kompox.dev/node-pool: user
-        kompox.dev/node-zone: "1"
-      volumes:
-      - name: default
-        persistentVolumeClaim:
-          claimName: k4x-50vf7y-default-13o40q-4hz6mw
-"#);
-    assert_eq!(
-        find(&rendered, "NetworkPolicy", "app1-tools")["spec"]["podSelector"],
-        json!({"matchLabels": {"app": "app1-tools"}})
-    );
-    let rendered = convert(&ConvertInput { boxes: vec![one(&["top"])], ..input(&scope, &project) }).0.unwrap();
-    let container = &find(&rendered, "Deployment", "app1-tools")["spec"]["template"]["spec"]["containers"][0];
-    assert_eq!(container["command"], json!(["top"]));
-    assert!(container.get("args").is_none());
-    let compose_box = BoxInput { image: None, ..one(&[]) };
-    let (rendered, diagnostics) = convert(&ConvertInput { boxes: vec![compose_box], ..input(&scope, &project) });
-    assert!(rendered.is_none() && lines(&diagnostics).contains("not supported yet"));
 }
 
 #[test]
@@ -1336,5 +609,81 @@ proptest! {
     #[test]
     fn reading_never_panics(text in "(services|image|ports|volumes|web|x|[-:{}\\[\\]$ '\"\n!&*]|  ){0,60}") {
         let _ = converted(&text);
+    }
+}
+
+#[test]
+fn an_empty_variable_is_an_empty_text() {
+    let rendered = converted(&service("    environment: {A: $NOT_SET, B: '${NOT_SET}'}\n")).unwrap();
+    assert_eq!(pod(&rendered)["containers"][0]["env"], json!([{"name": "A", "value": ""}, {"name": "B", "value": ""}]));
+}
+
+#[test]
+fn an_aliased_line_is_reported_once() {
+    let text = "x-a: &a {A: $NOT_SET}\nservices: {a: {image: x, environment: *a}, b: {image: x, environment: *a}}";
+    assert_eq!(findings(text).matches("NOT_SET").count(), 1);
+}
+
+#[test]
+fn messages_hide_what_interpolation_brought() {
+    for body in ["    environment: ['$DB_PASS']\n", "    healthcheck: {test: a, interval: '$DB_PASS'}\n"] {
+        let found = findings(&service(body));
+        assert!(!found.is_empty() && !found.contains("hunter2"), "{found}");
+    }
+    let (_, diagnostics) = read_text("x-env:\n  URL: postgres://u:pw@$NOT_SET/db\nservices: {a: {image: x}}\n");
+    assert!(diagnostics.iter().any(|d| d.message.contains("NOT_SET")));
+    assert!(diagnostics.iter().all(|d| d.source_line.is_none()));
+}
+
+#[test]
+fn a_mapping_inside_another_document_keeps_its_places() {
+    let source =
+        Source::new("kompoxapp.yml", "spec:\n  compose:\n    services:\n      web: {image: x, enviroment: {}}\n");
+    let document = yaml::parse(&source, Limits::default()).unwrap().remove(0);
+    let node = document.get("spec").unwrap().get("compose").unwrap().clone();
+    let (project, diagnostics) = read(ReadRequest {
+        inputs: vec![Input::Tree(node, source)],
+        profiles: &[],
+        environment: &BTreeMap::new(),
+        files: &files(),
+    });
+    assert!(project.is_none());
+    let error = diagnostics.iter().next().unwrap();
+    assert_eq!(error.to_string(), "kompoxapp.yml:4:23: service web has no key \"enviroment\"");
+    assert_eq!(error.help, ["did you mean \"environment\"?"]);
+    assert_eq!(error.source_line.as_deref(), Some("      web: {image: x, enviroment: {}}"));
+}
+
+#[test]
+fn local_files_of_a_folder_and_none_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("compose-gitea.env"), "A=1\n").unwrap();
+    std::fs::write(dir.path().join("compose-postgres.env"), "B=1\n").unwrap();
+    let environment = BTreeMap::new();
+    let request = |files: &dyn Files| {
+        let inputs = vec![Input::Text(Source::new("compose.yml", GITEA))];
+        read(ReadRequest { inputs, profiles: &[], environment: &environment, files })
+    };
+    let (project, _) = request(&crate::compose::files::LocalFiles::new(dir.path()));
+    assert_eq!(project.unwrap().services[0].env_file.as_ref().unwrap()["A"].value, "1");
+    let none = crate::compose::files::NoFiles::new("an app from komPath may not use local files");
+    let (project, diagnostics) = request(&none);
+    assert!(project.is_none());
+    // Two env files and two relative mounts.
+    assert_eq!(diagnostics.iter().filter(|d| d.code == "compose-local-file").count(), 4, "{}", lines(&diagnostics));
+}
+
+#[test]
+fn hostile_sizes_are_refused_quickly() {
+    let services: String = (0..501).map(|i| format!("  s{i}: {{image: x}}\n")).collect();
+    let items = "'1-900:1-900',".repeat(1000);
+    let many = "'a',".repeat(2001);
+    for text in [
+        format!("services:\n{services}"),
+        service(&format!("    ports: [{items}]\n    expose: [{many}]\n")),
+        service(&format!("    dns: [{many}]\n")),
+    ] {
+        let error = converted(&text).expect_err("too much");
+        assert!(error.contains("compose-limit"), "{error}");
     }
 }
