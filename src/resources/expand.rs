@@ -444,4 +444,8 @@ impl Files for Watched<'_> {
     fn is_dir(&self, relative: &str) -> bool {
         self.files.is_dir(relative)
     }
+
+    fn allowed(&self) -> Result<(), crate::compose::files::FileError> {
+        self.files.allowed()
+    }
 }

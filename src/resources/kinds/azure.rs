@@ -62,8 +62,6 @@ pub static POOL: Kind = Kind {
         field("properties.availabilityZones", Rule::Set),
         field("properties.count", Rule::Computed),
     ],
-    // A pool has no tags of its own resource; it is ours by its cluster.
-    marked: false,
     typical: Duration::from_secs(120),
     timeout: Duration::from_secs(1800),
     ..Kind::plain("node-pool")
@@ -153,14 +151,12 @@ pub static SHARE: Kind = Kind {
     fields: &[ID, field("properties.shareQuota", Rule::GrowOnly)],
     replace: Replace::Refused(share_safe_way),
     holds: Holds::Data,
-    marked: false,
     ..Kind::plain("share")
 };
 
 /// A set of DNS records of one name and type.
 pub static DNS_RECORD: Kind = Kind {
-    fields: &[ID, field("properties.metadata", Rule::Computed)],
-    marked: false,
+    fields: &[ID],
     typical: Duration::from_secs(4),
     ..Kind::plain("dns-record")
 };
