@@ -143,9 +143,16 @@ impl Reply {
         self.causes().iter().any(|cause| cause.get("reason").and_then(Value::as_str) == Some(reason))
     }
 
+    /// Whether the server could not read the object of a server-side apply: it answers 500 although the object is wrong
+    /// (a number for a text, a text that is no base64).
+    pub fn is_undecodable(&self) -> bool {
+        let told = ["failed to create typed patch object", "error decoding from json"];
+        self.status == 500 && told.iter().any(|text| self.message().contains(text))
+    }
+
     /// Whether the same request may succeed later: transient statuses, and two writers who met on one object.
     fn is_transient(&self, method: &Method) -> bool {
-        Policy::is_transient(self.status)
+        (Policy::is_transient(self.status) && !self.is_undecodable())
             || (self.status == 409
                 && method == Method::PATCH
                 && self.causes().is_empty()

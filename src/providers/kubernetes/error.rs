@@ -109,10 +109,21 @@ impl Subject<'_> {
                 ),
             ),
             409 | 410 | 412 => (ErrorClass::Conflict, hint("it was changed meanwhile: plan again")),
+            // The uid that we send to hold on to the object just looked at.
+            422 if reply
+                .causes()
+                .iter()
+                .any(|cause| cause.get("field").and_then(Value::as_str) == Some("metadata.uid")) =>
+            {
+                (ErrorClass::Conflict, hint("another object has this name now: plan again"))
+            }
             422 if reply.body.to_string().contains("field is immutable") => (
                 ErrorClass::Rejected,
                 hint("the field cannot change in place: delete and create it with --replace ADDRESS"),
             ),
+            500 if reply.is_undecodable() => {
+                (ErrorClass::Rejected, hint("a field has a value of the wrong type or form"))
+            }
             _ => (ErrorClass::Rejected, None),
         }
     }
@@ -148,7 +159,10 @@ impl Subject<'_> {
         match self.location.resource.kind {
             "Secret" => true,
             "ConfigMap" => field.starts_with("data") || field.starts_with("binaryData"),
-            _ => [".env[", ".command", ".args"].iter().any(|part| field.contains(part)),
+            _ => {
+                let is_variable = field.contains(".env[") && field.contains("].value");
+                is_variable || field.contains(".command") || field.contains(".args")
+            }
         }
     }
 

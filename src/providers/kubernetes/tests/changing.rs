@@ -139,6 +139,19 @@ async fn immutable_fields_are_named() {
 }
 
 #[tokio::test]
+async fn an_object_that_was_replaced_after_our_look_is_a_conflict() {
+    let causes = json!({"causes": [{
+        "reason": "FieldValueInvalid", "field": "metadata.uid",
+        "message": "Invalid value: \"uid-1\": field is immutable"
+    }]});
+    let server = server(Some(live(config_map("a"))), move |_| {
+        Answer::status(422, "Invalid", "ConfigMap \"a\" is invalid", causes.clone())
+    })
+    .await;
+    assert_eq!(run(&server, &update()).await.unwrap_err().class, ErrorClass::Conflict);
+}
+
+#[tokio::test]
 async fn errors_never_quote_secrets() {
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"},
@@ -209,6 +222,20 @@ async fn only_what_certainly_did_nothing_is_called_so() {
     for (answer, class) in cases {
         let server = server(None, answer).await;
         assert_eq!(run(&server, &create()).await.unwrap_err().class, class);
+    }
+}
+
+/// What kube-apiserver 1.36 answers to objects that it cannot read.
+#[tokio::test]
+async fn an_object_of_wrong_types_is_not_sent_again() {
+    for message in [
+        "failed to create typed patch object (n/a; /v1, Kind=ConfigMap): .data.k: expected string, got 1",
+        "failed to convert new object to proper version: error decoding from json: illegal base64 data at input byte 3",
+    ] {
+        let server = server(None, move |_| Answer::status(500, "", message, json!({}))).await;
+        let error = run(&server, &create()).await.unwrap_err();
+        assert_eq!((error.class, error.status), (ErrorClass::Rejected, Some(500)));
+        assert_eq!(server.count(&format!("PATCH {ID}")), 1);
     }
 }
 

@@ -79,6 +79,10 @@ pub async fn life_of_an_object(kubeconfig: &str, namespace: &str) {
     unknown["nonsense"] = 1.into();
     assert_eq!(provider.preview(&targets[1], &unknown, true).await.unwrap_err().class, ErrorClass::Rejected);
 
+    let mut untyped = after.clone();
+    untyped["data"]["a"] = json!({"not": "a text"});
+    assert_eq!(provider.preview(&targets[1], &untyped, true).await.unwrap_err().class, ErrorClass::Rejected);
+
     let contents = provider.contents(&targets[0]).await.unwrap();
     let kept: Vec<&str> =
         contents.iter().filter(|content| !content.server_made).map(|content| content.physical_id.as_str()).collect();
