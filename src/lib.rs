@@ -1,5 +1,6 @@
 //! kompox
 
+pub mod cli;
 pub mod compose;
 pub mod diag;
 pub mod engine;

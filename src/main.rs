@@ -1,2 +1,5 @@
-//! kompox
-fn main() {}
+//! The program `kompox`: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    kompox::cli::main(std::env::args_os())
+}

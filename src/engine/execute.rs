@@ -250,6 +250,9 @@ impl Execution<'_> {
             // Not this run's work yet: a resumed plan must still do the update.
             record.baseline["run"] = serde_json::Value::Null;
             self.run.journal.commit(vec![StateChange::PutRecord(Box::new(record))]).await?;
+            if self.run.adopt_only {
+                return Ok(());
+            }
             return self.update(Some(&observed)).await;
         }
         let change = match (self.planned.action, self.prior) {

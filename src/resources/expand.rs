@@ -384,6 +384,9 @@ impl<'a> Expansion<'a> {
     fn finish(mut self) -> Result<Expanded, Diagnostics> {
         for node in &mut self.builder.nodes {
             node.moved_from = renamed(&self.renames, &node.address);
+            if let Some(id) = self.request.state.imports.get(&node.address) {
+                node.import = Some(id.clone());
+            }
         }
         let diagnostics = std::mem::take(&mut self.builder.diagnostics);
         let mut diagnostics = self.with_lines(diagnostics);

@@ -35,6 +35,8 @@ pub struct StateView {
     pub known: BTreeMap<Address, Known>,
     /// Names fixed earlier: by a plan, or by an intent of an interrupted apply.
     pub chosen: BTreeMap<Address, String>,
+    /// Objects to adopt now (`kompox import`), by address.
+    pub imports: BTreeMap<Address, String>,
 }
 
 impl StateView {

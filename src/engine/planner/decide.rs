@@ -177,7 +177,8 @@ impl<'a> Planner<'a> {
     }
 
     fn compare(&mut self, node: &'a Node, desired: Value, record: &'a Record, observed: Observed) {
-        if node.kind.marked && observed.lineage.as_deref().is_some_and(|lineage| lineage != self.inputs.lineage) {
+        let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+        if node.kind.marked && !protection.adopted && observed.lineage.as_deref().is_some_and(|lineage| lineage != self.inputs.lineage) {
             let message = format!("{} now belongs to another state: {}", node.address, observed.physical_id);
             let problem = self.problem(Some(&node.address), message, node.origin.clone());
             problem.help.push(format!("forget it here:  kompox state rm {}", node.address));
@@ -197,7 +198,6 @@ impl<'a> Planner<'a> {
             return;
         }
         let changes = self.changes(node, &desired, Some(record), &observed);
-        let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
         let forced = self.inputs.options.replace.contains(&node.address);
         if forced || changes.iter().any(|change| change.forces_replacement) {
             self.replace(node, &desired, &observed, changes, &protection, forced);

@@ -54,6 +54,8 @@ pub struct Inputs<'a> {
 pub struct Options {
     /// Only these, and what they need (or, for a destroy, what needs them). Empty: all.
     pub targets: Vec<Address>,
+    /// The targets alone, without what they need.
+    pub only_targets: bool,
     /// Replace these although nothing forces it.
     pub replace: BTreeSet<Address>,
     /// Ask the providers; otherwise what the state says is taken as observed.
@@ -68,6 +70,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             targets: Vec::new(),
+            only_targets: false,
             replace: BTreeSet::new(),
             refresh: true,
             force_conflicts: BTreeSet::new(),
@@ -334,6 +337,9 @@ fn select(inputs: &Inputs<'_>, records: &HashMap<Address, &Record>) -> HashSet<A
     let mut waiting = inputs.options.targets.clone();
     while let Some(address) = waiting.pop() {
         if !selected.insert(address.clone()) {
+            continue;
+        }
+        if inputs.options.only_targets {
             continue;
         }
         if inputs.mode == Mode::Destroy {

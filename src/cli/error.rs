@@ -1,0 +1,147 @@
+//! One error of the command line: what failed, where, and what to do; and the one mapping to exit codes.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::global::Terminal;
+use crate::diag::{Diagnostic, Diagnostics, Location};
+use crate::engine::planner::Problem;
+use crate::report;
+use crate::yaml::Source;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Failed.
+    Failed,
+    /// Changes or drift are present, where asked for.
+    Changes,
+    /// Interrupted by a signal.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::from(1),
+            Exit::Changes => Self::from(2),
+            Exit::Interrupted => Self::from(130),
+        }
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub enum CliError {
+    /// Findings, at their places.
+    Diagnostics(Diagnostics),
+    /// One thing that has no place in a file.
+    Message {
+        /// What failed.
+        message: String,
+        /// What to do.
+        help: Vec<String>,
+    },
+    /// stdout is gone.
+    Output(std::io::Error),
+}
+
+impl CliError {
+    /// One thing that has no place in a file.
+    pub fn message(message: impl Into<String>) -> Self {
+        Self::Message { message: message.into(), help: Vec::new() }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(self, line: impl Into<String>) -> Self {
+        match self {
+            Self::Message { message, mut help } => {
+                help.push(line.into());
+                Self::Message { message, help }
+            }
+            other => other,
+        }
+    }
+
+    /// What stopped a plan, with the source lines of its places.
+    pub fn problems(problems: Vec<Problem>, sources: &[Source]) -> Self {
+        let mut diagnostics = Diagnostics::default();
+        for problem in problems {
+            let mut diagnostic = Diagnostic::error("plan", problem.message);
+            if let Some(origin) = problem.origin {
+                let location = Location::new(origin.file.clone(), origin.line, origin.column);
+                diagnostic = match sources.iter().find(|source| source.file == origin.file) {
+                    Some(source) => source.locate(diagnostic, &location),
+                    None => diagnostic.at(location, None),
+                };
+            }
+            diagnostic.help = problem.help;
+            diagnostics.push(diagnostic);
+        }
+        Self::Diagnostics(diagnostics)
+    }
+
+    /// Prints it to stderr. A closed stdout is no error worth a line.
+    pub fn print(&self, terminal: &Terminal) {
+        let mut out = std::io::stderr().lock();
+        let result = match self {
+            Self::Diagnostics(diagnostics) => report::diagnostics::text(&mut out, diagnostics, &terminal.err),
+            Self::Message { message, help } => {
+                let mut diagnostics = Diagnostics::default();
+                let mut diagnostic = Diagnostic::error("kompox", message.clone());
+                diagnostic.help.clone_from(help);
+                diagnostics.push(diagnostic);
+                report::diagnostics::text(&mut out, &diagnostics, &terminal.err)
+            }
+            Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Self::Output(error) => writeln!(out, "error: the output cannot be written: {error}"),
+        };
+        // There is nowhere left to say that stderr is gone.
+        let _ = result;
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        Exit::Failed
+    }
+}
+
+impl From<Diagnostics> for CliError {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Diagnostics(diagnostics)
+    }
+}
+
+impl From<std::io::Error> for CliError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<kompox_state::StateError> for CliError {
+    fn from(error: kompox_state::StateError) -> Self {
+        Self::message(error.to_string())
+    }
+}
+
+impl From<crate::engine::planfile::PlanFileError> for CliError {
+    fn from(error: crate::engine::planfile::PlanFileError) -> Self {
+        Self::message(error.to_string()).help("make a new plan:  kompox plan --out FILE")
+    }
+}
+
+impl From<crate::engine::journal::JournalError> for CliError {
+    fn from(error: crate::engine::journal::JournalError) -> Self {
+        Self::message(error.to_string())
+    }
+}
+
+impl From<crate::providers::sandbox::SandboxError> for CliError {
+    fn from(error: crate::providers::sandbox::SandboxError) -> Self {
+        Self::message(error.to_string())
+    }
+}

@@ -1,0 +1,122 @@
+//! Options that every command has, and what the terminal can show.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::error::CliError;
+use crate::kom::layout::LayoutRequest;
+use crate::report::Style;
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Common options")]
+pub struct Global {
+    /// Work in this directory
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// The project's root [default: nearest parent with .kompox/]
+    #[arg(long, value_name = "DIR", env = "KOMPOX_ROOT", global = true)]
+    pub kompox_root: Option<PathBuf>,
+    /// Where configuration and state are [default: <root>/.kompox]
+    #[arg(long, value_name = "DIR", env = "KOMPOX_DIR", global = true)]
+    pub kompox_dir: Option<PathBuf>,
+    /// Read manifests from here; repeatable
+    #[arg(long = "kom-path", value_name = "PATH", global = true)]
+    pub kom_paths: Vec<PathBuf>,
+    /// The app file [default: kompoxapp.yml]
+    #[arg(long, value_name = "FILE", env = "KOMPOX_KOM_APP", global = true)]
+    pub kom_app: Option<PathBuf>,
+    /// Only this app and what it needs: its Resource ID or a unique suffix, such as app/gitea
+    #[arg(short = 'A', long, value_name = "ID", env = "KOMPOX_APP_ID", global = true)]
+    pub app_id: Option<String>,
+    /// Only this app and what it needs, by its name
+    #[arg(long, value_name = "NAME", env = "KOMPOX_APP_NAME", global = true, conflicts_with = "app_id")]
+    pub app_name: Option<String>,
+    /// Only this cluster: its Resource ID or a unique suffix
+    #[arg(long, value_name = "ID", env = "KOMPOX_CLUSTER_ID", global = true, conflicts_with_all = ["app_id", "app_name"])]
+    pub cluster_id: Option<String>,
+    /// Only this cluster, by its name
+    #[arg(long, value_name = "NAME", env = "KOMPOX_CLUSTER_NAME", global = true, conflicts_with_all = ["app_id", "app_name", "cluster_id"])]
+    pub cluster_name: Option<String>,
+    /// Work against the embedded cloud instead of a real one; no account is needed and none is read
+    #[arg(long, env = "KOMPOX_SANDBOX", global = true)]
+    pub sandbox: bool,
+    /// With --sandbox: use a running `kompox sandbox serve` instead of starting one
+    #[arg(long, value_name = "URL", env = "KOMPOX_SANDBOX_ENDPOINT", global = true)]
+    pub sandbox_endpoint: Option<String>,
+    /// Machine-readable output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No colours
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// How long to wait for another writer of the state, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, global = true)]
+    pub lock_timeout: u64,
+}
+
+impl Global {
+    /// The process's environment, without the parts that the sandbox must not see.
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        let hidden = |key: &str| self.sandbox && (key.starts_with("AZURE_") || key == "KUBECONFIG");
+        std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(key, _)| !hidden(key))
+            .collect()
+    }
+
+    /// The directory to work in, absolute.
+    pub fn cwd(&self) -> Result<PathBuf, CliError> {
+        let here = std::env::current_dir()
+            .map_err(|error| CliError::message(format!("the working directory cannot be read: {error}")))?;
+        let directory = match &self.directory {
+            Some(directory) => here.join(directory),
+            None => here,
+        };
+        if !directory.is_dir() {
+            return Err(CliError::message(format!("{} is no directory", directory.display())).help("check the value of -C"));
+        }
+        Ok(directory)
+    }
+
+    /// What decides where the project is.
+    pub fn layout_request(&self) -> Result<LayoutRequest, CliError> {
+        Ok(LayoutRequest {
+            cwd: self.cwd()?,
+            kompox_root: self.kompox_root.clone(),
+            kompox_dir: self.kompox_dir.clone(),
+            kom_paths: self.kom_paths.clone(),
+            kom_app: self.kom_app.clone(),
+            env: self.environment(),
+        })
+    }
+}
+
+/// What the terminal can show.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    /// How to print on stdout.
+    pub out: Style,
+    /// How to print on stderr.
+    pub err: Style,
+    /// Whether stderr can show moving lines.
+    pub live: bool,
+    /// Whether a person can be asked.
+    pub interactive: bool,
+}
+
+impl Terminal {
+    /// Looks at the process's streams and environment: colours and progress only on a terminal, and never with
+    /// `NO_COLOR`, `CI` or `--no-color`.
+    pub fn detect(global: &Global) -> Self {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let plain = global.no_color || set("NO_COLOR") || set("CI");
+        let width = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(Style::PLAIN.width);
+        let style = |terminal: bool| if terminal { Style { color: !plain, width: width.max(40), unicode: true } } else { Style::PLAIN };
+        let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+        Self { out: style(out), err: style(err), live: err && !plain, interactive: std::io::stdin().is_terminal() }
+    }
+}

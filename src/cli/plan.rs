@@ -1,0 +1,138 @@
+//! `kompox plan`
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::error::{CliError, Exit};
+use super::global::{Global, Terminal};
+use super::output;
+use super::session::{Fixed, Session, addresses};
+use crate::engine::address::resolve;
+use crate::engine::graph::Graph;
+use crate::engine::plan::{Mode, Plan};
+use crate::engine::planfile;
+use crate::engine::planner::Options;
+use crate::report::{self, graph::GraphView, text};
+use kompox_state::Snapshot;
+
+/// How a plan is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person
+    Text,
+    /// One comment of a pull request
+    Markdown,
+    /// For machines
+    Json,
+    /// A mermaid graph
+    Mermaid,
+    /// A Graphviz graph
+    Dot,
+}
+
+/// What a plan is about.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Selection {
+    /// Only this object and what it needs; repeatable. An address or a unique suffix of one
+    #[arg(long = "target", value_name = "ADDRESS")]
+    targets: Vec<String>,
+    /// Replace this object although nothing forces it; repeatable
+    #[arg(long = "replace", value_name = "ADDRESS")]
+    replace: Vec<String>,
+    /// Do not ask the clouds; take the state's word
+    #[arg(long = "refresh", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    refresh: bool,
+    /// No network at all; implies --refresh=false
+    #[arg(long)]
+    offline: bool,
+    /// Take over fields of this object that another writer owns; repeatable
+    #[arg(long = "force-conflicts", value_name = "ADDRESS")]
+    force_conflicts: Vec<String>,
+    /// Allow that this object is deleted with its data; repeatable
+    #[arg(long = "allow-data-loss", value_name = "ADDRESS")]
+    allow_data_loss: Vec<String>,
+}
+
+impl Selection {
+    /// The engine's options.
+    pub fn options(&self, session: &Session<'_>, graph: &Graph, snapshot: &Snapshot) -> Result<Options, CliError> {
+        let all = addresses(graph, snapshot);
+        let find = |flag: &str, texts: &[String]| {
+            let found = texts.iter().map(|text| resolve(text, &all));
+            found.collect::<Result<_, _>>().map_err(|error| CliError::message(format!("{flag}: {error}")))
+        };
+        Ok(Options {
+            targets: session.selection(graph, snapshot, &self.targets)?,
+            only_targets: false,
+            replace: find("--replace", &self.replace)?,
+            refresh: self.refresh && !self.offline,
+            force_conflicts: find("--force-conflicts", &self.force_conflicts)?,
+            allow_data_loss: find("--allow-data-loss", &self.allow_data_loss)?,
+        })
+    }
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kompox plan\n  kompox plan --out p.kplan && kompox apply p.kplan\n  kompox plan --format markdown --detailed-exitcode")]
+pub struct Args {
+    /// Save the plan here, for `kompox apply FILE`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Show every field of what is created
+    #[arg(long)]
+    verbose: bool,
+    /// Exit 0 without changes, 2 with changes
+    #[arg(long)]
+    detailed_exitcode: bool,
+    /// Plan to remove everything
+    #[arg(long, conflicts_with = "refresh_only")]
+    destroy: bool,
+    /// Plan to take what is observed into the state
+    #[arg(long)]
+    refresh_only: bool,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// Runs `plan`. Takes no lock and writes nothing but the file asked for.
+pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    let mode = match (args.destroy, args.refresh_only) {
+        (true, _) => Mode::Destroy,
+        (_, true) => Mode::RefreshOnly,
+        _ => Mode::Apply,
+    };
+    let session =
+        if args.destroy { Session::open_state(global).await? } else { Session::open(global).await? };
+    let planned = session
+        .plan(mode, Fixed::default(), terminal, |graph, snapshot| args.selection.options(&session, graph, snapshot))
+        .await?;
+    let plan = planned.plan;
+    print(&plan, if global.json { Format::Json } else { args.format }, args.verbose, terminal)?;
+    if let Some(path) = &args.out {
+        let path = global.cwd()?.join(path);
+        let digest = planfile::save(&plan, &path, &session.store.digester())?;
+        output::stderr(|err| {
+            writeln!(err, "Saved to {}; its digest is {digest}", path.display())?;
+            writeln!(err, "To do exactly this:  kompox apply {}", path.display())
+        });
+    }
+    session.close().await;
+    Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Changes } else { Exit::Done })
+}
+
+/// Prints a plan to stdout.
+pub fn print(plan: &Plan, format: Format, expand: bool, terminal: &Terminal) -> Result<(), CliError> {
+    output::stdout(|out| match format {
+        Format::Text if plan.mode == Mode::RefreshOnly => text::drift(out, plan, text::Options { expand }, &terminal.out),
+        Format::Text => text::plan(out, plan, text::Options { expand }, &terminal.out),
+        Format::Markdown => out.write_all(report::markdown::plan(plan).as_bytes()),
+        Format::Json => report::json::write(out, &report::json::plan(plan), true),
+        Format::Mermaid => report::graph::mermaid(out, &GraphView::of_plan(plan)),
+        Format::Dot => report::graph::dot(out, &GraphView::of_plan(plan)),
+    })
+}

@@ -1,0 +1,62 @@
+//! `kompox render`
+
+use std::path::PathBuf;
+
+use super::error::{CliError, Exit};
+use super::global::{Global, Terminal};
+use super::output::to_file_or_stdout;
+use super::session::print_findings;
+use super::validate::offline;
+use crate::compose::convert;
+use crate::engine::address::{Address, resolve};
+
+/// Arguments of `render`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Secrets are masked unless --show-secrets is given. Without a state, ids of disks are placeholders.\n\n\
+Examples:\n  kompox render\n  kompox render --out-manifest app.yml --out-compose -")]
+pub struct Args {
+    /// Write the Kubernetes objects here; - is stdout [default: -, unless --out-compose is given]
+    #[arg(long, value_name = "FILE")]
+    out_manifest: Option<PathBuf>,
+    /// Write the normalised compose file here; - is stdout
+    #[arg(long, value_name = "FILE")]
+    out_compose: Option<PathBuf>,
+    /// Print values of env files, secrets and alike
+    #[arg(long)]
+    show_secrets: bool,
+}
+
+/// Runs `render`: reads local files only.
+pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    let (expanded, findings) = offline(global)?;
+    print_findings(&findings, terminal);
+    let apps: Vec<Address> = expanded.rendered.iter().map(|(app, _)| app.clone()).collect();
+    let wanted = match (&global.app_id, &global.app_name) {
+        (Some(id), _) => Some(resolve(id, &apps)),
+        (_, Some(name)) => Some(resolve(&format!("app/{name}"), &apps)),
+        _ => None,
+    };
+    let wanted = wanted.transpose().map_err(|error| CliError::message(error.to_string()))?;
+    let chosen = |app: &Address| wanted.as_ref().is_none_or(|wanted| wanted == app);
+    let failed = |error: convert::WriteError| CliError::message(error.to_string());
+    if args.out_manifest.is_some() || args.out_compose.is_none() {
+        let mut text = String::new();
+        for (_, rendered) in expanded.rendered.iter().filter(|(app, _)| chosen(app)) {
+            text.push_str(&convert::manifest(rendered, args.show_secrets).map_err(failed)?);
+        }
+        to_file_or_stdout(args.out_manifest.as_deref().unwrap_or("-".as_ref()), &text)?;
+    }
+    if let Some(path) = &args.out_compose {
+        let mut text = String::new();
+        for (_, compose) in expanded.composes.iter().filter(|(app, _)| chosen(app)) {
+            let value = convert::normalised(compose, args.show_secrets);
+            let yaml = serde_saphyr::to_string(&value).map_err(|error| CliError::message(error.to_string()))?;
+            if !text.is_empty() {
+                text.push_str("---\n");
+            }
+            text.push_str(&yaml);
+        }
+        to_file_or_stdout(path, &text)?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,133 @@
+//! `kompox sandbox`
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use super::error::{CliError, Exit};
+use super::global::{Global, Terminal};
+use super::session::{sandbox_path, state_path};
+use super::{output, signal};
+use crate::kom::layout::{Layout, discover};
+use crate::providers::sandbox::{self, Config, FaultRule, Latency, Sandbox};
+use crate::report;
+use crate::report::table::Table;
+
+/// What to do with the embedded cloud.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run it alone, until interrupted
+    Serve(Serve),
+    /// List everything that exists in it
+    Inspect {
+        /// Where its world is [default: .kompox/sandbox of the project]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
+    /// Remove its world, and the state that knows it
+    Reset,
+}
+
+/// Arguments of `sandbox serve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Faults:  <type>.<verb>:<what>[@probability][,seed=N][,after=N][,times=N][,retry-after=S]\n\
+what is 429, 500, 503, 409, 403, 401, reset-before, reset-after, truncate, fail, quota, nonsense or latency=MS.\n\n\
+Examples:\n  kompox sandbox serve\n  kompox sandbox serve --listen 127.0.0.1:8600 --fault 'disks.put:429@0.3,seed=7'")]
+pub struct Serve {
+    /// Where to listen; loopback only
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8600")]
+    listen: SocketAddr,
+    /// Where its world is [default: .kompox/sandbox of the project]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A fault to meet out; repeatable
+    #[arg(long = "fault", value_name = "RULE")]
+    faults: Vec<FaultRule>,
+    /// Milliseconds that each read takes
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    read_latency: u64,
+    /// Milliseconds that each write takes
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    write_latency: u64,
+    /// Milliseconds that a long-running operation takes
+    #[arg(long, value_name = "MS", default_value_t = 50)]
+    operation_delay: u64,
+    /// Milliseconds until a workload, claim or load balancer is ready
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    readiness_delay: u64,
+    /// Seed of faults that name none
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+fn layout(global: &Global) -> Result<Layout, CliError> {
+    Ok(discover(&global.layout_request()?)?)
+}
+
+fn data(given: Option<&PathBuf>, global: &Global) -> Result<PathBuf, CliError> {
+    match given {
+        Some(path) => Ok(global.cwd()?.join(path)),
+        None => Ok(sandbox_path(&layout(global)?)),
+    }
+}
+
+/// Runs a `sandbox` command.
+pub async fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    match command {
+        Command::Serve(args) => serve(args, global).await,
+        Command::Inspect { data: given } => {
+            let objects = sandbox::inspect(&data(given.as_ref(), global)?)?;
+            if global.json {
+                output::stdout(|out| report::json::write(out, &objects.into(), true))?;
+                return Ok(Exit::Done);
+            }
+            let mut table = Table::new(["KIND", "ID"]);
+            for object in &objects {
+                let text = |key: &str| object.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+                table.row([text("kind") + &text("type"), text("id")]);
+            }
+            output::stdout(|out| table.write(out, &terminal.out))?;
+            Ok(Exit::Done)
+        }
+        Command::Reset => reset(global),
+    }
+}
+
+async fn serve(args: &Serve, global: &Global) -> Result<Exit, CliError> {
+    let millis = Duration::from_millis;
+    let mut config = Config::new(data(args.data.as_ref(), global)?);
+    config.faults.clone_from(&args.faults);
+    config.latency = Latency { read: millis(args.read_latency), write: millis(args.write_latency) };
+    config.operation_delay = millis(args.operation_delay);
+    config.readiness_delay = millis(args.readiness_delay);
+    config.seed = args.seed;
+    let sandbox = Sandbox::start(config, args.listen).await?;
+    output::stdout(|out| writeln!(out, "{}", sandbox.endpoint()))?;
+    output::stderr(|err| writeln!(err, "Use it:  kompox --sandbox --sandbox-endpoint {} plan", sandbox.endpoint()));
+    let mut cancel = signal::on_interrupt();
+    cancel.raised().await;
+    sandbox.stop().await;
+    Ok(Exit::Done)
+}
+
+fn reset(global: &Global) -> Result<Exit, CliError> {
+    let layout = layout(global)?;
+    let world = sandbox_path(&layout);
+    let state = state_path(&layout, true);
+    sandbox::reset(&world)?;
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        let mut file = state.clone().into_os_string();
+        file.push(suffix);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let file = PathBuf::from(file);
+                return Err(CliError::message(format!("{} cannot be removed: {error}", file.display())));
+            }
+            _ => {}
+        }
+    }
+    output::stderr(|err| writeln!(err, "The sandbox at {} is empty, and its state is gone.", world.display()));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,452 @@
+//! A session: the project, its state and its connections, as a command needs them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kompox_state::{Change, Lock, LockRequest, SqliteStore, Snapshot, StateError, Store};
+
+use super::connect::Connections;
+use super::error::CliError;
+use super::global::{Global, Terminal};
+use super::output;
+use crate::diag::{Diagnostics, Severity};
+use crate::engine::address::{Address, resolve};
+use crate::engine::event::Sink;
+use crate::engine::graph::{Graph, Protection};
+use crate::engine::journal::Journal;
+use crate::engine::plan::{Mode, Plan};
+use crate::engine::planner::{self, Inputs, Options};
+use crate::engine::provider::Providers;
+use crate::engine::run::{Environment, Run, SharedEnvironment, System, timestamp};
+use crate::engine::reconcile::reconcile;
+use crate::kom::layout::{Layout, StateConfig, discover};
+use crate::kom::load::{LoadOptions, Loaded, load};
+use crate::providers::sandbox::{self, Sandbox};
+use crate::report;
+use crate::resources::app::Chance;
+use crate::resources::expand::{Connection, Expanded, Request, expand};
+use crate::resources::kinds;
+use crate::resources::scope::{Known, StateView};
+
+/// The version that plans and applies.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The manifests of a project.
+pub struct Manifests {
+    /// Where it is.
+    pub layout: Layout,
+    /// What it says.
+    pub loaded: Loaded,
+}
+
+/// Reads the manifests.
+pub fn read_manifests(global: &Global) -> Result<Manifests, CliError> {
+    let request = global.layout_request()?;
+    let layout = discover(&request)?;
+    let loaded = load(&layout, &request, &LoadOptions::default())?;
+    Ok(Manifests { layout, loaded })
+}
+
+/// Where the state is.
+pub fn state_path(layout: &Layout, sandbox: bool) -> PathBuf {
+    let StateConfig::Sqlite { path } = &layout.config.state;
+    match path {
+        _ if sandbox => layout.dir.join("state").join("sandbox.db"),
+        Some(path) => path.clone(),
+        None => layout.dir.join("state").join("kompox.db"),
+    }
+}
+
+/// Where the sandbox's world is.
+pub fn sandbox_path(layout: &Layout) -> PathBuf {
+    layout.dir.join("sandbox")
+}
+
+/// A project at work.
+pub struct Session<'g> {
+    global: &'g Global,
+    /// Its manifests, where the command needs them.
+    pub loaded: Option<Loaded>,
+    /// Its state.
+    pub store: Arc<dyn Store>,
+    /// Time and randomness.
+    pub environment: SharedEnvironment,
+    variables: BTreeMap<String, String>,
+    sandbox: Option<Sandbox>,
+    endpoint: Option<String>,
+}
+
+/// A plan with what it was made from.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The graph, with the secrets that the plan does not hold.
+    pub graph: Graph,
+    /// The state that it was made from.
+    pub snapshot: Snapshot,
+    /// The providers.
+    pub providers: Providers,
+}
+
+impl<'g> Session<'g> {
+    /// Opens a project with its manifests.
+    pub async fn open(global: &'g Global) -> Result<Self, CliError> {
+        let manifests = read_manifests(global)?;
+        Self::start(global, manifests.layout, Some(manifests.loaded)).await
+    }
+
+    /// Opens a project for what needs its state only; manifests that do not load are no hindrance.
+    pub async fn open_state(global: &'g Global) -> Result<Self, CliError> {
+        let request = global.layout_request()?;
+        let layout = discover(&request)?;
+        let loaded = load(&layout, &request, &LoadOptions::default()).ok();
+        Self::start(global, layout, loaded).await
+    }
+
+    async fn start(global: &'g Global, layout: Layout, loaded: Option<Loaded>) -> Result<Self, CliError> {
+        let store = SqliteStore::open(&state_path(&layout, global.sandbox))?;
+        let (sandbox, endpoint) = match (global.sandbox, &global.sandbox_endpoint) {
+            (false, _) => (None, None),
+            (true, Some(endpoint)) => (None, Some(loopback(endpoint)?)),
+            (true, None) => {
+                let config = sandbox::Config::new(sandbox_path(&layout));
+                let sandbox = Sandbox::start(config, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+                let endpoint = sandbox.endpoint();
+                (Some(sandbox), Some(endpoint))
+            }
+        };
+        Ok(Self {
+            global,
+            loaded,
+            store: Arc::new(store),
+            environment: Arc::new(System),
+            variables: global.environment(),
+            sandbox,
+            endpoint,
+        })
+    }
+
+    /// Stops the embedded sandbox, if one runs.
+    pub async fn close(self) {
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+    }
+
+    /// The manifests, or why there are none.
+    pub fn manifests(&self) -> Result<&Loaded, CliError> {
+        self.loaded.as_ref().ok_or_else(|| CliError::message("the manifests do not load").help("see what is wrong:  kompox validate"))
+    }
+
+    /// Everything in the state at one instant.
+    pub fn snapshot(&self) -> Result<Snapshot, CliError> {
+        Ok(self.store.snapshot()?)
+    }
+
+    /// Expands the manifests. Prints their warnings once.
+    pub fn expand(&self, snapshot: &Snapshot, fixed: Fixed, terminal: &Terminal) -> Result<Expanded, CliError> {
+        let loaded = self.manifests()?;
+        let view = state_view(self.store.lineage(), &self.store.digester(), snapshot, fixed);
+        let random = || random_number(self.environment.as_ref());
+        let request = Request {
+            project: &loaded.project,
+            sources: &loaded.sources,
+            environment: &self.variables,
+            state: &view,
+            chance: Chance { now: self.environment.now(), random: &random },
+        };
+        let expanded = expand(&request)?;
+        let mut all = loaded.diagnostics.clone();
+        all.extend(expanded.diagnostics.clone());
+        print_findings(&all, terminal);
+        Ok(expanded)
+    }
+
+    /// Providers for everything that the graph and the state speak of.
+    pub fn providers(&self, connections: &BTreeMap<Arc<str>, Connection>, snapshot: &Snapshot) -> Result<Providers, CliError> {
+        let opener = Connections {
+            known: connections,
+            environment: &self.variables,
+            sandbox: self.endpoint.as_deref(),
+            seed: random_number(self.environment.as_ref()),
+        };
+        let keys: BTreeSet<&str> = connections
+            .keys()
+            .map(AsRef::as_ref)
+            .chain(snapshot.records.iter().map(|record| record.provider.as_str()))
+            .chain(snapshot.open_intents.iter().map(|intent| intent.provider.as_str()))
+            .collect();
+        opener.open(keys)
+    }
+
+    /// Makes a plan. `adjust` turns what the user typed into options, once graph and state are known.
+    pub async fn plan(
+        &self,
+        mode: Mode,
+        fixed: Fixed,
+        terminal: &Terminal,
+        adjust: impl FnOnce(&Graph, &Snapshot) -> Result<Options, CliError>,
+    ) -> Result<Planned, CliError> {
+        let snapshot = self.snapshot()?;
+        let (graph, expanded) = match mode {
+            Mode::Destroy => (Graph::default(), None),
+            Mode::Apply | Mode::RefreshOnly => {
+                let mut expanded = self.expand(&snapshot, fixed, terminal)?;
+                (std::mem::take(&mut expanded.graph), Some(expanded))
+            }
+        };
+        let connections = match &expanded {
+            Some(expanded) => expanded.connections.clone(),
+            None => self.sign_in(&snapshot),
+        };
+        let providers = self.providers(&connections, &snapshot)?;
+        let options = adjust(&graph, &snapshot)?;
+        let digester = self.store.digester();
+        let (inputs, chosen, hosts) =
+            expanded.map_or_else(Default::default, |expanded| (expanded.inputs, expanded.chosen, expanded.hosts));
+        let request = Inputs {
+            graph: &graph,
+            snapshot: &snapshot,
+            lineage: self.store.lineage(),
+            digester: &digester,
+            providers: &providers,
+            kinds: kinds::find,
+            mode,
+            options: &options,
+            inputs,
+            chosen,
+            hosts,
+            engine_version: VERSION,
+        };
+        let plan = planner::plan(request).await.map_err(|error| {
+            let sources = self.loaded.as_ref().map(|loaded| loaded.sources.as_slice()).unwrap_or_default();
+            CliError::problems(error.problems, sources)
+        })?;
+        Ok(Planned { plan, graph, snapshot, providers })
+    }
+
+    /// How to sign in, for what works from the state alone: no manifest is needed, but one that is there is used.
+    pub fn sign_in(&self, snapshot: &Snapshot) -> BTreeMap<Arc<str>, Connection> {
+        let Some(loaded) = &self.loaded else { return BTreeMap::new() };
+        let view = state_view(self.store.lineage(), &self.store.digester(), snapshot, Fixed::default());
+        let request = Request {
+            project: &loaded.project,
+            sources: &loaded.sources,
+            environment: &self.variables,
+            state: &view,
+            chance: Chance { now: self.environment.now(), random: &|| 0 },
+        };
+        expand(&request).map(|expanded| expanded.connections).unwrap_or_default()
+    }
+
+    /// Takes the lock; waits as long as the user allows.
+    pub async fn lock(&self, plan_digest: Option<String>) -> Result<Arc<Lock>, CliError> {
+        let request = LockRequest {
+            who: self.actor(),
+            host: host(),
+            pid: std::process::id(),
+            command: command_line(),
+            now: timestamp(self.environment.now()),
+            plan_digest,
+        };
+        let give_up = Instant::now() + Duration::from_secs(self.global.lock_timeout);
+        loop {
+            match self.store.try_lock(&request) {
+                Ok(lock) => {
+                    if let Some(dead) = lock.cleared_dead_holder() {
+                        output::stderr(|err| writeln!(err, "note: the lock of {dead} was cleared: that process is gone"));
+                    }
+                    return Ok(Arc::new(lock));
+                }
+                Err(StateError::Locked { .. }) if Instant::now() < give_up => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(error @ StateError::Locked { .. }) => {
+                    return Err(CliError::from(error)
+                        .help("wait for it:  --lock-timeout 300")
+                        .help("plan without the lock is always possible:  kompox plan"));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Who runs this.
+    pub fn actor(&self) -> String {
+        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| self.variables.get(*name));
+        user.cloned().unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    /// Looks into what an interrupted run left open, and closes that run's history entry.
+    pub async fn settle(&self, journal: &Journal, providers: &Providers, run_id: &str, sink: &dyn Sink) -> Result<(), CliError> {
+        let open = self.store.open_intents()?;
+        let digester = self.store.digester();
+        let run = self.run(journal, providers, run_id, &digester, sink, true);
+        reconcile(&run, &open).await.map_err(|error| {
+            CliError::message(error.to_string()).help("nothing was changed; run it again once it can be read")
+        })?;
+        let now = timestamp(self.environment.now());
+        let unfinished = self.store.runs(50)?.into_iter().filter(|run| run.finished_at.is_none()).map(|run| Change::FinishRun {
+            id: run.id,
+            finished_at: now.clone(),
+            result: "interrupted".to_owned(),
+            counts: run.counts,
+            duration_ms: 0,
+        });
+        let unfinished: Vec<_> = unfinished.collect();
+        if !unfinished.is_empty() {
+            journal.commit(unfinished).await?;
+        }
+        Ok(())
+    }
+
+    /// What every part of a run that writes needs.
+    pub fn run<'a>(
+        &'a self,
+        journal: &'a Journal,
+        providers: &'a Providers,
+        id: &str,
+        digester: &'a kompox_state::Digester,
+        sink: &'a dyn Sink,
+        wait: bool,
+    ) -> Run<'a> {
+        Run {
+            id: id.to_owned(),
+            journal,
+            providers,
+            kinds: kinds::find,
+            lineage: self.store.lineage(),
+            digester,
+            environment: self.environment.as_ref(),
+            sink,
+            wait,
+            adopt_only: false,
+        }
+    }
+
+    /// The addresses that the user's selection means, or none for all.
+    pub fn selection(&self, graph: &Graph, snapshot: &Snapshot, targets: &[String]) -> Result<Vec<Address>, CliError> {
+        let all = addresses(graph, snapshot);
+        let mut selected = Vec::new();
+        for target in targets {
+            selected.push(resolve(target, &all).map_err(|error| CliError::message(format!("--target: {error}")))?);
+        }
+        let scopes = self.scopes(&all)?;
+        selected.extend(all.into_iter().filter(|address| {
+            scopes.iter().any(|scope| address.as_str().strip_prefix(scope.as_str()).is_some_and(|rest| rest.starts_with('/')))
+        }));
+        Ok(selected)
+    }
+
+    /// Resource IDs that the selectors name: an app's, and the one under which what outlives its cluster is addressed.
+    fn scopes(&self, all: &[Address]) -> Result<Vec<String>, CliError> {
+        let global = self.global;
+        let (wanted, segment) = match (&global.app_id, &global.app_name, &global.cluster_id, &global.cluster_name) {
+            (Some(id), ..) => (id.clone(), "/app/"),
+            (_, Some(name), ..) => (format!("app/{name}"), "/app/"),
+            (_, _, Some(id), _) => (id.clone(), "/cls/"),
+            (.., Some(name)) => (format!("cls/{name}"), "/cls/"),
+            (None, None, None, None) => return Ok(Vec::new()),
+        };
+        let known: BTreeSet<Address> = all.iter().filter_map(|address| prefix_of(address, segment)).collect();
+        // What outlives a cluster stands beside the app, not under it; only the app itself can be meant.
+        let meant: Vec<Address> = known.iter().filter(|id| segment != "/app/" || id.as_str().contains("/cls/")).cloned().collect();
+        let id = resolve(&wanted, &meant).map_err(|error| CliError::message(error.to_string()))?;
+        let mut scopes = vec![id.as_str().to_owned()];
+        if let Some((provider, rest)) = id.as_str().split_once("/cls/")
+            && let Some((_, app)) = rest.split_once("/app/")
+        {
+            scopes.push(format!("{provider}/app/{app}"));
+        }
+        Ok(scopes)
+    }
+}
+
+fn prefix_of(address: &Address, segment: &str) -> Option<Address> {
+    let text = address.as_str();
+    let start = text.find(segment)? + segment.len();
+    let end = start + text[start..].find('/')?;
+    Some(Address::from_text(&text[..end]))
+}
+
+/// All addresses of graph and state.
+pub fn addresses(graph: &Graph, snapshot: &Snapshot) -> Vec<Address> {
+    let recorded = snapshot.records.iter().map(|record| Address::from_text(record.address.as_str()));
+    let all: BTreeSet<Address> = graph.iter().map(|node| node.address.clone()).chain(recorded).collect();
+    all.into_iter().collect()
+}
+
+/// What is fixed before an expansion: names of a saved plan, and objects to be imported.
+#[derive(Debug, Clone, Default)]
+pub struct Fixed {
+    /// Names that nobody chose.
+    pub chosen: BTreeMap<Address, String>,
+    /// Objects to adopt, by address.
+    pub imports: BTreeMap<Address, String>,
+}
+
+/// What an expansion takes from the state.
+pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &Snapshot, fixed: Fixed) -> StateView {
+    let known = snapshot.records.iter().map(|record| {
+        let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+        let known =
+            Known { physical_id: record.physical_id.clone(), adopted: protection.adopted, outputs: record.outputs.clone() };
+        (Address::from_text(record.address.as_str()), known)
+    });
+    let mut known: BTreeMap<Address, Known> = known.collect();
+    for (address, id) in &fixed.imports {
+        let import = Known { physical_id: id.clone(), adopted: true, outputs: serde_json::json!({}) };
+        known.insert(address.clone(), import);
+    }
+    // A creation that was interrupted has fixed its name already.
+    let mut chosen: BTreeMap<Address, String> = BTreeMap::new();
+    for intent in snapshot.open_intents.iter().filter(|intent| intent.action == "create") {
+        if let Some(name) = intent.physical_id.as_deref().and_then(|id| id.rsplit('/').next()) {
+            chosen.insert(Address::from_text(intent.address.as_str()), name.to_owned());
+        }
+    }
+    chosen.extend(fixed.chosen);
+    StateView { lineage: lineage.to_owned(), digester: digester.clone(), known, chosen, imports: fixed.imports }
+}
+
+/// Prints warnings and notes to stderr.
+pub fn print_findings(diagnostics: &Diagnostics, terminal: &Terminal) {
+    if diagnostics.iter().any(|finding| finding.severity >= Severity::Warning) {
+        output::stderr(|err| report::diagnostics::text(err, diagnostics, &terminal.err));
+    }
+}
+
+fn random_number(environment: &dyn Environment) -> u64 {
+    let id = environment.unique_id();
+    // The ids are random UUIDs: their first sixteen digits are a random number.
+    let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&digits, 16).unwrap_or_default()
+}
+
+/// The name of this machine.
+pub fn host() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+/// The command as it was typed, without the values of options: those may hold what others need not see.
+fn command_line() -> String {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.contains('=')).collect();
+    format!("kompox {}", words.join(" "))
+}
+
+fn loopback(endpoint: &str) -> Result<String, CliError> {
+    let url = url::Url::parse(endpoint).map_err(|error| CliError::message(format!("--sandbox-endpoint is no URL: {error}")))?;
+    let local = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if !local || url.scheme() != "http" {
+        return Err(CliError::message("--sandbox-endpoint must be an http URL on this machine").help("start one:  kompox sandbox serve"));
+    }
+    Ok(endpoint.trim_end_matches('/').to_owned())
+}

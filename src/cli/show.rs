@@ -1,0 +1,34 @@
+//! `kompox show`
+
+use super::error::{CliError, Exit};
+use super::global::{Global, Terminal};
+use super::plan::{self, Format};
+use super::{output, state};
+use crate::engine::planfile;
+
+/// Arguments of `show`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kompox show p.kplan\n  kompox show p.kplan --format markdown\n  kompox show app/gitea/disk/default")]
+pub struct Args {
+    /// A saved plan, or the address of an object in the state (or a unique suffix)
+    #[arg(value_name = "FILE|ADDRESS")]
+    what: String,
+    /// How to print a saved plan
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Show every field of what a plan creates
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// Runs `show`.
+pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    let path = global.cwd()?.join(&args.what);
+    if path.is_file() {
+        let saved = planfile::read(&path)?;
+        plan::print(&saved.plan, if global.json { Format::Json } else { args.format }, args.verbose, terminal)?;
+        output::stderr(|err| writeln!(err, "digest {}", saved.digest));
+        return Ok(Exit::Done);
+    }
+    state::show(&args.what, global)
+}

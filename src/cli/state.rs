@@ -1,0 +1,207 @@
+//! `kompox state`
+
+use std::sync::Arc;
+
+use clap::Subcommand;
+use kompox_state::{Change, LockRequest, Record, SqliteStore, Store};
+
+use super::error::{CliError, Exit};
+use super::global::{Global, Terminal};
+use super::output;
+use super::session::state_path;
+use crate::engine::address::{Address, resolve};
+use crate::engine::run::{Environment, System, timestamp};
+use crate::kom::layout::discover;
+use crate::report;
+use crate::report::table::Table;
+
+/// What to do with the state.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List what the state knows
+    List {
+        /// Only addresses that contain this text
+        #[arg(value_name = "TEXT")]
+        filter: Option<String>,
+    },
+    /// Show one object: ids, applied fields, outputs; never a secret
+    Show {
+        /// Its address, or a unique suffix
+        address: String,
+    },
+    /// Forget an object; the object itself stays
+    Rm {
+        /// Its address, or a unique suffix
+        address: String,
+    },
+    /// Give an object another address
+    Mv {
+        /// Its address now, or a unique suffix
+        from: String,
+        /// Its new address, whole
+        to: String,
+    },
+    /// List what has been applied: who, when, what, how it ended
+    History {
+        /// How many runs
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Take the lock away from a holder that is gone; the last resort
+    Unlock {
+        /// The id of the lock, as the error message shows it
+        id: String,
+    },
+}
+
+/// Runs a `state` command.
+pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    match command {
+        Command::List { filter } => list(filter.as_deref(), global, terminal),
+        Command::Show { address } => show(address, global),
+        Command::Rm { address } => forget(address, global),
+        Command::Mv { from, to } => rename(from, to, global),
+        Command::History { limit } => history(*limit, global, terminal),
+        Command::Unlock { id } => {
+            let holder = existing(global)?.unlock(id)?;
+            output::stderr(|err| writeln!(err, "The lock of {holder} is gone. What it was doing is looked into by the next apply."));
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn existing(global: &Global) -> Result<SqliteStore, CliError> {
+    let layout = discover(&global.layout_request()?)?;
+    let path = state_path(&layout, global.sandbox);
+    SqliteStore::open_existing(&path)?.ok_or_else(|| {
+        let hint = if global.sandbox { "the sandbox has a state of its own" } else { "did you mean --sandbox?" };
+        CliError::message(format!("there is no state at {} yet", path.display())).help(hint)
+    })
+}
+
+fn list(filter: Option<&str>, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    let mut records = existing(global)?.records()?;
+    records.retain(|record| filter.is_none_or(|text| record.address.contains(text)));
+    records.sort_by(|a, b| a.address.cmp(&b.address));
+    if global.json {
+        let all: Vec<_> = records.iter().map(|record| serde_json::json!({
+            "address": record.address, "kind": record.kind, "provider": record.provider, "id": record.physical_id,
+            "serial": record.updated_serial,
+        })).collect();
+        output::stdout(|out| report::json::write(out, &all.into(), true))?;
+        return Ok(Exit::Done);
+    }
+    let mut table = Table::new(["ADDRESS", "ID"]);
+    for record in &records {
+        table.row([record.address.as_str(), record.physical_id.as_str()]);
+    }
+    output::stdout(|out| table.write(out, &terminal.out))?;
+    Ok(Exit::Done)
+}
+
+fn find(store: &SqliteStore, text: &str) -> Result<Record, CliError> {
+    let records = store.records()?;
+    let addresses: Vec<Address> = records.iter().map(|record| Address::from_text(record.address.as_str())).collect();
+    let address = resolve(text, &addresses)
+        .map_err(|error| CliError::message(error.to_string()).help("see all:  kompox state list"))?;
+    records
+        .into_iter()
+        .find(|record| record.address == address.as_str())
+        .ok_or_else(|| CliError::message(format!("{address} is not in the state")))
+}
+
+/// Shows one record.
+pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
+    let store = existing(global)?;
+    let record = find(&store, text)?;
+    let value = serde_json::json!({
+        "address": record.address,
+        "kind": record.kind,
+        "provider": record.provider,
+        "id": record.physical_id,
+        "applied": record.applied,
+        "outputs": record.outputs,
+        "dependencies": record.dependencies,
+        "protection": record.protection,
+        "source": record.source,
+        "created_serial": record.created_serial,
+        "updated_serial": record.updated_serial,
+    });
+    if global.json {
+        output::stdout(|out| report::json::write(out, &value, true))?;
+        return Ok(Exit::Done);
+    }
+    let text = serde_saphyr::to_string(&value).map_err(|error| CliError::message(error.to_string()))?;
+    output::stdout(|out| {
+        for line in text.lines() {
+            writeln!(out, "{}", report::escape::one_line(line))?;
+        }
+        Ok(())
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Writes changes under the lock.
+fn write(global: &Global, changes: impl FnOnce(&SqliteStore) -> Result<Vec<Change>, CliError>) -> Result<Exit, CliError> {
+    let store = Arc::new(existing(global)?);
+    let request = LockRequest {
+        who: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
+        host: super::session::host(),
+        pid: std::process::id(),
+        command: "kompox state".to_owned(),
+        now: timestamp(System.now()),
+        plan_digest: None,
+    };
+    let lock = store.try_lock(&request)?;
+    if !store.open_intents()?.is_empty() {
+        return Err(CliError::message("an apply was interrupted; what it was doing is not settled yet")
+            .help("let kompox look into it first:  kompox apply"));
+    }
+    let changes = changes(&store)?;
+    store.commit(&lock, &changes)?;
+    lock.release()?;
+    Ok(Exit::Done)
+}
+
+fn forget(text: &str, global: &Global) -> Result<Exit, CliError> {
+    let exit = write(global, |store| {
+        let record = find(store, text)?;
+        output::stderr(|err| {
+            writeln!(err, "Forgotten: {}. The object stays: {}", record.address, record.physical_id)?;
+            writeln!(err, "To adopt it again:  kompox import {} {}", record.address, record.physical_id)
+        });
+        Ok(vec![Change::DeleteRecord(record.address)])
+    })?;
+    Ok(exit)
+}
+
+fn rename(from: &str, to: &str, global: &Global) -> Result<Exit, CliError> {
+    write(global, |store| {
+        let record = find(store, from)?;
+        if Address::from_text(to).kind() != record.kind {
+            return Err(CliError::message(format!("{to} is no address of the kind {}", record.kind)).help("write the whole new address"));
+        }
+        Ok(vec![Change::MoveRecord { from: record.address, to: to.to_owned() }])
+    })
+}
+
+fn history(limit: usize, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    let runs = existing(global)?.runs(limit)?;
+    if global.json {
+        let all: Vec<_> = runs.iter().map(|run| serde_json::to_value(run).unwrap_or_default()).collect();
+        output::stdout(|out| report::json::write(out, &all.into(), true))?;
+        return Ok(Exit::Done);
+    }
+    let mut table = Table::new(["STARTED", "WHO", "RESULT", "DONE", "SECONDS", "COMMAND"]);
+    for run in &runs {
+        let counts = run.counts.as_object().map(|counts| {
+            counts.iter().map(|(verb, count)| format!("{count} {verb}")).collect::<Vec<_>>().join(", ")
+        });
+        let seconds = run.duration_ms.map_or(String::new(), |millis| format!("{:.1}", millis as f64 / 1000.0));
+        let result = run.result.clone().unwrap_or_else(|| "running".to_owned());
+        let who = format!("{}@{}", run.actor, run.host);
+        table.row([run.started_at.clone(), who, result, counts.unwrap_or_default(), seconds, run.command.clone()]);
+    }
+    output::stdout(|out| table.write(out, &terminal.out))?;
+    Ok(Exit::Done)
+}

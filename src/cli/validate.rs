@@ -1,0 +1,91 @@
+//! `kompox validate`
+
+use clap::ValueEnum;
+
+use super::error::{CliError, Exit};
+use super::global::{Global, Terminal};
+use super::output;
+use super::session::{Fixed, read_manifests, state_view};
+use crate::diag::{Diagnostics, Severity};
+use crate::report;
+use crate::resources::app::Chance;
+use crate::resources::expand::{Expanded, Request, expand};
+use kompox_state::{Digester, Snapshot, SqliteStore, Store};
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person, with source lines
+    Text,
+    /// For machines
+    Json,
+}
+
+/// Arguments of `validate`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kompox validate\n  kompox validate --strict --format json")]
+pub struct Args {
+    /// Warnings are errors
+    #[arg(long)]
+    strict: bool,
+    /// How to print findings
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// Runs `validate`: everything that needs no network.
+pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    let (mut findings, objects) = match offline(global) {
+        Ok((expanded, findings)) => (findings, expanded.graph.len()),
+        Err(CliError::Diagnostics(findings)) => (findings, 0),
+        Err(error) => return Err(error),
+    };
+    if args.strict {
+        findings.deny_warnings();
+    }
+    if global.json || args.format == Format::Json {
+        output::stdout(|out| report::json::write(out, &report::diagnostics::json(&findings), true))?;
+    } else {
+        output::stderr(|err| report::diagnostics::text(err, &findings, &terminal.err));
+        if !findings.has_errors() {
+            output::stdout(|out| {
+                let warnings = findings.count(Severity::Warning);
+                let plural = if warnings == 1 { "" } else { "s" };
+                writeln!(out, "The project is valid: {objects} objects, {warnings} warning{plural}.")
+            })?;
+        }
+    }
+    Ok(if findings.has_errors() { Exit::Failed } else { Exit::Done })
+}
+
+/// Loads and expands a project without any network. Names that a state has fixed are taken from it; without one, names
+/// that nobody chose get a placeholder that is the same every time.
+pub fn offline(global: &Global) -> Result<(Expanded, Diagnostics), CliError> {
+    let manifests = read_manifests(global)?;
+    let path = super::session::state_path(&manifests.layout, global.sandbox);
+    let (lineage, digester, snapshot) = match SqliteStore::open_existing(&path)? {
+        Some(store) => (store.lineage().to_owned(), store.digester(), store.snapshot()?),
+        // Nothing that is made from this key is kept or printed.
+        None => (String::new(), Digester::new(&[0; 32]), Snapshot { serial: 0, records: Vec::new(), open_intents: Vec::new() }),
+    };
+    let view = state_view(&lineage, &digester, &snapshot, Fixed::default());
+    let environment = global.environment();
+    let request = Request {
+        project: &manifests.loaded.project,
+        sources: &manifests.loaded.sources,
+        environment: &environment,
+        state: &view,
+        chance: Chance { now: std::time::SystemTime::UNIX_EPOCH, random: &|| 0 },
+    };
+    let mut findings = manifests.loaded.diagnostics.clone();
+    match expand(&request) {
+        Ok(expanded) => {
+            findings.extend(expanded.diagnostics.clone());
+            Ok((expanded, findings))
+        }
+        Err(errors) => {
+            findings.extend(errors);
+            Err(CliError::Diagnostics(findings))
+        }
+    }
+}
