@@ -113,7 +113,11 @@ async fn saved(args: &Args, path: &Path, global: &Global, terminal: &Terminal) -
         return Err(CliError::message(format!("the digest of {} is {}, not {expected}", path.display(), saved.digest))
             .help("this is not the plan that was approved"));
     }
-    let session = if saved.plan.mode == Mode::Destroy { Session::open_state(global).await? } else { Session::open(global).await? };
+    let session = if saved.plan.mode == Mode::Destroy {
+        Session::open_state(global).await?
+    } else {
+        Session::open(global).await?
+    };
     saved.verify(&session.store.digester())?;
     let lock = session.lock(Some(saved.digest.clone())).await?;
     let before = session.snapshot()?;
@@ -246,7 +250,11 @@ pub async fn carry_out(
 }
 
 fn counts(counts: &[(Action, usize)]) -> serde_json::Value {
-    counts.iter().map(|(action, count)| (action.verb().to_owned(), serde_json::Value::from(*count))).collect::<serde_json::Map<_, _>>().into()
+    counts
+        .iter()
+        .map(|(action, count)| (action.verb().to_owned(), serde_json::Value::from(*count)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn result_word(outcome: &Summary) -> &'static str {

@@ -81,9 +81,11 @@ impl Connections<'_> {
             None => self.auth(key)?,
         };
         let mut config = AzureConfig::new(key.subscription, auth, self.seed);
-        let endpoint = self.sandbox.or_else(|| self.environment.get("AZURE_RESOURCE_MANAGER_ENDPOINT").map(String::as_str));
+        let endpoint =
+            self.sandbox.or_else(|| self.environment.get("AZURE_RESOURCE_MANAGER_ENDPOINT").map(String::as_str));
         if let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_empty()) {
-            let url = Url::parse(endpoint).map_err(|error| CliError::message(format!("the endpoint {endpoint} is no URL: {error}")))?;
+            let url = Url::parse(endpoint)
+                .map_err(|error| CliError::message(format!("the endpoint {endpoint} is no URL: {error}")))?;
             config.endpoint = Some(url);
         }
         if self.sandbox.is_some() {
@@ -101,7 +103,8 @@ impl Connections<'_> {
     fn auth(&self, key: &AzureKey<'_>) -> Result<Auth, CliError> {
         let known = self.known.get(key.whole);
         let optional = |name: &str| {
-            let set = known.and_then(|connection| connection.credentials.get(name)).or_else(|| self.environment.get(name));
+            let set =
+                known.and_then(|connection| connection.credentials.get(name)).or_else(|| self.environment.get(name));
             set.filter(|value| !value.is_empty()).cloned()
         };
         let required = |name: &str| {

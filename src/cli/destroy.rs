@@ -9,8 +9,10 @@ use crate::engine::plan::Mode;
 
 /// Arguments of `destroy`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Disks, shares and snapshots are kept unless their deletionPolicy is Delete and --allow-data-loss\n\
-names them; the plan says how to adopt them again.\n\nExamples:\n  kompox destroy\n  kompox destroy --target app/gitea/Deployment/gitea-app")]
+#[command(
+    after_help = "Disks, shares and snapshots are kept unless their deletionPolicy is Delete and --allow-data-loss\n\
+names them; the plan says how to adopt them again.\n\nExamples:\n  kompox destroy\n  kompox destroy --target app/gitea/Deployment/gitea-app"
+)]
 pub struct Args {
     #[command(flatten)]
     execution: Execution,

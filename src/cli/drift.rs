@@ -9,7 +9,9 @@ use crate::report::text;
 
 /// Arguments of `drift`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 no drift, 2 drift, 1 error.\n\nTo put it right:    kompox apply\nTo accept it:       kompox apply --refresh-only")]
+#[command(
+    after_help = "Exit codes: 0 no drift, 2 drift, 1 error.\n\nTo put it right:    kompox apply\nTo accept it:       kompox apply --refresh-only"
+)]
 pub struct Args {
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -22,7 +24,9 @@ pub struct Args {
 pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let session = Session::open(global).await?;
     let planned = session
-        .plan(Mode::RefreshOnly, Fixed::default(), terminal, |graph, snapshot| args.selection.options(&session, graph, snapshot))
+        .plan(Mode::RefreshOnly, Fixed::default(), terminal, |graph, snapshot| {
+            args.selection.options(&session, graph, snapshot)
+        })
         .await?;
     plan::print(&planned.plan, if global.json { Format::Json } else { args.format }, false, terminal)?;
     session.close().await;

@@ -77,7 +77,9 @@ impl Global {
             None => here,
         };
         if !directory.is_dir() {
-            return Err(CliError::message(format!("{} is no directory", directory.display())).help("check the value of -C"));
+            return Err(
+                CliError::message(format!("{} is no directory", directory.display())).help("check the value of -C")
+            );
         }
         Ok(directory)
     }
@@ -115,7 +117,9 @@ impl Terminal {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let plain = global.no_color || set("NO_COLOR") || set("CI");
         let width = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(Style::PLAIN.width);
-        let style = |terminal: bool| if terminal { Style { color: !plain, width: width.max(40), unicode: true } } else { Style::PLAIN };
+        let style = |terminal: bool| {
+            if terminal { Style { color: !plain, width: width.max(40), unicode: true } } else { Style::PLAIN }
+        };
         let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
         Self { out: style(out), err: style(err), live: err && !plain, interactive: std::io::stdin().is_terminal() }
     }

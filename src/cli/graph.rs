@@ -26,7 +26,9 @@ pub enum Format {
 
 /// Arguments of `graph`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Arrows point to what comes later.\n\nExamples:\n  kompox graph | dot -Tsvg > graph.svg\n  kompox graph --format mermaid --plan p.kplan")]
+#[command(
+    after_help = "Arrows point to what comes later.\n\nExamples:\n  kompox graph | dot -Tsvg > graph.svg\n  kompox graph --format mermaid --plan p.kplan"
+)]
 pub struct Args {
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Dot)]
@@ -54,7 +56,8 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
 }
 
 fn of_graph(graph: &Graph) -> GraphView {
-    let numbers: HashMap<&Address, usize> = graph.iter().enumerate().map(|(number, node)| (&node.address, number)).collect();
+    let numbers: HashMap<&Address, usize> =
+        graph.iter().enumerate().map(|(number, node)| (&node.address, number)).collect();
     let nodes = graph.iter().map(|node| Node {
         address: node.address.clone(),
         label: node.address.short().to_owned(),

@@ -35,7 +35,8 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
     let lock = session.lock(None).await?;
     let before = session.snapshot()?;
     let known = session.expand(&before, Fixed::default(), terminal)?;
-    let address = resolve(&args.address, &addresses(&known.graph, &before)).map_err(|error| CliError::message(error.to_string()))?;
+    let address = resolve(&args.address, &addresses(&known.graph, &before))
+        .map_err(|error| CliError::message(error.to_string()))?;
     if let Some(record) = session.store.record(address.as_str())? {
         if record.physical_id.eq_ignore_ascii_case(&args.id) {
             output::stderr(|err| writeln!(err, "{address} is {} already; nothing was done.", args.id));
@@ -78,7 +79,9 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
     drop(journal);
     let complete = outcome.is_complete();
     if complete {
-        output::stderr(|err| writeln!(err, "{address} is now {}. The next apply makes the changes shown above, if any.", args.id));
+        output::stderr(|err| {
+            writeln!(err, "{address} is now {}. The next apply makes the changes shown above, if any.", args.id)
+        });
     } else {
         output::stdout(|out| summary::text(out, &outcome, None, &terminal.out))?;
     }

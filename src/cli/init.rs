@@ -15,7 +15,9 @@ const IGNORE: &str = "/state/\n/sandbox/\n";
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Files that exist are never changed.\n\nExamples:\n  kompox init\n  kompox init --name wiki && kompox --sandbox apply")]
+#[command(
+    after_help = "Files that exist are never changed.\n\nExamples:\n  kompox init\n  kompox init --name wiki && kompox --sandbox apply"
+)]
 pub struct Args {
     /// The app's name [default: the directory's]
     #[arg(long)]

@@ -75,7 +75,9 @@ impl Selection {
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kompox plan\n  kompox plan --out p.kplan && kompox apply p.kplan\n  kompox plan --format markdown --detailed-exitcode")]
+#[command(
+    after_help = "Examples:\n  kompox plan\n  kompox plan --out p.kplan && kompox apply p.kplan\n  kompox plan --format markdown --detailed-exitcode"
+)]
 pub struct Args {
     /// Save the plan here, for `kompox apply FILE`
     #[arg(long, value_name = "FILE")]
@@ -106,8 +108,7 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
         (_, true) => Mode::RefreshOnly,
         _ => Mode::Apply,
     };
-    let session =
-        if args.destroy { Session::open_state(global).await? } else { Session::open(global).await? };
+    let session = if args.destroy { Session::open_state(global).await? } else { Session::open(global).await? };
     let planned = session
         .plan(mode, Fixed::default(), terminal, |graph, snapshot| args.selection.options(&session, graph, snapshot))
         .await?;
@@ -128,7 +129,9 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
 /// Prints a plan to stdout.
 pub fn print(plan: &Plan, format: Format, expand: bool, terminal: &Terminal) -> Result<(), CliError> {
     output::stdout(|out| match format {
-        Format::Text if plan.mode == Mode::RefreshOnly => text::drift(out, plan, text::Options { expand }, &terminal.out),
+        Format::Text if plan.mode == Mode::RefreshOnly => {
+            text::drift(out, plan, text::Options { expand }, &terminal.out)
+        }
         Format::Text => text::plan(out, plan, text::Options { expand }, &terminal.out),
         Format::Markdown => out.write_all(report::markdown::plan(plan).as_bytes()),
         Format::Json => report::json::write(out, &report::json::plan(plan), true),

@@ -12,8 +12,10 @@ use crate::engine::address::{Address, resolve};
 
 /// Arguments of `render`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Secrets are masked unless --show-secrets is given. Without a state, ids of disks are placeholders.\n\n\
-Examples:\n  kompox render\n  kompox render --out-manifest app.yml --out-compose -")]
+#[command(
+    after_help = "Secrets are masked unless --show-secrets is given. Without a state, ids of disks are placeholders.\n\n\
+Examples:\n  kompox render\n  kompox render --out-manifest app.yml --out-compose -"
+)]
 pub struct Args {
     /// Write the Kubernetes objects here; - is stdout [default: -, unless --out-compose is given]
     #[arg(long, value_name = "FILE")]

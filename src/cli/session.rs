@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kompox_state::{Change, Lock, LockRequest, SqliteStore, Snapshot, StateError, Store};
+use kompox_state::{Change, Lock, LockRequest, Snapshot, SqliteStore, StateError, Store};
 
 use super::connect::Connections;
 use super::error::CliError;
@@ -20,8 +20,8 @@ use crate::engine::journal::Journal;
 use crate::engine::plan::{Mode, Plan};
 use crate::engine::planner::{self, Inputs, Options};
 use crate::engine::provider::Providers;
-use crate::engine::run::{Environment, Run, SharedEnvironment, System, timestamp};
 use crate::engine::reconcile::reconcile;
+use crate::engine::run::{Environment, Run, SharedEnvironment, System, timestamp};
 use crate::kom::layout::{Layout, StateConfig, discover};
 use crate::kom::load::{LoadOptions, Loaded, load};
 use crate::providers::sandbox::{self, Sandbox};
@@ -138,7 +138,9 @@ impl<'g> Session<'g> {
 
     /// The manifests, or why there are none.
     pub fn manifests(&self) -> Result<&Loaded, CliError> {
-        self.loaded.as_ref().ok_or_else(|| CliError::message("the manifests do not load").help("see what is wrong:  kompox validate"))
+        self.loaded
+            .as_ref()
+            .ok_or_else(|| CliError::message("the manifests do not load").help("see what is wrong:  kompox validate"))
     }
 
     /// Everything in the state at one instant.
@@ -166,7 +168,11 @@ impl<'g> Session<'g> {
     }
 
     /// Providers for everything that the graph and the state speak of.
-    pub fn providers(&self, connections: &BTreeMap<Arc<str>, Connection>, snapshot: &Snapshot) -> Result<Providers, CliError> {
+    pub fn providers(
+        &self,
+        connections: &BTreeMap<Arc<str>, Connection>,
+        snapshot: &Snapshot,
+    ) -> Result<Providers, CliError> {
         let opener = Connections {
             known: connections,
             environment: &self.variables,
@@ -257,7 +263,9 @@ impl<'g> Session<'g> {
             match self.store.try_lock(&request) {
                 Ok(lock) => {
                     if let Some(dead) = lock.cleared_dead_holder() {
-                        output::stderr(|err| writeln!(err, "note: the lock of {dead} was cleared: that process is gone"));
+                        output::stderr(|err| {
+                            writeln!(err, "note: the lock of {dead} was cleared: that process is gone")
+                        });
                     }
                     return Ok(Arc::new(lock));
                 }
@@ -281,7 +289,13 @@ impl<'g> Session<'g> {
     }
 
     /// Looks into what an interrupted run left open, and closes that run's history entry.
-    pub async fn settle(&self, journal: &Journal, providers: &Providers, run_id: &str, sink: &dyn Sink) -> Result<(), CliError> {
+    pub async fn settle(
+        &self,
+        journal: &Journal,
+        providers: &Providers,
+        run_id: &str,
+        sink: &dyn Sink,
+    ) -> Result<(), CliError> {
         let open = self.store.open_intents()?;
         let digester = self.store.digester();
         let run = self.run(journal, providers, run_id, &digester, sink, true);
@@ -289,13 +303,14 @@ impl<'g> Session<'g> {
             CliError::message(error.to_string()).help("nothing was changed; run it again once it can be read")
         })?;
         let now = timestamp(self.environment.now());
-        let unfinished = self.store.runs(50)?.into_iter().filter(|run| run.finished_at.is_none()).map(|run| Change::FinishRun {
-            id: run.id,
-            finished_at: now.clone(),
-            result: "interrupted".to_owned(),
-            counts: run.counts,
-            duration_ms: 0,
-        });
+        let unfinished =
+            self.store.runs(50)?.into_iter().filter(|run| run.finished_at.is_none()).map(|run| Change::FinishRun {
+                id: run.id,
+                finished_at: now.clone(),
+                result: "interrupted".to_owned(),
+                counts: run.counts,
+                duration_ms: 0,
+            });
         let unfinished: Vec<_> = unfinished.collect();
         if !unfinished.is_empty() {
             journal.commit(unfinished).await?;
@@ -336,7 +351,9 @@ impl<'g> Session<'g> {
         }
         let scopes = self.scopes(&all)?;
         selected.extend(all.into_iter().filter(|address| {
-            scopes.iter().any(|scope| address.as_str().strip_prefix(scope.as_str()).is_some_and(|rest| rest.starts_with('/')))
+            scopes
+                .iter()
+                .any(|scope| address.as_str().strip_prefix(scope.as_str()).is_some_and(|rest| rest.starts_with('/')))
         }));
         Ok(selected)
     }
@@ -353,7 +370,8 @@ impl<'g> Session<'g> {
         };
         let known: BTreeSet<Address> = all.iter().filter_map(|address| prefix_of(address, segment)).collect();
         // What outlives a cluster stands beside the app, not under it; only the app itself can be meant.
-        let meant: Vec<Address> = known.iter().filter(|id| segment != "/app/" || id.as_str().contains("/cls/")).cloned().collect();
+        let meant: Vec<Address> =
+            known.iter().filter(|id| segment != "/app/" || id.as_str().contains("/cls/")).cloned().collect();
         let id = resolve(&wanted, &meant).map_err(|error| CliError::message(error.to_string()))?;
         let mut scopes = vec![id.as_str().to_owned()];
         if let Some((provider, rest)) = id.as_str().split_once("/cls/")
@@ -392,8 +410,11 @@ pub struct Fixed {
 pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &Snapshot, fixed: Fixed) -> StateView {
     let known = snapshot.records.iter().map(|record| {
         let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
-        let known =
-            Known { physical_id: record.physical_id.clone(), adopted: protection.adopted, outputs: record.outputs.clone() };
+        let known = Known {
+            physical_id: record.physical_id.clone(),
+            adopted: protection.adopted,
+            outputs: record.outputs.clone(),
+        };
         (Address::from_text(record.address.as_str()), known)
     });
     let mut known: BTreeMap<Address, Known> = known.collect();
@@ -438,7 +459,8 @@ fn command_line() -> String {
 }
 
 fn loopback(endpoint: &str) -> Result<String, CliError> {
-    let url = url::Url::parse(endpoint).map_err(|error| CliError::message(format!("--sandbox-endpoint is no URL: {error}")))?;
+    let url = url::Url::parse(endpoint)
+        .map_err(|error| CliError::message(format!("--sandbox-endpoint is no URL: {error}")))?;
     let local = match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
@@ -446,7 +468,8 @@ fn loopback(endpoint: &str) -> Result<String, CliError> {
         None => false,
     };
     if !local || url.scheme() != "http" {
-        return Err(CliError::message("--sandbox-endpoint must be an http URL on this machine").help("start one:  kompox sandbox serve"));
+        return Err(CliError::message("--sandbox-endpoint must be an http URL on this machine")
+            .help("start one:  kompox sandbox serve"));
     }
     Ok(endpoint.trim_end_matches('/').to_owned())
 }

@@ -8,7 +8,9 @@ use crate::engine::planfile;
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kompox show p.kplan\n  kompox show p.kplan --format markdown\n  kompox show app/gitea/disk/default")]
+#[command(
+    after_help = "Examples:\n  kompox show p.kplan\n  kompox show p.kplan --format markdown\n  kompox show app/gitea/disk/default"
+)]
 pub struct Args {
     /// A saved plan, or the address of an object in the state (or a unique suffix)
     #[arg(value_name = "FILE|ADDRESS")]

@@ -64,7 +64,9 @@ pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Ex
         Command::History { limit } => history(*limit, global, terminal),
         Command::Unlock { id } => {
             let holder = existing(global)?.unlock(id)?;
-            output::stderr(|err| writeln!(err, "The lock of {holder} is gone. What it was doing is looked into by the next apply."));
+            output::stderr(|err| {
+                writeln!(err, "The lock of {holder} is gone. What it was doing is looked into by the next apply.")
+            });
             Ok(Exit::Done)
         }
     }
@@ -142,7 +144,10 @@ pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
 }
 
 /// Writes changes under the lock.
-fn write(global: &Global, changes: impl FnOnce(&SqliteStore) -> Result<Vec<Change>, CliError>) -> Result<Exit, CliError> {
+fn write(
+    global: &Global,
+    changes: impl FnOnce(&SqliteStore) -> Result<Vec<Change>, CliError>,
+) -> Result<Exit, CliError> {
     let store = Arc::new(existing(global)?);
     let request = LockRequest {
         who: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
@@ -179,7 +184,8 @@ fn rename(from: &str, to: &str, global: &Global) -> Result<Exit, CliError> {
     write(global, |store| {
         let record = find(store, from)?;
         if Address::from_text(to).kind() != record.kind {
-            return Err(CliError::message(format!("{to} is no address of the kind {}", record.kind)).help("write the whole new address"));
+            return Err(CliError::message(format!("{to} is no address of the kind {}", record.kind))
+                .help("write the whole new address"));
         }
         Ok(vec![Change::MoveRecord { from: record.address, to: to.to_owned() }])
     })
@@ -194,9 +200,10 @@ fn history(limit: usize, global: &Global, terminal: &Terminal) -> Result<Exit, C
     }
     let mut table = Table::new(["STARTED", "WHO", "RESULT", "DONE", "SECONDS", "COMMAND"]);
     for run in &runs {
-        let counts = run.counts.as_object().map(|counts| {
-            counts.iter().map(|(verb, count)| format!("{count} {verb}")).collect::<Vec<_>>().join(", ")
-        });
+        let counts = run
+            .counts
+            .as_object()
+            .map(|counts| counts.iter().map(|(verb, count)| format!("{count} {verb}")).collect::<Vec<_>>().join(", "));
         let seconds = run.duration_ms.map_or(String::new(), |millis| format!("{:.1}", millis as f64 / 1000.0));
         let result = run.result.clone().unwrap_or_else(|| "running".to_owned());
         let who = format!("{}@{}", run.actor, run.host);

@@ -66,7 +66,11 @@ pub fn offline(global: &Global) -> Result<(Expanded, Diagnostics), CliError> {
     let (lineage, digester, snapshot) = match SqliteStore::open_existing(&path)? {
         Some(store) => (store.lineage().to_owned(), store.digester(), store.snapshot()?),
         // Nothing that is made from this key is kept or printed.
-        None => (String::new(), Digester::new(&[0; 32]), Snapshot { serial: 0, records: Vec::new(), open_intents: Vec::new() }),
+        None => (
+            String::new(),
+            Digester::new(&[0; 32]),
+            Snapshot { serial: 0, records: Vec::new(), open_intents: Vec::new() },
+        ),
     };
     let view = state_view(&lineage, &digester, &snapshot, Fixed::default());
     let environment = global.environment();

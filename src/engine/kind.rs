@@ -75,6 +75,8 @@ impl fmt::Debug for Replace {
 pub struct Refusal<'a> {
     /// The name part of the address, such as `default` or `default.blue`.
     pub name: &'a str,
+    /// The provider's own id.
+    pub physical_id: &'a str,
     /// The field.
     pub path: &'a Path,
     /// What it is.

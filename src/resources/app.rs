@@ -131,6 +131,8 @@ impl Volumes<'_, '_> {
         let assigned = volume.assigned_disk().map(|disk| disk.name.clone());
         if volume.disks.is_empty() {
             self.disk(volume, None, size, true, nodes);
+        } else {
+            self.keep_undeclared(volume);
         }
         for disk in &volume.disks {
             let in_use = assigned.as_deref() == Some(disk.name.as_str());
@@ -153,6 +155,26 @@ impl Volumes<'_, '_> {
             node.import = snapshot.import.as_ref().map(|import| import.value.clone());
             node.protection = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
         }
+    }
+
+    /// A volume that had one undeclared disk and now declares disks must say which of them that one is: otherwise its
+    /// pods would get an empty disk.
+    fn keep_undeclared(&mut self, volume: &Volume) {
+        let address = Address::new(&self.scope, azure::DISK.name, &volume.name);
+        let Some(id) = self.builder.state.known(&address).map(|known| known.physical_id.clone()) else { return };
+        let named =
+            |disk: &DeclaredDisk| disk.import.as_ref().is_some_and(|import| import.value.eq_ignore_ascii_case(&id));
+        if volume.disks.iter().any(named) {
+            return;
+        }
+        let message =
+            format!("the volume {} has a disk in use, and none of the declared disks is that one", volume.name);
+        let first = volume.disks.first().map_or("blue", |disk| disk.name.as_str());
+        let diagnostic = Diagnostic::error("volume", message)
+            .at(volume.location.clone(), None)
+            .help("the app would get an empty disk; say which one it is:")
+            .help(format!("- {{name: {first}, import: {id}}}"));
+        self.builder.diagnostics.push(diagnostic);
     }
 
     /// The id of an object that was adopted, by the manifest or by `kompox import`.
@@ -261,7 +283,7 @@ impl Volumes<'_, '_> {
             rest["zones"] = json!([zone]);
         }
         let desired = self.builder.arm(&id, self.place, &tags, rest);
-        let find_tags = self.find_tags(volume, disk_name);
+        let find_tags = self.find_tags(volume);
         let zone_origin = self.app.deployment.zone_location.as_ref();
         let origin = origin_of(location);
         let node = self.builder.add(address.clone(), &azure::DISK, &self.place.azure, desired, location);
@@ -298,16 +320,12 @@ impl Volumes<'_, '_> {
         }
     }
 
-    fn find_tags(&self, volume: &Volume, disk: Option<&str>) -> BTreeMap<String, String> {
-        let mut tags = BTreeMap::from([
+    /// Tags of any disk of a volume: one that is there must never be overlooked.
+    fn find_tags(&self, volume: &Volume) -> BTreeMap<String, String> {
+        BTreeMap::from([
             ("kompox-app-id-hash".to_owned(), self.id_hash()),
             ("kompox-volume".to_owned(), volume.name.clone()),
-            ("kompox-disk-assigned".to_owned(), "true".to_owned()),
-        ]);
-        if let Some(disk) = disk {
-            tags.insert("kompox-disk-name".to_owned(), disk.to_owned());
-        }
-        tags
+        ])
     }
 
     /// The physical name of a disk; for one that nobody named, a compact id that is fixed from the first plan on.

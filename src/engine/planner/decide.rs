@@ -148,7 +148,7 @@ impl<'a> Planner<'a> {
             return;
         };
         let changes = self.changes(node, &desired, None, &observed);
-        if self.refuse_replacement(node, &changes) {
+        if self.refuse_replacement(node, &observed.physical_id, &changes) {
             return;
         }
         self.keep_outputs(node, &observed);
@@ -178,7 +178,10 @@ impl<'a> Planner<'a> {
 
     fn compare(&mut self, node: &'a Node, desired: Value, record: &'a Record, observed: Observed) {
         let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
-        if node.kind.marked && !protection.adopted && observed.lineage.as_deref().is_some_and(|lineage| lineage != self.inputs.lineage) {
+        if node.kind.marked
+            && !protection.adopted
+            && observed.lineage.as_deref().is_some_and(|lineage| lineage != self.inputs.lineage)
+        {
             let message = format!("{} now belongs to another state: {}", node.address, observed.physical_id);
             let problem = self.problem(Some(&node.address), message, node.origin.clone());
             problem.help.push(format!("forget it here:  kompox state rm {}", node.address));
@@ -260,14 +263,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether changes would need a replacement that the kind refuses; then the problem is recorded.
-    fn refuse_replacement(&mut self, node: &Node, changes: &[FieldChange]) -> bool {
+    fn refuse_replacement(&mut self, node: &Node, physical_id: &str, changes: &[FieldChange]) -> bool {
         let Replace::Refused(help) = node.kind.replace else { return false };
         let mut refused = false;
         for change in changes.iter().filter(|change| change.forces_replacement) {
             refused = true;
             let null = Value::Null;
             let (before, after) = (change.before.as_ref().unwrap_or(&null), change.after.as_ref().unwrap_or(&null));
-            let refusal = Refusal { name: node.address.name(), path: &change.path, before, after };
+            let refusal = Refusal { name: node.address.name(), physical_id, path: &change.path, before, after };
             let message = format!(
                 "{} would have to be replaced, and its data would be lost: {} {} → {}",
                 node.address,
@@ -291,7 +294,7 @@ impl<'a> Planner<'a> {
         protection: &Protection,
         forced: bool,
     ) {
-        if self.refuse_replacement(node, &changes) {
+        if self.refuse_replacement(node, &observed.physical_id, &changes) {
             return;
         }
         let action = match node.kind.replace {
@@ -401,13 +404,21 @@ impl<'a> Planner<'a> {
             .into_iter()
             .map(|question| {
                 let provider = providers.get(&self.actions[question.action].provider).cloned();
-                let force = self.actions[question.action].force || self.owned_before(&question);
+                let asked_for = self.actions[question.action].force;
+                let owned = self.owned_before(&question);
                 async move {
-                    let answer = match &provider {
-                        Some(provider) => provider.preview(&question.target, &question.request, force).await,
-                        None => Ok(Preview::Unconfirmed("no connection to it".into())),
+                    let Some(provider) = provider else {
+                        return (question, asked_for, Ok(Preview::Unconfirmed("no connection to it".into())));
                     };
-                    (question, force, answer)
+                    let answer = provider.preview(&question.target, &question.request, asked_for).await;
+                    match answer {
+                        // Fields that we applied and another writer changed since are drift: they are put right.
+                        Ok(Preview::Conflict(_)) if owned && !asked_for => {
+                            let answer = provider.preview(&question.target, &question.request, true).await;
+                            (question, true, answer)
+                        }
+                        answer => (question, asked_for, answer),
+                    }
                 }
             })
             .collect();

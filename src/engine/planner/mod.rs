@@ -151,6 +151,8 @@ pub(super) struct Planner<'a> {
     notes: Vec<Danger>,
     restarts: Vec<Restart>,
     unchanged: HashSet<Address>,
+    /// Physical objects (by provider and id) that stay under some address.
+    claimed: HashMap<(String, String), Address>,
 }
 
 impl<'a> Planner<'a> {
@@ -178,6 +180,7 @@ impl<'a> Planner<'a> {
             notes: Vec::new(),
             restarts: Vec::new(),
             unchanged: HashSet::new(),
+            claimed: HashMap::new(),
         }
     }
 
@@ -201,6 +204,10 @@ impl<'a> Planner<'a> {
             known.extend(self.moved.get(&node.address).cloned());
             let recorded = self.record(&node.address).map(|record| record.physical_id.clone());
             let id = recorded.or_else(|| node.import.clone()).or_else(|| {
+                if node.find.is_some() {
+                    // The name in the wish is a new one that nothing has yet: only a search can tell what exists.
+                    return None;
+                }
                 // Ids can depend on outputs of objects that exist already; those are in the state.
                 let desired = node.desired.resolve(&|reference| self.recorded_output(reference));
                 inputs.providers.get(&node.provider).and_then(|provider| provider.physical_id(node.kind, &desired))

@@ -1,6 +1,6 @@
 //! What to do with what the manifests no longer mention, or what a destroy removes; and the comparison for drift.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use kompox_state::Record;
 
@@ -30,6 +30,7 @@ impl<'a> Planner<'a> {
                 doomed.push((address, record, kind));
             }
         }
+        self.claimed = self.claims(all);
         // What is kept is decided first: a container that holds any of it is kept with it.
         let mut kept: Vec<String> = Vec::new();
         let mut containers = Vec::new();
@@ -61,6 +62,23 @@ impl<'a> Planner<'a> {
         // Later ones depend on earlier ones, so they go first; exact order comes from the edges.
     }
 
+    /// Physical objects that stay under some address: nothing of them may be deleted under another.
+    fn claims(&self, all: bool) -> HashMap<(String, String), Address> {
+        if all {
+            return HashMap::new();
+        }
+        let key = |provider: &str, id: &str| (provider.to_owned(), id.to_ascii_lowercase());
+        let planned = self.actions.iter().filter_map(|planned| {
+            Some((key(&planned.provider, planned.physical_id.as_deref()?), planned.address.clone()))
+        });
+        let kept = self.inputs.snapshot.records.iter().filter_map(|record| {
+            let address = Address::from_text(record.address.as_str());
+            self.inputs.graph.get(&address)?;
+            Some((key(&record.provider, &record.physical_id), address))
+        });
+        planned.chain(kept).collect()
+    }
+
     /// Plans one removal; `false` if the object is kept.
     fn delete(&mut self, address: &Address, record: &'a Record, kind: &'static Kind, holds: Option<&str>) -> bool {
         let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
@@ -89,7 +107,10 @@ impl<'a> Planner<'a> {
             None => return false,
         };
         let foreign = kind.marked && observed.lineage.as_deref().is_some_and(|lineage| lineage != self.inputs.lineage);
-        let keep = if let Some(inner) = holds {
+        let claimed = self.claimed.get(&(record.provider.clone(), record.physical_id.to_ascii_lowercase()));
+        let keep = if let Some(new) = claimed.filter(|new| *new != address) {
+            Some(format!("it goes on as {new}"))
+        } else if let Some(inner) = holds {
             Some(format!("it holds what is kept: {}", inner.rsplit('/').next().unwrap_or(inner)))
         } else if protection.orphan {
             Some("its deletionPolicy is Orphan: the object is kept, the state forgets it".to_owned())
@@ -102,7 +123,7 @@ impl<'a> Planner<'a> {
         };
         if let Some(reason) = keep {
             if kind.holds == Holds::Data {
-                let text = format!("{address} is kept: {}", observed.physical_id);
+                let text = format!("kept: {}", observed.physical_id);
                 let help =
                     vec!["to adopt it again:".to_owned(), format!("kompox import {address} {}", observed.physical_id)];
                 self.notes.push(Danger { address: Some(address.clone()), text, help });
@@ -126,7 +147,7 @@ impl<'a> Planner<'a> {
                 problem.help.push(format!("or lose it:  --allow-data-loss {address}"));
                 return false;
             }
-            let text = format!("{address} is deleted with all its data: {}", observed.physical_id);
+            let text = format!("deleted with all its data: {}", observed.physical_id);
             self.dangers.push(Danger { address: Some(address.clone()), text, help: Vec::new() });
         }
         let reason = if self.inputs.graph.is_empty() { "destroy" } else { "the manifests no longer mention it" };

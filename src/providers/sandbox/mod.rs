@@ -233,7 +233,13 @@ fn kubernetes(readiness_delay: Duration) -> Arc<dyn KubernetesApi> {
 struct CloudDisks;
 
 impl kubernetes::Disks for CloudDisks {
-    fn attach(&self, tx: &Transaction<'_>, cluster: &str, handle: &str, node: &str) -> Result<Option<String>, WorldError> {
+    fn attach(
+        &self,
+        tx: &Transaction<'_>,
+        cluster: &str,
+        handle: &str,
+        node: &str,
+    ) -> Result<Option<String>, WorldError> {
         attach_disk(tx, cluster, handle, node)
     }
 

@@ -155,11 +155,7 @@ pub static SHARE: Kind = Kind {
 };
 
 /// A set of DNS records of one name and type.
-pub static DNS_RECORD: Kind = Kind {
-    fields: &[ID],
-    typical: Duration::from_secs(4),
-    ..Kind::plain("dns-record")
-};
+pub static DNS_RECORD: Kind = Kind { fields: &[ID], typical: Duration::from_secs(4), ..Kind::plain("dns-record") };
 
 /// All of them.
 pub static KINDS: &[&Kind] = &[
@@ -200,7 +196,7 @@ fn disk_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
         String::new()
     };
     let first = if disk.is_empty() {
-        "      - {name: blue, import: <the id of the disk in use>}".to_owned()
+        format!("      - {{name: blue, import: {}}}", refusal.physical_id)
     } else {
         format!("      - {{name: {disk}, …}}                 # as it is")
     };
