@@ -1,0 +1,323 @@
+//! Disks hold the only copy of production data.
+
+use insta::assert_snapshot;
+
+use crate::http::Served;
+use crate::project::Project;
+
+const OUTSIDE: &str = "/subscriptions/9473abf6-f25e-420e-b3f2-128c1c7b46f2/resourceGroups/legacy/providers/\
+                       Microsoft.Compute/disks/gitea-data";
+
+#[test]
+fn a_disk_in_another_zone_is_refused_and_nothing_changes() {
+    let project = Project::gitea_applied();
+    let before = project.inspect();
+    project.edit("kompoxapp.yml", "zone: \"1\"", "zone: \"2\"");
+    project.edit("kompoxapp.yml", "AZURE_AKS_USER_VM_ZONES: 1", "AZURE_AKS_USER_VM_ZONES: 1,2");
+    let plan = project.run(&["plan"]).exits(1);
+    assert_eq!(plan.stdout, "");
+    assert_snapshot!(project.redact(&plan.errors()), @r#"
+    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default would have to be replaced, and its data would be lost: zones[0] "1" → "2"
+      --> kompoxapp.yml:78:11
+       |
+    78 |   zone: "2" # pod and disk must be in one zone
+       |   ^^^
+       |
+       = help: undo this change; the safe way is a snapshot, a new disk made from it, and a switch:
+       = help:   - name: default
+       = help:   disks:
+       = help:   - {name: blue, import: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q}
+       = help:   - {name: green, source: "snapshot:before-switch", zone: "2"}
+       = help:   assigned: green
+       = help:   snapshots:
+       = help:   - {name: before-switch, source: "disk:blue"}
+       = help: stop the app before the snapshot, so that nothing is written after it
+
+    1 error
+    "#);
+    let apply = project.run(&["apply", "--auto-approve"]).exits(1);
+    assert_eq!(apply.errors(), plan.errors());
+    assert_eq!(project.inspect(), before);
+}
+
+#[test]
+fn a_zone_without_machines_is_refused_before_the_cloud_is_asked() {
+    let project = Project::gitea_applied();
+    project.edit("kompoxapp.yml", "zone: \"1\"", "zone: \"2\"");
+    let plan = project.run(&["plan"]).exits(1);
+    assert_snapshot!(project.redact(&plan.errors()), @r#"
+    error[zone]: the app runs in zone 2, but the cluster cluster1 has user pools in zone 1 only
+      --> kompoxapp.yml:78:11
+       |
+    78 |   zone: "2" # pod and disk must be in one zone
+       |   ^^^
+       |
+       = help: add the zone to AZURE_AKS_USER_VM_ZONES, or choose another zone
+
+    1 error, 1 warning
+    "#);
+}
+
+#[test]
+fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
+    let project = Project::gitea_applied();
+    let disks = project.disks();
+    assert_eq!(disks.len(), 1);
+
+    let destroy = project.run(&["destroy", "--auto-approve"]).done();
+    assert_snapshot!(project.data(&destroy), @"
+    Destroy: what is marked - is deleted; what is marked x stays, the state forgets it.
+
+    Not deleted, only forgotten:
+      x /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1: it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
+            adopt it again: kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
+
+    Notes:
+      * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+            to adopt it again:
+            kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
+      x disk/default  its deletionPolicy is Orphan: the object is kept, the state forgets it
+            id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+      x resource-group/app1  it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
+            id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
+
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1
+      - Deployment/traefik  destroy
+      - ClusterRoleBinding/traefik-traefik  destroy
+      - ClusterRole/traefik-traefik  destroy
+      - ConfigMap/traefik  destroy
+      - PersistentVolumeClaim/traefik  destroy
+      - SecretProviderClass/traefik-kv-l0wdevtls-jpe-prd1  destroy
+      - Service/traefik  destroy
+      - ServiceAccount/ingress-service-account  destroy
+      - IngressClass/traefik  destroy
+      - federated-credential/ingress  destroy
+      - identity/ingress  destroy
+      - node-pool/npuser1  destroy
+      - role-assignment/disks-app1  destroy
+      - Namespace/traefik  destroy
+      - cluster/cluster1  destroy
+      - resource-group/cluster1  destroy
+
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1
+      - Deployment/app1-app  destroy
+      - Ingress/app1-app-custom  destroy
+      - Ingress/app1-app-default  destroy
+      - NetworkPolicy/app1  destroy
+      - PersistentVolumeClaim/default  destroy
+      - PersistentVolume/default  destroy
+      - RoleBinding/app1-access  destroy
+      - Role/app1-access  destroy
+      - Secret/app1-app-gitea-base  destroy
+      - Secret/app1-app-postgres-base  destroy
+      - Service/app1-app  destroy
+      - Service/gitea  destroy
+      - Service/postgres  destroy
+      - ServiceAccount/app1  destroy
+      - Namespace/app1  destroy
+
+    Plan: 31 to delete, 2 to forget; 0 unchanged
+    Destroy complete in [SECONDS] s: 31 deleted, 2 forgotten.
+
+    Not deleted, only forgotten:
+      x /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+            to adopt it again:
+            kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+      x /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1: it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
+            adopt it again: kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
+    ");
+    let group = disks[0].split("/providers/").next().unwrap().to_owned();
+    assert_eq!(project.ids(), [group, disks[0].clone()]);
+
+    let apply = project.run(&["apply", "--auto-approve"]).exits(1);
+    assert_eq!(apply.stdout, "");
+    assert_snapshot!(project.redact(&apply.errors()), @r#"
+    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default exists already: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+      --> kompoxapp.yml:78:11
+       |
+    78 |   zone: "1" # pod and disk must be in one zone
+       |   ^^^
+       |
+       = help: it may hold data, so it is adopted only when you say so:
+       = help: kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+
+    1 error
+    "#);
+    assert_eq!(project.disks(), disks, "no second disk");
+    assert_eq!(project.ids().len(), 2, "nothing was made");
+
+    // The line that the error offers, as it stands.
+    let line = apply.stderr.lines().find_map(|line| line.split_once("kompox import ")).unwrap().1;
+    let (address, id) = line.trim().split_once(' ').unwrap();
+    let import = project.run(&["import", address, id]).done();
+    assert_snapshot!(project.data(&import), @"
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
+     <- disk/default  the manifest adopts it  (kompoxapp.yml:78)
+            id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+
+    Plan: 1 to import, 0 to create, 0 to update, 0 to delete; 0 unchanged
+    ");
+    project.run(&["apply", "--auto-approve"]).done();
+    assert_eq!(project.disks(), disks, "the same disk");
+    let volume = project.inspect().into_iter().find(|object| {
+        object["id"].as_str().unwrap().contains("/persistentvolumes/k4x-50vf7y-default-13o40q-")
+    });
+    let handle = volume.unwrap()["object"]["spec"]["csi"]["volumeHandle"].as_str().unwrap().to_owned();
+    assert!(handle.eq_ignore_ascii_case(&disks[0]), "{handle}");
+    project.run(&["plan", "--detailed-exitcode"]).done();
+}
+
+#[test]
+fn a_destroyed_project_is_destroyed_once() {
+    let project = Project::gitea_applied();
+    project.run(&["destroy", "--auto-approve"]).done();
+    let again = project.run(&["destroy", "--auto-approve"]).done();
+    assert_snapshot!(project.data(&again), @"No changes. The state owns nothing to remove.");
+}
+
+#[test]
+fn a_disk_made_outside_is_imported_by_command() {
+    let project = Project::gitea();
+    let served = Served::start(&project, &project.root().join("cloud"));
+    served.make_disk(OUTSIDE, "1");
+    let run = |arguments: &[&str]| {
+        let mut all = vec!["--sandbox-endpoint", served.endpoint.as_str()];
+        all.extend(arguments);
+        project.run(&all)
+    };
+    let import = run(&["import", "disk/default", OUTSIDE]).done();
+    assert_snapshot!(project.data(&import), @r#"
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
+     <- disk/default  the manifest adopts it  (kompoxapp.yml:78)
+            id /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
+          + tags.kompox-app-id-hash: "13o40q"
+          + tags.kompox-app-name: "app1"
+          + tags.kompox-disk-assigned: "true"
+          + tags.kompox-disk-name: "gitea-data"
+          + tags.kompox-lineage: "[UUID]"
+          + tags.kompox-provider-name: "aks1"
+          + tags.kompox-volume: "default"
+          + tags.kompox-workspace-name: "aks-e2e-gitea-20250925-060355"
+          + tags.managed-by: "kompox"
+
+    Plan: 1 to import, 0 to create, 0 to update, 0 to delete; 0 unchanged
+    "#);
+    let untouched = served.arm("GET", OUTSIDE, &serde_json::Value::Null).json();
+    assert_eq!(untouched["tags"], serde_json::json!({"made-by": "hand"}), "an import writes the state only");
+
+    let plan = run(&["plan", "--target", "disk/default"]).done();
+    assert_snapshot!(project.data(&plan), @r#"
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
+      + resource-group/app1  eastus  (kompoxapp.yml:62)
+      ~ disk/default  9 fields change  (kompoxapp.yml:78)
+          + tags.kompox-app-id-hash: "13o40q"
+          + tags.kompox-app-name: "app1"
+          + tags.kompox-disk-assigned: "true"
+          + tags.kompox-disk-name: "gitea-data"
+          + tags.kompox-lineage: "[UUID]"
+          + tags.kompox-provider-name: "aks1"
+          + tags.kompox-volume: "default"
+          + tags.kompox-workspace-name: "aks-e2e-gitea-20250925-060355"
+          + tags.managed-by: "kompox"
+
+    Plan: 1 to create, 1 to update, 0 to delete; 0 unchanged
+
+    Hosts:
+      app1-13o40q-3000.cluster1.aks1.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
+      gitea.custom.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
+    "#);
+    run(&["apply", "--auto-approve"]).done();
+    run(&["plan", "--detailed-exitcode"]).done();
+    let disk = served.arm("GET", OUTSIDE, &serde_json::Value::Null).json();
+    assert_eq!(disk["tags"]["made-by"], "hand", "tags of others stay");
+
+    let again = run(&["import", "disk/default", OUTSIDE]).done();
+    assert!(again.stderr.contains("already"), "{}", again.stderr);
+    let other = run(&["import", "disk/default", &OUTSIDE.replace("gitea-data", "other")]).exits(1);
+    assert_snapshot!(project.redact(&other.errors()), @"
+    error[kompox]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default is in the state already: /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
+     |
+     = help: to give it up first:  kompox state rm /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
+
+    1 error
+    ");
+
+    // What was adopted is never deleted.
+    run(&["destroy", "--auto-approve"]).done();
+    served.arm("GET", OUTSIDE, &serde_json::Value::Null).json();
+}
+
+#[test]
+fn a_disk_made_outside_is_imported_by_declaration() {
+    let project = Project::gitea();
+    let served = Served::start(&project, &project.root().join("cloud"));
+    served.make_disk(OUTSIDE, "1");
+    let run = |arguments: &[&str]| {
+        let mut all = vec!["--sandbox-endpoint", served.endpoint.as_str()];
+        all.extend(arguments);
+        project.run(&all)
+    };
+    let disks = format!("    - name: default\n      disks:\n        - {{name: old, import: {OUTSIDE}}}\n      assigned: old\n");
+    project.edit("kompoxapp.yml", "    - name: default\n", &disks);
+    let plan = run(&["plan", "--target", "disk/default.old"]).done();
+    assert_snapshot!(project.data(&plan), @r#"
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
+      + resource-group/app1  eastus  (kompoxapp.yml:62)
+     <- disk/default.old  the manifest adopts it  (kompoxapp.yml:84)
+            id /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
+          + tags.kompox-app-id-hash: "13o40q"
+          + tags.kompox-app-name: "app1"
+          + tags.kompox-disk-assigned: "true"
+          + tags.kompox-disk-name: "old"
+          + tags.kompox-lineage: "[UUID]"
+          + tags.kompox-provider-name: "aks1"
+          + tags.kompox-volume: "default"
+          + tags.kompox-workspace-name: "aks-e2e-gitea-20250925-060355"
+          + tags.managed-by: "kompox"
+
+    Plan: 1 to import, 1 to create, 0 to update, 0 to delete; 0 unchanged
+
+    Hosts:
+      app1-13o40q-3000.cluster1.aks1.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
+      gitea.custom.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
+    "#);
+    run(&["apply", "--auto-approve"]).done();
+    run(&["plan", "--detailed-exitcode"]).done();
+    let disk = served.arm("GET", OUTSIDE, &serde_json::Value::Null).json();
+    assert_eq!(disk["tags"]["kompox-disk-assigned"], "true");
+}
+
+#[test]
+fn what_does_not_exist_cannot_be_imported() {
+    let project = Project::gitea();
+    let import = project.run(&["import", "disk/default", OUTSIDE]).exits(1);
+    assert_snapshot!(project.redact(&import.errors()), @r#"
+    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default cannot be imported: there is nothing with the id /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
+      --> kompoxapp.yml:78:11
+       |
+    78 |   zone: "1" # pod and disk must be in one zone
+       |   ^^^
+       |
+       = help: check the id, or remove the import to make a new one
+
+    1 error
+    "#);
+    let import = project.run(&["import", "disk/nothing", OUTSIDE]).exits(1);
+    assert_snapshot!(project.redact(&import.errors()), @r#"
+    error[kompox]: no address ends with "disk/nothing"
+
+    1 error
+    "#);
+    let import = project.run(&["import", "disk/default", "gitea-data"]).exits(1);
+    assert_snapshot!(project.redact(&import.errors()), @r#"
+    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default cannot be read: `gitea-data` is no Azure resource id: it must begin with `/`
+      --> kompoxapp.yml:78:11
+       |
+    78 |   zone: "1" # pod and disk must be in one zone
+       |   ^^^
+
+    1 error
+    "#);
+}

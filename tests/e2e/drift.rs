@@ -1,0 +1,114 @@
+//! What somebody changed behind kompox's back.
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::http::Served;
+use crate::project::Project;
+
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/k4x-50vf7y-app1-13o40q/deployments/app1-app";
+
+/// Scales the Deployment and changes a tag of the disk.
+fn meddle(project: &Project) {
+    let served = Served::beside(project);
+    let ids = project.ids();
+    let deployment = ids.iter().find(|id| id.ends_with(DEPLOYMENT)).unwrap();
+    let cluster = deployment.strip_suffix(DEPLOYMENT).unwrap();
+    served.kube_patch(cluster, DEPLOYMENT, &json!({"spec": {"replicas": 3}}));
+    let disk = &project.disks()[0];
+    let mut tags = served.arm("GET", disk, &json!(null)).json()["tags"].take();
+    tags["kompox-volume"] = "somebody-elses".into();
+    served.arm("PATCH", disk, &json!({"tags": tags})).json();
+    crate::http::wait_for("the disk's new tag", || {
+        (served.arm("GET", disk, &json!(null)).json()["properties"]["provisioningState"] == "Succeeded").then_some(())
+    });
+}
+
+#[test]
+fn drift_is_named_shown_by_plan_and_put_right() {
+    let project = Project::gitea_applied();
+    let none = project.run(&["drift"]).done();
+    assert_snapshot!(project.data(&none), @"No drift.");
+
+    meddle(&project);
+    let drift = project.run(&["drift"]).exits(2);
+    assert_snapshot!(project.data(&drift), @r#"
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
+        disk/default
+          ~ tags.kompox-volume: "default" → "somebody-elses"  (drift: changed outside kompox)
+
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1
+        Deployment/app1-app
+          ~ spec.replicas: 1 → 3  (drift: changed by kubectl-edit at [TIME])
+
+    Drift: 2 fields of 2 objects.
+    "#);
+    let json = project.run(&["drift", "--json"]).exits(2).json();
+    assert_eq!(json["actions"].as_array().unwrap().len(), 2, "{json:#}");
+
+    let plan = project.run(&["plan", "--detailed-exitcode"]).exits(2);
+    assert_snapshot!(project.data(&plan), @r#"
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
+      ~ disk/default  put right: tags.kompox-volume "somebody-elses" → "default"  (kompoxapp.yml:78)
+          ~ tags.kompox-volume: "somebody-elses" → "default"  (drift: changed outside kompox)
+
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1
+      ~ Deployment/app1-app  put right: spec.replicas 3 → 1  (compose.yml:2)
+            takes over fields that other writers own
+          ~ spec.replicas: 3 → 1  (drift: changed by kubectl-edit at [TIME])
+
+    Plan: 0 to create, 2 to update, 0 to delete; 31 unchanged
+
+    Hosts:
+      app1-13o40q-3000.cluster1.aks1.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
+      gitea.custom.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
+    "#);
+    project.run(&["apply", "--auto-approve"]).done();
+    assert_eq!(project.object(DEPLOYMENT)["spec"]["replicas"], 1);
+    assert_eq!(project.object(&project.disks()[0])["tags"]["kompox-volume"], "default");
+    project.run(&["drift"]).done();
+    project.run(&["plan", "--detailed-exitcode"]).done();
+}
+
+#[test]
+fn drift_can_be_accepted() {
+    let project = Project::gitea_applied();
+    meddle(&project);
+    let accept = project.run(&["apply", "--refresh-only", "--auto-approve"]).done();
+    assert_snapshot!(project.data(&accept), @r#"
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
+        disk/default
+          ~ tags.kompox-volume: "default" → "somebody-elses"  (drift: changed outside kompox)
+
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1
+        Deployment/app1-app
+          ~ spec.replicas: 1 → 3  (drift: changed by kubectl-edit at [TIME])
+
+    Drift: 2 fields of 2 objects.
+    Refresh complete in [SECONDS] s: 2 accepted.
+    "#);
+    project.run(&["drift"]).done();
+    assert_eq!(project.object(DEPLOYMENT)["spec"]["replicas"], 3, "the cluster was not touched");
+    // The manifests still say one.
+    project.run(&["plan", "--detailed-exitcode"]).exits(2);
+}
+
+#[test]
+fn what_somebody_deleted_is_drift_and_made_again() {
+    let project = Project::gitea_applied();
+    let ids = project.ids();
+    let secret = ids.iter().find(|id| id.ends_with("/secrets/app1-app-gitea-base")).unwrap();
+    let world = Served::beside(&project);
+    let cluster = &secret[..secret.find("/api/v1/").unwrap()];
+    world.kube_delete(cluster, &secret[cluster.len()..]);
+    let drift = project.run(&["drift"]).exits(2);
+    assert_snapshot!(project.data(&drift), @"
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1
+        Secret/app1-app-gitea-base  it was deleted outside of kompox
+
+    Drift: 1 object.
+    ");
+    project.run(&["apply", "--auto-approve"]).done();
+    assert!(project.ids().contains(secret));
+    project.run(&["drift"]).done();
+}

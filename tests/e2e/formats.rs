@@ -1,0 +1,151 @@
+//! The plan for a pull request, for machines, and as a graph.
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::project::Project;
+
+/// The most that GitHub takes as a comment.
+const COMMENT: usize = 65_536;
+
+#[test]
+fn markdown_is_one_comment_folded_per_app() {
+    let project = Project::example("two-clusters");
+    let plan = project.run(&["plan", "--format", "markdown"]).done();
+    assert!(plan.stdout.chars().count() < COMMENT);
+    assert!(plan.stdout.starts_with("<!-- kompox-plan -->\n## kompox plan\n"), "{}", plan.stdout);
+    let folds: Vec<&str> = plan.stdout.lines().filter(|line| line.contains("<summary>")).collect();
+    assert_snapshot!(project.redact(&folds.join("\n")), @"");
+    assert_eq!(plan.stdout.matches("<details").count(), plan.stdout.matches("</details>").count());
+    assert!(plan.stdout.contains("```mermaid"));
+}
+
+#[test]
+fn markdown_of_a_small_change() {
+    let project = Project::gitea_applied();
+    project.edit("compose.yml", "gitea:1.24.6", "gitea:1.24.7");
+    let plan = project.run(&["plan", "--format", "markdown"]).done();
+    assert_snapshot!(project.data(&plan), @r#"
+    <!-- kompox-plan -->
+    ## kompox plan
+
+    **Plan: 0 to create, 1 to update, 0 to delete; 32 unchanged**
+
+    **Restarts &#40;one replica each, down until the new one is ready&#41;:**
+
+    - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app  spec.template.spec.containers&#91;gitea&#93;.image changes
+
+    **Hosts:**
+
+    - app1-13o40q-3000.cluster1.aks1.exp.kompox.dev  &#40;/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1&#41;
+    - gitea.custom.exp.kompox.dev  &#40;/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1&#41;
+
+    <details><summary><b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1</b>: 1 to update</summary>
+
+    ```diff
+    ! Deployment/app1-app  spec.template.spec.containers[gitea].image "docker.gitea.com/gitea:1.24.6" → "docker.gitea.com/gitea:1.24.7"  (compose.yml:2)
+    !   spec.template.spec.containers[gitea].image:
+    -   "docker.gitea.com/gitea:1.24.6"
+    +   "docker.gitea.com/gitea:1.24.7"
+    ```
+
+    </details>
+    <details><summary>Graph</summary>
+
+    ```mermaid
+    flowchart LR
+      subgraph s0["/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1"]
+        n0["update Deployment/app1-app"]
+      end
+      classDef c0 fill:#fff8c5,stroke:#9a6700,color:#1f2328
+      class n0 c0
+    ```
+
+    </details>
+    "#);
+}
+
+#[test]
+fn markdown_has_dangers_first() {
+    let project = Project::gitea_applied();
+    let plan = project.run(&["plan", "--destroy", "--format", "markdown"]).done();
+    let text = project.data(&plan);
+    let head = &text[..text.find("<details").unwrap()];
+    assert_snapshot!(head, @"
+    <!-- kompox-plan -->
+    ## kompox plan
+
+    **Plan: 31 to delete, 2 to forget; 0 unchanged**
+
+    **Not deleted, only forgotten:**
+
+    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1</b>: it holds what is kept: k4x-50vf7y&#95;disk&#95;default&#95;0tou3iezcibq&#95;13o40q<br><code>adopt it again: kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>
+
+    **Notes:**
+
+    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default</b>: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;0tou3iezcibq&#95;13o40q<br><code>to adopt it again:</code><br><code>kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;0tou3iezcibq&#95;13o40q</code>
+    ");
+    let danger = text.find("Not deleted, only forgotten").or(text.find("forgotten")).unwrap();
+    assert!(danger < text.find("<details").unwrap());
+}
+
+#[test]
+fn json_is_the_whole_plan() {
+    let project = Project::gitea();
+    let plan = project.run(&["plan", "--json"]).done().json();
+    let actions = plan["actions"].as_array().unwrap();
+    let mut counts = serde_json::Map::new();
+    for action in actions {
+        let verb = action["action"].as_str().unwrap();
+        let count = counts.get(verb).and_then(Value::as_u64).unwrap_or_default() + 1;
+        counts.insert(verb.to_owned(), count.into());
+    }
+    assert_eq!(plan["counts"], Value::Object(counts), "the counts agree with the actions");
+    assert_eq!(actions.len(), 33);
+    assert_eq!(plan["empty"], false);
+    for action in actions {
+        let address = action["address"].as_str().unwrap();
+        assert!(address.starts_with("/ws/aks-e2e-gitea-20250925-060355/prv/aks1/"), "{address}");
+    }
+    let files: Vec<&String> = plan["inputs"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        files,
+        [".kompox/config.yml", "compose-gitea.env", "compose-postgres.env", "compose.yml", "kompoxapp.yml"]
+    );
+}
+
+#[test]
+fn graphs() {
+    let project = Project::gitea();
+    let dot = project.run(&["graph"]).done().stdout;
+    assert!(dot.starts_with("digraph"), "{dot}");
+    assert!(dot.trim_end().ends_with('}'));
+    assert_eq!(dot.lines().filter(|line| line.contains("[label=") && !line.contains("->")).count(), 33, "{dot}");
+    let mermaid = project.run(&["graph", "--format", "mermaid"]).done().stdout;
+    assert!(mermaid.starts_with("flowchart") || mermaid.starts_with("graph"), "{mermaid}");
+    assert!(mermaid.contains("disk/default"), "{mermaid}");
+
+    project.run(&["apply", "--auto-approve"]).done();
+    project.edit("compose.yml", "gitea:1.24.6", "gitea:1.24.7");
+    project.run(&["plan", "--out", "p.kplan"]).done();
+    let planned = project.run(&["graph", "--format", "mermaid", "--plan", "p.kplan"]).done();
+    assert_snapshot!(project.data(&planned), @r#"
+    flowchart LR
+      subgraph s0["/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1"]
+        n0["update Deployment/app1-app"]
+      end
+      classDef c0 fill:#fff8c5,stroke:#9a6700,color:#1f2328
+      class n0 c0
+    "#);
+    let planned = project.run(&["plan", "--format", "dot"]).done();
+    assert_snapshot!(project.data(&planned), @r##"
+    digraph kompox {
+      rankdir=LR;
+      node [shape=box, style=filled, fillcolor=white];
+      subgraph cluster_0 {
+        label="/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1";
+        n0 [label="~ Deployment/app1-app", fillcolor="#fff8c5", color="#9a6700"];
+      }
+    }
+    "##);
+}

@@ -1,0 +1,253 @@
+//! A project in a folder of its own, and the real binary run on it with a pinned environment.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+
+/// A copy of an example, or an empty folder; removed with the value.
+pub struct Project {
+    temporary: tempfile::TempDir,
+    root: PathBuf,
+    environment: BTreeMap<String, String>,
+    printed: RefCell<Vec<u8>>,
+}
+
+/// How a command ended.
+pub struct Finished {
+    /// The exit code.
+    pub code: i32,
+    /// Data.
+    pub stdout: String,
+    /// Everything else.
+    pub stderr: String,
+}
+
+impl Project {
+    /// A copy of `examples/gitea`.
+    pub fn gitea() -> Self {
+        Self::example("gitea")
+    }
+
+    /// A copy of `examples/gitea` that was applied.
+    pub fn gitea_applied() -> Self {
+        let project = Self::gitea();
+        project.run(&["apply", "--auto-approve"]).done();
+        project
+    }
+
+    /// A copy of an example.
+    pub fn example(name: &str) -> Self {
+        let project = Self::empty(name);
+        copy(&Path::new(EXAMPLES).join(name), &project.root);
+        project
+    }
+
+    /// An empty folder of this name.
+    pub fn empty(name: &str) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().join(name);
+        let home = temporary.path().join("home");
+        std::fs::create_dir(&root).unwrap();
+        std::fs::create_dir(&home).unwrap();
+        let environment = [
+            ("HOME", home.to_str().unwrap()),
+            ("USER", "tester"),
+            ("NO_COLOR", "1"),
+            ("COLUMNS", "120"),
+            ("LANG", "C.UTF-8"),
+            ("TZ", "UTC"),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Self { temporary, root, environment, printed: RefCell::default() }
+    }
+
+    /// The project's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Runs `kompox --sandbox …` in the project's folder.
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        let mut all = vec!["--sandbox"];
+        all.extend(arguments);
+        self.run_as_is(&all)
+    }
+
+    /// Runs `kompox …` in the project's folder.
+    pub fn run_as_is(&self, arguments: &[&str]) -> Finished {
+        let output = self.command(arguments).stdin(Stdio::null()).output().unwrap();
+        self.printed.borrow_mut().extend(output.stdout.iter().chain(&output.stderr));
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Finished {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// The command `kompox …`, not yet started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kompox"));
+        command.args(arguments).current_dir(&self.root).env_clear().envs(&self.environment);
+        command
+    }
+
+    /// Everything that commands have printed so far.
+    pub fn printed(&self) -> Vec<u8> {
+        self.printed.borrow().clone()
+    }
+
+    /// Reads a file of the project.
+    pub fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.root.join(file)).unwrap()
+    }
+
+    /// Writes a file of the project.
+    pub fn write(&self, file: &str, text: &str) {
+        let path = self.root.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Replaces a text that is in the file exactly once.
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let text = self.read(file);
+        assert_eq!(text.matches(from).count(), 1, "{from:?} must be in {file} once");
+        self.write(file, &text.replace(from, to));
+    }
+
+    /// Everything that exists in the sandbox.
+    pub fn inspect(&self) -> Vec<Value> {
+        let out = self.run(&["sandbox", "inspect", "--json"]).done();
+        serde_json::from_str(&out.stdout).unwrap()
+    }
+
+    /// The ids of everything that exists in the sandbox.
+    pub fn ids(&self) -> Vec<String> {
+        self.inspect().iter().map(|object| object["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The ids of the disks that exist in the sandbox.
+    pub fn disks(&self) -> Vec<String> {
+        self.ids().into_iter().filter(|id| id.contains("/Microsoft.Compute/disks/")).collect()
+    }
+
+    /// One object of the sandbox, whose id ends so.
+    pub fn object(&self, suffix: &str) -> Value {
+        let mut found = self.inspect();
+        found.retain(|object| object["id"].as_str().unwrap().ends_with(suffix));
+        assert_eq!(found.len(), 1, "{suffix}: {found:#?}");
+        found.remove(0)["object"].take()
+    }
+
+    /// Every file below the project's folder.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files.sort();
+        files
+    }
+
+    /// Text without what varies: temporary folders, names nobody chose and what is made from them, times, digests.
+    pub fn redact(&self, text: &str) -> String {
+        let text = text.replace(self.temporary.path().to_str().unwrap(), "[TMP]");
+        let text = text.replace("9473abf6-f25e-420e-b3f2-128c1c7b46f2", "[SUBSCRIPTION]");
+        let text = text.replace("11111111-2222-3333-4444-555555555555", "[SUBSCRIPTION]");
+        redact(&text)
+    }
+
+    /// What a command printed as data, without what varies.
+    pub fn data(&self, finished: &Finished) -> String {
+        self.redact(&finished.stdout)
+    }
+
+    /// The same with columns as wide as what stands for what varies.
+    pub fn table(&self, finished: &Finished) -> String {
+        let text = self.data(finished);
+        text.lines().map(|line| line.split("  ").filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("  ") + "\n").collect()
+    }
+
+    /// What a command printed beside its data, without what varies.
+    pub fn words(&self, finished: &Finished) -> String {
+        self.redact(&finished.stderr)
+    }
+}
+
+impl Finished {
+    /// Demands exit code 0.
+    #[track_caller]
+    pub fn done(self) -> Self {
+        self.exits(0)
+    }
+
+    /// Demands an exit code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The data as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+
+    /// Only the errors of what was printed beside the data; warnings go.
+    pub fn errors(&self) -> String {
+        self.stderr.find("error").map_or(String::new(), |start| self.stderr[start..].to_owned())
+    }
+}
+
+/// What varies from run to run, and what stands for it.
+const VARYING: &[(&str, &str)] = &[
+    // A disk's compact id, and what is made from its handle.
+    (r"((?:_|&#95;)disk(?:_|&#95;)[a-z0-9-]+?(?:_|&#95;))[0-9a-z]{12}((?:_|&#95;)[0-9a-z]{6})", "${1}[ID]${2}"),
+    (r"(k4x-[0-9a-z]{6}-[a-z0-9]+-[0-9a-z]{6}-)[0-9a-z]{6}\b", "${1}[HASH]"),
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[UUID]"),
+    (r"((?:hmac-)?sha256:)[0-9a-f]{64}", "${1}[DIGEST]"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "[TIME]"),
+    (r"\b\d+\.\d s\b", "[SECONDS] s"),
+    (r#""took_ms":\d+"#, r#""took_ms":0"#),
+];
+
+fn redact(text: &str) -> String {
+    static PATTERNS: LazyLock<Vec<(Regex, &str)>> =
+        LazyLock::new(|| VARYING.iter().map(|(pattern, by)| (Regex::new(pattern).unwrap(), *by)).collect());
+    let mut text = text.to_owned();
+    for (pattern, by) in PATTERNS.iter() {
+        text = pattern.replace_all(&text, *by).into_owned();
+    }
+    text
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        // What a run of the example left is no part of it.
+        if name == "state" || name == "sandbox" || name == "logs" || name == "data" {
+            continue;
+        }
+        let target = to.join(&name);
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir_all(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Who may use whom: scans every `crate::…` and `super::…` path of the sources and holds them against the map in
+//! `ARCHITECTURE.md`. A layer that gains a dependency must gain it here, with its reason, first.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// A layer, what it may use beside itself, and the rule in words.
+struct Layer {
+    path: &'static str,
+    may_use: &'static [&'static str],
+    rule: &'static str,
+}
+
+const LAYERS: &[Layer] = &[
+    Layer { path: "diag", may_use: &[], rule: "diag stands alone" },
+    Layer { path: "yaml", may_use: &["diag"], rule: "yaml uses diag only" },
+    Layer { path: "engine", may_use: &[], rule: "the engine uses nothing but itself and the state: it names no cloud" },
+    Layer { path: "report", may_use: &["engine", "diag"], rule: "report uses engine types and diag only" },
+    Layer { path: "kom", may_use: &["diag", "yaml"], rule: "kom knows no provider, engine, resources or cli" },
+    Layer {
+        path: "compose",
+        may_use: &["diag", "yaml", "kom"],
+        rule: "compose knows no provider, engine, resources or cli: conversion is pure",
+    },
+    Layer {
+        path: "resources",
+        may_use: &["engine", "kom", "compose", "diag", "yaml"],
+        rule: "resources turn manifests into a graph and never see a provider",
+    },
+    Layer { path: "providers::retry", may_use: &["engine"], rule: "what providers share uses the engine only" },
+    Layer {
+        path: "providers::azure",
+        may_use: &["engine", "providers::retry"],
+        rule: "providers never see each other: the engine's types and what all share",
+    },
+    Layer {
+        path: "providers::kubernetes",
+        may_use: &["engine", "providers::retry"],
+        rule: "providers never see each other: the engine's types and what all share",
+    },
+    Layer {
+        path: "providers::sandbox",
+        may_use: &["engine", "providers::retry"],
+        rule: "providers never see each other: the engine's types and what all share",
+    },
+    Layer {
+        path: "cli",
+        may_use: &["engine", "report", "kom", "compose", "resources", "providers", "diag", "yaml"],
+        rule: "cli composes everything",
+    },
+];
+
+/// Who may print.
+const PRINTING: &[&str] = &["report", "cli"];
+const PRINTS: &[&str] = &["println!", "eprintln!", "print!", "eprint!", "dbg!", "stdout()", "stderr()"];
+
+/// A source file: its name below the root, its module path, its lines without comments.
+struct File {
+    name: String,
+    module: Vec<String>,
+    lines: Vec<String>,
+}
+
+fn sources(below: &str) -> Vec<File> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = Vec::new();
+    collect(&root.join(below), &mut paths);
+    paths.sort();
+    let read = |path: PathBuf| {
+        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        let inner = name.strip_prefix(below).unwrap().trim_start_matches('/').trim_end_matches(".rs");
+        let mut module: Vec<String> = inner.split('/').map(str::to_owned).collect();
+        if module.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
+            module.pop();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = |line: &str| if line.trim_start().starts_with("//") { String::new() } else { line.to_owned() };
+        File { name, module, lines: text.lines().map(code).collect() }
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+impl File {
+    fn is_test(&self) -> bool {
+        self.module.iter().any(|part| part == "tests" || part.ends_with("_tests") || part == "testing")
+    }
+
+    /// Every module that this file names, absolute, with the line where it does.
+    fn uses(&self) -> BTreeSet<(usize, Vec<String>)> {
+        let text = self.lines.join("\n");
+        // Unit tests close a file, in a module of their own.
+        let tests = text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+        let mut uses = BTreeSet::new();
+        for (start, _) in text.match_indices("crate::").chain(text.match_indices("super::")) {
+            let before = text[..start].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':' || c == '$') {
+                continue;
+            }
+            let line = text[..start].matches('\n').count() + 1;
+            let mut rest = &text[start..];
+            let mut base = Vec::new();
+            if let Some(after) = rest.strip_prefix("crate::") {
+                rest = after;
+            } else {
+                base.clone_from(&self.module);
+                if start > tests {
+                    base.push("tests".to_owned());
+                }
+                while let Some(after) = rest.strip_prefix("super::") {
+                    base.pop();
+                    rest = after;
+                }
+            }
+            for tail in paths(rest, 3) {
+                uses.insert((line, [base.clone(), tail].concat()));
+            }
+        }
+        uses
+    }
+}
+
+/// The paths that a `use` tree begins, at most `depth` segments long.
+fn paths(text: &str, depth: usize) -> Vec<Vec<String>> {
+    if depth == 0 {
+        return vec![Vec::new()];
+    }
+    let text = text.trim_start();
+    if let Some(group) = text.strip_prefix('{') {
+        return branches(group).into_iter().flat_map(|branch| paths(branch, depth)).collect();
+    }
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let (segment, rest) = text.split_at(end);
+    if segment.is_empty() || segment == "self" {
+        return vec![Vec::new()];
+    }
+    let below = rest.strip_prefix("::").map_or_else(|| vec![Vec::new()], |rest| paths(rest, depth - 1));
+    below.into_iter().map(|below| [vec![segment.to_owned()], below].concat()).collect()
+}
+
+/// The branches of a group, up to its closing brace.
+fn branches(group: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut found) = (0, 0, Vec::new());
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' if depth > 0 => {}
+            ',' | '}' => {
+                found.push(&group[start..at]);
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    found.retain(|branch| !branch.trim().is_empty());
+    found
+}
+
+fn layer_of(module: &[String]) -> Option<&'static Layer> {
+    let path = module.join("::") + "::";
+    LAYERS.iter().find(|layer| path.starts_with(&format!("{}::", layer.path)))
+}
+
+#[test]
+fn every_layer_uses_only_what_it_may() {
+    let files = sources("src");
+    let mut broken = Vec::new();
+    let mut checked = 0;
+    for file in &files {
+        let Some(layer) = layer_of(&file.module) else { continue };
+        for (line, used) in file.uses() {
+            let path = used.join("::") + "::";
+            let within = |allowed: &str| path.starts_with(&format!("{allowed}::"));
+            checked += 1;
+            if !within(layer.path) && !layer.may_use.iter().any(|allowed| within(allowed)) {
+                broken.push(format!("{}:{line}: {} uses {}: {}", file.name, layer.path, used.join("::"), layer.rule));
+            }
+        }
+    }
+    assert!(checked > 300, "the scan finds paths at all: {checked}");
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn every_module_belongs_to_a_layer() {
+    let outside: Vec<String> = sources("src")
+        .into_iter()
+        .filter(|file| layer_of(&file.module).is_none())
+        .map(|file| file.name)
+        .collect();
+    assert_eq!(outside, ["src/lib.rs", "src/main.rs", "src/providers/mod.rs"]);
+}
+
+#[test]
+fn only_report_and_cli_print() {
+    let mut broken = Vec::new();
+    for file in sources("src").into_iter().chain(sources("state/src")) {
+        let may = layer_of(&file.module).is_some_and(|layer| PRINTING.contains(&layer.path));
+        if may && file.name.starts_with("src/") || file.is_test() {
+            continue;
+        }
+        // Unit tests close a file.
+        let code = file.lines.iter().take_while(|line| line.trim() != "#[cfg(test)]");
+        for (number, line) in code.enumerate() {
+            if let Some(call) = PRINTS.iter().find(|call| line.contains(*call)) {
+                broken.push(format!("{}:{}: {call}: only report and cli print", file.name, number + 1));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn the_scan_reads_groups_and_parents() {
+    let file = File {
+        name: "src/providers/azure/read.rs".to_owned(),
+        module: ["providers", "azure", "read"].map(str::to_owned).into(),
+        lines: vec![
+            "use crate::{engine::value::Value, providers::{retry, kubernetes::{self, x}}};".to_owned(),
+            "let a = super::super::sandbox::World; my_crate::b();".to_owned(),
+        ],
+    };
+    let uses: Vec<String> = file.uses().into_iter().map(|(line, path)| format!("{line} {}", path.join("::"))).collect();
+    assert_eq!(
+        uses,
+        [
+            "1 engine::value::Value",
+            "1 providers::kubernetes",
+            "1 providers::kubernetes::x",
+            "1 providers::retry",
+            "2 providers::sandbox::World",
+        ]
+    );
+}
