@@ -115,6 +115,9 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
             tally.skip(run, &actions[lost], SkipReason::Interrupted);
         }
     }
+    if let Ok(mut notes) = run.notes.lock() {
+        tally.summary.notes = std::mem::take(&mut *notes);
+    }
     let summary = tally.end(started.elapsed());
     run.sink.emit(Event::Ended(summary.clone()));
     summary

@@ -201,8 +201,43 @@ impl Execution<'_> {
         let physical_id = self.planned.physical_id.clone();
         let intent = self.open("delete", physical_id.clone(), &Value::Null, None).await?;
         let change = Change::Delete { uid: self.planned.uid.clone() };
+        if self.kind.safeguarded {
+            self.safeguard(&intent, physical_id.clone()).await?;
+        }
         self.call(&intent, physical_id, change, &Value::Null).await?;
         Ok(())
+    }
+
+    /// Copies the data first; the intent is closed again if that fails, because nothing was deleted.
+    async fn safeguard(&self, intent: &Intent, physical_id: Option<String>) -> Result<(), Failure> {
+        let operation = self.operation(intent, physical_id, Change::Delete { uid: self.planned.uid.clone() });
+        let progress = self.run.progress(&self.planned.address, &intent.id);
+        match self.provider.safeguard(&operation, &progress).await {
+            Ok(Some(copy)) => {
+                let text =
+                    format!("a safety copy was taken first: {}; to bring it back: {}", copy.physical_id, copy.restore);
+                self.run.note(&self.planned.address, text);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => {
+                self.run.journal.commit(vec![StateChange::CloseIntent(intent.id.clone())]).await?;
+                let message = format!("not deleted, because no safety copy could be taken: {error}");
+                Err(Failure::Provider(ProviderError { message, ..error }))
+            }
+        }
+    }
+
+    fn operation(&self, intent: &Intent, physical_id: Option<String>, change: Change) -> Operation {
+        Operation {
+            target: self.target(physical_id),
+            change,
+            token: intent.id.clone(),
+            lineage: self.run.lineage.to_owned(),
+            force: self.planned.force,
+            wait: self.run.wait,
+            timeout: self.kind.timeout,
+        }
     }
 
     /// A container goes only if it holds nothing but what this plan deletes or the server made.
@@ -313,15 +348,7 @@ impl Execution<'_> {
     ) -> Result<Option<Observed>, Failure> {
         let started = Instant::now();
         let deletes = matches!(change, Change::Delete { .. });
-        let operation = Operation {
-            target: self.target(physical_id),
-            change,
-            token: intent.id.clone(),
-            lineage: self.run.lineage.to_owned(),
-            force: self.planned.force,
-            wait: self.run.wait,
-            timeout: self.kind.timeout,
-        };
+        let operation = self.operation(intent, physical_id, change);
         let progress = self.run.progress(&self.planned.address, &intent.id);
         let result = self.provider.execute(&operation, &progress).await;
         let mut changes = vec![StateChange::CloseIntent(intent.id.clone())];

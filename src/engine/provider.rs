@@ -199,6 +199,15 @@ pub struct Content {
     pub server_made: bool,
 }
 
+/// A copy of an object's data, taken just before the object is deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Safeguard {
+    /// The provider's own id of the copy.
+    pub physical_id: String,
+    /// The command that brings the data back.
+    pub restore: String,
+}
+
 /// Why a call to a provider failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
@@ -268,6 +277,16 @@ pub trait Provider: Send + Sync {
 
     /// What a container holds, complete. Called just before it is deleted.
     async fn contents(&self, target: &Target) -> Result<Vec<Content>, ProviderError>;
+
+    /// Copies the data of an object that is about to be deleted, for kinds that say so ([`Kind::safeguarded`]). `None`
+    /// if there is nothing to copy any more. A failure stops the deletion.
+    async fn safeguard(
+        &self,
+        _operation: &Operation,
+        _progress: &dyn Progress,
+    ) -> Result<Option<Safeguard>, ProviderError> {
+        Ok(None)
+    }
 
     /// How many operations to run on this API at once.
     fn concurrency(&self) -> usize;

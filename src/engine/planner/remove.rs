@@ -147,7 +147,12 @@ impl<'a> Planner<'a> {
                 problem.help.push(format!("or lose it:  --allow-data-loss {address}"));
                 return false;
             }
-            let text = format!("deleted with all its data: {}", observed.physical_id);
+            let copy = if kind.safeguarded {
+                "a safety copy is taken first and never deleted"
+            } else {
+                "there is no safety copy"
+            };
+            let text = format!("deleted with all its data, {copy}: {}", observed.physical_id);
             self.dangers.push(Danger { address: Some(address.clone()), text, help: Vec::new() });
         }
         let reason = if self.inputs.graph.is_empty() { "destroy" } else { "the manifests no longer mention it" };
