@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kompox_state::{ActionDuration, Change as StateChange, Intent, Record};
 
@@ -19,6 +19,11 @@ use super::provider::{
 };
 use super::run::{Run, timestamp};
 use super::value::{Path, Reference, Value};
+
+/// How long to wait for an API inside a container to finish removing what was deleted in it.
+const SETTLE: Duration = Duration::from_secs(30);
+/// How often to look meanwhile.
+const SETTLE_POLL: Duration = Duration::from_millis(500);
 
 /// Why an action did not succeed.
 #[derive(Debug)]
@@ -243,20 +248,44 @@ impl Execution<'_> {
     /// A container goes only if it holds nothing but what this plan deletes or the server made.
     async fn check_contents(&self) -> Result<(), Failure> {
         let target = self.target(self.planned.physical_id.clone());
-        let contents = self.provider.contents(&target).await.map_err(Failure::Provider)?;
-        let foreign: Vec<String> = contents
-            .into_iter()
-            .filter(|content| {
-                !content.server_made && !self.doomed.iter().any(|id| id.eq_ignore_ascii_case(&content.physical_id))
-            })
-            .map(|content| format!("{} {}", content.kind, content.physical_id))
-            .collect();
+        let mut foreign = self.foreign(self.provider, &target).await?;
+        for inner in self.inner_providers() {
+            // What went a moment ago may still be listed: its own server removes it in the background.
+            let give_up = tokio::time::Instant::now() + SETTLE;
+            loop {
+                let left = self.foreign(inner, &target).await?;
+                if left.is_empty() || tokio::time::Instant::now() >= give_up {
+                    foreign.extend(left);
+                    break;
+                }
+                tokio::time::sleep(SETTLE_POLL).await;
+            }
+        }
         if foreign.is_empty() {
             return Ok(());
         }
         let message = format!("it still holds what this plan does not delete:\n  {}", foreign.join("\n  "));
         let hint = "move or delete these first, or forget it: kompox state rm";
         Err(Failure::Provider(ProviderError::new(ErrorClass::Conflict, message).hint(hint)))
+    }
+
+    /// APIs that live inside the object and go with it, by the convention of [`ProviderKey`](super::provider::ProviderKey).
+    fn inner_providers(&self) -> impl Iterator<Item = &dyn Provider> {
+        let id = self.planned.physical_id.as_deref().unwrap_or_default();
+        self.run.providers.iter().filter_map(move |(key, provider)| {
+            let (_, host) = key.rsplit_once('#')?;
+            host.eq_ignore_ascii_case(id).then_some(provider.as_ref())
+        })
+    }
+
+    async fn foreign(&self, provider: &dyn Provider, target: &Target) -> Result<Vec<String>, Failure> {
+        let contents = provider.contents(target).await.map_err(Failure::Provider)?;
+        let doomed = |id: &str| self.doomed.iter().any(|doomed| doomed.eq_ignore_ascii_case(id));
+        Ok(contents
+            .into_iter()
+            .filter(|content| !content.server_made && !doomed(&content.physical_id))
+            .map(|content| format!("{} {}", content.kind, content.physical_id))
+            .collect())
     }
 
     /// Takes what exists into the state; for an import that differs, then changes it.

@@ -11,7 +11,8 @@ use super::kind::Kind;
 use super::value::{Path, Value};
 
 /// Names a provider instance well enough to connect to it without a manifest: `azure://<subscription>?auth=azure_cli`,
-/// `kubernetes:…`. Never holds a secret. Kept in every record, so that a destroy needs the state alone.
+/// `kubernetes+azure://…#<id of the cluster>`. What follows a `#` is the provider id of the object that the API lives in.
+/// Never holds a secret. Kept in every record, so that a destroy needs the state alone.
 pub type ProviderKey = Arc<str>;
 
 /// The providers of a run by their keys.

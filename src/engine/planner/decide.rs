@@ -279,7 +279,8 @@ impl<'a> Planner<'a> {
                 show(after)
             );
             let lines = help(&refusal);
-            self.problem(Some(&node.address), message, node.origin.clone()).help.extend(lines);
+            let origin = node.origin_of(&change.path).cloned();
+            self.problem(Some(&node.address), message, origin).help.extend(lines);
         }
         refused
     }

@@ -110,19 +110,20 @@ impl<'a> Planner<'a> {
         let claimed = self.claimed.get(&(record.provider.clone(), record.physical_id.to_ascii_lowercase()));
         let keep = if let Some(new) = claimed.filter(|new| *new != address) {
             Some(format!("it goes on as {new}"))
-        } else if let Some(inner) = holds {
-            Some(format!("it holds what is kept: {}", inner.rsplit('/').next().unwrap_or(inner)))
         } else if protection.orphan {
             Some("its deletionPolicy is Orphan: the object is kept, the state forgets it".to_owned())
         } else if protection.adopted {
             Some("kompox did not make it: the object is kept, the state forgets it".to_owned())
         } else if foreign {
             Some("it belongs to another state now: it is kept, the state forgets it".to_owned())
+        } else if let Some(inner) = holds.filter(|_| !protection.prevent_destroy && !protection.read_only) {
+            Some(format!("it holds what is kept: {}", inner.rsplit('/').next().unwrap_or(inner)))
         } else {
             None
         };
+        let goes_on = claimed.is_some_and(|new| new != address);
         if let Some(reason) = keep {
-            if kind.holds == Holds::Data {
+            if kind.holds == Holds::Data && !goes_on {
                 let text = format!("kept: {}", observed.physical_id);
                 let help =
                     vec!["to adopt it again:".to_owned(), format!("kompox import {address} {}", observed.physical_id)];
