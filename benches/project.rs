@@ -42,7 +42,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn median(mut measure: impl FnMut() -> Result<Duration, Box<dyn std::error::Error>>) -> Result<Duration, Box<dyn std::error::Error>> {
+fn median(
+    mut measure: impl FnMut() -> Result<Duration, Box<dyn std::error::Error>>,
+) -> Result<Duration, Box<dyn std::error::Error>> {
     let mut times = (0..RUNS).map(|_| measure()).collect::<Result<Vec<_>, _>>()?;
     times.sort_unstable();
     Ok(times[RUNS / 2])

@@ -437,15 +437,20 @@ pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &S
         let import = Known { physical_id: id.clone(), adopted: true, outputs: serde_json::json!({}) };
         known.insert(address.clone(), import);
     }
-    // A creation that was interrupted has fixed its name already.
-    let mut chosen: BTreeMap<Address, String> = BTreeMap::new();
-    for intent in snapshot.open_intents.iter().filter(|intent| intent.action == "create") {
-        if let Some(name) = intent.physical_id.as_deref().and_then(|id| id.rsplit('/').next()) {
-            chosen.insert(Address::from_text(intent.address.as_str()), name.to_owned());
-        }
-    }
+    let mut chosen = chosen_names(snapshot);
     chosen.extend(fixed.chosen);
     StateView { lineage: lineage.to_owned(), digester: digester.clone(), known, chosen, imports: fixed.imports }
+}
+
+/// Names that interrupted creations have fixed already.
+pub fn chosen_names(snapshot: &Snapshot) -> BTreeMap<Address, String> {
+    let creations = snapshot.open_intents.iter().filter(|intent| intent.action == "create");
+    creations
+        .filter_map(|intent| {
+            let name = intent.physical_id.as_deref()?.rsplit('/').next()?;
+            Some((Address::from_text(intent.address.as_str()), name.to_owned()))
+        })
+        .collect()
 }
 
 /// Prints warnings and notes to stderr.

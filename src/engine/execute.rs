@@ -1,6 +1,6 @@
 //! Carrying out one planned action: intent first, call second, record last.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -87,8 +87,8 @@ pub struct Execution<'a> {
     pub provider: &'a dyn Provider,
     /// Outputs of what exists.
     pub outputs: &'a Outputs,
-    /// Physical ids that this plan deletes: a container may hold nothing else.
-    pub doomed: &'a [String],
+    /// Physical ids that this plan deletes, in lower case: a container may hold nothing else.
+    pub doomed: &'a HashSet<String>,
     /// What the state knew of the object when the run began.
     pub prior: Option<&'a Record>,
 }
@@ -280,7 +280,7 @@ impl Execution<'_> {
 
     async fn foreign(&self, provider: &dyn Provider, target: &Target) -> Result<Vec<String>, Failure> {
         let contents = provider.contents(target).await.map_err(Failure::Provider)?;
-        let doomed = |id: &str| self.doomed.iter().any(|doomed| doomed.eq_ignore_ascii_case(id));
+        let doomed = |id: &str| self.doomed.contains(&id.to_ascii_lowercase());
         Ok(contents
             .into_iter()
             .filter(|content| !content.server_made && !doomed(&content.physical_id))
@@ -406,7 +406,10 @@ impl Execution<'_> {
                     Some(Observation::Found(observed)) => {
                         let ours = !self.kind.marked || observed.lineage.as_deref() == Some(self.run.lineage);
                         if intent.action == "create" && ours {
-                            changes.push(self.put(desired, &observed));
+                            let mut record = self.record(desired, observed.physical_id.clone(), Some(&observed));
+                            // The next plan waits for it again rather than calling it done.
+                            record.baseline["unready"] = true.into();
+                            changes.push(StateChange::PutRecord(Box::new(record)));
                         }
                         let undecided =
                             error.class == ErrorClass::Ambiguous && observed.transition == Some(Transition::Deleting);

@@ -106,6 +106,8 @@ fn complete(skeleton: &Record, kind: &Kind, observed: &Observed) -> Record {
     let mut record = skeleton.clone();
     record.physical_id.clone_from(&observed.physical_id);
     record.outputs = outputs_of(kind, &observed.object);
+    // Whether it became ready, nobody waited to see: the next plan does.
+    record.baseline["unready"] = true.into();
     if let Some(uid) = &observed.uid {
         record.baseline["uid"] = uid.as_str().into();
     }

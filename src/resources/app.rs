@@ -293,8 +293,7 @@ impl Volumes<'_, '_> {
             ("properties.diskSizeGB", size_location),
         ];
         let node = self.builder.add(address.clone(), &azure::DISK, &self.place.azure, desired, location);
-        node.field_origins =
-            fields.into_iter().filter_map(|(pattern, at)| Some((pattern, origin_of(at?)))).collect();
+        node.field_origins = fields.into_iter().filter_map(|(pattern, at)| Some((pattern, origin_of(at?)))).collect();
         node.depends_on = std::iter::once(self.group.clone()).chain(source.after).collect();
         node.import = import.map(|import| import.value.clone());
         node.protection = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);

@@ -286,7 +286,9 @@ impl<'a> Planner<'a> {
             let lines: Vec<_> = circle.iter().map(|address| format!("  {address}")).collect();
             let message = format!("these changes wait for each other:\n{}", lines.join("\n"));
             let problem = self.problem(None, message, None);
-            problem.help.push("make the change in two steps: apply the new objects first, then drop the old ones".into());
+            problem
+                .help
+                .push("make the change in two steps: apply the new objects first, then drop the old ones".into());
         }
         if !self.problems.is_empty() {
             // One unreachable API would be named once per object otherwise.
