@@ -240,6 +240,7 @@ impl Execution<'_> {
             token: intent.id.clone(),
             lineage: self.run.lineage.to_owned(),
             force: self.planned.force,
+            adopted: self.planned.protection.adopted,
             wait: self.run.wait,
             timeout: self.kind.timeout,
         }

@@ -134,6 +134,8 @@ pub struct Operation {
     pub lineage: String,
     /// Take fields that other writers own.
     pub force: bool,
+    /// The object was adopted: it may carry another lineage until this change marks it.
+    pub adopted: bool,
     /// Whether to wait until the object is ready.
     pub wait: bool,
     /// When to stop waiting.

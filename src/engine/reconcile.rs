@@ -67,6 +67,7 @@ async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Rec
             token: intent.id.clone(),
             lineage: run.lineage.to_owned(),
             force: false,
+            adopted: false,
             wait: true,
             timeout: kind.timeout,
         };

@@ -50,6 +50,7 @@ impl AzureProvider {
             token: operation.token.clone(),
             lineage: operation.lineage.clone(),
             force: false,
+            adopted: false,
             // The data must be there before the disk goes, whatever the user said about waiting.
             wait: true,
             timeout: operation.timeout,
