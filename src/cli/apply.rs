@@ -10,7 +10,7 @@ use kompox_state::{Change, Lock};
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::plan::{self, Format, Selection};
-use super::session::{Fixed, Planned, Session, VERSION};
+use super::session::{Fixed, Planned, Session, VERSION, chosen_names};
 use super::{output, signal};
 use crate::engine::action::Action;
 use crate::engine::apply::{Work, apply};
@@ -87,9 +87,10 @@ pub async fn fresh(
         session.settle(&journal, &providers, &session.environment.unique_id(), &reporter.sink).await?;
         reporter.sink.finish()?;
     }
-    let planned = session
-        .plan(mode, Fixed::default(), terminal, |graph, snapshot| selection.options(session, graph, snapshot))
-        .await?;
+    // A creation that was cut off may still reach the cloud: the retry must have the same name, not a second one.
+    let fixed = Fixed { chosen: chosen_names(&before), ..Fixed::default() };
+    let planned =
+        session.plan(mode, fixed, terminal, |graph, snapshot| selection.options(session, graph, snapshot)).await?;
     let format = if global.json { Format::Json } else { Format::Text };
     if !global.json || planned.plan.is_empty() {
         plan::print(&planned.plan, format, false, terminal)?;

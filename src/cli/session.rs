@@ -227,11 +227,25 @@ impl<'g> Session<'g> {
             hosts,
             engine_version: VERSION,
         };
-        let plan = planner::plan(request).await.map_err(|error| {
+        let plan = planner::plan(request).await.map_err(|mut error| {
+            error.problems.iter_mut().for_each(|problem| self.as_typed(&mut problem.help));
             let sources = self.loaded.as_ref().map(|loaded| loaded.sources.as_slice()).unwrap_or_default();
             CliError::problems(error.problems, sources)
         })?;
+        let mut plan = plan;
+        plan.notes.iter_mut().chain(&mut plan.dangers).for_each(|note| self.as_typed(&mut note.help));
         Ok(Planned { plan, graph, snapshot, providers })
+    }
+
+    /// Commands that a message offers, as they must be typed here: in the sandbox with `--sandbox`.
+    fn as_typed(&self, help: &mut [String]) {
+        if self.global.sandbox {
+            for line in help {
+                if let Some(position) = line.find("kompox import").or_else(|| line.find("kompox state")) {
+                    line.insert_str(position + "kompox".len(), " --sandbox");
+                }
+            }
+        }
     }
 
     /// How to sign in, for what works from the state alone: no manifest is needed, but one that is there is used.
@@ -339,6 +353,7 @@ impl<'g> Session<'g> {
             sink,
             wait,
             adopt_only: false,
+            notes: Default::default(),
         }
     }
 
@@ -422,15 +437,20 @@ pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &S
         let import = Known { physical_id: id.clone(), adopted: true, outputs: serde_json::json!({}) };
         known.insert(address.clone(), import);
     }
-    // A creation that was interrupted has fixed its name already.
-    let mut chosen: BTreeMap<Address, String> = BTreeMap::new();
-    for intent in snapshot.open_intents.iter().filter(|intent| intent.action == "create") {
-        if let Some(name) = intent.physical_id.as_deref().and_then(|id| id.rsplit('/').next()) {
-            chosen.insert(Address::from_text(intent.address.as_str()), name.to_owned());
-        }
-    }
+    let mut chosen = chosen_names(snapshot);
     chosen.extend(fixed.chosen);
     StateView { lineage: lineage.to_owned(), digester: digester.clone(), known, chosen, imports: fixed.imports }
+}
+
+/// Names that interrupted creations have fixed already.
+pub fn chosen_names(snapshot: &Snapshot) -> BTreeMap<Address, String> {
+    let creations = snapshot.open_intents.iter().filter(|intent| intent.action == "create");
+    creations
+        .filter_map(|intent| {
+            let name = intent.physical_id.as_deref()?.rsplit('/').next()?;
+            Some((Address::from_text(intent.address.as_str()), name.to_owned()))
+        })
+        .collect()
 }
 
 /// Prints warnings and notes to stderr.

@@ -1,6 +1,6 @@
 //! Apply: walks a plan concurrently. Takes the next action that is unblocked, waits for any to end, unblocks what waited.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -40,12 +40,12 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
     let mut schedule = schedule(run, work, &lanes);
     let records: HashMap<&str, &Record> = work.records.iter().map(|record| (record.address.as_str(), record)).collect();
     let outputs = Outputs::from_records(work.records);
-    let doomed: Vec<String> = actions
+    let doomed: HashSet<String> = actions
         .iter()
         .filter(|planned| {
             planned.action.deletes() || planned.action == Action::Forget && planned.precondition.existed == Some(false)
         })
-        .filter_map(|planned| planned.physical_id.clone())
+        .filter_map(|planned| planned.physical_id.as_deref().map(str::to_ascii_lowercase))
         .collect();
     let mut tally = Tally::default();
     let mut load = vec![0_usize; lanes.width.len()];
@@ -115,6 +115,9 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
             tally.skip(run, &actions[lost], SkipReason::Interrupted);
         }
     }
+    if let Ok(mut notes) = run.notes.lock() {
+        tally.summary.notes = std::mem::take(&mut *notes);
+    }
     let summary = tally.end(started.elapsed());
     run.sink.emit(Event::Ended(summary.clone()));
     summary
@@ -125,7 +128,7 @@ async fn one(
     graph: &Graph,
     planned: &PlannedAction,
     outputs: &Outputs,
-    doomed: &[String],
+    doomed: &HashSet<String>,
     prior: Option<&Record>,
 ) -> Result<(), Failure> {
     let rejected = |message: String| Failure::Provider(ProviderError::new(ErrorClass::Rejected, message));

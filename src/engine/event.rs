@@ -122,6 +122,8 @@ pub struct Summary {
     pub failed: Vec<(Address, Action, ProviderError)>,
     /// What was not tried.
     pub skipped: Vec<(Address, Action, SkipReason)>,
+    /// What a person must hear besides, by object.
+    pub notes: Vec<(Address, String)>,
     /// Whether a signal ended it.
     pub interrupted: bool,
     /// Actions whose outcome is not known; the next run looks into them.

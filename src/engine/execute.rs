@@ -1,8 +1,8 @@
 //! Carrying out one planned action: intent first, call second, record last.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kompox_state::{ActionDuration, Change as StateChange, Intent, Record};
 
@@ -19,6 +19,11 @@ use super::provider::{
 };
 use super::run::{Run, timestamp};
 use super::value::{Path, Reference, Value};
+
+/// How long to wait for an API inside a container to finish removing what was deleted in it.
+const SETTLE: Duration = Duration::from_secs(30);
+/// How often to look meanwhile.
+const SETTLE_POLL: Duration = Duration::from_millis(500);
 
 /// Why an action did not succeed.
 #[derive(Debug)]
@@ -82,8 +87,8 @@ pub struct Execution<'a> {
     pub provider: &'a dyn Provider,
     /// Outputs of what exists.
     pub outputs: &'a Outputs,
-    /// Physical ids that this plan deletes: a container may hold nothing else.
-    pub doomed: &'a [String],
+    /// Physical ids that this plan deletes, in lower case: a container may hold nothing else.
+    pub doomed: &'a HashSet<String>,
     /// What the state knew of the object when the run began.
     pub prior: Option<&'a Record>,
 }
@@ -201,27 +206,87 @@ impl Execution<'_> {
         let physical_id = self.planned.physical_id.clone();
         let intent = self.open("delete", physical_id.clone(), &Value::Null, None).await?;
         let change = Change::Delete { uid: self.planned.uid.clone() };
+        if self.kind.safeguarded {
+            self.safeguard(&intent, physical_id.clone()).await?;
+        }
         self.call(&intent, physical_id, change, &Value::Null).await?;
         Ok(())
+    }
+
+    /// Copies the data first; the intent is closed again if that fails, because nothing was deleted.
+    async fn safeguard(&self, intent: &Intent, physical_id: Option<String>) -> Result<(), Failure> {
+        let operation = self.operation(intent, physical_id, Change::Delete { uid: self.planned.uid.clone() });
+        let progress = self.run.progress(&self.planned.address, &intent.id);
+        match self.provider.safeguard(&operation, &progress).await {
+            Ok(Some(copy)) => {
+                let text =
+                    format!("a safety copy was taken first: {}; to bring it back: {}", copy.physical_id, copy.restore);
+                self.run.note(&self.planned.address, text);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => {
+                self.run.journal.commit(vec![StateChange::CloseIntent(intent.id.clone())]).await?;
+                let message = format!("not deleted, because no safety copy could be taken: {error}");
+                Err(Failure::Provider(ProviderError { message, ..error }))
+            }
+        }
+    }
+
+    fn operation(&self, intent: &Intent, physical_id: Option<String>, change: Change) -> Operation {
+        Operation {
+            target: self.target(physical_id),
+            change,
+            token: intent.id.clone(),
+            lineage: self.run.lineage.to_owned(),
+            force: self.planned.force,
+            adopted: self.planned.protection.adopted,
+            wait: self.run.wait,
+            timeout: self.kind.timeout,
+        }
     }
 
     /// A container goes only if it holds nothing but what this plan deletes or the server made.
     async fn check_contents(&self) -> Result<(), Failure> {
         let target = self.target(self.planned.physical_id.clone());
-        let contents = self.provider.contents(&target).await.map_err(Failure::Provider)?;
-        let foreign: Vec<String> = contents
-            .into_iter()
-            .filter(|content| {
-                !content.server_made && !self.doomed.iter().any(|id| id.eq_ignore_ascii_case(&content.physical_id))
-            })
-            .map(|content| format!("{} {}", content.kind, content.physical_id))
-            .collect();
+        let mut foreign = self.foreign(self.provider, &target).await?;
+        for inner in self.inner_providers() {
+            // What went a moment ago may still be listed: its own server removes it in the background.
+            let give_up = tokio::time::Instant::now() + SETTLE;
+            loop {
+                let left = self.foreign(inner, &target).await?;
+                if left.is_empty() || tokio::time::Instant::now() >= give_up {
+                    foreign.extend(left);
+                    break;
+                }
+                tokio::time::sleep(SETTLE_POLL).await;
+            }
+        }
         if foreign.is_empty() {
             return Ok(());
         }
         let message = format!("it still holds what this plan does not delete:\n  {}", foreign.join("\n  "));
         let hint = "move or delete these first, or forget it: kompox state rm";
         Err(Failure::Provider(ProviderError::new(ErrorClass::Conflict, message).hint(hint)))
+    }
+
+    /// APIs that live inside the object and go with it, by the convention of [`ProviderKey`](super::provider::ProviderKey).
+    fn inner_providers(&self) -> impl Iterator<Item = &dyn Provider> {
+        let id = self.planned.physical_id.as_deref().unwrap_or_default();
+        self.run.providers.iter().filter_map(move |(key, provider)| {
+            let (_, host) = key.rsplit_once('#')?;
+            host.eq_ignore_ascii_case(id).then_some(provider.as_ref())
+        })
+    }
+
+    async fn foreign(&self, provider: &dyn Provider, target: &Target) -> Result<Vec<String>, Failure> {
+        let contents = provider.contents(target).await.map_err(Failure::Provider)?;
+        let doomed = |id: &str| self.doomed.contains(&id.to_ascii_lowercase());
+        Ok(contents
+            .into_iter()
+            .filter(|content| !content.server_made && !doomed(&content.physical_id))
+            .map(|content| format!("{} {}", content.kind, content.physical_id))
+            .collect())
     }
 
     /// Takes what exists into the state; for an import that differs, then changes it.
@@ -313,15 +378,7 @@ impl Execution<'_> {
     ) -> Result<Option<Observed>, Failure> {
         let started = Instant::now();
         let deletes = matches!(change, Change::Delete { .. });
-        let operation = Operation {
-            target: self.target(physical_id),
-            change,
-            token: intent.id.clone(),
-            lineage: self.run.lineage.to_owned(),
-            force: self.planned.force,
-            wait: self.run.wait,
-            timeout: self.kind.timeout,
-        };
+        let operation = self.operation(intent, physical_id, change);
         let progress = self.run.progress(&self.planned.address, &intent.id);
         let result = self.provider.execute(&operation, &progress).await;
         let mut changes = vec![StateChange::CloseIntent(intent.id.clone())];
@@ -350,7 +407,10 @@ impl Execution<'_> {
                     Some(Observation::Found(observed)) => {
                         let ours = !self.kind.marked || observed.lineage.as_deref() == Some(self.run.lineage);
                         if intent.action == "create" && ours {
-                            changes.push(self.put(desired, &observed));
+                            let mut record = self.record(desired, observed.physical_id.clone(), Some(&observed));
+                            // The next plan waits for it again rather than calling it done.
+                            record.baseline["unready"] = true.into();
+                            changes.push(StateChange::PutRecord(Box::new(record)));
                         }
                         let undecided =
                             error.class == ErrorClass::Ambiguous && observed.transition == Some(Transition::Deleting);

@@ -11,7 +11,7 @@ use super::address::Address;
 use super::kind::Kind;
 use super::plan::Origin;
 use super::provider::{Find, Target};
-use super::value::Value;
+use super::value::{Path, Value};
 
 /// What must not happen to an object. Kept in its record, so that deleting the block that protects it does not lift the
 /// protection.
@@ -67,6 +67,8 @@ pub struct Node {
     pub depends_on: Vec<Address>,
     /// The line that asks for it.
     pub origin: Option<Origin>,
+    /// Lines that ask for single fields, by pattern, where they stand elsewhere than `origin`.
+    pub field_origins: Vec<(&'static str, Origin)>,
     /// How to find it when no record knows its id.
     pub find: Option<Find>,
     /// Adopt the object with this provider id instead of making one.
@@ -82,6 +84,12 @@ pub struct Node {
 }
 
 impl Node {
+    /// The line that asks for a field.
+    pub fn origin_of(&self, path: &Path) -> Option<&Origin> {
+        let own = self.field_origins.iter().find(|(pattern, _)| path.matches(pattern));
+        own.map(|(_, origin)| origin).or(self.origin.as_ref())
+    }
+
     /// The node as a target to read or change.
     pub fn target(&self, physical_id: Option<String>) -> Target {
         Target { address: self.address.clone(), kind: self.kind, physical_id, find: self.find.clone() }
@@ -248,6 +256,7 @@ pub(crate) mod tests {
             desired: Value::object(),
             depends_on: needs.iter().map(|need| Address::new("/ws/t", "thing", need)).collect(),
             origin: None,
+            field_origins: Vec::new(),
             find: None,
             import: None,
             moved_from: None,

@@ -109,6 +109,8 @@ pub struct Kind {
     pub replace: Replace,
     /// What is lost with it.
     pub holds: Holds,
+    /// Whether the provider can copy its data before it is deleted.
+    pub safeguarded: bool,
     /// Whether objects of the kind can carry our lineage. One that cannot is ours by its place (a child of what we own).
     pub marked: bool,
     /// Whether the server can say what a change would do (Kubernetes dry run).
@@ -132,6 +134,7 @@ impl Kind {
             fields: &[],
             replace: Replace::DeleteFirst,
             holds: Holds::Nothing,
+            safeguarded: false,
             marked: true,
             preview: false,
             restarts: &[],

@@ -11,7 +11,8 @@ use super::kind::Kind;
 use super::value::{Path, Value};
 
 /// Names a provider instance well enough to connect to it without a manifest: `azure://<subscription>?auth=azure_cli`,
-/// `kubernetes:…`. Never holds a secret. Kept in every record, so that a destroy needs the state alone.
+/// `kubernetes+azure://…#<id of the cluster>`. What follows a `#` is the provider id of the object that the API lives in.
+/// Never holds a secret. Kept in every record, so that a destroy needs the state alone.
 pub type ProviderKey = Arc<str>;
 
 /// The providers of a run by their keys.
@@ -133,6 +134,8 @@ pub struct Operation {
     pub lineage: String,
     /// Take fields that other writers own.
     pub force: bool,
+    /// The object was adopted: it may carry another lineage until this change marks it.
+    pub adopted: bool,
     /// Whether to wait until the object is ready.
     pub wait: bool,
     /// When to stop waiting.
@@ -197,6 +200,15 @@ pub struct Content {
     pub kind: String,
     /// The server made it and removes it itself (a Namespace's default ServiceAccount).
     pub server_made: bool,
+}
+
+/// A copy of an object's data, taken just before the object is deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Safeguard {
+    /// The provider's own id of the copy.
+    pub physical_id: String,
+    /// The command that brings the data back.
+    pub restore: String,
 }
 
 /// Why a call to a provider failed.
@@ -268,6 +280,16 @@ pub trait Provider: Send + Sync {
 
     /// What a container holds, complete. Called just before it is deleted.
     async fn contents(&self, target: &Target) -> Result<Vec<Content>, ProviderError>;
+
+    /// Copies the data of an object that is about to be deleted, for kinds that say so ([`Kind::safeguarded`]). `None`
+    /// if there is nothing to copy any more. A failure stops the deletion.
+    async fn safeguard(
+        &self,
+        _operation: &Operation,
+        _progress: &dyn Progress,
+    ) -> Result<Option<Safeguard>, ProviderError> {
+        Ok(None)
+    }
 
     /// How many operations to run on this API at once.
     fn concurrency(&self) -> usize;

@@ -67,6 +67,7 @@ async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Rec
             token: intent.id.clone(),
             lineage: run.lineage.to_owned(),
             force: false,
+            adopted: false,
             wait: true,
             timeout: kind.timeout,
         };
@@ -106,6 +107,8 @@ fn complete(skeleton: &Record, kind: &Kind, observed: &Observed) -> Record {
     let mut record = skeleton.clone();
     record.physical_id.clone_from(&observed.physical_id);
     record.outputs = outputs_of(kind, &observed.object);
+    // Whether it became ready, nobody waited to see: the next plan does.
+    record.baseline["unready"] = true.into();
     if let Some(uid) = &observed.uid {
         record.baseline["uid"] = uid.as_str().into();
     }

@@ -1,6 +1,6 @@
 //! What every part of a run that writes needs: the journal, the providers, the clock, the events.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -51,9 +51,19 @@ pub struct Run<'a> {
     pub wait: bool,
     /// An import only takes the object into the state; what differs is left to the next apply.
     pub adopt_only: bool,
+    /// What a person must hear at the end, by object.
+    pub notes: Mutex<Vec<(Address, String)>>,
 }
 
 impl Run<'_> {
+    /// Keeps something for the end of the run.
+    pub fn note(&self, address: &Address, text: String) {
+        self.sink.emit(Event::Status { address: address.clone(), text: text.clone() });
+        if let Ok(mut notes) = self.notes.lock() {
+            notes.push((address.clone(), text));
+        }
+    }
+
     /// The keyed digest of a secret.
     pub fn digest(&self, text: &str) -> String {
         self.digester.digest(text.as_bytes())

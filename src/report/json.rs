@@ -172,6 +172,7 @@ fn summary_fields(summary: &Summary) -> Json {
         "done": counts(&summary.done),
         "failed": summary.failed.iter().map(failed).collect::<Vec<_>>(),
         "skipped": summary.skipped.iter().map(skipped).collect::<Vec<_>>(),
+        "notes": summary.notes.iter().map(|(address, text)| json!({"address": address, "text": text})).collect::<Vec<_>>(),
         "interrupted": summary.interrupted,
         "open": summary.open,
         "took_ms": ms(summary.took),
@@ -409,6 +410,7 @@ mod tests {
           ],
           "format_version": 1,
           "interrupted": false,
+          "notes": [],
           "open": [],
           "skipped": [
             {

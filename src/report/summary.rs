@@ -111,6 +111,13 @@ pub fn text(out: &mut dyn Write, summary: &Summary, plan: Option<&Plan>, style: 
             Line::new("?", Ink::Changed, 0).with(Ink::Plain, clean(address.as_str())).write_text(out, style)?;
         }
     }
+    if !summary.notes.is_empty() {
+        title(out, "Notes:", style)?;
+        for (address, text) in &summary.notes {
+            let text = format!("{}: {}", clean(address.as_str()), clean(text));
+            Line::new("*", Ink::Changed, 0).with(Ink::Plain, text).write_text(out, style)?;
+        }
+    }
     if complete {
         write_kept(out, plan, style)?;
         return write_hosts(out, plan, style);

@@ -284,10 +284,16 @@ impl Volumes<'_, '_> {
         }
         let desired = self.builder.arm(&id, self.place, &tags, rest);
         let find_tags = self.find_tags(volume);
-        let zone_origin = self.app.deployment.zone_location.as_ref();
-        let origin = origin_of(location);
+        let zone_location = declared.and_then(|disk| disk.zone.as_ref()).map(|zone| &zone.location);
+        let zone_location = zone_location.or(self.app.deployment.zone_location.as_ref());
+        let size_location = volume.size_location.as_ref();
+        let fields = [
+            ("zones.**", zone_location),
+            ("sku.**", sku.as_ref().map(|sku| &sku.location)),
+            ("properties.diskSizeGB", size_location),
+        ];
         let node = self.builder.add(address.clone(), &azure::DISK, &self.place.azure, desired, location);
-        node.origin = Some(origin);
+        node.field_origins = fields.into_iter().filter_map(|(pattern, at)| Some((pattern, origin_of(at?)))).collect();
         node.depends_on = std::iter::once(self.group.clone()).chain(source.after).collect();
         node.import = import.map(|import| import.value.clone());
         node.protection = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
@@ -298,9 +304,6 @@ impl Volumes<'_, '_> {
         if declared.is_none() {
             // Nobody named it, so when no record does either, only its tags can tell that it exists.
             node.find = Some(Find { within: self.group_id.clone(), tags: find_tags });
-            if let Some(zone) = zone_origin {
-                node.origin = Some(origin_of(zone));
-            }
         }
         if assigned {
             nodes.storage.push(address.clone());

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::app::{self, AppNodes, Chance};
 use super::cluster::{self, ClusterNodes};
 use super::kinds;
@@ -14,7 +16,7 @@ use crate::compose::files::{Files, LocalFiles, NoFiles};
 use crate::compose::read::{Input, ReadRequest, read};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::engine::address::Address;
-use crate::engine::graph::{Graph, GraphError};
+use crate::engine::graph::Graph;
 use crate::engine::provider::ProviderKey;
 use crate::kom::model::{App, Cluster, ComposeSource, Driver, Project, Provider};
 use crate::yaml::Source;
@@ -183,7 +185,10 @@ impl<'a> Expansion<'a> {
         self.check_zones(cluster, settings, app);
         let storage = app::expand(&mut self.builder, place, app, nodes, &self.request.chance);
         let at = Address::from_text(app.meta.id.as_str());
-        let Some(rendered) = self.render(place, cluster, app, &storage) else { return };
+        let Some(mut rendered) = self.render(place, cluster, app, &storage) else { return };
+        if settings.user.priority == "Spot" && !cluster.existing {
+            tolerate_spot(&mut rendered);
+        }
         let scope = app.meta.id.as_str();
         for object in &rendered.objects {
             let Some(kind) = kinds::find(&object.address_kind) else {
@@ -294,18 +299,26 @@ impl<'a> Expansion<'a> {
     }
 
     fn compose(&mut self, app: &App) -> Option<crate::compose::model::ComposeProject> {
-        let local = LocalFiles::new(&app.base_dir);
         let none = NoFiles::new("only an App in the app file itself may use local files");
+        let local = LocalFiles::new(&app.base_dir);
         let files: &dyn Files = if app.meta.in_app_file { &local } else { &none };
-        let watched = Watched { files, read: std::cell::RefCell::new(BTreeMap::new()) };
-        let inputs = self.compose_inputs(app, &watched)?;
+        let compose_files = Watched::new(files);
+        let inputs = self.compose_inputs(app, &compose_files)?;
+        // What a compose file refers to counts from its own folder, as for `docker compose`.
+        let folder = compose_folder(app);
+        let beside = LocalFiles::new(app.base_dir.join(&folder));
+        let files: &dyn Files = if app.meta.in_app_file { &beside } else { &none };
+        let referred = Watched::new(files);
         let request =
-            ReadRequest { inputs, profiles: &app.profiles, environment: self.request.environment, files: &watched };
+            ReadRequest { inputs, profiles: &app.profiles, environment: self.request.environment, files: &referred };
         let (compose, diagnostics) = read(request);
         self.builder.diagnostics.extend(diagnostics);
-        for (name, digest) in watched.read.into_inner() {
-            let name = if app.base_dir.as_os_str().is_empty() { name } else { self.display(app, &name) };
-            self.inputs.insert(name, self.request.state.digester.digest(&digest));
+        for (name, bytes) in compose_files.read.into_inner() {
+            self.input(&self.display(app, &name), &bytes);
+        }
+        for (name, bytes) in referred.read.into_inner() {
+            let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            self.input(&self.display(app, &name), &bytes);
         }
         compose
     }
@@ -396,7 +409,7 @@ impl<'a> Expansion<'a> {
         let graph = match Graph::new(self.builder.nodes) {
             Ok(graph) => graph,
             Err(error) => {
-                diagnostics.push(self_error(&error));
+                diagnostics.push(Diagnostic::error("graph", error.to_string()));
                 return Err(diagnostics);
             }
         };
@@ -413,8 +426,16 @@ impl<'a> Expansion<'a> {
     }
 }
 
-fn self_error(error: &GraphError) -> Diagnostic {
-    Diagnostic::error("graph", error.to_string())
+/// Azure taints the nodes of Spot pools; without this no app could run on the default pools.
+fn tolerate_spot(rendered: &mut Rendered) {
+    for object in rendered.objects.iter_mut().filter(|object| object.address_kind == "Deployment") {
+        object.body["spec"]["template"]["spec"]["tolerations"] = json!([{
+            "key": "kubernetes.azure.com/scalesetpriority",
+            "operator": "Equal",
+            "value": "spot",
+            "effect": "NoSchedule",
+        }]);
+    }
 }
 
 /// The address before a rename of the Resource ID that it is under.
@@ -427,10 +448,27 @@ fn renamed(renames: &[(String, String)], address: &Address) -> Option<Address> {
     Some(Address::from_text(format!("{old}{}", &text[new.len()..])))
 }
 
+/// The folder of an app's first compose file, below the app's own.
+fn compose_folder(app: &App) -> String {
+    match &app.compose {
+        ComposeSource::File(paths) => {
+            let first = paths.first().map_or("", |path| path.value.as_str());
+            first.rsplit_once('/').map_or("", |(folder, _)| folder.trim_start_matches("./")).to_owned()
+        }
+        ComposeSource::Inline { .. } | ComposeSource::InlineTree(_) => String::new(),
+    }
+}
+
 /// Remembers what was read, so that a saved plan knows its inputs.
 struct Watched<'a> {
     files: &'a dyn Files,
     read: std::cell::RefCell<BTreeMap<String, Vec<u8>>>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(files: &'a dyn Files) -> Self {
+        Self { files, read: std::cell::RefCell::new(BTreeMap::new()) }
+    }
 }
 
 impl Files for Watched<'_> {

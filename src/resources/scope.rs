@@ -135,6 +135,7 @@ impl Builder<'_> {
             desired,
             depends_on: Vec::new(),
             origin: Some(origin_of(origin)),
+            field_origins: Vec::new(),
             find: None,
             import: None,
             moved_from: None,

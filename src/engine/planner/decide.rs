@@ -208,6 +208,12 @@ impl<'a> Planner<'a> {
         }
         self.keep_outputs(node, &observed);
         let changed_wish = desired.digest() != record.desired_digest;
+        let unready = record.baseline.get("unready").is_some();
+        if unready && !changed_wish && changes.is_empty() {
+            let reason = "it was not ready when the last apply left it".to_owned();
+            self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
+            return;
+        }
         if node.kind.preview
             && (changed_wish || !changes.is_empty())
             && !observed.object.is_null()
@@ -279,7 +285,8 @@ impl<'a> Planner<'a> {
                 show(after)
             );
             let lines = help(&refusal);
-            self.problem(Some(&node.address), message, node.origin.clone()).help.extend(lines);
+            let origin = node.origin_of(&change.path).cloned();
+            self.problem(Some(&node.address), message, origin).help.extend(lines);
         }
         refused
     }
@@ -348,7 +355,9 @@ impl<'a> Planner<'a> {
         let recorded: Protection =
             record.and_then(|record| serde_json::from_value(record.protection.clone()).ok()).unwrap_or_default();
         let mut protection = node.protection.over(&recorded);
-        if action == Action::Import && node.kind.marked {
+        if node.read_only {
+            protection.adopted = true;
+        } else if action == Action::Import && node.kind.marked {
             protection.adopted = observed.is_some_and(|seen| seen.lineage.as_deref() != Some(self.inputs.lineage));
         }
         let physical_id =

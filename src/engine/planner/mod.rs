@@ -15,7 +15,7 @@ mod tests;
 use super::address::Address;
 use super::diff;
 use super::graph::Graph;
-use super::kind::{Kind, Kinds};
+use super::kind::{Holds, Kind, Kinds};
 use super::plan::{Danger, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
 use super::provider::{Observation, Observed, Providers, Target};
 use super::refresh;
@@ -277,6 +277,19 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(mut self) -> Result<Plan, PlanError> {
+        let kinds = self.inputs.kinds;
+        let is_data = |address: &str| {
+            let address = Address::from_text(address);
+            kinds(address.kind()).is_some_and(|kind| kind.holds == Holds::Data)
+        };
+        if let Err(circle) = order::order(&mut self.actions, &self.records, is_data) {
+            let lines: Vec<_> = circle.iter().map(|address| format!("  {address}")).collect();
+            let message = format!("these changes wait for each other:\n{}", lines.join("\n"));
+            let problem = self.problem(None, message, None);
+            problem
+                .help
+                .push("make the change in two steps: apply the new objects first, then drop the old ones".into());
+        }
         if !self.problems.is_empty() {
             // One unreachable API would be named once per object otherwise.
             let mut seen = HashSet::new();
@@ -284,7 +297,6 @@ impl<'a> Planner<'a> {
             return Err(PlanError { problems: self.problems });
         }
         let reads = self.reads();
-        order::order(&mut self.actions, &self.records);
         let open = self.inputs.snapshot.open_intents.len();
         if open > 0 {
             let text = format!(

@@ -8,8 +8,16 @@ use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::plan::PlannedAction;
 
-/// Fills in `after_addresses` and sorts the actions so that each comes after those.
-pub(super) fn order(actions: &mut Vec<PlannedAction>, records: &HashMap<Address, &Record>) {
+/// Fills in `after_addresses` and sorts the actions so that each comes after those. `is_data` tells addresses of what
+/// holds data.
+///
+/// # Errors
+/// Actions that wait for each other: the wish and the records are acyclic each, but need not be together.
+pub(super) fn order(
+    actions: &mut Vec<PlannedAction>,
+    records: &HashMap<Address, &Record>,
+    is_data: impl Fn(&str) -> bool,
+) -> Result<(), Vec<Address>> {
     let verbs: HashMap<Address, Action> =
         actions.iter().map(|action| (action.address.clone(), action.action)).collect();
     let removed = |action: Action| matches!(action, Action::Delete | Action::Forget);
@@ -23,36 +31,34 @@ pub(super) fn order(actions: &mut Vec<PlannedAction>, records: &HashMap<Address,
         after.entry(action.address.clone()).or_default().extend(needs.cloned());
     }
     for (address, record) in records {
-        let Some(user) = verbs.get(address) else { continue };
+        if !verbs.contains_key(address) {
+            continue;
+        }
         for need in &record.dependencies {
-            let Some((need, verb)) = verbs.get_key_value(need.as_str()) else { continue };
-            if removed(*verb) {
-                // What used it lets go first: by its own removal, or by the change that drops it.
+            // What used it lets go first: by its own removal, or by the change that drops it.
+            if let Some((need, verb)) = verbs.get_key_value(need.as_str())
+                && removed(*verb)
+            {
                 after.entry(need.clone()).or_default().push(address.clone());
-            } else if *user == Action::Delete && need != address {
-                // Two users of one thing in turn: whoever leaves goes before whoever comes.
-                let arriving = actions.iter().filter(|action| {
-                    action.action == Action::Create && action.kind == record.kind && action.dependencies.contains(need)
-                });
-                for action in arriving {
-                    after.entry(action.address.clone()).or_default().push(address.clone());
-                }
             }
         }
     }
-    // Users that leave a thing which itself stays: the claim in the old cluster before the one in the new.
-    let mut leaving: HashMap<(&str, &str), Vec<&Address>> = HashMap::new();
+    // A disk has one user at a time: whoever leaves goes before whoever comes, even between two clusters. Within one
+    // API both may be there for a while, because the workload in front of them moves from one to the other.
+    let mut leaving: HashMap<&str, Vec<(&Address, &str)>> = HashMap::new();
     for (address, record) in records {
         if verbs.get(address) == Some(&Action::Delete) {
-            for need in record.dependencies.iter().filter(|need| !verbs.contains_key(need.as_str())) {
-                leaving.entry((need, &record.kind)).or_default().push(address);
+            for need in record.dependencies.iter().filter(|need| is_data(need)) {
+                leaving.entry(need).or_default().push((address, &record.provider));
             }
         }
     }
     for action in actions.iter().filter(|action| action.action == Action::Create) {
         for need in &action.dependencies {
-            for address in leaving.get(&(need.as_str(), action.kind.as_str())).into_iter().flatten() {
-                after.entry(action.address.clone()).or_default().push((*address).clone());
+            for (address, provider) in leaving.get(need.as_str()).into_iter().flatten() {
+                if *provider != &*action.provider {
+                    after.entry(action.address.clone()).or_default().push((*address).clone());
+                }
             }
         }
     }
@@ -62,11 +68,11 @@ pub(super) fn order(actions: &mut Vec<PlannedAction>, records: &HashMap<Address,
         addresses.dedup();
         action.after_addresses = addresses;
     }
-    sort(actions);
+    sort(actions)
 }
 
 /// A stable topological sort: ready actions in their present order.
-fn sort(actions: &mut Vec<PlannedAction>) {
+fn sort(actions: &mut Vec<PlannedAction>) -> Result<(), Vec<Address>> {
     let index: HashMap<Address, usize> =
         actions.iter().enumerate().map(|(i, action)| (action.address.clone(), i)).collect();
     let mut waiting: Vec<usize> = vec![0; actions.len()];
@@ -88,15 +94,11 @@ fn sort(actions: &mut Vec<PlannedAction>) {
             }
         }
     }
-    // Edges come from two acyclic graphs (the wish and the records), which only together could form a circle: a thing
-    // that both needs and is needed by another, before and after. Then the removals lose their order, never the wish.
     if sorted.len() < actions.len() {
-        let done: HashSet<usize> = sorted.iter().copied().collect();
-        for position in (0..actions.len()).filter(|i| !done.contains(i)) {
-            actions[position].after_addresses.retain(|address| index.get(address).is_some_and(|i| done.contains(i)));
-            sorted.push(position);
-        }
+        let done: HashSet<usize> = sorted.into_iter().collect();
+        return Err((0..actions.len()).filter(|i| !done.contains(i)).map(|i| actions[i].address.clone()).collect());
     }
     let mut slots: Vec<Option<PlannedAction>> = std::mem::take(actions).into_iter().map(Some).collect();
     actions.extend(sorted.into_iter().filter_map(|position| slots[position].take()));
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What to do with what the manifests no longer mention, or what a destroy removes; and the comparison for drift.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use kompox_state::Record;
 
@@ -32,13 +32,13 @@ impl<'a> Planner<'a> {
         }
         self.claimed = self.claims(all);
         // What is kept is decided first: a container that holds any of it is kept with it.
-        let mut kept: Vec<String> = Vec::new();
+        let mut kept: BTreeSet<String> = BTreeSet::new();
         let mut containers = Vec::new();
         for (address, record, kind) in doomed {
             if kind.holds == Holds::Objects {
                 containers.push((address, record, kind));
             } else if !self.delete(&address, record, kind, None) {
-                kept.push(record.physical_id.to_ascii_lowercase());
+                kept.insert(record.physical_id.to_ascii_lowercase());
             }
         }
         let stays = |address: &Address| inputs.graph.get(address).is_some() && !all;
@@ -54,12 +54,11 @@ impl<'a> Planner<'a> {
         containers.sort_by_key(|(_, record, _)| std::cmp::Reverse(record.physical_id.len()));
         for (address, record, kind) in containers {
             let inside = format!("{}/", record.physical_id.to_ascii_lowercase());
-            let holds = kept.iter().find(|id| id.starts_with(&inside)).cloned();
+            let holds = kept.range(inside.clone()..).next().filter(|id| id.starts_with(&inside)).cloned();
             if !self.delete(&address, record, kind, holds.as_deref()) {
-                kept.push(record.physical_id.to_ascii_lowercase());
+                kept.insert(record.physical_id.to_ascii_lowercase());
             }
         }
-        // Later ones depend on earlier ones, so they go first; exact order comes from the edges.
     }
 
     /// Physical objects that stay under some address: nothing of them may be deleted under another.
@@ -106,23 +105,25 @@ impl<'a> Planner<'a> {
             }
             None => return false,
         };
-        let foreign = kind.marked && observed.lineage.as_deref().is_some_and(|lineage| lineage != self.inputs.lineage);
+        // What kompox made carries its mark; what does not is never deleted, whoever took the mark away.
+        let foreign = kind.marked && observed.lineage.as_deref() != Some(self.inputs.lineage);
         let claimed = self.claimed.get(&(record.provider.clone(), record.physical_id.to_ascii_lowercase()));
         let keep = if let Some(new) = claimed.filter(|new| *new != address) {
             Some(format!("it goes on as {new}"))
-        } else if let Some(inner) = holds {
-            Some(format!("it holds what is kept: {}", inner.rsplit('/').next().unwrap_or(inner)))
         } else if protection.orphan {
             Some("its deletionPolicy is Orphan: the object is kept, the state forgets it".to_owned())
         } else if protection.adopted {
             Some("kompox did not make it: the object is kept, the state forgets it".to_owned())
         } else if foreign {
-            Some("it belongs to another state now: it is kept, the state forgets it".to_owned())
+            Some("it does not carry the mark of this state: the object is kept, the state forgets it".to_owned())
+        } else if let Some(inner) = holds.filter(|_| !protection.prevent_destroy && !protection.read_only) {
+            Some(format!("it holds what is kept: {}", inner.rsplit('/').next().unwrap_or(inner)))
         } else {
             None
         };
+        let goes_on = claimed.is_some_and(|new| new != address);
         if let Some(reason) = keep {
-            if kind.holds == Holds::Data {
+            if kind.holds == Holds::Data && !goes_on {
                 let text = format!("kept: {}", observed.physical_id);
                 let help =
                     vec!["to adopt it again:".to_owned(), format!("kompox import {address} {}", observed.physical_id)];
@@ -147,7 +148,12 @@ impl<'a> Planner<'a> {
                 problem.help.push(format!("or lose it:  --allow-data-loss {address}"));
                 return false;
             }
-            let text = format!("deleted with all its data: {}", observed.physical_id);
+            let copy = if kind.safeguarded {
+                "a safety copy is taken first and never deleted"
+            } else {
+                "there is no safety copy"
+            };
+            let text = format!("deleted with all its data, {copy}: {}", observed.physical_id);
             self.dangers.push(Danger { address: Some(address.clone()), text, help: Vec::new() });
         }
         let reason = if self.inputs.graph.is_empty() { "destroy" } else { "the manifests no longer mention it" };

@@ -28,6 +28,7 @@ mod id;
 mod operation;
 mod read;
 mod role;
+mod safety;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -43,7 +44,8 @@ use url::Url;
 
 use crate::engine::kind::Kind;
 use crate::engine::provider::{
-    Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError, Target,
+    Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError, Safeguard,
+    Target,
 };
 use crate::engine::value::Value;
 use crate::providers::retry::Policy;
@@ -167,6 +169,14 @@ impl Provider for AzureProvider {
 
     async fn contents(&self, target: &Target) -> Result<Vec<Content>, ProviderError> {
         self.list_contents(target).await
+    }
+
+    async fn safeguard(
+        &self,
+        operation: &Operation,
+        progress: &dyn Progress,
+    ) -> Result<Option<Safeguard>, ProviderError> {
+        self.snapshot_before_delete(operation, progress).await
     }
 
     fn concurrency(&self) -> usize {

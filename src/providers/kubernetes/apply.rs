@@ -207,6 +207,8 @@ fn check_existing(
     let import = format!("to manage it from here: kompox import {} {location}", operation.target.address);
     match (lineage(object), intent) {
         (Some(lineage), _) if lineage == operation.lineage => Ok(()),
+        // An adopted object is marked as ours by this very change.
+        (Some(_), Intent::Update) if operation.adopted => Ok(()),
         (Some(other), _) => conflict(&format!("exists and belongs to another state (lineage {other})"), import),
         (None, Intent::Create) => conflict("exists already and is not managed by this state", import),
         // An imported object gets its annotation with its first update.

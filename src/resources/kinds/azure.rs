@@ -116,6 +116,7 @@ pub static DISK: Kind = Kind {
     ],
     replace: Replace::Refused(disk_safe_way),
     holds: Holds::Data,
+    safeguarded: true,
     outputs: &["/properties/diskSizeGB"],
     typical: Duration::from_secs(8),
     ..Kind::plain("disk")

@@ -47,6 +47,7 @@ fn operation(id: &str, change: Change) -> Operation {
         token: "t".into(),
         lineage: "L1".into(),
         force: false,
+        adopted: false,
         wait: true,
         timeout: Duration::from_secs(60),
     }

@@ -250,6 +250,7 @@ pub fn operation(target: Target, change: Change) -> Operation {
         token: "t1".to_owned(),
         lineage: OURS.to_owned(),
         force: false,
+        adopted: false,
         wait: true,
         timeout: Duration::from_secs(60),
     }
