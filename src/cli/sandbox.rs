@@ -21,12 +21,14 @@ pub enum Command {
     /// Run it alone, until interrupted
     Serve(Serve),
     /// List everything that exists in it
+    #[command(after_help = "Examples:\n  kompox sandbox inspect\n  kompox sandbox inspect --json")]
     Inspect {
         /// Where its world is [default: .kompox/sandbox of the project]
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
     },
     /// Remove its world, and the state that knows it
+    #[command(after_help = "Nothing outside of the sandbox is touched.\n\nExample:\n  kompox sandbox reset")]
     Reset,
 }
 

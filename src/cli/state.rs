@@ -19,22 +19,26 @@ use crate::report::table::Table;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List what the state knows
+    #[command(after_help = "Examples:\n  kompox state list\n  kompox state list Deployment/ --json")]
     List {
         /// Only addresses that contain this text
         #[arg(value_name = "TEXT")]
         filter: Option<String>,
     },
     /// Show one object: ids, applied fields, outputs; never a secret
+    #[command(after_help = "Example:\n  kompox state show app/gitea/disk/default")]
     Show {
         /// Its address, or a unique suffix
         address: String,
     },
     /// Forget an object; the object itself stays
+    #[command(after_help = "The next apply adopts it again if it holds no data; a disk needs kompox import.\n\nExample:\n  kompox state rm Secret/gitea-app-base")]
     Rm {
         /// Its address, or a unique suffix
         address: String,
     },
     /// Give an object another address
+    #[command(after_help = "Example:\n  kompox state mv app/gitea/disk/default /ws/ops/prv/aks1/app/gitea/disk/default.blue")]
     Mv {
         /// Its address now, or a unique suffix
         from: String,
@@ -42,12 +46,14 @@ pub enum Command {
         to: String,
     },
     /// List what has been applied: who, when, what, how it ended
+    #[command(after_help = "Examples:\n  kompox state history\n  kompox state history --limit 5 --json")]
     History {
         /// How many runs
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
     /// Take the lock away from a holder that is gone; the last resort
+    #[command(after_help = "Example:\n  kompox state unlock 0b6c1f52-6a55-4f0e-a0ff-3a3f4f0ec1d7")]
     Unlock {
         /// The id of the lock, as the error message shows it
         id: String,
@@ -136,7 +142,7 @@ pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
     let text = serde_saphyr::to_string(&value).map_err(|error| CliError::message(error.to_string()))?;
     output::stdout(|out| {
         for line in text.lines() {
-            writeln!(out, "{}", report::escape::one_line(line))?;
+            writeln!(out, "{}", report::escape::clean(line))?;
         }
         Ok(())
     })?;

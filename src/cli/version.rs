@@ -7,6 +7,7 @@ use super::session::VERSION;
 
 /// Arguments of `version`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kompox version\n  kompox version --json")]
 pub struct Args {}
 
 /// Runs `version`.
