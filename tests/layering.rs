@@ -100,7 +100,7 @@ impl File {
     fn uses(&self) -> BTreeSet<(usize, Vec<String>)> {
         let text = self.lines.join("\n");
         // Unit tests close a file, in a module of their own.
-        let tests = text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+        let tests = text.find("mod tests {").unwrap_or(text.len());
         let mut uses = BTreeSet::new();
         for (start, _) in text.match_indices("crate::").chain(text.match_indices("super::")) {
             let before = text[..start].chars().next_back();

@@ -55,11 +55,11 @@ fn a_service_that_is_gone_takes_its_objects_along() {
           - spec.template.spec.containers[postgres]:
               - envFrom:
               -   - secretRef:
-              -   name: "app1-app-postgres-base"
-              -   optional: true
+              -       name: "app1-app-postgres-base"
+              -       optional: true
               -   - secretRef:
-              -   name: "app1-app-postgres-override"
-              -   optional: true
+              -       name: "app1-app-postgres-override"
+              -       optional: true
               - image: "postgres:17"
               - imagePullPolicy: "IfNotPresent"
               - name: "postgres"
@@ -68,8 +68,8 @@ fn a_service_that_is_gone_takes_its_objects_along() {
               - terminationMessagePolicy: "File"
               - volumeMounts:
               -   - mountPath: "/var/lib/postgresql/data"
-              -   name: "default"
-              -   subPath: "data/postgres"
+              -     name: "default"
+              -     subPath: "data/postgres"
           ~ spec.template.spec.initContainers[init-volume-subpaths].command[2]:
                 mkdir -m 1777 -p /work/default/data/gitea
               - mkdir -m 1777 -p /work/default/data/postgres

@@ -14,8 +14,8 @@ fn validate() {
     error[key-vault-unknown]: the ingress cannot be allowed to read the certificate "l0wdevtls": where the vault l0wdevtls-jpe-prd1 is, is not known
       --> kompoxapp.yml:46:9
        |
-    46 |   - name: l0wdevtls
-       |   ^^^^
+    46 |       - name: l0wdevtls
+       |         ^^^^
        |
        = help: add the vault's resource id to AZURE_KEY_VAULT_RESOURCE_IDS of the cluster, or give the ingress identity the role Key Vault Secrets User yourself
 
@@ -41,7 +41,7 @@ fn show_and_state() {
     assert_eq!(project.run(&["state", "list", "--json"]).done().json().as_array().unwrap().len(), 33);
     let list = project.run(&["state", "list", "Ingress/"]).done();
     assert_snapshot!(project.table(&list), @"
-    ADDRESS   ID
+    ADDRESS  ID
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-custom   /apis/networking.k8s.io/v1/namespaces/k4x-50vf7y-app1-13o40q/ingresses/app1-app-custom
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-default  /apis/networking.k8s.io/v1/namespaces/k4x-50vf7y-app1-13o40q/ingresses/app1-app-default
     ");
@@ -49,44 +49,44 @@ fn show_and_state() {
     assert_snapshot!(project.data(&show), @r#"
     address: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
     applied:
-    id: >-
-    /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
-    location: eastus
-    properties:
-    creationData:
-    createOption: Empty
-    diskSizeGB: 10
-    sku:
-    name: PremiumV2_LRS
-    tags:
-    kompox-app-id-hash: 13o40q
-    kompox-app-name: app1
-    kompox-disk-assigned: "true"
-    kompox-disk-name: k4x-50vf7y_disk_default_[ID]_13o40q
-    kompox-lineage: [UUID]
-    kompox-provider-name: aks1
-    kompox-volume: default
-    kompox-workspace-name: aks-e2e-gitea-20250925-060355
-    managed-by: kompox
-    zones:
-    - "1"
-    created_serial: 11
+      id: >-
+        /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+      location: eastus
+      properties:
+        creationData:
+          createOption: Empty
+        diskSizeGB: 10
+      sku:
+        name: PremiumV2_LRS
+      tags:
+        kompox-app-id-hash: 13o40q
+        kompox-app-name: app1
+        kompox-disk-assigned: "true"
+        kompox-disk-name: k4x-50vf7y_disk_default_[ID]_13o40q
+        kompox-lineage: [UUID]
+        kompox-provider-name: aks1
+        kompox-volume: default
+        kompox-workspace-name: aks-e2e-gitea-20250925-060355
+        managed-by: kompox
+      zones:
+      - "1"
+    created_serial: 8
     dependencies:
     - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1
     id: >-
-    /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+      /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
     kind: disk
     outputs:
-    properties:
-    diskSizeGB: 10
+      properties:
+        diskSizeGB: 10
     protection:
-    adopted: false
-    orphan: true
-    prevent_destroy: false
-    read_only: false
+      adopted: false
+      orphan: true
+      prevent_destroy: false
+      read_only: false
     provider: azure://[SUBSCRIPTION]?auth=azure_cli
-    source: kompoxapp.yml:78:11
-    updated_serial: 11
+    source: kompoxapp.yml:82:7
+    updated_serial: 8
     "#);
     assert_eq!(project.run(&["show", "disk/default"]).done().stdout, show.stdout);
     let json = project.run(&["state", "show", "disk/default", "--json"]).done().json();
@@ -95,9 +95,25 @@ fn show_and_state() {
     assert_eq!(yaml["applied"], json["applied"], "the text is YAML");
 
     let ambiguous = project.run(&["state", "show", "app1"]).exits(1);
-    assert_snapshot!(project.words(&ambiguous), @"");
+    assert_snapshot!(project.words(&ambiguous), @r#"
+    error[kompox]: "app1" is ambiguous; it could be
+                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1
+                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1
+                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/NetworkPolicy/app1
+                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/ServiceAccount/app1
+     |
+     = help: see all:  kompox state list
+
+    1 error
+    "#);
     let missing = project.run(&["state", "show", "disk/defualt"]).exits(1);
-    assert_snapshot!(project.words(&missing), @"");
+    assert_snapshot!(project.words(&missing), @r#"
+    error[kompox]: no address ends with "disk/defualt"
+     |
+     = help: see all:  kompox state list
+
+    1 error
+    "#);
 
     let history = project.run(&["state", "history", "--json"]).done().json();
     assert_eq!(history.as_array().unwrap().len(), 1);
@@ -186,10 +202,10 @@ fn init_writes_a_project_that_works_at_once() {
     project.edit("compose.yml", "nginx:1.29", "nginx:1.30");
     let again = project.run_as_is(&["init"]).done();
     assert_snapshot!(project.words(&again), @"
-    kept   kompoxapp.yml
-    kept   compose.yml
-    kept   .kompox/config.yml
-    kept   .kompox/.gitignore
+    kept     kompoxapp.yml
+    kept     compose.yml
+    kept     .kompox/config.yml
+    kept     .kompox/.gitignore
 
     Try it without an account:  kompox --sandbox apply
     Then put your subscription into kompoxapp.yml:  kompox plan

@@ -20,17 +20,17 @@ fn a_disk_in_another_zone_is_refused_and_nothing_changes() {
     error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default would have to be replaced, and its data would be lost: zones[0] "1" → "2"
       --> kompoxapp.yml:78:11
        |
-    78 |   zone: "2" # pod and disk must be in one zone
-       |   ^^^
+    78 |     zone: "2" # pod and disk must be in one zone
+       |           ^^^
        |
        = help: undo this change; the safe way is a snapshot, a new disk made from it, and a switch:
        = help:   - name: default
-       = help:   disks:
-       = help:   - {name: blue, import: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q}
-       = help:   - {name: green, source: "snapshot:before-switch", zone: "2"}
-       = help:   assigned: green
-       = help:   snapshots:
-       = help:   - {name: before-switch, source: "disk:blue"}
+       = help:     disks:
+       = help:       - {name: blue, import: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q}
+       = help:       - {name: green, source: "snapshot:before-switch", zone: "2"}
+       = help:     assigned: green
+       = help:     snapshots:
+       = help:       - {name: before-switch, source: "disk:blue"}
        = help: stop the app before the snapshot, so that nothing is written after it
 
     1 error
@@ -49,8 +49,8 @@ fn a_zone_without_machines_is_refused_before_the_cloud_is_asked() {
     error[zone]: the app runs in zone 2, but the cluster cluster1 has user pools in zone 1 only
       --> kompoxapp.yml:78:11
        |
-    78 |   zone: "2" # pod and disk must be in one zone
-       |   ^^^
+    78 |     zone: "2" # pod and disk must be in one zone
+       |           ^^^
        |
        = help: add the zone to AZURE_AKS_USER_VM_ZONES, or choose another zone
 
@@ -75,7 +75,7 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
     Notes:
       * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
             to adopt it again:
-            kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+            kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
       x disk/default  its deletionPolicy is Orphan: the object is kept, the state forgets it
@@ -124,7 +124,7 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
     Not deleted, only forgotten:
       x /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
             to adopt it again:
-            kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+            kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
       x /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1: it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
             adopt it again: kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
     ");
@@ -133,28 +133,28 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
 
     let apply = project.run(&["apply", "--auto-approve"]).exits(1);
     assert_eq!(apply.stdout, "");
-    assert_snapshot!(project.redact(&apply.errors()), @r#"
+    assert_snapshot!(project.redact(&apply.errors()), @"
     error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default exists already: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
-      --> kompoxapp.yml:78:11
+      --> kompoxapp.yml:82:7
        |
-    78 |   zone: "1" # pod and disk must be in one zone
-       |   ^^^
+    82 |     - name: default
+       |       ^^^^
        |
        = help: it may hold data, so it is adopted only when you say so:
-       = help: kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+       = help: kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
 
     1 error
-    "#);
+    ");
     assert_eq!(project.disks(), disks, "no second disk");
     assert_eq!(project.ids().len(), 2, "nothing was made");
 
     // The line that the error offers, as it stands.
-    let line = apply.stderr.lines().find_map(|line| line.split_once("kompox import ")).unwrap().1;
+    let line = apply.stderr.lines().find_map(|line| line.split_once("kompox --sandbox import ")).unwrap().1;
     let (address, id) = line.trim().split_once(' ').unwrap();
     let import = project.run(&["import", address, id]).done();
     assert_snapshot!(project.data(&import), @"
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
-     <- disk/default  the manifest adopts it  (kompoxapp.yml:78)
+     <- disk/default  the manifest adopts it  (kompoxapp.yml:82)
             id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
 
     Plan: 1 to import, 0 to create, 0 to update, 0 to delete; 0 unchanged
@@ -190,7 +190,7 @@ fn a_disk_made_outside_is_imported_by_command() {
     let import = run(&["import", "disk/default", OUTSIDE]).done();
     assert_snapshot!(project.data(&import), @r#"
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
-     <- disk/default  the manifest adopts it  (kompoxapp.yml:78)
+     <- disk/default  the manifest adopts it  (kompoxapp.yml:82)
             id /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
           + tags.kompox-app-id-hash: "13o40q"
           + tags.kompox-app-name: "app1"
@@ -211,7 +211,7 @@ fn a_disk_made_outside_is_imported_by_command() {
     assert_snapshot!(project.data(&plan), @r#"
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
       + resource-group/app1  eastus  (kompoxapp.yml:62)
-      ~ disk/default  9 fields change  (kompoxapp.yml:78)
+      ~ disk/default  9 fields change  (kompoxapp.yml:82)
           + tags.kompox-app-id-hash: "13o40q"
           + tags.kompox-app-name: "app1"
           + tags.kompox-disk-assigned: "true"
@@ -293,17 +293,17 @@ fn a_disk_made_outside_is_imported_by_declaration() {
 fn what_does_not_exist_cannot_be_imported() {
     let project = Project::gitea();
     let import = project.run(&["import", "disk/default", OUTSIDE]).exits(1);
-    assert_snapshot!(project.redact(&import.errors()), @r#"
+    assert_snapshot!(project.redact(&import.errors()), @"
     error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default cannot be imported: there is nothing with the id /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
-      --> kompoxapp.yml:78:11
+      --> kompoxapp.yml:82:7
        |
-    78 |   zone: "1" # pod and disk must be in one zone
-       |   ^^^
+    82 |     - name: default
+       |       ^^^^
        |
        = help: check the id, or remove the import to make a new one
 
     1 error
-    "#);
+    ");
     let import = project.run(&["import", "disk/nothing", OUTSIDE]).exits(1);
     assert_snapshot!(project.redact(&import.errors()), @r#"
     error[kompox]: no address ends with "disk/nothing"
@@ -311,13 +311,13 @@ fn what_does_not_exist_cannot_be_imported() {
     1 error
     "#);
     let import = project.run(&["import", "disk/default", "gitea-data"]).exits(1);
-    assert_snapshot!(project.redact(&import.errors()), @r#"
+    assert_snapshot!(project.redact(&import.errors()), @"
     error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default cannot be read: `gitea-data` is no Azure resource id: it must begin with `/`
-      --> kompoxapp.yml:78:11
+      --> kompoxapp.yml:82:7
        |
-    78 |   zone: "1" # pod and disk must be in one zone
-       |   ^^^
+    82 |     - name: default
+       |       ^^^^
 
     1 error
-    "#);
+    ");
 }

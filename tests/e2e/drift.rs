@@ -49,7 +49,7 @@ fn drift_is_named_shown_by_plan_and_put_right() {
     let plan = project.run(&["plan", "--detailed-exitcode"]).exits(2);
     assert_snapshot!(project.data(&plan), @r#"
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
-      ~ disk/default  put right: tags.kompox-volume "somebody-elses" → "default"  (kompoxapp.yml:78)
+      ~ disk/default  put right: tags.kompox-volume "somebody-elses" → "default"  (kompoxapp.yml:82)
           ~ tags.kompox-volume: "somebody-elses" → "default"  (drift: changed outside kompox)
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1

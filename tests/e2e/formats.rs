@@ -15,7 +15,17 @@ fn markdown_is_one_comment_folded_per_app() {
     assert!(plan.stdout.chars().count() < COMMENT);
     assert!(plan.stdout.starts_with("<!-- kompox-plan -->\n## kompox plan\n"), "{}", plan.stdout);
     let folds: Vec<&str> = plan.stdout.lines().filter(|line| line.contains("<summary>")).collect();
-    assert_snapshot!(project.redact(&folds.join("\n")), @"");
+    assert_snapshot!(project.redact(&folds.join("\n")), @"
+    <details><summary><b>/ws/office/prv/aks1/app/redmine</b>: 3 to create</summary>
+    <details><summary><b>/ws/office/prv/aks1/app/uptime</b>: 2 to create</summary>
+    <details><summary><b>/ws/office/prv/aks1/app/wiki</b>: 2 to create</summary>
+    <details><summary><b>/ws/office/prv/aks1/cls/internal</b>: 16 to create</summary>
+    <details><summary><b>/ws/office/prv/aks1/cls/internal/app/redmine</b>: 18 to create</summary>
+    <details><summary><b>/ws/office/prv/aks1/cls/public</b>: 16 to create</summary>
+    <details><summary><b>/ws/office/prv/aks1/cls/public/app/uptime</b>: 12 to create</summary>
+    <details><summary><b>/ws/office/prv/aks1/cls/public/app/wiki</b>: 15 to create</summary>
+    <details><summary>Graph (44 objects left out)</summary>
+    ");
     assert_eq!(plan.stdout.matches("<details").count(), plan.stdout.matches("</details>").count());
     assert!(plan.stdout.contains("```mermaid"));
 }
@@ -44,9 +54,9 @@ fn markdown_of_a_small_change() {
 
     ```diff
     ! Deployment/app1-app  spec.template.spec.containers[gitea].image "docker.gitea.com/gitea:1.24.6" → "docker.gitea.com/gitea:1.24.7"  (compose.yml:2)
-    !   spec.template.spec.containers[gitea].image:
-    -   "docker.gitea.com/gitea:1.24.6"
-    +   "docker.gitea.com/gitea:1.24.7"
+    !     spec.template.spec.containers[gitea].image:
+    -         "docker.gitea.com/gitea:1.24.6"
+    +         "docker.gitea.com/gitea:1.24.7"
     ```
 
     </details>
@@ -79,11 +89,11 @@ fn markdown_has_dangers_first() {
 
     **Not deleted, only forgotten:**
 
-    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1</b>: it holds what is kept: k4x-50vf7y&#95;disk&#95;default&#95;0tou3iezcibq&#95;13o40q<br><code>adopt it again: kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>
+    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1</b>: it holds what is kept: k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>adopt it again: kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>
 
     **Notes:**
 
-    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default</b>: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;0tou3iezcibq&#95;13o40q<br><code>to adopt it again:</code><br><code>kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;0tou3iezcibq&#95;13o40q</code>
+    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default</b>: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>to adopt it again:</code><br><code>kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code>
     ");
     let danger = text.find("Not deleted, only forgotten").or(text.find("forgotten")).unwrap();
     assert!(danger < text.find("<details").unwrap());

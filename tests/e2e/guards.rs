@@ -89,7 +89,17 @@ fn a_guard_outlives_the_block_that_set_it() {
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    14 errors
+    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 is protected and this plan would delete it
+     |
+     = help: protection lives in the state: deleting its line or block does not lift it
+     = help: apply an explicit preventDestroy: false or protection: none first
+
+    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1 is protected and this plan would delete it
+     |
+     = help: protection lives in the state: deleting its line or block does not lift it
+     = help: apply an explicit preventDestroy: false or protection: none first
+
+    16 errors
     ");
     project.run(&["apply", "--auto-approve"]).exits(1);
     project.run(&["destroy", "--auto-approve"]).exits(1);
@@ -143,11 +153,11 @@ fn a_rename_keeps_the_objects() {
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/forge
       + resource-group/forge  eastus  (kompoxapp.yml:62)
-      + disk/default  PremiumV2_LRS, 10 GiB, zone 1, eastus  (kompoxapp.yml:79)
+      + disk/default  PremiumV2_LRS, 10 GiB, zone 1, eastus  (kompoxapp.yml:83)
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1
-      - role-assignment/disks-app1  the manifests no longer mention it
       + role-assignment/disks-forge  role [UUID], principal [UUID]  (kompoxapp.yml:62)
+      - role-assignment/disks-app1  the manifests no longer mention it
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1
       - Deployment/app1-app  the manifests no longer mention it
@@ -215,7 +225,7 @@ fn a_rename_keeps_the_objects() {
     Notes:
       * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
             to adopt it again:
-            kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+            kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
 
     Plan: 14 to create, 0 to update, 4 to replace, 12 to delete, 2 to forget; 15 unchanged
 
@@ -238,7 +248,7 @@ fn a_target_takes_only_what_it_needs() {
     assert_snapshot!(project.data(&plan), @"
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
       + resource-group/app1  eastus  (kompoxapp.yml:62)
-      + disk/default  PremiumV2_LRS, 10 GiB, zone 1, eastus  (kompoxapp.yml:78)
+      + disk/default  PremiumV2_LRS, 10 GiB, zone 1, eastus  (kompoxapp.yml:82)
 
     Plan: 2 to create, 0 to update, 0 to delete; 0 unchanged
 

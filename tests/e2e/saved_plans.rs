@@ -60,8 +60,8 @@ fn a_saved_plan_is_done_once() {
     warning[key-vault-unknown]: the ingress cannot be allowed to read the certificate "l0wdevtls": where the vault l0wdevtls-jpe-prd1 is, is not known
       --> kompoxapp.yml:46:9
        |
-    46 |   - name: l0wdevtls
-       |   ^^^^
+    46 |       - name: l0wdevtls
+       |         ^^^^
        |
        = help: add the vault's resource id to AZURE_KEY_VAULT_RESOURCE_IDS of the cluster, or give the ingress identity the role Key Vault Secrets User yourself
 
@@ -120,7 +120,13 @@ fn another_apply_in_between_is_refused_by_name() {
     project.edit("compose.yml", "gitea:1.24.7", "gitea:1.24.8");
     project.run(&["apply", "--auto-approve"]).done();
     project.edit("compose.yml", "gitea:1.24.8", "gitea:1.24.7");
-    assert_snapshot!(refused(&project), @"");
+    assert_snapshot!(refused(&project), @"
+    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app: another apply wrote it since the plan was made
+    --> compose.yml:2:3
+     = help: make the plan again and have it reviewed:  kompox plan --out FILE
+
+    1 error
+    ");
 }
 
 #[test]

@@ -160,7 +160,28 @@ fn no_kind_of_secret_is_printed_or_kept() {
     project.write("signing.pem", newer[1]);
     project.edit("compose.yml", values[1], newer[2]);
     let plan = project.run(&["plan", "--detailed-exitcode", "--out", "p.kplan"]).exits(2);
-    assert_snapshot!(project.data(&plan), @"");
+    assert_snapshot!(project.data(&plan), @r#"
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1
+      ~ Secret/app1-app--sec-signing  2 fields change  (compose.yml:24)
+          ~ data["signing.pem"]: (sensitive) changed
+          ~ metadata.annotations["kompox.dev/compose-content-hash"]: (sensitive) changed
+      ~ Deployment/app1-app  4 fields change  (compose.yml:3)
+          ~ spec.template.metadata.annotations["kompox.dev/compose-content-hash"]: (sensitive) changed
+          ~ spec.template.spec.containers[gitea].args[2]: (sensitive) changed
+          ~ spec.template.spec.containers[gitea].env[DB_PASSWORD].value: (sensitive) changed
+          ~ spec.template.spec.containers[gitea].image:
+              - "docker.gitea.com/gitea:1.24.6"
+              + "docker.gitea.com/gitea:1.24.7"
+
+    Plan: 0 to create, 2 to update, 0 to delete; 31 unchanged
+
+    Restarts (one replica each, down until the new one is ready):
+      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app  spec.template.metadata.annotations["kompox.dev/compose-content-hash"], spec.template.spec.containers[gitea].args[2], spec.template.spec.containers[gitea].env[DB_PASSWORD].value, spec.template.spec.containers[gitea].image changes
+
+    Hosts:
+      app1-13o40q-3000.cluster1.aks1.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
+      gitea.custom.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
+    "#);
     for format in ["markdown", "json", "dot", "mermaid"] {
         project.run(&["plan", "--verbose", "--format", format]).done();
         project.run(&["show", "--verbose", "--format", format, "p.kplan"]).done();
