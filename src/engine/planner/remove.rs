@@ -41,7 +41,13 @@ impl<'a> Planner<'a> {
                 kept.insert(record.physical_id.to_ascii_lowercase());
             }
         }
-        let stays = |address: &Address| inputs.graph.get(address).is_some() && !all;
+        // What was renamed stays where it is, unless it is made anew elsewhere.
+        let replaces = |action| matches!(action, Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst);
+        let replaced = self.actions.iter().filter(|planned| replaces(planned.action)).map(|planned| &planned.address);
+        let replaced: HashSet<&Address> = replaced.collect();
+        let staying: HashSet<&Address> =
+            self.moved.iter().filter(|(new, _)| !replaced.contains(new)).map(|(_, old)| old).collect();
+        let stays = |address: &Address| (inputs.graph.get(address).is_some() || staying.contains(address)) && !all;
         kept.extend(
             inputs
                 .snapshot
