@@ -437,6 +437,25 @@ impl Volumes<'_, '_> {
                 grant(self.builder, self.place, &origin, wanted);
             }
         }
+        // A disk that was adopted, or that its app left behind when it was renamed, is in another group.
+        let inside = format!("{}/", self.group_id.to_lowercase());
+        let outside = |volume: &&VolumeInput| {
+            volume.access == Access::ReadWriteOnce && !volume.handle.to_lowercase().starts_with(&inside)
+        };
+        let outside: Vec<_> =
+            nodes.volumes.iter().filter(outside).map(|v| (v.name.clone(), v.handle.clone())).collect();
+        for (volume, disk) in outside {
+            let address = Address::new(
+                &cluster_scope,
+                azure::ROLE_ASSIGNMENT.name,
+                &format!("disk-{}-{volume}", self.app.meta.name),
+            );
+            let principal = Value::output(&cluster.cluster, "/identity/principalId");
+            nodes.storage.push(address.clone());
+            let wanted =
+                Grant { address, scope: &disk, role: roles::CONTRIBUTOR, principal, after: vec![self.group.clone()] };
+            grant(self.builder, self.place, &origin, wanted);
+        }
     }
 }
 

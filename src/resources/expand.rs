@@ -8,7 +8,7 @@ use serde_json::json;
 use super::app::{self, AppNodes, Chance};
 use super::cluster::{self, ClusterNodes};
 use super::kinds;
-use super::scope::{Builder, Place, StateView, protection};
+use super::scope::{Builder, Place, StateView, address_before, protection};
 use super::settings::{self, ClusterSettings};
 use super::{dns, ingress, names};
 use crate::compose::convert::{BoxInput, ConvertInput, IngressInput, Rendered, RuleInput, Scope, convert};
@@ -67,12 +67,10 @@ pub struct Expanded {
 /// # Errors
 /// Every error of every object.
 pub fn expand(request: &Request<'_>) -> Result<Expanded, Diagnostics> {
-    let builder = Builder {
-        state: request.state,
-        diagnostics: Diagnostics::default(),
-        nodes: Vec::new(),
-        chosen: BTreeMap::new(),
-    };
+    let renames = renames(request.project);
+    let state = request.state.renamed(&renames);
+    let builder =
+        Builder { state: &state, diagnostics: Diagnostics::default(), nodes: Vec::new(), chosen: BTreeMap::new() };
     let mut expansion = Expansion {
         request,
         builder,
@@ -81,7 +79,7 @@ pub fn expand(request: &Request<'_>) -> Result<Expanded, Diagnostics> {
         inputs: BTreeMap::new(),
         rendered: Vec::new(),
         composes: Vec::new(),
-        renames: Vec::new(),
+        renames,
     };
     for source in request.sources {
         expansion.input(&source.file, source.text.as_bytes());
@@ -109,11 +107,6 @@ impl<'a> Expansion<'a> {
 
     fn clusters_and_apps(&mut self) {
         let project = self.request.project;
-        for meta in project.metas() {
-            if let Some(old) = &meta.moved_from {
-                self.renames.push((old.as_str().to_owned(), meta.id.as_str().to_owned()));
-            }
-        }
         let mut places = BTreeMap::new();
         for provider in &project.providers {
             if provider.driver != Driver::Aks {
@@ -396,7 +389,7 @@ impl<'a> Expansion<'a> {
 
     fn finish(mut self) -> Result<Expanded, Diagnostics> {
         for node in &mut self.builder.nodes {
-            node.moved_from = renamed(&self.renames, &node.address);
+            node.moved_from = address_before(&self.renames, &node.address);
             if let Some(id) = self.request.state.imports.get(&node.address) {
                 node.import = Some(id.clone());
             }
@@ -439,13 +432,29 @@ fn tolerate_spot(rendered: &mut Rendered) {
 }
 
 /// The address before a rename of the Resource ID that it is under.
-fn renamed(renames: &[(String, String)], address: &Address) -> Option<Address> {
-    let text = address.as_str();
-    let (old, new) = renames
-        .iter()
-        .filter(|(_, new)| text.strip_prefix(new.as_str()).is_some_and(|rest| rest.starts_with('/')))
-        .max_by_key(|(_, new)| new.len())?;
-    Some(Address::from_text(format!("{old}{}", &text[new.len()..])))
+/// Resource IDs that were renamed, old and new, and with each app the ID under which what outlives its cluster is
+/// addressed: without that a renamed app would leave its disks behind and get empty ones.
+fn renames(project: &Project) -> Vec<(String, String)> {
+    let written = project.metas().filter_map(|meta| Some((meta.moved_from.as_ref()?.as_str(), meta.id.as_str())));
+    let written: Vec<(&str, &str)> = written.collect();
+    let mut renames: Vec<_> = written.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
+    for (old, new) in &written {
+        let (Some((old_provider, old_app)), Some((new_provider, new_app))) = (lasting(old), lasting(new)) else {
+            continue;
+        };
+        // A disk cannot follow an app into another subscription or region.
+        if old_provider == new_provider || written.contains(&(old_provider, new_provider)) {
+            renames.push((format!("{old_provider}/app/{old_app}"), format!("{new_provider}/app/{new_app}")));
+        }
+    }
+    renames
+}
+
+/// Provider and name of an app, from its Resource ID.
+fn lasting(id: &str) -> Option<(&str, &str)> {
+    let (provider, rest) = id.split_once("/cls/")?;
+    let (_, app) = rest.split_once("/app/")?;
+    (!app.contains('/')).then_some((provider, app))
 }
 
 /// The folder of an app's first compose file, below the app's own.

@@ -26,6 +26,7 @@ pub struct Known {
 }
 
 /// What an expansion takes from the state: names that are fixed, and the key that hides secrets.
+#[derive(Clone)]
 pub struct StateView {
     /// The lineage that marks what is ours.
     pub lineage: String,
@@ -44,6 +45,39 @@ impl StateView {
     pub fn known(&self, address: &Address) -> Option<&Known> {
         self.known.get(address)
     }
+
+    /// The same, with what was renamed under its new address too.
+    #[must_use]
+    pub fn renamed(&self, renames: &[(String, String)]) -> Self {
+        let mut view = self.clone();
+        for (old, new) in renames {
+            let moved = |address: &Address| {
+                let rest = address.as_str().strip_prefix(old.as_str()).filter(|rest| rest.starts_with('/'))?;
+                Some(Address::from_text(format!("{new}{rest}")))
+            };
+            for (address, known) in &self.known {
+                if let Some(address) = moved(address) {
+                    view.known.entry(address).or_insert_with(|| known.clone());
+                }
+            }
+            for (address, name) in &self.chosen {
+                if let Some(address) = moved(address) {
+                    view.chosen.entry(address).or_insert_with(|| name.clone());
+                }
+            }
+        }
+        view
+    }
+}
+
+/// The address that an object had before the longest rename it is under.
+pub fn address_before(renames: &[(String, String)], address: &Address) -> Option<Address> {
+    let text = address.as_str();
+    let (old, new) = renames
+        .iter()
+        .filter(|(_, new)| text.strip_prefix(new.as_str()).is_some_and(|rest| rest.starts_with('/')))
+        .max_by_key(|(_, new)| new.len())?;
+    Some(Address::from_text(format!("{old}{}", &text[new.len()..])))
 }
 
 /// The names of an app's or cluster's place, with the hashes that go into names and tags.
