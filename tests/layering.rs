@@ -197,11 +197,8 @@ fn every_layer_uses_only_what_it_may() {
 
 #[test]
 fn every_module_belongs_to_a_layer() {
-    let outside: Vec<String> = sources("src")
-        .into_iter()
-        .filter(|file| layer_of(&file.module).is_none())
-        .map(|file| file.name)
-        .collect();
+    let outside: Vec<String> =
+        sources("src").into_iter().filter(|file| layer_of(&file.module).is_none()).map(|file| file.name).collect();
     assert_eq!(outside, ["src/lib.rs", "src/main.rs", "src/providers/mod.rs"]);
 }
 

@@ -32,13 +32,17 @@ pub enum Command {
         address: String,
     },
     /// Forget an object; the object itself stays
-    #[command(after_help = "The next apply adopts it again if it holds no data; a disk needs kompox import.\n\nExample:\n  kompox state rm Secret/gitea-app-base")]
+    #[command(
+        after_help = "The next apply adopts it again if it holds no data; a disk needs kompox import.\n\nExample:\n  kompox state rm Secret/gitea-app-base"
+    )]
     Rm {
         /// Its address, or a unique suffix
         address: String,
     },
     /// Give an object another address
-    #[command(after_help = "Example:\n  kompox state mv app/gitea/disk/default /ws/ops/prv/aks1/app/gitea/disk/default.blue")]
+    #[command(
+        after_help = "Example:\n  kompox state mv app/gitea/disk/default /ws/ops/prv/aks1/app/gitea/disk/default.blue"
+    )]
     Mv {
         /// Its address now, or a unique suffix
         from: String,

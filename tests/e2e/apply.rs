@@ -22,8 +22,7 @@ fn the_first_apply_builds_everything_and_the_second_finds_no_changes() {
     let ids = project.ids();
     let app_group = format!("{GROUPS}/k4x-50vf7y_app_app1_13o40q");
     let cluster_group = format!("{GROUPS}/k4x-50vf7y_cls_cluster1_62mpgv");
-    let cluster =
-        format!("{cluster_group}/providers/Microsoft.ContainerService/managedClusters/k4x-50vf7y-cluster1");
+    let cluster = format!("{cluster_group}/providers/Microsoft.ContainerService/managedClusters/k4x-50vf7y-cluster1");
     let identity =
         format!("{cluster_group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-k4x-50vf7y-cluster1");
     let app = "k4x-50vf7y-app1-13o40q";
@@ -170,8 +169,7 @@ fn nobody_is_there_to_say_yes() {
 fn progress_for_machines_is_json_lines() {
     let project = Project::gitea();
     let apply = project.run(&["apply", "--auto-approve", "--json"]).done();
-    let lines: Vec<serde_json::Value> =
-        apply.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> = apply.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
     assert_eq!((of("started"), of("finished")), (33, 33), "{:#?}", lines.last());
     assert_snapshot!(project.redact(&lines.last().unwrap().to_string()), @r#"{"complete":true,"done":{"create":33},"failed":[],"format_version":1,"interrupted":false,"notes":[],"open":[],"skipped":[],"took_ms":0,"type":"summary"}"#);

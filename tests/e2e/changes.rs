@@ -87,7 +87,9 @@ fn a_service_that_is_gone_takes_its_objects_along() {
     "#);
     project.run(&["apply", "--auto-approve"]).done();
     let ids = project.ids();
-    assert!(!ids.iter().any(|id| id.ends_with("/secrets/app1-app-postgres-base") || id.ends_with("/services/postgres")));
+    assert!(
+        !ids.iter().any(|id| id.ends_with("/secrets/app1-app-postgres-base") || id.ends_with("/services/postgres"))
+    );
     assert_eq!(project.disks().len(), 1);
     project.run(&["plan", "--detailed-exitcode"]).done();
 }

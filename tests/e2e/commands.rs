@@ -70,7 +70,7 @@ fn show_and_state() {
         managed-by: kompox
       zones:
       - "1"
-    created_serial: 8
+    created_serial: 10
     dependencies:
     - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1
     id: >-
@@ -86,7 +86,7 @@ fn show_and_state() {
       read_only: false
     provider: azure://[SUBSCRIPTION]?auth=azure_cli
     source: kompoxapp.yml:82:7
-    updated_serial: 8
+    updated_serial: 10
     "#);
     assert_eq!(project.run(&["show", "disk/default"]).done().stdout, show.stdout);
     let json = project.run(&["state", "show", "disk/default", "--json"]).done().json();
@@ -246,7 +246,10 @@ fn subcommands(project: &Project, path: &[&str]) -> Vec<String> {
     let help = project.run_as_is(&arguments).done().stdout;
     let Some((_, list)) = help.split_once("\nCommands:\n") else { return Vec::new() };
     let lines = list.lines().take_while(|line| !line.is_empty());
-    lines.filter(|line| line.starts_with("  ") && !line.starts_with("   ")).map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+    lines
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .collect()
 }
 
 #[test]

@@ -161,9 +161,10 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
     ");
     project.run(&["apply", "--auto-approve"]).done();
     assert_eq!(project.disks(), disks, "the same disk");
-    let volume = project.inspect().into_iter().find(|object| {
-        object["id"].as_str().unwrap().contains("/persistentvolumes/k4x-50vf7y-default-13o40q-")
-    });
+    let volume = project
+        .inspect()
+        .into_iter()
+        .find(|object| object["id"].as_str().unwrap().contains("/persistentvolumes/k4x-50vf7y-default-13o40q-"));
     let handle = volume.unwrap()["object"]["spec"]["csi"]["volumeHandle"].as_str().unwrap().to_owned();
     assert!(handle.eq_ignore_ascii_case(&disks[0]), "{handle}");
     project.run(&["plan", "--detailed-exitcode"]).done();
@@ -232,6 +233,10 @@ fn a_disk_made_outside_is_imported_by_command() {
     run(&["plan", "--detailed-exitcode"]).done();
     let disk = served.arm("GET", OUTSIDE, &serde_json::Value::Null).json();
     assert_eq!(disk["tags"]["made-by"], "hand", "tags of others stay");
+    let data = project.root().join("cloud");
+    let exists = project.run(&["sandbox", "inspect", "--data", data.to_str().unwrap()]).done().stdout;
+    let right = format!("{OUTSIDE}/providers/Microsoft.Authorization/roleAssignments/");
+    assert_eq!(exists.matches(&right).count(), 1, "the cluster may attach it: {exists}");
 
     let again = run(&["import", "disk/default", OUTSIDE]).done();
     assert!(again.stderr.contains("already"), "{}", again.stderr);
@@ -259,7 +264,8 @@ fn a_disk_made_outside_is_imported_by_declaration() {
         all.extend(arguments);
         project.run(&all)
     };
-    let disks = format!("    - name: default\n      disks:\n        - {{name: old, import: {OUTSIDE}}}\n      assigned: old\n");
+    let disks =
+        format!("    - name: default\n      disks:\n        - {{name: old, import: {OUTSIDE}}}\n      assigned: old\n");
     project.edit("kompoxapp.yml", "    - name: default\n", &disks);
     let plan = run(&["plan", "--target", "disk/default.old"]).done();
     assert_snapshot!(project.data(&plan), @r#"

@@ -138,24 +138,28 @@ fn a_rename_keeps_the_objects() {
     let id = "/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1";
     let text = project.read("kompoxapp.yml");
     let at = text.rfind("  name: app1\n").unwrap();
-    let renamed = text[at..]
-        .replacen("  name: app1\n", "  name: forge\n", 1)
-        .replacen(id, &format!("{}\n    ops.kompox.dev/moved-from: {id}", id.replace("app/app1", "app/forge")), 1);
+    let renamed = text[at..].replacen("  name: app1\n", "  name: forge\n", 1).replacen(
+        id,
+        &format!("{}\n    ops.kompox.dev/moved-from: {id}", id.replace("app/app1", "app/forge")),
+        1,
+    );
     project.write("kompoxapp.yml", &(text[..at].to_owned() + &renamed));
     let plan = project.run(&["plan", "--detailed-exitcode"]);
     assert_snapshot!(format!("exit {}\n{}{}", plan.code, project.data(&plan), project.redact(&plan.errors())), @r#"
     exit 2
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
-      x disk/default  its deletionPolicy is Orphan: the object is kept, the state forgets it
-            id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
       x resource-group/app1  it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
             id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/forge
       + resource-group/forge  eastus  (kompoxapp.yml:62)
-      + disk/default  PremiumV2_LRS, 10 GiB, zone 1, eastus  (kompoxapp.yml:83)
+      ~ disk/default  2 fields change  (kompoxapp.yml:83)
+            moved from /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
+          ~ tags.kompox-app-id-hash: "13o40q" → "2jgce0"
+          ~ tags.kompox-app-name: "app1" → "forge"
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1
+      + role-assignment/disk-forge-default  role [UUID], principal [UUID]  (kompoxapp.yml:62)
       + role-assignment/disks-forge  role [UUID], principal [UUID]  (kompoxapp.yml:62)
       - role-assignment/disks-app1  the manifests no longer mention it
 
@@ -173,16 +177,13 @@ fn a_rename_keeps_the_objects() {
       - Namespace/app1  the manifests no longer mention it
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/forge
-    -/+ PersistentVolume/default  metadata.name "k4x-50vf7y-default-13o40q-[HASH]" → "k4x-50vf7y-default-2jgce0-[HASH]", spec.csi.volumeHandle "/subscriptions/[SUBSCRIPTION]/resourc… → "/subscriptions/[SUBSCRIPTION]/resourc… forces replacement  10Gi, ReadWriteOnce, class managed-csi, handle k4x-50vf7y_disk_default_[ID]_2jgce0  (kompoxapp.yml:83)
+    -/+ PersistentVolume/default  metadata.name "k4x-50vf7y-default-13o40q-[HASH]" → "k4x-50vf7y-default-2jgce0-[HASH]" forces replacement  10Gi, ReadWriteOnce, class managed-csi, handle k4x-50vf7y_disk_default_[ID]_13o40q  (kompoxapp.yml:83)
             moved from /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/PersistentVolume/default
           ~ metadata.labels["app.kubernetes.io/instance"]: "app1-2aopo7" → "forge-2svj08"
           ~ metadata.labels["app.kubernetes.io/name"]: "app1" → "forge"
           ~ metadata.labels["kompox.dev/app-id-hash"]: "13o40q" → "2jgce0"
           ~ metadata.labels["kompox.dev/app-instance-hash"]: "2aopo7" → "2svj08"
           ~ metadata.name: "k4x-50vf7y-default-13o40q-[HASH]" → "k4x-50vf7y-default-2jgce0-[HASH]"  forces replacement
-          ~ spec.csi.volumeHandle:  forces replacement
-              - "/subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q"
-              + "/subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_forge_2jgce0/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_2jgce0"
       + Namespace/forge  (kompoxapp.yml:62)
     -/+ Service/postgres  metadata.namespace "k4x-50vf7y-app1-13o40q" → "k4x-50vf7y-forge-2jgce0" forces replacement  spec.clusterIP None, spec.publishNotReadyAddresses true, spec.selector.app forge-app  (compose.yml:13)
             moved from /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Service/postgres
@@ -222,12 +223,7 @@ fn a_rename_keeps_the_objects() {
       + Ingress/forge-app-default  host forge-2jgce0-3000.cluster1.aks1.exp.kompox.dev, class traefik  (kompoxapp.yml:75)
       + Deployment/forge-app  image docker.gitea.com/gitea:1.24.6 postgres:17, replicas 1  (compose.yml:2)
 
-    Notes:
-      * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
-            to adopt it again:
-            kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
-
-    Plan: 14 to create, 0 to update, 4 to replace, 12 to delete, 2 to forget; 15 unchanged
+    Plan: 14 to create, 1 to update, 4 to replace, 12 to delete, 1 to forget; 15 unchanged
 
     Planned without the server's answer, checked again when it can give one:
       10 objects: the Namespace "k4x-50vf7y-forge-2jgce0" does not exist yet

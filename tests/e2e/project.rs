@@ -85,11 +85,7 @@ impl Project {
         let output = self.command(arguments).stdin(Stdio::null()).output().unwrap();
         self.printed.borrow_mut().extend(output.stdout.iter().chain(&output.stderr));
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Finished {
-            code: output.status.code().unwrap_or(-1),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
+        Finished { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
     /// The command `kompox …`, not yet started.
@@ -139,7 +135,9 @@ impl Project {
 
     /// The ids of the disks that exist in the sandbox.
     pub fn disks(&self) -> Vec<String> {
-        self.ids().into_iter().filter(|id| id.contains("/Microsoft.Compute/disks/")).collect()
+        let is_disk =
+            |id: &String| id.rsplit_once("/Microsoft.Compute/disks/").is_some_and(|(_, name)| !name.contains('/'));
+        self.ids().into_iter().filter(is_disk).collect()
     }
 
     /// One object of the sandbox, whose id ends so.
@@ -180,7 +178,9 @@ impl Project {
     /// The same with columns as wide as what stands for what varies.
     pub fn table(&self, finished: &Finished) -> String {
         let text = self.data(finished);
-        text.lines().map(|line| line.split("  ").filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("  ") + "\n").collect()
+        text.lines()
+            .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("  ") + "\n")
+            .collect()
     }
 
     /// What a command printed beside its data, without what varies.

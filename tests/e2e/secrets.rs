@@ -38,7 +38,8 @@ fn assert_nowhere(project: &Project, values: &[&str], inputs: &[&str]) {
     let printed = project.printed();
     let sandbox = project.root().join(".kompox/sandbox");
     let inputs: Vec<_> = inputs.iter().map(|file| project.root().join(file)).collect();
-    let files: Vec<_> = project.files().into_iter().filter(|f| !f.starts_with(&sandbox) && !inputs.contains(f)).collect();
+    let files: Vec<_> =
+        project.files().into_iter().filter(|f| !f.starts_with(&sandbox) && !inputs.contains(f)).collect();
     let has = |name: &str| files.iter().any(|file| file.ends_with(name));
     assert!(has(".kompox/state/sandbox.db") && has("p.kplan"), "{files:?}");
     for value in values {
@@ -54,7 +55,8 @@ fn a_search_finds_every_spelling() {
     let engine = base64::engine::general_purpose::STANDARD;
     for before in ["", "a", "ab", "abc"] {
         let text = engine.encode(format!("{before}Sesame-Open-42{before}"));
-        let found = spellings("Sesame-Open-42").iter().any(|spelling| text.contains(std::str::from_utf8(spelling).unwrap()));
+        let found =
+            spellings("Sesame-Open-42").iter().any(|spelling| text.contains(std::str::from_utf8(spelling).unwrap()));
         assert!(found, "{text}");
     }
 }
@@ -197,7 +199,11 @@ fn no_kind_of_secret_is_printed_or_kept() {
     }
     project.run(&["state", "history", "--json"]).done();
     let all: Vec<&str> = values.iter().chain(&newer).copied().collect();
-    assert_nowhere(&project, &all, &[".env", "signing.pem", "compose.yml", "compose-gitea.env", "compose-postgres.env"]);
+    assert_nowhere(
+        &project,
+        &all,
+        &[".env", "signing.pem", "compose.yml", "compose-gitea.env", "compose-postgres.env"],
+    );
 }
 
 #[test]
