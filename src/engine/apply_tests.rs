@@ -158,14 +158,19 @@ async fn an_operation_that_goes_on_without_us_is_resumed_by_its_url() {
     assert!(summary.done.is_empty());
     assert_eq!(site.world.take_log(), ["resume /pool"]);
     assert!(
-        site.events.lock().unwrap().iter().any(|event| matches!(event, Event::Reconciled { outcome: Reconciled::Adopted, .. }))
+        site.events
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|event| matches!(event, Event::Reconciled { outcome: Reconciled::Adopted, .. }))
     );
     site.assert_converged(&wish).await;
 }
 
 #[tokio::test]
 async fn a_container_and_what_is_in_it_go_together() {
-    let wish = graph([node(&GROUP, "g"), node(&THING, "a").inside("g"), node(&THING, "b").inside("g").using(&THING, "a")]);
+    let wish =
+        graph([node(&GROUP, "g"), node(&THING, "a").inside("g"), node(&THING, "b").inside("g").using(&THING, "a")]);
     let site = Site::new();
     site.apply(&wish).await;
     site.apply(&graph([])).await;

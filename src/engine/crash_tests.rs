@@ -109,7 +109,8 @@ enum Meddling {
 }
 
 fn meddling() -> impl Strategy<Value = Meddling> {
-    (any::<bool>(), 1..PLACES).prop_map(|(edit, place)| if edit { Meddling::Edit(place) } else { Meddling::Remove(place) })
+    (any::<bool>(), 1..PLACES)
+        .prop_map(|(edit, place)| if edit { Meddling::Edit(place) } else { Meddling::Remove(place) })
 }
 
 fn meddle(site: &Site, meddling: &Meddling) {
@@ -212,7 +213,8 @@ fn killed_everywhere(first: impl Fn() -> Graph, second: impl Fn() -> Graph) {
                 match site.run(&wish, ask(Some(of(number)))).await {
                     Err(Stopped::Killed) => {}
                     ended => {
-                        ended.unwrap();
+                        let summary = ended.unwrap();
+                        assert!(summary.is_complete(), "{summary:#?}");
                         return true;
                     }
                 }

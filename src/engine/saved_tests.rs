@@ -64,7 +64,11 @@ fn after(site: &Site) -> Graph {
     graph([
         node(&GROUP, "g"),
         node(&DISK, "data").inside("g").with("size", 64),
-        node(&THING, "db").inside("g").using(&DISK, "data").with("image", "db:2").with("password", site.secret("s3cr3t")),
+        node(&THING, "db")
+            .inside("g")
+            .using(&DISK, "data")
+            .with("image", "db:2")
+            .with("password", site.secret("s3cr3t")),
         node(&THING, "new").using(&THING, "db").with("token2", Value::output(&address(&SLOW, "pool"), "/token")),
         node(&SLOW, "pool"),
     ])
@@ -131,7 +135,8 @@ async fn what_changed_since_the_review_is_named() {
         let problems = check(&site, &mut plan.clone(), wish, inputs).await;
         problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
     };
-    let changed = BTreeMap::from([("kompoxapp.yml".to_owned(), "other".to_owned()), ("x.env".to_owned(), "d".to_owned())]);
+    let changed =
+        BTreeMap::from([("kompoxapp.yml".to_owned(), "other".to_owned()), ("x.env".to_owned(), "d".to_owned())]);
     assert_eq!(
         messages(&wish, &changed).await,
         ["kompoxapp.yml changed since the plan was made", "x.env appeared since the plan was made"]
@@ -141,10 +146,7 @@ async fn what_changed_since_the_review_is_named() {
     site.world.edit("/g/db", |thing| thing.object["unrelated"] = 1.into());
     assert_eq!(messages(&wish, &inputs()).await, [""; 0]);
     site.world.edit("/g/db", |thing| thing.object["image"] = "db:9".into());
-    assert_eq!(
-        messages(&wish, &inputs()).await,
-        ["/ws/t/thing/db: somebody changed image since the plan was made"]
-    );
+    assert_eq!(messages(&wish, &inputs()).await, ["/ws/t/thing/db: somebody changed image since the plan was made"]);
     site.world.edit("/g/db", |thing| thing.uid = "another".to_owned());
     assert!(messages(&wish, &inputs()).await[0].contains("it was deleted and made anew"));
     site.world.remove("/g/db");

@@ -46,10 +46,7 @@ pub(crate) static THING: Kind =
 /// A kind that holds data.
 pub(crate) static DISK: Kind = Kind {
     common: COMMON,
-    fields: &[
-        Field { pattern: "zone", rule: Rule::Immutable },
-        Field { pattern: "size", rule: Rule::GrowOnly },
-    ],
+    fields: &[Field { pattern: "zone", rule: Rule::Immutable }, Field { pattern: "size", rule: Rule::GrowOnly }],
     replace: Replace::Refused(safe_way),
     holds: Holds::Data,
     outputs: &["/token"],
@@ -115,6 +112,8 @@ struct Inside {
     conflicts: BTreeSet<String>,
     not_yet: BTreeSet<String>,
     unreadable: BTreeSet<String>,
+    /// The fields of each object that kompox applied last, as a server with field managers keeps them.
+    owned: HashMap<String, BTreeSet<String>>,
     /// Objects whose operation URL was taken note of.
     operations: BTreeSet<String>,
     log: Vec<String>,
@@ -135,11 +134,6 @@ pub(crate) struct World {
 impl World {
     fn inside(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap()
-    }
-
-    /// Every object by its id.
-    pub(crate) fn objects(&self) -> BTreeMap<String, Thing> {
-        self.inside().objects.clone()
     }
 
     /// The ids of everything.
@@ -297,6 +291,10 @@ impl Memory {
                 object["mode"] = "auto".into();
             }
         };
+        if let Change::Create { desired } | Change::Update { desired, .. } = &operation.change {
+            let keys = desired.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
+            inside.owned.insert(id.to_owned(), keys);
+        }
         match &operation.change {
             Change::Create { desired } => {
                 if let Some(need) = missing(&inside, desired) {
@@ -400,6 +398,10 @@ impl Provider for Memory {
             return Ok(Preview::Conflict(vec![Conflict { field: ".value".into(), writer: "somebody".into() }]));
         }
         let mut object = inside.objects.get(&id).map_or(json!({}), |thing| thing.object.clone());
+        let dropped = inside.owned.get(&id).into_iter().flatten().filter(|key| desired.get(key.as_str()).is_none());
+        for key in dropped {
+            object.as_object_mut().map(|object| object.remove(key));
+        }
         for (key, value) in desired.as_object().into_iter().flatten() {
             // This server knows no other spelling of a value than the lower-case one.
             object[key] = value.as_str().map_or(value.clone(), |text| text.to_ascii_lowercase().into());
@@ -574,7 +576,7 @@ pub(crate) enum Stopped {
     /// The plan was refused.
     Plan(PlanError),
     /// An open intent could not be settled.
-    Reconcile(ReconcileError),
+    Reconcile(#[allow(dead_code, reason = "for Debug")] ReconcileError),
     /// The process was killed.
     Killed,
 }
