@@ -14,7 +14,7 @@ mod tests;
 
 use super::address::Address;
 use super::diff;
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::kind::{Holds, Kind, Kinds};
 use super::plan::{Danger, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
 use super::provider::{Observation, Observed, Providers, Target};
@@ -199,6 +199,7 @@ impl<'a> Planner<'a> {
         let inputs = self.inputs;
         let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
         let mut known = HashSet::new();
+        let mut later: Vec<&Node> = Vec::new();
         for node in inputs.graph.iter().filter(|node| self.selected.contains(&node.address)) {
             known.insert(node.address.clone());
             known.extend(self.moved.get(&node.address).cloned());
@@ -215,7 +216,8 @@ impl<'a> Planner<'a> {
             if id.is_some() || node.find.is_some() {
                 targets.push((node.provider.clone(), node.target(id)));
             } else {
-                // Its id depends on what does not exist yet, so it cannot exist either.
+                // Its id depends on what the state does not know.
+                later.push(node);
                 self.observations.insert(node.address.clone(), Observation::Missing);
             }
         }
@@ -239,6 +241,7 @@ impl<'a> Planner<'a> {
         }
         if inputs.options.refresh {
             self.observations.extend(refresh::read_all(inputs.providers, targets).await);
+            self.refresh_later(later).await;
         } else {
             for (_, target) in targets {
                 let observation = self.from_state(&target);
@@ -247,11 +250,45 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Reads what could not be named before: its id depends on an object that exists although the state does not know
+    /// it. What depends on nothing that exists cannot exist either.
+    async fn refresh_later(&mut self, mut later: Vec<&'a Node>) {
+        let inputs = self.inputs;
+        loop {
+            let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
+            later.retain(|node| {
+                let desired = node.desired.resolve(&|reference| self.observed_output(reference));
+                let provider = inputs.providers.get(&node.provider);
+                let id = provider.and_then(|provider| provider.physical_id(node.kind, &desired));
+                let unknown = id.is_none();
+                if let Some(id) = id {
+                    targets.push((node.provider.clone(), node.target(Some(id))));
+                }
+                unknown
+            });
+            if targets.is_empty() {
+                return;
+            }
+            self.observations.extend(refresh::read_all(inputs.providers, targets).await);
+        }
+    }
+
+    fn observed_output(&self, reference: &Reference) -> Option<Value> {
+        match self.observations.get(&reference.address) {
+            Some(Observation::Found(observed)) if reference.output == "/id" => {
+                Some(observed.physical_id.as_str().into())
+            }
+            Some(Observation::Found(observed)) => observed.object.pointer(&reference.output).map(Value::from),
+            _ => self.recorded_output(reference),
+        }
+    }
+
     /// What the state says, as if it had been observed (`--refresh=false`, `--offline`).
     fn from_state(&self, target: &Target) -> Observation {
         match self.record(&target.address) {
             None => Observation::NotYet("not asked (no refresh)".into()),
             Some(record) => Observation::Found(Box::new(Observed {
+                ready: true,
                 physical_id: record.physical_id.clone(),
                 object: serde_json::Value::Null,
                 uid: record.baseline.get("uid").and_then(|uid| uid.as_str()).map(str::to_owned),

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use kompox_state::Record;
 
 use super::Planner;
+use super::decide::protection_of;
 use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::diff::{self, Sides};
@@ -80,7 +81,7 @@ impl<'a> Planner<'a> {
 
     /// Plans one removal; `false` if the object is kept.
     fn delete(&mut self, address: &Address, record: &'a Record, kind: &'static Kind, holds: Option<&str>) -> bool {
-        let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+        let protection = protection_of(record);
         let observed = match self.observations.remove(address) {
             Some(Observation::Found(observed)) => observed,
             Some(Observation::Failed(error)) => {
@@ -207,7 +208,7 @@ impl<'a> Planner<'a> {
             else {
                 continue;
             };
-            let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+            let protection = protection_of(record);
             match observation {
                 Observation::Failed(error) => {
                     let message = format!("{address} cannot be read: {error}");
