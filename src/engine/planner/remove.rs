@@ -117,10 +117,10 @@ impl<'a> Planner<'a> {
             Some("kompox did not make it: the object is kept, the state forgets it".to_owned())
         } else if foreign {
             Some("it does not carry the mark of this state: the object is kept, the state forgets it".to_owned())
-        } else if let Some(inner) = holds.filter(|_| !protection.prevent_destroy && !protection.read_only) {
-            Some(format!("it holds what is kept: {}", inner.rsplit('/').next().unwrap_or(inner)))
         } else {
-            None
+            let free = !protection.prevent_destroy && !protection.read_only;
+            let held = holds.filter(|_| free).map(|inner| inner.rsplit('/').next().unwrap_or(inner));
+            held.map(|inner| format!("it holds what is kept: {inner}"))
         };
         let goes_on = claimed.is_some_and(|new| new != address);
         if let Some(reason) = keep {
