@@ -42,11 +42,7 @@ impl<'a> Planner<'a> {
         let observation = self.observations.remove(&node.address).unwrap_or(Observation::Missing);
         let record = self.record(&node.address);
         match (record, observation) {
-            (_, Observation::Failed(error)) => {
-                let message = format!("{} cannot be read: {error}", node.address);
-                let problem = self.problem(Some(&node.address), message, node.origin.clone());
-                problem.help.extend(error.hint);
-            }
+            (_, Observation::Failed(error)) => self.unreadable(&node.address, error, node.origin.clone()),
             (None, Observation::Found(observed)) if node.read_only => {
                 self.keep_outputs(node, &observed);
                 self.push(

@@ -17,7 +17,7 @@ use super::diff;
 use super::graph::{Graph, Node};
 use super::kind::{Holds, Kind, Kinds};
 use super::plan::{Danger, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
-use super::provider::{Observation, Observed, Providers, Target};
+use super::provider::{Observation, Observed, ProviderError, Providers, Target};
 use super::refresh;
 use super::value::{Reference, Value};
 
@@ -147,6 +147,8 @@ pub(super) struct Planner<'a> {
     actions: Vec<PlannedAction>,
     questions: Vec<Question>,
     problems: Vec<Problem>,
+    /// Failed reads by what the API said: one unreachable API is one problem, not one per object.
+    unreadable: BTreeMap<String, Vec<(Address, Option<Origin>, Option<String>)>>,
     dangers: Vec<Danger>,
     notes: Vec<Danger>,
     restarts: Vec<Restart>,
@@ -176,6 +178,7 @@ impl<'a> Planner<'a> {
             actions: Vec::new(),
             questions: Vec::new(),
             problems: Vec::new(),
+            unreadable: BTreeMap::new(),
             dangers: Vec::new(),
             notes: Vec::new(),
             restarts: Vec::new(),
@@ -307,6 +310,24 @@ impl<'a> Planner<'a> {
         record.outputs.pointer(&reference.output).map(Value::from)
     }
 
+    fn unreadable(&mut self, address: &Address, error: ProviderError, origin: Option<Origin>) {
+        self.unreadable.entry(error.message).or_default().push((address.clone(), origin, error.hint));
+    }
+
+    /// Turns failed reads into problems.
+    fn report_unreadable(&mut self) {
+        for (error, mut objects) in std::mem::take(&mut self.unreadable) {
+            let (address, origin, hint) = objects.swap_remove(0);
+            if objects.is_empty() {
+                let message = format!("{address} cannot be read: {error}");
+                self.problem(Some(&address), message, origin).help.extend(hint);
+            } else {
+                let message = format!("{} objects cannot be read, {address} among them: {error}", objects.len() + 1);
+                self.problem(None, message, None).help.extend(hint);
+            }
+        }
+    }
+
     fn problem(&mut self, address: Option<&Address>, message: String, origin: Option<Origin>) -> &mut Problem {
         self.problems.push(Problem { address: address.cloned(), message, origin, help: Vec::new() });
         let last = self.problems.len() - 1;
@@ -327,6 +348,7 @@ impl<'a> Planner<'a> {
                 .help
                 .push("make the change in two steps: apply the new objects first, then drop the old ones".into());
         }
+        self.report_unreadable();
         if !self.problems.is_empty() {
             // One unreachable API would be named once per object otherwise.
             let mut seen = HashSet::new();

@@ -85,8 +85,7 @@ impl<'a> Planner<'a> {
         let observed = match self.observations.remove(address) {
             Some(Observation::Found(observed)) => observed,
             Some(Observation::Failed(error)) => {
-                let message = format!("{address} cannot be read: {error}");
-                self.problem(Some(address), message, None).help.extend(error.hint);
+                self.unreadable(address, error, None);
                 return false;
             }
             Some(Observation::Missing) => {
@@ -210,10 +209,7 @@ impl<'a> Planner<'a> {
             };
             let protection = protection_of(record);
             match observation {
-                Observation::Failed(error) => {
-                    let message = format!("{address} cannot be read: {error}");
-                    self.problem(Some(&address), message, None).help.extend(error.hint);
-                }
+                Observation::Failed(error) => self.unreadable(&address, error, None),
                 Observation::Missing => {
                     let reason = "it was deleted outside of kompox".to_owned();
                     self.push_removal(&address, record, None, Action::Forget, reason, protection);
