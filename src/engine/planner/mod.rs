@@ -241,14 +241,14 @@ impl<'a> Planner<'a> {
             self.observations.extend(refresh::read_all(inputs.providers, targets).await);
         } else {
             for (_, target) in targets {
-                let observation = self.from_state(&target);
+                let observation = self.as_recorded(&target);
                 self.observations.insert(target.address, observation);
             }
         }
     }
 
     /// What the state says, as if it had been observed (`--refresh=false`, `--offline`).
-    fn from_state(&self, target: &Target) -> Observation {
+    fn as_recorded(&self, target: &Target) -> Observation {
         match self.record(&target.address) {
             None => Observation::NotYet("not asked (no refresh)".into()),
             Some(record) => Observation::Found(Box::new(Observed {
