@@ -136,7 +136,7 @@ pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
     let text = serde_saphyr::to_string(&value).map_err(|error| CliError::message(error.to_string()))?;
     output::stdout(|out| {
         for line in text.lines() {
-            writeln!(out, "{}", report::escape::one_line(line))?;
+            writeln!(out, "{}", report::escape::clean(line))?;
         }
         Ok(())
     })?;
@@ -150,7 +150,7 @@ fn write(
 ) -> Result<Exit, CliError> {
     let store = Arc::new(existing(global)?);
     let request = LockRequest {
-        who: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
+        who: super::session::actor(&global.environment()),
         host: super::session::host(),
         pid: std::process::id(),
         command: "kompox state".to_owned(),

@@ -108,7 +108,7 @@ impl Execution<'_> {
             Action::Create => self.create().await,
             Action::Update => self.update(None).await,
             Action::Delete => self.delete().await,
-            Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst => {
+            Action::Replace => {
                 // Names are functions of the manifest, so the new object takes the old one's name: delete first.
                 self.delete().await?;
                 self.create().await
@@ -377,6 +377,9 @@ impl Execution<'_> {
         desired: &Value,
         record: Option<Record>,
     ) -> Result<Intent, Failure> {
+        if self.run.journal.lease_is_lost() {
+            return Err(Failure::State(JournalError::LeaseLost));
+        }
         let intent = Intent {
             id: self.run.environment.unique_id(),
             run: self.run.id.clone(),

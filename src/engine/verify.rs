@@ -137,7 +137,7 @@ fn resume(plan: &mut Plan, records: &HashMap<&str, &Record>, earlier: &HashSet<S
     });
     for planned in &mut plan.actions {
         let Some(record) = records.get(planned.address.as_str()) else {
-            if matches!(planned.action, Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst) {
+            if matches!(planned.action, Action::Replace) {
                 // The old object is gone already; if anything stands in its place, that is seen below.
                 planned.action = Action::Create;
                 planned.uid = None;

@@ -324,15 +324,11 @@ impl<'a> Planner<'a> {
         if self.refuse_replacement(node, &observed.physical_id, &changes) {
             return;
         }
-        let action = match node.kind.replace {
-            Replace::CreateFirst => Action::ReplaceCreateFirst,
-            Replace::DeleteFirst => Action::ReplaceDeleteFirst,
-            Replace::Refused(_) => {
-                let message = format!("{} is never replaced: its data would be lost", node.address);
-                self.problem(Some(&node.address), message, node.origin.clone());
-                return;
-            }
-        };
+        if matches!(node.kind.replace, Replace::Refused(_)) {
+            let message = format!("{} is never replaced: its data would be lost", node.address);
+            self.problem(Some(&node.address), message, node.origin.clone());
+            return;
+        }
         if protection.prevent_destroy || protection.read_only || protection.adopted && node.kind.holds == Holds::Objects
         {
             let message = format!("{} is protected, but {}", node.address, describe_replacement(&changes));
@@ -348,7 +344,7 @@ impl<'a> Planner<'a> {
             (!node.kind.restarts.is_empty())
                 .then(|| Restart { address: node.address.clone(), because: reason.clone() }),
         );
-        self.push(node, desired, Some(observed), action, reason, changes, None);
+        self.push(node, desired, Some(observed), Action::Replace, reason, changes, None);
     }
 
     fn restarts_of(&mut self, node: &Node, changes: &[FieldChange]) {
@@ -382,8 +378,7 @@ impl<'a> Planner<'a> {
         }
         let physical_id =
             observed.map(|observed| observed.physical_id.clone()).or_else(|| self.physical_id(node, desired));
-        let whole =
-            matches!(action, Action::Create | Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst | Action::Import);
+        let whole = matches!(action, Action::Create | Action::Replace | Action::Import);
         let precondition = self.precondition(node, desired, observed, unconfirmed.is_none());
         self.actions.push(PlannedAction {
             address: node.address.clone(),

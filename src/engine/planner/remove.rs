@@ -40,6 +40,9 @@ impl<'a> Planner<'a> {
                 containers.push((address, record, kind));
             } else if !self.delete(&address, record, kind, None) {
                 kept.insert(record.physical_id.to_ascii_lowercase());
+            } else if kind.safeguarded {
+                // The safety copy is made beside it, and stays.
+                kept.insert(format!("{}_safety", record.physical_id.to_ascii_lowercase()));
             }
         }
         let stays = |address: &Address| inputs.graph.get(address).is_some() && !all;
