@@ -4,6 +4,8 @@
 //!     cargo bench --bench project            70 apps, about 1,000 objects
 //!     cargo bench --bench project -- 10 70   other sizes
 
+#![expect(clippy::print_stdout, reason = "a bench prints its table")]
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -244,7 +244,7 @@ pub async fn carry_out(
     if global.json {
         output::stdout(|out| report::json::write(out, &report::json::summary(&outcome), false))?;
     } else {
-        output::stdout(|out| summary::text(out, &outcome, Some(&planned.plan), &terminal.out))?;
+        output::for_person(terminal, |out| summary::text(out, &outcome, Some(&planned.plan), &terminal.out))?;
     }
     written?;
     Ok(exit_of(&outcome))

@@ -87,21 +87,22 @@ impl CliError {
 
     /// Prints it to stderr. A closed stdout is no error worth a line.
     pub fn print(&self, terminal: &Terminal) {
-        let mut out = std::io::stderr().lock();
+        let mut text = Vec::new();
         let result = match self {
-            Self::Diagnostics(diagnostics) => report::diagnostics::text(&mut out, diagnostics, &terminal.err),
+            Self::Diagnostics(diagnostics) => report::diagnostics::text(&mut text, diagnostics, &terminal.err),
             Self::Message { message, help } => {
                 let mut diagnostics = Diagnostics::default();
                 let mut diagnostic = Diagnostic::error("kompox", message.clone());
                 diagnostic.help.clone_from(help);
                 diagnostics.push(diagnostic);
-                report::diagnostics::text(&mut out, &diagnostics, &terminal.err)
+                report::diagnostics::text(&mut text, &diagnostics, &terminal.err)
             }
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            Self::Output(error) => writeln!(out, "error: the output cannot be written: {error}"),
+            Self::Output(error) => writeln!(text, "error: the output cannot be written: {error}"),
         };
+        let text = terminal.as_typed(&String::from_utf8_lossy(&text));
         // There is nowhere left to say that stderr is gone.
-        let _ = result;
+        let _ = result.and_then(|()| std::io::stderr().lock().write_all(text.as_bytes()));
     }
 
     /// The exit code.

@@ -42,7 +42,7 @@ pub struct Global {
     #[arg(long, value_name = "NAME", env = "KOMPOX_CLUSTER_NAME", global = true, conflicts_with_all = ["app_id", "app_name", "cluster_id"])]
     pub cluster_name: Option<String>,
     /// Work against the embedded cloud instead of a real one; no account is needed and none is read
-    #[arg(long, env = "KOMPOX_SANDBOX", global = true)]
+    #[arg(long, env = "KOMPOX_SANDBOX", global = true, value_parser = clap::builder::BoolishValueParser::new())]
     pub sandbox: bool,
     /// With --sandbox: use a running `kompox sandbox serve` instead of starting one
     #[arg(long, value_name = "URL", env = "KOMPOX_SANDBOX_ENDPOINT", global = true)]
@@ -108,9 +108,22 @@ pub struct Terminal {
     pub live: bool,
     /// Whether a person can be asked.
     pub interactive: bool,
+    /// Whether commands that are offered must be typed with `--sandbox`.
+    sandbox: bool,
 }
 
 impl Terminal {
+    /// Commands in a text, as they must be typed here.
+    pub fn as_typed(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        if self.sandbox {
+            for command in ["import", "apply", "destroy", "plan", "state"] {
+                text = text.replace(&format!("kompox {command}"), &format!("kompox --sandbox {command}"));
+            }
+        }
+        text
+    }
+
     /// Looks at the process's streams and environment: colours and progress only on a terminal, and never with
     /// `NO_COLOR`, `CI` or `--no-color`.
     pub fn detect(global: &Global) -> Self {
@@ -121,6 +134,12 @@ impl Terminal {
             if terminal { Style { color: !plain, width: width.max(40), unicode: true } } else { Style::PLAIN }
         };
         let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
-        Self { out: style(out), err: style(err), live: err && !plain, interactive: std::io::stdin().is_terminal() }
+        Self {
+            out: style(out),
+            err: style(err),
+            live: err && !plain,
+            interactive: std::io::stdin().is_terminal(),
+            sandbox: global.sandbox,
+        }
     }
 }

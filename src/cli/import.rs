@@ -83,7 +83,7 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
             writeln!(err, "{address} is now {}. The next apply makes the changes shown above, if any.", args.id)
         });
     } else {
-        output::stdout(|out| summary::text(out, &outcome, None, &terminal.out))?;
+        output::for_person(terminal, |out| summary::text(out, &outcome, None, &terminal.out))?;
     }
     session.close().await;
     Ok(if complete { Exit::Done } else { Exit::Failed })

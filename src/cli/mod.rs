@@ -117,6 +117,19 @@ impl Cli {
     }
 }
 
+/// The names of all commands and their subcommands.
+fn command_names() -> Vec<String> {
+    fn collect(command: &clap::Command, names: &mut Vec<String>) {
+        for sub in command.get_subcommands() {
+            names.push(sub.get_name().to_owned());
+            collect(sub, names);
+        }
+    }
+    let mut names = Vec::new();
+    collect(&Cli::command(), &mut names);
+    names
+}
+
 /// Only commands that talk to something pay for a runtime.
 fn within_runtime<T>(future: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

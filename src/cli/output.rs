@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::error::CliError;
+use super::global::Terminal;
 
 /// Writes data to stdout through one buffer.
 pub fn stdout(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), CliError> {
@@ -11,6 +12,17 @@ pub fn stdout(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Resu
     write(&mut out)?;
     out.flush()?;
     Ok(())
+}
+
+/// Writes text for a person to stdout, with commands as they must be typed here.
+pub fn for_person(
+    terminal: &Terminal,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), CliError> {
+    let mut text = Vec::new();
+    write(&mut text)?;
+    let text = terminal.as_typed(&String::from_utf8_lossy(&text));
+    stdout(|out| out.write_all(text.as_bytes()))
 }
 
 /// Writes words to stderr.

@@ -40,7 +40,7 @@ pub struct Selection {
     /// Replace this object although nothing forces it; repeatable
     #[arg(long = "replace", value_name = "ADDRESS")]
     replace: Vec<String>,
-    /// Do not ask the clouds; take the state's word
+    /// Ask the clouds what exists; false takes the state's word
     #[arg(long = "refresh", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     refresh: bool,
     /// No network at all; implies --refresh=false
@@ -101,7 +101,8 @@ pub struct Args {
     selection: Selection,
 }
 
-/// Runs `plan`. Takes no lock and writes nothing but the file asked for.
+/// Runs `plan`. Takes no lock and changes nothing; the first time it makes the state, whose lineage and key every plan
+/// needs.
 pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let mode = match (args.destroy, args.refresh_only) {
         (true, _) => Mode::Destroy,
@@ -128,7 +129,7 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
 
 /// Prints a plan to stdout.
 pub fn print(plan: &Plan, format: Format, expand: bool, terminal: &Terminal) -> Result<(), CliError> {
-    output::stdout(|out| match format {
+    let write = |out: &mut dyn std::io::Write| match format {
         Format::Text if plan.mode == Mode::RefreshOnly => {
             text::drift(out, plan, text::Options { expand }, &terminal.out)
         }
@@ -137,5 +138,9 @@ pub fn print(plan: &Plan, format: Format, expand: bool, terminal: &Terminal) -> 
         Format::Json => report::json::write(out, &report::json::plan(plan), true),
         Format::Mermaid => report::graph::mermaid(out, &GraphView::of_plan(plan)),
         Format::Dot => report::graph::dot(out, &GraphView::of_plan(plan)),
-    })
+    };
+    match format {
+        Format::Text => output::for_person(terminal, write),
+        Format::Markdown | Format::Json | Format::Mermaid | Format::Dot => output::stdout(write),
+    }
 }

@@ -34,6 +34,9 @@ use crate::resources::scope::{Known, StateView};
 /// The version that plans and applies.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The longest time that one request takes, after which a holder that is gone can have none under way.
+const LAST_REQUEST: Duration = Duration::from_secs(60);
+
 /// The manifests of a project.
 pub struct Manifests {
     /// Where it is.
@@ -227,25 +230,11 @@ impl<'g> Session<'g> {
             hosts,
             engine_version: VERSION,
         };
-        let plan = planner::plan(request).await.map_err(|mut error| {
-            error.problems.iter_mut().for_each(|problem| self.as_typed(&mut problem.help));
+        let plan = planner::plan(request).await.map_err(|error| {
             let sources = self.loaded.as_ref().map(|loaded| loaded.sources.as_slice()).unwrap_or_default();
             CliError::problems(error.problems, sources)
         })?;
-        let mut plan = plan;
-        plan.notes.iter_mut().chain(&mut plan.dangers).for_each(|note| self.as_typed(&mut note.help));
         Ok(Planned { plan, graph, snapshot, providers })
-    }
-
-    /// Commands that a message offers, as they must be typed here: in the sandbox with `--sandbox`.
-    fn as_typed(&self, help: &mut [String]) {
-        if self.global.sandbox {
-            for line in help {
-                if let Some(position) = line.find("kompox import").or_else(|| line.find("kompox state")) {
-                    line.insert_str(position + "kompox".len(), " --sandbox");
-                }
-            }
-        }
     }
 
     /// How to sign in, for what works from the state alone: no manifest is needed, but one that is there is used.
@@ -265,10 +254,10 @@ impl<'g> Session<'g> {
     /// Takes the lock; waits as long as the user allows.
     pub async fn lock(&self, plan_digest: Option<String>) -> Result<Arc<Lock>, CliError> {
         let request = LockRequest {
-            who: self.actor(),
+            who: actor(&self.variables),
             host: host(),
             pid: std::process::id(),
-            command: command_line(),
+            command: command_line(self.global.sandbox),
             now: timestamp(self.environment.now()),
             plan_digest,
         };
@@ -276,6 +265,16 @@ impl<'g> Session<'g> {
         loop {
             match self.store.try_lock(&request) {
                 Ok(lock) => {
+                    if let Some(gone) = lock.expired_holder() {
+                        // A request that it sent last may still be under way.
+                        output::stderr(|err| {
+                            writeln!(
+                                err,
+                                "note: the lock of {gone} has expired; waiting until its last request is over"
+                            )
+                        });
+                        tokio::time::sleep(LAST_REQUEST).await;
+                    }
                     if let Some(dead) = lock.cleared_dead_holder() {
                         output::stderr(|err| {
                             writeln!(err, "note: the lock of {dead} was cleared: that process is gone")
@@ -294,12 +293,6 @@ impl<'g> Session<'g> {
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    /// Who runs this.
-    pub fn actor(&self) -> String {
-        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| self.variables.get(*name));
-        user.cloned().unwrap_or_else(|| "unknown".to_owned())
     }
 
     /// Looks into what an interrupted run left open, and closes that run's history entry.
@@ -467,15 +460,22 @@ fn random_number(environment: &dyn Environment) -> u64 {
     u64::from_str_radix(&digits, 16).unwrap_or_default()
 }
 
+/// Who runs this, by the environment.
+pub fn actor(variables: &BTreeMap<String, String>) -> String {
+    let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| variables.get(*name));
+    user.cloned().unwrap_or_else(|| "unknown".to_owned())
+}
+
 /// The name of this machine.
 pub fn host() -> String {
     gethostname::gethostname().to_string_lossy().into_owned()
 }
 
-/// The command as it was typed, without the values of options: those may hold what others need not see.
-fn command_line() -> String {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.contains('=')).collect();
-    format!("kompox {}", words.join(" "))
+/// The command without its arguments, which others need not see.
+fn command_line(sandbox: bool) -> String {
+    let names = super::command_names();
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| names.contains(word)).collect();
+    format!("kompox{} {}", if sandbox { " --sandbox" } else { "" }, words.join(" "))
 }
 
 fn loopback(endpoint: &str) -> Result<String, CliError> {

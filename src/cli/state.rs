@@ -160,7 +160,7 @@ fn write(
 ) -> Result<Exit, CliError> {
     let store = Arc::new(existing(global)?);
     let request = LockRequest {
-        who: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
+        who: super::session::actor(&global.environment()),
         host: super::session::host(),
         pid: std::process::id(),
         command: "kompox state".to_owned(),

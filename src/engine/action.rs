@@ -16,10 +16,9 @@ pub enum Action {
     Create,
     /// Change it in place.
     Update,
-    /// Delete it, then make it anew.
-    ReplaceDeleteFirst,
-    /// Make it anew, then delete the old one.
-    ReplaceCreateFirst,
+    /// Delete it, then make it anew. Never the other way round: names are functions of the manifest, so the new object
+    /// takes the old one's.
+    Replace,
     /// Delete it.
     Delete,
     /// Take an existing object into the state (and change it where it differs).
@@ -34,12 +33,11 @@ pub enum Action {
 
 impl Action {
     /// All of them, in the order in which a summary lists them.
-    pub const ALL: [Action; 11] = [
+    pub const ALL: [Action; 10] = [
         Self::Import,
         Self::Create,
         Self::Update,
-        Self::ReplaceDeleteFirst,
-        Self::ReplaceCreateFirst,
+        Self::Replace,
         Self::Delete,
         Self::Move,
         Self::Forget,
@@ -55,8 +53,7 @@ impl Action {
             Self::Read => "<=",
             Self::Create => "+",
             Self::Update => "~",
-            Self::ReplaceDeleteFirst => "-/+",
-            Self::ReplaceCreateFirst => "+/-",
+            Self::Replace => "-/+",
             Self::Delete => "-",
             Self::Import => "<-",
             Self::Move => "->",
@@ -72,7 +69,7 @@ impl Action {
             Self::Read => "read",
             Self::Create => "create",
             Self::Update => "update",
-            Self::ReplaceDeleteFirst | Self::ReplaceCreateFirst => "replace",
+            Self::Replace => "replace",
             Self::Delete => "delete",
             Self::Import => "import",
             Self::Move => "move",
@@ -88,7 +85,7 @@ impl Action {
 
     /// Whether it deletes an object in the cloud.
     pub fn deletes(self) -> bool {
-        matches!(self, Self::Delete | Self::ReplaceDeleteFirst | Self::ReplaceCreateFirst)
+        matches!(self, Self::Delete | Self::Replace)
     }
 }
 

@@ -45,7 +45,7 @@ impl Address {
 
     /// `kind/name`, for places where the scope is clear.
     pub fn short(&self) -> &str {
-        &self.0[self.scope().len()..].trim_start_matches('/')
+        self.0[self.scope().len()..].trim_start_matches('/')
     }
 
     /// The Resource ID of the app that it belongs to, if any: where a report groups it.

@@ -223,6 +223,52 @@ fn only_empty(value: &Value) -> bool {
     }
 }
 
+/// Puts what is observed at these pointers (see [`to_pointer`]) into a request, so that a change of other fields leaves
+/// them alone.
+pub fn keep_ignored(request: &mut serde_json::Value, observed: &serde_json::Value, pointers: &[String]) {
+    for pointer in pointers {
+        let steps: Vec<String> =
+            pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+        keep_at(request, Some(observed), &steps);
+    }
+}
+
+fn keep_at(request: &mut serde_json::Value, observed: Option<&serde_json::Value>, steps: &[String]) {
+    let Some((step, rest)) = steps.split_first() else { return };
+    let live = observed.and_then(|observed| match position(observed, step) {
+        Some(position) => observed.get(position),
+        None => observed.get(step),
+    });
+    let place = position(request, step);
+    match (request, place, rest.is_empty()) {
+        (serde_json::Value::Object(map), _, true) => match live {
+            Some(live) => drop(map.insert(step.clone(), live.clone())),
+            None => drop(map.remove(step)),
+        },
+        (serde_json::Value::Object(map), _, false) => {
+            // What the wish does not mention at all is not in the request, so nothing has to be kept in it.
+            if let Some(inner) = map.get_mut(step) {
+                keep_at(inner, live, rest);
+            }
+        }
+        (serde_json::Value::Array(items), Some(place), last) => match (items.get_mut(place), live) {
+            (Some(item), Some(live)) if last => item.clone_from(live),
+            (Some(item), live) if !last => keep_at(item, live, rest),
+            _ => {}
+        },
+        _ => {}
+    }
+}
+
+/// Where a step of a pointer leads in a list: by number, or by any text that identifies an item.
+fn position(list: &serde_json::Value, step: &str) -> Option<usize> {
+    let items = list.as_array()?;
+    let named = |item: &serde_json::Value| {
+        ITEM_KEYS.iter().any(|key| item.get(*key).map(Value::from).as_ref().and_then(text).as_deref() == Some(step))
+    };
+    items.iter().position(named).or_else(|| step.parse().ok())
+}
+
 /// A path as the JSON pointer that `ignoreChanges` uses.
 pub fn to_pointer(path: &Path) -> String {
     path.0.iter().fold(String::new(), |mut pointer, segment| {

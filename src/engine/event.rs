@@ -92,7 +92,7 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reconciled {
-    /// The object had been made; its record is written now.
+    /// The object had been made or changed; its record is written now.
     Adopted,
     /// The change had not begun; it is planned anew.
     NotStarted,

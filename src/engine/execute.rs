@@ -108,7 +108,7 @@ impl Execution<'_> {
             Action::Create => self.create().await,
             Action::Update => self.update(None).await,
             Action::Delete => self.delete().await,
-            Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst => {
+            Action::Replace => {
                 // Names are functions of the manifest, so the new object takes the old one's name: delete first.
                 self.delete().await?;
                 self.create().await
@@ -191,11 +191,37 @@ impl Execution<'_> {
 
     async fn update(&self, known: Option<&Observed>) -> Result<(), Failure> {
         let desired = self.desired()?;
-        let request = self.request(&desired)?;
+        let mut request = self.request(&desired)?;
         let physical_id = known.map(|seen| seen.physical_id.clone()).or_else(|| self.planned.physical_id.clone());
+        self.keep_ignored(&mut request, &physical_id, known).await?;
         let removed = removed_paths(&self.planned.changes);
-        let intent = self.open("update", physical_id.clone(), &desired, None).await?;
+        // With nothing to take away, the object itself tells a later run whether the change was made.
+        let skeleton = removed.is_empty().then(|| self.record(&desired, physical_id.clone().unwrap_or_default(), None));
+        let intent = self.open("update", physical_id.clone(), &desired, skeleton).await?;
         self.call(&intent, physical_id, Change::Update { desired: request, removed }, &desired).await?;
+        Ok(())
+    }
+
+    /// What the manifest leaves alone is sent as it is now.
+    async fn keep_ignored(
+        &self,
+        request: &mut serde_json::Value,
+        physical_id: &Option<String>,
+        known: Option<&Observed>,
+    ) -> Result<(), Failure> {
+        let ignore = self.node.map(|node| node.ignore_changes.as_slice()).unwrap_or_default();
+        if ignore.is_empty() {
+            return Ok(());
+        }
+        if let Some(known) = known {
+            diff::keep_ignored(request, &known.object, ignore);
+            return Ok(());
+        }
+        match self.provider.read(&[self.target(physical_id.clone())]).await.pop() {
+            Some(Observation::Found(observed)) => diff::keep_ignored(request, &observed.object, ignore),
+            Some(Observation::Failed(error)) => return Err(Failure::Provider(error)),
+            _ => {}
+        }
         Ok(())
     }
 
@@ -314,6 +340,7 @@ impl Execution<'_> {
             let mut record = self.record(&applied, observed.physical_id.clone(), Some(&observed));
             // Not this run's work yet: a resumed plan must still do the update.
             record.baseline["run"] = serde_json::Value::Null;
+            record.baseline["importing"] = self.run.id.as_str().into();
             self.run.journal.commit(vec![StateChange::PutRecord(Box::new(record))]).await?;
             if self.run.adopt_only {
                 return Ok(());
@@ -350,6 +377,9 @@ impl Execution<'_> {
         desired: &Value,
         record: Option<Record>,
     ) -> Result<Intent, Failure> {
+        if self.run.journal.lease_is_lost() {
+            return Err(Failure::State(JournalError::LeaseLost));
+        }
         let intent = Intent {
             id: self.run.environment.unique_id(),
             run: self.run.id.clone(),

@@ -3,9 +3,10 @@
 //! Durability costs a disk flush each; many actions that run at once share one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kompox_state::{Change, Lock, StateError, Store};
 use tokio::sync::oneshot;
@@ -24,6 +25,9 @@ pub enum JournalError {
     /// The store refused or failed.
     #[error(transparent)]
     State(Arc<StateError>),
+    /// The lease of the lock could not be renewed.
+    #[error("the lease of the lock could not be renewed; somebody else may write the state soon")]
+    LeaseLost,
     /// The writer has ended.
     #[error("the state is not written any more: its writer has ended")]
     Ended,
@@ -33,14 +37,22 @@ pub enum JournalError {
 pub struct Journal {
     sender: Option<Sender<Entry>>,
     thread: Option<JoinHandle<()>>,
+    lost: Arc<AtomicBool>,
 }
 
 impl Journal {
     /// Starts the writer.
     pub fn start(store: Arc<dyn Store>, lock: Arc<Lock>) -> Self {
         let (sender, receiver) = channel();
-        let thread = std::thread::spawn(move || write(store.as_ref(), &lock, &receiver));
-        Self { sender: Some(sender), thread: Some(thread) }
+        let lost = Arc::new(AtomicBool::new(false));
+        let flag = lost.clone();
+        let thread = std::thread::spawn(move || write(store.as_ref(), &lock, &receiver, &flag));
+        Self { sender: Some(sender), thread: Some(thread), lost }
+    }
+
+    /// Whether the lease could not be renewed: then somebody else may hold the lock soon, and nothing may be started.
+    pub fn lease_is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Writes changes; returns the new serial once they are durable.
@@ -65,13 +77,18 @@ impl Drop for Journal {
     }
 }
 
-fn write(store: &dyn Store, lock: &Lock, entries: &Receiver<Entry>) {
+fn write(store: &dyn Store, lock: &Lock, entries: &Receiver<Entry>, lost: &AtomicBool) {
+    let mut renewed = Instant::now();
     loop {
+        if renewed.elapsed() >= RENEW {
+            lost.store(store.renew(lock).is_err(), Ordering::Relaxed);
+            renewed = Instant::now();
+        }
         let first = match entries.recv_timeout(RENEW) {
             Ok(entry) => entry,
             Err(RecvTimeoutError::Timeout) => {
-                // A lost lease is found by the next commit, which is refused.
-                let _ = store.renew(lock);
+                lost.store(store.renew(lock).is_err(), Ordering::Relaxed);
+                renewed = Instant::now();
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => return,

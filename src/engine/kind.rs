@@ -53,8 +53,6 @@ pub struct Field {
 pub enum Replace {
     /// Delete the old object, then make the new one.
     DeleteFirst,
-    /// Make the new object, then delete the old one.
-    CreateFirst,
     /// Never: the data would be lost. The function gives the lines of the safe way, from the address's name, the field
     /// that would change and its two values.
     Refused(fn(&Refusal<'_>) -> Vec<String>),
@@ -64,7 +62,6 @@ impl fmt::Debug for Replace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::DeleteFirst => "DeleteFirst",
-            Self::CreateFirst => "CreateFirst",
             Self::Refused(_) => "Refused",
         })
     }

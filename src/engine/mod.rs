@@ -21,3 +21,12 @@ pub mod run;
 pub mod schedule;
 pub mod value;
 pub mod verify;
+
+#[cfg(test)]
+mod apply_tests;
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod saved_tests;
+#[cfg(test)]
+mod testing;

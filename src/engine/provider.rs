@@ -66,6 +66,8 @@ pub struct Observed {
     pub lineage: Option<String>,
     /// Whether it is being made or deleted at the moment.
     pub transition: Option<Transition>,
+    /// Whether it can be used: rolled out, bound, addressed.
+    pub ready: bool,
     /// Who last wrote which field, where the API tells.
     pub writers: Vec<Writer>,
 }

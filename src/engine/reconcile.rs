@@ -5,12 +5,14 @@ use std::time::Duration;
 use kompox_state::{Change as StateChange, Intent, Record};
 
 use super::address::Address;
+use super::diff::{self, Sides};
 use super::event::{Event, Reconciled};
 use super::journal::JournalError;
 use super::kind::Kind;
 use super::planner::outputs_of;
 use super::provider::{Change, Observation, Observed, Operation, Provider, ProviderError, Target, Transition};
 use super::run::Run;
+use super::value::Value;
 
 /// How often an object that is still changing is read again.
 const POLL: Duration = Duration::from_millis(500);
@@ -91,6 +93,13 @@ async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Rec
                 _ => Reconciled::NotStarted,
             }
         }
+        ("update", Some(observed)) => match &intent.record {
+            Some(skeleton) if is_as_wanted(run, kind, skeleton, &observed) => {
+                changes.push(StateChange::PutRecord(Box::new(complete(skeleton, kind, &observed))));
+                Reconciled::Adopted
+            }
+            _ => Reconciled::Replanned,
+        },
         ("create", None) => Reconciled::NotStarted,
         ("delete", None) => {
             changes.push(StateChange::DeleteRecord(intent.address.clone()));
@@ -100,6 +109,14 @@ async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Rec
     };
     run.journal.commit(changes).await?;
     Ok(outcome)
+}
+
+/// Whether an update has been made: the object has everything that was sent.
+fn is_as_wanted(run: &Run<'_>, kind: &Kind, skeleton: &Record, observed: &Observed) -> bool {
+    let wanted = Value::from_stored(&skeleton.applied);
+    let seen = diff::mask(kind, &observed.object, &[&wanted], &|text| run.digest(text));
+    let sides = Sides { kind, last: None, observed: &seen, desired: &wanted, ignore: &[], writers: &[] };
+    observed.transition.is_none() && diff::diff(&sides).is_empty()
 }
 
 /// The record that the killed run would have written.

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use kompox_state::{Digester, Snapshot};
+use kompox_state::{Digester, Record, Snapshot};
 
 use super::action::Action;
+use super::address::Address;
 use super::diff::{self, Sides};
 use super::graph::Graph;
 use super::kind::Kinds;
-use super::plan::{Plan, PlannedAction};
+use super::plan::{Plan, PlannedAction, Precondition};
 use super::planner::{Problem, observed_fields};
 use super::provider::{Observation, Providers, Target};
 use super::refresh;
@@ -68,10 +69,12 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
     if !problems.is_empty() {
         return problems;
     }
+    let by_address: HashMap<&str, &Record> =
+        present.snapshot.records.iter().map(|record| (record.address.as_str(), record)).collect();
     let records: HashMap<&str, u64> =
         present.snapshot.records.iter().map(|record| (record.address.as_str(), record.updated_serial)).collect();
     if !earlier.is_empty() {
-        resume(plan, present, earlier);
+        resume(plan, &by_address, earlier);
     }
     let resumed = !earlier.is_empty();
     let mut targets = Vec::new();
@@ -113,25 +116,52 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
     let mut observations = refresh::read_all(present.providers, targets).await;
     for planned in &plan.actions {
         if let Some(observation) = observations.remove(&planned.address) {
-            problems.extend(compare(planned, observation, present));
+            problems.extend(compare(planned, observation, present, &by_address));
         }
     }
     problems
 }
 
-/// Takes out of the plan what those runs have done.
-fn resume(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<String>) {
-    let written: HashMap<&str, Option<&str>> = present
-        .snapshot
-        .records
-        .iter()
-        .map(|record| (record.address.as_str(), record.baseline.get("run").and_then(|run| run.as_str())))
-        .collect();
-    plan.actions.retain(|planned| match (planned.action, written.get(planned.address.as_str())) {
+/// Takes out of the plan what those runs have done, and continues what they left half done.
+fn resume(plan: &mut Plan, records: &HashMap<&str, &Record>, earlier: &HashSet<String>) {
+    let ours = |record: &Record, key: &str| {
+        record.baseline.get(key).and_then(|run| run.as_str()).is_some_and(|run| earlier.contains(run))
+    };
+    let arrived =
+        |planned: &&PlannedAction| planned.moved_from.as_ref().is_some_and(|old| !records.contains_key(old.as_str()));
+    let moved: HashSet<Address> = plan.actions.iter().filter(arrived).map(|planned| planned.address.clone()).collect();
+    plan.actions.retain(|planned| match (planned.action, records.get(planned.address.as_str())) {
         (Action::Delete | Action::Forget, record) => record.is_some(),
-        (_, Some(Some(run))) => !earlier.contains(*run),
+        (_, Some(record)) => !ours(record, "run"),
         _ => true,
     });
+    for planned in &mut plan.actions {
+        let Some(record) = records.get(planned.address.as_str()) else {
+            if matches!(planned.action, Action::Replace) {
+                // The old object is gone already; if anything stands in its place, that is seen below.
+                planned.action = Action::Create;
+                planned.uid = None;
+                planned.precondition = Precondition {
+                    record_serial: None,
+                    existed: planned.precondition.existed.map(|_| false),
+                    uid: None,
+                    observed_digest: None,
+                    observed: None,
+                };
+            }
+            continue;
+        };
+        let arrived = moved.contains(&planned.address);
+        if arrived {
+            planned.moved_from = None;
+        }
+        // A move writes the records of what depends on it too.
+        let touched = record.dependencies.iter().any(|need| moved.contains(need.as_str()));
+        let taken = planned.action == Action::Import && ours(record, "importing");
+        if arrived || touched || taken {
+            planned.precondition.record_serial = Some(record.updated_serial);
+        }
+    }
 }
 
 fn stale(planned: &PlannedAction, what: &str) -> Problem {
@@ -143,7 +173,12 @@ fn stale(planned: &PlannedAction, what: &str) -> Problem {
     }
 }
 
-fn compare(planned: &PlannedAction, observation: Observation, present: &Present<'_>) -> Option<Problem> {
+fn compare(
+    planned: &PlannedAction,
+    observation: Observation,
+    present: &Present<'_>,
+    records: &HashMap<&str, &Record>,
+) -> Option<Problem> {
     let kind = (present.kinds)(&planned.kind)?;
     let existed = planned.precondition.existed == Some(true);
     let observed = match observation {
@@ -159,8 +194,8 @@ fn compare(planned: &PlannedAction, observation: Observation, present: &Present<
         return Some(stale(planned, "it was deleted and made anew"));
     }
     let then = Value::from_stored(planned.precondition.observed.as_ref()?);
-    let record = present.snapshot.records.iter().find(|record| record.address == planned.address.as_str());
-    let last = record.map(|record| Value::from_stored(&record.applied));
+    let recorded_at = planned.moved_from.as_ref().unwrap_or(&planned.address);
+    let last = records.get(recorded_at.as_str()).map(|record| Value::from_stored(&record.applied));
     let desired = present.graph.get(&planned.address).map(|node| node.desired.clone()).unwrap_or(Value::Null);
     let digest = |text: &str| present.digester.digest(text.as_bytes());
     let now = observed_fields(kind, &observed.object, &desired, last.as_ref(), &digest);

@@ -50,6 +50,12 @@ impl Policy {
         (elapsed + delay <= self.budget).then_some(delay)
     }
 
+    /// Whether to try again after `attempt` tries (from 0) that found nobody to connect to: a network that is down is told
+    /// soon, while one that stumbles is given a moment.
+    pub fn keeps_connecting(attempt: u32) -> bool {
+        attempt < 3
+    }
+
     /// Whether an HTTP status may heal: too many requests, a timeout, or the server's own fault.
     pub fn is_transient(status: u16) -> bool {
         matches!(status, 408 | 429 | 500 | 502 | 503 | 504)

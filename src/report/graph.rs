@@ -85,7 +85,7 @@ fn colors(action: Action) -> (&'static str, &'static str) {
     match action {
         Action::Create => ("#dafbe1", "#1a7f37"),
         Action::Update => ("#fff8c5", "#9a6700"),
-        Action::Delete | Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst => ("#ffebe9", "#cf222e"),
+        Action::Delete | Action::Replace => ("#ffebe9", "#cf222e"),
         Action::Import | Action::Move | Action::Forget | Action::Refresh => ("#ddf4ff", "#0969da"),
         Action::NoOp | Action::Read => ("#f6f8fa", "#59636e"),
     }

@@ -326,7 +326,7 @@ mod tests {
             "import": 1,
             "move": 1,
             "read": 1,
-            "replace-delete-first": 1,
+            "replace": 1,
             "update": 1
           },
           "dangers": [

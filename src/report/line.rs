@@ -27,7 +27,7 @@ impl Ink {
             Action::NoOp | Action::Read => Self::Dim,
             Action::Create => Self::Added,
             Action::Update => Self::Changed,
-            Action::Delete | Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst => Self::Removed,
+            Action::Delete | Action::Replace => Self::Removed,
             Action::Import | Action::Move | Action::Forget | Action::Refresh => Self::Noted,
         }
     }

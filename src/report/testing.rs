@@ -146,7 +146,7 @@ pub(crate) fn plan() -> Plan {
             after: Some(Value::from(serde_json::json!({"properties": {"vmSize": "Standard_D2lds_v6"}}))),
             ..action(
                 address("cls/c1", "agent-pool", "npuser1"),
-                Action::ReplaceDeleteFirst,
+                Action::Replace,
                 "zone \"1\" → \"2\" forces replacement",
             )
         },

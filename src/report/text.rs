@@ -120,7 +120,7 @@ pub(super) fn action_lines(planned: &PlannedAction, options: Options, style: &St
     let ink = Ink::of(planned.action);
     let mut head = Line::new(planned.action.mark(), ink, 0).with(ink, clean(planned.address.short()));
     let made = match planned.action {
-        Action::Create | Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst => planned.after.as_ref(),
+        Action::Create | Action::Replace => planned.after.as_ref(),
         _ => None,
     };
     let facts = made.map(|value| facts::of(value, scope, style)).unwrap_or_default();

@@ -215,7 +215,8 @@ fn value() -> impl Strategy<Value = Value> {
 
 /// A plan whose every text was written by somebody who means harm.
 pub(in crate::report) fn hostile_plan() -> impl Strategy<Value = Plan> {
-    let actions = prop::collection::vec((any::<String>(), 0usize..11, value(), value(), any::<String>()), 0..12);
+    let actions =
+        prop::collection::vec((any::<String>(), 0..Action::ALL.len(), value(), value(), any::<String>()), 0..12);
     (actions, any::<String>()).prop_map(|(actions, text)| {
         let planned = actions.into_iter().map(|(name, action, before, after, key)| PlannedAction {
             physical_id: Some(text.clone()),

@@ -8,12 +8,13 @@ use kompox_state::Record;
 use super::explain::{describe, describe_protection, describe_replacement, show};
 use super::{Planner, Question, observed_fields, outputs_of};
 use crate::engine::action::Action;
+use crate::engine::address::Address;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::{Node, Protection};
 use crate::engine::kind::{Holds, Refusal, Replace};
 use crate::engine::plan::{Cause, FieldChange, PlannedAction, Precondition, Restart};
 use crate::engine::provider::{Observation, Observed, Preview, Transition};
-use crate::engine::value::{Reference, Value};
+use crate::engine::value::{Path, Reference, Value};
 
 impl<'a> Planner<'a> {
     /// The outputs of an object that exists, by its schema.
@@ -41,11 +42,7 @@ impl<'a> Planner<'a> {
         let observation = self.observations.remove(&node.address).unwrap_or(Observation::Missing);
         let record = self.record(&node.address);
         match (record, observation) {
-            (_, Observation::Failed(error)) => {
-                let message = format!("{} cannot be read: {error}", node.address);
-                let problem = self.problem(Some(&node.address), message, node.origin.clone());
-                problem.help.extend(error.hint);
-            }
+            (_, Observation::Failed(error)) => self.unreadable(&node.address, error, node.origin.clone()),
             (None, Observation::Found(observed)) if node.read_only => {
                 self.keep_outputs(node, &observed);
                 self.push(
@@ -58,9 +55,14 @@ impl<'a> Planner<'a> {
                     None,
                 );
             }
-            (Some(_), Observation::Found(observed)) if node.read_only => {
+            (Some(record), Observation::Found(observed)) if node.read_only => {
                 self.keep_outputs(node, &observed);
-                self.unchanged.insert(node.address.clone());
+                if protection_of(record).adopted {
+                    self.unchanged.insert(node.address.clone());
+                } else {
+                    let reason = "it is only read from now on".to_owned();
+                    self.push(node, &desired, Some(&observed), Action::Refresh, reason, Vec::new(), None);
+                }
             }
             (_, Observation::Missing | Observation::NotYet(_)) if node.read_only => {
                 let message = format!(
@@ -79,7 +81,7 @@ impl<'a> Planner<'a> {
             },
             (None, Observation::NotYet(reason)) => self.create(node, desired, "new".into(), Some(reason)),
             (None, Observation::Found(observed)) => self.adopt(node, desired, *observed),
-            (Some(record), Observation::Missing) if node.kind.holds == Holds::Data => {
+            (Some(record), Observation::Missing | Observation::NotYet(_)) if node.kind.holds == Holds::Data => {
                 let message = format!(
                     "{} is gone: the state knows it as {}, and it holds data",
                     node.address, record.physical_id
@@ -147,9 +149,19 @@ impl<'a> Planner<'a> {
             problem.help.push(format!("kompox import {} {id}", node.address));
             return;
         };
-        let changes = self.changes(node, &desired, None, &observed);
+        let mut changes = self.changes(node, &desired, None, &observed);
         if self.refuse_replacement(node, &observed.physical_id, &changes) {
             return;
+        }
+        if let Some(other) = observed.lineage.as_deref().filter(|_| node.kind.marked && !ours) {
+            // Without our mark the next plan would take it for the other state's.
+            changes.push(FieldChange {
+                path: Path::root().key("lineage"),
+                before: Some(other.into()),
+                after: Some(self.inputs.lineage.into()),
+                cause: Cause::Manifest,
+                forces_replacement: false,
+            });
         }
         self.keep_outputs(node, &observed);
         self.restarts_of(node, &changes);
@@ -177,7 +189,7 @@ impl<'a> Planner<'a> {
     }
 
     fn compare(&mut self, node: &'a Node, desired: Value, record: &'a Record, observed: Observed) {
-        let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+        let protection = protection_of(record);
         if node.kind.marked
             && !protection.adopted
             && observed.lineage.as_deref().is_some_and(|lineage| lineage != self.inputs.lineage)
@@ -208,17 +220,18 @@ impl<'a> Planner<'a> {
         }
         self.keep_outputs(node, &observed);
         let changed_wish = desired.digest() != record.desired_digest;
-        let unready = record.baseline.get("unready").is_some();
+        let unready = record.baseline.get("unready").is_some() && !observed.ready;
         if unready && !changed_wish && changes.is_empty() {
             let reason = "it was not ready when the last apply left it".to_owned();
             self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
             return;
         }
         if node.kind.preview
-            && (changed_wish || !changes.is_empty())
             && !observed.object.is_null()
-            && let Ok(request) = desired.to_request()
+            && (!changes.is_empty() || changed_wish)
+            && let Ok(mut request) = desired.to_request()
         {
+            diff::keep_ignored(&mut request, &observed.object, &node.ignore_changes);
             let target = node.target(Some(observed.physical_id.clone()));
             let reason = describe(&changes);
             self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
@@ -227,7 +240,7 @@ impl<'a> Planner<'a> {
             return;
         }
         if changes.is_empty() && observed.transition != Some(Transition::Failed) {
-            self.settle(node, &desired, &observed, &protection);
+            self.settle(node, &desired, &observed, record);
             return;
         }
         let reason = match observed.transition {
@@ -239,25 +252,32 @@ impl<'a> Planner<'a> {
         self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
     }
 
-    /// Nothing differs in the cloud; the record may still need to learn of a move or of another protection.
-    fn settle(&mut self, node: &'a Node, desired: &Value, observed: &Observed, protection: &Protection) {
-        let wanted = node.protection.over(protection);
-        if self.moved.contains_key(&node.address) {
-            self.push(
-                node,
-                desired,
-                Some(observed),
-                Action::Move,
-                "it was renamed in the manifest".into(),
-                Vec::new(),
-                None,
-            );
-        } else if wanted != *protection {
-            let reason = describe_protection(protection, &wanted);
-            self.push(node, desired, Some(observed), Action::Refresh, reason, Vec::new(), None);
-        } else {
-            self.unchanged.insert(node.address.clone());
+    /// Nothing differs in the cloud; the record may still need to learn of something.
+    fn settle(&mut self, node: &'a Node, desired: &Value, observed: &Observed, record: &Record) {
+        match self.bookkeeping(node, record) {
+            Some((action, reason)) => self.push(node, desired, Some(observed), action, reason, Vec::new(), None),
+            None => {
+                self.unchanged.insert(node.address.clone());
+            }
         }
+    }
+
+    /// What the record must learn although its object stays as it is: a move, another protection, another order.
+    fn bookkeeping(&self, node: &Node, record: &Record) -> Option<(Action, String)> {
+        if self.moved.contains_key(&node.address) {
+            return Some((Action::Move, "it was renamed in the manifest".to_owned()));
+        }
+        let protection = protection_of(record);
+        let wanted = node.protection.over(&protection);
+        if wanted != protection {
+            return Some((Action::Refresh, describe_protection(&protection, &wanted)));
+        }
+        // A destroy works from the state alone, so its order must be today's.
+        let needs = self.inputs.graph.dependencies(&node.address);
+        let recorded = |need: &Address| record.dependencies.iter().any(|known| known == need.as_str());
+        let known = needs.iter().all(|need| recorded(self.moved.get(*need).unwrap_or(need)));
+        (!known || needs.len() != record.dependencies.len())
+            .then(|| (Action::Refresh, "what it depends on changes".to_owned()))
     }
 
     fn guard_update(&mut self, node: &Node, protection: &Protection) {
@@ -304,15 +324,11 @@ impl<'a> Planner<'a> {
         if self.refuse_replacement(node, &observed.physical_id, &changes) {
             return;
         }
-        let action = match node.kind.replace {
-            Replace::CreateFirst => Action::ReplaceCreateFirst,
-            Replace::DeleteFirst => Action::ReplaceDeleteFirst,
-            Replace::Refused(_) => {
-                let message = format!("{} is never replaced: its data would be lost", node.address);
-                self.problem(Some(&node.address), message, node.origin.clone());
-                return;
-            }
-        };
+        if matches!(node.kind.replace, Replace::Refused(_)) {
+            let message = format!("{} is never replaced: its data would be lost", node.address);
+            self.problem(Some(&node.address), message, node.origin.clone());
+            return;
+        }
         if protection.prevent_destroy || protection.read_only || protection.adopted && node.kind.holds == Holds::Objects
         {
             let message = format!("{} is protected, but {}", node.address, describe_replacement(&changes));
@@ -328,7 +344,7 @@ impl<'a> Planner<'a> {
             (!node.kind.restarts.is_empty())
                 .then(|| Restart { address: node.address.clone(), because: reason.clone() }),
         );
-        self.push(node, desired, Some(observed), action, reason, changes, None);
+        self.push(node, desired, Some(observed), Action::Replace, reason, changes, None);
     }
 
     fn restarts_of(&mut self, node: &Node, changes: &[FieldChange]) {
@@ -352,18 +368,17 @@ impl<'a> Planner<'a> {
         unconfirmed: Option<String>,
     ) {
         let record = self.record(&node.address);
-        let recorded: Protection =
-            record.and_then(|record| serde_json::from_value(record.protection.clone()).ok()).unwrap_or_default();
+        let recorded = record.map(protection_of).unwrap_or_default();
         let mut protection = node.protection.over(&recorded);
         if node.read_only {
+            // It is somebody else's: whatever the manifests say later, it is forgotten and never deleted.
             protection.adopted = true;
         } else if action == Action::Import && node.kind.marked {
             protection.adopted = observed.is_some_and(|seen| seen.lineage.as_deref() != Some(self.inputs.lineage));
         }
         let physical_id =
             observed.map(|observed| observed.physical_id.clone()).or_else(|| self.physical_id(node, desired));
-        let whole =
-            matches!(action, Action::Create | Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst | Action::Import);
+        let whole = matches!(action, Action::Create | Action::Replace | Action::Import);
         let precondition = self.precondition(node, desired, observed, unconfirmed.is_none());
         self.actions.push(PlannedAction {
             address: node.address.clone(),
@@ -461,8 +476,18 @@ impl<'a> Planner<'a> {
                     if self.actions[question.action].action != Action::Update {
                         continue;
                     }
-                    if !self.take_answer(node, &question, &predicted, force) {
-                        settled.insert(question.action);
+                    if self.take_answer(node, &question, &predicted, force) {
+                        continue;
+                    }
+                    match self.record(&address).and_then(|record| self.bookkeeping(node, record)) {
+                        Some((verb, reason)) => {
+                            let action = &mut self.actions[question.action];
+                            (action.action, action.reason) = (verb, reason);
+                            action.changes.clear();
+                        }
+                        None => {
+                            settled.insert(question.action);
+                        }
                     }
                 }
             }
@@ -511,8 +536,7 @@ impl<'a> Planner<'a> {
         if changes.is_empty() {
             return false;
         }
-        let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
-        self.guard_update(node, &protection);
+        self.guard_update(node, &protection_of(record));
         self.restarts_of(node, &changes);
         let action = &mut self.actions[question.action];
         action.reason = describe(&changes);
@@ -520,4 +544,9 @@ impl<'a> Planner<'a> {
         action.force = force;
         true
     }
+}
+
+/// The protection that a record holds.
+pub(super) fn protection_of(record: &Record) -> Protection {
+    serde_json::from_value(record.protection.clone()).unwrap_or_default()
 }

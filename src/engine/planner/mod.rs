@@ -14,10 +14,10 @@ mod tests;
 
 use super::address::Address;
 use super::diff;
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::kind::{Holds, Kind, Kinds};
 use super::plan::{Danger, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
-use super::provider::{Observation, Observed, Providers, Target};
+use super::provider::{Observation, Observed, ProviderError, Providers, Target};
 use super::refresh;
 use super::value::{Reference, Value};
 
@@ -147,6 +147,8 @@ pub(super) struct Planner<'a> {
     actions: Vec<PlannedAction>,
     questions: Vec<Question>,
     problems: Vec<Problem>,
+    /// Failed reads by what the API said: one unreachable API is one problem, not one per object.
+    unreadable: BTreeMap<String, Vec<(Address, Option<Origin>, Option<String>)>>,
     dangers: Vec<Danger>,
     notes: Vec<Danger>,
     restarts: Vec<Restart>,
@@ -176,6 +178,7 @@ impl<'a> Planner<'a> {
             actions: Vec::new(),
             questions: Vec::new(),
             problems: Vec::new(),
+            unreadable: BTreeMap::new(),
             dangers: Vec::new(),
             notes: Vec::new(),
             restarts: Vec::new(),
@@ -199,6 +202,7 @@ impl<'a> Planner<'a> {
         let inputs = self.inputs;
         let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
         let mut known = HashSet::new();
+        let mut later: Vec<&Node> = Vec::new();
         for node in inputs.graph.iter().filter(|node| self.selected.contains(&node.address)) {
             known.insert(node.address.clone());
             known.extend(self.moved.get(&node.address).cloned());
@@ -215,7 +219,8 @@ impl<'a> Planner<'a> {
             if id.is_some() || node.find.is_some() {
                 targets.push((node.provider.clone(), node.target(id)));
             } else {
-                // Its id depends on what does not exist yet, so it cannot exist either.
+                // Its id depends on what the state does not know.
+                later.push(node);
                 self.observations.insert(node.address.clone(), Observation::Missing);
             }
         }
@@ -239,19 +244,54 @@ impl<'a> Planner<'a> {
         }
         if inputs.options.refresh {
             self.observations.extend(refresh::read_all(inputs.providers, targets).await);
+            self.refresh_later(later).await;
         } else {
             for (_, target) in targets {
-                let observation = self.from_state(&target);
+                let observation = self.as_recorded(&target);
                 self.observations.insert(target.address, observation);
             }
         }
     }
 
+    /// Reads what could not be named before: its id depends on an object that exists although the state does not know
+    /// it. What depends on nothing that exists cannot exist either.
+    async fn refresh_later(&mut self, mut later: Vec<&'a Node>) {
+        let inputs = self.inputs;
+        loop {
+            let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
+            later.retain(|node| {
+                let desired = node.desired.resolve(&|reference| self.observed_output(reference));
+                let provider = inputs.providers.get(&node.provider);
+                let id = provider.and_then(|provider| provider.physical_id(node.kind, &desired));
+                let unknown = id.is_none();
+                if let Some(id) = id {
+                    targets.push((node.provider.clone(), node.target(Some(id))));
+                }
+                unknown
+            });
+            if targets.is_empty() {
+                return;
+            }
+            self.observations.extend(refresh::read_all(inputs.providers, targets).await);
+        }
+    }
+
+    fn observed_output(&self, reference: &Reference) -> Option<Value> {
+        match self.observations.get(&reference.address) {
+            Some(Observation::Found(observed)) if reference.output == "/id" => {
+                Some(observed.physical_id.as_str().into())
+            }
+            Some(Observation::Found(observed)) => observed.object.pointer(&reference.output).map(Value::from),
+            _ => self.recorded_output(reference),
+        }
+    }
+
     /// What the state says, as if it had been observed (`--refresh=false`, `--offline`).
-    fn from_state(&self, target: &Target) -> Observation {
+    fn as_recorded(&self, target: &Target) -> Observation {
         match self.record(&target.address) {
             None => Observation::NotYet("not asked (no refresh)".into()),
             Some(record) => Observation::Found(Box::new(Observed {
+                ready: true,
                 physical_id: record.physical_id.clone(),
                 object: serde_json::Value::Null,
                 uid: record.baseline.get("uid").and_then(|uid| uid.as_str()).map(str::to_owned),
@@ -268,6 +308,24 @@ impl<'a> Planner<'a> {
             return Some(record.physical_id.as_str().into());
         }
         record.outputs.pointer(&reference.output).map(Value::from)
+    }
+
+    fn unreadable(&mut self, address: &Address, error: ProviderError, origin: Option<Origin>) {
+        self.unreadable.entry(error.message).or_default().push((address.clone(), origin, error.hint));
+    }
+
+    /// Turns failed reads into problems.
+    fn report_unreadable(&mut self) {
+        for (error, mut objects) in std::mem::take(&mut self.unreadable) {
+            let (address, origin, hint) = objects.swap_remove(0);
+            if objects.is_empty() {
+                let message = format!("{address} cannot be read: {error}");
+                self.problem(Some(&address), message, origin).help.extend(hint);
+            } else {
+                let message = format!("{} objects cannot be read, {address} among them: {error}", objects.len() + 1);
+                self.problem(None, message, None).help.extend(hint);
+            }
+        }
     }
 
     fn problem(&mut self, address: Option<&Address>, message: String, origin: Option<Origin>) -> &mut Problem {
@@ -290,6 +348,7 @@ impl<'a> Planner<'a> {
                 .help
                 .push("make the change in two steps: apply the new objects first, then drop the old ones".into());
         }
+        self.report_unreadable();
         if !self.problems.is_empty() {
             // One unreachable API would be named once per object otherwise.
             let mut seen = HashSet::new();

@@ -30,7 +30,10 @@ pub(super) fn order(
         let needs = action.dependencies.iter().filter(|need| verbs.get(*need).is_some_and(|verb| !removed(*verb)));
         after.entry(action.address.clone()).or_default().extend(needs.cloned());
     }
-    for (address, record) in records {
+    let renamed: HashMap<&str, &Address> =
+        actions.iter().filter_map(|action| Some((action.moved_from.as_ref()?.as_str(), &action.address))).collect();
+    for (recorded, record) in records {
+        let address = renamed.get(recorded.as_str()).copied().unwrap_or(recorded);
         if !verbs.contains_key(address) {
             continue;
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use kompox_state::Record;
 
 use super::Planner;
+use super::decide::protection_of;
 use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::diff::{self, Sides};
@@ -39,6 +40,9 @@ impl<'a> Planner<'a> {
                 containers.push((address, record, kind));
             } else if !self.delete(&address, record, kind, None) {
                 kept.insert(record.physical_id.to_ascii_lowercase());
+            } else if kind.safeguarded {
+                // The safety copy is made beside it, and stays.
+                kept.insert(format!("{}_safety", record.physical_id.to_ascii_lowercase()));
             }
         }
         // What was renamed stays where it is, unless it is made anew elsewhere.
@@ -86,12 +90,11 @@ impl<'a> Planner<'a> {
 
     /// Plans one removal; `false` if the object is kept.
     fn delete(&mut self, address: &Address, record: &'a Record, kind: &'static Kind, holds: Option<&str>) -> bool {
-        let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+        let protection = protection_of(record);
         let observed = match self.observations.remove(address) {
             Some(Observation::Found(observed)) => observed,
             Some(Observation::Failed(error)) => {
-                let message = format!("{address} cannot be read: {error}");
-                self.problem(Some(address), message, None).help.extend(error.hint);
+                self.unreadable(address, error, None);
                 return false;
             }
             Some(Observation::Missing) => {
@@ -122,10 +125,10 @@ impl<'a> Planner<'a> {
             Some("kompox did not make it: the object is kept, the state forgets it".to_owned())
         } else if foreign {
             Some("it does not carry the mark of this state: the object is kept, the state forgets it".to_owned())
-        } else if let Some(inner) = holds.filter(|_| !protection.prevent_destroy && !protection.read_only) {
-            Some(format!("it holds what is kept: {}", inner.rsplit('/').next().unwrap_or(inner)))
         } else {
-            None
+            let free = !protection.prevent_destroy && !protection.read_only;
+            let held = holds.filter(|_| free).map(|inner| inner.rsplit('/').next().unwrap_or(inner));
+            held.map(|inner| format!("it holds what is kept: {inner}"))
         };
         let goes_on = claimed.is_some_and(|new| new != address);
         if let Some(reason) = keep {
@@ -213,12 +216,9 @@ impl<'a> Planner<'a> {
             else {
                 continue;
             };
-            let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+            let protection = protection_of(record);
             match observation {
-                Observation::Failed(error) => {
-                    let message = format!("{address} cannot be read: {error}");
-                    self.problem(Some(&address), message, None).help.extend(error.hint);
-                }
+                Observation::Failed(error) => self.unreadable(&address, error, None),
                 Observation::Missing => {
                     let reason = "it was deleted outside of kompox".to_owned();
                     self.push_removal(&address, record, None, Action::Forget, reason, protection);

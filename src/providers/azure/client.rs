@@ -318,8 +318,10 @@ impl Arm {
                     }
                 }
                 Err(broken) => {
-                    effect_possible |= writes && !matches!(broken, Broken::NotSent(_));
-                    (self.broken(request, broken, &HeaderMap::new()), None, true)
+                    let sent = !matches!(broken, Broken::NotSent(_));
+                    effect_possible |= writes && sent;
+                    let heals = sent || Policy::keeps_connecting(attempt);
+                    (self.broken(request, broken, &HeaderMap::new()), None, heals)
                 }
             };
             self.credential.scrub(&mut failure.message, Some(&token));

@@ -39,6 +39,7 @@ pub(super) fn uid(object: &Value, kind: &ResourceType) -> Option<String> {
 pub(super) fn observed(object: Value, id: &ArmId, kind: &ResourceType) -> Observed {
     let physical_id = object.get("id").and_then(Value::as_str).unwrap_or(id.as_str()).to_owned();
     Observed {
+        ready: transition(&object, kind).is_none(),
         physical_id,
         uid: uid(&object, kind),
         lineage: body::lineage_of(&object, kind).map(str::to_owned),

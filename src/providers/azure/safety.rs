@@ -56,7 +56,19 @@ impl AzureProvider {
             timeout: operation.timeout,
         };
         self.carry_out(&copy, progress).await?;
-        let restore = format!("az disk create --ids {disk_id} --source {snapshot}");
+        let segment = |key: &str| {
+            let mut words = text.split('/').skip_while(|word| !word.eq_ignore_ascii_case(key));
+            words.nth(1).unwrap_or_default().to_owned()
+        };
+        let sku = disk.pointer("/sku/name").and_then(Value::as_str).unwrap_or("Premium_LRS");
+        let zone = disk.pointer("/zones/0").and_then(Value::as_str).map(|zone| format!(" --zone {zone}"));
+        let restore = format!(
+            "az disk create --subscription {} --resource-group {} --name {} --sku {sku}{} --source {snapshot}",
+            segment("subscriptions"),
+            segment("resourceGroups"),
+            segment("disks"),
+            zone.unwrap_or_default(),
+        );
         Ok(Some(Safeguard { physical_id: snapshot, restore }))
     }
 }

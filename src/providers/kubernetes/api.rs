@@ -231,7 +231,7 @@ impl Api {
                     }
                     (format!("{} {}", reply.status, reply.reason().unwrap_or("")).trim_end().to_owned(), retry_after)
                 }
-                Err(failure) if failure.transient => {
+                Err(failure) if failure.transient && (failure.arrived || Policy::keeps_connecting(attempts - 1)) => {
                     may_have_acted |= call.mutates && failure.arrived;
                     (failure.message.clone(), None)
                 }

@@ -43,6 +43,7 @@ pub fn observe(location: &Location, kind: &Kind, mut object: Value) -> Observed 
     let writers = managed.as_ref().and_then(Value::as_array).map(|list| fields::writers(kind, list));
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     Observed {
+        ready: super::ready::readiness(kind.name, &object) == super::ready::Readiness::Ready,
         physical_id: location.to_string(),
         uid: text("/metadata/uid"),
         lineage: lineage(&object).map(str::to_owned),

@@ -1,8 +1,8 @@
 //! The Kubernetes part of the sandbox: the API server of every emulated cluster.
 //!
-//! A request goes: appointments that are due are kept ([`controller`]), the path is read here, and one transaction serves it: reads straight
-//! from the rows ([`store`]), writes through decoding ([`decode`]), defaults ([`defaults`]), field ownership ([`apply`]), admission
-//! ([`admission`]) and validation ([`validate`]), put together in [`verbs`]. A dry run does all of that and is rolled back.
+//! A request goes: appointments that are due are kept (`controller`), the path is read here, and one transaction serves it: reads straight
+//! from the rows (`store`), writes through decoding (`decode`), defaults (`defaults`), field ownership (`apply`), admission
+//! (`admission`) and validation (`validate`), put together in `verbs`. A dry run does all of that and is rolled back.
 
 mod admission;
 mod apply;

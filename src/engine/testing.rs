@@ -1,0 +1,869 @@
+//! What the engine's tests run against: a world in memory behind a provider whose calls can be made to fail or to be the
+//! last ones of a killed process, and a site with a real store, lock and journal.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use kompox_state::{
+    Change as StateChange, Digester, Holder, Intent, Lock, LockRequest, Record, Run as HistoryRun, Snapshot,
+    SqliteStore, StateError, Store,
+};
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+use super::address::Address;
+use super::apply::{Work, apply};
+use super::cancel::{self, Cancel};
+use super::event::{Event, Summary};
+use super::graph::{Graph, Node, ProtectionWish};
+use super::journal::Journal;
+use super::kind::{Field, Holds, Kind, Refusal, Replace, Rule};
+use super::plan::{Mode, Origin, Plan};
+use super::planner::{self, Inputs, Options, PlanError};
+use super::provider::{
+    Change, Conflict, Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider,
+    ProviderError, Providers, Target, Transition, Writer,
+};
+use super::reconcile::{ReconcileError, reconcile};
+use super::run::{Environment, Run};
+use super::value::{Path, Segment, Sensitive, Value};
+
+const COMMON: &[Field] = &[
+    Field { pattern: "fixed", rule: Rule::Immutable },
+    Field { pattern: "token", rule: Rule::Computed },
+    Field { pattern: "password", rule: Rule::Sensitive },
+    Field { pattern: "uses", rule: Rule::Set },
+];
+
+/// An ordinary kind.
+pub(crate) static THING: Kind =
+    Kind { common: COMMON, outputs: &["/token"], restarts: &["image"], ..Kind::plain("thing") };
+/// A kind that holds data.
+pub(crate) static DISK: Kind = Kind {
+    common: COMMON,
+    fields: &[Field { pattern: "zone", rule: Rule::Immutable }, Field { pattern: "size", rule: Rule::GrowOnly }],
+    replace: Replace::Refused(safe_way),
+    holds: Holds::Data,
+    outputs: &["/token"],
+    ..Kind::plain("disk")
+};
+/// A container.
+pub(crate) static GROUP: Kind =
+    Kind { common: COMMON, holds: Holds::Objects, outputs: &["/token"], ..Kind::plain("group") };
+/// A kind whose server says what a change would do.
+pub(crate) static ASKED: Kind = Kind { common: COMMON, preview: true, outputs: &["/token"], ..Kind::plain("asked") };
+/// A kind that cannot carry the lineage.
+pub(crate) static BARE: Kind = Kind { common: COMMON, marked: false, ..Kind::plain("bare") };
+/// A kind whose creation goes on behind an operation URL.
+pub(crate) static SLOW: Kind = Kind { common: COMMON, outputs: &["/token"], ..Kind::plain("slow") };
+
+/// All kinds of the tests.
+pub(crate) fn kinds(name: &str) -> Option<&'static Kind> {
+    [&THING, &DISK, &GROUP, &ASKED, &BARE, &SLOW].into_iter().find(|kind| kind.name == name)
+}
+
+fn safe_way(refusal: &Refusal<'_>) -> Vec<String> {
+    vec![format!("take a snapshot of {} first", refusal.name)]
+}
+
+/// One object of the world.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Thing {
+    pub object: Json,
+    pub uid: String,
+    pub lineage: Option<String>,
+    pub transition: Option<Transition>,
+}
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The API says no; nothing happened.
+    Rejected,
+    /// The answer was lost, the request had no effect.
+    LostBefore,
+    /// The answer was lost, the request had its effect.
+    LostAfter,
+    /// It happened, but the object does not become ready.
+    NotReady,
+}
+
+/// The last moment of a killed process, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// In the n-th call, before its effect.
+    Before(usize),
+    /// In the n-th call, after its effect.
+    After(usize),
+    /// Right after the n-th commit.
+    Commit(usize),
+}
+
+#[derive(Default)]
+struct Inside {
+    objects: BTreeMap<String, Thing>,
+    faults: HashMap<(String, &'static str), Fault>,
+    writers: HashMap<String, Vec<Writer>>,
+    conflicts: BTreeSet<String>,
+    not_yet: BTreeSet<String>,
+    unreadable: BTreeSet<String>,
+    /// The fields of each object that kompox applied last, as a server with field managers keeps them.
+    owned: HashMap<String, BTreeSet<String>>,
+    /// Objects whose operation URL was taken note of.
+    operations: BTreeSet<String>,
+    log: Vec<String>,
+    made: u64,
+    moment: Option<Moment>,
+    calls: usize,
+    commits: usize,
+    dead: bool,
+}
+
+/// Everything that exists. Outlives the processes that change it.
+#[derive(Clone, Default)]
+pub(crate) struct World {
+    inside: Arc<Mutex<Inside>>,
+    died: Arc<Notify>,
+}
+
+impl World {
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap()
+    }
+
+    /// The ids of everything.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.inside().objects.keys().cloned().collect()
+    }
+
+    /// One object.
+    pub(crate) fn get(&self, id: &str) -> Option<Thing> {
+        self.inside().objects.get(id).cloned()
+    }
+
+    /// Puts an object there without kompox.
+    pub(crate) fn put(&self, id: &str, object: Json, lineage: Option<&str>) {
+        let mut inside = self.inside();
+        inside.made += 1;
+        let uid = format!("uid-{}", inside.made);
+        let thing = Thing { object, uid, lineage: lineage.map(str::to_owned), transition: None };
+        inside.objects.insert(id.to_owned(), thing);
+    }
+
+    /// Changes an object behind kompox's back.
+    pub(crate) fn edit(&self, id: &str, change: impl FnOnce(&mut Thing)) {
+        change(self.inside().objects.get_mut(id).unwrap());
+    }
+
+    /// Deletes an object behind kompox's back, with what is in it.
+    pub(crate) fn remove(&self, id: &str) {
+        remove(&mut self.inside().objects, id);
+    }
+
+    /// Lets every `verb` call on the object of this name fail so, until [`World::heal`].
+    pub(crate) fn fail(&self, name: &str, verb: &'static str, fault: Fault) {
+        self.inside().faults.insert((name.to_owned(), verb), fault);
+    }
+
+    /// Ends all failures.
+    pub(crate) fn heal(&self) {
+        let mut inside = self.inside();
+        inside.faults.clear();
+        inside.conflicts.clear();
+        inside.not_yet.clear();
+        inside.unreadable.clear();
+    }
+
+    /// What reads say who wrote what of an object.
+    pub(crate) fn written_by(&self, id: &str, writer: &str, field: &str) {
+        let paths = vec![Path(vec![Segment::Key(field.to_owned())])];
+        let writer = Writer { name: writer.to_owned(), time: Some("2026-01-01T00:00:00Z".to_owned()), paths };
+        self.inside().writers.entry(id.to_owned()).or_default().push(writer);
+    }
+
+    /// Previews of the object of this name meet another writer, unless they are forced.
+    pub(crate) fn contest(&self, name: &str) {
+        self.inside().conflicts.insert(name.to_owned());
+    }
+
+    /// Reads of the object with this id say that its place does not exist yet.
+    pub(crate) fn not_yet(&self, id: &str) {
+        self.inside().not_yet.insert(id.to_owned());
+    }
+
+    /// Reads of the object with this id fail.
+    pub(crate) fn unreadable(&self, id: &str) {
+        self.inside().unreadable.insert(id.to_owned());
+    }
+
+    /// Takes the calls made so far, as `create /g/a`.
+    pub(crate) fn take_log(&self) -> Vec<String> {
+        std::mem::take(&mut self.inside().log)
+    }
+
+    /// How many calls and commits there were since the last start.
+    pub(crate) fn counted(&self) -> (usize, usize) {
+        let inside = self.inside();
+        (inside.calls, inside.commits)
+    }
+
+    fn start(&self, moment: Option<Moment>) {
+        let mut inside = self.inside();
+        (inside.moment, inside.calls, inside.commits, inside.dead) = (moment, 0, 0, false);
+        // What nobody can ask for by its URL goes on by itself while no process runs.
+        let known = inside.operations.clone();
+        for (_, thing) in inside.objects.iter_mut().filter(|(id, _)| !known.contains(*id)) {
+            thing.transition = thing.transition.filter(|transition| *transition != Transition::Changing);
+        }
+    }
+
+    fn is_dead(&self) -> bool {
+        self.inside().dead
+    }
+
+    fn kill(&self) {
+        self.inside().dead = true;
+        self.died.notify_one();
+    }
+
+    /// A call of a dead process never returns.
+    async fn alive(&self) {
+        if self.is_dead() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn die(&self) {
+        self.kill();
+        std::future::pending::<()>().await;
+    }
+}
+
+fn remove(objects: &mut BTreeMap<String, Thing>, id: &str) {
+    let inner = format!("{id}/");
+    objects.retain(|key, _| key != id && !key.starts_with(&inner));
+}
+
+fn error(class: ErrorClass, code: &str, message: String) -> ProviderError {
+    ProviderError { code: Some(code.to_owned()), ..ProviderError::new(class, message) }
+}
+
+/// The provider of a world.
+pub(crate) struct Memory(pub World);
+
+impl Memory {
+    fn id(desired: &Value) -> Option<String> {
+        let name = desired.get("name")?.as_str()?;
+        match desired.get("parent") {
+            None => Some(format!("/{name}")),
+            Some(parent) => Some(format!("{}/{name}", parent.as_str()?)),
+        }
+    }
+
+    fn observe(inside: &Inside, id: &str) -> Option<Observed> {
+        let thing = inside.objects.get(id)?;
+        Some(Observed {
+            ready: true,
+            physical_id: id.to_owned(),
+            object: thing.object.clone(),
+            uid: Some(thing.uid.clone()),
+            lineage: thing.lineage.clone(),
+            transition: thing.transition,
+            writers: inside.writers.get(id).cloned().unwrap_or_default(),
+        })
+    }
+
+    /// The effect of a change; what it refers to must be there, what others refer to must stay.
+    fn effect(&self, operation: &Operation, id: &str) -> Result<(), ProviderError> {
+        let mut inside = self.0.inside();
+        let marked = operation.target.kind.marked;
+        let missing = |inside: &Inside, desired: &Json| {
+            let uses = desired["uses"].as_array().into_iter().flatten().chain(desired.get("parent"));
+            uses.filter_map(Json::as_str).find(|need| !inside.objects.contains_key(*need)).map(str::to_owned)
+        };
+        let fill = |object: &mut Json, uid: &str| {
+            object["token"] = format!("token-{uid}").into();
+            if object.get("mode").is_none() {
+                object["mode"] = "auto".into();
+            }
+        };
+        if let Change::Create { desired } | Change::Update { desired, .. } = &operation.change {
+            let keys = desired.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
+            inside.owned.insert(id.to_owned(), keys);
+        }
+        match &operation.change {
+            Change::Create { desired } => {
+                if let Some(need) = missing(&inside, desired) {
+                    return Err(error(ErrorClass::Rejected, "NotFound", format!("{id} needs {need}")));
+                }
+                if let Some(there) = inside.objects.get(id)
+                    && marked
+                    && there.lineage.as_deref() != Some(&operation.lineage)
+                {
+                    return Err(error(ErrorClass::Conflict, "Exists", format!("{id} exists already")));
+                }
+                inside.made += 1;
+                let uid = inside.objects.get(id).map_or(format!("uid-{}", inside.made), |there| there.uid.clone());
+                let mut object = desired.clone();
+                fill(&mut object, &uid);
+                let lineage = marked.then(|| operation.lineage.clone());
+                inside.objects.insert(id.to_owned(), Thing { object, uid, lineage, transition: None });
+            }
+            Change::Update { desired, removed } => {
+                if let Some(need) = missing(&inside, desired) {
+                    return Err(error(ErrorClass::Rejected, "NotFound", format!("{id} needs {need}")));
+                }
+                let Some(there) = inside.objects.get_mut(id) else {
+                    return Err(error(ErrorClass::Rejected, "NotFound", format!("{id} is not there")));
+                };
+                for fixed in ["fixed", "zone"] {
+                    if there.object.get(fixed) != desired.get(fixed) {
+                        return Err(error(ErrorClass::Rejected, "Immutable", format!("{fixed} of {id} is fixed")));
+                    }
+                }
+                for path in removed {
+                    if let (Some(object), [Segment::Key(key)]) = (there.object.as_object_mut(), path.0.as_slice()) {
+                        object.remove(key);
+                    }
+                }
+                for (key, value) in desired.as_object().into_iter().flatten() {
+                    there.object[key] = value.clone();
+                }
+                let uid = there.uid.clone();
+                fill(&mut there.object, &uid);
+                there.transition = None;
+                if marked {
+                    there.lineage = Some(operation.lineage.clone());
+                }
+            }
+            Change::Delete { uid } => {
+                if let Some(there) = inside.objects.get(id) {
+                    if uid.as_ref().is_some_and(|uid| *uid != there.uid) {
+                        return Err(error(ErrorClass::Conflict, "Other", format!("{id} is another object now")));
+                    }
+                    let inner = format!("{id}/");
+                    let user = inside.objects.iter().find(|(user, thing)| {
+                        !user.starts_with(&inner)
+                            && thing.object["uses"].as_array().into_iter().flatten().any(|used| used == id)
+                    });
+                    if let Some((user, _)) = user {
+                        return Err(error(ErrorClass::Rejected, "InUse", format!("{id} is used by {user}")));
+                    }
+                    remove(&mut inside.objects, id);
+                }
+            }
+            Change::Resume { .. } => {
+                if let Some(there) = inside.objects.get_mut(id) {
+                    there.transition = None;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Provider for Memory {
+    async fn read(&self, targets: &[Target]) -> Vec<Observation> {
+        self.0.alive().await;
+        tokio::task::yield_now().await;
+        self.0.alive().await;
+        let inside = self.0.inside();
+        let read = |target: &Target| {
+            let Some(id) = &target.physical_id else { return Observation::Missing };
+            if inside.unreadable.contains(id) {
+                return Observation::Failed(error(ErrorClass::Denied, "Forbidden", format!("{id} is not for you")));
+            }
+            if inside.not_yet.contains(id) {
+                return Observation::NotYet("its cluster does not exist yet".to_owned());
+            }
+            Self::observe(&inside, id).map_or(Observation::Missing, |seen| Observation::Found(Box::new(seen)))
+        };
+        targets.iter().map(read).collect()
+    }
+
+    fn physical_id(&self, _: &Kind, desired: &Value) -> Option<String> {
+        Self::id(desired)
+    }
+
+    async fn preview(&self, target: &Target, desired: &Json, force: bool) -> Result<Preview, ProviderError> {
+        let inside = self.0.inside();
+        let id = target.physical_id.clone().unwrap_or_default();
+        let name = desired["name"].as_str().unwrap_or_default();
+        if inside.conflicts.contains(name) && !force {
+            return Ok(Preview::Conflict(vec![Conflict { field: ".value".into(), writer: "somebody".into() }]));
+        }
+        let mut object = inside.objects.get(&id).map_or(json!({}), |thing| thing.object.clone());
+        let dropped = inside.owned.get(&id).into_iter().flatten().filter(|key| desired.get(key.as_str()).is_none());
+        for key in dropped {
+            object.as_object_mut().map(|object| object.remove(key));
+        }
+        for (key, value) in desired.as_object().into_iter().flatten() {
+            // This server knows no other spelling of a value than the lower-case one.
+            object[key] = value.as_str().map_or(value.clone(), |text| text.to_ascii_lowercase().into());
+        }
+        let uid = inside.objects.get(&id).map(|thing| thing.uid.clone());
+        Ok(Preview::Object(Box::new(Observed {
+            ready: true,
+            physical_id: id,
+            object,
+            uid,
+            lineage: None,
+            transition: None,
+            writers: Vec::new(),
+        })))
+    }
+
+    async fn execute(&self, operation: &Operation, progress: &dyn Progress) -> Result<Option<Observed>, ProviderError> {
+        self.0.alive().await;
+        let id = operation.target.physical_id.clone().unwrap_or_default();
+        let verb = operation.change.verb();
+        let (number, moment, fault) = {
+            let mut inside = self.0.inside();
+            inside.calls += 1;
+            inside.log.push(format!("{verb} {id}"));
+            let name = id.rsplit('/').next().unwrap_or_default().to_owned();
+            (inside.calls, inside.moment, inside.faults.get(&(name, verb)).copied())
+        };
+        tokio::task::yield_now().await;
+        self.0.alive().await;
+        if moment == Some(Moment::Before(number)) {
+            self.0.die().await;
+        }
+        match fault {
+            Some(Fault::Rejected) => {
+                return Err(error(ErrorClass::Rejected, "Quota", format!("no room for {id}")));
+            }
+            Some(Fault::LostBefore) => {
+                return Err(error(ErrorClass::Ambiguous, "Lost", "the connection was lost".to_owned()));
+            }
+            _ => {}
+        }
+        self.effect(operation, &id)?;
+        if operation.target.kind.name == SLOW.name && matches!(operation.change, Change::Create { .. }) {
+            self.0.edit(&id, |thing| thing.transition = Some(Transition::Changing));
+            progress.accepted(&format!("/operations{id}")).await;
+            self.0.alive().await;
+            self.0.inside().operations.insert(id.clone());
+            progress.status("still working");
+            if moment == Some(Moment::After(number)) {
+                self.0.die().await;
+            }
+            self.0.edit(&id, |thing| thing.transition = None);
+        }
+        if moment == Some(Moment::After(number)) {
+            self.0.die().await;
+        }
+        tokio::task::yield_now().await;
+        self.0.alive().await;
+        match fault {
+            Some(Fault::LostAfter) => Err(error(ErrorClass::Ambiguous, "Lost", "the connection was lost".to_owned())),
+            Some(Fault::NotReady) => Err(error(ErrorClass::NotReady, "Timeout", format!("{id} did not become ready"))),
+            _ => Ok(Self::observe(&self.0.inside(), &id)),
+        }
+    }
+
+    async fn contents(&self, target: &Target) -> Result<Vec<Content>, ProviderError> {
+        let inner = format!("{}/", target.physical_id.as_deref().unwrap_or_default());
+        let content = |id: String| Content { physical_id: id, kind: "object".to_owned(), server_made: false };
+        Ok(self.0.ids().into_iter().filter(|id| id.starts_with(&inner)).map(content).collect())
+    }
+
+    fn concurrency(&self) -> usize {
+        4
+    }
+}
+
+/// A store that dies with its process.
+struct Mortal {
+    store: SqliteStore,
+    world: World,
+}
+
+impl Store for Mortal {
+    fn lineage(&self) -> &str {
+        self.store.lineage()
+    }
+
+    fn digester(&self) -> Digester {
+        self.store.digester()
+    }
+
+    fn schema_version(&self) -> u32 {
+        self.store.schema_version()
+    }
+
+    fn serial(&self) -> Result<u64, StateError> {
+        self.store.serial()
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StateError> {
+        self.store.snapshot()
+    }
+
+    fn records(&self) -> Result<Vec<Record>, StateError> {
+        self.store.records()
+    }
+
+    fn record(&self, address: &str) -> Result<Option<Record>, StateError> {
+        self.store.record(address)
+    }
+
+    fn open_intents(&self) -> Result<Vec<Intent>, StateError> {
+        self.store.open_intents()
+    }
+
+    fn runs(&self, limit: usize) -> Result<Vec<HistoryRun>, StateError> {
+        self.store.runs(limit)
+    }
+
+    fn durations(&self) -> Result<Vec<(String, String, u64)>, StateError> {
+        self.store.durations()
+    }
+
+    fn try_lock(&self, request: &LockRequest) -> Result<Lock, StateError> {
+        self.store.try_lock(request)
+    }
+
+    fn holder(&self) -> Result<Option<Holder>, StateError> {
+        self.store.holder()
+    }
+
+    fn unlock(&self, id: &str) -> Result<Holder, StateError> {
+        self.store.unlock(id)
+    }
+
+    fn renew(&self, lock: &Lock) -> Result<(), StateError> {
+        self.store.renew(lock)
+    }
+
+    fn commit(&self, lock: &Lock, changes: &[StateChange]) -> Result<u64, StateError> {
+        if self.world.is_dead() {
+            return Err(StateError::Refused { what: "the disk is full".to_owned() });
+        }
+        let serial = self.store.commit(lock, changes)?;
+        let last = {
+            let mut inside = self.world.inside();
+            inside.commits += 1;
+            inside.moment == Some(Moment::Commit(inside.commits))
+        };
+        if last {
+            self.world.kill();
+        }
+        Ok(serial)
+    }
+}
+
+/// A fixed clock and counted ids.
+struct Counted(AtomicU64);
+
+impl Environment for Counted {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600)
+    }
+
+    fn unique_id(&self) -> String {
+        format!("id-{}", self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Why a run of a site did not come to its end.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// The plan was refused.
+    Plan(PlanError),
+    /// An open intent could not be settled.
+    Reconcile(#[allow(dead_code, reason = "for Debug")] ReconcileError),
+    /// The process was killed.
+    Killed,
+}
+
+/// A project: a world, and a folder with its state.
+pub(crate) struct Site {
+    folder: TempDir,
+    pub world: World,
+    pub providers: Providers,
+    environment: Counted,
+    pub lineage: String,
+    pub digester: Digester,
+    pub events: Mutex<Vec<Event>>,
+    /// The ids of all runs, oldest first.
+    pub runs: Mutex<Vec<String>>,
+    /// What raises the cancel level of the next run, if anything.
+    pub on_event: Mutex<Option<Box<dyn Fn(&Event) + Send>>>,
+}
+
+/// What a run does besides making the world as the graph says.
+#[derive(Default)]
+pub(crate) struct Ask {
+    pub mode: Option<Mode>,
+    pub options: Options,
+    pub moment: Option<Moment>,
+    pub cancel: Option<Cancel>,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let store = SqliteStore::open(&folder.path().join("kompox.db")).unwrap();
+        let world = World::default();
+        let memory: Arc<dyn Provider> = Arc::new(Memory(world.clone()));
+        let providers = BTreeMap::from([("test".into(), Arc::clone(&memory)), ("other".into(), memory)]);
+        Self {
+            folder,
+            world,
+            providers,
+            environment: Counted(AtomicU64::new(1)),
+            lineage: store.lineage().to_owned(),
+            digester: store.digester(),
+            events: Mutex::default(),
+            runs: Mutex::default(),
+            on_event: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.path("kompox.db")).unwrap()
+    }
+
+    /// The store as another process opens it.
+    pub(crate) fn store(&self) -> impl Store + use<> {
+        self.open()
+    }
+
+    pub(crate) fn records(&self) -> BTreeMap<String, Record> {
+        self.store().records().unwrap().into_iter().map(|record| (record.address.clone(), record)).collect()
+    }
+
+    /// A secret under this state's key.
+    pub(crate) fn secret(&self, text: &str) -> Value {
+        Value::Sensitive(Sensitive::new(text, self.digester.digest(text.as_bytes())))
+    }
+
+    pub(crate) async fn plan(&self, graph: &Graph) -> Result<Plan, PlanError> {
+        self.plan_as(graph, Mode::Apply, &Options::default()).await
+    }
+
+    pub(crate) async fn plan_as(&self, graph: &Graph, mode: Mode, options: &Options) -> Result<Plan, PlanError> {
+        self.world.start(None);
+        self.plan_from(graph, mode, options, &self.store().snapshot().unwrap()).await
+    }
+
+    async fn plan_from(
+        &self,
+        graph: &Graph,
+        mode: Mode,
+        options: &Options,
+        snapshot: &Snapshot,
+    ) -> Result<Plan, PlanError> {
+        planner::plan(Inputs {
+            graph,
+            snapshot,
+            lineage: &self.lineage,
+            digester: &self.digester,
+            providers: &self.providers,
+            kinds,
+            mode,
+            options,
+            inputs: BTreeMap::from([("kompoxapp.yml".to_owned(), "digest".to_owned())]),
+            chosen: BTreeMap::new(),
+            hosts: Vec::new(),
+            engine_version: "0.1.0",
+        })
+        .await
+    }
+
+    /// Reconcile, plan, apply; everything must come to its end.
+    pub(crate) async fn apply(&self, graph: &Graph) -> Summary {
+        let summary = self.run(graph, Ask::default()).await.unwrap();
+        assert!(summary.is_complete(), "{summary:?}");
+        summary
+    }
+
+    /// Reconcile, plan, apply, as one process does it.
+    pub(crate) async fn run(&self, graph: &Graph, mut ask: Ask) -> Result<Summary, Stopped> {
+        let moment = ask.moment.take();
+        let cancel = ask.cancel.take();
+        let mode = ask.mode.unwrap_or(Mode::Apply);
+        self.process(moment, async |run: &Run<'_>, store: &dyn Store| {
+            reconcile(run, &store.open_intents().unwrap()).await.map_err(Stopped::Reconcile)?;
+            let snapshot = store.snapshot().unwrap();
+            let plan = self.plan_from(graph, mode, &ask.options, &snapshot).await.map_err(Stopped::Plan)?;
+            Ok(self.carry_out(run, &plan, graph, &snapshot, cancel).await)
+        })
+        .await
+    }
+
+    /// Applies a plan that was made before, without looking.
+    pub(crate) async fn apply_plan(&self, plan: &Plan, graph: &Graph, ask: Ask) -> Result<Summary, Stopped> {
+        self.process(ask.moment, async |run: &Run<'_>, store: &dyn Store| {
+            let snapshot = store.snapshot().unwrap();
+            Ok(self.carry_out(run, plan, graph, &snapshot, ask.cancel).await)
+        })
+        .await
+    }
+
+    /// Settles what is open.
+    pub(crate) async fn reconcile(&self) -> Result<(), Stopped> {
+        self.process(None, async |run: &Run<'_>, store: &dyn Store| {
+            reconcile(run, &store.open_intents().unwrap()).await.map_err(Stopped::Reconcile)
+        })
+        .await
+    }
+
+    async fn carry_out(
+        &self,
+        run: &Run<'_>,
+        plan: &Plan,
+        graph: &Graph,
+        snapshot: &Snapshot,
+        cancel: Option<Cancel>,
+    ) -> Summary {
+        let work = Work { plan, graph, records: &snapshot.records, durations: &[], parallelism: 3 };
+        apply(run, &work, cancel.unwrap_or_else(|| cancel::channel().1)).await
+    }
+
+    /// One process that holds the lock from its start to its end, which may be a sudden one.
+    async fn process<T>(
+        &self,
+        moment: Option<Moment>,
+        work: impl AsyncFnOnce(&Run<'_>, &dyn Store) -> Result<T, Stopped>,
+    ) -> Result<T, Stopped> {
+        self.world.start(moment);
+        let store: Arc<dyn Store> = Arc::new(Mortal { store: self.open(), world: self.world.clone() });
+        let lock = store.try_lock(&request()).unwrap();
+        let journal = Journal::start(Arc::clone(&store), Arc::new(lock));
+        let sink = |event: Event| {
+            if let Some(act) = self.on_event.lock().unwrap().as_ref() {
+                act(&event);
+            }
+            self.events.lock().unwrap().push(event);
+        };
+        let run = Run {
+            id: self.environment.unique_id(),
+            journal: &journal,
+            providers: &self.providers,
+            kinds,
+            lineage: &self.lineage,
+            digester: &self.digester,
+            environment: &self.environment,
+            sink: &sink,
+            wait: true,
+            adopt_only: false,
+            notes: Default::default(),
+        };
+        self.runs.lock().unwrap().push(run.id.clone());
+        tokio::select! {
+            biased;
+            () = self.world.died.notified() => Err(Stopped::Killed),
+            result = work(&run, store.as_ref()) => {
+                // A kill right after the last commit.
+                if self.world.is_dead() { self.world.died.notified().await; Err(Stopped::Killed) } else { result }
+            }
+        }
+    }
+
+    /// The wish is what there is: nothing to plan, nothing open, every object once and in one record.
+    pub(crate) async fn assert_converged(&self, graph: &Graph) {
+        let plan = self.plan(graph).await.unwrap();
+        assert!(plan.is_empty(), "{:#?}", plan.actions);
+        let snapshot = self.store().snapshot().unwrap();
+        assert_eq!(snapshot.open_intents, []);
+        let recorded: BTreeSet<&str> = snapshot.records.iter().map(|record| record.address.as_str()).collect();
+        let wanted: BTreeSet<&str> = graph.iter().map(|node| node.address.as_str()).collect();
+        assert_eq!(recorded, wanted);
+        let mut ids: Vec<&str> = snapshot.records.iter().map(|record| record.physical_id.as_str()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, self.world.ids());
+    }
+}
+
+/// Who asks for the lock in tests.
+pub(crate) fn request() -> LockRequest {
+    LockRequest {
+        who: "tester".to_owned(),
+        host: "here".to_owned(),
+        pid: 1,
+        command: "test".to_owned(),
+        now: "2026-01-01T00:00:00Z".to_owned(),
+        plan_digest: None,
+    }
+}
+
+/// The address of an object of a kind.
+pub(crate) fn address(kind: &Kind, name: &str) -> Address {
+    Address::new("/ws/t", kind.name, name)
+}
+
+/// A node of a kind whose object has only a name.
+pub(crate) fn node(kind: &'static Kind, name: &str) -> Node {
+    Node {
+        address: address(kind, name),
+        kind,
+        provider: "test".into(),
+        desired: Value::from(json!({"name": name})),
+        depends_on: Vec::new(),
+        origin: Some(Origin { file: "kompoxapp.yml".into(), line: 7, column: 3 }),
+        field_origins: Vec::new(),
+        find: None,
+        import: None,
+        moved_from: None,
+        protection: ProtectionWish::default(),
+        ignore_changes: Vec::new(),
+        read_only: false,
+    }
+}
+
+impl Node {
+    /// With a field.
+    pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.desired.set(&[key], value.into());
+        self
+    }
+
+    /// Referring to the id of another object.
+    pub(crate) fn using(mut self, kind: &Kind, name: &str) -> Self {
+        let mut uses = match self.desired.get("uses") {
+            Some(Value::Array(items)) => items.clone(),
+            _ => Vec::new(),
+        };
+        uses.push(Value::output(&address(kind, name), "/id"));
+        self.desired.set(&["uses"], Value::Array(uses));
+        self
+    }
+
+    /// Inside a container.
+    pub(crate) fn inside(self, name: &str) -> Self {
+        let parent = Value::output(&address(&GROUP, name), "/id");
+        self.with("parent", parent)
+    }
+}
+
+/// A graph of these nodes.
+pub(crate) fn graph(nodes: impl IntoIterator<Item = Node>) -> Graph {
+    Graph::new(nodes.into_iter().collect()).unwrap()
+}
+
+/// The actions of a plan, as `create thing/a`.
+pub(crate) fn verbs(plan: &Plan) -> Vec<String> {
+    plan.actions.iter().map(|planned| format!("{} {}", planned.action, planned.address.short())).collect()
+}
+
+/// All texts of the problems that stop a plan, help included.
+pub(crate) fn problems(result: Result<Plan, PlanError>) -> String {
+    let error = result.expect_err("the plan should be refused");
+    let lines = error.problems.iter().flat_map(|problem| {
+        let place = problem.origin.as_ref().map(|origin| format!("at {origin}"));
+        std::iter::once(problem.message.clone()).chain(place).chain(problem.help.clone())
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
