@@ -35,6 +35,9 @@ pub struct Execution {
     /// Do not wait until what is made is ready
     #[arg(long)]
     pub no_wait: bool,
+    /// Take objects into the state without changing them (`kompox import`).
+    #[arg(skip)]
+    pub adopt_only: bool,
 }
 
 /// Arguments of `apply`.
@@ -222,7 +225,8 @@ pub async fn carry_out(
     let journal = Journal::start(session.store.clone(), lock);
     journal.commit(vec![Change::StartRun(entry)]).await?;
     let reporter = Reporter::new(global, terminal)?;
-    let run = session.run(&journal, &planned.providers, &id, &digester, &reporter.sink, !execution.no_wait);
+    let mut run = session.run(&journal, &planned.providers, &id, &digester, &reporter.sink, !execution.no_wait);
+    run.adopt_only = execution.adopt_only;
     let work = Work {
         plan: &planned.plan,
         graph: &planned.graph,

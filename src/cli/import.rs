@@ -2,19 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::apply::Reporter;
+use super::apply::{Execution, carry_out};
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
+use super::output;
 use super::plan::{self, Format};
 use super::session::{Fixed, Session, addresses};
-use super::{output, signal};
 use crate::engine::action::Action;
 use crate::engine::address::resolve;
-use crate::engine::apply::{Work, apply};
-use crate::engine::journal::Journal;
 use crate::engine::plan::Mode;
 use crate::engine::planner::Options;
-use crate::report::summary;
 
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
@@ -32,6 +29,12 @@ pub struct Args {
 /// Runs `import`: writes the state only.
 pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let session = Session::open(global).await?;
+    let exit = import(args, &session, global, terminal).await;
+    session.close().await;
+    exit
+}
+
+async fn import(args: &Args, session: &Session<'_>, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let lock = session.lock(None).await?;
     let before = session.snapshot()?;
     let known = session.expand(&before, Fixed::default(), terminal)?;
@@ -45,46 +48,29 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
         return Err(CliError::message(format!("{address} is in the state already: {}", record.physical_id))
             .help(format!("to give it up first:  kompox state rm {address}")));
     }
+    if let Some(other) = before.records.iter().find(|record| record.physical_id.eq_ignore_ascii_case(&args.id)) {
+        return Err(CliError::message(format!("{} is in the state already, as {}", args.id, other.address))
+            .help(format!("to rename it:  kompox state mv {} {address}", other.address)));
+    }
     let fixed = Fixed { imports: BTreeMap::from([(address.clone(), args.id.clone())]), ..Fixed::default() };
-    let mut planned = session
-        .plan(Mode::Apply, fixed, terminal, |_, _| {
-            Ok(Options { targets: vec![address.clone()], only_targets: true, ..Options::default() })
-        })
-        .await?;
+    let options = Options { targets: vec![address.clone()], only_targets: true, ..Options::default() };
+    let mut planned = session.plan(Mode::Apply, fixed, terminal, |_, _| Ok(options)).await?;
     planned.plan.actions.retain(|action| action.address == address && action.action == Action::Import);
-    planned.plan.restarts.clear();
-    planned.plan.hosts.clear();
     if planned.plan.actions.is_empty() {
         return Err(CliError::message(format!("{address} cannot be imported")));
     }
+    planned.plan.restarts.clear();
+    planned.plan.hosts.clear();
     for action in &mut planned.plan.actions {
         action.after_addresses.clear();
     }
     plan::print(&planned.plan, if global.json { Format::Json } else { Format::Text }, false, terminal)?;
-    let digester = session.store.digester();
-    let journal = Journal::start(session.store.clone(), lock);
-    let reporter = Reporter::new(global, terminal)?;
-    let id = session.environment.unique_id();
-    let mut run = session.run(&journal, &planned.providers, &id, &digester, &reporter.sink, true);
-    run.adopt_only = true;
-    let work = Work {
-        plan: &planned.plan,
-        graph: &planned.graph,
-        records: &planned.snapshot.records,
-        durations: &[],
-        parallelism: 1,
-    };
-    let outcome = apply(&run, &work, signal::on_interrupt()).await;
-    reporter.sink.finish()?;
-    drop(journal);
-    let complete = outcome.is_complete();
-    if complete {
+    let execution = Execution { auto_approve: true, parallelism: 1, no_wait: false, adopt_only: true };
+    let exit = carry_out(session, &planned, None, &execution, lock, global, terminal).await?;
+    if exit == Exit::Done {
         output::stderr(|err| {
             writeln!(err, "{address} is now {}. The next apply makes the changes shown above, if any.", args.id)
         });
-    } else {
-        output::for_person(terminal, |out| summary::text(out, &outcome, None, &terminal.out))?;
     }
-    session.close().await;
-    Ok(if complete { Exit::Done } else { Exit::Failed })
+    Ok(exit)
 }

@@ -135,6 +135,9 @@ struct Question {
     observed: Option<Observed>,
 }
 
+/// An object that could not be read: its address, the line that asks for it, what to do.
+type Unreadable = (Address, Option<Origin>, Option<String>);
+
 pub(super) struct Planner<'a> {
     inputs: &'a Inputs<'a>,
     records: HashMap<Address, &'a Record>,
@@ -148,7 +151,7 @@ pub(super) struct Planner<'a> {
     questions: Vec<Question>,
     problems: Vec<Problem>,
     /// Failed reads by what the API said: one unreachable API is one problem, not one per object.
-    unreadable: BTreeMap<String, Vec<(Address, Option<Origin>, Option<String>)>>,
+    unreadable: BTreeMap<String, Vec<Unreadable>>,
     dangers: Vec<Danger>,
     notes: Vec<Danger>,
     restarts: Vec<Restart>,
