@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::apply::Reporter;
+use super::apply::{Reporter, recover};
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::plan::{self, Format};
@@ -33,6 +33,7 @@ pub struct Args {
 pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let session = Session::open(global).await?;
     let lock = session.lock(None).await?;
+    recover(&session, &session.snapshot()?, &lock, global, terminal).await?;
     let before = session.snapshot()?;
     let known = session.expand(&before, Fixed::default(), terminal)?;
     let address = resolve(&args.address, &addresses(&known.graph, &before))

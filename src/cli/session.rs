@@ -288,6 +288,11 @@ impl<'g> Session<'g> {
         user.cloned().unwrap_or_else(|| "unknown".to_owned())
     }
 
+    /// Whether an earlier run ended without being able to say so.
+    pub fn is_unsettled(&self, snapshot: &Snapshot) -> Result<bool, CliError> {
+        Ok(!snapshot.open_intents.is_empty() || self.store.runs(50)?.iter().any(|run| run.finished_at.is_none()))
+    }
+
     /// Looks into what an interrupted run left open, and closes that run's history entry.
     pub async fn settle(
         &self,
@@ -422,15 +427,20 @@ pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &S
         let import = Known { physical_id: id.clone(), adopted: true, outputs: serde_json::json!({}) };
         known.insert(address.clone(), import);
     }
-    // A creation that was interrupted has fixed its name already.
-    let mut chosen: BTreeMap<Address, String> = BTreeMap::new();
-    for intent in snapshot.open_intents.iter().filter(|intent| intent.action == "create") {
-        if let Some(name) = intent.physical_id.as_deref().and_then(|id| id.rsplit('/').next()) {
-            chosen.insert(Address::from_text(intent.address.as_str()), name.to_owned());
-        }
-    }
+    let mut chosen = chosen_by_intents(snapshot);
     chosen.extend(fixed.chosen);
     StateView { lineage: lineage.to_owned(), digester: digester.clone(), known, chosen, imports: fixed.imports }
+}
+
+/// Names that interrupted creations have fixed. They stay fixed when nothing of the object is found: its request may
+/// still be on its way, and must not meet a second object under another name.
+pub fn chosen_by_intents(snapshot: &Snapshot) -> BTreeMap<Address, String> {
+    let creations = snapshot.open_intents.iter().filter(|intent| intent.action == "create");
+    let named = creations.filter_map(|intent| {
+        let name = intent.physical_id.as_deref()?.rsplit('/').next()?;
+        Some((Address::from_text(intent.address.as_str()), name.to_owned()))
+    });
+    named.collect()
 }
 
 /// Prints warnings and notes to stderr.
