@@ -5,18 +5,19 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kompox_state::{Change, Lock};
+use kompox_state::{Change, Lock, Snapshot};
 
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::plan::{self, Format, Selection};
-use super::session::{Fixed, Planned, Session, VERSION, chosen_names};
+use super::session::{Fixed, Planned, Session, VERSION, chosen_by_intents};
 use super::{output, signal};
 use crate::engine::action::Action;
 use crate::engine::apply::{Work, apply};
 use crate::engine::event::Summary;
 use crate::engine::journal::Journal;
 use crate::engine::plan::{Mode, Plan};
+use crate::engine::provider::Providers;
 use crate::engine::run::timestamp;
 use crate::engine::verify::{Present, verify};
 use crate::engine::{planfile, planner};
@@ -83,15 +84,7 @@ pub async fn fresh(
     refuse_without_answer(execution, terminal)?;
     let lock = session.lock(None).await?;
     let before = session.snapshot()?;
-    if !before.open_intents.is_empty() {
-        let reporter = Reporter::new(global, terminal)?;
-        let providers = session.providers(&session.sign_in(&before), &before)?;
-        let journal = Journal::start(session.store.clone(), lock.clone());
-        session.settle(&journal, &providers, &session.environment.unique_id(), &reporter.sink).await?;
-        reporter.sink.finish()?;
-    }
-    // A creation that was cut off may still reach the cloud: the retry must have the same name, not a second one.
-    let fixed = Fixed { chosen: chosen_names(&before), ..Fixed::default() };
+    let fixed = recover(session, &before, &lock, global, terminal).await?;
     let planned =
         session.plan(mode, fixed, terminal, |graph, snapshot| selection.options(session, graph, snapshot)).await?;
     let format = if global.json { Format::Json } else { Format::Text };
@@ -106,6 +99,35 @@ pub async fn fresh(
         return Ok(Exit::Failed);
     }
     carry_out(session, &planned, None, execution, lock, global, terminal).await
+}
+
+/// Looks into what an interrupted run left, before anything is planned. Gives the names that it had chosen.
+pub async fn recover(
+    session: &Session<'_>,
+    before: &Snapshot,
+    lock: &Arc<Lock>,
+    global: &Global,
+    terminal: &Terminal,
+) -> Result<Fixed, CliError> {
+    if session.is_unsettled(before)? {
+        let providers = session.providers(&session.sign_in(before), before)?;
+        settle(session, &providers, lock, global, terminal).await?;
+    }
+    Ok(Fixed { chosen: chosen_by_intents(before), ..Fixed::default() })
+}
+
+async fn settle(
+    session: &Session<'_>,
+    providers: &Providers,
+    lock: &Arc<Lock>,
+    global: &Global,
+    terminal: &Terminal,
+) -> Result<(), CliError> {
+    let reporter = Reporter::new(global, terminal)?;
+    let journal = Journal::start(session.store.clone(), lock.clone());
+    session.settle(&journal, providers, &session.environment.unique_id(), &reporter.sink).await?;
+    reporter.sink.finish()?;
+    Ok(())
 }
 
 /// Applies a saved plan, or refuses it whole.
@@ -134,12 +156,9 @@ async fn saved(args: &Args, path: &Path, global: &Global, terminal: &Terminal) -
         }
     };
     let providers = session.providers(&connections, &before)?;
-    let reporter = Reporter::new(global, terminal)?;
-    if !before.open_intents.is_empty() {
-        let journal = Journal::start(session.store.clone(), lock.clone());
-        session.settle(&journal, &providers, &session.environment.unique_id(), &reporter.sink).await?;
+    if session.is_unsettled(&before)? {
+        settle(&session, &providers, &lock, global, terminal).await?;
     }
-    reporter.sink.finish()?;
     let snapshot = session.snapshot()?;
     let earlier: HashSet<String> = session
         .store

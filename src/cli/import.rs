@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::apply::{Execution, carry_out};
+use super::apply::{Execution, carry_out, recover};
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::output;
@@ -36,6 +36,7 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
 
 async fn import(args: &Args, session: &Session<'_>, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let lock = session.lock(None).await?;
+    recover(session, &session.snapshot()?, &lock, global, terminal).await?;
     let before = session.snapshot()?;
     let known = session.expand(&before, Fixed::default(), terminal)?;
     let address = resolve(&args.address, &addresses(&known.graph, &before))

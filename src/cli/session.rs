@@ -295,6 +295,11 @@ impl<'g> Session<'g> {
         }
     }
 
+    /// Whether an earlier run ended without being able to say so.
+    pub fn is_unsettled(&self, snapshot: &Snapshot) -> Result<bool, CliError> {
+        Ok(!snapshot.open_intents.is_empty() || self.store.runs(50)?.iter().any(|run| run.finished_at.is_none()))
+    }
+
     /// Looks into what an interrupted run left open, and closes that run's history entry.
     pub async fn settle(
         &self,
@@ -430,20 +435,20 @@ pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &S
         let import = Known { physical_id: id.clone(), adopted: true, outputs: serde_json::json!({}) };
         known.insert(address.clone(), import);
     }
-    let mut chosen = chosen_names(snapshot);
+    let mut chosen = chosen_by_intents(snapshot);
     chosen.extend(fixed.chosen);
     StateView { lineage: lineage.to_owned(), digester: digester.clone(), known, chosen, imports: fixed.imports }
 }
 
-/// Names that interrupted creations have fixed already.
-pub fn chosen_names(snapshot: &Snapshot) -> BTreeMap<Address, String> {
+/// Names that interrupted creations have fixed. They stay fixed when nothing of the object is found: its request may
+/// still be on its way, and must not meet a second object under another name.
+pub fn chosen_by_intents(snapshot: &Snapshot) -> BTreeMap<Address, String> {
     let creations = snapshot.open_intents.iter().filter(|intent| intent.action == "create");
-    creations
-        .filter_map(|intent| {
-            let name = intent.physical_id.as_deref()?.rsplit('/').next()?;
-            Some((Address::from_text(intent.address.as_str()), name.to_owned()))
-        })
-        .collect()
+    let named = creations.filter_map(|intent| {
+        let name = intent.physical_id.as_deref()?.rsplit('/').next()?;
+        Some((Address::from_text(intent.address.as_str()), name.to_owned()))
+    });
+    named.collect()
 }
 
 /// Prints warnings and notes to stderr.

@@ -46,7 +46,7 @@ impl<'a> Planner<'a> {
             }
         }
         // What was renamed stays where it is, unless it is made anew elsewhere.
-        let replaces = |action| matches!(action, Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst);
+        let replaces = |action| action == Action::Replace;
         let replaced = self.actions.iter().filter(|planned| replaces(planned.action)).map(|planned| &planned.address);
         let replaced: HashSet<&Address> = replaced.collect();
         let staying: HashSet<&Address> =

@@ -124,6 +124,12 @@ impl AzureProvider {
         let response = match self.arm.send(&request).await {
             Ok(response) => response,
             Err(error) if error::is_missing(&error) => return Ok(None),
+            // A cluster that is only being made has no objects yet; in any other operation it has.
+            Err(error) if error.status == Some(409) => {
+                let cluster = self.arm.get_object(self.arm.url(id.as_str(), kind.api_version)).await?;
+                let state = cluster.as_ref().and_then(|cluster| cluster.body.pointer("/properties/provisioningState"));
+                return if state.and_then(Json::as_str) == Some("Creating") { Ok(None) } else { Err(error) };
+            }
             // It reads only, so nothing can be half done.
             Err(error) if error.class == ErrorClass::Ambiguous => {
                 return Err(ProviderError { class: ErrorClass::Rejected, ..error });

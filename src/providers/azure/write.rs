@@ -175,11 +175,14 @@ async fn update(
         let puts = wait.kind.update == Update::Put;
         let body = match (body, transition(&live.body, wait.kind)) {
             (Some(body), _) => body,
-            // Sending it again is how a failed one is mended.
+            // Sending again what it has is how a failed one is mended.
             (None, Some(Transition::Failed)) if puts => {
                 let mut body = live.body.clone();
                 body::strip_read_only(&mut body, wait.kind);
                 body
+            }
+            (None, Some(Transition::Failed)) => {
+                serde_json::json!({"tags": live.body.get("tags").unwrap_or(&Value::Null)})
             }
             (None, Some(Transition::Changing)) if operation.wait => return wait.ready().await,
             (None, _) => return Ok(live.body),
@@ -250,7 +253,7 @@ async fn finish(wait: &Wait<'_>, operation: &Operation, response: Response) -> R
     let followed = wait.accepted(&response).await?;
     let shown = response.body.get("id").is_some();
     match followed {
-        None if shown => Ok(response.body),
+        None if shown && (!operation.wait || transition(&response.body, wait.kind).is_none()) => Ok(response.body),
         Some(_) if !operation.wait && shown => Ok(response.body),
         Some(_) if !operation.wait => {
             let live = wait.arm.get_object(wait.url()).await?.map(|live| live.body);

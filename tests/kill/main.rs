@@ -1,0 +1,13 @@
+//! Runs that are stopped: killed at chosen requests, interrupted, locked out, and refused by the cloud. Whatever
+//! happened, the next run converges, with nothing orphaned, doubled or forgotten.
+//!
+//! The cloud is a `sandbox serve` that outlives the runs; a proxy in between strikes at an exact request.
+#![cfg(unix)]
+
+#[path = "../stage/mod.rs"]
+mod stage;
+
+mod faults;
+mod interrupts;
+mod kills;
+mod locks;
