@@ -42,7 +42,7 @@ impl<'a> Planner<'a> {
         let record = self.record(&node.address);
         match (record, observation) {
             (_, Observation::Failed(error)) => {
-                let message = format!("{} cannot be read: {error}", node.address);
+                let message = format!("{} cannot be read: {}", node.address, error.described());
                 let problem = self.problem(Some(&node.address), message, node.origin.clone());
                 problem.help.extend(error.hint);
             }

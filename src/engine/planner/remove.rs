@@ -85,7 +85,7 @@ impl<'a> Planner<'a> {
         let observed = match self.observations.remove(address) {
             Some(Observation::Found(observed)) => observed,
             Some(Observation::Failed(error)) => {
-                let message = format!("{address} cannot be read: {error}");
+                let message = format!("{address} cannot be read: {}", error.described());
                 self.problem(Some(address), message, None).help.extend(error.hint);
                 return false;
             }
@@ -204,7 +204,7 @@ impl<'a> Planner<'a> {
             let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
             match observation {
                 Observation::Failed(error) => {
-                    let message = format!("{address} cannot be read: {error}");
+                    let message = format!("{address} cannot be read: {}", error.described());
                     self.problem(Some(&address), message, None).help.extend(error.hint);
                 }
                 Observation::Missing => {
