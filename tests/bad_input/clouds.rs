@@ -5,7 +5,11 @@ use crate::{APPLY, NOWHERE, refused};
 
 #[test]
 fn no_network_is_said_with_the_endpoint() {
-    let says = ["127.0.0.1 cannot be reached", "check the network, the proxy and the endpoint"];
+    let says = [
+        " other objects cannot be read: ",
+        "127.0.0.1 cannot be reached",
+        "check the network, the proxy and the endpoint",
+    ];
     std::thread::scope(|scope| {
         for stage in [Stage::new as fn() -> Stage, Stage::applied] {
             scope.spawn(move || refused(&stage(), NOWHERE, &[&["plan"], APPLY], &says));

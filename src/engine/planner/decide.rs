@@ -42,9 +42,7 @@ impl<'a> Planner<'a> {
         let record = self.record(&node.address);
         match (record, observation) {
             (_, Observation::Failed(error)) => {
-                let message = format!("{} cannot be read: {}", node.address, error.described());
-                let problem = self.problem(Some(&node.address), message, node.origin.clone());
-                problem.help.extend(error.hint);
+                self.unreadable(&node.address, error, node.origin.clone());
             }
             (None, Observation::Found(observed)) if node.read_only => {
                 self.keep_outputs(node, &observed);

@@ -17,7 +17,7 @@ use super::diff;
 use super::graph::Graph;
 use super::kind::{Kind, Kinds};
 use super::plan::{Danger, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
-use super::provider::{Observation, Observed, Providers, Target};
+use super::provider::{Observation, Observed, ProviderError, Providers, Target};
 use super::refresh;
 use super::value::{Reference, Value};
 
@@ -92,6 +92,14 @@ pub struct Problem {
     pub help: Vec<String>,
 }
 
+/// Objects of which the API said the same.
+struct Unreadable {
+    address: Address,
+    origin: Option<Origin>,
+    error: ProviderError,
+    others: usize,
+}
+
 /// Why there is no plan: every problem, not the first.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", problems.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("\n"))]
@@ -147,6 +155,8 @@ pub(super) struct Planner<'a> {
     actions: Vec<PlannedAction>,
     questions: Vec<Question>,
     problems: Vec<Problem>,
+    /// What could not be read, by what the API said: one API that cannot be reached is one problem, not one per object.
+    unreadable: BTreeMap<String, Unreadable>,
     dangers: Vec<Danger>,
     notes: Vec<Danger>,
     restarts: Vec<Restart>,
@@ -176,6 +186,7 @@ impl<'a> Planner<'a> {
             actions: Vec::new(),
             questions: Vec::new(),
             problems: Vec::new(),
+            unreadable: BTreeMap::new(),
             dangers: Vec::new(),
             notes: Vec::new(),
             restarts: Vec::new(),
@@ -276,9 +287,23 @@ impl<'a> Planner<'a> {
         &mut self.problems[last]
     }
 
+    /// An object that could not be read: nothing can be planned without knowing it.
+    fn unreadable(&mut self, address: &Address, error: ProviderError, origin: Option<Origin>) {
+        let first = || Unreadable { address: address.clone(), origin, error: error.clone(), others: 0 };
+        self.unreadable.entry(error.message.clone()).and_modify(|same| same.others += 1).or_insert_with(first);
+    }
+
     fn finish(mut self) -> Result<Plan, PlanError> {
+        for Unreadable { address, origin, error, others } in std::mem::take(&mut self.unreadable).into_values() {
+            let others = match others {
+                0 => String::new(),
+                1 => " and 1 other object".to_owned(),
+                others => format!(" and {others} other objects"),
+            };
+            let message = format!("{address}{others} cannot be read: {}", error.described());
+            self.problem(Some(&address), message, origin).help.extend(error.hint);
+        }
         if !self.problems.is_empty() {
-            // One unreachable API would be named once per object otherwise.
             let mut seen = HashSet::new();
             self.problems.retain(|problem| seen.insert((problem.address.clone(), problem.message.clone())));
             return Err(PlanError { problems: self.problems });

@@ -85,8 +85,7 @@ impl<'a> Planner<'a> {
         let observed = match self.observations.remove(address) {
             Some(Observation::Found(observed)) => observed,
             Some(Observation::Failed(error)) => {
-                let message = format!("{address} cannot be read: {}", error.described());
-                self.problem(Some(address), message, None).help.extend(error.hint);
+                self.unreadable(address, error, None);
                 return false;
             }
             Some(Observation::Missing) => {
@@ -204,8 +203,7 @@ impl<'a> Planner<'a> {
             let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
             match observation {
                 Observation::Failed(error) => {
-                    let message = format!("{address} cannot be read: {}", error.described());
-                    self.problem(Some(&address), message, None).help.extend(error.hint);
+                    self.unreadable(&address, error, None);
                 }
                 Observation::Missing => {
                     let reason = "it was deleted outside of kompox".to_owned();
