@@ -11,8 +11,17 @@ use super::error::CliError;
 use crate::engine::provider::{Provider, ProviderError, ProviderKey, Providers};
 use crate::providers::azure::{Auth, AzureConfig, AzureProvider};
 use crate::providers::kubernetes::{Connector, KubernetesConfig, KubernetesProvider};
+use crate::providers::retry::Policy;
 use crate::providers::sandbox::TOKEN_PREFIX;
 use crate::resources::expand::Connection;
+
+/// When to try again on this machine: what the sandbox refuses for some seconds it refuses on purpose.
+const LOCAL: Policy = Policy {
+    retries: 6,
+    base: Duration::from_millis(100),
+    cap: Duration::from_secs(1),
+    budget: Duration::from_secs(4),
+};
 
 /// How to reach everything: the real clouds, or the sandbox for all of them.
 pub struct Connections<'a> {
@@ -90,6 +99,7 @@ impl Connections<'_> {
         }
         if self.sandbox.is_some() {
             config.poll_cap = Duration::from_millis(50);
+            config.retry = LOCAL;
         }
         AzureProvider::new(config).map_err(|error| {
             let failed = CliError::message(format!("Azure cannot be used: {error}"));
@@ -136,6 +146,7 @@ impl Connections<'_> {
         config.seed = self.seed;
         if self.sandbox.is_some() {
             config.poll = Duration::from_millis(50);
+            config.retry = LOCAL;
         }
         KubernetesProvider::new(config)
     }

@@ -485,7 +485,8 @@ fn command_line(sandbox: bool) -> String {
 
 fn loopback(endpoint: &str) -> Result<String, CliError> {
     let url = url::Url::parse(endpoint)
-        .map_err(|error| CliError::message(format!("--sandbox-endpoint is no URL: {error}")))?;
+        .map_err(|error| CliError::message(format!("--sandbox-endpoint {endpoint} is no URL: {error}")))
+        .map_err(|error| error.help("start one:  kompox sandbox serve; it prints its URL"))?;
     let local = match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),

@@ -56,7 +56,8 @@ pub fn read(request: ReadRequest<'_>) -> (Option<ComposeProject>, Diagnostics) {
                 Ok(documents) => (source, documents),
                 Err(error) => {
                     // The parser shows the line it fails at, which may hold a secret.
-                    diagnostics.push(Diagnostic { source_line: None, ..*error });
+                    let finding = Diagnostic { source_line: None, ..*error };
+                    diagnostics.push(finding.help("correct the YAML here; nothing of this file was used"));
                     continue;
                 }
             },

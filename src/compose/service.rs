@@ -110,7 +110,8 @@ fn check_image(reader: &mut Reader<'_>, service: &Service) {
             build,
         ),
         (None, None) => {
-            reader.error("compose-image", format!("{} has no image", service.name), &service.location);
+            let finding = Diagnostic::error("compose-image", format!("{} has no image", service.name));
+            reader.push(finding.help("name one: image: registry.example.com/name:tag"), &service.location);
         }
         (Some(_), None) => {}
     }
@@ -276,8 +277,8 @@ fn env_files(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) 
         match env::parse(&bytes, format) {
             Ok(values) => merged.get_or_insert_default().extend(values),
             Err(error) => {
-                let message = format!("env_file {path}: {error}");
-                reader.error("compose-env-file", message, &item.location);
+                let finding = Diagnostic::error("compose-env-file", format!("env_file {path}: {error}"));
+                reader.push(finding.help(format!("correct {path}; its values are never shown")), &item.location);
             }
         }
     }

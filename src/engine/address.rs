@@ -92,13 +92,15 @@ impl Borrow<str> for Address {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
     /// Nothing ends so.
-    #[error("no address ends with \"{text}\"")]
+    #[error("no address ends with \"{text}\"{}", listed("; these are close", near))]
     None {
         /// What was typed.
         text: String,
+        /// Addresses of the same kind or name.
+        near: Vec<Address>,
     },
     /// Several do.
-    #[error("\"{text}\" is ambiguous; it could be\n{}", candidates.iter().map(|a| format!("  {a}")).collect::<Vec<_>>().join("\n"))]
+    #[error("\"{text}\"{}", listed(" is ambiguous; it could be", candidates))]
     Ambiguous {
         /// What was typed.
         text: String,
@@ -107,24 +109,39 @@ pub enum ResolveError {
     },
 }
 
+/// Addresses listed for a message.
+const MOST_NEAR: usize = 5;
+
+fn listed(title: &str, addresses: &[Address]) -> String {
+    if addresses.is_empty() {
+        return String::new();
+    }
+    let lines: String = addresses.iter().map(|address| format!("\n  {address}")).collect();
+    format!("{title}{lines}")
+}
+
 /// Finds the one address that `text` names: an exact match first, else a unique suffix.
 ///
 /// # Errors
 /// None, or several, match.
 pub fn resolve<'a>(text: &str, among: impl IntoIterator<Item = &'a Address>) -> Result<Address, ResolveError> {
     let mut candidates = Vec::new();
+    let mut near = Vec::new();
+    let typed = Address::from_text(text);
     for address in among {
         if address.as_str() == text {
             return Ok(address.clone());
         }
         if address.matches_suffix(text) {
             candidates.push(address.clone());
+        } else if near.len() < MOST_NEAR && (address.name() == typed.name() || address.kind() == typed.kind()) {
+            near.push(address.clone());
         }
     }
     candidates.sort();
     candidates.dedup();
     match candidates.len() {
-        0 => Err(ResolveError::None { text: text.to_owned() }),
+        0 => Err(ResolveError::None { text: text.to_owned(), near }),
         1 => Ok(candidates.remove(0)),
         _ => Err(ResolveError::Ambiguous { text: text.to_owned(), candidates }),
     }
@@ -155,6 +172,6 @@ mod tests {
             resolve("disk/default", &all).unwrap_err(),
             ResolveError::Ambiguous { text: "disk/default".into(), candidates: vec![a, b] }
         );
-        assert_eq!(resolve("ault", &all).unwrap_err(), ResolveError::None { text: "ault".into() });
+        assert_eq!(resolve("ault", &all).unwrap_err(), ResolveError::None { text: "ault".into(), near: Vec::new() });
     }
 }

@@ -53,8 +53,8 @@ pub struct Field {
 pub enum Replace {
     /// Delete the old object, then make the new one.
     DeleteFirst,
-    /// Never: the data would be lost. The function gives the lines of the safe way, from the address's name, the field
-    /// that would change and its two values.
+    /// Never at once: data would be lost, or what uses the object would hold on to it. The function gives the lines of the
+    /// safe way.
     Refused(fn(&Refusal<'_>) -> Vec<String>),
 }
 

@@ -237,6 +237,15 @@ impl ProviderError {
         Self { class, code: None, status: None, message: message.into(), request_id: None, hint: None }
     }
 
+    /// The message with what the API's support asks for: code, HTTP status and request id, as far as known.
+    pub fn described(&self) -> String {
+        let code = self.code.as_ref().map(|code| format!("code {code}"));
+        let status = self.status.map(|status| format!("HTTP {status}"));
+        let request = self.request_id.as_ref().map(|id| format!("request id {id}"));
+        let facts: Vec<String> = [code, status, request].into_iter().flatten().collect();
+        if facts.is_empty() { self.message.clone() } else { format!("{} ({})", self.message, facts.join(", ")) }
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -337,9 +337,9 @@ impl<'a> Expansion<'a> {
                         Ok(Err(_)) => format!("the compose file {} is not UTF-8", path.value),
                         Err(error) => format!("the compose file {} cannot be read: {error}", path.value),
                     };
-                    self.builder
-                        .diagnostics
-                        .push(self.locate(Diagnostic::error("compose-file", problem), &path.location));
+                    let finding = Diagnostic::error("compose-file", problem)
+                        .help("write the file, or correct its path here; paths count from the folder of this file");
+                    self.builder.diagnostics.push(self.locate(finding, &path.location));
                 }
                 (inputs.len() == paths.len()).then_some(inputs)
             }

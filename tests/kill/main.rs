@@ -3,6 +3,7 @@
 //!
 //! The cloud is a `sandbox serve` that outlives the runs; a proxy in between strikes at an exact request.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "all of this is a test")]
 
 #[path = "../stage/mod.rs"]
 mod stage;

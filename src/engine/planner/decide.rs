@@ -42,7 +42,13 @@ impl<'a> Planner<'a> {
         let observation = self.observations.remove(&node.address).unwrap_or(Observation::Missing);
         let record = self.record(&node.address);
         match (record, observation) {
+<<<<<<< HEAD
             (_, Observation::Failed(error)) => self.unreadable(&node.address, error, node.origin.clone()),
+=======
+            (_, Observation::Failed(error)) => {
+                self.unreadable(&node.address, error, node.origin.clone());
+            }
+>>>>>>> kill
             (None, Observation::Found(observed)) if node.read_only => {
                 self.keep_outputs(node, &observed);
                 self.push(
@@ -296,9 +302,11 @@ impl<'a> Planner<'a> {
             refused = true;
             let null = Value::Null;
             let (before, after) = (change.before.as_ref().unwrap_or(&null), change.after.as_ref().unwrap_or(&null));
-            let refusal = Refusal { name: node.address.name(), physical_id, path: &change.path, before, after };
+            let name = node.address.name();
+            let refusal = Refusal { name, physical_id, path: &change.path, before, after };
+            let lost = if node.kind.holds == Holds::Data { ", and its data would be lost" } else { " while it is in use" };
             let message = format!(
-                "{} would have to be replaced, and its data would be lost: {} {} → {}",
+                "{} would have to be replaced{lost}: {} {} → {}",
                 node.address,
                 change.path,
                 show(before),
@@ -306,6 +314,7 @@ impl<'a> Planner<'a> {
             );
             let lines = help(&refusal);
             let origin = node.origin_of(&change.path).cloned();
+            let lines = lines.into_iter().map(|line| line.replace("ADDRESS", node.address.as_str()));
             self.problem(Some(&node.address), message, origin).help.extend(lines);
         }
         refused

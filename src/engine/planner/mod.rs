@@ -92,6 +92,14 @@ pub struct Problem {
     pub help: Vec<String>,
 }
 
+/// Objects of which the API said the same.
+struct Unreadable {
+    address: Address,
+    origin: Option<Origin>,
+    error: ProviderError,
+    others: usize,
+}
+
 /// Why there is no plan: every problem, not the first.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", problems.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("\n"))]
@@ -150,8 +158,13 @@ pub(super) struct Planner<'a> {
     actions: Vec<PlannedAction>,
     questions: Vec<Question>,
     problems: Vec<Problem>,
+<<<<<<< HEAD
     /// Failed reads by what the API said: one unreachable API is one problem, not one per object.
     unreadable: BTreeMap<String, Vec<Unreadable>>,
+=======
+    /// What could not be read, by what the API said: one API that cannot be reached is one problem, not one per object.
+    unreadable: BTreeMap<String, Unreadable>,
+>>>>>>> kill
     dangers: Vec<Danger>,
     notes: Vec<Danger>,
     restarts: Vec<Restart>,
@@ -337,7 +350,14 @@ impl<'a> Planner<'a> {
         &mut self.problems[last]
     }
 
+    /// An object that could not be read: nothing can be planned without knowing it.
+    fn unreadable(&mut self, address: &Address, error: ProviderError, origin: Option<Origin>) {
+        let first = || Unreadable { address: address.clone(), origin, error: error.clone(), others: 0 };
+        self.unreadable.entry(error.message.clone()).and_modify(|same| same.others += 1).or_insert_with(first);
+    }
+
     fn finish(mut self) -> Result<Plan, PlanError> {
+<<<<<<< HEAD
         let kinds = self.inputs.kinds;
         let is_data = |address: &str| {
             let address = Address::from_text(address);
@@ -352,8 +372,18 @@ impl<'a> Planner<'a> {
                 .push("make the change in two steps: apply the new objects first, then drop the old ones".into());
         }
         self.report_unreadable();
+=======
+        for Unreadable { address, origin, error, others } in std::mem::take(&mut self.unreadable).into_values() {
+            let others = match others {
+                0 => String::new(),
+                1 => " and 1 other object".to_owned(),
+                others => format!(" and {others} other objects"),
+            };
+            let message = format!("{address}{others} cannot be read: {}", error.described());
+            self.problem(Some(&address), message, origin).help.extend(error.hint);
+        }
+>>>>>>> kill
         if !self.problems.is_empty() {
-            // One unreachable API would be named once per object otherwise.
             let mut seen = HashSet::new();
             self.problems.retain(|problem| seen.insert((problem.address.clone(), problem.message.clone())));
             return Err(PlanError { problems: self.problems });

@@ -99,6 +99,10 @@ fn wanted(target: &Target) -> Result<Sorted<'_>, ProviderError> {
     match (&target.physical_id, &target.find) {
         (Some(id), _) => {
             let (id, kind) = identify(id)?;
+            if let Some(wanted) = types::of_kind(target.kind.name).filter(|wanted| wanted.name != kind.name) {
+                let message = format!("{id} is a {}, and a {} is wanted", kind.name, wanted.name);
+                return Err(rejected(message).hint("check the id"));
+            }
             let collection = match kind.list {
                 Listing::Subscription(path) => format!("/subscriptions/{}{path}", id.subscription()),
                 Listing::Parent(path) => format!("{}{path}", id.parent()),

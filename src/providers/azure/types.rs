@@ -357,7 +357,7 @@ pub(super) fn find(name: &str) -> Option<&'static ResourceType> {
     })
 }
 
-/// The type behind a kind of the engine whose objects may be looked for by tags.
+/// The type behind a kind of the engine whose objects may be looked for by tags or imported.
 pub(super) fn of_kind(kind: &str) -> Option<&'static ResourceType> {
     let name = match kind.to_ascii_lowercase().as_str() {
         "disk" => DISKS,

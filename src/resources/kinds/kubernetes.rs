@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::engine::kind::{Field, Holds, Kind, Rule, Sameness};
+use crate::engine::kind::{Field, Holds, Kind, Refusal, Replace, Rule, Sameness};
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
     Field { pattern, rule }
@@ -30,8 +30,19 @@ const fn object(name: &'static str) -> Kind {
 /// A Namespace: holds everything of an app in the cluster.
 pub static NAMESPACE: Kind = Kind { holds: Holds::Objects, ..object("Namespace") };
 
+/// A volume or claim goes only when nothing uses it, and the workload moves only to one that is there: replacing one under
+/// its own address would wait for itself.
+fn let_go_first(_: &Refusal<'_>) -> Vec<String> {
+    vec![
+        "the app must let go of it first; the disk itself is kept:".to_owned(),
+        "kompox destroy --target ADDRESS".to_owned(),
+        "kompox apply".to_owned(),
+    ]
+}
+
 /// A PersistentVolume: a static one, its disk is somewhere else.
 pub static PERSISTENT_VOLUME: Kind = Kind {
+    replace: Replace::Refused(let_go_first),
     fields: &[
         field("spec.csi.**", Rule::Immutable),
         field("spec.capacity.storage", Rule::Same(Sameness::Quantity)),
@@ -42,6 +53,7 @@ pub static PERSISTENT_VOLUME: Kind = Kind {
 
 /// A claim.
 pub static PERSISTENT_VOLUME_CLAIM: Kind = Kind {
+    replace: Replace::Refused(let_go_first),
     fields: &[
         field("spec.volumeName", Rule::Immutable),
         field("spec.storageClassName", Rule::Immutable),

@@ -273,6 +273,33 @@ async fn contents_are_complete_and_data_is_never_the_servers_own() {
 }
 
 #[tokio::test]
+async fn an_id_of_another_type_is_refused() {
+    let server = Server::start([]).await;
+    let as_disk = Target { physical_id: Some(GROUP.to_owned()), ..target(&disk("x")) };
+    let error = failed(provider(&server.url).read(&[as_disk]).await.remove(0));
+    assert!(error.message.contains("a Microsoft.Compute/disks is wanted"), "{}", error.message);
+    server.finish();
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_being_made_has_no_kubeconfig_yet_and_one_at_work_has() {
+    let cluster = format!("{GROUP}/providers/Microsoft.ContainerService/managedClusters/c");
+    let (line, get) = (format!("POST {cluster}/listClusterAdminCredential"), format!("GET {cluster}"));
+    let busy = || refusal(409, "OperationNotAllowed", "in progress");
+    let server = Server::start([
+        (&*line, busy()),
+        (&*get, json(200, j!({"id": cluster, "properties": {"provisioningState": "Creating"}}))),
+        (&*line, busy()),
+        (&*get, json(200, j!({"id": cluster, "properties": {"provisioningState": "Upgrading"}}))),
+    ])
+    .await;
+    let azure = provider(&server.url);
+    assert_eq!(azure.cluster_admin_kubeconfig(&cluster).await.unwrap(), None);
+    assert_eq!(azure.cluster_admin_kubeconfig(&cluster).await.unwrap_err().status, Some(409));
+    server.finish();
+}
+
+#[tokio::test]
 async fn the_kubeconfig_is_read_and_never_told() {
     let cluster = format!("{GROUP}/providers/Microsoft.ContainerService/managedClusters/c");
     let line = format!("POST {cluster}/listClusterAdminCredential");

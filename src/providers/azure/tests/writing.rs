@@ -189,6 +189,25 @@ async fn what_an_earlier_try_made_is_not_made_again() {
 }
 
 #[tokio::test]
+async fn a_failed_disk_is_mended_by_a_request_and_never_called_updated_without_one() {
+    let (get, _, patch, _) = lines();
+    let update = || operation(&disk("x"), Change::Update { desired: wanted(), removed: Vec::new() });
+    let server =
+        Server::start([(&*get, json(200, live("Failed", "L1"))), (&*patch, json(200, live("Succeeded", "L1")))]).await;
+    assert!(run(&server, &update()).await.0.unwrap().is_some());
+    assert_eq!(server.finish()[1].body, j!({"tags": live("Failed", "L1")["tags"]}));
+
+    let server = Server::start([
+        (&*get, json(200, live("Failed", "L1"))),
+        (&*patch, json(200, live("Failed", "L1"))),
+        (&*get, json(200, live("Failed", "L1"))),
+    ])
+    .await;
+    assert!(run(&server, &update()).await.0.is_err());
+    server.finish();
+}
+
+#[tokio::test]
 async fn an_object_that_appears_in_between_is_looked_at() {
     let pool = format!("{GROUP}/providers/Microsoft.ContainerService/managedClusters/c/agentPools/p");
     let (get, put) = (format!("GET {pool}"), format!("PUT {pool}"));
