@@ -42,13 +42,7 @@ impl<'a> Planner<'a> {
         let observation = self.observations.remove(&node.address).unwrap_or(Observation::Missing);
         let record = self.record(&node.address);
         match (record, observation) {
-<<<<<<< HEAD
             (_, Observation::Failed(error)) => self.unreadable(&node.address, error, node.origin.clone()),
-=======
-            (_, Observation::Failed(error)) => {
-                self.unreadable(&node.address, error, node.origin.clone());
-            }
->>>>>>> kill
             (None, Observation::Found(observed)) if node.read_only => {
                 self.keep_outputs(node, &observed);
                 self.push(
@@ -304,7 +298,8 @@ impl<'a> Planner<'a> {
             let (before, after) = (change.before.as_ref().unwrap_or(&null), change.after.as_ref().unwrap_or(&null));
             let name = node.address.name();
             let refusal = Refusal { name, physical_id, path: &change.path, before, after };
-            let lost = if node.kind.holds == Holds::Data { ", and its data would be lost" } else { " while it is in use" };
+            let lost =
+                if node.kind.holds == Holds::Data { ", and its data would be lost" } else { " while it is in use" };
             let message = format!(
                 "{} would have to be replaced{lost}: {} {} → {}",
                 node.address,

@@ -143,9 +143,6 @@ struct Question {
     observed: Option<Observed>,
 }
 
-/// An object that could not be read: its address, the line that asks for it, what to do.
-type Unreadable = (Address, Option<Origin>, Option<String>);
-
 pub(super) struct Planner<'a> {
     inputs: &'a Inputs<'a>,
     records: HashMap<Address, &'a Record>,
@@ -158,13 +155,8 @@ pub(super) struct Planner<'a> {
     actions: Vec<PlannedAction>,
     questions: Vec<Question>,
     problems: Vec<Problem>,
-<<<<<<< HEAD
-    /// Failed reads by what the API said: one unreachable API is one problem, not one per object.
-    unreadable: BTreeMap<String, Vec<Unreadable>>,
-=======
     /// What could not be read, by what the API said: one API that cannot be reached is one problem, not one per object.
     unreadable: BTreeMap<String, Unreadable>,
->>>>>>> kill
     dangers: Vec<Danger>,
     notes: Vec<Danger>,
     restarts: Vec<Restart>,
@@ -326,24 +318,6 @@ impl<'a> Planner<'a> {
         record.outputs.pointer(&reference.output).map(Value::from)
     }
 
-    fn unreadable(&mut self, address: &Address, error: ProviderError, origin: Option<Origin>) {
-        self.unreadable.entry(error.message).or_default().push((address.clone(), origin, error.hint));
-    }
-
-    /// Turns failed reads into problems.
-    fn report_unreadable(&mut self) {
-        for (error, mut objects) in std::mem::take(&mut self.unreadable) {
-            let (address, origin, hint) = objects.swap_remove(0);
-            if objects.is_empty() {
-                let message = format!("{address} cannot be read: {error}");
-                self.problem(Some(&address), message, origin).help.extend(hint);
-            } else {
-                let message = format!("{} objects cannot be read, {address} among them: {error}", objects.len() + 1);
-                self.problem(None, message, None).help.extend(hint);
-            }
-        }
-    }
-
     fn problem(&mut self, address: Option<&Address>, message: String, origin: Option<Origin>) -> &mut Problem {
         self.problems.push(Problem { address: address.cloned(), message, origin, help: Vec::new() });
         let last = self.problems.len() - 1;
@@ -357,7 +331,6 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(mut self) -> Result<Plan, PlanError> {
-<<<<<<< HEAD
         let kinds = self.inputs.kinds;
         let is_data = |address: &str| {
             let address = Address::from_text(address);
@@ -371,8 +344,6 @@ impl<'a> Planner<'a> {
                 .help
                 .push("make the change in two steps: apply the new objects first, then drop the old ones".into());
         }
-        self.report_unreadable();
-=======
         for Unreadable { address, origin, error, others } in std::mem::take(&mut self.unreadable).into_values() {
             let others = match others {
                 0 => String::new(),
@@ -382,7 +353,6 @@ impl<'a> Planner<'a> {
             let message = format!("{address}{others} cannot be read: {}", error.described());
             self.problem(Some(&address), message, origin).help.extend(error.hint);
         }
->>>>>>> kill
         if !self.problems.is_empty() {
             let mut seen = HashSet::new();
             self.problems.retain(|problem| seen.insert((problem.address.clone(), problem.message.clone())));

@@ -218,13 +218,7 @@ impl<'a> Planner<'a> {
             };
             let protection = protection_of(record);
             match observation {
-<<<<<<< HEAD
                 Observation::Failed(error) => self.unreadable(&address, error, None),
-=======
-                Observation::Failed(error) => {
-                    self.unreadable(&address, error, None);
-                }
->>>>>>> kill
                 Observation::Missing => {
                     let reason = "it was deleted outside of kompox".to_owned();
                     self.push_removal(&address, record, None, Action::Forget, reason, protection);
