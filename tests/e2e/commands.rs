@@ -102,7 +102,7 @@ fn show_and_state() {
                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/NetworkPolicy/app1
                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/ServiceAccount/app1
      |
-     = help: see all:  kompox state list
+     = help: see all:  kompox --sandbox state list
 
     1 error
     "#);
@@ -110,7 +110,7 @@ fn show_and_state() {
     assert_snapshot!(project.words(&missing), @r#"
     error[kompox]: no address ends with "disk/defualt"
      |
-     = help: see all:  kompox state list
+     = help: see all:  kompox --sandbox state list
 
     1 error
     "#);
