@@ -17,7 +17,9 @@ use crate::compose::read::{Input, ReadRequest, read};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::engine::address::Address;
 use crate::engine::graph::Graph;
+use crate::engine::kind::Refusal;
 use crate::engine::provider::ProviderKey;
+use crate::engine::value::{Path, Value};
 use crate::kom::model::{App, Cluster, ComposeSource, Driver, Project, Provider};
 use crate::yaml::Source;
 
@@ -213,6 +215,29 @@ impl<'a> Expansion<'a> {
         self.rendered.push((at, rendered));
     }
 
+    /// What to do about disks that are there already and follow the app's zone on paper only: they cannot move.
+    fn disks_that_stay(&self, app: &App, zone: &str) -> Vec<String> {
+        let Some((provider, name)) = lasting(app.meta.id.as_str()) else { return Vec::new() };
+        let scope = format!("{provider}/app/{name}");
+        let undeclared = app.volumes.iter().filter(|volume| volume.disks.is_empty());
+        let lines = undeclared.filter_map(|volume| {
+            let address = Address::new(&scope, kinds::azure::DISK.name, &volume.name);
+            let known = self.builder.state.known(&address)?;
+            let path = Path::root().key("zones");
+            let (before, after) = (Value::Null, Value::from(json!(zone)));
+            let refusal = Refusal {
+                name: &volume.name,
+                physical_id: &known.physical_id,
+                path: &path,
+                before: &before,
+                after: &after,
+            };
+            let first = format!("{address} cannot follow into zone {zone}: it would be a new one, and its data lost");
+            Some(std::iter::once(first).chain(kinds::azure::disk_safe_way(&refusal)).collect::<Vec<_>>())
+        });
+        lines.flatten().collect()
+    }
+
     /// Pods must find a pool in their zone.
     fn check_zones(&mut self, cluster: &Cluster, settings: &ClusterSettings, app: &App) {
         let pools = &settings.user.zones;
@@ -229,7 +254,9 @@ impl<'a> Expansion<'a> {
                 pools.join(", ")
             );
             let help = "add the zone to AZURE_AKS_USER_VM_ZONES, or choose another zone";
-            self.builder.diagnostics.push(Diagnostic::error("zone", message).at(place.clone(), None).help(help));
+            let mut diagnostic = Diagnostic::error("zone", message).at(place.clone(), None);
+            diagnostic.help = self.disks_that_stay(app, zone);
+            self.builder.diagnostics.push(diagnostic.help(help));
         }
         if settings.user.priority == "Spot" && !app.volumes.is_empty() && !cluster.existing && user {
             let message =
@@ -389,7 +416,12 @@ impl<'a> Expansion<'a> {
 
     fn finish(mut self) -> Result<Expanded, Diagnostics> {
         for node in &mut self.builder.nodes {
-            node.moved_from = address_before(&self.renames, &node.address);
+            let before = address_before(&self.renames, &node.address);
+            // An object whose own name follows the rename is another object: the new one is made, the old one deleted.
+            node.moved_from = before.filter(|before| {
+                let known = self.request.state.known(before);
+                known.is_some_and(|known| is_still_named(&node.desired, &known.physical_id))
+            });
             if let Some(id) = self.request.state.imports.get(&node.address) {
                 node.import = Some(id.clone());
             }
@@ -432,6 +464,14 @@ fn tolerate_spot(rendered: &mut Rendered) {
 }
 
 /// The address before a rename of the Resource ID that it is under.
+/// Whether an object with this Kubernetes or ARM id has the name that is desired now.
+fn is_still_named(desired: &Value, id: &str) -> bool {
+    let text = |key| desired.at(&["metadata", key]).and_then(Value::as_str);
+    let name = text("name").is_none_or(|name| id.ends_with(&format!("/{name}")));
+    let namespace = text("namespace");
+    name && namespace.is_none_or(|namespace| id.contains(&format!("/namespaces/{namespace}/")))
+}
+
 /// Resource IDs that were renamed, old and new, and with each app the ID under which what outlives its cluster is
 /// addressed: without that a renamed app would leave its disks behind and get empty ones.
 fn renames(project: &Project) -> Vec<(String, String)> {

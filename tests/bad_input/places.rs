@@ -44,7 +44,7 @@ fn an_import_of_what_is_not_there_or_is_something_else_is_refused() {
     let stage = Stage::applied();
     let cloud = stage.cloud(FAST);
     let known = ["import", "disk/default", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/disks/x"];
-    refused(&stage, &cloud.endpoint, &[&known], &["is in the state already", "kompox state rm"]);
+    refused(&stage, &cloud.endpoint, &[&known], &["is in the state already", "kompox --sandbox state rm"]);
     let disk = stage.ids("Microsoft.Compute/disks").remove(0);
     stage.run(&cloud.endpoint, &["state", "rm", "disk/default"]).exits(0);
     let gone = format!("{disk}x");
@@ -52,6 +52,9 @@ fn an_import_of_what_is_not_there_or_is_something_else_is_refused() {
     refused(&stage, &cloud.endpoint, &[&["import", "disk/default", &gone]], &says);
     refused(&stage, &cloud.endpoint, &[&["import", "disk/default", "not-an-id"]], &["not-an-id", "help: "]);
     let group = disk.split("/providers/").next().unwrap();
+    refused(&stage, &cloud.endpoint, &[&["import", "disk/default", group]], &["is in the state already, as"]);
+    let groups = stage.ids("Microsoft.Resources/resourceGroups");
+    let group = groups.iter().find(|id| id.ends_with("_mc")).unwrap();
     refused(
         &stage,
         &cloud.endpoint,
@@ -63,7 +66,7 @@ fn an_import_of_what_is_not_there_or_is_something_else_is_refused() {
 #[test]
 fn a_file_that_is_no_plan_is_refused() {
     let stage = Stage::applied();
-    let make = "make a new plan:  kompox plan --out FILE";
+    let make = "make a new plan:  kompox --sandbox plan --out FILE";
     fs::write(stage.file("notes.kplan"), "hello").unwrap();
     refused(
         &stage,
@@ -91,7 +94,7 @@ fn an_altered_plan_is_refused() {
 fn apply_without_a_terminal_needs_a_word() {
     let stage = Stage::applied();
     stage.edit("compose.yml", "gitea:1.24.6", "gitea:1.25.0");
-    let says = ["there is nobody to ask: standard input is no terminal", "--auto-approve", "kompox plan --out p.kplan"];
+    let says = ["there is nobody to ask: standard input is no terminal", "--auto-approve", "kompox --sandbox plan --out p.kplan"];
     refused(&stage, NOWHERE, &[&["apply"], &["destroy"]], &says);
 }
 

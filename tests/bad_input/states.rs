@@ -79,7 +79,7 @@ fn a_locked_state_names_its_holder() {
         who: "maria".into(),
         host: "build-7".into(),
         pid: 4711,
-        command: "kompox apply nightly.kplan".into(),
+        command: "kompox --sandbox apply nightly.kplan".into(),
         now: "2026-01-01T00:00:00Z".into(),
         plan_digest: None,
     };
@@ -87,7 +87,7 @@ fn a_locked_state_names_its_holder() {
     let lock = holder.try_lock(&request).unwrap();
     let disk = stage.ids("Microsoft.Compute/disks").remove(0);
     let says = [
-        "is locked by maria on build-7 (pid 4711, `kompox apply nightly.kplan`, since 2026-01-01T00:00:00Z)",
+        "is locked by maria on build-7 (pid 4711, `kompox --sandbox apply nightly.kplan`, since 2026-01-01T00:00:00Z)",
         "--lock-timeout",
     ];
     for words in

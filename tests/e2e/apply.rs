@@ -157,7 +157,7 @@ fn nobody_is_there_to_say_yes() {
     assert_snapshot!(project.words(&apply), @"
     error[kompox]: there is nobody to ask: standard input is no terminal
      |
-     = help: review a plan first:  kompox plan --out p.kplan, then kompox apply p.kplan
+     = help: review a plan first:  kompox --sandbox plan --out p.kplan, then kompox --sandbox apply p.kplan
      = help: or go on without a question:  --auto-approve
 
     1 error

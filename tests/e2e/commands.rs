@@ -70,7 +70,7 @@ fn show_and_state() {
         managed-by: kompox
       zones:
       - "1"
-    created_serial: 10
+    created_serial: 11
     dependencies:
     - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1
     id: >-
@@ -86,7 +86,7 @@ fn show_and_state() {
       read_only: false
     provider: azure://[SUBSCRIPTION]?auth=azure_cli
     source: kompoxapp.yml:82:7
-    updated_serial: 10
+    updated_serial: 11
     "#);
     assert_eq!(project.run(&["show", "disk/default"]).done().stdout, show.stdout);
     let json = project.run(&["state", "show", "disk/default", "--json"]).done().json();
@@ -102,7 +102,7 @@ fn show_and_state() {
                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/NetworkPolicy/app1
                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/ServiceAccount/app1
      |
-     = help: see all:  kompox state list
+     = help: see all:  kompox --sandbox state list
 
     1 error
     "#);
@@ -110,7 +110,7 @@ fn show_and_state() {
     assert_snapshot!(project.words(&missing), @r#"
     error[kompox]: no address ends with "disk/defualt"
      |
-     = help: see all:  kompox state list
+     = help: see all:  kompox --sandbox state list
 
     1 error
     "#);

@@ -52,6 +52,16 @@ fn a_zone_without_machines_is_refused_before_the_cloud_is_asked() {
     78 |     zone: "2" # pod and disk must be in one zone
        |           ^^^
        |
+       = help: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default cannot follow into zone 2: it would be a new one, and its data lost
+       = help: undo this change; the safe way is a snapshot, a new disk made from it, and a switch:
+       = help:   - name: default
+       = help:     disks:
+       = help:       - {name: blue, import: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q}
+       = help:       - {name: green, source: "snapshot:before-switch", zone: "2"}
+       = help:     assigned: green
+       = help:     snapshots:
+       = help:       - {name: before-switch, source: "disk:blue"}
+       = help: stop the app before the snapshot, so that nothing is written after it
        = help: add the zone to AZURE_AKS_USER_VM_ZONES, or choose another zone
 
     1 error, 1 warning
@@ -70,7 +80,7 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
 
     Not deleted, only forgotten:
       x /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1: it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
-            adopt it again: kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
+            adopt it again: kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
 
     Notes:
       * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
@@ -126,7 +136,7 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
             to adopt it again:
             kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
       x /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1: it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
-            adopt it again: kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
+            adopt it again: kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
     ");
     let group = disks[0].split("/providers/").next().unwrap().to_owned();
     assert_eq!(project.ids(), [group, disks[0].clone()]);
@@ -244,7 +254,7 @@ fn a_disk_made_outside_is_imported_by_command() {
     assert_snapshot!(project.redact(&other.errors()), @"
     error[kompox]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default is in the state already: /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
      |
-     = help: to give it up first:  kompox state rm /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
+     = help: to give it up first:  kompox --sandbox state rm /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
 
     1 error
     ");

@@ -93,7 +93,7 @@ fn markdown_has_dangers_first() {
 
     **Notes:**
 
-    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default</b>: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>to adopt it again:</code><br><code>kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code>
+    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default</b>: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>to adopt it again:</code><br><code>kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code>
     ");
     let danger = text.find("Not deleted, only forgotten").or(text.find("forgotten")).unwrap();
     assert!(danger < text.find("<details").unwrap());

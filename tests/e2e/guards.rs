@@ -168,53 +168,27 @@ fn a_rename_keeps_the_objects() {
       - Ingress/app1-app-custom  the manifests no longer mention it
       - Ingress/app1-app-default  the manifests no longer mention it
       - NetworkPolicy/app1  the manifests no longer mention it
+      - PersistentVolumeClaim/default  the manifests no longer mention it
+      - PersistentVolume/default  the manifests no longer mention it
       - RoleBinding/app1-access  the manifests no longer mention it
       - Role/app1-access  the manifests no longer mention it
       - Secret/app1-app-gitea-base  the manifests no longer mention it
       - Secret/app1-app-postgres-base  the manifests no longer mention it
       - Service/app1-app  the manifests no longer mention it
+      - Service/gitea  the manifests no longer mention it
+      - Service/postgres  the manifests no longer mention it
       - ServiceAccount/app1  the manifests no longer mention it
       - Namespace/app1  the manifests no longer mention it
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/forge
-    -/+ PersistentVolume/default  metadata.name "k4x-50vf7y-default-13o40q-[HASH]" → "k4x-50vf7y-default-2jgce0-[HASH]" forces replacement  10Gi, ReadWriteOnce, class managed-csi, handle k4x-50vf7y_disk_default_[ID]_13o40q  (kompoxapp.yml:83)
-            moved from /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/PersistentVolume/default
-          ~ metadata.labels["app.kubernetes.io/instance"]: "app1-2aopo7" → "forge-2svj08"
-          ~ metadata.labels["app.kubernetes.io/name"]: "app1" → "forge"
-          ~ metadata.labels["kompox.dev/app-id-hash"]: "13o40q" → "2jgce0"
-          ~ metadata.labels["kompox.dev/app-instance-hash"]: "2aopo7" → "2svj08"
-          ~ metadata.name: "k4x-50vf7y-default-13o40q-[HASH]" → "k4x-50vf7y-default-2jgce0-[HASH]"  forces replacement
+      + PersistentVolume/default  10Gi, ReadWriteOnce, class managed-csi, handle k4x-50vf7y_disk_default_[ID]_13o40q  (kompoxapp.yml:83)
       + Namespace/forge  (kompoxapp.yml:62)
-    -/+ Service/postgres  metadata.namespace "k4x-50vf7y-app1-13o40q" → "k4x-50vf7y-forge-2jgce0" forces replacement  spec.clusterIP None, spec.publishNotReadyAddresses true, spec.selector.app forge-app  (compose.yml:13)
-            moved from /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Service/postgres
-          ~ metadata.labels.app: "app1-app" → "forge-app"
-          ~ metadata.labels["app.kubernetes.io/instance"]: "app1-2aopo7" → "forge-2svj08"
-          ~ metadata.labels["app.kubernetes.io/name"]: "app1" → "forge"
-          ~ metadata.labels["kompox.dev/app-id-hash"]: "13o40q" → "2jgce0"
-          ~ metadata.labels["kompox.dev/app-instance-hash"]: "2aopo7" → "2svj08"
-          ~ metadata.namespace: "k4x-50vf7y-app1-13o40q" → "k4x-50vf7y-forge-2jgce0"  forces replacement
-          ~ spec.selector.app: "app1-app" → "forge-app"
-    -/+ Service/gitea  metadata.namespace "k4x-50vf7y-app1-13o40q" → "k4x-50vf7y-forge-2jgce0" forces replacement  spec.clusterIP None, spec.publishNotReadyAddresses true, spec.selector.app forge-app  (compose.yml:2)
-            moved from /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Service/gitea
-          ~ metadata.labels.app: "app1-app" → "forge-app"
-          ~ metadata.labels["app.kubernetes.io/instance"]: "app1-2aopo7" → "forge-2svj08"
-          ~ metadata.labels["app.kubernetes.io/name"]: "app1" → "forge"
-          ~ metadata.labels["kompox.dev/app-id-hash"]: "13o40q" → "2jgce0"
-          ~ metadata.labels["kompox.dev/app-instance-hash"]: "2aopo7" → "2svj08"
-          ~ metadata.namespace: "k4x-50vf7y-app1-13o40q" → "k4x-50vf7y-forge-2jgce0"  forces replacement
-          ~ spec.selector.app: "app1-app" → "forge-app"
+      + Service/postgres  spec.clusterIP None, spec.publishNotReadyAddresses true, spec.selector.app forge-app  (compose.yml:13)
+      + Service/gitea  spec.clusterIP None, spec.publishNotReadyAddresses true, spec.selector.app forge-app  (compose.yml:2)
       + Service/forge-app  port 3000  (compose.yml:12)
       + Secret/forge-app-postgres-base  Opaque, 3 keys  (compose.yml:15)
       + Secret/forge-app-gitea-base  Opaque, 5 keys  (compose.yml:7)
-    -/+ PersistentVolumeClaim/default  metadata.name "k4x-50vf7y-default-13o40q-[HASH]" → "k4x-50vf7y-default-2jgce0-[HASH]", metadata.namespace "k4x-50vf7y-app1-13o40q" → "k4x-50vf7y-forge-2jgce0", spec.volumeName "k4x-50vf7y-default-13o40q-[HASH]" → "k4x-50vf7y-default-2jgce0-[HASH]" forces replacement  10Gi, ReadWriteOnce, class managed-csi, volume k4x-50vf7y-default-2jgce0-[HASH]  (kompoxapp.yml:83)
-            moved from /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/PersistentVolumeClaim/default
-          ~ metadata.labels["app.kubernetes.io/instance"]: "app1-2aopo7" → "forge-2svj08"
-          ~ metadata.labels["app.kubernetes.io/name"]: "app1" → "forge"
-          ~ metadata.labels["kompox.dev/app-id-hash"]: "13o40q" → "2jgce0"
-          ~ metadata.labels["kompox.dev/app-instance-hash"]: "2aopo7" → "2svj08"
-          ~ metadata.name: "k4x-50vf7y-default-13o40q-[HASH]" → "k4x-50vf7y-default-2jgce0-[HASH]"  forces replacement
-          ~ metadata.namespace: "k4x-50vf7y-app1-13o40q" → "k4x-50vf7y-forge-2jgce0"  forces replacement
-          ~ spec.volumeName: "k4x-50vf7y-default-13o40q-[HASH]" → "k4x-50vf7y-default-2jgce0-[HASH]"  forces replacement
+      + PersistentVolumeClaim/default  10Gi, ReadWriteOnce, class managed-csi, volume k4x-50vf7y-default-2jgce0-[HASH]  (kompoxapp.yml:83)
       + NetworkPolicy/forge  Ingress  (kompoxapp.yml:62)
       + Role/forge-access  6 rules  (kompoxapp.yml:62)
       + ServiceAccount/forge  (kompoxapp.yml:62)
@@ -223,10 +197,10 @@ fn a_rename_keeps_the_objects() {
       + Ingress/forge-app-default  host forge-2jgce0-3000.cluster1.aks1.exp.kompox.dev, class traefik  (kompoxapp.yml:75)
       + Deployment/forge-app  image docker.gitea.com/gitea:1.24.6 postgres:17, replicas 1  (compose.yml:2)
 
-    Plan: 14 to create, 1 to update, 4 to replace, 12 to delete, 1 to forget; 15 unchanged
+    Plan: 18 to create, 1 to update, 16 to delete, 1 to forget; 15 unchanged
 
     Planned without the server's answer, checked again when it can give one:
-      10 objects: the Namespace "k4x-50vf7y-forge-2jgce0" does not exist yet
+      13 objects: the Namespace "k4x-50vf7y-forge-2jgce0" does not exist yet
 
     Hosts:
       forge-2jgce0-3000.cluster1.aks1.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/forge)

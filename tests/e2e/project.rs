@@ -223,7 +223,8 @@ const VARYING: &[(&str, &str)] = &[
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[UUID]"),
     (r"((?:hmac-)?sha256:)[0-9a-f]{64}", "${1}[DIGEST]"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "[TIME]"),
-    (r"\b\d+\.\d s\b", "[SECONDS] s"),
+    (r"\b(\d+ min )?\d+(\.\d)? s\b", "[SECONDS] s"),
+    (r"EOF while parsing .*", "EOF […]"),
     (r#""took_ms":\d+"#, r#""took_ms":0"#),
 ];
 

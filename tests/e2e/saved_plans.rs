@@ -91,7 +91,7 @@ fn changed_input_is_refused_by_name() {
     assert_snapshot!(refused(&project), @"
     error[plan]: compose-gitea.env changed since the plan was made
      |
-     = help: make the plan again and have it reviewed:  kompox plan --out FILE
+     = help: make the plan again and have it reviewed:  kompox --sandbox plan --out FILE
 
     1 error
     ");
@@ -108,7 +108,7 @@ fn a_changed_object_is_refused_by_name() {
     assert_snapshot!(refused(&project), @"
     error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app: somebody changed spec.replicas since the plan was made
     --> compose.yml:2:3
-     = help: make the plan again and have it reviewed:  kompox plan --out FILE
+     = help: make the plan again and have it reviewed:  kompox --sandbox plan --out FILE
 
     1 error
     ");
@@ -123,7 +123,7 @@ fn another_apply_in_between_is_refused_by_name() {
     assert_snapshot!(refused(&project), @"
     error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app: another apply wrote it since the plan was made
     --> compose.yml:2:3
-     = help: make the plan again and have it reviewed:  kompox plan --out FILE
+     = help: make the plan again and have it reviewed:  kompox --sandbox plan --out FILE
 
     1 error
     ");
@@ -149,15 +149,15 @@ fn an_altered_file_is_refused() {
     assert_snapshot!(refused(&project), @"
     error[kompox]: [TMP]/gitea/p.kplan is not as it was saved, or was made for another state
      |
-     = help: make a new plan:  kompox plan --out FILE
+     = help: make a new plan:  kompox --sandbox plan --out FILE
 
     1 error
     ");
     project.write("p.kplan", &text[..text.len() / 2]);
     assert_snapshot!(refused(&project), @"
-    error[kompox]: [TMP]/gitea/p.kplan is not a saved plan: EOF while parsing a string at line 1 column 3523
+    error[kompox]: [TMP]/gitea/p.kplan is not a saved plan: EOF […]
      |
-     = help: make a new plan:  kompox plan --out FILE
+     = help: make a new plan:  kompox --sandbox plan --out FILE
 
     1 error
     ");
@@ -165,7 +165,7 @@ fn an_altered_file_is_refused() {
     assert_snapshot!(refused(&project), @"
     error[kompox]: [TMP]/gitea/p.kplan is not a saved plan: expected value at line 1 column 1
      |
-     = help: make a new plan:  kompox plan --out FILE
+     = help: make a new plan:  kompox --sandbox plan --out FILE
 
     1 error
     ");
@@ -196,7 +196,7 @@ fn a_plan_of_another_state_is_refused() {
     assert_snapshot!(refused(&other), @"
     error[kompox]: [TMP]/gitea/p.kplan is not as it was saved, or was made for another state
      |
-     = help: make a new plan:  kompox plan --out FILE
+     = help: make a new plan:  kompox --sandbox plan --out FILE
 
     1 error
     ");

@@ -46,9 +46,8 @@ impl<'a> Planner<'a> {
             }
         }
         // What was renamed stays where it is, unless it is made anew elsewhere.
-        let replaces = |action| action == Action::Replace;
-        let replaced = self.actions.iter().filter(|planned| replaces(planned.action)).map(|planned| &planned.address);
-        let replaced: HashSet<&Address> = replaced.collect();
+        let replaced = self.actions.iter().filter(|planned| planned.action == Action::Replace);
+        let replaced: HashSet<&Address> = replaced.map(|planned| &planned.address).collect();
         let staying: HashSet<&Address> =
             self.moved.iter().filter(|(new, _)| !replaced.contains(new)).map(|(_, old)| old).collect();
         let stays = |address: &Address| (inputs.graph.get(address).is_some() || staying.contains(address)) && !all;

@@ -184,7 +184,8 @@ fn text(value: &Value) -> String {
 
 /// The lines that change a disk's zone, SKU or size without losing its data: a snapshot, a new disk from it, and the
 /// switch (`manifests.md`, "Declared disks and snapshots").
-fn disk_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
+/// The lines by which a disk changes what it cannot change: a snapshot, a new disk made from it, and a switch.
+pub(in crate::resources) fn disk_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
     let (volume, disk) = refusal.name.split_once('.').unwrap_or((refusal.name, ""));
     let new = if disk == "green" { "blue" } else { "green" };
     let field = refusal.path.to_string();
