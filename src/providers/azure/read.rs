@@ -99,6 +99,11 @@ fn wanted(target: &Target) -> Result<Sorted<'_>, ProviderError> {
     match (&target.physical_id, &target.find) {
         (Some(id), _) => {
             let (id, kind) = identify(id)?;
+            // A disk's record must never stand for a resource group or a snapshot.
+            if let Some(expected) = types::of_kind(target.kind.name).filter(|expected| expected.name != kind.name) {
+                return Err(rejected(format!("{id} is a {}, not a {}", kind.name, expected.name))
+                    .hint(format!("give the id of a {}", target.kind.name)));
+            }
             let collection = match kind.list {
                 Listing::Subscription(path) => format!("/subscriptions/{}{path}", id.subscription()),
                 Listing::Parent(path) => format!("{}{path}", id.parent()),

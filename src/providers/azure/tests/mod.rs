@@ -15,6 +15,7 @@ use super::*;
 const TOKEN: &str = "bearer-hunter2";
 const GROUP: &str = "/subscriptions/s1/resourceGroups/g";
 static KIND: Kind = Kind::plain("disk");
+static OTHER: Kind = Kind::plain("other");
 
 fn provider(url: &Url) -> AzureProvider {
     let config = AzureConfig {
@@ -37,7 +38,8 @@ fn disk(name: &str) -> String {
 
 fn target(id: &str) -> Target {
     let address = Address::new("/ws/o/prv/a", "disk", "d");
-    Target { address, kind: &KIND, physical_id: Some(id.to_owned()), find: None }
+    let kind = if id.contains("/disks/") { &KIND } else { &OTHER };
+    Target { address, kind, physical_id: Some(id.to_owned()), find: None }
 }
 
 fn operation(id: &str, change: Change) -> Operation {
