@@ -72,8 +72,16 @@ pub fn expand(
     }
     let group = settings::app_group(app)
         .unwrap_or_else(|| names::app_group(&place.prefix, &place.workspace, &place.provider, name));
-    let group_id = place.group_id(&group);
     let group_address = Address::new(&scope, azure::GROUP.name, name);
+    let named = place.group_id(&group);
+    // A group cannot be renamed, and what holds data stays where it is: the recorded one wins over the manifest.
+    let group_id = builder.state.known(&group_address).map_or_else(|| named.clone(), |known| known.physical_id.clone());
+    if !group_id.eq_ignore_ascii_case(&named) {
+        let message = format!("the app {name} stays in the resource group {}, not {group}", last(&group_id));
+        let help = "a resource group cannot be renamed; undo AZURE_RESOURCE_GROUP_NAME or AZURE_RESOURCE_PREFIX";
+        builder.diagnostics.push(Diagnostic::warning("volume", message).at(origin.clone(), None).help(help));
+    }
+    keep_renamed(builder, place, app);
     let desired = builder.arm(&group_id, place, &tags, json!({}));
     let node = builder.add(group_address.clone(), &azure::GROUP, &place.azure, desired, origin);
     node.protection = protection(None, &app.lifecycle, false);
@@ -86,6 +94,32 @@ pub fn expand(
     }
     expansion.rights(cluster, &mut nodes);
     nodes
+}
+
+/// An app under a new name has other addresses for its disks: without saying which they are it would get empty ones.
+fn keep_renamed(builder: &mut Builder<'_>, place: &Place, app: &App) {
+    let old = app.meta.moved_from.as_ref().and_then(|old| old.as_str().rsplit('/').next());
+    let Some(old) = old.filter(|old| *old != app.meta.name) else { return };
+    let before = format!("{}/", lasting_scope(place, old));
+    let data = [azure::DISK.name, azure::SHARE.name];
+    let left: Vec<String> = builder
+        .state
+        .known
+        .iter()
+        .filter(|(address, _)| address.as_str().starts_with(&before) && data.contains(&address.kind()))
+        .map(|(_, known)| known.physical_id.clone())
+        .collect();
+    if left.is_empty() {
+        return;
+    }
+    let message = format!("the app {} was {old}, and under its new name it would get empty volumes", app.meta.name);
+    let mut diagnostic = Diagnostic::error("volume", message)
+        .at(app.meta.location.clone(), None)
+        .help("keep the old name: what an app keeps does not move to another name");
+    for id in left {
+        diagnostic = diagnostic.help(format!("in use: {id}"));
+    }
+    builder.diagnostics.push(diagnostic);
 }
 
 struct Volumes<'a, 'b> {

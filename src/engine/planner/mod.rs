@@ -17,7 +17,7 @@ use super::diff;
 use super::graph::{Graph, Node};
 use super::kind::{Holds, Kind, Kinds};
 use super::plan::{Danger, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
-use super::provider::{Observation, Observed, ProviderError, Providers, Target};
+use super::provider::{Observation, Observed, ProviderError, Providers, Target, api_of};
 use super::refresh;
 use super::value::{Reference, Value};
 
@@ -122,6 +122,7 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
                     planner.decide(node);
                 }
             }
+            planner.refuse_shared_data();
             planner.ask_servers().await;
             planner.deletions(false);
         }
@@ -171,8 +172,9 @@ impl<'a> Planner<'a> {
             inputs.snapshot.records.iter().map(|r| (Address::from_text(r.address.as_str()), r)).collect();
         let moved = inputs.graph.iter().filter_map(|node| {
             let old = node.moved_from.as_ref()?;
-            let renamed = !records.contains_key(&node.address) && records.contains_key(old);
-            renamed.then(|| (node.address.clone(), old.clone()))
+            let record = records.get(old).filter(|_| !records.contains_key(&node.address))?;
+            // An object never moves from one API to another: there it is made anew, and here it must still be removed.
+            (api_of(&record.provider) == api_of(&node.provider)).then(|| (node.address.clone(), old.clone()))
         });
         let moved: HashMap<_, _> = moved.collect();
         let selected = select(inputs, &records);
@@ -380,6 +382,30 @@ impl<'a> Planner<'a> {
             restarts: self.restarts,
             hosts: self.inputs.hosts.clone(),
         })
+    }
+
+    /// Data has one address: two would hand one disk to two apps, and removing one would end the other.
+    fn refuse_shared_data(&mut self) {
+        let inputs = self.inputs;
+        let records = inputs.graph.iter().filter(|node| node.kind.holds == Holds::Data).filter_map(|node| {
+            Some((self.record(&node.address)?.physical_id.to_ascii_lowercase(), node.address.clone()))
+        });
+        let is_data = |kind: &str| (inputs.kinds)(kind).is_some_and(|kind| kind.holds == Holds::Data);
+        let planned = self.actions.iter().filter(|planned| is_data(&planned.kind)).filter_map(|planned| {
+            Some((planned.physical_id.as_deref()?.to_ascii_lowercase(), planned.address.clone()))
+        });
+        let mut owners: BTreeMap<String, BTreeSet<Address>> = BTreeMap::new();
+        for (id, address) in records.chain(planned) {
+            owners.entry(id).or_default().insert(address);
+        }
+        for (id, addresses) in owners.into_iter().filter(|(_, addresses)| addresses.len() > 1) {
+            let names: Vec<_> = addresses.iter().map(Address::as_str).collect();
+            let last = addresses.last();
+            let origin = last.and_then(|address| inputs.graph.get(address)?.origin.clone());
+            let message = format!("{id} would be two objects at once: {}", names.join(" and "));
+            let problem = self.problem(last, message, origin);
+            problem.help.push("it holds data and can have one address only: take the import out of one of them".into());
+        }
     }
 
     /// Preconditions of what changes read without changing it.

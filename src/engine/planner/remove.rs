@@ -12,7 +12,7 @@ use crate::engine::diff::{self, Sides};
 use crate::engine::graph::Protection;
 use crate::engine::kind::{Holds, Kind};
 use crate::engine::plan::{Cause, Danger, FieldChange, PlannedAction, Precondition};
-use crate::engine::provider::{Observation, Observed};
+use crate::engine::provider::{Observation, Observed, api_of};
 use crate::engine::value::{Path, Value};
 
 impl<'a> Planner<'a> {
@@ -34,15 +34,16 @@ impl<'a> Planner<'a> {
         self.claimed = self.claims(all);
         // What is kept is decided first: a container that holds any of it is kept with it.
         let mut kept: BTreeSet<String> = BTreeSet::new();
+        let place = |record: &Record| physical_place(&record.provider, &record.physical_id);
         let mut containers = Vec::new();
         for (address, record, kind) in doomed {
             if kind.holds == Holds::Objects {
                 containers.push((address, record, kind));
             } else if !self.delete(&address, record, kind, None) {
-                kept.insert(record.physical_id.to_ascii_lowercase());
+                kept.insert(place(record));
             } else if kind.safeguarded {
                 // The safety copy is made beside it, and stays.
-                kept.insert(format!("{}_safety", record.physical_id.to_ascii_lowercase()));
+                kept.insert(format!("{}_safety", place(record)));
             }
         }
         // What was renamed stays where it is, unless it is made anew elsewhere.
@@ -57,15 +58,15 @@ impl<'a> Planner<'a> {
                 .records
                 .iter()
                 .filter(|record| stays(&Address::from_text(record.address.as_str())))
-                .map(|record| record.physical_id.to_ascii_lowercase()),
+                .map(&place),
         );
         // Inner containers first, so that an outer one sees what is kept of them.
         containers.sort_by_key(|(_, record, _)| std::cmp::Reverse(record.physical_id.len()));
         for (address, record, kind) in containers {
-            let inside = format!("{}/", record.physical_id.to_ascii_lowercase());
+            let inside = format!("{}/", place(record));
             let holds = kept.range(inside.clone()..).next().filter(|id| id.starts_with(&inside)).cloned();
             if !self.delete(&address, record, kind, holds.as_deref()) {
-                kept.insert(record.physical_id.to_ascii_lowercase());
+                kept.insert(place(record));
             }
         }
     }
@@ -75,7 +76,7 @@ impl<'a> Planner<'a> {
         if all {
             return HashMap::new();
         }
-        let key = |provider: &str, id: &str| (provider.to_owned(), id.to_ascii_lowercase());
+        let key = |provider: &str, id: &str| (api_of(provider), id.to_ascii_lowercase());
         let planned = self.actions.iter().filter_map(|planned| {
             Some((key(&planned.provider, planned.physical_id.as_deref()?), planned.address.clone()))
         });
@@ -115,7 +116,7 @@ impl<'a> Planner<'a> {
         };
         // What kompox made carries its mark; what does not is never deleted, whoever took the mark away.
         let foreign = kind.marked && observed.lineage.as_deref() != Some(self.inputs.lineage);
-        let claimed = self.claimed.get(&(record.provider.clone(), record.physical_id.to_ascii_lowercase()));
+        let claimed = self.claimed.get(&(api_of(&record.provider), record.physical_id.to_ascii_lowercase()));
         let keep = if let Some(new) = claimed.filter(|new| *new != address) {
             Some(format!("it goes on as {new}"))
         } else if protection.orphan {
@@ -288,4 +289,9 @@ impl<'a> Planner<'a> {
             action.changes = changes;
         }
     }
+}
+
+/// A physical id with the API it is in: two clusters use the same names.
+fn physical_place(provider: &str, physical_id: &str) -> String {
+    format!("{} {}", api_of(provider), physical_id.to_ascii_lowercase())
 }

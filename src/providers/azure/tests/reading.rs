@@ -318,3 +318,11 @@ async fn the_kubeconfig_is_read_and_never_told() {
     assert!(error.message.contains("no kubeconfig") && !format!("{error:?}").contains("hunter2"));
     server.finish();
 }
+
+#[tokio::test]
+async fn a_disk_is_never_read_from_the_id_of_something_else() {
+    let server = Server::start([(&*format!("GET {GROUP}"), json(200, j!({"id": GROUP})))]).await;
+    let target = Target { kind: &KIND, ..target(GROUP) };
+    let read = provider(&server.url).read(&[target]).await.remove(0);
+    assert!(matches!(read, Observation::Failed(error) if error.message.contains("is a Microsoft.Resources")));
+}
