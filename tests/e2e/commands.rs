@@ -70,7 +70,7 @@ fn show_and_state() {
         managed-by: kompox
       zones:
       - "1"
-    created_serial: 11
+    created_serial: [N]
     dependencies:
     - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1
     id: >-
@@ -86,7 +86,7 @@ fn show_and_state() {
       read_only: false
     provider: azure://[SUBSCRIPTION]?auth=azure_cli
     source: kompoxapp.yml:82:7
-    updated_serial: 11
+    updated_serial: [N]
     "#);
     assert_eq!(project.run(&["show", "disk/default"]).done().stdout, show.stdout);
     let json = project.run(&["state", "show", "disk/default", "--json"]).done().json();

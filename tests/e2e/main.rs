@@ -3,6 +3,8 @@
 //! Each test has a folder and an environment of its own ([`project`]). Outputs are compared with inline snapshots after
 //! what varies was replaced. What the sandbox cannot judge, a real API server does ([`real`]).
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod http;
 mod project;
 

@@ -225,6 +225,7 @@ const VARYING: &[(&str, &str)] = &[
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "[TIME]"),
     (r"\b(\d+ min )?\d+(\.\d)? s\b", "[SECONDS] s"),
     (r"EOF while parsing .*", "EOF […]"),
+    (r"(created|updated)_serial: \d+", "${1}_serial: [N]"),
     (r#""took_ms":\d+"#, r#""took_ms":0"#),
 ];
 
