@@ -410,6 +410,11 @@ impl Volumes<'_, '_> {
         let share = format!("{}-{}", volume.name, disk.as_deref().unwrap_or("default"));
         let name_part = disk.as_ref().map_or_else(|| volume.name.clone(), |disk| format!("{}.{disk}", volume.name));
         let address = Address::new(&self.scope, azure::SHARE.name, &name_part);
+        let undeclared = Address::new(&self.scope, azure::SHARE.name, &volume.name);
+        if disk.is_some() && self.builder.state.known(&undeclared).is_some() {
+            let message = format!("the volume {} has a share in use, and a declared one would be empty", volume.name);
+            self.wrong(&volume.location, message, "take the disks: of this volume out, or declare another volume");
+        }
         let size = volume.size_bytes.unwrap_or(GIB);
         let quota = match volume.options.get("quotaGiB") {
             Some(quota) => quota.value.parse().unwrap_or_else(|_| {

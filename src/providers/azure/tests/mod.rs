@@ -38,7 +38,7 @@ fn disk(name: &str) -> String {
 
 fn target(id: &str) -> Target {
     let address = Address::new("/ws/o/prv/a", "disk", "d");
-    let kind = if id.contains("/disks/") { &KIND } else { &OTHER };
+    let kind = if id.to_lowercase().contains("/disks/") { &KIND } else { &OTHER };
     Target { address, kind, physical_id: Some(id.to_owned()), find: None }
 }
 
