@@ -37,7 +37,7 @@ async fn many_of_a_type_are_one_paged_list() {
         ("GET /page2", json(200, j!({"value": [tagged]}))),
     ])
     .await;
-    let mut by_tag = target("");
+    let mut by_tag = target(&disk("a"));
     by_tag.physical_id = None;
     by_tag.find = Some(Find { within: GROUP.into(), tags: [("kompox-volume".into(), "v".into())].into() });
     let mut unknown = by_tag.clone();
