@@ -96,12 +96,13 @@ pub fn expand(
     nodes
 }
 
-/// An app under a new name has other addresses for its disks: without saying which they are it would get empty ones.
+/// A share is named by its app: under a new name the app would get an empty one.
 fn keep_renamed(builder: &mut Builder<'_>, place: &Place, app: &App) {
     let old = app.meta.moved_from.as_ref().and_then(|old| old.as_str().rsplit('/').next());
     let Some(old) = old.filter(|old| *old != app.meta.name) else { return };
     let before = format!("{}/", lasting_scope(place, old));
-    let data = [azure::DISK.name, azure::SHARE.name];
+    // Disks keep their ids under the new name; the name of a share follows the app.
+    let data = [azure::SHARE.name];
     let left: Vec<String> = builder
         .state
         .known
@@ -410,6 +411,11 @@ impl Volumes<'_, '_> {
         let share = format!("{}-{}", volume.name, disk.as_deref().unwrap_or("default"));
         let name_part = disk.as_ref().map_or_else(|| volume.name.clone(), |disk| format!("{}.{disk}", volume.name));
         let address = Address::new(&self.scope, azure::SHARE.name, &name_part);
+        let undeclared = Address::new(&self.scope, azure::SHARE.name, &volume.name);
+        if disk.is_some() && self.builder.state.known(&undeclared).is_some() {
+            let message = format!("the volume {} has a share in use, and a declared one would be empty", volume.name);
+            self.wrong(&volume.location, message, "take the disks: of this volume out, or declare another volume");
+        }
         let size = volume.size_bytes.unwrap_or(GIB);
         let quota = match volume.options.get("quotaGiB") {
             Some(quota) => quota.value.parse().unwrap_or_else(|_| {

@@ -37,7 +37,7 @@ async fn many_of_a_type_are_one_paged_list() {
         ("GET /page2", json(200, j!({"value": [tagged]}))),
     ])
     .await;
-    let mut by_tag = target("");
+    let mut by_tag = target(&disk("a"));
     by_tag.physical_id = None;
     by_tag.find = Some(Find { within: GROUP.into(), tags: [("kompox-volume".into(), "v".into())].into() });
     let mut unknown = by_tag.clone();
@@ -94,7 +94,7 @@ async fn two_objects_with_the_same_tags_are_not_guessed_between() {
     let tags = j!({"k": "v"});
     let items = j!({"value": [{"id": disk("a"), "tags": tags}, {"id": disk("b"), "tags": tags}]});
     let server = Server::start([(&*format!("GET {DISKS}"), json(200, items))]).await;
-    let mut by_tag = target("");
+    let mut by_tag = target(&disk("a"));
     by_tag.physical_id = None;
     by_tag.find = Some(Find { within: GROUP.into(), tags: [("k".into(), "v".into())].into() });
     let error = failed(provider(&server.url).read(&[by_tag]).await.remove(0));
