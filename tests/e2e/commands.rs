@@ -108,7 +108,8 @@ fn show_and_state() {
     "#);
     let missing = project.run(&["state", "show", "disk/defualt"]).exits(1);
     assert_snapshot!(project.words(&missing), @r#"
-    error[kompox]: no address ends with "disk/defualt"
+    error[kompox]: no address ends with "disk/defualt"; these are close
+                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
      |
      = help: see all:  kompox --sandbox state list
 

@@ -168,6 +168,7 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
             id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
 
     Plan: 1 to import, 0 to create, 0 to update, 0 to delete; 0 unchanged
+    Apply complete in [SECONDS] s: 1 imported.
     ");
     project.run(&["apply", "--auto-approve"]).done();
     assert_eq!(project.disks(), disks, "the same disk");
@@ -214,6 +215,7 @@ fn a_disk_made_outside_is_imported_by_command() {
           + tags.managed-by: "kompox"
 
     Plan: 1 to import, 0 to create, 0 to update, 0 to delete; 0 unchanged
+    Apply complete in [SECONDS] s: 1 imported.
     "#);
     let untouched = served.arm("GET", OUTSIDE, &serde_json::Value::Null).json();
     assert_eq!(untouched["tags"], serde_json::json!({"made-by": "hand"}), "an import writes the state only");
@@ -322,7 +324,8 @@ fn what_does_not_exist_cannot_be_imported() {
     ");
     let import = project.run(&["import", "disk/nothing", OUTSIDE]).exits(1);
     assert_snapshot!(project.redact(&import.errors()), @r#"
-    error[kompox]: no address ends with "disk/nothing"
+    error[kompox]: no address ends with "disk/nothing"; these are close
+                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
 
     1 error
     "#);
