@@ -117,7 +117,8 @@ impl Terminal {
     pub fn as_typed(&self, text: &str) -> String {
         let mut text = text.to_owned();
         if self.sandbox {
-            for command in ["import", "apply", "destroy", "plan", "state list", "state mv", "state rm", "state unlock"] {
+            for command in ["import", "apply", "destroy", "plan", "state list", "state mv", "state rm", "state unlock"]
+            {
                 text = text.replace(&format!("kompox {command}"), &format!("kompox --sandbox {command}"));
             }
         }

@@ -14,7 +14,7 @@ use super::event::{Event, SkipReason, Summary};
 use super::execute::{Execution, Failure, Outputs};
 use super::graph::Graph;
 use super::plan::{Plan, PlannedAction};
-use super::provider::{ErrorClass, ProviderError};
+use super::provider::{ErrorClass, ProviderError, api_of};
 use super::run::Run;
 use super::schedule::Schedule;
 
@@ -40,12 +40,12 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
     let mut schedule = schedule(run, work, &lanes);
     let records: HashMap<&str, &Record> = work.records.iter().map(|record| (record.address.as_str(), record)).collect();
     let outputs = Outputs::from_records(work.records);
-    let doomed: HashSet<String> = actions
+    let doomed: HashSet<(String, String)> = actions
         .iter()
         .filter(|planned| {
             planned.action.deletes() || planned.action == Action::Forget && planned.precondition.existed == Some(false)
         })
-        .filter_map(|planned| planned.physical_id.as_deref().map(str::to_ascii_lowercase))
+        .filter_map(|planned| Some((api_of(&planned.provider), planned.physical_id.as_deref()?.to_ascii_lowercase())))
         .collect();
     let mut tally = Tally::default();
     let mut load = vec![0_usize; lanes.width.len()];
@@ -128,7 +128,7 @@ async fn one(
     graph: &Graph,
     planned: &PlannedAction,
     outputs: &Outputs,
-    doomed: &HashSet<String>,
+    doomed: &HashSet<(String, String)>,
     prior: Option<&Record>,
 ) -> Result<(), Failure> {
     let rejected = |message: String| Failure::Provider(ProviderError::new(ErrorClass::Rejected, message));

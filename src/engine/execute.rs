@@ -15,7 +15,7 @@ use super::kind::{Holds, Kind};
 use super::plan::{FieldChange, PlannedAction};
 use super::planner::outputs_of;
 use super::provider::{
-    Change, ErrorClass, Observation, Observed, Operation, Preview, Provider, ProviderError, Target, Transition,
+    Change, ErrorClass, Observation, Observed, Operation, Preview, Provider, ProviderError, Target, Transition, api_of,
 };
 use super::run::{Run, timestamp};
 use super::value::{Path, Reference, Value};
@@ -87,8 +87,8 @@ pub struct Execution<'a> {
     pub provider: &'a dyn Provider,
     /// Outputs of what exists.
     pub outputs: &'a Outputs,
-    /// Physical ids that this plan deletes, in lower case: a container may hold nothing else.
-    pub doomed: &'a HashSet<String>,
+    /// What this plan deletes, by API and id in lower case: a container may hold nothing else.
+    pub doomed: &'a HashSet<(String, String)>,
     /// What the state knew of the object when the run began.
     pub prior: Option<&'a Record>,
 }
@@ -267,7 +267,8 @@ impl Execution<'_> {
             lineage: self.run.lineage.to_owned(),
             force: self.planned.force,
             adopted: self.planned.protection.adopted,
-            wait: self.run.wait,
+            // Only readiness can be left for later; what a cloud is still making cannot be built on.
+            wait: self.run.wait || !self.kind.preview,
             timeout: self.kind.timeout,
         }
     }
@@ -275,12 +276,12 @@ impl Execution<'_> {
     /// A container goes only if it holds nothing but what this plan deletes or the server made.
     async fn check_contents(&self) -> Result<(), Failure> {
         let target = self.target(self.planned.physical_id.clone());
-        let mut foreign = self.foreign(self.provider, &target).await?;
-        for inner in self.inner_providers() {
+        let mut foreign = self.foreign(&self.planned.provider, self.provider, &target).await?;
+        for (key, inner) in self.inner_providers() {
             // What went a moment ago may still be listed: its own server removes it in the background.
             let give_up = tokio::time::Instant::now() + SETTLE;
             loop {
-                let left = self.foreign(inner, &target).await?;
+                let left = self.foreign(key, inner, &target).await?;
                 if left.is_empty() || tokio::time::Instant::now() >= give_up {
                     foreign.extend(left);
                     break;
@@ -297,17 +298,18 @@ impl Execution<'_> {
     }
 
     /// APIs that live inside the object and go with it, by the convention of [`ProviderKey`](super::provider::ProviderKey).
-    fn inner_providers(&self) -> impl Iterator<Item = &dyn Provider> {
+    fn inner_providers(&self) -> impl Iterator<Item = (&str, &dyn Provider)> {
         let id = self.planned.physical_id.as_deref().unwrap_or_default();
         self.run.providers.iter().filter_map(move |(key, provider)| {
             let (_, host) = key.rsplit_once('#')?;
-            host.eq_ignore_ascii_case(id).then_some(provider.as_ref())
+            host.eq_ignore_ascii_case(id).then(|| (key.as_ref(), provider.as_ref()))
         })
     }
 
-    async fn foreign(&self, provider: &dyn Provider, target: &Target) -> Result<Vec<String>, Failure> {
+    async fn foreign(&self, key: &str, provider: &dyn Provider, target: &Target) -> Result<Vec<String>, Failure> {
+        let api = api_of(key);
         let contents = provider.contents(target).await.map_err(Failure::Provider)?;
-        let doomed = |id: &str| self.doomed.contains(&id.to_ascii_lowercase());
+        let doomed = |id: &str| self.doomed.contains(&(api.clone(), id.to_ascii_lowercase()));
         Ok(contents
             .into_iter()
             .filter(|content| !content.server_made && !doomed(&content.physical_id))

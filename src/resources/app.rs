@@ -192,9 +192,42 @@ impl Volumes<'_, '_> {
         }
     }
 
+    /// A declared disk under another name would be a new, empty one, and the one in use would be left behind.
+    fn keep_renamed_disk(&mut self, volume: &Volume) {
+        let Some(assigned) = volume.assigned_disk() else { return };
+        let prefix = format!("{}.", volume.name);
+        let known: Vec<(String, String)> = self
+            .builder
+            .state
+            .known
+            .iter()
+            .filter(|(address, _)| address.scope() == self.scope && address.kind() == azure::DISK.name)
+            .filter_map(|(address, known)| {
+                Some((address.name().strip_prefix(&prefix)?.to_owned(), known.physical_id.clone()))
+            })
+            .collect();
+        let is_new = assigned.source.is_none()
+            && assigned.import.is_none()
+            && !known.iter().any(|(name, _)| *name == assigned.name);
+        let dropped = known.iter().find(|(name, _)| !volume.disks.iter().any(|disk| disk.name == *name));
+        if let (true, Some((name, id))) = (is_new, dropped) {
+            let message = format!(
+                "the disk {name} of the volume {} is no longer declared, and {} would be an empty one",
+                volume.name, assigned.name
+            );
+            let diagnostic = Diagnostic::error("volume", message)
+                .at(assigned.location.clone(), None)
+                .help("if it is the same disk under another name, say so:")
+                .help(format!("- {{name: {}, import: {id}}}", assigned.name))
+                .help(format!("if it is to start empty, keep {name} declared until it is assigned"));
+            self.builder.diagnostics.push(diagnostic);
+        }
+    }
+
     /// A volume that had one undeclared disk and now declares disks must say which of them that one is: otherwise its
     /// pods would get an empty disk.
     fn keep_undeclared(&mut self, volume: &Volume) {
+        self.keep_renamed_disk(volume);
         let address = Address::new(&self.scope, azure::DISK.name, &volume.name);
         let Some(id) = self.builder.state.known(&address).map(|known| known.physical_id.clone()) else { return };
         let named =

@@ -94,7 +94,11 @@ fn an_altered_plan_is_refused() {
 fn apply_without_a_terminal_needs_a_word() {
     let stage = Stage::applied();
     stage.edit("compose.yml", "gitea:1.24.6", "gitea:1.25.0");
-    let says = ["there is nobody to ask: standard input is no terminal", "--auto-approve", "kompox --sandbox plan --out p.kplan"];
+    let says = [
+        "there is nobody to ask: standard input is no terminal",
+        "--auto-approve",
+        "kompox --sandbox plan --out p.kplan",
+    ];
     refused(&stage, NOWHERE, &[&["apply"], &["destroy"]], &says);
 }
 

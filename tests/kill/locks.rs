@@ -17,7 +17,7 @@ fn a_second_apply_is_refused_or_waits_and_a_plan_does_neither() {
     proxy.until("the first apply to be at work", |seen| seen.is("PUT", "/managedClusters/"));
     let pid = format!("pid {}", first.pid());
     let host = gethostname();
-    let locked = ["is locked by tester on ", host.as_str(), pid.as_str(), "apply --auto-approve", "--lock-timeout"];
+    let locked = ["is locked by tester on ", host.as_str(), pid.as_str(), "kompox --sandbox apply", "--lock-timeout"];
     stage.run(&cloud.endpoint, APPLY).exits(1).says(&locked);
     stage.run(&cloud.endpoint, &["plan", "--detailed-exitcode"]).exits(2);
     stage.run(&cloud.endpoint, &["state", "list"]).exits(0).says(&["resource-group/cluster1"]);

@@ -333,6 +333,25 @@ impl<'a> Planner<'a> {
             self.problem(Some(&node.address), message, node.origin.clone());
             return;
         }
+        let inside = self
+            .inputs
+            .snapshot
+            .records
+            .iter()
+            .filter(|other| other.dependencies.iter().any(|need| need == node.address.as_str()));
+        if node.kind.holds == Holds::Objects
+            && let Some(inner) = inside.map(|other| other.address.clone()).next()
+        {
+            let message = format!(
+                "{} would have to be replaced with everything in it, {inner} for one: {}",
+                node.address,
+                describe_replacement(&changes)
+            );
+            let problem = self.problem(Some(&node.address), message, node.origin.clone());
+            problem.help.push("undo this change, or remove what is in it first; disks are kept:".into());
+            problem.help.push(format!("kompox destroy --target {}", node.address));
+            return;
+        }
         if protection.prevent_destroy || protection.read_only || protection.adopted && node.kind.holds == Holds::Objects
         {
             let message = format!("{} is protected, but {}", node.address, describe_replacement(&changes));

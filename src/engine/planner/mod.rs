@@ -338,7 +338,8 @@ impl<'a> Planner<'a> {
             let address = Address::from_text(address);
             kinds(address.kind()).is_some_and(|kind| kind.holds == Holds::Data)
         };
-        if let Err(circle) = order::order(&mut self.actions, &self.records, is_data) {
+        let is_workload = |kind: &str| kinds(kind).is_some_and(|kind| !kind.restarts.is_empty());
+        if let Err(circle) = order::order(&mut self.actions, &self.records, is_data, is_workload) {
             let lines: Vec<_> = circle.iter().map(|address| format!("  {address}")).collect();
             let message = format!("these changes wait for each other:\n{}", lines.join("\n"));
             let problem = self.problem(None, message, None);

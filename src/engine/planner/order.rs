@@ -7,9 +7,10 @@ use kompox_state::Record;
 use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::plan::PlannedAction;
+use crate::engine::provider::api_of;
 
 /// Fills in `after_addresses` and sorts the actions so that each comes after those. `is_data` tells addresses of what
-/// holds data.
+/// holds data, `is_workload` kinds that use it.
 ///
 /// # Errors
 /// Actions that wait for each other: the wish and the records are acyclic each, but need not be together.
@@ -17,6 +18,7 @@ pub(super) fn order(
     actions: &mut Vec<PlannedAction>,
     records: &HashMap<Address, &Record>,
     is_data: impl Fn(&str) -> bool,
+    is_workload: impl Fn(&str) -> bool,
 ) -> Result<(), Vec<Address>> {
     let verbs: HashMap<Address, Action> =
         actions.iter().map(|action| (action.address.clone(), action.action)).collect();
@@ -47,19 +49,21 @@ pub(super) fn order(
         }
     }
     // A disk has one user at a time: whoever leaves goes before whoever comes, even between two clusters. Within one
-    // API both may be there for a while, because the workload in front of them moves from one to the other.
-    let mut leaving: HashMap<&str, Vec<(&Address, &str)>> = HashMap::new();
+    // API that holds for workloads only: there two volumes of one disk may exist for a while, because the workload in
+    // front of them moves from one to the other.
+    let mut leaving: HashMap<&str, Vec<(&Address, &Record)>> = HashMap::new();
     for (address, record) in records {
         if verbs.get(address) == Some(&Action::Delete) {
             for need in record.dependencies.iter().filter(|need| is_data(need)) {
-                leaving.entry(need).or_default().push((address, &record.provider));
+                leaving.entry(need).or_default().push((address, record));
             }
         }
     }
     for action in actions.iter().filter(|action| action.action == Action::Create) {
         for need in &action.dependencies {
-            for (address, provider) in leaving.get(need.as_str()).into_iter().flatten() {
-                if *provider != &*action.provider {
+            for (address, record) in leaving.get(need.as_str()).into_iter().flatten() {
+                let elsewhere = api_of(&record.provider) != api_of(&action.provider);
+                if elsewhere || (is_workload(&record.kind) && is_workload(&action.kind)) {
                     after.entry(action.address.clone()).or_default().push((*address).clone());
                 }
             }

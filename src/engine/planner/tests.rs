@@ -591,8 +591,8 @@ async fn an_exchange_of_what_is_used_keeps_the_order_of_the_wish() {
     let wish = |claim: &str| {
         graph([
             node(&DISK, "data"),
-            node(&THING, claim).using(&DISK, "data"),
-            node(&THING, "pod").with("claim", claim).using(&THING, claim),
+            node(&SLOW, claim).using(&DISK, "data"),
+            node(&THING, "pod").with("claim", claim).using(&SLOW, claim),
             node(&THING, "after").with("claim", claim).using(&THING, "pod"),
         ])
     };
