@@ -583,6 +583,9 @@ pub(crate) enum Stopped {
     Killed,
 }
 
+/// Called with every event of a run.
+type OnEvent = Box<dyn Fn(&Event) + Send>;
+
 /// A project: a world, and a folder with its state.
 pub(crate) struct Site {
     folder: TempDir,
@@ -595,7 +598,7 @@ pub(crate) struct Site {
     /// The ids of all runs, oldest first.
     pub runs: Mutex<Vec<String>>,
     /// What raises the cancel level of the next run, if anything.
-    pub on_event: Mutex<Option<Box<dyn Fn(&Event) + Send>>>,
+    pub on_event: Mutex<Option<OnEvent>>,
 }
 
 /// What a run does besides making the world as the graph says.
