@@ -353,6 +353,50 @@ impl Value {
         }
     }
 
+    /// Whether this is the stored form of the value, to the letter. Makes nothing, so that what did not change costs
+    /// little.
+    pub fn is_stored_as(&self, stored: &serde_json::Value) -> bool {
+        match (self, stored) {
+            (Self::Null, serde_json::Value::Null) => true,
+            (Self::Bool(a), serde_json::Value::Bool(b)) => a == b,
+            (Self::Number(a), serde_json::Value::Number(b)) => a == b,
+            (Self::String(a), serde_json::Value::String(b)) => a == b,
+            (Self::Array(a), serde_json::Value::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_stored_as(b))
+            }
+            (Self::Object(a), serde_json::Value::Object(b)) => {
+                // A key that begins with `$` is stored with one more; it is rare enough to be compared the long way.
+                a.len() == b.len()
+                    && a.iter().all(|(key, value)| match b.get(key) {
+                        Some(other) => !key.starts_with('$') && value.is_stored_as(other),
+                        None => false,
+                    })
+            }
+            (Self::Sensitive(secret), serde_json::Value::Object(map)) => {
+                map.len() == 1 && map.get(SENSITIVE).and_then(|digest| digest.as_str()) == Some(&secret.digest)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether an observed object has all of this, to the letter; it may have more beside it in objects.
+    pub fn is_observed_in(&self, observed: &serde_json::Value, digest: &dyn Fn(&str) -> String) -> bool {
+        match (self, observed) {
+            (Self::Object(a), serde_json::Value::Object(b)) => {
+                a.iter().all(|(key, value)| b.get(key).is_some_and(|other| value.is_observed_in(other, digest)))
+            }
+            (Self::Array(a), serde_json::Value::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_observed_in(b, digest))
+            }
+            (Self::Sensitive(secret), serde_json::Value::String(text)) => secret.digest == digest(text),
+            (Self::Null, serde_json::Value::Null) => true,
+            (Self::Bool(a), serde_json::Value::Bool(b)) => a == b,
+            (Self::Number(a), serde_json::Value::Number(b)) => a == b,
+            (Self::String(a), serde_json::Value::String(b)) => a == b,
+            _ => false,
+        }
+    }
+
     /// A digest of the stored form: equal values have equal digests, and no secret can be guessed from it because the
     /// stored form holds keyed digests only.
     pub fn digest(&self) -> String {
@@ -484,6 +528,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_stored_or_observed_is_known_again(json in json(), other in json()) {
+            let (value, stranger) = (Value::from(&json), Value::from(&other));
+            let digest = |text: &str| text.to_owned();
+            prop_assert!(value.is_observed_in(&json, &digest));
+            // The quick answer may be a cautious no, never a wrong yes.
+            prop_assert!(!stranger.is_stored_as(&value.to_stored()) || stranger == value);
+            prop_assert!(value.is_stored_as(&value.to_stored()) || json.to_string().contains('$'));
+        }
+
         #[test]
         fn any_json_survives_storage(json in json()) {
             let value = Value::from(&json);

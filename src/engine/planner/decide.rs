@@ -1,5 +1,6 @@
 //! What to do with each object that should exist.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use futures::StreamExt;
@@ -38,7 +39,11 @@ impl<'a> Planner<'a> {
             let outputs = self.outputs.get(&reference.address)?;
             outputs.pointer(&reference.output).filter(|value| !value.is_null()).map(Value::from)
         };
-        let desired = node.desired.resolve(&lookup);
+        let desired = if node.desired.has_unknown() {
+            Cow::Owned(node.desired.resolve(&lookup))
+        } else {
+            Cow::Borrowed(&node.desired)
+        };
         let observation = self.observations.remove(&node.address).unwrap_or(Observation::Missing);
         let record = self.record(&node.address);
         match (record, observation) {
@@ -77,10 +82,10 @@ impl<'a> Planner<'a> {
                     let problem = self.problem(Some(&node.address), message, node.origin.clone());
                     problem.help.push("check the id, or remove the import to make a new one".into());
                 }
-                None => self.create(node, desired, "new".into(), None),
+                None => self.create(node, desired.into_owned(), "new".into(), None),
             },
-            (None, Observation::NotYet(reason)) => self.create(node, desired, "new".into(), Some(reason)),
-            (None, Observation::Found(observed)) => self.adopt(node, desired, *observed),
+            (None, Observation::NotYet(reason)) => self.create(node, desired.into_owned(), "new".into(), Some(reason)),
+            (None, Observation::Found(observed)) => self.adopt(node, desired.into_owned(), *observed),
             (Some(record), Observation::Missing | Observation::NotYet(_)) if node.kind.holds == Holds::Data => {
                 let message = format!(
                     "{} is gone: the state knows it as {}, and it holds data",
@@ -91,10 +96,10 @@ impl<'a> Planner<'a> {
                 problem.help.push(format!("or start with an empty one:  kompox state rm {}", node.address));
             }
             (Some(_), Observation::Missing) => {
-                self.create(node, desired, "it was deleted outside of kompox".into(), None)
+                self.create(node, desired.into_owned(), "it was deleted outside of kompox".into(), None)
             }
             (Some(_), Observation::NotYet(reason)) => {
-                self.create(node, desired, "what it lived in is gone".into(), Some(reason));
+                self.create(node, desired.into_owned(), "what it lived in is gone".into(), Some(reason));
             }
             (Some(record), Observation::Found(observed)) => self.compare(node, desired, record, *observed),
         }
@@ -188,7 +193,7 @@ impl<'a> Planner<'a> {
         diff::diff(&sides)
     }
 
-    fn compare(&mut self, node: &'a Node, desired: Value, record: &'a Record, observed: Observed) {
+    fn compare(&mut self, node: &'a Node, desired: Cow<'_, Value>, record: &'a Record, observed: Observed) {
         let protection = protection_of(record);
         if node.kind.marked
             && !protection.adopted
@@ -212,15 +217,20 @@ impl<'a> Planner<'a> {
             problem.help.push(format!("adopt the new one:  kompox import {} {}", node.address, observed.physical_id));
             return;
         }
-        let changes = self.changes(node, &desired, Some(record), &observed);
+        // Most objects are to the letter as they were applied; only the others are worth a walk.
+        let as_it_was = !observed.object.is_null()
+            && desired.is_stored_as(&record.applied)
+            && desired.is_observed_in(&observed.object, &self.digest());
+        let changes = if as_it_was { Vec::new() } else { self.changes(node, &desired, Some(record), &observed) };
         let forced = self.inputs.options.replace.contains(&node.address);
         if forced || changes.iter().any(|change| change.forces_replacement) {
             self.replace(node, &desired, &observed, changes, &protection, forced);
             return;
         }
         self.keep_outputs(node, &observed);
-        let changed_wish = desired.digest() != record.desired_digest;
         let unready = record.baseline.get("unready").is_some() && !observed.ready;
+        // A digest is made only where somebody asks for it: it costs more than the comparison.
+        let changed_wish = !as_it_was && (node.kind.preview || unready) && desired.digest() != record.desired_digest;
         if unready && !changed_wish && changes.is_empty() {
             let reason = "it was not ready when the last apply left it".to_owned();
             self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
@@ -236,6 +246,7 @@ impl<'a> Planner<'a> {
             let reason = describe(&changes);
             self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
             let action = self.actions.len() - 1;
+            let desired = desired.into_owned();
             self.questions.push(Question { action, target, desired, request, observed: Some(observed) });
             return;
         }
