@@ -52,6 +52,7 @@ pub(super) fn order(
     // API that holds for workloads only: there two volumes of one disk may exist for a while, because the workload in
     // front of them moves from one to the other.
     let mut leaving: HashMap<&str, Vec<(&Address, &Record)>> = HashMap::new();
+    let mut turns: HashMap<Address, Vec<Address>> = HashMap::new();
     for (address, record) in records {
         if verbs.get(address) == Some(&Action::Delete) {
             for need in record.dependencies.iter().filter(|need| is_data(need)) {
@@ -62,20 +63,31 @@ pub(super) fn order(
     for action in actions.iter().filter(|action| action.action == Action::Create) {
         for need in &action.dependencies {
             for (address, record) in leaving.get(need.as_str()).into_iter().flatten() {
-                let elsewhere = api_of(&record.provider) != api_of(&action.provider);
-                if elsewhere || (is_workload(&record.kind) && is_workload(&action.kind)) {
+                if api_of(&record.provider) != api_of(&action.provider) {
                     after.entry(action.address.clone()).or_default().push((*address).clone());
+                } else if is_workload(&record.kind) && is_workload(&action.kind) {
+                    turns.entry(action.address.clone()).or_default().push((*address).clone());
                 }
             }
         }
     }
-    for action in actions.iter_mut() {
-        let mut addresses = after.remove(&action.address).unwrap_or_default();
+    set(actions, &after, &turns);
+    if sort(actions).is_ok() {
+        return Ok(());
+    }
+    // A workload that others need cannot always wait its turn; what is elsewhere always can, or the plan is refused.
+    set(actions, &after, &HashMap::new());
+    sort(actions)
+}
+
+fn set(actions: &mut [PlannedAction], after: &HashMap<Address, Vec<Address>>, turns: &HashMap<Address, Vec<Address>>) {
+    for action in actions {
+        let edges = [after.get(&action.address), turns.get(&action.address)];
+        let mut addresses: Vec<Address> = edges.into_iter().flatten().flatten().cloned().collect();
         addresses.sort();
         addresses.dedup();
         action.after_addresses = addresses;
     }
-    sort(actions)
 }
 
 /// A stable topological sort: ready actions in their present order.
