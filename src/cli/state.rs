@@ -131,7 +131,7 @@ pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
         "kind": record.kind,
         "provider": record.provider,
         "id": record.physical_id,
-        "applied": record.applied,
+        "applied": record.applied.value(),
         "outputs": record.outputs,
         "dependencies": record.dependencies,
         "protection": record.protection,

@@ -351,7 +351,7 @@ impl Execution<'_> {
         }
         let change = match (self.planned.action, self.prior) {
             (Action::Refresh | Action::Move, Some(prior)) => {
-                let mut applied = Value::from_stored(&prior.applied);
+                let mut applied = Value::from_stored(&prior.applied.value());
                 if !self.planned.changes.is_empty() {
                     applied = self.projected(&observed, &applied);
                 }
@@ -482,7 +482,7 @@ impl Execution<'_> {
             kind: self.planned.kind.clone(),
             provider: self.planned.provider.to_string(),
             physical_id,
-            applied: applied.to_stored(),
+            applied: applied.to_stored().into(),
             outputs,
             dependencies: self.planned.dependencies.iter().map(Address::to_string).collect(),
             // A struct of booleans always serialises.

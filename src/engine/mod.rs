@@ -8,6 +8,7 @@ pub mod cancel;
 pub mod diff;
 pub mod event;
 pub mod execute;
+pub mod fields;
 pub mod graph;
 pub mod journal;
 pub mod kind;

@@ -113,7 +113,7 @@ async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Rec
 
 /// Whether an update has been made: the object has everything that was sent.
 fn is_as_wanted(run: &Run<'_>, kind: &Kind, skeleton: &Record, observed: &Observed) -> bool {
-    let wanted = Value::from_stored(&skeleton.applied);
+    let wanted = Value::from_stored(&skeleton.applied.value());
     let seen = diff::mask(kind, &observed.object, &[&wanted], &|text| run.digest(text));
     let sides = Sides { kind, last: None, observed: &seen, desired: &wanted, ignore: &[], writers: &[] };
     observed.transition.is_none() && diff::diff(&sides).is_empty()

@@ -195,7 +195,7 @@ fn compare(
     }
     let then = Value::from_stored(planned.precondition.observed.as_ref()?);
     let recorded_at = planned.moved_from.as_ref().unwrap_or(&planned.address);
-    let last = records.get(recorded_at.as_str()).map(|record| Value::from_stored(&record.applied));
+    let last = records.get(recorded_at.as_str()).map(|record| Value::from_stored(&record.applied.value()));
     let desired = present.graph.get(&planned.address).map(|node| node.desired.clone()).unwrap_or(Value::Null);
     let digest = |text: &str| present.digester.digest(text.as_bytes());
     let now = observed_fields(kind, &observed.object, &desired, last.as_ref(), &digest);

@@ -47,7 +47,7 @@ pub(crate) fn record(address: &str) -> Record {
         kind: "azure/disk".to_owned(),
         provider: "/ws/ops/prv/aks1".to_owned(),
         physical_id: format!("/subscriptions/s{address}"),
-        applied: json!({"sizeGB": 32, "iops": 3000.1, "tags": {"a": "ü\u{0}\n"}, "none": null}),
+        applied: json!({"sizeGB": 32, "iops": 3000.1, "tags": {"a": "ü\u{0}\n"}, "none": null}).into(),
         outputs: json!(["x", true]),
         dependencies: Vec::new(),
         protection: json!({"preventDestroy": true}),
@@ -117,7 +117,7 @@ pub(crate) fn keeps_what_it_is_given<B: Backend>() {
     let lock = store.try_lock(&request("here")).unwrap();
     let mut given = record("/a");
     given.dependencies = vec!["/c".to_owned(), "/b".to_owned(), "/c".to_owned()];
-    let bare = Record { source: None, applied: Value::Null, ..record("/b") };
+    let bare = Record { source: None, applied: Value::Null.into(), ..record("/b") };
     store.commit(&lock, &[put(bare.clone()), put(given.clone())]).unwrap();
 
     let expected = |record: Record| Record { created_serial: 1, updated_serial: 1, ..record };
@@ -483,10 +483,10 @@ pub(crate) fn refuses_what_it_could_not_read_back<B: Backend>() {
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
     let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
-    let with = |depth| Record { applied: nested(depth), ..record("/a") };
+    let with = |depth| Record { applied: nested(depth).into(), ..record("/a") };
     let intent_with = |depth| Change::OpenIntent(Box::new(Intent { record: Some(with(depth)), ..intent("i1", "/a") }));
     store.commit(&lock, &[put(with(100)), intent_with(100)]).unwrap();
-    assert_eq!(store.snapshot().unwrap().records[0].applied, nested(100));
+    assert_eq!(store.snapshot().unwrap().records[0].applied.value(), nested(100));
     for change in [put(with(101)), intent_with(101)] {
         let refused = store.commit(&lock, &[Change::CloseIntent("i1".to_owned()), change]).unwrap_err();
         assert!(matches!(&refused, StateError::Refused { what } if what.contains("/a")), "{refused}");
@@ -508,7 +508,7 @@ impl Step {
     fn change(&self) -> Change {
         match self {
             Step::Put(n, applied, needs) => put(Record {
-                applied: applied.clone(),
+                applied: applied.clone().into(),
                 dependencies: needs.iter().map(name).collect(),
                 ..record(&name(n))
             }),

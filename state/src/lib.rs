@@ -42,6 +42,7 @@ pub mod lock;
 pub mod record;
 pub mod sqlite;
 pub mod store;
+pub mod stored;
 
 #[cfg(test)]
 mod contract;
@@ -54,3 +55,4 @@ pub use lock::{Holder, LEASE, Lock, LockRequest};
 pub use record::{ActionDuration, Intent, Record, Run, Snapshot};
 pub use sqlite::SqliteStore;
 pub use store::Store;
+pub use stored::Stored;

@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::stored::Stored;
+
 /// One object that kompox owns, as it was when it was last written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -19,7 +21,7 @@ pub struct Record {
     /// What the provider calls the object: an ARM id, or a Kubernetes path.
     pub physical_id: String,
     /// Desired inputs as last applied; sensitive ones are digests already.
-    pub applied: Value,
+    pub applied: Stored,
     /// What the provider gave back; sensitive ones are digests already.
     pub outputs: Value,
     /// Addresses this object needs, in the order they were given. A destroy without a manifest orders its deletes by

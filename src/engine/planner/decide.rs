@@ -175,7 +175,7 @@ impl<'a> Planner<'a> {
 
     /// The changes that make it as desired.
     fn changes(&self, node: &Node, desired: &Value, record: Option<&Record>, observed: &Observed) -> Vec<FieldChange> {
-        let last = record.map(|record| Value::from_stored(&record.applied));
+        let last = record.map(|record| Value::from_stored(&record.applied.value()));
         let observed_value = if observed.object.is_null() {
             last.clone().unwrap_or(Value::Null)
         } else {
@@ -219,7 +219,7 @@ impl<'a> Planner<'a> {
         }
         // Most objects are to the letter as they were applied; only the others are worth a walk.
         let as_it_was = !observed.object.is_null()
-            && desired.is_stored_as(&record.applied)
+            && desired.is_stored_as(record.applied.text())
             && desired.is_observed_in(&observed.object, &self.digest());
         let changes = if as_it_was { Vec::new() } else { self.changes(node, &desired, Some(record), &observed) };
         let forced = self.inputs.options.replace.contains(&node.address);
@@ -438,7 +438,7 @@ impl<'a> Planner<'a> {
 
     fn precondition(&self, node: &Node, desired: &Value, observed: Option<&Observed>, asked: bool) -> Precondition {
         let record = self.record(&node.address);
-        let last = record.map(|record| Value::from_stored(&record.applied));
+        let last = record.map(|record| Value::from_stored(&record.applied.value()));
         let seen = observed
             .filter(|observed| !observed.object.is_null())
             .map(|observed| observed_fields(node.kind, &observed.object, desired, last.as_ref(), &self.digest()));
@@ -546,7 +546,7 @@ impl<'a> Planner<'a> {
             && action.changes.iter().all(|change| {
                 matches!(change.cause, Cause::Drift { .. })
                     || self.record(&action.address).is_some_and(|record| {
-                        diff::lookup(&Value::from_stored(&record.applied), &change.path).is_some()
+                        diff::lookup(&Value::from_stored(&record.applied.value()), &change.path).is_some()
                     })
             })
     }
@@ -554,7 +554,7 @@ impl<'a> Planner<'a> {
     /// Replaces the guessed changes by the server's; `false` if it says that nothing changes.
     fn take_answer(&mut self, node: &Node, question: &Question, predicted: &Observed, force: bool) -> bool {
         let (Some(record), Some(observed)) = (self.record(&node.address), &question.observed) else { return true };
-        let last = Value::from_stored(&record.applied);
+        let last = Value::from_stored(&record.applied.value());
         let like = [&question.desired, &last];
         let predicted = diff::mask(node.kind, &predicted.object, &like, &self.digest());
         let seen = diff::mask(node.kind, &observed.object, &like, &self.digest());

@@ -31,6 +31,9 @@ impl<'a> Planner<'a> {
                 doomed.push((address, record, kind));
             }
         }
+        if doomed.is_empty() {
+            return;
+        }
         self.claimed = self.claims(all);
         // What is kept is decided first: a container that holds any of it is kept with it.
         let mut kept: BTreeSet<String> = BTreeSet::new();
@@ -246,7 +249,7 @@ impl<'a> Planner<'a> {
         observed: &Observed,
         protection: Protection,
     ) {
-        let last = Value::from_stored(&record.applied);
+        let last = Value::from_stored(&record.applied.value());
         let ignore = self.inputs.graph.get(address).map(|node| node.ignore_changes.clone()).unwrap_or_default();
         let seen = diff::mask(kind, &observed.object, &[&last], &self.digest());
         let sides = Sides {

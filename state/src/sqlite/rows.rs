@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::fault::Fault;
 use crate::lock::Holder;
 use crate::record::{Intent, Record, Run};
+use crate::stored::Stored;
 
 /// How deep a value may be nested. The JSON reader stops at 128, and what it cannot read back must not be written; an
 /// intent wraps its record's values once more.
@@ -156,7 +157,8 @@ pub(super) fn json(value: &Value, place: &dyn Display) -> Result<String, Fault> 
 
 /// A whole record as text, for an intent.
 pub(super) fn record_json(record: &Record) -> Result<String, Fault> {
-    let values = [&record.applied, &record.outputs, &record.protection, &record.baseline];
+    let applied = record.applied.value();
+    let values = [&applied, &record.outputs, &record.protection, &record.baseline];
     if values.iter().any(|value| deeper_than(value, MAX_DEPTH)) {
         return Err(Fault::refused(format!(
             "a value of {} is nested more than {MAX_DEPTH} levels deep",
@@ -189,7 +191,7 @@ fn record_of(row: &Row<'_>) -> Result<(i64, Record), Fault> {
         kind: row.get(2)?,
         provider: row.get(3)?,
         physical_id: row.get(4)?,
-        applied: parse(row, 5, place)?,
+        applied: stored(row, 5, place)?,
         outputs: parse(row, 6, place)?,
         dependencies: Vec::new(),
         protection: parse(row, 7, place)?,
@@ -206,10 +208,18 @@ fn record_of(row: &Row<'_>) -> Result<(i64, Record), Fault> {
 /// The JSON of one column. The error gives the position in it, never its content.
 fn parse<T: DeserializeOwned>(row: &Row<'_>, column: usize, place: impl FnOnce() -> String) -> Result<T, Fault> {
     let text = row.get_ref(column)?.as_str().map_err(|e| Fault::Damaged(e.to_string()))?;
-    serde_json::from_str(text).map_err(|e| {
-        let (line, position) = (e.line(), e.column());
-        Fault::Damaged(format!("{} holds text that cannot be read as JSON (line {line}, column {position})", place()))
-    })
+    serde_json::from_str(text).map_err(|e| unreadable(&e, place))
+}
+
+/// The JSON of one column, checked but not taken apart.
+fn stored(row: &Row<'_>, column: usize, place: impl FnOnce() -> String) -> Result<Stored, Fault> {
+    let text = row.get_ref(column)?.as_str().map_err(|e| Fault::Damaged(e.to_string()))?;
+    Stored::parse(text).map_err(|e| unreadable(&e, place))
+}
+
+fn unreadable(error: &serde_json::Error, place: impl FnOnce() -> String) -> Fault {
+    let (line, position) = (error.line(), error.column());
+    Fault::Damaged(format!("{} holds text that cannot be read as JSON (line {line}, column {position})", place()))
 }
 
 fn deeper_than(value: &Value, limit: usize) -> bool {
