@@ -422,7 +422,7 @@ pub struct Fixed {
 /// What an expansion takes from the state.
 pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &Snapshot, fixed: Fixed) -> StateView {
     let known = snapshot.records.iter().map(|record| {
-        let protection: Protection = serde_json::from_value(record.protection.clone()).unwrap_or_default();
+        let protection: Protection = serde_json::from_str(record.protection.text()).unwrap_or_default();
         let known = Known {
             physical_id: record.physical_id.clone(),
             adopted: protection.adopted,

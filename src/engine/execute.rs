@@ -486,7 +486,7 @@ impl Execution<'_> {
             outputs,
             dependencies: self.planned.dependencies.iter().map(Address::to_string).collect(),
             // A struct of booleans always serialises.
-            protection: serde_json::to_value(&self.planned.protection).unwrap_or_default(),
+            protection: serde_json::to_value(&self.planned.protection).unwrap_or_default().into(),
             desired_digest: applied.digest(),
             baseline,
             source: self.planned.origin.as_ref().map(ToString::to_string),

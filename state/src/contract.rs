@@ -50,7 +50,7 @@ pub(crate) fn record(address: &str) -> Record {
         applied: json!({"sizeGB": 32, "iops": 3000.1, "tags": {"a": "ü\u{0}\n"}, "none": null}).into(),
         outputs: json!(["x", true]),
         dependencies: Vec::new(),
-        protection: json!({"preventDestroy": true}),
+        protection: json!({"preventDestroy": true}).into(),
         desired_digest: "hmac-sha256:00".to_owned(),
         baseline: json!({}),
         source: Some("kompoxapp.yml:3:5".to_owned()),

@@ -28,7 +28,7 @@ pub struct Record {
     /// these.
     pub dependencies: Vec<String>,
     /// Guards that outlive the manifest, such as `preventDestroy` and a cluster's `protection`.
-    pub protection: Value,
+    pub protection: Stored,
     /// Digest of the desired inputs, to tell "nothing changed" without a request.
     pub desired_digest: String,
     /// What the server filled in by itself right after the apply; it is no drift.

@@ -20,6 +20,9 @@ use crate::engine::value::{Path, Reference, Value};
 impl<'a> Planner<'a> {
     /// The outputs of an object that exists, by its schema.
     fn keep_outputs(&mut self, node: &Node, observed: &Observed) {
+        if !self.referenced.contains(&node.address) {
+            return;
+        }
         let mut outputs = if observed.object.is_null() {
             self.record(&node.address).map_or(serde_json::Value::Null, |record| record.outputs.clone())
         } else {
@@ -582,5 +585,5 @@ impl<'a> Planner<'a> {
 
 /// The protection that a record holds.
 pub(super) fn protection_of(record: &Record) -> Protection {
-    serde_json::from_value(record.protection.clone()).unwrap_or_default()
+    serde_json::from_str(record.protection.text()).unwrap_or_default()
 }

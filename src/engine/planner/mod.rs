@@ -151,6 +151,8 @@ pub(super) struct Planner<'a> {
     moved: HashMap<Address, Address>,
     selected: HashSet<Address>,
     observations: HashMap<Address, Observation>,
+    /// What others refer to: only of these are outputs kept.
+    referenced: HashSet<&'a Address>,
     /// Outputs that stay as they are during the apply.
     outputs: HashMap<Address, serde_json::Value>,
     actions: Vec<PlannedAction>,
@@ -178,12 +180,19 @@ impl<'a> Planner<'a> {
         });
         let moved: HashMap<_, _> = moved.collect();
         let selected = select(inputs, &records);
+        let mut referenced = HashSet::new();
+        for node in inputs.graph.iter() {
+            node.desired.references(&mut |reference| {
+                referenced.insert(&reference.address);
+            });
+        }
         Self {
             inputs,
             records,
             moved,
             selected,
             observations: HashMap::new(),
+            referenced,
             outputs: HashMap::new(),
             actions: Vec::new(),
             questions: Vec::new(),
