@@ -69,7 +69,7 @@ pub fn lookup<'a>(value: &'a Value, path: &Path) -> Option<&'a Value> {
         (Value::Object(map), Segment::Key(key)) => map.get(key),
         (Value::Array(items), Segment::Index(index)) => items.get(*index),
         (Value::Array(items), Segment::Item(name)) => items.iter().find(|item| match item {
-            Value::Object(map) => ITEM_KEYS.iter().any(|key| map.get(*key).and_then(text).as_deref() == Some(name)),
+            Value::Object(map) => ITEM_KEYS.iter().any(|key| map.get(key).and_then(text).as_deref() == Some(name)),
             _ => false,
         }),
         _ => None,
