@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::compose::declared;
 use crate::compose::env;
 use crate::compose::files::{FileError, Files};
 use crate::compose::merge;
@@ -250,9 +251,7 @@ fn project(reader: &mut Reader<'_>, root: &Tree, profiles: &[String]) -> Compose
                     .help("name all files in the app instead: compose: [\"file:a.yml\", \"file:b.yml\"]"),
                 at,
             ),
-            "volumes" => top_level_volumes(reader, &entry.value),
-            "networks" => reader.note("compose-key-noted", "networks: all services share one Pod and one network", at),
-            "models" => reader.warning("compose-key-warned", "models are not run", at),
+            key @ ("volumes" | "networks" | "models") => declared::unused(reader, key, &entry.value),
             "version" => reader.note("compose-key-noted", "version: it means nothing any more", at),
             _ => reader.unknown_key("the compose file", entry, &TOP_LEVEL),
         }
@@ -329,15 +328,6 @@ fn check_references(reader: &mut Reader<'_>, root: &Tree, project: &ComposeProje
                 }
                 reader.push(finding, &file.location);
             }
-        }
-    }
-}
-
-fn top_level_volumes(reader: &mut Reader<'_>, tree: &Tree) {
-    for entry in reader.entries("volumes", tree) {
-        if entry.value.as_mapping().is_some_and(|entries| entries.iter().any(|e| !e.key.starts_with("x-"))) {
-            let message = format!("volume {}: the app's own `volumes` decide about size and kind", entry.key);
-            reader.note("compose-key-noted", message, &entry.key_location);
         }
     }
 }
