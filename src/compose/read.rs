@@ -235,8 +235,8 @@ impl Reader<'_> {
     }
 }
 
-const TOP_LEVEL: [&str; 9] =
-    ["configs", "include", "models", "name", "networks", "secrets", "services", "version", "volumes"];
+const TOP_LEVEL: [&str; 10] =
+    ["configs", "include", "jobs", "models", "name", "networks", "secrets", "services", "version", "volumes"];
 
 fn project(reader: &mut Reader<'_>, root: &Tree, profiles: &[String]) -> ComposeProject {
     let mut project = ComposeProject::default();
@@ -251,7 +251,7 @@ fn project(reader: &mut Reader<'_>, root: &Tree, profiles: &[String]) -> Compose
                     .help("name all files in the app instead: compose: [\"file:a.yml\", \"file:b.yml\"]"),
                 at,
             ),
-            key @ ("volumes" | "networks" | "models") => declared::unused(reader, key, &entry.value),
+            key @ ("jobs" | "models" | "networks" | "volumes") => declared::unused(reader, key, &entry.value),
             "version" => reader.note("compose-key-noted", "version: it means nothing any more", at),
             _ => reader.unknown_key("the compose file", entry, &TOP_LEVEL),
         }

@@ -69,6 +69,7 @@ pub const TOP_LEVEL_KEYS: &[Support] = &[
     mapped("configs.name", "name of an external ConfigMap"),
     noted("configs.template_driver", "contents are taken to the letter, as by docker compose"),
     refused("include", "it is not supported yet; name all files in the app instead: compose: [\"file:a.yml\", \"file:b.yml\"]"),
+    warned("jobs", "jobs are not run; one that must run first is a service that others wait for"),
     warned("models", "models are not run"),
     mapped("name", "kept in the normalised file; objects are named after the app"),
     noted("networks", "all services share one network"),

@@ -330,6 +330,7 @@ const TOP_LEVEL: &[(&str, &str, &str)] = &[
     ("configs.name", "configs: {x: {external: true}}", "configs: {x: {external: true, name: y}}"),
     ("configs.template_driver", "configs: {x: {content: a}}", "configs: {x: {content: a, template_driver: golang}}"),
     ("include", "", "include: [a.yml]"),
+    ("jobs", "", "jobs: {a: {image: b}}"),
     ("models", "", "models: {a: {model: b}}"),
     ("name", "", "name: a"),
     ("networks", "", "networks: {front: {driver: bridge}}"),
