@@ -24,7 +24,9 @@ pub(super) fn unused(reader: &mut Reader<'_>, key: &str, tree: &Tree) {
         // What is there by default says nothing: the default network, and the names that docker compose gives.
         if key == "volumes" || entry.key == "default" {
             fields.retain(|field| {
-                field.key != "name" && !field.value.is_null() && field.value.as_mapping().is_none_or(|map| !map.is_empty())
+                field.key != "name"
+                    && !field.value.is_null()
+                    && field.value.as_mapping().is_none_or(|map| !map.is_empty())
             });
             if fields.is_empty() {
                 continue;

@@ -159,10 +159,7 @@ fn what_a_box_cannot_take() {
             "web must wait for db to complete, but a Box runs it",
         ),
         (
-            &TEXT.replace(
-                "  cache: {image: redis, expose: [80]}",
-                "  app1-web: {image: x}",
-            ),
+            &TEXT.replace("  cache: {image: redis, expose: [80]}", "  app1-web: {image: x}"),
             "web",
             "there would be two of",
         ),

@@ -355,8 +355,16 @@ const TOP_LEVEL: &[(&str, &str, &str)] = &[
     ("version", "", "version: '3'"),
     ("volumes", "", "volumes: {default: {labels: {a: b}}}"),
     ("volumes.driver", "volumes: {default: {labels: {a: b}}}", "volumes: {default: {labels: {a: b}, driver: rclone}}"),
-    ("volumes.driver: local", "volumes: {default: {labels: {a: b}}}", "volumes: {default: {labels: {a: b}, driver: local}}"),
-    ("volumes.driver_opts", "volumes: {default: {labels: {a: b}}}", "volumes: {default: {labels: {a: b}, driver_opts: {type: nfs}}}"),
+    (
+        "volumes.driver: local",
+        "volumes: {default: {labels: {a: b}}}",
+        "volumes: {default: {labels: {a: b}, driver: local}}",
+    ),
+    (
+        "volumes.driver_opts",
+        "volumes: {default: {labels: {a: b}}}",
+        "volumes: {default: {labels: {a: b}, driver_opts: {type: nfs}}}",
+    ),
 ];
 
 /// Mapped keys that say what happens anyway: no object changes, and nobody hears of it.
