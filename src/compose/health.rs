@@ -105,11 +105,8 @@ pub(super) fn hooks(reader: &mut Reader<'_>, service: &str, key: &str, tree: &Tr
                 "command" => hook.command = words(reader, key, &entry.value).unwrap_or_default(),
                 "working_dir" => hook.working_dir = reader.text("working_dir", &entry.value),
                 "environment" => hook.environment = variables(reader, service, key, &entry.value),
-                "privileged" => {
-                    if reader.boolean("privileged", &entry.value) == Some(true) {
-                        let path = format!("{key}.privileged");
-                        report_value(reader, service, &path, "true", &entry.key_location);
-                    }
+                "privileged" if reader.boolean("privileged", &entry.value) == Some(true) => {
+                    report_value(reader, service, &format!("{key}.privileged"), "true", &entry.key_location);
                 }
                 _ => {}
             }

@@ -128,7 +128,7 @@ pub(super) fn mode(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) 
 pub(super) fn networks(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
     let entries =
         if field.value.as_mapping().is_some() { reader.entries("networks", &field.value) } else { Vec::new() };
-    let named = reader_names(reader, field, &entries);
+    let named = names_networks(reader, field, &entries);
     // The default network alone says nothing.
     if named && let Some(row) = support::service_key("networks") {
         report(reader, &service.name, row, &field.key_location);
@@ -155,7 +155,7 @@ pub(super) fn networks(reader: &mut Reader<'_>, service: &mut Service, field: &T
 }
 
 /// Whether a network other than the default one is named, or something is said about that.
-fn reader_names(reader: &mut Reader<'_>, field: &TreeEntry, entries: &[&TreeEntry]) -> bool {
+fn names_networks(reader: &mut Reader<'_>, field: &TreeEntry, entries: &[&TreeEntry]) -> bool {
     if field.value.as_mapping().is_some() {
         return entries.iter().any(|entry| entry.key != "default" || !entry.value.is_null());
     }
@@ -170,11 +170,9 @@ pub(super) fn links(reader: &mut Reader<'_>, service: &mut Service, field: &Tree
         report(reader, &service.name, row, &field.key_location);
     }
     for (text, location) in links {
-        if let Some((target, alias)) = text.split_once(':')
-            && target != alias
-        {
-            service.aliases.push(Alias { name: alias.to_owned(), service: target.to_owned(), wanted: true, location });
-        }
+        let (target, alias) = text.split_once(':').unwrap_or((&text, &text));
+        let (name, target) = (alias.to_owned(), target.to_owned());
+        service.aliases.push(Alias { name, service: target, wanted: true, location });
     }
 }
 

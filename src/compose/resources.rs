@@ -190,6 +190,21 @@ pub(super) fn x_kompox_resources(reader: &mut Reader<'_>, resources: &mut Resour
     }
 }
 
+/// What is set aside must not be more than what is the most: Kubernetes takes no such container.
+pub(super) fn check(reader: &mut Reader<'_>, service: &Service) {
+    let Resources { requests, limits } = &service.resources;
+    for (name, request) in requests {
+        let Some(limit) = limits.get(name) else { continue };
+        if let (Some(least), Some(most)) = (syntax::quantity_value(request), syntax::quantity_value(limit))
+            && least > most
+        {
+            let message = format!("{}: {request} of {name} are set aside, but {limit} are the most", service.name);
+            let finding = Diagnostic::error("compose-resources", message);
+            reader.push(finding.help("raise the limit, or lower the reservation"), &service.location);
+        }
+    }
+}
+
 /// `scale` or `deploy.replicas`: none leaves the service out, several cannot be.
 pub(super) fn replicas(reader: &mut Reader<'_>, service: &mut Service, key: &str, tree: &Tree) {
     let Some(count) = reader.integer(key, tree) else { return };

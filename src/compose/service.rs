@@ -43,7 +43,7 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: &TreeEntry) -> Service {
         };
         if row.verdict == Verdict::Mapped || OWN_REPORT.contains(&key) {
             read_key(reader, &mut service, field);
-        } else if !field.value.is_null() && !(SWITCHES.contains(&key) && is_false(&field.value)) {
+        } else if !is_off(field) {
             report(reader, &entry.key, row, &field.key_location);
         }
     }
@@ -52,11 +52,14 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: &TreeEntry) -> Service {
         resources::x_kompox_resources(reader, &mut service.resources, tree);
     }
     check_image(reader, &service);
+    resources::check(reader, &service);
     service
 }
 
-fn is_false(tree: &Tree) -> bool {
-    tree.as_text() == Some("false")
+/// Whether a key says nothing: it has no value, or it is a switch that is off.
+fn is_off(field: &TreeEntry) -> bool {
+    let switched_off = SWITCHES.contains(&field.key.as_str()) && field.value.as_text() == Some("false");
+    field.value.is_null() || switched_off
 }
 
 /// Says what the table says of a key that is not mapped.
@@ -384,7 +387,8 @@ fn tmpfs(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
         for option in options.split(',').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
                 Some(("size", value)) => match syntax::size_bytes(value) {
-                    Some(bytes) => size = Some(bytes),
+                    // Zero is no limit.
+                    Some(bytes) => size = Some(bytes).filter(|bytes| *bytes > 0),
                     None => {
                         reader.error("compose-type", format!("tmpfs: \"{value}\" is no size"), &location);
                     }
@@ -407,6 +411,7 @@ fn tmpfs(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
 fn shm(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     let Some(text) = reader.text("shm_size", tree) else { return };
     match syntax::size_bytes(&text) {
+        Some(0) => {}
         Some(size) => {
             let location = tree.location.clone();
             service.tmpfs.push(Tmpfs { target: "/dev/shm".to_owned(), size: Some(size), location });

@@ -121,7 +121,14 @@ fn aliases(cx: &mut Context<'_>, components: &[Component<'_>]) -> Vec<RenderedOb
     }
     let reserved = [format!("{}-app", cx.app()), format!("{}-box", cx.app())];
     for alias in cx.services.clone().into_iter().flat_map(|service| &service.aliases) {
-        let Some(target) = home(components, &alias.service) else { continue };
+        let Some(target) = home(components, &alias.service) else {
+            // A service that is left out has no names; one that was never there is a mistake.
+            if cx.input.compose.services.iter().all(|service| service.name != alias.service) {
+                let message = format!("links: {} is no service", alias.service);
+                cx.error("compose-undefined", message, &alias.location);
+            }
+            continue;
+        };
         let known = taken.get(alias.name.as_str());
         if known.is_some_and(|known| *known == target.name) {
             continue;

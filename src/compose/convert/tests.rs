@@ -507,6 +507,8 @@ fn every_error_has_its_code_and_place() {
         (service("    pull_policy: sometimes\n"), "is not known"),
         (service("    gpus: [{count: 0}]\n"), "cannot be 0"),
         (service("    scale: -1\n"), "cannot be -1"),
+        (service("    links: [nope]\n"), "compose-undefined compose.yml:4:13: links: nope is no service"),
+        (service("    mem_limit: 64m\n    mem_reservation: 65m\n"), "compose-resources compose.yml:2:3"),
         (service("    pre_stop: [{user: root}]\n"), "has no command"),
         (
             "services: {a: {image: x, secrets: [b]}}\nsecrets: {b: {external: true, name: B_c}}".to_owned(),
