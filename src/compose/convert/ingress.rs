@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::compose::convert::components::Component;
-use crate::compose::convert::{Context, RenderedObject, RuleInput};
+use crate::compose::convert::{Context, RenderedObject, RuleInput, listening};
 use crate::compose::model::{Port, Protocol};
 use crate::compose::names;
 use crate::diag::{Diagnostic, Location};
@@ -31,6 +31,7 @@ struct Published<'a> {
 pub(super) fn objects<'a>(cx: &mut Context<'a>, components: &'a [Component<'a>]) -> Network {
     for component in components {
         check_container_ports(cx, component);
+        listening::check(cx, component);
     }
     let published = published(cx, components);
     let input = cx.input;

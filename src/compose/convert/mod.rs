@@ -16,6 +16,7 @@ mod boxes;
 mod components;
 mod config;
 mod ingress;
+mod listening;
 mod order;
 mod policy;
 mod service;

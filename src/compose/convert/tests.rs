@@ -10,6 +10,7 @@ use crate::diag::Severity;
 use crate::yaml::{self, Limits, Source};
 
 mod boxes;
+mod listening;
 mod objects;
 mod real;
 mod support;
