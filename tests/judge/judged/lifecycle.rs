@@ -75,7 +75,16 @@ fn an_app_is_made_put_right_and_removed() {
     if controllers {
         let volumes = "/persistentvolumes";
         let volume = path_of_volume(&stage, volumes);
-        stage.run(&["destroy", "--auto-approve", "--target", "app/app1/Namespace/app1", "--target", "PersistentVolume/default"]).done();
+        stage
+            .run(&[
+                "destroy",
+                "--auto-approve",
+                "--target",
+                "app/app1/Namespace/app1",
+                "--target",
+                "PersistentVolume/default",
+            ])
+            .done();
         for gone in [&namespace, &deployment, &volume] {
             assert_eq!(stage.proxy.send("GET", gone, "", b"").status, 404, "{gone}");
         }
