@@ -81,6 +81,7 @@ impl Api for Emulated {
 /// An API server with what the tests say to it.
 pub struct Plane {
     api: Box<dyn Api>,
+    is_real: bool,
     /// Plurals by `apiVersion/kind`, and whether its objects live in Namespaces.
     kinds: Mutex<BTreeMap<String, (String, bool)>>,
 }
@@ -89,26 +90,30 @@ pub struct Plane {
 pub type Outcome = Result<Value, (u16, String)>;
 
 impl Plane {
-    fn new(api: Box<dyn Api>) -> Self {
-        Self { api, kinds: Mutex::default() }
+    fn new(api: Box<dyn Api>, is_real: bool) -> Self {
+        Self { api, is_real, kinds: Mutex::default() }
     }
 
     /// The real one that the tests of this process share, if there is any.
     pub fn real() -> Option<&'static Self> {
         static REAL: OnceLock<Option<Plane>> = OnceLock::new();
-        let start = || assets().map(|assets| Plane::new(Box::new(ControlPlane::start(&assets, false))));
+        let start = || assets().map(|assets| Plane::new(Box::new(ControlPlane::start(&assets, false)), true));
         REAL.get_or_init(start).as_ref()
     }
 
     /// The sandbox that the tests of this process share.
     pub fn sandbox() -> &'static Self {
         static SANDBOX: OnceLock<Plane> = OnceLock::new();
-        SANDBOX.get_or_init(|| Self::new(Box::new(Emulated::new())))
+        SANDBOX.get_or_init(|| Self::new(Box::new(Emulated::new()), false))
     }
 
     /// All of them, the real one first.
     pub fn all() -> Vec<&'static Self> {
         Self::real().into_iter().chain([Self::sandbox()]).collect()
+    }
+
+    pub fn is_real(&self) -> bool {
+        self.is_real
     }
 
     /// Its name, as a judge is called.
