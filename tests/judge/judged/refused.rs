@@ -344,7 +344,11 @@ fn wrong() -> Vec<(&'static str, String, Value)> {
     add("Service", "/spec/externalTrafficPolicy", &[json!("Local")]);
     add("Service", "/spec/ipFamilies", &[json!(["IPv5"])]);
 
-    add("ConfigMap", "/data", &[json!({"a/b": "x"}), json!({"": "x"}), json!({"a": 1}), json!({"..": "x"})]);
+    add(
+        "ConfigMap",
+        "/data",
+        &[json!({"a/b": "x"}), json!({"": "x"}), json!({"a": 1}), json!({"..": "x"}), json!({"..a": "x"})],
+    );
     add("ConfigMap", "/data", &[json!({"a".repeat(254): "x"}), json!({"a": "x".repeat((1 << 20) + 1)})]);
     add("ConfigMap", "/binaryData", &[json!({"a": "not base64"}), json!({"app.ini": "eA=="})]);
     add("Secret", "/data", &[json!({"a/b": "eA=="}), json!({"a": "not base64"}), json!({"a": "eA"})]);
@@ -531,7 +535,7 @@ fn unusual() -> Vec<(&'static str, String, Value)> {
             json!([{"name": "t", "port": 53}, {"name": "u", "port": 53, "protocol": "UDP"}]),
         ),
         ("Service", "/spec/clusterIP".to_owned(), json!("None")),
-        ("ConfigMap", "/data".to_owned(), json!({"..a": "", "A_b-c.d": "\u{0}"})),
+        ("ConfigMap", "/data".to_owned(), json!({".a": "", "A_b-c.d": "\u{0}"})),
         ("ConfigMap", "/data".to_owned(), json!({"a": "x".repeat(1 << 20)})),
         ("Secret", "/data".to_owned(), Value::Null),
         ("Secret", "/type".to_owned(), json!("example.org/own")),
