@@ -615,7 +615,7 @@ proptest! {
 #[test]
 fn an_empty_variable_is_an_empty_text() {
     let rendered = converted(&service("    environment: {A: $NOT_SET, B: '${NOT_SET}'}\n")).unwrap();
-    assert_eq!(pod(&rendered)["containers"][0]["env"], json!([{"name": "A", "value": ""}, {"name": "B", "value": ""}]));
+    assert_eq!(pod(&rendered)["containers"][0]["env"], json!([{"name": "A"}, {"name": "B"}]));
 }
 
 #[test]
