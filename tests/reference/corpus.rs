@@ -77,11 +77,20 @@ impl Case {
     }
 
     /// Replaces the places of this checkout by markers: `<dir>` is the case's folder, `<cases>` the one of all.
+    /// SSH keys of a build are sorted: the reference prints them in the random order of a Go map.
     pub fn normalise(&self, answer: Answer) -> Answer {
         let root = self.dir.ancestors().nth(2).unwrap_or(&self.dir);
         let places = [(self.dir.as_path(), "<dir>"), (root, "<cases>")];
         match answer {
-            Answer::Project(value) => Answer::Project(replace_value(value, &places)),
+            Answer::Project(mut value) => {
+                let services = value.get_mut("services").and_then(serde_json::Value::as_object_mut);
+                for service in services.into_iter().flat_map(|map| map.values_mut()) {
+                    if let Some(keys) = service.pointer_mut("/build/ssh").and_then(serde_json::Value::as_array_mut) {
+                        keys.sort_by_key(ToString::to_string);
+                    }
+                }
+                Answer::Project(replace_value(value, &places))
+            }
             Answer::Failure(message) => Answer::Failure(replace(&message, &places)),
         }
     }

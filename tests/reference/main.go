@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/docker/cli/pkg/kvfile"
 	"github.com/sirupsen/logrus"
 )
 
@@ -40,6 +42,7 @@ type answer struct {
 
 func main() {
 	logrus.SetOutput(io.Discard)
+	dotenv.RegisterFormat("raw", raw)
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
 	out := bufio.NewWriter(os.Stdout)
 	encoder := json.NewEncoder(out)
@@ -61,6 +64,19 @@ func main() {
 			fatal(err)
 		}
 	}
+}
+
+// raw is the format that `docker compose` itself adds to the library's: lines as they are.
+func raw(r io.Reader, filename string, vars map[string]string, lookup func(key string) (string, bool)) error {
+	lines, err := kvfile.ParseFromReader(r, lookup)
+	if err != nil {
+		return fmt.Errorf("failed to parse env_file %s: %w", filename, err)
+	}
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, "=")
+		vars[name] = value
+	}
+	return nil
 }
 
 func fatal(err error) {
