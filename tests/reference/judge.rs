@@ -72,6 +72,11 @@ impl Drop for Reference {
     }
 }
 
+/// Our answer without a process.
+pub fn ourselves(case: &Case) -> Answer {
+    kompox(case)
+}
+
 /// The answer of our binary, places replaced by markers.
 pub fn kompox(case: &Case) -> Answer {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kompox"));
