@@ -58,9 +58,15 @@ impl Yaml {
         out
     }
 
-    /// The text of a file.
+    /// The text of a file; anchors that it does not use are left out.
     pub fn file(&self) -> String {
-        self.line().trim_start_matches('\n').to_owned()
+        let text = self.line();
+        let used = |line: &&str| {
+            let anchor = line.split_once('&').filter(|_| line.starts_with("x-")).map(|(_, rest)| rest);
+            let name = anchor.and_then(|rest| rest.split(' ').next());
+            name.is_none_or(|name| text.contains(&format!(" *{name}\n")))
+        };
+        text.lines().filter(|line| !line.is_empty()).filter(used).flat_map(|line| [line, "\n"]).collect()
     }
 }
 
@@ -161,7 +167,7 @@ impl Generator<'_> {
         let sections = resources.map(|(section, definition, names)| {
             let entries = names.map(|name| {
                 let given = prop::option::weighted(0.1, self.resource(definition, first));
-                given.prop_map(move |given| (name, given)).boxed()
+                (Just(name), given, prop::bool::weighted(0.98)).boxed()
             });
             (Just(section), Vec::from(entries)).boxed()
         });
@@ -176,8 +182,9 @@ impl Generator<'_> {
                 for (section, given) in sections {
                     let resources: Vec<_> = given
                         .into_iter()
-                        .filter_map(|(name, given)| {
-                            Some((name.to_owned(), given.or_else(|| first.then(|| declared(section)))?))
+                        .filter_map(|(name, given, present)| {
+                            let given = given.or_else(|| (first && present).then(|| declared(section)));
+                            Some((name.to_owned(), given?))
                         })
                         .collect();
                     if !resources.is_empty() {
@@ -191,9 +198,10 @@ impl Generator<'_> {
 
     /// A service; the first file's have an image nearly always.
     fn service(&self, name: &'static str, first: bool) -> BoxedStrategy<Yaml> {
-        let image = prop::option::weighted(if first { 0.97 } else { 0.1 }, select(&["nginx", "a/b:${NUM:-1}"][..]));
+        let image = prop::option::weighted(if first { 0.99 } else { 0.1 }, select(&["nginx", "a/b:${NUM:-1}"][..]));
         let base = match name {
             "base" | "inc" => "",
+            _ if !first => "{file: sub/base.yml, service: base}",
             "web" => "{file: sub/base.yml, service: base}",
             _ => "web",
         };
@@ -201,6 +209,7 @@ impl Generator<'_> {
         (self.value(&self.schema["$defs"]["service"], "service", 0), image, extends)
             .prop_map(move |(service, image, extends)| {
                 let Yaml::Map(mut entries) = service else { return service };
+                entries.retain(|(_, value)| !value.line().contains(&format!("\"{name}\"")));
                 if let Some(image) = image.filter(|_| entries.iter().all(|(key, _)| key != "image")) {
                     entries.push(("image".into(), Yaml::Text(image.into())));
                 }
@@ -222,6 +231,7 @@ impl Generator<'_> {
                     return Yaml::Map(entries);
                 }
                 entries.retain(|(key, _)| !["external", "file", "environment", "content"].contains(&key.as_str()));
+                let kind = if definition == "model" { 9 } else { kind };
                 let entry = |key: &str, text: &str| (key.to_owned(), Yaml::Plain(text.to_owned()));
                 match definition {
                     _ if kind == 1 => entries = vec![entry("external", "true")],

@@ -100,8 +100,8 @@ fn main() -> ExitCode {
         table.unused().iter().for_each(|what| report.fail(format!("differences.json: no case needs {what:?}")));
     }
 
-    let schema = std::fs::read_to_string(root.join("compose-spec.json")).expect("the schema is readable");
-    let schema: serde_json::Value = serde_json::from_str(&schema).expect("the schema is JSON");
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../src/compose/load/compose-spec.json")).expect("the schema is JSON");
     let coverage = coverage::measure(&schema, &cases);
     if whole && !coverage.missing().is_empty() {
         report.fail(format!("no case uses\n  {}", coverage.missing().join("\n  ")));

@@ -11,7 +11,7 @@ pub const WHOLE: &[&str] = &["0", "1", "2", "3", "80", "100", "1000", ODD, "-1",
 /// Strings anywhere.
 pub const PLAIN: &[&str] = &["a", "b c", "x=y", "", "é", "1", "true", "null", "a: b", "#c", "~", "0x1F", "a/b", " s ", "1.50"];
 
-const SERVICES: &[&str] = &["db", "a.b-c", ODD, "web", "nowhere"];
+const SERVICES: &[&str] = &["db", "web", ODD, "a.b-c", "nowhere"];
 const NETWORKS: &[&str] = &["n1", "n2", "default", ODD, "nowhere"];
 const CONFIGS: &[&str] = &["c1", "c2"];
 const SECRETS: &[&str] = &["s1", "s2"];
@@ -59,7 +59,7 @@ pub fn words(place: &str) -> Option<&'static [&'static str]> {
         ("label_file" | "label_file[]", _) => &["one.env", "two.env"],
         ("extra_hosts.*" | "extra_hosts.*[]", _) => ADDRESSES,
         ("extra_hosts[]", _) => HOSTS,
-        ("ulimits.*", _) => INTEGERS,
+        ("ulimits.*", _) => &["nofile", "nproc"],
         (_, "interval" | "timeout" | "start_period" | "start_interval" | "stop_grace_period" | "delay") => DURATIONS,
         (_, "monitor" | "window" | "pull_refresh_after") => DURATIONS,
         (_, "mem_limit" | "mem_reservation" | "memswap_limit" | "shm_size" | "memory" | "rate" | "size") => SIZES,
