@@ -121,7 +121,9 @@ services:
       CACHE_URL: ${{CACHE_URL:-redis://127.0.0.1:6379}}
       LOG_LEVEL: info
     ports: ["80:8080"]
-    volumes: ["default/html:/var/www", "default/uploads:/var/uploads:ro"]
+    volumes:
+      - {{type: volume, source: default, target: /var/www, volume: {{subpath: html}}}}
+      - {{type: volume, source: default, target: /var/uploads, read_only: true, volume: {{subpath: uploads}}}}
     depends_on: {{db: {{condition: service_healthy}}}}
     healthcheck:
       test: ["CMD", "curl", "-f", "http://localhost:8080/health"]
@@ -136,7 +138,7 @@ services:
     image: registry.example.com/team/web:1.{number}.0
     command: worker --queues default,mail --concurrency 4
     environment: [APP=app{number}, ROLE=worker]
-    volumes: ["default/uploads:/var/uploads"]
+    volumes: [{{type: volume, source: default, target: /var/uploads, volume: {{subpath: uploads}}}}]
     depends_on: [web, db]
     mem_limit: 256m
     restart: always
@@ -147,12 +149,12 @@ services:
     environment:
       POSTGRES_DB: app
       POSTGRES_HOST_AUTH_METHOD: trust
-    volumes: ["default/postgres:/var/lib/postgresql/data"]
+    volumes: [{{type: volume, source: default, target: /var/lib/postgresql/data, volume: {{subpath: postgres}}}}]
     expose: ["5432"]
     shm_size: 128m
     healthcheck: {{test: pg_isready -U postgres, interval: 10s}}
     stop_grace_period: 1m30s
-volumes: {{"default/html": {{}}, "default/uploads": {{}}, "default/postgres": {{}}}}
+volumes: {{default: {{}}}}
 configs:
   motd: {{content: "Welcome to app{number}"}}
 "#
