@@ -134,7 +134,8 @@ pub(super) fn ports(text: &str, location: &Location, interpolated: bool) -> Resu
         [address @ .., host, container] => (address.join(":"), *host, *container),
         [] => (String::new(), "", ""),
     };
-    let (container, protocol) = container.split_once('/').unwrap_or((container, ""));
+    let mut parts = container.split('/');
+    let (container, protocol) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     if container.is_empty() {
         return Err(format!("\"{text}\" names no container port"));
     }
@@ -147,6 +148,7 @@ pub(super) fn ports(text: &str, location: &Location, interpolated: bool) -> Resu
             Some((inner, "")) => inner.to_owned(),
             _ => return Err(format!("\"{address}\" is no address")),
         },
+        None if address.contains(':') => return Err(format!("write the address {address} in brackets: [{address}]")),
         None => address,
     };
     if !address.is_empty() && !super::paths::is_address(&address) {
