@@ -7,14 +7,17 @@
 //! model into objects. What happens to each service key is said once, in [`support`].
 
 pub mod convert;
+mod declared;
 pub mod env;
 pub mod files;
+mod health;
 pub mod interpolate;
 pub mod load;
 mod merge;
 pub mod model;
 mod mounts;
 pub mod names;
+mod network;
 mod process;
 pub mod read;
 mod resources;

@@ -162,8 +162,22 @@ pub struct Service {
     pub depends_on: Vec<Dependency>,
     /// Requests and limits, before defaults of the app.
     pub resources: Resources,
-    /// `restart`.
+    /// How many containers of it run; 0 leaves it out, and more than one is one.
+    pub replicas: i64,
+    /// `restart`, or what `deploy.restart_policy` says in its words.
     pub restart: Option<Located<String>>,
+    /// Commands to run once the container has started.
+    pub post_start: Vec<Hook>,
+    /// Commands to run before the container is stopped.
+    pub pre_stop: Vec<Hook>,
+    /// Annotations of the container.
+    pub annotations: BTreeMap<String, Located<Text>>,
+    /// Host name of the container.
+    pub hostname: Option<Located<String>>,
+    /// Other names that a service is reached by.
+    pub aliases: Vec<Alias>,
+    /// The service whose network it shares: `network_mode: service:x`.
+    pub network_of: Option<Located<String>>,
     /// Numeric user and group of the process.
     pub user: Option<(i64, Option<i64>)>,
     /// Supplementary groups.
@@ -186,10 +200,12 @@ pub struct Service {
     pub privileged: bool,
     /// `no-new-privileges`.
     pub no_new_privileges: bool,
-    /// Seccomp profile `Unconfined` or `Localhost` path.
+    /// Seccomp profile `Unconfined`.
     pub seccomp_unconfined: bool,
-    /// AppArmor `unconfined`.
-    pub apparmor_unconfined: bool,
+    /// AppArmor profile in Kubernetes' words: `Unconfined` or `RuntimeDefault`.
+    pub apparmor: Option<&'static str>,
+    /// SELinux `user`, `role`, `type` and `level`.
+    pub se_linux: BTreeMap<&'static str, String>,
     /// Kernel parameters.
     pub sysctls: BTreeMap<String, Located<String>>,
     /// Host names with fixed addresses: (address, name).
@@ -204,10 +220,36 @@ pub struct Service {
     pub pull_policy: Option<&'static str>,
 }
 
+/// Another name of a service: of a network, of a link, or its `container_name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// The name.
+    pub name: String,
+    /// The service it leads to.
+    pub service: String,
+    /// Whether somebody asked for this name to resolve; `container_name` is an alias by the way.
+    pub wanted: bool,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// A command of `post_start` or `pre_stop`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// The command to run.
+    pub command: Vec<Text>,
+    /// Its folder, if not the container's.
+    pub working_dir: Option<String>,
+    /// What it sees in addition to the container's environment.
+    pub environment: BTreeMap<String, Text>,
+    /// Where it stands.
+    pub location: Location,
+}
+
 /// A port of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
-    /// Host address it was bound to, which has no meaning here.
+    /// Host address it was bound to; a loopback address was not meant for others.
     pub host_ip: Option<String>,
     /// Host port, if published.
     pub published: Option<u16>,
@@ -215,6 +257,8 @@ pub struct Port {
     pub target: u16,
     /// Transport protocol.
     pub protocol: Protocol,
+    /// What is spoken through it, such as `http`.
+    pub app_protocol: Option<String>,
     /// Where it stands.
     pub location: Location,
 }

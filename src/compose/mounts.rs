@@ -3,18 +3,21 @@
 use crate::compose::load::volume::IGNORED;
 use crate::compose::model::{Mount, MountSource, Service, Tmpfs};
 use crate::compose::read::{Reader, local_file_error};
-
+use crate::compose::service::{known_entries, report, report_value};
+use crate::compose::support;
 use crate::compose::syntax::{self, SourceSyntax};
 use crate::compose::tree::Tree;
 use crate::diag::{Diagnostic, Location};
 
-const KEYS: [&str; 9] = ["bind", "consistency", "image", "read_only", "source", "target", "tmpfs", "type", "volume"];
+/// Whether Kubernetes mounts something there.
+pub(super) fn is_target(target: &str) -> bool {
+    target.len() > 1 && target.starts_with('/') && !target.contains(':') && !target.chars().any(char::is_control)
+}
 
 /// Reads `volumes` into mounts and memory file systems. Of two mounts with one target the later wins.
 pub(super) fn volumes(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     for item in reader.list("volumes", tree) {
-        let mount = read(reader, service, item);
-        let Some(mount) = mount else { continue };
+        let Some(mount) = read(reader, service, item) else { continue };
         match service.mounts.iter_mut().find(|known| known.target == mount.target) {
             Some(known) => *known = mount,
             None => service.mounts.push(mount),
@@ -25,38 +28,34 @@ pub(super) fn volumes(reader: &mut Reader<'_>, service: &mut Service, tree: &Tre
 fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<Mount> {
     let (mut kind, mut source, mut target, mut read_only) = (None, None, None, false);
     let (mut subpath, mut size) = (None, None);
-    for entry in reader.entries("volumes", item) {
-        match entry.key.as_str() {
-            "type" => kind = reader.text("type", &entry.value),
-            "source" => source = reader.text("source", &entry.value),
-            "target" => target = reader.text("target", &entry.value),
-            "read_only" => read_only = reader.boolean("read_only", &entry.value).unwrap_or(false),
+    let name = service.name.clone();
+    // What is refused is refused as a type, once.
+    for entry in known_entries(reader, &name, "volumes", &["image"], item) {
+        let key = entry.key.as_str();
+        match key {
+            "type" => kind = reader.text(key, &entry.value),
+            "source" => source = reader.text(key, &entry.value).filter(|text| !text.is_empty()),
+            "target" => target = reader.text(key, &entry.value),
+            "read_only" => read_only = reader.boolean(key, &entry.value).unwrap_or(false),
             "volume" | "tmpfs" | "bind" => {
-                for field in reader.entries(&entry.key, &entry.value) {
-                    match (entry.key.as_str(), field.key.as_str()) {
-                        ("volume", "subpath") => subpath = reader.text("subpath", &field.value),
-                        ("tmpfs", "size") => {
-                            let text = reader.text("size", &field.value);
-                            size = text.as_deref().and_then(syntax::size_bytes);
-                            if let (Some(text), None) = (text, size) {
-                                let message = format!("volumes: \"{text}\" is no size");
-                                reader.error("compose-type", message, &field.value.location);
+                let path = format!("volumes.{key}");
+                for field in known_entries(reader, &name, &path, &["create_host_path"], &entry.value) {
+                    match field.key.as_str() {
+                        "subpath" => subpath = reader.text("subpath", &field.value),
+                        "size" => size = tmpfs_size(reader, &field.value),
+                        // The short syntax makes folders; only the wish not to is worth a word.
+                        "create_host_path" => {
+                            if reader.boolean("create_host_path", &field.value) == Some(false)
+                                && let Some(row) = support::service_key("volumes.bind.create_host_path")
+                            {
+                                report(reader, &name, row, &field.key_location);
                             }
                         }
-                        // Written out by the loader; folders of a volume are always made.
-                        ("bind", "create_host_path") if field.value.as_text() == Some("true") => {}
-                        (_, key) => {
-                            let message = format!("volumes: {}.{key} has no meaning here", entry.key);
-                            reader.note("compose-key-noted", message, &field.key_location);
-                        }
+                        _ => {}
                     }
                 }
             }
-            "consistency" | "image" => {
-                let message = format!("volumes: {} has no meaning here", entry.key);
-                reader.note("compose-key-noted", message, &entry.key_location);
-            }
-            _ => reader.unknown_key("volumes", entry, &KEYS),
+            _ => {}
         }
     }
     let location = &item.location;
@@ -64,8 +63,7 @@ fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
         match option {
             "" => {}
             "cached" | "delegated" | "consistent" | "copy" => {
-                let message = format!("volumes: the option {option} has no meaning here");
-                reader.note("compose-key-noted", message, location);
+                report_value(reader, &name, "volumes.consistency", option, location);
             }
             other => {
                 let message = format!("volumes: the option {other} is not used");
@@ -79,6 +77,9 @@ fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
     };
     match kind.as_deref() {
         Some("tmpfs") => {
+            if !is_target(&target) {
+                return invalid(reader, &format!("nothing can be mounted at \"{target}\""), location);
+            }
             service.tmpfs.push(Tmpfs { target, size, location: location.clone() });
             None
         }
@@ -98,14 +99,31 @@ fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
             }
             Some(mount)
         }
-        Some(other) => invalid(reader, &format!("the type {other} cannot be used"), location),
+        Some(other @ ("cluster" | "image" | "npipe")) => {
+            report_value(reader, &name, "volumes.type", other, location);
+            None
+        }
+        Some(other) => invalid(reader, &format!("the type {other} is not known"), location),
         None => invalid(reader, "type is missing", location),
     }
+}
+
+fn tmpfs_size(reader: &mut Reader<'_>, tree: &Tree) -> Option<u64> {
+    let text = reader.text("size", tree)?;
+    let size = syntax::size_bytes(&text);
+    if size.is_none() {
+        reader.error("compose-type", format!("volumes: \"{text}\" is no size"), &tree.location);
+    }
+    // Zero is no limit.
+    size.filter(|size| *size > 0)
 }
 
 fn mount(reader: &mut Reader<'_>, source: &str, target: &str, read_only: bool, location: &Location) -> Option<Mount> {
     if !target.starts_with('/') {
         return invalid(reader, &format!("the target \"{target}\" is not absolute"), location);
+    }
+    if !is_target(target) {
+        return invalid(reader, &format!("nothing can be mounted at \"{target}\""), location);
     }
     let (source, sub_path) = match syntax::mount_source(source) {
         Ok(SourceSyntax::Relative(path)) => {

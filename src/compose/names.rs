@@ -162,6 +162,30 @@ pub fn is_dns_label(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
+/// Whether `name` is a DNS-1123 subdomain: labels between dots, as names of objects and hosts are.
+pub fn is_dns_subdomain(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_dns_label)
+}
+
+/// Whether `name` is a DNS-1035 label, as the names of Services are: it starts with a letter.
+pub fn is_service_name(name: &str) -> bool {
+    is_dns_label(name) && name.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+/// Whether `name` is a qualified name of Kubernetes, as keys of labels and annotations are: `[domain/]name`.
+pub fn is_qualified_name(name: &str) -> bool {
+    let (prefix, own) = match name.split_once('/') {
+        Some((prefix, own)) => (Some(prefix), own),
+        None => (None, name),
+    };
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    prefix.is_none_or(is_dns_subdomain)
+        && own.len() <= 63
+        && ends(own.chars().next())
+        && ends(own.chars().last())
+        && own.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,25 +1,90 @@
 //! The process of a service and its surroundings: user, capabilities, names, and other fields of container and Pod.
 
+use crate::compose::health::duration;
 use crate::compose::merge::pairs_to_mapping;
 use crate::compose::model::{Located, Service};
 use crate::compose::read::Reader;
-use crate::compose::service::duration;
+use crate::compose::service::{report, report_value};
+use crate::compose::support::{self, nearest};
 use crate::compose::tree::{Tree, TreeEntry};
-use crate::diag::{Diagnostic, Location};
+use crate::diag::Diagnostic;
+
+/// The largest id of a user or group that Kubernetes takes.
+const MAX_ID: i64 = i32::MAX as i64;
+
+/// The capabilities of Linux, without `CAP_`, and `ALL`.
+const CAPABILITIES: [&str; 42] = [
+    "ALL",
+    "AUDIT_CONTROL",
+    "AUDIT_READ",
+    "AUDIT_WRITE",
+    "BLOCK_SUSPEND",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "KILL",
+    "LEASE",
+    "LINUX_IMMUTABLE",
+    "MAC_ADMIN",
+    "MAC_OVERRIDE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_RAW",
+    "PERFMON",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_CHROOT",
+    "SYS_MODULE",
+    "SYS_NICE",
+    "SYS_PACCT",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+];
+
+/// Kernel parameters that every node lets a Pod set (Kubernetes, "Using sysctls in a Kubernetes Cluster").
+const SAFE_SYSCTLS: [&str; 12] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_wmem",
+];
 
 /// Keys about the process and its surroundings: security context, Pod fields.
 pub(super) fn runtime(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
     let value = &field.value;
     let key = field.key.as_str();
-    let texts = |reader: &mut Reader<'_>| reader.texts(key, value).into_iter().map(|(text, _)| text).collect();
-    let capability = |text: String| text.trim_start_matches("CAP_").to_owned();
     match key {
         "user" => user(reader, service, value),
         "group_add" => {
             for (text, location) in reader.texts(key, value) {
-                match text.parse() {
-                    Ok(group) => service.group_add.push(group),
-                    Err(_) => {
+                match id(&text) {
+                    Some(group) => service.group_add.push(group),
+                    None => {
                         let message = format!("{}: group_add {text} is a name; only numbers work", service.name);
                         reader.warning("compose-user", message, &location);
                     }
@@ -32,28 +97,15 @@ pub(super) fn runtime(reader: &mut Reader<'_>, service: &mut Service, field: &Tr
         "stop_grace_period" => service.stop_grace_period = duration(reader, key, value),
         "read_only" => service.read_only = reader.boolean(key, value).unwrap_or(false),
         "privileged" => service.privileged = reader.boolean(key, value).unwrap_or(false),
-        "cap_add" => {
-            let caps: Vec<String> = texts(reader);
-            service.cap_add = caps.into_iter().map(capability).collect();
-        }
-        "cap_drop" => {
-            let caps: Vec<String> = texts(reader);
-            service.cap_drop = caps.into_iter().map(capability).collect();
-        }
+        "cap_add" => service.cap_add = capabilities(reader, key, value),
+        "cap_drop" => service.cap_drop = capabilities(reader, key, value),
         "security_opt" => security_opt(reader, service, value),
-        "sysctls" => {
-            let pairs = pairs_to_mapping(value.clone());
-            for entry in reader.entries(key, &pairs) {
-                if let Some(text) = reader.text(&entry.key, &entry.value) {
-                    let located = Located { value: text, location: entry.key_location.clone() };
-                    service.sysctls.insert(entry.key.clone(), located);
-                }
+        "sysctls" => sysctls(reader, service, value),
+        "cgroup" | "ipc" | "userns_mode" => {
+            if let Some(text) = reader.text(key, value) {
+                report_value(reader, &service.name, key, &text, &value.location);
             }
         }
-        "extra_hosts" => extra_hosts(reader, service, value),
-        "dns" => service.dns = texts(reader),
-        "dns_search" => service.dns_search = texts(reader),
-        "dns_opt" => service.dns_opt = texts(reader),
         "pull_policy" => pull_policy(reader, service, value),
         // The table says that a key is mapped, but nobody maps it: never silent.
         other => {
@@ -62,23 +114,66 @@ pub(super) fn runtime(reader: &mut Reader<'_>, service: &mut Service, field: &Tr
     }
 }
 
-pub(super) fn network_mode(reader: &mut Reader<'_>, service: &Service, tree: &Tree) {
-    let Some(mode) = reader.text("network_mode", tree) else { return };
-    if matches!(mode.as_str(), "host" | "none") {
-        let message = format!("{}: network_mode {mode} is not used: the Pod has its own network", service.name);
-        reader.warning("compose-key-warned", message, &tree.location);
-    } else {
-        let message = format!("{}: network_mode is not used: all services share one Pod", service.name);
-        reader.note("compose-key-noted", message, &tree.location);
+fn id(text: &str) -> Option<i64> {
+    if text == "root" { Some(0) } else { text.parse::<i64>().ok().filter(|id| (0..=MAX_ID).contains(id)) }
+}
+
+fn capabilities(reader: &mut Reader<'_>, key: &str, tree: &Tree) -> Vec<String> {
+    let mut capabilities: Vec<String> = Vec::new();
+    for (text, location) in reader.texts(key, tree) {
+        let upper = text.to_ascii_uppercase();
+        let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
+        if !CAPABILITIES.contains(&name) {
+            let mut finding = Diagnostic::error("compose-capability", format!("{key}: {text} is no capability"));
+            if let Some(near) = nearest(name, CAPABILITIES) {
+                finding = finding.help(format!("did you mean \"{near}\"?"));
+            }
+            reader.push(finding, &location);
+        } else if !capabilities.iter().any(|known| known == name) {
+            capabilities.push(name.to_owned());
+        }
+    }
+    capabilities
+}
+
+fn sysctls(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    let pairs = pairs_to_mapping(tree.clone());
+    for entry in reader.entries("sysctls", &pairs) {
+        let Some(value) = reader.text(&entry.key, &entry.value) else { continue };
+        let name = entry.key.replace('/', ".");
+        let location = &entry.key_location;
+        // What is not of a Pod's own is refused by the node, after everything else was done.
+        let own = name.starts_with("net.") || name.starts_with("fs.mqueue.");
+        let own = own || name.starts_with("kernel.shm") || name.starts_with("kernel.msg") || name == "kernel.sem";
+        let own = own && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if !own {
+            let finding = Diagnostic::error(
+                "compose-sysctl",
+                format!("{}: the kernel parameter {name} is that of the whole node", service.name),
+            );
+            reader.push(finding.help("take it out, and set it on the nodes if the service needs it"), location);
+            continue;
+        }
+        if !SAFE_SYSCTLS.contains(&name.as_str()) {
+            let finding = Diagnostic::warning(
+                "compose-sysctl",
+                format!("{}: Pods that set {name} run only on nodes that allow it", service.name),
+            );
+            reader.push(finding.help("allow it on the node pool (kubelet: allowedUnsafeSysctls)"), location);
+        }
+        service.sysctls.insert(name, Located { value, location: location.clone() });
     }
 }
 
 fn user(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     let Some(text) = reader.text("user", tree) else { return };
-    let number = |text: &str| if text == "root" { Some(0) } else { text.parse::<i64>().ok().filter(|n| *n >= 0) };
+    if text.is_empty() {
+        return;
+    }
     let (user, group) = match text.split_once(':') {
-        Some((user, group)) => (number(user), Some(number(group))),
-        None => (number(&text), None),
+        Some((user, "")) => (id(user), None),
+        Some((user, group)) => (id(user), Some(id(group))),
+        None => (id(&text), None),
     };
     match (user, group) {
         (Some(user), None) => service.user = Some((user, None)),
@@ -93,64 +188,55 @@ fn user(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
 
 fn security_opt(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     for (text, location) in reader.texts("security_opt", tree) {
-        match text.replace('=', ":").as_str() {
-            "no-new-privileges" | "no-new-privileges:true" => service.no_new_privileges = true,
-            "no-new-privileges:false" => {}
-            "seccomp:unconfined" => service.seccomp_unconfined = true,
-            "apparmor:unconfined" => service.apparmor_unconfined = true,
+        let (option, value) = text.split_once(['=', ':']).unwrap_or((&text, ""));
+        match (option, value) {
+            ("no-new-privileges", "" | "true") => service.no_new_privileges = true,
+            ("no-new-privileges", "false") => {}
+            ("seccomp", "unconfined") => service.seccomp_unconfined = true,
+            ("apparmor", "unconfined") => service.apparmor = Some("Unconfined"),
+            ("apparmor", "docker-default" | "runtime/default") => service.apparmor = Some("RuntimeDefault"),
+            ("label", _) if value != "disable" => {
+                let (field, label) = value.split_once(':').unwrap_or((value, ""));
+                let known = ["user", "role", "type", "level"].into_iter().find(|known| *known == field);
+                match known.filter(|_| !label.is_empty()) {
+                    Some(field) => {
+                        service.se_linux.insert(field, label.to_owned());
+                    }
+                    None => {
+                        let message = format!("{}: security_opt {text} is not used", service.name);
+                        reader.warning("compose-key-warned", message, &location);
+                    }
+                }
+            }
             _ => {
-                let message = format!("{}: security_opt {text} is not used", service.name);
-                reader.warning("compose-key-warned", message, &location);
+                let row = support::service_key(&format!("security_opt: {option}={value}"))
+                    .or_else(|| support::service_key(&format!("security_opt: {option}")));
+                match row {
+                    Some(row) => report(reader, &service.name, row, &location),
+                    None => {
+                        let message = format!("{}: security_opt {text} is not used", service.name);
+                        reader.warning("compose-key-warned", message, &location);
+                    }
+                }
             }
-        }
-    }
-}
-
-fn extra_hosts(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    let pairs: Vec<(String, String, Location)> = if tree.as_mapping().is_some() {
-        let mut pairs = Vec::new();
-        for entry in reader.entries("extra_hosts", tree) {
-            for (address, location) in reader.texts("extra_hosts", &entry.value) {
-                pairs.push((entry.key.clone(), address, location));
-            }
-        }
-        pairs
-    } else {
-        let texts = reader.texts("extra_hosts", tree);
-        texts
-            .into_iter()
-            .map(|(text, location)| {
-                let (host, address) = text.split_once('=').or_else(|| text.split_once(':')).unwrap_or((&text, ""));
-                (host.to_owned(), address.to_owned(), location)
-            })
-            .collect()
-    };
-    for (host, address, location) in pairs {
-        let address = address.trim_matches(['[', ']']);
-        if address.parse::<std::net::IpAddr>().is_ok() {
-            service.extra_hosts.push((address.to_owned(), host));
-        } else {
-            let message = format!("{}: extra_hosts {host}: \"{address}\" is no address; it is not used", service.name);
-            reader.warning("compose-key-warned", message, &location);
         }
     }
 }
 
 fn pull_policy(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     let Some(text) = reader.text("pull_policy", tree) else { return };
-    service.pull_policy = match text.as_str() {
+    let word = if text.starts_with("every_") { "every_" } else { text.as_str() };
+    service.pull_policy = match word {
         "always" => Some("Always"),
         "never" => Some("Never"),
         "missing" | "if_not_present" => Some("IfNotPresent"),
-        "build" => {
-            let message = format!("{}: pull_policy build is not used: images are pulled", service.name);
-            reader.warning("compose-key-warned", message, &tree.location);
+        "build" => None,
+        "daily" | "weekly" | "every_" => Some("Always"),
+        _ => {
+            let message = format!("{}: pull_policy {text} is not known", service.name);
+            reader.error("compose-type", message, &tree.location);
             None
         }
-        _ => {
-            let message = format!("{}: pull_policy {text} is read as always", service.name);
-            reader.note("compose-key-noted", message, &tree.location);
-            Some("Always")
-        }
     };
+    report_value(reader, &service.name, "pull_policy", word, &tree.location);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::compose::declared;
 use crate::compose::files::{FileError, Files};
 use crate::compose::load::{self, dotenv};
 use crate::compose::model::{Bytes, ComposeProject, FileObject, FileSource, Service, Sources, is_secret_name};
@@ -104,9 +105,7 @@ fn project_environment(request: &ReadRequest<'_>, diagnostics: &mut Diagnostics)
     }
     let mut values = BTreeMap::new();
     let result = match request.files.read(".env") {
-        Ok(bytes) => {
-            dotenv::complete(request.environment, &mut values, &bytes).map_err(|error| error.to_string())
-        }
+        Ok(bytes) => dotenv::complete(request.environment, &mut values, &bytes).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     if let Err(message) = result {
@@ -251,16 +250,11 @@ const TOP_LEVEL: [&str; 8] = ["configs", "jobs", "models", "name", "networks", "
 fn project(reader: &mut Reader<'_>, root: &Tree, profiles: &[String]) -> ComposeProject {
     let mut project = ComposeProject::default();
     for entry in reader.entries("the compose file", root) {
-        let at = &entry.key_location;
         match entry.key.as_str() {
             "name" => project.name = reader.text("name", &entry.value),
             "services" => project.services = services(reader, &entry.value, profiles),
             "configs" | "secrets" => {}
-            "volumes" => top_level_volumes(reader, &entry.value),
-            "networks" => reader.note("compose-key-noted", "networks: all services share one Pod and one network", at),
-            "models" => reader.warning("compose-key-warned", "models are not run", at),
-            "jobs" => reader.warning("compose-key-warned", "jobs are not run", at),
-            "version" => reader.note("compose-key-noted", "version: it means nothing any more", at),
+            key @ ("jobs" | "models" | "networks" | "volumes") => declared::unused(reader, key, &entry.value),
             _ => reader.unknown_key("the compose file", entry, &TOP_LEVEL),
         }
     }
@@ -336,15 +330,6 @@ fn check_references(reader: &mut Reader<'_>, root: &Tree, project: &ComposeProje
                 }
                 reader.push(finding, &file.location);
             }
-        }
-    }
-}
-
-fn top_level_volumes(reader: &mut Reader<'_>, tree: &Tree) {
-    for entry in reader.entries("volumes", tree) {
-        if entry.value.as_mapping().is_some_and(|entries| entries.iter().any(|e| !e.key.starts_with("x-"))) {
-            let message = format!("volume {}: the app's own `volumes` decide about size and kind", entry.key);
-            reader.note("compose-key-noted", message, &entry.key_location);
         }
     }
 }

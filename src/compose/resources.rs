@@ -2,62 +2,144 @@
 
 use std::collections::BTreeMap;
 
-use crate::compose::model::{Resources, Service};
+use crate::compose::model::{Located, Resources, Service};
 use crate::compose::read::Reader;
+use crate::compose::service::{known_entries, report_value};
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
+use crate::diag::Diagnostic;
 
 pub(super) fn deploy(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    const KEYS: [&str; 9] = [
-        "endpoint_mode",
-        "labels",
-        "mode",
-        "placement",
-        "replicas",
-        "resources",
-        "restart_policy",
-        "rollback_config",
-        "update_config",
-    ];
-    for entry in reader.entries("deploy", tree) {
+    let name = service.name.clone();
+    for entry in known_entries(reader, &name, "deploy", &["mode"], tree) {
         match entry.key.as_str() {
             "resources" => {
-                for part in reader.entries("resources", &entry.value) {
-                    let target = match part.key.as_str() {
-                        "limits" => &mut service.resources.limits,
-                        "reservations" => &mut service.resources.requests,
-                        _ => {
-                            reader.unknown_key("deploy.resources", part, &["limits", "reservations"]);
-                            continue;
-                        }
-                    };
-                    deploy_resources(reader, target, part);
+                for part in known_entries(reader, &name, "deploy.resources", &[], &entry.value) {
+                    deploy_resources(reader, service, part);
                 }
             }
-            "replicas" => one_replica(reader, &service.name, "deploy.replicas", &entry.value),
-            key if KEYS.contains(&key) => {
-                let message = format!("{}: deploy.{key} is not used: it is for Swarm", service.name);
-                reader.note("compose-key-noted", message, &entry.key_location);
+            "replicas" => replicas(reader, service, "deploy.replicas", &entry.value),
+            "mode" => {
+                if let Some(mode) = reader.text("deploy.mode", &entry.value) {
+                    report_value(reader, &name, "deploy.mode", &mode, &entry.key_location);
+                }
             }
-            _ => reader.unknown_key("deploy", entry, &KEYS),
+            "restart_policy" => {
+                for part in known_entries(reader, &name, "deploy.restart_policy", &[], &entry.value) {
+                    let Some(condition) = reader.text("condition", &part.value) else { continue };
+                    let value = match condition.as_str() {
+                        "none" => "no".to_owned(),
+                        "any" => "always".to_owned(),
+                        _ => condition,
+                    };
+                    service.restart = Some(Located { value, location: part.value.location.clone() });
+                }
+            }
+            _ => {}
         }
     }
 }
 
-fn deploy_resources(reader: &mut Reader<'_>, target: &mut BTreeMap<String, String>, part: &TreeEntry) {
-    for entry in reader.entries(&part.key, &part.value) {
+fn deploy_resources(reader: &mut Reader<'_>, service: &mut Service, part: &TreeEntry) {
+    let name = service.name.clone();
+    let path = format!("deploy.resources.{}", part.key);
+    for entry in known_entries(reader, &name, &path, &[], &part.value) {
+        let resources = &mut service.resources;
+        let target = if part.key == "limits" { &mut resources.limits } else { &mut resources.requests };
         match entry.key.as_str() {
             "cpus" => cpus(reader, target, "cpus", &entry.value),
             "memory" => memory(reader, target, "memory", &entry.value),
-            "pids" => {
-                reader.note("compose-key-noted", "pids is not used: the node decides about it", &entry.key_location)
-            }
-            "devices" | "generic_resources" => {
-                let message = format!("{} are not used: devices need a device plugin of the cluster", entry.key);
-                reader.warning("compose-key-warned", message, &entry.key_location);
-            }
-            _ => reader.unknown_key(&part.key, entry, &["cpus", "memory", "pids", "devices", "generic_resources"]),
+            "devices" => devices(reader, service, "deploy.resources.reservations.devices", &entry.value),
+            _ => {}
         }
+    }
+}
+
+/// `gpus`: `all`, or a list of devices that need not say that they are graphics processors.
+pub(super) fn gpus(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    match tree.as_text() {
+        Some("all") => {
+            all_is_one(reader, &service.name, "gpus", tree);
+            add_gpus(service, None, 1);
+        }
+        _ => devices(reader, service, "gpus", tree),
+    }
+}
+
+/// Devices of the container that a device plugin gives out: graphics processors, by their number.
+fn devices(reader: &mut Reader<'_>, service: &mut Service, path: &str, tree: &Tree) {
+    let name = service.name.clone();
+    for item in reader.list(path, tree) {
+        let (mut driver, mut count, mut ids) = (None, None, Vec::new());
+        let mut gpu = path == "gpus";
+        for entry in known_entries(reader, &name, path, &[], item) {
+            match entry.key.as_str() {
+                "driver" => driver = reader.text("driver", &entry.value).filter(|text| !text.is_empty()),
+                "count" => count = Some(&entry.value),
+                "device_ids" => ids = reader.texts("device_ids", &entry.value),
+                "capabilities" => {
+                    gpu |= reader.texts("capabilities", &entry.value).iter().any(|(text, _)| text == "gpu");
+                }
+                _ => {}
+            }
+        }
+        if !gpu || !matches!(driver.as_deref(), None | Some("nvidia" | "amd")) {
+            let message =
+                format!("{name}: {path}: of devices only gpu of nvidia or amd is known; this one is not used");
+            reader.warning("compose-key-warned", message, &item.location);
+            continue;
+        }
+        let number = match count.map(|tree| (tree, tree.as_text().unwrap_or_default())) {
+            _ if !ids.is_empty() => {
+                let message = format!("{name}: {path}.device_ids: the cluster decides which processors it gives");
+                reader.warning("compose-key-warned", message, &item.location);
+                ids.len() as i64
+            }
+            Some((tree, "all" | "-1")) => {
+                all_is_one(reader, &name, path, tree);
+                1
+            }
+            Some((tree, _)) => match reader.integer("count", tree) {
+                Some(number @ 1..=1024) => number,
+                Some(number) => {
+                    reader.error("compose-type", format!("{name}: {path}.count cannot be {number}"), &tree.location);
+                    continue;
+                }
+                None => continue,
+            },
+            None => {
+                all_is_one(reader, &name, path, item);
+                1
+            }
+        };
+        add_gpus(service, driver.as_deref(), number);
+    }
+}
+
+fn all_is_one(reader: &mut Reader<'_>, service: &str, path: &str, tree: &Tree) {
+    let message = format!("{service}: {path}: all graphics processors of a node cannot be asked for; it gets one");
+    let finding = Diagnostic::warning("compose-gpu", message).help("write their number: count: 1");
+    reader.push(finding, &tree.location);
+}
+
+fn add_gpus(service: &mut Service, driver: Option<&str>, number: i64) {
+    let resource = if driver == Some("amd") { "amd.com/gpu" } else { "nvidia.com/gpu" };
+    service.resources.limits.insert(resource.to_owned(), number.to_string());
+}
+
+/// `cpu_quota` through `cpu_period`, where nothing else limits processors.
+pub(super) fn quota(service: &mut Service, tree: &Tree, reader: &mut Reader<'_>) {
+    /// What Linux assumes, in microseconds.
+    const PERIOD: i64 = 100_000;
+    let period = tree.get("cpu_period").and_then(|tree| reader.integer("cpu_period", tree)).unwrap_or(PERIOD);
+    let Some(value) = tree.get("cpu_quota") else { return };
+    let Some(quota) = reader.integer("cpu_quota", value).filter(|quota| *quota > 0) else { return };
+    if period <= 0 || service.resources.limits.contains_key("cpu") {
+        return;
+    }
+    let cpus = quota as f64 / period as f64;
+    if let Some(quantity) = syntax::quantity_of_cpus(&cpus.to_string()).filter(|quantity| quantity != "0") {
+        service.resources.limits.insert("cpu".to_owned(), quantity);
     }
 }
 
@@ -108,11 +190,33 @@ pub(super) fn x_kompox_resources(reader: &mut Reader<'_>, resources: &mut Resour
     }
 }
 
-pub(super) fn one_replica(reader: &mut Reader<'_>, service: &str, key: &str, tree: &Tree) {
-    if let Some(count) = reader.integer(key, tree)
-        && count != 1
-    {
-        let message = format!("{service}: {key} is {count}, but there is one Pod with one container each");
-        reader.warning("compose-replicas", message, &tree.location);
+/// What is set aside must not be more than what is the most: Kubernetes takes no such container.
+pub(super) fn check(reader: &mut Reader<'_>, service: &Service) {
+    let Resources { requests, limits } = &service.resources;
+    for (name, request) in requests {
+        let Some(limit) = limits.get(name) else { continue };
+        if let (Some(least), Some(most)) = (syntax::quantity_value(request), syntax::quantity_value(limit))
+            && least > most
+        {
+            let message = format!("{}: {request} of {name} are set aside, but {limit} are the most", service.name);
+            let finding = Diagnostic::error("compose-resources", message);
+            reader.push(finding.help("raise the limit, or lower the reservation"), &service.location);
+        }
     }
+}
+
+/// `scale` or `deploy.replicas`: none leaves the service out, several cannot be.
+pub(super) fn replicas(reader: &mut Reader<'_>, service: &mut Service, key: &str, tree: &Tree) {
+    let Some(count) = reader.integer(key, tree) else { return };
+    let name = &service.name;
+    match count {
+        1 => {}
+        0 => reader.note("compose-replicas", format!("{name}: {key} is 0: it is left out"), &tree.location),
+        2.. => {
+            let message = format!("{name}: {key} is {count}, but there is one Pod with one container each");
+            reader.warning("compose-replicas", message, &tree.location);
+        }
+        _ => reader.error("compose-type", format!("{name}: {key} cannot be {count}"), &tree.location),
+    }
+    service.replicas = count.max(0);
 }

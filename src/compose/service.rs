@@ -1,58 +1,112 @@
 //! One service of the merged tree into the typed model. Each key goes through the table in [`support`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use crate::compose::env;
 use crate::compose::files::FileError;
+use crate::compose::health;
 use crate::compose::merge::pairs_to_mapping;
 use crate::compose::model::{
-    Condition, Dependency, FileUse, Healthcheck, Located, Port, Resources, Service, Text, Tmpfs, is_secret_literal,
-    is_secret_name,
+    Condition, Dependency, FileUse, Located, Resources, Service, Text, Tmpfs, is_secret_literal, is_secret_name,
 };
 use crate::compose::mounts;
+use crate::compose::network;
 use crate::compose::process;
 use crate::compose::read::{Reader, local_file_error};
 use crate::compose::resources;
-use crate::compose::support::{self, SERVICE_KEYS, Verdict};
+use crate::compose::support::{self, Support, Verdict};
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::{Diagnostic, Location};
 
-/// Ports of one service, ranges expanded.
-const MAX_PORTS: usize = 2000;
+/// Keys whose verdict depends on their value, or that more than the table is known of: their readers report.
+const OWN_REPORT: [&str; 7] = ["build", "cgroup", "ipc", "links", "network_mode", "networks", "userns_mode"];
+/// Keys that mean nothing when they are false.
+const SWITCHES: [&str; 3] = ["init", "oom_kill_disable", "use_api_socket"];
 
 /// Reads a service whose value is a mapping.
 pub(super) fn read(reader: &mut Reader<'_>, entry: &TreeEntry) -> Service {
     let mut service = empty(&entry.key, &entry.key_location);
     let mut x_kompox = None;
     for field in entry.value.as_mapping().unwrap_or_default() {
-        if field.key == "x-kompox" {
+        let key = field.key.as_str();
+        if key == "x-kompox" {
             x_kompox = Some(&field.value);
         }
-        if field.key.starts_with("x-") {
+        if key.starts_with("x-") {
             continue;
         }
-        let Some(row) = support::service_key(&field.key) else {
-            let known: Vec<&str> = SERVICE_KEYS.iter().map(|row| row.key).collect();
+        let Some(row) = support::service_key(key) else {
+            let known: Vec<&str> = support::service_names("").collect();
             reader.unknown_key(&format!("service {}", entry.key), field, &known);
             continue;
         };
-        let message = || format!("{}: {} is not used: {}", entry.key, row.key, row.text);
-        match row.verdict {
-            Verdict::Mapped => mapped(reader, &mut service, field),
-            Verdict::Noted => reader.note("compose-key-noted", message(), &field.key_location),
-            Verdict::Warned => reader.warning("compose-key-warned", message(), &field.key_location),
-            Verdict::Refused => {
-                let message = format!("{}: {} cannot be used: {}", entry.key, row.key, row.text);
-                reader.error("compose-key-refused", message, &field.key_location);
-            }
+        if row.verdict == Verdict::Mapped || OWN_REPORT.contains(&key) {
+            read_key(reader, &mut service, field);
+        } else if !is_off(field) {
+            report(reader, &entry.key, row, &field.key_location);
         }
     }
+    resources::quota(&mut service, &entry.value, reader);
     if let Some(tree) = x_kompox {
         resources::x_kompox_resources(reader, &mut service.resources, tree);
     }
     check_image(reader, &service);
+    resources::check(reader, &service);
     service
+}
+
+/// Whether a key says nothing: it has no value, or it is a switch that is off.
+fn is_off(field: &TreeEntry) -> bool {
+    let switched_off = SWITCHES.contains(&field.key.as_str()) && field.value.as_text() == Some("false");
+    field.value.is_null() || switched_off
+}
+
+/// Says what the table says of a key that is not mapped.
+pub(super) fn report(reader: &mut Reader<'_>, service: &str, row: &Support, location: &Location) {
+    let unused = || format!("{service}: {} is not used: {}", row.key, row.text);
+    match row.verdict {
+        Verdict::Mapped => {}
+        Verdict::Noted => reader.note("compose-key-noted", unused(), location),
+        Verdict::Warned => reader.warning("compose-key-warned", unused(), location),
+        Verdict::Refused => {
+            let message = format!("{service}: {} cannot be used: {}", row.key, row.text);
+            reader.error("compose-key-refused", message, location);
+        }
+    }
+}
+
+/// Says what the table says of a key with this value.
+pub(super) fn report_value(reader: &mut Reader<'_>, service: &str, key: &str, value: &str, location: &Location) {
+    if let Some(row) = support::service_value(key, value) {
+        report(reader, service, row, location);
+    }
+}
+
+/// The entries of a mapping under `path` that are mapped, or that `own` names; what becomes of the others is said here.
+pub(super) fn known_entries<'t>(
+    reader: &mut Reader<'_>,
+    service: &str,
+    path: &str,
+    own: &[&str],
+    tree: &'t Tree,
+) -> Vec<&'t TreeEntry> {
+    let mut entries = reader.entries(path, tree);
+    entries.retain(|entry| match support::service_key(&format!("{path}.{}", entry.key)) {
+        None => {
+            let known: Vec<&str> = support::service_names(path).collect();
+            reader.unknown_key(path, entry, &known);
+            false
+        }
+        Some(row) if row.verdict == Verdict::Mapped || own.contains(&entry.key.as_str()) => true,
+        Some(row) => {
+            if !entry.value.is_null() {
+                report(reader, service, row, &entry.key_location);
+            }
+            false
+        }
+    });
+    entries
 }
 
 fn empty(name: &str, location: &Location) -> Service {
@@ -75,7 +129,14 @@ fn empty(name: &str, location: &Location) -> Service {
         healthcheck: None,
         depends_on: Vec::new(),
         resources: Resources::default(),
+        replicas: 1,
         restart: None,
+        post_start: Vec::new(),
+        pre_stop: Vec::new(),
+        annotations: BTreeMap::new(),
+        hostname: None,
+        aliases: Vec::new(),
+        network_of: None,
         user: None,
         group_add: Vec::new(),
         working_dir: None,
@@ -88,7 +149,8 @@ fn empty(name: &str, location: &Location) -> Service {
         privileged: false,
         no_new_privileges: false,
         seccomp_unconfined: false,
-        apparmor_unconfined: false,
+        apparmor: None,
+        se_linux: BTreeMap::new(),
         sysctls: BTreeMap::new(),
         extra_hosts: Vec::new(),
         dns: Vec::new(),
@@ -101,8 +163,9 @@ fn empty(name: &str, location: &Location) -> Service {
 fn check_image(reader: &mut Reader<'_>, service: &Service) {
     match (&service.image, &service.build) {
         (Some(_), Some(build)) => {
-            let message = format!("{}: build is not used, the image is pulled", service.name);
-            reader.note("compose-key-noted", message, build);
+            if let Some(row) = support::service_key("build") {
+                report(reader, &service.name, row, build);
+            }
         }
         (None, Some(build)) => reader.push(
             Diagnostic::error("compose-image", format!("{} has only a build and no image", service.name))
@@ -117,8 +180,8 @@ fn check_image(reader: &mut Reader<'_>, service: &Service) {
     }
 }
 
-/// Acts on a key whose verdict is [`Verdict::Mapped`].
-fn mapped(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
+/// Acts on a key that becomes something, or that the table alone does not judge.
+fn read_key(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
     let value = &field.value;
     let key = field.key.as_str();
     match key {
@@ -134,31 +197,43 @@ fn mapped(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
         "entrypoint" => service.entrypoint = words(reader, key, value),
         "environment" => environment(reader, service, value),
         "env_file" => env_files(reader, service, field),
-        "ports" => service.ports = ports(reader, value),
-        "expose" => service.expose = expose(reader, value),
+        "ports" => service.ports = network::ports(reader, &service.name, value),
+        "expose" => service.expose = network::expose(reader, value),
+        "networks" => network::networks(reader, service, field),
+        "network_mode" => network::mode(reader, service, value),
+        "links" => network::links(reader, service, field),
+        "container_name" => network::container_name(reader, service, value),
+        "hostname" => network::hostname(reader, service, value),
+        "extra_hosts" => network::extra_hosts(reader, service, value),
+        "dns" | "dns_search" | "dns_opt" => network::dns(reader, service, key, value),
         "volumes" => mounts::volumes(reader, service, value),
         "tmpfs" => tmpfs(reader, service, value),
         "shm_size" => shm(reader, service, value),
-        "configs" => service.configs = file_uses(reader, value, "config", "/"),
-        "secrets" => service.secrets = file_uses(reader, value, "secret", "/run/secrets/"),
-        "healthcheck" => service.healthcheck = healthcheck(reader, value),
-        "depends_on" => service.depends_on = depends_on(reader, value),
+        "configs" => service.configs = file_uses(reader, service, value, "config", "/"),
+        "secrets" => service.secrets = file_uses(reader, service, value, "secret", "/run/secrets/"),
+        "healthcheck" => service.healthcheck = health::healthcheck(reader, &service.name, value),
+        "post_start" => service.post_start = health::hooks(reader, &service.name, key, value),
+        "pre_stop" => service.pre_stop = health::hooks(reader, &service.name, key, value),
+        "annotations" => annotations(reader, service, value),
+        "depends_on" => service.depends_on = depends_on(reader, &service.name, value),
         "deploy" => resources::deploy(reader, service, value),
+        "gpus" => resources::gpus(reader, service, value),
+        // Read together, once all keys are known.
+        "cpu_quota" | "cpu_period" => {}
         "cpus" => resources::cpus(reader, &mut service.resources.limits, key, value),
         "mem_limit" => resources::memory(reader, &mut service.resources.limits, key, value),
         "mem_reservation" => resources::memory(reader, &mut service.resources.requests, key, value),
-        "scale" => resources::one_replica(reader, &service.name, key, value),
+        "scale" => resources::replicas(reader, service, key, value),
         "restart" => {
             service.restart =
                 reader.text(key, value).map(|value| Located { value, location: field.value.location.clone() });
         }
-        "network_mode" => process::network_mode(reader, service, value),
         _ => process::runtime(reader, service, field),
     }
 }
 
 /// A command: a text is split as a shell would, a list is taken as it is. Null leaves the image's own.
-fn words(reader: &mut Reader<'_>, what: &str, tree: &Tree) -> Option<Vec<Text>> {
+pub(super) fn words(reader: &mut Reader<'_>, what: &str, tree: &Tree) -> Option<Vec<Text>> {
     if tree.is_null() {
         return None;
     }
@@ -186,7 +261,7 @@ fn words(reader: &mut Reader<'_>, what: &str, tree: &Tree) -> Option<Vec<Text>> 
 }
 
 /// Marks arguments whose flag or assignment is named like a secret, and URLs with a password.
-fn mark_secret_arguments(mut words: Vec<Text>) -> Vec<Text> {
+pub(super) fn mark_secret_arguments(mut words: Vec<Text>) -> Vec<Text> {
     let mut follows_secret_flag = false;
     for word in &mut words {
         let assigned = word
@@ -202,24 +277,29 @@ fn mark_secret_arguments(mut words: Vec<Text>) -> Vec<Text> {
 }
 
 fn environment(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    service.environment = variables(reader, &service.name, "environment", tree);
+}
+
+/// Variables by name: a mapping, or a list of `NAME=value`. Those without a value come from the environment of kompox.
+pub(super) fn variables(reader: &mut Reader<'_>, service: &str, what: &str, tree: &Tree) -> BTreeMap<String, Text> {
     let pairs = pairs_to_mapping(tree.clone());
-    for entry in reader.entries("environment", &pairs) {
+    let mut variables = BTreeMap::new();
+    for entry in reader.entries(what, &pairs) {
         let name = &entry.key;
         if name.is_empty() || !name.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=') {
-            let message = format!("{}: environment has an entry without a usable name", service.name);
+            let message = format!("{service}: {what} has an entry without a usable name");
             reader.error("compose-environment", message, &entry.key_location);
             continue;
         }
         if entry.value.is_null() {
             match reader.environment.get(name) {
                 Some(value) => {
-                    service.environment.insert(name.clone(), Text::secret(value.clone()));
+                    variables.insert(name.clone(), Text::secret(value.clone()));
                 }
                 None => {
                     // A name that came by interpolation may be a value that lacks its name.
                     let shown = if entry.value.interpolated { "a variable" } else { name.as_str() };
-                    let message =
-                        format!("{}: {shown} is taken from the environment, where it is not set", service.name);
+                    let message = format!("{service}: {shown} is taken from the environment, where it is not set");
                     reader.warning("compose-variable-unset", message, &entry.key_location);
                 }
             }
@@ -229,7 +309,18 @@ fn environment(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
         let boolean = entry.value.as_scalar().and_then(|scalar| scalar.as_bool());
         let value = boolean.map_or(text, |b| b.to_string());
         let sensitive = entry.value.interpolated || is_secret_name(name) || is_secret_literal(&value);
-        service.environment.insert(name.clone(), Text { value, sensitive });
+        variables.insert(name.clone(), Text { value, sensitive });
+    }
+    variables
+}
+
+fn annotations(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
+    let pairs = pairs_to_mapping(tree.clone());
+    for entry in reader.entries("annotations", &pairs) {
+        let value = reader.text(&entry.key, &entry.value).unwrap_or_default();
+        let sensitive = entry.value.interpolated || is_secret_name(&entry.key) || is_secret_literal(&value);
+        let located = Located { value: Text { value, sensitive }, location: entry.key_location.clone() };
+        service.annotations.insert(entry.key.clone(), located);
     }
 }
 
@@ -241,7 +332,7 @@ fn env_files(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) 
     for item in items {
         let (mut path, mut required, mut raw) = (None, true, false);
         if item.as_mapping().is_some() {
-            for entry in reader.entries("env_file", item) {
+            for entry in known_entries(reader, &service.name, "env_file", &[], item) {
                 match entry.key.as_str() {
                     "path" => path = reader.text("path", &entry.value),
                     "required" => required = reader.boolean("required", &entry.value).unwrap_or(true),
@@ -253,7 +344,7 @@ fn env_files(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) 
                             reader.error("compose-env-file", message, &entry.value.location);
                         }
                     },
-                    _ => reader.unknown_key("env_file", entry, &["path", "required", "format"]),
+                    _ => {}
                 }
             }
         } else {
@@ -289,95 +380,6 @@ fn env_files(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) 
     service.env_file = merged.map(|values| values.into_iter().map(|(key, value)| (key, Text::secret(value))).collect());
 }
 
-fn ports(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
-    let mut ports: Vec<Port> = Vec::new();
-    let mut seen = HashSet::new();
-    for item in reader.list("ports", tree) {
-        if ports.len() > MAX_PORTS {
-            let message = format!("ports: a service may have at most {MAX_PORTS} ports");
-            reader.error("compose-limit", message, &item.location);
-            break;
-        }
-        let parsed = if item.as_mapping().is_some() {
-            port_mapping(reader, item)
-        } else {
-            reader.text("ports", item).map(|text| syntax::ports(&text))
-        };
-        match parsed {
-            Some(Ok(parsed)) => {
-                for port in parsed {
-                    // A later file may repeat a port.
-                    if seen.insert(port.clone()) {
-                        ports.push(Port {
-                            host_ip: port.host_ip,
-                            published: port.published,
-                            target: port.target,
-                            protocol: port.protocol,
-                            location: item.location.clone(),
-                        });
-                    }
-                }
-            }
-            Some(Err(message)) => reader.error("compose-port", format!("ports: {message}"), &item.location),
-            None => {}
-        }
-    }
-    ports
-}
-
-fn port_mapping(reader: &mut Reader<'_>, item: &Tree) -> Option<Result<Vec<syntax::PortSyntax>, String>> {
-    let (mut ip, mut published, mut target) = (None, None, None);
-    let mut protocol = Ok(crate::compose::model::Protocol::Tcp);
-    for entry in reader.entries("ports", item) {
-        match entry.key.as_str() {
-            "target" => target = reader.text("target", &entry.value),
-            "published" => published = reader.text("published", &entry.value).filter(|text| !text.is_empty()),
-            "host_ip" => ip = reader.text("host_ip", &entry.value).filter(|text| !text.is_empty()),
-            "protocol" => {
-                if let Some(text) = reader.text("protocol", &entry.value) {
-                    protocol = syntax::protocol(&text);
-                }
-            }
-            // Written out by the loader.
-            "mode" if entry.value.as_text() == Some("ingress") => {}
-            "mode" | "app_protocol" | "name" => {
-                let message = format!("ports: {} has no meaning here", entry.key);
-                reader.note("compose-key-noted", message, &entry.key_location);
-            }
-            _ => reader.unknown_key(
-                "ports",
-                entry,
-                &["target", "published", "host_ip", "protocol", "mode", "app_protocol", "name"],
-            ),
-        }
-    }
-    let Some(target) = target else {
-        reader.error("compose-port", "ports: target is missing", &item.location);
-        return None;
-    };
-    Some(protocol.and_then(|protocol| syntax::expand(ip, published.as_deref(), &target, protocol)))
-}
-
-fn expose(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
-    let mut ports = Vec::new();
-    for (text, location) in reader.texts("expose", tree) {
-        match syntax::ports(&text) {
-            Ok(parsed) if parsed.iter().all(|port| port.published.is_none()) => {
-                ports.extend(parsed.into_iter().map(|port| Port {
-                    host_ip: None,
-                    published: None,
-                    target: port.target,
-                    protocol: port.protocol,
-                    location: location.clone(),
-                }));
-            }
-            Ok(_) => reader.error("compose-port", "expose: only container ports may stand here", &location),
-            Err(message) => reader.error("compose-port", format!("expose: {message}"), &location),
-        }
-    }
-    ports
-}
-
 fn tmpfs(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     for (text, location) in reader.texts("tmpfs", tree) {
         let (target, options) = text.split_once(':').unwrap_or((&text, ""));
@@ -385,12 +387,17 @@ fn tmpfs(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
         for option in options.split(',').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
                 Some(("size", value)) => match syntax::size_bytes(value) {
-                    Some(bytes) => size = Some(bytes),
+                    // Zero is no limit.
+                    Some(bytes) => size = Some(bytes).filter(|bytes| *bytes > 0),
                     None => {
                         reader.error("compose-type", format!("tmpfs: \"{value}\" is no size"), &location);
                     }
                 },
-                _ => reader.note("compose-key-noted", format!("tmpfs: {option} has no meaning here"), &location),
+                _ => {
+                    if let Some(row) = support::service_key("tmpfs: (other options)") {
+                        report(reader, &format!("{}: {option}", service.name), row, &location);
+                    }
+                }
             }
         }
         if target.starts_with('/') {
@@ -404,6 +411,7 @@ fn tmpfs(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
 fn shm(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     let Some(text) = reader.text("shm_size", tree) else { return };
     match syntax::size_bytes(&text) {
+        Some(0) => {}
         Some(size) => {
             let location = tree.location.clone();
             service.tmpfs.push(Tmpfs { target: "/dev/shm".to_owned(), size: Some(size), location });
@@ -412,21 +420,17 @@ fn shm(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     }
 }
 
-fn file_uses(reader: &mut Reader<'_>, tree: &Tree, kind: &str, folder: &str) -> Vec<FileUse> {
+fn file_uses(reader: &mut Reader<'_>, service: &Service, tree: &Tree, kind: &str, folder: &str) -> Vec<FileUse> {
     let mut uses: Vec<FileUse> = Vec::new();
     for item in reader.list(kind, tree) {
         let (mut source, mut target, mut mode) = (None, None, None);
         if item.as_mapping().is_some() {
-            for entry in reader.entries(kind, item) {
+            for entry in known_entries(reader, &service.name, &format!("{kind}s"), &[], item) {
                 match entry.key.as_str() {
                     "source" => source = reader.text("source", &entry.value),
                     "target" => target = reader.text("target", &entry.value),
                     "mode" => mode = file_mode(reader, &entry.value),
-                    "uid" | "gid" => {
-                        let message = format!("{kind}: {} has no meaning here; files belong to root", entry.key);
-                        reader.note("compose-key-noted", message, &entry.key_location);
-                    }
-                    _ => reader.unknown_key(kind, entry, &["source", "target", "mode", "uid", "gid"]),
+                    _ => {}
                 }
             }
         } else {
@@ -441,6 +445,11 @@ fn file_uses(reader: &mut Reader<'_>, tree: &Tree, kind: &str, folder: &str) -> 
             Some(target) => format!("{folder}{target}"),
             None => format!("{folder}{source}"),
         };
+        if !mounts::is_target(&target) {
+            let message = format!("{kind}: nothing can be mounted at \"{target}\"");
+            reader.error("compose-target", message, &item.location);
+            continue;
+        }
         let one = FileUse { source, target, mode, location: item.location.clone() };
         match uses.iter_mut().find(|known| known.target == one.target) {
             Some(known) => *known = one,
@@ -463,79 +472,7 @@ fn file_mode(reader: &mut Reader<'_>, tree: &Tree) -> Option<u32> {
     mode
 }
 
-fn healthcheck(reader: &mut Reader<'_>, tree: &Tree) -> Option<Healthcheck> {
-    const KEYS: [&str; 7] = ["disable", "interval", "retries", "start_interval", "start_period", "test", "timeout"];
-    // What docker assumes.
-    let mut check =
-        Healthcheck { command: Vec::new(), interval: 30, timeout: 30, retries: 3, start_period: 0, start_interval: 5 };
-    let (mut disabled, mut tested) = (false, false);
-    for entry in reader.entries("healthcheck", tree) {
-        let key = entry.key.as_str();
-        match key {
-            "disable" => disabled = reader.boolean(key, &entry.value).unwrap_or(false),
-            "interval" => check.interval = duration(reader, key, &entry.value).unwrap_or(30).max(1),
-            "timeout" => check.timeout = duration(reader, key, &entry.value).unwrap_or(30).max(1),
-            "start_period" => check.start_period = duration(reader, key, &entry.value).unwrap_or(0),
-            "start_interval" => check.start_interval = duration(reader, key, &entry.value).unwrap_or(5).max(1),
-            "retries" => check.retries = reader.integer(key, &entry.value).unwrap_or(3).max(1),
-            "test" => {
-                tested = true;
-                match test(reader, &entry.value) {
-                    Some(command) => check.command = command,
-                    None => disabled = true,
-                }
-            }
-            _ => reader.unknown_key("healthcheck", entry, &KEYS),
-        }
-    }
-    if !tested && !disabled {
-        let message = "healthcheck without a test uses the image's own, which Kubernetes does not know; it is not run";
-        reader.warning("compose-healthcheck", message, &tree.location);
-    }
-    if disabled || check.command.is_empty() { None } else { Some(check) }
-}
-
-/// The command of a health check; none when it is switched off or wrong.
-fn test(reader: &mut Reader<'_>, tree: &Tree) -> Option<Vec<Text>> {
-    let shell = |text: &str, sensitive| {
-        vec![Text::open("/bin/sh"), Text::open("-c"), Text { value: text.to_owned(), sensitive }]
-    };
-    if let Some(text) = tree.as_text() {
-        return Some(mark_secret_arguments(shell(text, tree.interpolated)));
-    }
-    let items: Vec<(&str, bool)> = tree
-        .as_sequence()
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|item| Some((item.as_text()?, item.interpolated)))
-        .collect();
-    match items.as_slice() {
-        [("NONE", _)] => None,
-        [("CMD", _), rest @ ..] if !rest.is_empty() => Some(mark_secret_arguments(
-            rest.iter().map(|(text, sensitive)| Text { value: (*text).to_owned(), sensitive: *sensitive }).collect(),
-        )),
-        [("CMD-SHELL", _), (text, sensitive)] => Some(mark_secret_arguments(shell(text, *sensitive))),
-        _ => {
-            let message = "healthcheck: test must be a string or a list that starts with CMD, CMD-SHELL or NONE";
-            reader.error("compose-healthcheck", message, &tree.location);
-            None
-        }
-    }
-}
-
-pub(super) fn duration(reader: &mut Reader<'_>, key: &str, tree: &Tree) -> Option<i64> {
-    let text = reader.text(key, tree)?;
-    let seconds = syntax::duration_seconds(&text);
-    if seconds.is_none() {
-        // What interpolation puts into a health check is not shown.
-        let shown = if tree.interpolated { "the value" } else { text.as_str() };
-        let message = format!("{key}: {shown} is no duration such as 30s or 1m30s");
-        reader.error("compose-type", message, &tree.location);
-    }
-    seconds
-}
-
-fn depends_on(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Dependency> {
+fn depends_on(reader: &mut Reader<'_>, service: &str, tree: &Tree) -> Vec<Dependency> {
     let plain = |service: String, location: Location| Dependency {
         service,
         condition: Condition::Started,
@@ -548,7 +485,7 @@ fn depends_on(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Dependency> {
     let mut dependencies = Vec::new();
     for entry in reader.entries("depends_on", tree) {
         let mut dependency = plain(entry.key.clone(), entry.key_location.clone());
-        for field in reader.entries("depends_on", &entry.value) {
+        for field in known_entries(reader, service, "depends_on", &[], &entry.value) {
             match field.key.as_str() {
                 "condition" => match reader.text("condition", &field.value).as_deref() {
                     Some("service_started") | None => {}
@@ -564,12 +501,7 @@ fn depends_on(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Dependency> {
                     }
                 },
                 "required" => dependency.required = reader.boolean("required", &field.value).unwrap_or(true),
-                "restart" => reader.note(
-                    "compose-key-noted",
-                    "depends_on: restart has no meaning here; containers of one Pod restart by themselves",
-                    &field.key_location,
-                ),
-                _ => reader.unknown_key("depends_on", field, &["condition", "required", "restart"]),
+                _ => {}
             }
         }
         dependencies.push(dependency);

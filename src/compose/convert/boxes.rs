@@ -1,13 +1,18 @@
-//! Declared Boxes: a Deployment each that sees the app's volumes, on the app's node.
+//! Declared Boxes. A stand-alone Box is a Deployment of its own image that sees the app's volumes, on the app's node. A
+//! compose Box takes the service of its name out of the app's Pod into one of its own (`components`), under its name as
+//! component: container ports need not differ from the app's, and its network policy is its own. No service ever runs
+//! twice, since two processes on one disk would destroy what is on it.
 
 use serde_json::{Map, Value, json};
 
-use crate::compose::convert::{Access, BoxInput, Context, RenderedObject, volume, workload};
+use crate::compose::convert::components::{self, Component};
+use crate::compose::convert::{APP_COMPONENT, Access, BoxInput, Context, RenderedObject, VolumeInput};
+use crate::compose::convert::{config, volume, workload};
 use crate::compose::names;
 use crate::diag::Diagnostic;
 
-/// Deployments of stand-alone Boxes, and a NetworkPolicy where one asks for it.
-pub(super) fn objects(cx: &mut Context<'_>) -> Vec<RenderedObject> {
+/// Deployments of Boxes with what they need, and a NetworkPolicy where one asks for it; in the order of declaration.
+pub(super) fn objects(cx: &mut Context<'_>, composed: &[Component<'_>]) -> Vec<RenderedObject> {
     let mut objects = Vec::new();
     for declared in &cx.input.boxes {
         let component = names::component(cx.app(), &declared.name);
@@ -15,27 +20,16 @@ pub(super) fn objects(cx: &mut Context<'_>) -> Vec<RenderedObject> {
             let message = format!("Box {}: its name {component} is too long for a label", declared.name);
             cx.diagnostics.push(Diagnostic::error("compose-name", message));
         }
-        match &declared.image {
-            Some(image) => {
-                if !declared.network_rules.is_empty() {
-                    objects.push(network_policy(cx, declared));
-                }
-                objects.push(deployment(cx, declared, image));
-            }
-            None => {
-                let finding = Diagnostic::error(
-                    "compose-box",
-                    format!(
-                        "Box {}: a Box without an image, which runs the compose services, is not supported yet",
-                        declared.name
-                    ),
-                )
-                .help("give it an image");
-                match &declared.location {
-                    Some(location) => cx.push(finding, location),
-                    None => cx.diagnostics.push(finding),
-                }
-            }
+        if !declared.network_rules.is_empty() {
+            objects.push(network_policy(cx, declared));
+        }
+        if let Some(image) = &declared.image {
+            objects.push(deployment(cx, declared, image));
+        } else if let Some(component) = composed.iter().find(|component| component.name == declared.name) {
+            let files = config::objects(cx, component);
+            let workload = workload::deployment(cx, &files, component);
+            objects.extend(files.objects);
+            objects.extend(workload);
         }
     }
     objects
@@ -67,22 +61,21 @@ fn deployment(cx: &Context<'_>, declared: &BoxInput, image: &str) -> RenderedObj
     let mut spec = Map::new();
     spec.insert("containers".to_owned(), json!([container]));
     spec.insert("automountServiceAccountToken".to_owned(), false.into());
-    let volumes = workload::claims(cx);
+    let all: Vec<&VolumeInput> = cx.input.volumes.iter().collect();
+    let volumes = workload::claims(cx, &all);
     if !volumes.is_empty() {
         spec.insert("volumes".to_owned(), volumes.into());
     }
     workload::placement(cx, &mut spec);
     // A disk is mounted on one node at a time, so the Box goes where the app is.
     if cx.input.volumes.iter().any(|volume| volume.access == Access::ReadWriteOnce) {
-        let affinity = spec.entry("affinity".to_owned()).or_insert_with(|| json!({}));
-        affinity["podAffinity"] = json!({ "requiredDuringSchedulingIgnoredDuringExecution": [{
-            "labelSelector": { "matchLabels": cx.selector(super::APP_COMPONENT) },
-            "topologyKey": "kubernetes.io/hostname",
-        }] });
+        components::join(cx, &mut spec);
     }
 
-    let mut after =
-        vec![cx.after_namespace(), ("Deployment".to_owned(), names::component(cx.app(), super::APP_COMPONENT))];
+    let mut after = vec![cx.after_namespace()];
+    if cx.app_runs {
+        after.push(("Deployment".to_owned(), names::component(cx.app(), APP_COMPONENT)));
+    }
     after.extend(cx.input.volumes.iter().map(|volume| ("PersistentVolumeClaim".to_owned(), volume::address(volume))));
     RenderedObject {
         body: json!({

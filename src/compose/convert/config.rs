@@ -6,13 +6,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::compose::convert::{APP_COMPONENT, CONTENT_HASH, Context, RenderedObject, path};
+use crate::compose::convert::components::Component;
+use crate::compose::convert::{CONTENT_HASH, Context, RenderedObject, path};
 use crate::compose::model::{FileObject, FileSource};
 use crate::compose::names;
 use crate::diag::Location;
 
-/// Rendered ConfigMaps and Secrets, and what the workload needs to know of them.
+/// Rendered ConfigMaps and Secrets of one component, and what its workload needs to know of them.
 pub(super) struct FileSet {
+    /// The component.
+    component: String,
     /// ConfigMaps, then Secrets.
     pub(super) objects: Vec<RenderedObject>,
     /// Compose configs that are used, by name.
@@ -25,38 +28,78 @@ pub(super) struct FileSet {
 
 /// A ConfigMap or Secret as a Pod refers to it.
 pub(super) struct Mounted {
+    /// Its part of the name of the Pod's volume.
+    pub(super) name: String,
     /// Name of the object.
     pub(super) object: String,
     /// The key that holds the file.
     pub(super) key: String,
 }
 
-/// Renders what services use.
-pub(super) fn objects(cx: &mut Context<'_>) -> FileSet {
+/// Renders what the services of a component use.
+pub(super) fn objects(cx: &mut Context<'_>, component: &Component<'_>) -> FileSet {
     let project = cx.input.compose;
-    let mut set =
-        FileSet { objects: Vec::new(), configs: BTreeMap::new(), secrets: BTreeMap::new(), hashes: BTreeMap::new() };
+    let mut set = FileSet {
+        component: component.name.clone(),
+        objects: Vec::new(),
+        configs: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        hashes: BTreeMap::new(),
+    };
+    let mut names_of: BTreeMap<String, String> = BTreeMap::new();
     for (name, config) in &project.configs {
-        let object = names::config_map(cx.app(), APP_COMPONENT, name);
-        if let Some(mounted) = compose_file(cx, &mut set, "ConfigMap", name, object, config) {
+        if !component.services.iter().any(|service| service.configs.iter().any(|file| file.source == *name)) {
+            continue;
+        }
+        let Some(own) = kubernetes_name(cx, &mut names_of, "config", name, config) else { continue };
+        let object = names::config_map(cx.app(), &component.name, &own);
+        if let Some(mounted) = compose_file(cx, &mut set, "ConfigMap", name, (own, object), config) {
             set.configs.insert(name.clone(), mounted);
         }
     }
-    let mut by_name: Vec<_> = project.services.iter().collect();
+    let mut by_name: Vec<_> = component.services.iter().collect();
     by_name.sort_by(|a, b| a.name.cmp(&b.name));
     for service in by_name {
         let Some(values) = &service.env_file else { continue };
-        let object = names::env_base(cx.app(), APP_COMPONENT, &service.name);
+        let object = names::env_base(cx.app(), &component.name, &service.name);
         let values = values.iter().map(|(key, text)| (key.clone(), text.value.clone().into_bytes())).collect();
         secret(cx, &mut set, object, &values, service.env_file_location.clone());
     }
+    let mut names_of: BTreeMap<String, String> = BTreeMap::new();
     for (name, compose_secret) in &project.secrets {
-        let object = names::secret(cx.app(), APP_COMPONENT, name);
-        if let Some(mounted) = compose_file(cx, &mut set, "Secret", name, object, compose_secret) {
+        if !component.services.iter().any(|service| service.secrets.iter().any(|file| file.source == *name)) {
+            continue;
+        }
+        let Some(own) = kubernetes_name(cx, &mut names_of, "secret", name, compose_secret) else { continue };
+        let object = names::secret(cx.app(), &component.name, &own);
+        if let Some(mounted) = compose_file(cx, &mut set, "Secret", name, (own, object), compose_secret) {
             set.secrets.insert(name.clone(), mounted);
         }
     }
     set
+}
+
+/// The name of a config or secret inside Kubernetes names: `db_password` is `db-password` there.
+fn kubernetes_name(
+    cx: &mut Context<'_>,
+    taken: &mut BTreeMap<String, String>,
+    kind: &str,
+    name: &str,
+    file: &FileObject,
+) -> Option<String> {
+    let own = name.to_ascii_lowercase().replace(['_', '.'], "-");
+    // The Pod volume is named cfg-<name> or sec-<name>.
+    if !names::is_dns_label(&own) || own.len() > 59 {
+        let message = format!("{name} cannot be part of a Kubernetes name; use lower case letters, digits and \"-\"");
+        cx.error("compose-name", message, &file.location);
+        return None;
+    }
+    if let Some(other) = taken.insert(own.clone(), name.to_owned()) {
+        let message = format!("the {kind}s {other} and {name} would both be {own} in Kubernetes; rename one");
+        cx.error("compose-name", message, &file.location);
+        return None;
+    }
+    Some(own)
 }
 
 fn compose_file(
@@ -64,20 +107,21 @@ fn compose_file(
     set: &mut FileSet,
     kind: &str,
     name: &str,
-    object: String,
+    (own, object): (String, String),
     file: &FileObject,
 ) -> Option<Mounted> {
     let (key, bytes) = match &file.source {
-        FileSource::External(object) => return Some(Mounted { object: object.clone(), key: name.to_owned() }),
+        FileSource::External(object) => {
+            if !names::is_dns_subdomain(object) {
+                let message = format!("{object} cannot be the name of a {kind} that exists already");
+                cx.error("compose-name", message, &file.location);
+                return None;
+            }
+            return Some(Mounted { name: own, object: object.clone(), key: name.to_owned() });
+        }
         FileSource::Unreadable => return None,
         FileSource::Content { key, bytes } => (key.clone().unwrap_or_else(|| name.to_owned()), bytes),
     };
-    // The Pod volume is named cfg-<name> or sec-<name>.
-    if !names::is_dns_label(name) || name.len() > 59 {
-        let message = format!("{name} cannot be part of a Kubernetes name; use lower case letters, digits and \"-\"");
-        cx.error("compose-name", message, &file.location);
-        return None;
-    }
     let dots = key == "." || key.starts_with("..");
     if dots || key.len() > 253 || !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         let message = format!(
@@ -92,7 +136,7 @@ fn compose_file(
     } else {
         config_map(cx, set, object.clone(), &key, &bytes.value, bytes.sensitive, &file.location);
     }
-    Some(Mounted { object, key })
+    Some(Mounted { name: own, object, key })
 }
 
 fn config_map(
@@ -114,7 +158,7 @@ fn config_map(
     let body = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": metadata(cx, &object, &hash),
+        "metadata": metadata(cx, &set.component, &object, &hash),
         "data": { key: text },
     });
     push(cx, set, "ConfigMap", object, body, hidden, hash, Some(location.clone()));
@@ -135,18 +179,18 @@ fn secret(
     let body = json!({
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": metadata(cx, &object, &hash),
+        "metadata": metadata(cx, &set.component, &object, &hash),
         "type": "Opaque",
         "data": data,
     });
     push(cx, set, "Secret", object, body, hidden, hash, origin);
 }
 
-fn metadata(cx: &Context<'_>, name: &str, hash: &str) -> Value {
+fn metadata(cx: &Context<'_>, component: &str, name: &str, hash: &str) -> Value {
     json!({
         "name": name,
         "namespace": cx.namespace,
-        "labels": cx.component_labels(APP_COMPONENT),
+        "labels": cx.component_labels(component),
         "annotations": { CONTENT_HASH: hash },
     })
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::compose::convert::{APP_COMPONENT, Context, RenderedObject, RuleInput};
-use crate::compose::model::Protocol;
+use crate::compose::convert::components::Component;
+use crate::compose::convert::{Context, RenderedObject, RuleInput};
+use crate::compose::model::{Port, Protocol};
 use crate::compose::names;
 use crate::diag::{Diagnostic, Location};
 
@@ -21,75 +22,155 @@ pub(super) struct Network {
 
 /// A host port and what stands behind it.
 struct Published<'a> {
-    target: u16,
+    port: &'a Port,
     service: &'a str,
-    location: &'a Location,
+    component: &'a str,
 }
 
 /// Renders the ingress Service, a headless Service per compose service, and the Ingresses.
-pub(super) fn objects(cx: &mut Context<'_>) -> Network {
-    check_container_ports(cx);
-    let published = published(cx);
+pub(super) fn objects<'a>(cx: &mut Context<'a>, components: &'a [Component<'a>]) -> Network {
+    for component in components {
+        check_container_ports(cx, component);
+    }
+    let published = published(cx, components);
     let input = cx.input;
-    let name = names::component(cx.app(), APP_COMPONENT);
-    let mut objects = Vec::new();
-    let mut hosts = Vec::new();
-
-    let rules: Vec<(&RuleInput, u16)> = input
+    let rules: Vec<(&RuleInput, &Published<'_>)> = input
         .ingress
         .rules
         .iter()
         .filter_map(|rule| match published.get(&(rule.port, Protocol::Tcp)) {
-            Some(port) => Some((rule, port.target)),
+            Some(behind) => Some((rule, behind)),
             None => {
                 unpublished(cx, rule, &published);
                 None
             }
         })
         .collect();
-    let ports: Vec<Value> = if input.ingress.rules.is_empty() {
-        published.iter().map(|((port, protocol), behind)| default_port(*port, *protocol, behind.target)).collect()
-    } else {
-        rules
-            .iter()
-            .map(|(rule, target)| json!({ "name": rule.name, "port": rule.port, "targetPort": target }))
-            .collect()
-    };
-    if !ports.is_empty() {
-        let origin = published.values().next().map(|port| port.location.clone());
-        objects.push(object(
-            cx,
-            "Service",
-            &name,
-            "v1",
-            cx.component_labels(APP_COMPONENT),
-            None,
-            json!({ "selector": cx.selector(APP_COMPONENT), "ports": ports }),
-            origin,
-        ));
+    check_addresses(cx, &published);
+    let mut objects = Vec::new();
+    for component in components {
+        objects.extend(ingress_service(cx, component, &published, &rules));
     }
-    for service in &input.compose.services {
-        let mut labels = cx.component_labels(APP_COMPONENT);
-        labels.insert("kompox.dev/compose-service-headless".to_owned(), "true".into());
-        // Names must resolve while containers are still starting, since they look for one another then.
-        let spec = json!({
-            "clusterIP": "None",
-            "publishNotReadyAddresses": true,
-            "selector": cx.selector(APP_COMPONENT),
-        });
-        objects.push(object(cx, "Service", &service.name, "v1", labels, None, spec, Some(service.location.clone())));
+    for &service in &cx.services {
+        if let Some(component) = home(components, &service.name) {
+            objects.push(headless(cx, &service.name, component, &service.location));
+        }
     }
+    objects.extend(aliases(cx, components));
 
+    let mut default_hosts = Vec::new();
+    let mut custom_hosts = Vec::new();
+    for component in components {
+        let own = rules.iter().filter(|(_, behind)| behind.component == component.name);
+        let own: Vec<&RuleInput> = own.map(|(rule, _)| *rule).collect();
+        ingresses(cx, component, &own, &mut objects, &mut default_hosts, &mut custom_hosts);
+    }
+    default_hosts.extend(custom_hosts);
+    Network { objects, hosts: default_hosts }
+}
+
+/// The component that runs a service.
+fn home<'c>(components: &'c [Component<'_>], service: &str) -> Option<&'c Component<'c>> {
+    components.iter().find(|component| component.services.iter().any(|one| one.name == service))
+}
+
+/// The Service of what a component publishes: by rules, or without any rule everything.
+fn ingress_service(
+    cx: &Context<'_>,
+    component: &Component<'_>,
+    published: &BTreeMap<(u16, Protocol), Published<'_>>,
+    rules: &[(&RuleInput, &Published<'_>)],
+) -> Option<RenderedObject> {
+    let here = |behind: &&Published<'_>| behind.component == component.name;
+    let ports: Vec<Value> = if cx.input.ingress.rules.is_empty() {
+        let own = published.iter().filter(|(_, behind)| here(behind));
+        own.map(|((port, _), behind)| default_port(*port, behind.port)).collect()
+    } else {
+        let own = rules.iter().filter(|(_, behind)| here(behind));
+        own.map(|(rule, behind)| service_port(&rule.name, rule.port, behind.port)).collect()
+    };
+    if ports.is_empty() {
+        return None;
+    }
+    let origin = published.values().find(here).map(|behind| behind.port.location.clone());
+    let spec = json!({ "selector": cx.selector(&component.name), "ports": ports });
+    let labels = cx.component_labels(&component.name);
+    let name = names::component(cx.app(), &component.name);
+    Some(object(cx, "Service", &name, "v1", labels, None, spec, origin))
+}
+
+/// A Service that makes a name resolve to a component's Pod.
+fn headless(cx: &Context<'_>, name: &str, component: &Component<'_>, location: &Location) -> RenderedObject {
+    let mut labels = cx.component_labels(&component.name);
+    labels.insert("kompox.dev/compose-service-headless".to_owned(), "true".into());
+    // Names must resolve while containers are still starting, since they look for one another then.
+    let spec = json!({
+        "clusterIP": "None",
+        "publishNotReadyAddresses": true,
+        "selector": cx.selector(&component.name),
+    });
+    object(cx, "Service", name, "v1", labels, None, spec, Some(location.clone()))
+}
+
+/// Other names of services: of networks, of links, of containers.
+fn aliases(cx: &mut Context<'_>, components: &[Component<'_>]) -> Vec<RenderedObject> {
+    let mut objects = Vec::new();
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    for component in components {
+        taken.extend(component.services.iter().map(|service| (service.name.as_str(), component.name.as_str())));
+    }
+    let reserved = [format!("{}-app", cx.app()), format!("{}-box", cx.app())];
+    for alias in cx.services.clone().into_iter().flat_map(|service| &service.aliases) {
+        let Some(target) = home(components, &alias.service) else {
+            // A service that is left out has no names; one that was never there is a mistake.
+            if cx.input.compose.services.iter().all(|service| service.name != alias.service) {
+                let message = format!("links: {} is no service", alias.service);
+                cx.error("compose-undefined", message, &alias.location);
+            }
+            continue;
+        };
+        let known = taken.get(alias.name.as_str());
+        if known.is_some_and(|known| *known == target.name) {
+            continue;
+        }
+        let fault = if known.is_some() {
+            "another Pod has that name"
+        } else if !names::is_service_name(&alias.name) {
+            "use lower case letters, digits and \"-\", starting with a letter"
+        } else if reserved.iter().any(|start| alias.name.starts_with(start)) {
+            "names that start so are reserved"
+        } else {
+            taken.insert(&alias.name, &target.name);
+            objects.push(headless(cx, &alias.name, target, &alias.location));
+            continue;
+        };
+        if alias.wanted {
+            let message = format!("the name {} of {} will not resolve: {fault}", alias.name, alias.service);
+            cx.push(Diagnostic::warning("compose-alias", message), &alias.location);
+        }
+    }
+    objects
+}
+
+fn ingresses(
+    cx: &mut Context<'_>,
+    component: &Component<'_>,
+    rules: &[&RuleInput],
+    objects: &mut Vec<RenderedObject>,
+    default_hosts: &mut Vec<String>,
+    custom_hosts: &mut Vec<String>,
+) {
+    let input = cx.input;
     let default: Vec<(String, &str)> = match &input.ingress.domain {
         Some(domain) if !domain.is_empty() => rules
             .iter()
-            .map(|(rule, _)| (names::default_host(cx.app(), &cx.id_hash, rule.port, domain), rule.name.as_str()))
+            .map(|rule| (names::default_host(cx.app(), &cx.id_hash, rule.port, domain), rule.name.as_str()))
             .collect(),
         _ => Vec::new(),
     };
     let custom: Vec<(String, &str)> = rules
         .iter()
-        .flat_map(|(rule, _)| {
+        .flat_map(|rule| {
             let mut own: Vec<(String, &str)> = Vec::new();
             for host in &rule.hosts {
                 if !own.iter().any(|(known, _)| known == host) {
@@ -99,10 +180,16 @@ pub(super) fn objects(cx: &mut Context<'_>) -> Network {
             own
         })
         .collect();
-    let origin = input.ingress.rules.first().and_then(|rule| rule.location.clone());
-    for (ingress_name, list, resolver) in [
-        (names::ingress_default(cx.app(), APP_COMPONENT), default, None),
-        (names::ingress_custom(cx.app(), APP_COMPONENT), custom, input.ingress.cert_resolver.as_deref()),
+    let origin = rules.first().and_then(|rule| rule.location.clone());
+    let service = names::component(cx.app(), &component.name);
+    for (name, list, resolver, hosts) in [
+        (names::ingress_default(cx.app(), &component.name), default, None, default_hosts),
+        (
+            names::ingress_custom(cx.app(), &component.name),
+            custom,
+            input.ingress.cert_resolver.as_deref(),
+            custom_hosts,
+        ),
     ] {
         if list.is_empty() {
             continue;
@@ -114,16 +201,15 @@ pub(super) fn objects(cx: &mut Context<'_>) -> Network {
                 cx.diagnostics.push(Diagnostic::error("compose-host", message));
             }
         }
-        objects.push(ingress(cx, &ingress_name, &name, &list, resolver, origin.clone()));
+        objects.push(ingress(cx, &name, component, &service, &list, resolver, origin.clone()));
         hosts.extend(list.into_iter().map(|(host, _)| host));
     }
-    Network { objects, hosts }
 }
 
-/// Two services cannot listen on one port: they share the Pod.
-fn check_container_ports(cx: &mut Context<'_>) {
+/// Services of one Pod must not listen on one port.
+fn check_container_ports(cx: &mut Context<'_>, component: &Component<'_>) {
     let mut owners: BTreeMap<(u16, Protocol), (&str, &Location)> = BTreeMap::new();
-    for service in &cx.input.compose.services {
+    for service in &component.services {
         for port in service.ports.iter().chain(&service.expose) {
             let (owner, first) = *owners.entry((port.target, port.protocol)).or_insert((&service.name, &port.location));
             if owner != service.name {
@@ -132,43 +218,66 @@ fn check_container_ports(cx: &mut Context<'_>) {
                     owner, service.name, port.target
                 );
                 let finding = Diagnostic::error("compose-port-conflict", message)
-                    .help(format!("the first use is at {first}; let one of them listen on another port"));
+                    .help(format!("the first use is at {first}; let one of them listen on another port"))
+                    .help(format!("or give one a Pod of its own with a Box named {}", service.name));
                 cx.push(finding, &port.location);
             }
         }
-        let unpublished: Vec<_> =
-            service.ports.iter().filter(|port| port.published.is_none()).map(|port| port.location.clone()).collect();
-        for location in unpublished {
+        for port in service.ports.iter().filter(|port| port.published.is_none()) {
             let message = format!("{}: a port without a host port is not published", service.name);
             let finding = Diagnostic::warning("compose-port", message).help("write it as \"host:container\"");
-            cx.push(finding, &location);
-        }
-        for port in service.ports.iter().filter(|port| port.host_ip.is_some()) {
-            let message = format!("{}: the host address of a port has no meaning here", service.name);
-            cx.push(Diagnostic::note("compose-key-noted", message), &port.location);
+            cx.push(finding, &port.location);
         }
     }
 }
 
-fn published<'a>(cx: &mut Context<'a>) -> BTreeMap<(u16, Protocol), Published<'a>> {
+/// What was bound to one address of the host is reached through the Service; a loopback address was not meant for
+/// everybody.
+fn check_addresses(cx: &mut Context<'_>, published: &BTreeMap<(u16, Protocol), Published<'_>>) {
+    for ((host, protocol), behind) in published {
+        let Some(address) = &behind.port.host_ip else { continue };
+        let parsed = address.parse::<std::net::IpAddr>().ok();
+        if parsed.is_some_and(|address| address.is_unspecified()) {
+            continue;
+        }
+        let opened = cx.input.ingress.rules.iter().any(|rule| rule.port == *host && *protocol == Protocol::Tcp);
+        let finding = if opened && parsed.is_some_and(|address| address.is_loopback()) {
+            let message = format!(
+                "{}: port {host} is bound to {address}, but an ingress rule opens it to everybody",
+                behind.service
+            );
+            Diagnostic::warning("compose-port", message).help("take the address out if that is meant")
+        } else {
+            let message = format!("{}: the host address of a port has no meaning here", behind.service);
+            Diagnostic::note("compose-key-noted", message)
+        };
+        cx.push(finding, &behind.port.location);
+    }
+}
+
+/// Host ports over all components: one host port leads to one place.
+fn published<'a>(cx: &mut Context<'_>, components: &'a [Component<'a>]) -> BTreeMap<(u16, Protocol), Published<'a>> {
     let mut published: BTreeMap<(u16, Protocol), Published<'a>> = BTreeMap::new();
-    let project = cx.input.compose;
-    for service in &project.services {
+    let mut all: Vec<(&'a Component<'a>, &'a crate::compose::model::Service)> = Vec::new();
+    for component in components {
+        all.extend(component.services.iter().map(|service| (component, *service)));
+    }
+    for (component, service) in all {
         for port in &service.ports {
             let Some(host) = port.published else { continue };
             match published.get(&(host, port.protocol)) {
-                Some(first) if first.target != port.target || first.service != service.name => {
+                Some(first) if first.port.target != port.target || first.service != service.name => {
                     let message = format!(
                         "host port {host} is published twice: by {} for {} and by {} for {}",
-                        first.service, first.target, service.name, port.target
+                        first.service, first.port.target, service.name, port.target
                     );
                     let finding = Diagnostic::error("compose-port-conflict", message)
-                        .help(format!("the first use is at {}", first.location));
+                        .help(format!("the first use is at {}", first.port.location));
                     cx.push(finding, &port.location);
                 }
                 Some(_) => {}
                 None => {
-                    let one = Published { target: port.target, service: &service.name, location: &port.location };
+                    let one = Published { port, service: &service.name, component: &component.name };
                     published.insert((host, port.protocol), one);
                 }
             }
@@ -195,21 +304,28 @@ fn unpublished(cx: &mut Context<'_>, rule: &RuleInput, published: &BTreeMap<(u16
     }
 }
 
-fn default_port(port: u16, protocol: Protocol, target: u16) -> Value {
-    match protocol {
-        Protocol::Tcp => json!({ "name": format!("p{port}"), "port": port, "targetPort": target }),
-        other => json!({
-            "name": format!("p{port}-{}", other.name().to_ascii_lowercase()),
-            "port": port,
-            "targetPort": target,
-            "protocol": other.name(),
-        }),
+fn default_port(number: u16, port: &Port) -> Value {
+    match port.protocol {
+        Protocol::Tcp => service_port(&format!("p{number}"), number, port),
+        other => service_port(&format!("p{number}-{}", other.name().to_ascii_lowercase()), number, port),
     }
+}
+
+fn service_port(name: &str, number: u16, port: &Port) -> Value {
+    let mut out = json!({ "name": name, "port": number, "targetPort": port.target });
+    if port.protocol != Protocol::Tcp {
+        out["protocol"] = port.protocol.name().into();
+    }
+    if let Some(spoken) = &port.app_protocol {
+        out["appProtocol"] = spoken.clone().into();
+    }
+    out
 }
 
 fn ingress(
     cx: &Context<'_>,
     name: &str,
+    component: &Component<'_>,
     service: &str,
     hosts: &[(String, &str)],
     resolver: Option<&str>,
@@ -236,7 +352,7 @@ fn ingress(
         "Ingress",
         name,
         "networking.k8s.io/v1",
-        cx.component_labels(APP_COMPONENT),
+        cx.component_labels(&component.name),
         Some(annotations),
         json!({ "ingressClassName": "traefik", "rules": rules }),
         origin,

@@ -8,11 +8,12 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::compose::model::ComposeProject;
+use crate::compose::model::{ComposeProject, Service};
 use crate::compose::names;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 
 mod boxes;
+mod components;
 mod config;
 mod ingress;
 mod order;
@@ -100,7 +101,7 @@ pub struct IngressInput {
 /// A declared Box.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoxInput {
-    /// Its name, which is its component.
+    /// Its name, which is its component, and for a compose Box the service that it takes out of the app's Pod.
     pub name: String,
     /// Image of a stand-alone Box; absent for a compose Box.
     pub image: Option<String>,
@@ -197,16 +198,20 @@ pub fn convert(input: &ConvertInput<'_>) -> (Option<Rendered>, Diagnostics) {
     let mut cx = Context::new(input);
     service::check_names(&mut cx);
     cx.check_scope();
+    let components = components::components(&mut cx);
     let mut objects = policy::objects(&cx);
     objects.extend(volume::objects(&mut cx));
-    let files = config::objects(&mut cx);
-    let workload = workload::deployment(&mut cx, &files);
-    let network = ingress::objects(&mut cx);
-    let boxes = boxes::objects(&mut cx);
-    objects.extend(files.objects);
-    objects.extend(workload);
+    let network = ingress::objects(&mut cx, &components);
+    let (app, boxed) = components.split_first().map_or((None, [].as_slice()), |(app, boxed)| (Some(app), boxed));
+    if let Some(app) = app {
+        let files = config::objects(&mut cx, app);
+        let workload = workload::deployment(&mut cx, &files, app);
+        objects.extend(files.objects);
+        objects.extend(workload);
+    }
     objects.extend(network.objects);
-    objects.extend(boxes);
+    objects.extend(boxes::objects(&mut cx, boxed));
+    cx.check_unique(&objects);
     let diagnostics = cx.diagnostics;
     let rendered = if diagnostics.has_errors() { None } else { Some(Rendered { objects, hosts: network.hosts }) };
     #[cfg(test)]
@@ -221,6 +226,12 @@ pub(crate) struct Context<'a> {
     pub(crate) id_hash: String,
     pub(crate) in_hash: String,
     pub(crate) namespace: String,
+    /// The services that run, in the order of the file.
+    pub(crate) services: Vec<&'a Service>,
+    /// Whether the app has a Pod of its own: not when Boxes take every service.
+    pub(crate) app_runs: bool,
+    /// Components that mount a disk, by name.
+    pub(crate) on_disks: Vec<String>,
     pub(crate) diagnostics: Diagnostics,
 }
 
@@ -231,7 +242,18 @@ impl<'a> Context<'a> {
         let id_hash = names::id_hash(workspace, provider, app);
         let in_hash = names::in_hash(workspace, provider, cluster, app);
         let namespace = names::namespace(&sp_hash, app, &id_hash);
-        Self { input, sp_hash, id_hash, in_hash, namespace, diagnostics: Diagnostics::default() }
+        let services = input.compose.services.iter().filter(|service| service.replicas > 0).collect();
+        Self {
+            input,
+            sp_hash,
+            id_hash,
+            in_hash,
+            namespace,
+            services,
+            app_runs: true,
+            on_disks: Vec::new(),
+            diagnostics: Diagnostics::default(),
+        }
     }
 
     pub(crate) fn app(&self) -> &'a str {
@@ -246,6 +268,21 @@ impl<'a> Context<'a> {
                 self.namespace
             );
             self.diagnostics.push(Diagnostic::error("compose-name", message));
+        }
+    }
+
+    /// A service and a component of the app must not want the same name for two objects.
+    fn check_unique(&mut self, objects: &[RenderedObject]) {
+        let mut seen = std::collections::BTreeSet::new();
+        for object in objects {
+            if !seen.insert((object.address_kind.as_str(), object.address_name.as_str())) {
+                let message = format!("there would be two of {} {}", object.address_kind, object.address_name);
+                let finding = Diagnostic::error("compose-name", message).help("rename the service, alias or Box");
+                match &object.origin {
+                    Some(origin) => self.push(finding, origin),
+                    None => self.diagnostics.push(finding),
+                }
+            }
         }
     }
 

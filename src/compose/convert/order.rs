@@ -25,11 +25,12 @@ pub(super) struct Order<'a> {
 }
 
 /// Works out roles and order; cycles are errors, an order that a Pod does not keep is a note.
-pub(super) fn order<'a>(cx: &mut Context<'a>) -> Order<'a> {
-    let services = &cx.input.compose.services;
-    let by_name: BTreeMap<&str, &Service> = services.iter().map(|service| (service.name.as_str(), service)).collect();
+///
+/// `services` are those of one Pod; what another Pod runs cannot be waited for.
+pub(super) fn order<'a>(cx: &mut Context<'_>, services: &[&'a Service]) -> Order<'a> {
+    let by_name: BTreeMap<&str, &Service> = services.iter().map(|service| (service.name.as_str(), *service)).collect();
     let mut walk = Walk { by_name: &by_name, done: Vec::new(), seen: BTreeSet::new(), path: Vec::new(), cycle: None };
-    for service in services {
+    for &service in services {
         walk.visit(service);
     }
     let (sorted, cycle) = (walk.done, walk.cycle);
@@ -41,6 +42,7 @@ pub(super) fn order<'a>(cx: &mut Context<'a>) -> Order<'a> {
 
     let mut roles: BTreeMap<&str, Role> =
         services.iter().map(|service| (service.name.as_str(), Role::Container)).collect();
+    elsewhere(cx, services, &by_name);
     for dependency in services.iter().flat_map(|service| &service.depends_on) {
         if dependency.condition == Condition::Completed
             && let Some(role) = roles.get_mut(dependency.service.as_str())
@@ -76,6 +78,32 @@ pub(super) fn order<'a>(cx: &mut Context<'a>) -> Order<'a> {
     }
     let init = sorted.into_iter().filter(|service| roles[service.name.as_str()] != Role::Container).collect();
     Order { roles, init }
+}
+
+/// Dependencies on what does not run in this Pod.
+fn elsewhere(cx: &mut Context<'_>, services: &[&Service], here: &BTreeMap<&str, &Service>) {
+    for service in services {
+        for dependency in service.depends_on.iter().filter(|other| !here.contains_key(other.service.as_str())) {
+            let (name, other) = (&service.name, &dependency.service);
+            let runs = cx.services.iter().any(|service| service.name == *other);
+            let finding = match (runs, dependency.condition) {
+                (true, Condition::Completed) => Diagnostic::error(
+                    "compose-dependency",
+                    format!("{name} must wait for {other} to complete, but a Box runs it in another Pod"),
+                )
+                .help("let both run in one Pod: network_mode: \"service:…\" takes a service along"),
+                (true, _) => {
+                    let message = format!("{name} does not wait for {other}: it runs in another Pod");
+                    Diagnostic::note("compose-depends-on", message)
+                }
+                (false, _) if dependency.required => {
+                    Diagnostic::warning("compose-depends-on", format!("{name} depends on {other}, which is left out"))
+                }
+                (false, _) => continue,
+            };
+            cx.push(finding, &dependency.location);
+        }
+    }
 }
 
 struct Walk<'a, 'b> {

@@ -1,12 +1,12 @@
 //! One compose service as a container.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
 use crate::compose::convert::order::Role;
-use crate::compose::convert::{APP_COMPONENT, Context, path};
-use crate::compose::model::{Healthcheck, Protocol, Service, Text};
+use crate::compose::convert::{Context, path};
+use crate::compose::model::{Healthcheck, Hook, Protocol, Service, Text};
 use crate::compose::names;
 use crate::diag::Diagnostic;
 
@@ -22,10 +22,9 @@ pub(super) struct Container {
 /// Service names become names of containers and of Services; both have rules.
 pub(super) fn check_names(cx: &mut Context<'_>) {
     let app = cx.app().to_owned();
-    for service in &cx.input.compose.services {
+    for service in cx.services.clone() {
         let name = service.name.as_str();
-        let starts_with_letter = name.starts_with(|c: char| c.is_ascii_lowercase());
-        if !names::is_dns_label(name) || !starts_with_letter || name == SUB_PATHS {
+        if !names::is_service_name(name) || name == SUB_PATHS {
             let finding =
                 Diagnostic::error("compose-name", format!("{name} cannot be the name of a Kubernetes Service"))
                     .help("use lower case letters, digits and \"-\", starting with a letter");
@@ -39,7 +38,13 @@ pub(super) fn check_names(cx: &mut Context<'_>) {
 }
 
 /// The container of a service, whose mounts were worked out before.
-pub(super) fn container(cx: &mut Context<'_>, service: &Service, role: Role, mounts: &[Value]) -> Container {
+pub(super) fn container(
+    cx: &mut Context<'_>,
+    component: &str,
+    service: &Service,
+    role: Role,
+    mounts: &[Value],
+) -> Container {
     let mut body = Map::new();
     let mut sensitive = Vec::new();
     body.insert("name".to_owned(), service.name.clone().into());
@@ -47,7 +52,7 @@ pub(super) fn container(cx: &mut Context<'_>, service: &Service, role: Role, mou
         body.insert("image".to_owned(), image.value.clone().into());
     }
     commands(cx, service, &mut body, &mut sensitive);
-    environment(cx, service, &mut body, &mut sensitive);
+    environment(cx, component, service, &mut body, &mut sensitive);
     let ports = container_ports(service);
     if !ports.is_empty() {
         body.insert("ports".to_owned(), ports.into());
@@ -84,7 +89,68 @@ pub(super) fn container(cx: &mut Context<'_>, service: &Service, role: Role, mou
             probes(check, role, &mut body, &mut sensitive);
         }
     }
+    lifecycle(cx, service, role, &mut body, &mut sensitive);
     Container { body: Value::Object(body), sensitive }
+}
+
+/// `post_start` and `pre_stop`. Kubernetes knows one of each, and none for a container that must end.
+fn lifecycle(
+    cx: &mut Context<'_>,
+    service: &Service,
+    role: Role,
+    body: &mut Map<String, Value>,
+    sensitive: &mut Vec<Vec<String>>,
+) {
+    let mut lifecycle = Map::new();
+    for (key, name, hooks) in
+        [("post_start", "postStart", &service.post_start), ("pre_stop", "preStop", &service.pre_stop)]
+    {
+        let Some(first) = hooks.first() else { continue };
+        if role == Role::Init {
+            let message = format!("{}: {key} does not run for a service that must complete", service.name);
+            cx.push(Diagnostic::warning("compose-key-warned", message), &first.location);
+            continue;
+        }
+        let command = hook_command(hooks);
+        for (index, _) in command.iter().enumerate().filter(|(_, word)| word.sensitive) {
+            sensitive.push(path(&[&"lifecycle", &name, &"exec", &"command", &index]));
+        }
+        let words: Vec<&str> = command.iter().map(|word| word.value.as_str()).collect();
+        lifecycle.insert(name.to_owned(), json!({ "exec": { "command": words } }));
+    }
+    if !lifecycle.is_empty() {
+        body.insert("lifecycle".to_owned(), lifecycle.into());
+    }
+}
+
+/// One command for all hooks of a kind: the only one as it is, else a script that runs one after another.
+fn hook_command(hooks: &[Hook]) -> Vec<Text> {
+    if let [only] = hooks
+        && only.working_dir.is_none()
+        && only.environment.is_empty()
+    {
+        return only.command.clone();
+    }
+    // Only a NUL cannot be quoted, and the reader has refused those.
+    let quote = |text: &str| shlex::try_quote(text).map_or_else(|_| String::new(), |quoted| quoted.into_owned());
+    let mut steps = Vec::new();
+    let mut sensitive = false;
+    for hook in hooks {
+        let mut words: Vec<String> = Vec::new();
+        if let Some(folder) = &hook.working_dir {
+            words.push(format!("cd {} &&", quote(folder)));
+        }
+        if !hook.environment.is_empty() {
+            words.push("env".to_owned());
+            words.extend(hook.environment.iter().map(|(name, text)| quote(&format!("{name}={}", text.value))));
+        }
+        words.extend(hook.command.iter().map(|word| quote(&word.value)));
+        sensitive |= hook.environment.values().chain(&hook.command).any(|text| text.sensitive);
+        // Its own folder is that of no other.
+        steps.push(format!("({})", words.join(" ")));
+    }
+    let script = Text { value: steps.join(" && "), sensitive };
+    vec![Text::open("/bin/sh"), Text::open("-c"), script]
 }
 
 /// Kubernetes replaces `$(NAME)` and turns `$$` into `$` in commands and environment; compose does neither.
@@ -131,7 +197,13 @@ fn commands(cx: &mut Context<'_>, service: &Service, body: &mut Map<String, Valu
     }
 }
 
-fn environment(cx: &Context<'_>, service: &Service, body: &mut Map<String, Value>, sensitive: &mut Vec<Vec<String>>) {
+fn environment(
+    cx: &Context<'_>,
+    component: &str,
+    service: &Service,
+    body: &mut Map<String, Value>,
+    sensitive: &mut Vec<Vec<String>>,
+) {
     let mut env = Vec::with_capacity(service.environment.len());
     for (index, (name, text)) in service.environment.iter().enumerate() {
         // Kubernetes keeps no empty value: a variable without one is the empty text.
@@ -149,7 +221,7 @@ fn environment(cx: &Context<'_>, service: &Service, body: &mut Map<String, Value
     }
     body.insert(
         "envFrom".to_owned(),
-        env_from(cx, &service.name)
+        env_from(cx, component, &service.name)
             .map(|name| json!({ "secretRef": { "name": name, "optional": true } }))
             .to_vec()
             .into(),
@@ -157,8 +229,8 @@ fn environment(cx: &Context<'_>, service: &Service, body: &mut Map<String, Value
 }
 
 /// The Secrets that a container's environment comes from, the later one winning.
-pub(super) fn env_from(cx: &Context<'_>, container: &str) -> [String; 2] {
-    [names::env_base(cx.app(), APP_COMPONENT, container), names::env_override(cx.app(), APP_COMPONENT, container)]
+pub(super) fn env_from(cx: &Context<'_>, component: &str, container: &str) -> [String; 2] {
+    [names::env_base(cx.app(), component, container), names::env_override(cx.app(), component, container)]
 }
 
 fn container_ports(service: &Service) -> Vec<Value> {
@@ -177,8 +249,9 @@ fn container_ports(service: &Service) -> Vec<Value> {
 /// The service's own resources; the app's defaults where it names none at all.
 fn resources(cx: &Context<'_>, service: &Service) -> Option<Value> {
     let own = &service.resources;
-    let requests: &BTreeMap<String, String> =
-        if own.requests.is_empty() && own.limits.is_empty() { &cx.input.resources } else { &own.requests };
+    // Devices are counted apart from what everything needs.
+    let none = own.requests.is_empty() && own.limits.keys().all(|name| name.contains('/'));
+    let requests = if none { &cx.input.resources } else { &own.requests };
     let mut resources = Map::new();
     for (key, values) in [("requests", requests), ("limits", &own.limits)] {
         if !values.is_empty() {
@@ -217,8 +290,11 @@ fn security_context(service: &Service) -> Option<Value> {
     if service.seccomp_unconfined {
         context.insert("seccompProfile".to_owned(), json!({ "type": "Unconfined" }));
     }
-    if service.apparmor_unconfined {
-        context.insert("appArmorProfile".to_owned(), json!({ "type": "Unconfined" }));
+    if let Some(profile) = service.apparmor {
+        context.insert("appArmorProfile".to_owned(), json!({ "type": profile }));
+    }
+    if !service.se_linux.is_empty() {
+        context.insert("seLinuxOptions".to_owned(), json!(service.se_linux));
     }
     if context.is_empty() { None } else { Some(Value::Object(context)) }
 }
@@ -241,7 +317,7 @@ fn probes(check: &Healthcheck, role: Role, body: &mut Map<String, Value>, sensit
     // Failures do not count in the start period; what waits for a sidecar waits for its startup probe.
     if check.start_period > 0 {
         let attempts = check.start_period.saturating_add(check.start_interval - 1) / check.start_interval;
-        put("startupProbe", check.start_interval, attempts.saturating_add(check.retries));
+        put("startupProbe", check.start_interval, attempts.saturating_add(check.retries).min(i64::from(i32::MAX)));
     } else if role == Role::Sidecar {
         put("startupProbe", check.interval, check.retries);
     }

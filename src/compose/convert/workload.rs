@@ -1,15 +1,16 @@
-//! The Deployment of an app: one Pod with every service as a container.
+//! The Deployment of a component: one Pod with each of its services as a container.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::compose::convert::components::Component;
 use crate::compose::convert::config::{FileSet, Mounted};
 use crate::compose::convert::order::{self, Role};
 use crate::compose::convert::service::{self, Container, SUB_PATHS};
 use crate::compose::convert::volume;
-use crate::compose::convert::{APP_COMPONENT, CONTENT_HASH, Context, RenderedObject, VolumeInput, path};
-use crate::compose::model::{MountSource, Service};
+use crate::compose::convert::{CONTENT_HASH, Context, RenderedObject, VolumeInput, path};
+use crate::compose::model::{FileUse, MountSource, Service};
 use crate::compose::names;
 use crate::compose::support::nearest;
 use crate::compose::syntax::quantity_of_bytes;
@@ -21,22 +22,24 @@ const SUB_PATHS_IMAGE: &str = "busybox:1.36";
 const MAX_NAMESERVERS: usize = 3;
 
 /// The Deployment; nothing when there is no service.
-pub(super) fn deployment(cx: &mut Context<'_>, files: &FileSet) -> Option<RenderedObject> {
-    let project = cx.input.compose;
-    let order = order::order(cx);
+pub(super) fn deployment(cx: &mut Context<'_>, files: &FileSet, component: &Component<'_>) -> Option<RenderedObject> {
+    if component.services.is_empty() {
+        return None;
+    }
+    let order = order::order(cx, &component.services);
     let mut pod = Pod::default();
     let mut main = Vec::new();
     let mut before = Vec::new();
-    for service in &project.services {
+    for &service in &component.services {
         let mounts = pod.mounts(cx, files, service);
         let role = order.roles.get(service.name.as_str()).copied().unwrap_or(Role::Container);
         restart(cx, service, role);
-        let container = service::container(cx, service, role, &mounts);
+        let container = service::container(cx, &component.name, service, role, &mounts);
         if role == Role::Container { main.push(container) } else { before.push((service.name.as_str(), container)) }
     }
     let rank: BTreeMap<&str, usize> = order.init.iter().enumerate().map(|(i, s)| (s.name.as_str(), i)).collect();
     before.sort_by_key(|(name, _)| rank.get(name).copied());
-    if main.is_empty() && !project.services.is_empty() && !cx.diagnostics.has_errors() {
+    if main.is_empty() && !cx.diagnostics.has_errors() {
         let message = "every service is waited for to complete; nothing is left to run";
         cx.diagnostics.push(Diagnostic::error("compose-dependency", message));
     }
@@ -44,28 +47,31 @@ pub(super) fn deployment(cx: &mut Context<'_>, files: &FileSet) -> Option<Render
     let mut spec = Map::new();
     let mut sensitive = Vec::new();
     let init: Vec<Container> = pod.sub_path_container().into_iter().chain(before.into_iter().map(|(_, c)| c)).collect();
-    let hash = content_hash(cx, files, &pod);
+    let hash = content_hash(cx, files, &pod, component);
     put_containers(&mut spec, &mut sensitive, "containers", main);
     if !init.is_empty() {
         put_containers(&mut spec, &mut sensitive, "initContainers", init);
     }
-    let volumes = pod.volumes(cx, files);
+    let claimed = component.volumes(&pod.mounted, cx);
+    let volumes = pod.volumes(cx, files, &claimed);
     if !volumes.is_empty() {
         spec.insert("volumes".to_owned(), volumes.into());
     }
     spec.insert("automountServiceAccountToken".to_owned(), false.into());
     placement(cx, &mut spec);
-    pod_fields(cx, &mut spec);
-    let pull = names::pull_secret(cx.app(), APP_COMPONENT);
+    component.follow_disks(cx, &claimed, &mut spec);
+    pod_fields(cx, &component.services, &mut spec);
+    let annotations = annotations(cx, &component.services, &hash, &mut sensitive);
+    let pull = names::pull_secret(cx.app(), &component.name);
     if cx.input.live_secret_hashes.contains_key(&pull) {
         spec.insert("imagePullSecrets".to_owned(), json!([{ "name": pull }]));
     }
 
     sensitive.push(path(&[&"spec", &"template", &"metadata", &"annotations", &CONTENT_HASH]));
-    let name = names::component(cx.app(), APP_COMPONENT);
-    let labels = cx.component_labels(APP_COMPONENT);
+    let name = names::component(cx.app(), &component.name);
+    let labels = cx.component_labels(&component.name);
     let mut after = vec![cx.after_namespace(), ("NetworkPolicy".to_owned(), cx.app().to_owned())];
-    after.extend(cx.input.volumes.iter().map(|volume| ("PersistentVolumeClaim".to_owned(), volume::address(volume))));
+    after.extend(claimed.iter().map(|volume| ("PersistentVolumeClaim".to_owned(), volume::address(volume))));
     after.extend(files.objects.iter().map(|object| (object.address_kind.clone(), object.address_name.clone())));
     Some(RenderedObject {
         body: json!({
@@ -75,9 +81,9 @@ pub(super) fn deployment(cx: &mut Context<'_>, files: &FileSet) -> Option<Render
             "spec": {
                 "replicas": 1,
                 "strategy": { "type": "Recreate" },
-                "selector": { "matchLabels": cx.selector(APP_COMPONENT) },
+                "selector": { "matchLabels": cx.selector(&component.name) },
                 "template": {
-                    "metadata": { "labels": labels, "annotations": { CONTENT_HASH: hash } },
+                    "metadata": { "labels": labels, "annotations": annotations },
                     "spec": spec,
                 },
             },
@@ -86,7 +92,7 @@ pub(super) fn deployment(cx: &mut Context<'_>, files: &FileSet) -> Option<Render
         address_kind: "Deployment".to_owned(),
         address_name: name,
         after,
-        origin: project.services.first().map(|service| service.location.clone()),
+        origin: component.services.first().map(|service| service.location.clone()),
     })
 }
 
@@ -131,6 +137,8 @@ fn restart(cx: &mut Context<'_>, service: &Service, role: Role) {
 /// What the containers use of the Pod, collected on the way.
 #[derive(Default)]
 struct Pod {
+    /// The app's volumes that are mounted.
+    mounted: BTreeSet<String>,
     /// Folders to make, by volume.
     sub_paths: BTreeMap<String, BTreeSet<String>>,
     /// Configs in use with their file mode.
@@ -152,7 +160,7 @@ impl Pod {
             (&service.secrets, "secret", "sec", &files.secrets, &mut self.secrets),
         ] {
             for file in uses {
-                let Some(Mounted { key, .. }) = known.get(&file.source) else { continue };
+                let Some(Mounted { name, key, .. }) = known.get(&file.source) else { continue };
                 if taken.insert(file.target.clone(), kind).is_some() {
                     let message = format!("{}: two files are mounted at {}", service.name, file.target);
                     cx.error("compose-target", message, &file.location);
@@ -163,8 +171,9 @@ impl Pod {
                     let message = format!("{kind} {} is used with two different modes", file.source);
                     cx.error("compose-file-mode", message, &file.location);
                 }
+                readable(cx, service, kind, file);
                 mounts.push(json!({
-                    "name": format!("{prefix}-{}", file.source),
+                    "name": format!("{prefix}-{name}"),
                     "mountPath": file.target,
                     "subPath": key,
                     "readOnly": true,
@@ -178,6 +187,7 @@ impl Pod {
                 continue;
             }
             taken.insert(mount.target.clone(), "volume");
+            self.mounted.insert(volume.name.clone());
             let mut body = json!({ "name": volume.name, "mountPath": mount.target });
             if !mount.sub_path.is_empty() {
                 body["subPath"] = mount.sub_path.clone().into();
@@ -231,15 +241,15 @@ impl Pod {
     }
 
     /// The Pod's volumes: the app's in their order, then configs, secrets and memory by name.
-    fn volumes(&self, cx: &mut Context<'_>, files: &FileSet) -> Vec<Value> {
-        let mut volumes = claims(cx);
+    fn volumes(&self, cx: &mut Context<'_>, files: &FileSet, claimed: &[&VolumeInput]) -> Vec<Value> {
+        let mut volumes = claims(cx, claimed);
         for (name, mode) in &self.configs {
             if let Some(mounted) = files.configs.get(name) {
                 let mut source = json!({ "name": mounted.object });
                 if let Some(mode) = mode {
                     source["defaultMode"] = (*mode).into();
                 }
-                volumes.push(json!({ "name": format!("cfg-{name}"), "configMap": source }));
+                volumes.push(json!({ "name": format!("cfg-{}", mounted.name), "configMap": source }));
             }
         }
         for (name, mode) in &self.secrets {
@@ -248,7 +258,7 @@ impl Pod {
                 if let Some(mode) = mode {
                     source["defaultMode"] = (*mode).into();
                 }
-                volumes.push(json!({ "name": format!("sec-{name}"), "secret": source }));
+                volumes.push(json!({ "name": format!("sec-{}", mounted.name), "secret": source }));
             }
         }
         for (name, size) in &self.memory {
@@ -270,10 +280,59 @@ impl Pod {
     }
 }
 
-/// The app's volumes as Pod volumes, all of them, in their order.
-pub(super) fn claims(cx: &Context<'_>) -> Vec<Value> {
-    let claim = |volume: &VolumeInput| json!({ "name": volume.name, "persistentVolumeClaim": { "claimName": volume::name(cx, volume) } });
-    cx.input.volumes.iter().map(claim).collect()
+/// Volumes of the app as Pod volumes, in their order.
+pub(super) fn claims(cx: &Context<'_>, volumes: &[&VolumeInput]) -> Vec<Value> {
+    let claim = |volume: &&VolumeInput| json!({ "name": volume.name, "persistentVolumeClaim": { "claimName": volume::name(cx, volume) } });
+    volumes.iter().map(claim).collect()
+}
+
+/// A file that its owner alone may read is of no use to a process that is not root: files belong to root.
+fn readable(cx: &mut Context<'_>, service: &Service, kind: &str, file: &FileUse) {
+    let (Some(mode), Some((user, group))) = (file.mode, service.user) else { return };
+    let open = mode & 0o004 != 0 || user == 0 || (mode & 0o040 != 0 && group == Some(0));
+    if !open {
+        let message = format!(
+            "{}: the {kind} {} has mode {mode:04o} and belongs to root, but the process runs as {user}",
+            service.name, file.source
+        );
+        let finding = Diagnostic::warning("compose-file-mode", message).help("give it mode 0444");
+        cx.push(finding, &file.location);
+    }
+}
+
+/// Annotations of the Pod: those of its services, and the hash over what it refers to.
+fn annotations(
+    cx: &mut Context<'_>,
+    services: &[&Service],
+    hash: &str,
+    sensitive: &mut Vec<Vec<String>>,
+) -> Map<String, Value> {
+    let mut annotations = Map::new();
+    for service in services {
+        for (key, text) in &service.annotations {
+            let reserved = key
+                .split_once('/')
+                .is_some_and(|(domain, _)| domain == "kompox.dev" || domain.ends_with(".kompox.dev"));
+            let other = annotations.get(key).filter(|other| **other != text.value.value);
+            let fault = if !names::is_qualified_name(key) {
+                "is no name that Kubernetes takes"
+            } else if reserved {
+                "is one of kompox's own"
+            } else if other.is_some() {
+                "has another value in another service of the Pod"
+            } else {
+                if text.value.sensitive {
+                    sensitive.push(path(&[&"spec", &"template", &"metadata", &"annotations", key]));
+                }
+                annotations.insert(key.clone(), text.value.value.clone().into());
+                continue;
+            };
+            let message = format!("{}: the annotation {key} is left out: it {fault}", service.name);
+            cx.push(Diagnostic::warning("compose-annotation", message), &text.location);
+        }
+    }
+    annotations.insert(CONTENT_HASH.to_owned(), hash.into());
+    annotations
 }
 
 fn volume_of<'a>(
@@ -323,17 +382,17 @@ fn covered(
 }
 
 /// The hash over everything the Pod refers to: the live pull Secret, envFrom by container name, then volumes.
-fn content_hash(cx: &Context<'_>, files: &FileSet, pod: &Pod) -> String {
+fn content_hash(cx: &Context<'_>, files: &FileSet, pod: &Pod, component: &Component<'_>) -> String {
     let live = &cx.input.live_secret_hashes;
     let of = |name: &String| files.hashes.get(name).or_else(|| live.get(name)).map_or("", String::as_str);
     let mut hashes: Vec<&str> = Vec::new();
-    if let Some(pull) = live.get(&names::pull_secret(cx.app(), APP_COMPONENT)) {
+    if let Some(pull) = live.get(&names::pull_secret(cx.app(), &component.name)) {
         hashes.push(pull);
     }
-    let mut containers: Vec<&str> = cx.input.compose.services.iter().map(|service| service.name.as_str()).collect();
+    let mut containers: Vec<&str> = component.services.iter().map(|service| service.name.as_str()).collect();
     containers.sort_unstable();
     for container in containers {
-        hashes.extend(service::env_from(cx, container).iter().map(of));
+        hashes.extend(service::env_from(cx, &component.name, container).iter().map(of));
     }
     let mounted = |uses: &BTreeMap<String, Option<u32>>, known: &'_ BTreeMap<String, Mounted>| -> Vec<String> {
         uses.keys().filter_map(|name| known.get(name)).map(|mounted| mounted.object.clone()).collect()
@@ -379,8 +438,8 @@ pub(super) fn placement(cx: &Context<'_>, spec: &mut Map<String, Value>) {
 }
 
 /// Fields of the Pod that compose says per service: what fits all is taken.
-fn pod_fields(cx: &mut Context<'_>, spec: &mut Map<String, Value>) {
-    let services = &cx.input.compose.services;
+fn pod_fields(cx: &mut Context<'_>, services: &[&Service], spec: &mut Map<String, Value>) {
+    hostname(cx, services, spec);
     if let Some(grace) = services.iter().filter_map(|service| service.stop_grace_period).max() {
         spec.insert("terminationGracePeriodSeconds".to_owned(), grace.into());
     }
@@ -416,13 +475,28 @@ fn pod_fields(cx: &mut Context<'_>, spec: &mut Map<String, Value>) {
             hosts.iter().map(|(address, names)| json!({ "ip": address, "hostnames": names })).collect();
         spec.insert("hostAliases".to_owned(), list.into());
     }
-    dns(cx, spec);
+    dns(cx, services, spec);
 }
 
-fn dns(cx: &mut Context<'_>, spec: &mut Map<String, Value>) {
+/// The host name of the Pod, where its services agree.
+fn hostname(cx: &mut Context<'_>, services: &[&Service], spec: &mut Map<String, Value>) {
+    let mut named = services.iter().filter_map(|service| Some((service, service.hostname.as_ref()?)));
+    let Some((_, first)) = named.next() else { return };
+    if let Some((service, other)) = named.find(|(_, other)| other.value != first.value) {
+        let message = format!(
+            "{}: hostname {} and {} cannot both be that of one Pod; neither is used",
+            service.name, other.value, first.value
+        );
+        cx.push(Diagnostic::warning("compose-hostname", message), &other.location);
+    } else {
+        spec.insert("hostname".to_owned(), first.value.clone().into());
+    }
+}
+
+fn dns(cx: &mut Context<'_>, services: &[&Service], spec: &mut Map<String, Value>) {
     let collect = |pick: fn(&Service) -> &Vec<String>| -> Vec<&str> {
         let mut list: Vec<&str> = Vec::new();
-        for text in cx.input.compose.services.iter().flat_map(pick) {
+        for text in services.iter().copied().flat_map(pick) {
             if !list.contains(&text.as_str()) {
                 list.push(text);
             }

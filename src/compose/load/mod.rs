@@ -297,12 +297,24 @@ impl Loader<'_> {
             let mut tree = merge::files(base, tree)?;
             unicity::enforce(&mut tree)?;
             schema::validate(&tree)?;
-            tree.remove("version");
+            if let Some(version) = tree.remove("version") {
+                self.warn(Fault {
+                    diagnostic: Diagnostic::note("compose-key-noted", "version: it means nothing any more"),
+                    location: version.location,
+                });
+            }
             canonical::canonical(&mut tree)?;
             unicity::enforce(&mut tree)?;
             merged = Some(tree);
         }
         Ok(merged)
+    }
+
+    /// Tells something once, however often a file is included.
+    fn warn(&mut self, warning: Fault) {
+        if self.told.insert((warning.location.clone(), warning.diagnostic.message.clone())) {
+            self.warnings.push(warning);
+        }
     }
 
     /// Interpolates and types a document.
@@ -313,9 +325,7 @@ impl Loader<'_> {
         let (errors, warnings): (Vec<Fault>, Vec<Fault>) =
             lowering.findings.into_iter().partition(|fault| fault.diagnostic.severity == crate::diag::Severity::Error);
         for warning in warnings {
-            if self.told.insert((warning.location.clone(), warning.diagnostic.message.clone())) {
-                self.warnings.push(warning);
-            }
+            self.warn(warning);
         }
         if !errors.is_empty() {
             return Err(Faults(errors));
@@ -336,7 +346,8 @@ fn named(name: &Name, files: &[OpenFile], environment: &BTreeMap<String, String>
         Name::Optional => "",
     };
     let documents = files.iter().flat_map(|file| &file.documents);
-    let said = documents.filter_map(|node| node.get("name")).filter(|node| node.as_text().is_some_and(|t| !t.is_empty()));
+    let said =
+        documents.filter_map(|node| node.get("name")).filter(|node| node.as_text().is_some_and(|t| !t.is_empty()));
     let Some(node) = said.last() else { return Ok(default.to_owned()) };
     let text = interpolate(node.as_text().unwrap_or_default(), environment)
         .map_err(|error| Fault::new("compose-interpolation", format!("name: {error}"), &node.location))?
@@ -350,8 +361,11 @@ fn named(name: &Name, files: &[OpenFile], environment: &BTreeMap<String, String>
 
 /// A text as the name of a project: lowercase letters, digits, `-` and `_`, the first one a letter or a digit.
 pub fn project_name(text: &str) -> String {
-    let kept: String =
-        text.to_lowercase().chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_')).collect();
+    let kept: String = text
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
+        .collect();
     kept.trim_start_matches(['-', '_']).to_owned()
 }
 

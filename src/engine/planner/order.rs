@@ -60,13 +60,36 @@ pub(super) fn order(
             }
         }
     }
-    for action in actions.iter().filter(|action| action.action == Action::Create) {
+    // A service may move from one workload to another that shares its disk: whoever drops it by a change goes before
+    // whoever is new, and whoever is removed before all others.
+    let mut changing: HashMap<&str, Vec<(&Address, &Record)>> = HashMap::new();
+    for (address, record) in records.iter().filter(|(_, record)| is_workload(&record.kind)) {
+        if matches!(verbs.get(address), Some(Action::Update | Action::Replace)) {
+            for need in record.dependencies.iter().filter(|need| is_data(need)) {
+                changing.entry(need).or_default().push((address, record));
+            }
+        }
+    }
+    for action in actions.iter() {
+        let creates = action.action == Action::Create;
+        if !creates && !matches!(action.action, Action::Update | Action::Replace) {
+            continue;
+        }
         for need in &action.dependencies {
             for (address, record) in leaving.get(need.as_str()).into_iter().flatten() {
                 if api_of(&record.provider) != api_of(&action.provider) {
-                    after.entry(action.address.clone()).or_default().push((*address).clone());
+                    if creates {
+                        after.entry(action.address.clone()).or_default().push((*address).clone());
+                    }
                 } else if is_workload(&record.kind) && is_workload(&action.kind) {
                     turns.entry(action.address.clone()).or_default().push((*address).clone());
+                }
+            }
+            if creates && is_workload(&action.kind) {
+                for (address, record) in changing.get(need.as_str()).into_iter().flatten() {
+                    if api_of(&record.provider) == api_of(&action.provider) {
+                        turns.entry(action.address.clone()).or_default().push((*address).clone());
+                    }
                 }
             }
         }

@@ -605,6 +605,26 @@ async fn an_exchange_of_what_is_used_keeps_the_order_of_the_wish() {
     site.assert_converged(&wish("two")).await;
 }
 
+/// A part of one workload becomes a workload of its own on the same disk, and goes back: the part never runs twice.
+#[tokio::test]
+async fn a_part_that_moves_between_workloads_of_one_disk_leaves_before_it_comes() {
+    let whole = graph([node(&DISK, "data"), node(&THING, "b-app").with("parts", "two").using(&DISK, "data")]);
+    let split = graph([
+        node(&DISK, "data"),
+        node(&THING, "b-app").with("parts", "one").using(&DISK, "data"),
+        node(&THING, "a-part").using(&DISK, "data"),
+    ]);
+    let site = applied(&whole).await;
+    site.apply(&split).await;
+    let log = site.world.take_log();
+    let at = |log: &[String], call: &str| log.iter().position(|line| line == call).unwrap();
+    assert!(at(&log, "update /b-app") < at(&log, "create /a-part"), "{log:?}");
+    site.apply(&whole).await;
+    let log = site.world.take_log();
+    assert!(at(&log, "delete /a-part") < at(&log, "update /b-app"), "{log:?}");
+    site.assert_converged(&whole).await;
+}
+
 #[tokio::test]
 async fn a_plan_is_refused_whole_and_names_every_problem() {
     let site = applied(&app()).await;
