@@ -426,7 +426,7 @@ pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &S
         let known = Known {
             physical_id: record.physical_id.clone(),
             adopted: protection.adopted,
-            outputs: record.outputs.clone(),
+            outputs: record.outputs.value(),
         };
         (Address::from_text(record.address.as_str()), known)
     });

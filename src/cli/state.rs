@@ -132,7 +132,7 @@ pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
         "provider": record.provider,
         "id": record.physical_id,
         "applied": record.applied.value(),
-        "outputs": record.outputs,
+        "outputs": record.outputs.value(),
         "dependencies": record.dependencies,
         "protection": record.protection.value(),
         "source": record.source,

@@ -1,5 +1,7 @@
 //! `kompox validate`
 
+use std::mem::ManuallyDrop;
+
 use clap::ValueEnum;
 
 use super::error::{CliError, Exit};
@@ -60,7 +62,9 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
 
 /// Loads and expands a project without any network. Names that a state has fixed are taken from it; without one, names
 /// that nobody chose get a placeholder that is the same every time.
-pub fn offline(global: &Global) -> Result<(Expanded, Diagnostics), CliError> {
+///
+/// The end of the process frees it all at once; piece by piece it takes a third of the time of a large project.
+pub fn offline(global: &Global) -> Result<(ManuallyDrop<Expanded>, Diagnostics), CliError> {
     let manifests = read_manifests(global)?;
     let path = super::session::state_path(&manifests.layout, global.sandbox);
     let (lineage, digester, snapshot) = match SqliteStore::open_existing(&path)? {
@@ -83,9 +87,9 @@ pub fn offline(global: &Global) -> Result<(Expanded, Diagnostics), CliError> {
     };
     let mut findings = manifests.loaded.diagnostics.clone();
     match expand(&request) {
-        Ok(expanded) => {
-            findings.extend(expanded.diagnostics.clone());
-            Ok((expanded, findings))
+        Ok(mut expanded) => {
+            findings.extend(std::mem::take(&mut expanded.diagnostics));
+            Ok((ManuallyDrop::new(expanded), findings))
         }
         Err(errors) => {
             findings.extend(errors);

@@ -1,5 +1,6 @@
-//! `services.*.volumes`, short and long syntax.
+//! `services.*.volumes`, in the long syntax that the loader gives.
 
+use crate::compose::load::volume::IGNORED;
 use crate::compose::model::{Mount, MountSource, Service, Tmpfs};
 use crate::compose::read::{Reader, local_file_error};
 use crate::compose::service::{known_entries, report, report_value};
@@ -16,12 +17,7 @@ pub(super) fn is_target(target: &str) -> bool {
 /// Reads `volumes` into mounts and memory file systems. Of two mounts with one target the later wins.
 pub(super) fn volumes(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     for item in reader.list("volumes", tree) {
-        let mount = if item.as_mapping().is_some() {
-            long(reader, service, item)
-        } else {
-            reader.text("volumes", item).and_then(|text| short(reader, &service.name, &text, &item.location))
-        };
-        let Some(mount) = mount else { continue };
+        let Some(mount) = read(reader, service, item) else { continue };
         match service.mounts.iter_mut().find(|known| known.target == mount.target) {
             Some(known) => *known = mount,
             None => service.mounts.push(mount),
@@ -29,42 +25,7 @@ pub(super) fn volumes(reader: &mut Reader<'_>, service: &mut Service, tree: &Tre
     }
 }
 
-fn short(reader: &mut Reader<'_>, service: &str, text: &str, location: &Location) -> Option<Mount> {
-    let parts: Vec<&str> = text.split(':').collect();
-    // `C:\data:/data`: the drive letter is no source of its own.
-    if text.as_bytes().get(1) == Some(&b':') && text.as_bytes()[0].is_ascii_alphabetic() && text.contains('\\') {
-        return invalid(reader, &syntax::mount_source(text).err().unwrap_or_default(), location);
-    }
-    let (source, target, options) = match parts.as_slice() {
-        [target] => return anonymous(reader, target, location),
-        [source, target] => (*source, *target, ""),
-        [source, target, options] => (*source, *target, *options),
-        _ => return invalid(reader, &format!("\"{text}\" has too many colons"), location),
-    };
-    let mut read_only = false;
-    for option in options.split(',').filter(|option| !option.is_empty()) {
-        let key = match option {
-            "ro" => {
-                read_only = true;
-                continue;
-            }
-            // Nothing is copied into a volume anyway.
-            "rw" | "nocopy" => continue,
-            "z" | "Z" => "volumes.bind.selinux",
-            "cached" | "delegated" | "consistent" => "volumes.consistency",
-            "shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate" => "volumes.bind.propagation",
-            other => {
-                let message = format!("volumes: the option {other} is not used");
-                reader.warning("compose-key-warned", message, location);
-                continue;
-            }
-        };
-        report_value(reader, service, key, option, location);
-    }
-    mount(reader, source, target, read_only, location)
-}
-
-fn long(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<Mount> {
+fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<Mount> {
     let (mut kind, mut source, mut target, mut read_only) = (None, None, None, false);
     let (mut subpath, mut size) = (None, None);
     let name = service.name.clone();
@@ -98,6 +59,18 @@ fn long(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
         }
     }
     let location = &item.location;
+    for option in item.get(IGNORED).and_then(Tree::as_text).unwrap_or_default().split(',') {
+        match option {
+            "" => {}
+            "cached" | "delegated" | "consistent" | "copy" => {
+                report_value(reader, &name, "volumes.consistency", option, location);
+            }
+            other => {
+                let message = format!("volumes: the option {other} is not used");
+                reader.warning("compose-key-warned", message, location);
+            }
+        }
+    }
     let target = match target {
         Some(target) => target,
         None => return invalid(reader, "target is missing", location),

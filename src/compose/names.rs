@@ -8,27 +8,45 @@ use sha2::{Digest, Sha256};
 /// Characters of every hash that is part of a name.
 const HASH_LENGTH: usize = 6;
 
-/// Base-36 digits of a SHA-256, rounded up: 36^50 > 2^256.
-const BASE36_DIGITS: usize = 50;
+/// 36^12, the largest power of 36 below 2^64: a division by it gives twelve digits.
+const TWELVE_DIGITS: u64 = 36u64.pow(12);
 
 /// The first six base-36 characters of the SHA-256 of `input`, read as one big-endian number without leading zeros.
 pub fn hash(input: &[u8]) -> String {
-    let mut number: [u8; 32] = Sha256::digest(input).into();
-    let mut digits = Vec::with_capacity(BASE36_DIGITS);
-    while number.iter().any(|byte| *byte != 0) {
-        let mut remainder: u32 = 0;
-        for byte in &mut number {
-            let value = (remainder << 8) | u32::from(*byte);
-            // value < 36 * 256, so the quotient fits a byte.
-            *byte = (value / 36) as u8;
-            remainder = value % 36;
+    let bytes: [u8; 32] = Sha256::digest(input).into();
+    let mut limbs = [0u64; 4];
+    for (limb, chunk) in limbs.iter_mut().zip(bytes.chunks_exact(8)) {
+        *limb = chunk.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    }
+    first_digits(limbs)
+}
+
+/// The first digits in base 36 of a number given as big-endian limbs.
+fn first_digits(mut limbs: [u64; 4]) -> String {
+    // From the last digit to the first.
+    let mut digits: Vec<u8> = Vec::with_capacity(60);
+    while limbs.iter().any(|limb| *limb != 0) {
+        let mut group: u64 = 0;
+        for limb in &mut limbs {
+            let value = u128::from(group) << 64 | u128::from(*limb);
+            // group < TWELVE_DIGITS, so that quotient and remainder fit 64 bits.
+            *limb = (value / u128::from(TWELVE_DIGITS)) as u64;
+            group = (value % u128::from(TWELVE_DIGITS)) as u64;
         }
-        digits.push(char::from_digit(remainder, 36).unwrap_or('0'));
+        for _ in 0..12 {
+            digits.push((group % 36) as u8);
+            group /= 36;
+        }
     }
-    while digits.len() < HASH_LENGTH {
-        digits.push('0');
-    }
-    digits.iter().rev().take(HASH_LENGTH).collect()
+    // The last group brought zeros in front of the number.
+    digits.truncate(digits.iter().rposition(|digit| *digit != 0).map_or(0, |last| last + 1));
+    digits.resize(digits.len().max(HASH_LENGTH), 0);
+    digits
+        .iter()
+        .rev()
+        .take(HASH_LENGTH)
+        .map(|digit| char::from(b"0123456789abcdefghijklmnopqrstuvwxyz"[usize::from(*digit)]))
+        .collect()
 }
 
 /// The hash over `KEY=VALUE<NUL>` of every entry in the byte order of the keys: of a ConfigMap, a Secret or an env file.
@@ -205,7 +223,36 @@ mod tests {
         assert_ne!(content_hash(&BTreeMap::from([("A", "12")])), content_hash(&BTreeMap::from([("A1", "2")])));
     }
 
+    /// The definition, digit by digit.
+    fn slowly(mut number: [u8; 32]) -> String {
+        let mut digits = Vec::new();
+        while number.iter().any(|byte| *byte != 0) {
+            let mut remainder: u32 = 0;
+            for byte in &mut number {
+                let value = (remainder << 8) | u32::from(*byte);
+                *byte = u8::try_from(value / 36).unwrap();
+                remainder = value % 36;
+            }
+            digits.push(char::from_digit(remainder, 36).unwrap());
+        }
+        digits.resize(digits.len().max(HASH_LENGTH), '0');
+        digits.iter().rev().take(HASH_LENGTH).collect()
+    }
+
+    fn bytes(limbs: [u64; 4]) -> [u8; 32] {
+        limbs.map(u64::to_be_bytes).concat().try_into().unwrap()
+    }
+
     proptest! {
+        #[test]
+        fn digits_are_those_of_the_definition(limbs in any::<[u64; 4]>(), zeros in 0usize..=4) {
+            let mut limbs = limbs;
+            limbs[..zeros].fill(0);
+            prop_assert_eq!(first_digits(limbs), slowly(bytes(limbs)));
+            limbs[3] >>= 50;
+            prop_assert_eq!(first_digits(limbs), slowly(bytes(limbs)));
+        }
+
         #[test]
         fn hash_is_six_base36_characters(input in proptest::collection::vec(any::<u8>(), 0..200)) {
             let value = hash(&input);

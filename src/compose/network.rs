@@ -25,12 +25,7 @@ pub(super) fn ports(reader: &mut Reader<'_>, service: &str, tree: &Tree) -> Vec<
             break;
         }
         let mut app_protocol = None;
-        let parsed = if item.as_mapping().is_some() {
-            port_mapping(reader, service, item, &mut app_protocol)
-        } else {
-            reader.text("ports", item).map(|text| syntax::ports(&text))
-        };
-        match parsed {
+        match port_mapping(reader, service, item, &mut app_protocol) {
             Some(Ok(parsed)) => {
                 for port in parsed {
                     // A later file may repeat a port.

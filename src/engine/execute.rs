@@ -8,6 +8,7 @@ use kompox_state::{ActionDuration, Change as StateChange, Intent, Record};
 
 use super::action::Action;
 use super::address::Address;
+use super::baseline::Baseline;
 use super::diff::{self, Sides};
 use super::graph::Node;
 use super::journal::JournalError;
@@ -51,13 +52,13 @@ impl Outputs {
     pub fn from_records<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
         let outputs = Self::default();
         for record in records {
-            outputs.put(&Address::from_text(record.address.as_str()), &record.outputs, &record.physical_id);
+            outputs.put(&Address::from_text(record.address.as_str()), record.outputs.value(), &record.physical_id);
         }
         outputs
     }
 
-    fn put(&self, address: &Address, outputs: &serde_json::Value, physical_id: &str) {
-        let mut outputs = if outputs.is_object() { outputs.clone() } else { serde_json::json!({}) };
+    fn put(&self, address: &Address, outputs: serde_json::Value, physical_id: &str) {
+        let mut outputs = if outputs.is_object() { outputs } else { serde_json::json!({}) };
         if let Some(map) = outputs.as_object_mut() {
             map.insert("id".into(), physical_id.into());
         }
@@ -219,7 +220,7 @@ impl Execution<'_> {
         }
         match self.provider.read(&[self.target(physical_id.clone())]).await.pop() {
             Some(Observation::Found(observed)) => diff::keep_ignored(request, &observed.object, ignore),
-            Some(Observation::Failed(error)) => return Err(Failure::Provider(error)),
+            Some(Observation::Failed(error)) => return Err(Failure::Provider(*error)),
             _ => {}
         }
         Ok(())
@@ -329,7 +330,7 @@ impl Execution<'_> {
         };
         let observed = match self.provider.read(&[target]).await.pop() {
             Some(Observation::Found(observed)) => observed,
-            Some(Observation::Failed(error)) => return Err(Failure::Provider(error)),
+            Some(Observation::Failed(error)) => return Err(Failure::Provider(*error)),
             _ => return Err(gone()),
         };
         if self.planned.uid.is_some() && observed.uid.is_some() && self.planned.uid != observed.uid {
@@ -341,8 +342,8 @@ impl Execution<'_> {
             let applied = self.projected(&observed, &desired);
             let mut record = self.record(&applied, observed.physical_id.clone(), Some(&observed));
             // Not this run's work yet: a resumed plan must still do the update.
-            record.baseline["run"] = serde_json::Value::Null;
-            record.baseline["importing"] = self.run.id.as_str().into();
+            let baseline = Baseline { importing: Some(self.run.id.clone()), run: None, ..Baseline::of(&record) };
+            record.baseline = baseline.stored();
             self.run.journal.commit(vec![StateChange::PutRecord(Box::new(record))]).await?;
             if self.run.adopt_only {
                 return Ok(());
@@ -362,7 +363,7 @@ impl Execution<'_> {
             _ => self.put(&self.desired()?, &observed),
         };
         self.run.journal.commit(vec![change]).await?;
-        self.outputs.put(&self.planned.address, &outputs_of(self.kind, &observed.object), &observed.physical_id);
+        self.outputs.put(&self.planned.address, outputs_of(self.kind, &observed.object), &observed.physical_id);
         Ok(())
     }
 
@@ -427,7 +428,7 @@ impl Execution<'_> {
                 if let Some(observed) = &observed {
                     self.outputs.put(
                         &self.planned.address,
-                        &outputs_of(self.kind, &observed.object),
+                        outputs_of(self.kind, &observed.object),
                         &observed.physical_id,
                     );
                 }
@@ -441,7 +442,7 @@ impl Execution<'_> {
                         if intent.action == "create" && ours {
                             let mut record = self.record(desired, observed.physical_id.clone(), Some(&observed));
                             // The next plan waits for it again rather than calling it done.
-                            record.baseline["unready"] = true.into();
+                            record.baseline = Baseline { unready: true, ..Baseline::of(&record) }.stored();
                             changes.push(StateChange::PutRecord(Box::new(record)));
                         }
                         let undecided =
@@ -472,10 +473,8 @@ impl Execution<'_> {
 
     /// The record of this action.
     fn record(&self, applied: &Value, physical_id: String, observed: Option<&Observed>) -> Record {
-        let mut baseline = serde_json::json!({"run": self.run.id});
-        if let Some(uid) = observed.and_then(|observed| observed.uid.as_deref()) {
-            baseline["uid"] = uid.into();
-        }
+        let uid = observed.and_then(|observed| observed.uid.clone());
+        let baseline = Baseline { run: Some(self.run.id.clone()), uid, ..Baseline::default() };
         let outputs = observed.map_or(serde_json::json!({}), |observed| outputs_of(self.kind, &observed.object));
         Record {
             address: self.planned.address.to_string(),
@@ -483,12 +482,12 @@ impl Execution<'_> {
             provider: self.planned.provider.to_string(),
             physical_id,
             applied: applied.to_stored().into(),
-            outputs,
+            outputs: outputs.into(),
             dependencies: self.planned.dependencies.iter().map(Address::to_string).collect(),
             // A struct of booleans always serialises.
             protection: serde_json::to_value(&self.planned.protection).unwrap_or_default().into(),
             desired_digest: applied.digest(),
-            baseline,
+            baseline: baseline.stored(),
             source: self.planned.origin.as_ref().map(ToString::to_string),
             created_serial: 0,
             updated_serial: 0,

@@ -4,6 +4,7 @@
 pub mod action;
 pub mod address;
 pub mod apply;
+pub mod baseline;
 pub mod cancel;
 pub mod diff;
 pub mod event;

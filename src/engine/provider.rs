@@ -58,7 +58,14 @@ pub enum Observation {
     /// What it lives in does not exist yet, or cannot be asked yet: planned from the rendered form, unconfirmed.
     NotYet(String),
     /// It could not be read; a plan that needs it fails.
-    Failed(ProviderError),
+    Failed(Box<ProviderError>),
+}
+
+impl Observation {
+    /// It could not be read.
+    pub fn failed(error: ProviderError) -> Self {
+        Self::Failed(Box::new(error))
+    }
 }
 
 /// An object as it is.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kompox_state::{Change as StateChange, Intent, Record};
 
 use super::address::Address;
+use super::baseline::Baseline;
 use super::diff::{self, Sides};
 use super::event::{Event, Reconciled};
 use super::journal::JournalError;
@@ -123,12 +124,13 @@ fn is_as_wanted(run: &Run<'_>, kind: &Kind, skeleton: &Record, observed: &Observ
 fn complete(skeleton: &Record, kind: &Kind, observed: &Observed) -> Record {
     let mut record = skeleton.clone();
     record.physical_id.clone_from(&observed.physical_id);
-    record.outputs = outputs_of(kind, &observed.object);
+    record.outputs = outputs_of(kind, &observed.object).into();
     // Whether it became ready, nobody waited to see: the next plan does.
-    record.baseline["unready"] = true.into();
-    if let Some(uid) = &observed.uid {
-        record.baseline["uid"] = uid.as_str().into();
+    let mut baseline = Baseline { unready: true, ..Baseline::of(skeleton) };
+    if observed.uid.is_some() {
+        baseline.uid.clone_from(&observed.uid);
     }
+    record.baseline = baseline.stored();
     record
 }
 
@@ -137,7 +139,7 @@ async fn watch(provider: &dyn Provider, target: &Target, kind: &Kind) -> Result<
     let give_up = tokio::time::Instant::now() + kind.timeout;
     loop {
         match provider.read(std::slice::from_ref(target)).await.pop() {
-            Some(Observation::Failed(error)) => return Err(error),
+            Some(Observation::Failed(error)) => return Err(*error),
             Some(Observation::Found(observed)) => {
                 let moving = matches!(observed.transition, Some(Transition::Changing | Transition::Deleting));
                 if !moving || tokio::time::Instant::now() >= give_up {

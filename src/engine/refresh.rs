@@ -6,8 +6,13 @@ use std::sync::Arc;
 use super::address::Address;
 use super::provider::{ErrorClass, Observation, ProviderError, Providers, Target};
 
-/// Reads all targets, one batch per provider, all providers at once.
-pub async fn read_all(providers: &Providers, targets: Vec<(Arc<str>, Target)>) -> HashMap<Address, Observation> {
+/// Reads all targets, one batch per provider, all providers at once. What is read goes into `observations`, over what
+/// was known of an address before.
+pub async fn read_all(
+    providers: &Providers,
+    targets: Vec<(Arc<str>, Target)>,
+    observations: &mut HashMap<Address, Observation>,
+) {
     let mut batches: BTreeMap<Arc<str>, Vec<Target>> = BTreeMap::new();
     for (key, target) in targets {
         batches.entry(key).or_default().push(target);
@@ -17,10 +22,12 @@ pub async fn read_all(providers: &Providers, targets: Vec<(Arc<str>, Target)>) -
             Some(provider) => provider.read(&targets).await,
             None => {
                 let error = ProviderError::new(ErrorClass::Denied, format!("there is no connection for {key}"));
-                targets.iter().map(|_| Observation::Failed(error.clone())).collect()
+                targets.iter().map(|_| Observation::failed(error.clone())).collect()
             }
         };
-        targets.into_iter().map(|target| target.address).zip(observations).collect::<Vec<_>>()
+        (targets, observations)
     });
-    futures::future::join_all(reads).await.into_iter().flatten().collect()
+    for (targets, read) in futures::future::join_all(reads).await {
+        observations.extend(targets.into_iter().map(|target| target.address).zip(read));
+    }
 }

@@ -377,7 +377,7 @@ impl Provider for Memory {
         let read = |target: &Target| {
             let Some(id) = &target.physical_id else { return Observation::Missing };
             if inside.unreadable.contains(id) {
-                return Observation::Failed(error(ErrorClass::Denied, "Forbidden", format!("{id} is not for you")));
+                return Observation::failed(error(ErrorClass::Denied, "Forbidden", format!("{id} is not for you")));
             }
             if inside.not_yet.contains(id) {
                 return Observation::NotYet("its cluster does not exist yet".to_owned());

@@ -48,11 +48,11 @@ pub(crate) fn record(address: &str) -> Record {
         provider: "/ws/ops/prv/aks1".to_owned(),
         physical_id: format!("/subscriptions/s{address}"),
         applied: json!({"sizeGB": 32, "iops": 3000.1, "tags": {"a": "ü\u{0}\n"}, "none": null}).into(),
-        outputs: json!(["x", true]),
+        outputs: json!(["x", true]).into(),
         dependencies: Vec::new(),
         protection: json!({"preventDestroy": true}).into(),
         desired_digest: "hmac-sha256:00".to_owned(),
-        baseline: json!({}),
+        baseline: json!({}).into(),
         source: Some("kompoxapp.yml:3:5".to_owned()),
         created_serial: 0,
         updated_serial: 0,
@@ -166,7 +166,7 @@ pub(crate) fn put_keeps_the_created_serial<B: Backend>() {
     changed.dependencies = vec!["/x".to_owned(), "/y".to_owned()];
     store.commit(&lock, &[put(changed.clone()), put(record("/b"))]).unwrap();
     changed.dependencies = vec!["/y".to_owned()];
-    changed.outputs = json!("new");
+    changed.outputs = json!("new").into();
     (changed.created_serial, changed.updated_serial) = (70, 80);
     store.commit(&lock, &[put(changed.clone())]).unwrap();
 

@@ -23,7 +23,7 @@ pub struct Record {
     /// Desired inputs as last applied; sensitive ones are digests already.
     pub applied: Stored,
     /// What the provider gave back; sensitive ones are digests already.
-    pub outputs: Value,
+    pub outputs: Stored,
     /// Addresses this object needs, in the order they were given. A destroy without a manifest orders its deletes by
     /// these.
     pub dependencies: Vec<String>,
@@ -32,7 +32,7 @@ pub struct Record {
     /// Digest of the desired inputs, to tell "nothing changed" without a request.
     pub desired_digest: String,
     /// What the server filled in by itself right after the apply; it is no drift.
-    pub baseline: Value,
+    pub baseline: Stored,
     /// Where the object was asked for, as `file:line:col`.
     pub source: Option<String>,
     /// Serial of the commit that first wrote this address; set by the store, ignored on input.

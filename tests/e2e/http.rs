@@ -19,6 +19,7 @@ pub struct Answer {
     /// The status code.
     pub status: u16,
     /// The whole head, as it was sent.
+    #[allow(dead_code, reason = "tests/judge, which shares this file, reads it")]
     pub head: String,
     /// The body.
     pub body: Vec<u8>,
@@ -115,6 +116,7 @@ impl Served {
     }
 
     /// `host:port`
+    #[allow(dead_code, reason = "tests/judge, which shares this file, needs it")]
     pub fn address(&self) -> &str {
         &self.address
     }

@@ -1,7 +1,7 @@
 //! End-to-end tests: the real binary, on a copy of an example, against the embedded sandbox.
 //!
 //! Each test has a folder and an environment of its own ([`project`]). Outputs are compared with inline snapshots after
-//! what varies was replaced. What the sandbox cannot judge, a real API server does ([`real`]).
+//! what varies was replaced. What the sandbox cannot judge, a real API server does (`tests/judge`).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -15,7 +15,6 @@ mod disks;
 mod drift;
 mod formats;
 mod guards;
-mod real;
 mod saved_plans;
 mod secrets;
 mod two_clusters;

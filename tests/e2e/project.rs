@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regex::Regex;
 use serde_json::Value;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+
+/// Names the folder that keeps what tests render; nothing is kept without it. Set by `.ci/run`.
+const RENDERED: &str = "KOMPOX_RENDERED_DIR";
 
 /// A copy of an example, or an empty folder; removed with the value.
 pub struct Project {
@@ -44,8 +48,13 @@ impl Project {
 
     /// A copy of an example.
     pub fn example(name: &str) -> Self {
-        let project = Self::empty(name);
-        copy(&Path::new(EXAMPLES).join(name), &project.root);
+        Self::copy_of(&Path::new(EXAMPLES).join(name))
+    }
+
+    /// A copy of a folder.
+    pub fn copy_of(folder: &Path) -> Self {
+        let project = Self::empty(folder.file_name().and_then(|name| name.to_str()).unwrap());
+        copy(folder, &project.root);
         project
     }
 
@@ -82,10 +91,26 @@ impl Project {
 
     /// Runs `kompox …` in the project's folder.
     pub fn run_as_is(&self, arguments: &[&str]) -> Finished {
+        if arguments.iter().any(|argument| ["apply", "plan", "render"].contains(argument)) {
+            self.keep_rendered();
+        }
         let output = self.command(arguments).stdin(Stdio::null()).output().unwrap();
         self.printed.borrow_mut().extend(output.stdout.iter().chain(&output.stderr));
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Finished { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Writes what the project renders to the folder of [`RENDERED`], for `tests/judge`.
+    fn keep_rendered(&self) {
+        static KEPT: AtomicUsize = AtomicUsize::new(0);
+        let Some(folder) = std::env::var_os(RENDERED) else { return };
+        let output = self.command(&["render", "--show-secrets"]).stdin(Stdio::null()).output().unwrap();
+        // A project that cannot be rendered has no objects to judge.
+        if output.status.success() {
+            let test = std::thread::current().name().unwrap_or("unnamed").replace("::", ".");
+            let name = format!("e2e.{test}.{}.yml", KEPT.fetch_add(1, Ordering::Relaxed));
+            std::fs::write(Path::new(&folder).join(name), output.stdout).unwrap();
+        }
     }
 
     /// The command `kompox …`, not yet started.

@@ -122,13 +122,11 @@ fn compose_file(
         FileSource::Unreadable => return None,
         FileSource::Content { key, bytes } => (key.clone().unwrap_or_else(|| name.to_owned()), bytes),
     };
-    if key.len() > 253
-        || matches!(key.as_str(), "." | "..")
-        || key.starts_with("..")
-        || !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-    {
-        let message =
-            format!("{name}: the file name {key} cannot be a key; use letters, digits, \"-\", \"_\" and \".\"");
+    let dots = key == "." || key.starts_with("..");
+    if dots || key.len() > 253 || !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
+        let message = format!(
+            "{name}: the file name {key} cannot be a key; use letters, digits, \"-\", \"_\" and \".\", and no \"..\" in front"
+        );
         cx.error("compose-name", message, &file.location);
         return None;
     }

@@ -215,6 +215,8 @@ pub fn convert(input: &ConvertInput<'_>) -> (Option<Rendered>, Diagnostics) {
     cx.check_unique(&objects);
     let diagnostics = cx.diagnostics;
     let rendered = if diagnostics.has_errors() { None } else { Some(Rendered { objects, hosts: network.hosts }) };
+    #[cfg(test)]
+    rendered.iter().for_each(testing::keep);
     (rendered, diagnostics)
 }
 
@@ -330,5 +332,7 @@ pub(crate) fn path(segments: &[&dyn fmt::Display]) -> Vec<String> {
     segments.iter().map(ToString::to_string).collect()
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

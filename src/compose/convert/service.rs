@@ -206,6 +206,11 @@ fn environment(
 ) {
     let mut env = Vec::with_capacity(service.environment.len());
     for (index, (name, text)) in service.environment.iter().enumerate() {
+        // Kubernetes keeps no empty value: a variable without one is the empty text.
+        if text.value.is_empty() {
+            env.push(json!({ "name": name }));
+            continue;
+        }
         if text.sensitive {
             sensitive.push(path(&[&"env", &index, &"value"]));
         }

@@ -46,8 +46,8 @@ impl Files for Memory {
     fn is_file(&self, relative: &str) -> bool {
         self.0.contains_key(relative)
     }
-    fn is_dir(&self, _relative: &str) -> bool {
-        false
+    fn is_dir(&self, relative: &str) -> bool {
+        relative.ends_with("sub")
     }
 }
 
@@ -56,6 +56,9 @@ fn files() -> Memory {
         ("compose-gitea.env", &b"GITEA__database__PASSWD=hunter2\nGITEA__database__HOST=postgres\n"[..]),
         ("compose-postgres.env", b"POSTGRES_PASSWORD=hunter2\n"),
         ("conf/app.ini", b"[server]\n"),
+        ("other.yml", b"services: {db: {image: other, command: a}, aside: {image: z}}\n"),
+        ("part.yml", b"services: {db: {image: 'other:${PART:-1}', volumes: ['./d:/d']}}\n"),
+        ("part.env", b"PART=2\n"),
         ("token.bin", b"\x00\xff"),
         ("quoted.env", b"A='b c'\n"),
     ]))
@@ -420,6 +423,7 @@ fn services_without_rules_list_published_ports() {
 
 #[test]
 fn every_error_has_its_code_and_place() {
+    let mut missed = Vec::new();
     for (text, expected) in [
         (
             service("    volumes: ['/abs:/mnt']\n"),
@@ -446,18 +450,18 @@ fn every_error_has_its_code_and_place() {
         ),
         (
             service("    depends_on: [web]\n"),
-            "compose-dependency-cycle compose.yml:2:3: depends_on goes round in a circle: web → web",
+            "compose-dependency compose.yml:4:18: services depend on each other: web → web",
         ),
         (
             service("    enviroment: {A: 1}\n"),
-            "compose-unknown-key compose.yml:4:5: service web has no key \"enviroment\"",
+            "compose-unknown-key compose.yml:4:5: services.web has no key \"enviroment\"",
         ),
-        (service("    extends: {service: a}\n"), "compose-key-refused compose.yml:4:5: web: extends cannot be used"),
+        (service("    extends: {service: a}\n"), "compose-extends compose.yml:4:14: services.web extends a, which"),
         (service("    volumes_from: [a]\n"), "compose-key-refused"),
         (service("    command: 'a \"b'\n"), "compose-command"),
         (
             service("    environment: {A: '${X:?say why}'}\n"),
-            "compose-interpolation compose.yml:4:22: the variable X is required: say why",
+            "compose-interpolation compose.yml:4:22: services.web.environment.A: the variable X is required: say why",
         ),
         (service("    environment: {A: '${'}\n"), "compose-interpolation"),
         (service("    mem_limit: lots\n"), "compose-type compose.yml:4:16: mem_limit"),
@@ -477,7 +481,10 @@ fn every_error_has_its_code_and_place() {
             "services: {a: {image: x, ports: ['1:80']}, b: {image: x, ports: ['1:81']}}".to_owned(),
             "host port 1 is published twice",
         ),
-        ("include: [a.yml]\nservices: {a: {image: x}}".to_owned(), "compose-include compose.yml:1:1"),
+        (
+            "include: [a.yml]\nservices: {a: {image: x}}".to_owned(),
+            "compose-local-file compose.yml:1:11: include: a.yml cannot be used",
+        ),
         ("serivces: {}".to_owned(), "compose-unknown-key compose.yml:1:1"),
         ("services: {a: {image: x, profiles: [off]}}".to_owned(), "compose-no-services"),
         ("[]".to_owned(), "compose-type compose.yml:1:1"),
@@ -503,12 +510,18 @@ fn every_error_has_its_code_and_place() {
         (service("    extra_hosts: ['a_b=10.0.0.1']\n"), "compose-extra-hosts"),
         (service("    extra_hosts: ['a=b']\n"), "compose-extra-hosts"),
         (service("    volumes: ['./a:/']\n"), "nothing can be mounted at"),
-        (service("    network_mode: 'service:nope'\n"), "there is no service nope"),
-        (service("    network_mode: 'service:web'\n"), "goes round in a circle"),
-        (service("    pull_policy: sometimes\n"), "is not known"),
+        (
+            service("    network_mode: 'service:nope'\n"),
+            "compose-dependency compose.yml:4:19: web: network_mode names nope",
+        ),
+        (service("    network_mode: 'service:web'\n"), "services depend on each other: web → web"),
+        (
+            service("    pull_policy: sometimes\n"),
+            "compose-type compose.yml:4:18: services.web.pull_policy must be one of",
+        ),
         (service("    gpus: [{count: 0}]\n"), "cannot be 0"),
         (service("    scale: -1\n"), "cannot be -1"),
-        (service("    links: [nope]\n"), "compose-undefined compose.yml:4:13: links: nope is no service"),
+        (service("    links: [nope]\n"), "compose-dependency compose.yml:3:5: web depends on nope"),
         (service("    mem_limit: 64m\n    mem_reservation: 65m\n"), "compose-resources compose.yml:2:3"),
         (service("    pre_stop: [{user: root}]\n"), "has no command"),
         (
@@ -517,8 +530,11 @@ fn every_error_has_its_code_and_place() {
         ),
     ] {
         let error = converted(&text).expect_err(&text);
-        assert!(error.lines().any(|line| line.starts_with("Error ") && line.contains(expected)), "{text}\n{error}");
+        if !error.lines().any(|line| line.starts_with("Error ") && line.contains(expected)) {
+            missed.push(format!("{text}\nexpected: {expected}\n{error}"));
+        }
     }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
 #[test]
@@ -527,7 +543,7 @@ fn nothing_is_dropped_in_silence() {
         ("    hostname: a\n", "Note compose-key-noted compose.yml:4:15: web: the host name is that"),
         ("    hostname: mail.example.com\n", "Warning compose-hostname compose.yml:4:15"),
         ("    networks: {default: {aliases: [a_b]}}\n", "Warning compose-alias"),
-        ("    links: ['web:a_b']\n", "Warning compose-alias"),
+        ("    links: ['db:a_b']\n  db: {image: y}\n", "Warning compose-alias"),
         ("    gpus: all\n", "Warning compose-gpu compose.yml:4:11"),
         ("    sysctls: {net.core.somaxconn: 1}\n", "Warning compose-sysctl"),
         (
@@ -644,7 +660,7 @@ proptest! {
 #[test]
 fn an_empty_variable_is_an_empty_text() {
     let rendered = converted(&service("    environment: {A: $NOT_SET, B: '${NOT_SET}'}\n")).unwrap();
-    assert_eq!(pod(&rendered)["containers"][0]["env"], json!([{"name": "A", "value": ""}, {"name": "B", "value": ""}]));
+    assert_eq!(pod(&rendered)["containers"][0]["env"], json!([{"name": "A"}, {"name": "B"}]));
 }
 
 #[test]
@@ -678,7 +694,7 @@ fn a_mapping_inside_another_document_keeps_its_places() {
     });
     assert!(project.is_none());
     let error = diagnostics.iter().next().unwrap();
-    assert_eq!(error.to_string(), "kompoxapp.yml:4:23: service web has no key \"enviroment\"");
+    assert_eq!(error.to_string(), "kompoxapp.yml:4:23: services.web has no key \"enviroment\"");
     assert_eq!(error.help, ["did you mean \"environment\"?"]);
     assert_eq!(error.source_line.as_deref(), Some("      web: {image: x, enviroment: {}}"));
 }
@@ -705,12 +721,13 @@ fn local_files_of_a_folder_and_none_at_all() {
 #[test]
 fn hostile_sizes_are_refused_quickly() {
     let services: String = (0..501).map(|i| format!("  s{i}: {{image: x}}\n")).collect();
-    let items = "'1-900:1-900',".repeat(1000);
-    let many = "'a',".repeat(2001);
+    let items: String = (1..10).map(|n| format!("'{n}000-{n}899:{n}000-{n}899',")).collect();
+    let servers: String = (0..2001).map(|n| format!("10.0.{}.{},", n / 250, n % 250)).collect();
+    let exposed = "'1',".repeat(2001);
     for text in [
         format!("services:\n{services}"),
-        service(&format!("    ports: [{items}]\n    expose: [{many}]\n")),
-        service(&format!("    dns: [{many}]\n")),
+        service(&format!("    ports: [{items}]\n    expose: [{exposed}]\n")),
+        service(&format!("    dns: [{servers}]\n")),
     ] {
         let error = converted(&text).expect_err("too much");
         assert!(error.contains("compose-limit"), "{error}");

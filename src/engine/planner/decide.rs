@@ -10,6 +10,7 @@ use super::explain::{describe, describe_protection, describe_replacement, show};
 use super::{Planner, Question, observed_fields, outputs_of};
 use crate::engine::action::Action;
 use crate::engine::address::Address;
+use crate::engine::baseline::Baseline;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::{Node, Protection};
 use crate::engine::kind::{Holds, Refusal, Replace};
@@ -24,7 +25,7 @@ impl<'a> Planner<'a> {
             return;
         }
         let mut outputs = if observed.object.is_null() {
-            self.record(&node.address).map_or(serde_json::Value::Null, |record| record.outputs.clone())
+            self.record(&node.address).map_or(serde_json::Value::Null, |record| record.outputs.value())
         } else {
             outputs_of(node.kind, &observed.object)
         };
@@ -207,9 +208,9 @@ impl<'a> Planner<'a> {
             problem.help.push(format!("forget it here:  kompox state rm {}", node.address));
             return;
         }
-        let recorded_uid = record.baseline.get("uid").and_then(|uid| uid.as_str());
+        let baseline = Baseline::of(record);
         if node.kind.holds == Holds::Data
-            && let (Some(then), Some(now)) = (recorded_uid, observed.uid.as_deref())
+            && let (Some(then), Some(now)) = (baseline.uid.as_deref(), observed.uid.as_deref())
             && then != now
         {
             let message = format!(
@@ -231,7 +232,7 @@ impl<'a> Planner<'a> {
             return;
         }
         self.keep_outputs(node, &observed);
-        let unready = record.baseline.get("unready").is_some() && !observed.ready;
+        let unready = baseline.unready && !observed.ready;
         // A digest is made only where somebody asks for it: it costs more than the comparison.
         let changed_wish = !as_it_was && (node.kind.preview || unready) && desired.digest() != record.desired_digest;
         if unready && !changed_wish && changes.is_empty() {

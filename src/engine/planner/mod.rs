@@ -13,6 +13,7 @@ mod remove;
 mod tests;
 
 use super::address::Address;
+use super::baseline::Baseline;
 use super::diff;
 use super::graph::{Graph, Node};
 use super::kind::{Holds, Kind, Kinds};
@@ -96,7 +97,7 @@ pub struct Problem {
 struct Unreadable {
     address: Address,
     origin: Option<Origin>,
-    error: ProviderError,
+    error: Box<ProviderError>,
     others: usize,
 }
 
@@ -262,7 +263,7 @@ impl<'a> Planner<'a> {
             targets.push((record.provider.as_str().into(), Target { address, kind, physical_id, find: None }));
         }
         if inputs.options.refresh {
-            self.observations.extend(refresh::read_all(inputs.providers, targets).await);
+            refresh::read_all(inputs.providers, targets, &mut self.observations).await;
             self.refresh_later(later).await;
         } else {
             for (_, target) in targets {
@@ -291,7 +292,7 @@ impl<'a> Planner<'a> {
             if targets.is_empty() {
                 return;
             }
-            self.observations.extend(refresh::read_all(inputs.providers, targets).await);
+            refresh::read_all(inputs.providers, targets, &mut self.observations).await;
         }
     }
 
@@ -313,7 +314,7 @@ impl<'a> Planner<'a> {
                 ready: true,
                 physical_id: record.physical_id.clone(),
                 object: serde_json::Value::Null,
-                uid: record.baseline.get("uid").and_then(|uid| uid.as_str()).map(str::to_owned),
+                uid: Baseline::of(record).uid,
                 lineage: Some(self.inputs.lineage.to_owned()),
                 transition: None,
                 writers: Vec::new(),
@@ -326,7 +327,7 @@ impl<'a> Planner<'a> {
         if reference.output == "/id" {
             return Some(record.physical_id.as_str().into());
         }
-        record.outputs.pointer(&reference.output).map(Value::from)
+        record.outputs.value().pointer(&reference.output).map(Value::from)
     }
 
     fn problem(&mut self, address: Option<&Address>, message: String, origin: Option<Origin>) -> &mut Problem {
@@ -336,7 +337,7 @@ impl<'a> Planner<'a> {
     }
 
     /// An object that could not be read: nothing can be planned without knowing it.
-    fn unreadable(&mut self, address: &Address, error: ProviderError, origin: Option<Origin>) {
+    fn unreadable(&mut self, address: &Address, error: Box<ProviderError>, origin: Option<Origin>) {
         let first = || Unreadable { address: address.clone(), origin, error: error.clone(), others: 0 };
         self.unreadable.entry(error.message.clone()).and_modify(|same| same.others += 1).or_insert_with(first);
     }

@@ -8,6 +8,7 @@ use super::Planner;
 use super::decide::protection_of;
 use crate::engine::action::Action;
 use crate::engine::address::Address;
+use crate::engine::baseline::Baseline;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::Protection;
 use crate::engine::kind::{Holds, Kind};
@@ -270,8 +271,8 @@ impl<'a> Planner<'a> {
                 ..change
             })
             .collect();
-        let recorded_uid = record.baseline.get("uid").and_then(|uid| uid.as_str());
-        if let (Some(then), Some(now)) = (recorded_uid, observed.uid.as_deref())
+        let recorded_uid = Baseline::of(record).uid;
+        if let (Some(then), Some(now)) = (recorded_uid.as_deref(), observed.uid.as_deref())
             && then != now
         {
             changes.push(FieldChange {

@@ -80,7 +80,7 @@ impl AzureProvider {
                         .members
                         .push((index, wanted));
                 }
-                Err(error) => answers[index] = Observation::Failed(error),
+                Err(error) => answers[index] = Observation::failed(error),
             }
         }
         let read = join_all(groups.into_values().map(|group| read_group(&self.arm, group))).await;
@@ -149,7 +149,7 @@ async fn read_group(arm: &Arm, group: Group<'_>) -> Vec<(usize, Observation)> {
             return read_singly(arm, kind, group.members, Some(error)).await;
         }
         Err(error) => {
-            return group.members.into_iter().map(|(index, _)| (index, Observation::Failed(error.clone()))).collect();
+            return group.members.into_iter().map(|(index, _)| (index, Observation::failed(error.clone()))).collect();
         }
     };
     let mut by_id: BTreeMap<String, &Value> = BTreeMap::new();
@@ -175,7 +175,7 @@ async fn read_group(arm: &Arm, group: Group<'_>) -> Vec<(usize, Observation)> {
             let observation = match found {
                 Ok(Some(item)) => complete(arm, item, kind).await,
                 Ok(None) => Observation::Missing,
-                Err(error) => Observation::Failed(error),
+                Err(error) => Observation::failed(error),
             };
             (index, observation)
         }
@@ -186,14 +186,14 @@ async fn read_group(arm: &Arm, group: Group<'_>) -> Vec<(usize, Observation)> {
 /// An item of a list, read by itself if the list may have left something out.
 async fn complete(arm: &Arm, item: &Value, kind: &'static ResourceType) -> Observation {
     let Some(id) = item.get("id").and_then(Value::as_str) else {
-        return Observation::Failed(ProviderError::new(ErrorClass::Rejected, "an item of a list has no id"));
+        return Observation::failed(ProviderError::new(ErrorClass::Rejected, "an item of a list has no id"));
     };
     match ArmId::parse(id) {
         Ok(id) if kind.list_may_omit.is_some_and(|pointer| item.pointer(pointer).is_none()) => {
             read_one(arm, &id, kind).await
         }
         Ok(id) => Observation::Found(Box::new(observed(item.clone(), &id, kind))),
-        Err(error) => Observation::Failed(ProviderError::new(ErrorClass::Rejected, error.to_string())),
+        Err(error) => Observation::failed(ProviderError::new(ErrorClass::Rejected, error.to_string())),
     }
 }
 
@@ -229,7 +229,7 @@ async fn read_singly(
         async move {
             let observation = match (wanted, list_error) {
                 (Wanted::Id(id), _) => read_one(arm, &id, kind).await,
-                (Wanted::Tagged(_), Some(error)) => Observation::Failed(error),
+                (Wanted::Tagged(_), Some(error)) => Observation::failed(error),
                 (Wanted::Tagged(find), None) => Observation::NotYet(format!("{} is not listed", find.within)),
             };
             (index, observation)
@@ -249,6 +249,6 @@ async fn read_one(arm: &Arm, id: &ArmId, kind: &'static ResourceType) -> Observa
     match found {
         Ok(Some(object)) => Observation::Found(Box::new(observed(object, id, kind))),
         Ok(None) => Observation::Missing,
-        Err(error) => Observation::Failed(error),
+        Err(error) => Observation::failed(error),
     }
 }

@@ -131,7 +131,7 @@ impl Api {
                     Ok(location) => located.push((index, location)),
                     Err(error) => {
                         let error = ProviderError::new(ErrorClass::Rejected, error.to_string());
-                        found[index] = Some(Observation::Failed(error));
+                        found[index] = Some(Observation::failed(error));
                     }
                 },
             }
@@ -149,7 +149,7 @@ impl Api {
         for (index, answer) in self.read_singly(targets, singly).await {
             found[index] = Some(answer);
         }
-        let unanswered = || Observation::Failed(ProviderError::new(ErrorClass::Rejected, "it was not read"));
+        let unanswered = || Observation::failed(ProviderError::new(ErrorClass::Rejected, "it was not read"));
         found.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
     }
 
@@ -190,10 +190,10 @@ impl Api {
             // Who may not list everything may still read what he knows by name.
             Ok(Err(reply)) if is_forbidden_by_rights(&reply) => {}
             Ok(Err(reply)) if reply.status == 404 && !resource.builtin => return same_for_all(not_served(resource)),
-            Ok(Err(reply)) if reply.status == 404 => return same_for_all(Observation::Failed(no_api_server(&reply))),
+            Ok(Err(reply)) if reply.status == 404 => return same_for_all(Observation::failed(no_api_server(&reply))),
             Ok(Err(reply)) => {
                 let subject = Subject { location: first, kind: &Kind::plain(resource.kind), desired: None };
-                return same_for_all(Observation::Failed(
+                return same_for_all(Observation::failed(
                     subject.refused_as(&format!("list of all {}", resource.plural), &reply),
                 ));
             }
@@ -279,7 +279,7 @@ fn not_served(resource: &Resource) -> Observation {
 fn unread(error: CallError) -> Observation {
     match error {
         CallError::NoCluster => Observation::NotYet(error.to_string()),
-        CallError::Failed(error) => Observation::Failed(error),
+        CallError::Failed(error) => Observation::failed(error),
     }
 }
 

@@ -157,9 +157,8 @@ pub(super) fn json(value: &Value, place: &dyn Display) -> Result<String, Fault> 
 
 /// A whole record as text, for an intent.
 pub(super) fn record_json(record: &Record) -> Result<String, Fault> {
-    let (applied, protection) = (record.applied.value(), record.protection.value());
-    let values = [&applied, &record.outputs, &protection, &record.baseline];
-    if values.iter().any(|value| deeper_than(value, MAX_DEPTH)) {
+    let values = [&record.applied, &record.outputs, &record.protection, &record.baseline];
+    if values.iter().any(|value| deeper_than(&value.value(), MAX_DEPTH)) {
         return Err(Fault::refused(format!(
             "a value of {} is nested more than {MAX_DEPTH} levels deep",
             record.address
@@ -192,11 +191,11 @@ fn record_of(row: &Row<'_>) -> Result<(i64, Record), Fault> {
         provider: row.get(3)?,
         physical_id: row.get(4)?,
         applied: stored(row, 5, place)?,
-        outputs: parse(row, 6, place)?,
+        outputs: stored(row, 6, place)?,
         dependencies: Vec::new(),
         protection: stored(row, 7, place)?,
         desired_digest: row.get(8)?,
-        baseline: parse(row, 9, place)?,
+        baseline: stored(row, 9, place)?,
         source: row.get(10)?,
         created_serial: unsigned(row.get(11)?, place)?,
         updated_serial: unsigned(row.get(12)?, place)?,

@@ -46,7 +46,7 @@ fn a_service_without_replicas_is_left_out() {
 
 #[test]
 fn names_besides_the_services_own() {
-    let text = "services: {a: {image: x, container_name: A_1, networks: {n: {aliases: [one, b, one]}}, links: ['b:two']}, b: {image: y, container_name: three}}";
+    let text = "services: {a: {image: x, container_name: A_1, networks: {n: {aliases: [one, b, one]}}, links: ['b:two']}, b: {image: y, container_name: three}}\nnetworks: {n: {}}";
     let rendered = converted(text).unwrap();
     let services: Vec<&str> =
         rendered.objects.iter().filter(|o| o.address_kind == "Service").map(|o| o.address_name.as_str()).collect();
@@ -130,7 +130,7 @@ services:
     mem_limit: "536870912"
     networks: {default: null}
     ulimits: {nofile: {soft: 5, hard: 5}}
-    deploy: {resources: {}, placement: null}
+    deploy: {resources: {}}
   db: {image: y, networks: {default: null}}
 configs: {c: {name: p_c, content: a}}
 secrets: {s: {name: p_s, environment: DB_PASS}}

@@ -43,8 +43,16 @@ const SERVICE: &[(&str, &str, &str)] = &[
     ),
     ("depends_on.condition: service_healthy", "", "depends_on: {db: {condition: service_healthy}}"),
     ("depends_on.condition: service_started", "", "depends_on: {db: {condition: service_started}}"),
-    ("depends_on.required", "depends_on: {no: {required: true}}", "depends_on: {no: {required: false}}"),
-    ("depends_on.restart", "depends_on: {db: {}}", "depends_on: {db: {restart: true}}"),
+    (
+        "depends_on.required",
+        "depends_on: {off: {condition: service_started, required: true}}",
+        "depends_on: {off: {condition: service_started, required: false}}",
+    ),
+    (
+        "depends_on.restart",
+        "depends_on: {db: {condition: service_started}}",
+        "depends_on: {db: {condition: service_started, restart: true}}",
+    ),
     ("deploy", "", "deploy: {resources: {limits: {cpus: 1}}}"),
     ("deploy.endpoint_mode", "", "deploy: {endpoint_mode: vip}"),
     ("deploy.labels", "", "deploy: {labels: {a: b}}"),
@@ -116,7 +124,9 @@ const SERVICE: &[(&str, &str, &str)] = &[
     ("env_file.required", "env_file: [{path: nope.env}]", "env_file: [{path: nope.env, required: false}]"),
     ("environment", "", "environment: {A: b}"),
     ("expose", "", "expose: ['90']"),
-    ("extends", "", "extends: {service: db}"),
+    ("extends", "", "extends: {file: other.yml, service: db}"),
+    ("extends.file", "extends: {service: db}", "extends: {file: other.yml, service: db}"),
+    ("extends.service", "extends: {service: cache}", "extends: {file: other.yml, service: db}"),
     ("external_links", "", "external_links: [a]"),
     ("extra_hosts", "", "extra_hosts: ['a=10.0.0.1']"),
     ("extra_hosts: host-gateway", "", "extra_hosts: ['a=host-gateway']"),
@@ -329,8 +339,11 @@ const TOP_LEVEL: &[(&str, &str, &str)] = &[
     ("configs.labels", "configs: {x: {content: a}}", "configs: {x: {content: a, labels: {a: b}}}"),
     ("configs.name", "configs: {x: {external: true}}", "configs: {x: {external: true, name: y}}"),
     ("configs.template_driver", "configs: {x: {content: a}}", "configs: {x: {content: a, template_driver: golang}}"),
-    ("include", "", "include: [a.yml]"),
-    ("jobs", "", "jobs: {a: {image: b}}"),
+    ("include", "", "include: [other.yml]"),
+    ("include.env_file", "include: [{path: part.yml}]", "include: [{path: part.yml, env_file: part.env}]"),
+    ("include.path", "include: [{path: other.yml}]", "include: [{path: part.yml}]"),
+    ("include.project_directory", "include: [{path: part.yml}]", "include: [{path: part.yml, project_directory: sub}]"),
+    ("jobs", "", "jobs: {a: {image: b, triggers: {manual: true}}}"),
     ("models", "", "models: {a: {model: b}}"),
     ("name", "", "name: a"),
     ("networks", "", "networks: {front: {driver: bridge}}"),
@@ -426,9 +439,9 @@ fn services_do_what_the_table_says() {
     let file = |body: &str| {
         let image = if body.contains("image: ") && !body.contains("type: image") { "" } else { "image: x, " };
         format!(
-            "services:\n  web: {{{image}{body}}}\n  db: {{image: y}}\n  cache: {{image: z}}\n\
+            "services:\n  web: {{{image}{body}}}\n  db: {{image: y}}\n  cache: {{image: z}}\n  off: {{image: z, profiles: [off]}}\n\
              configs: {{c: {{content: a}}, d: {{content: b}}}}\n\
-             secrets: {{s: {{environment: TAG}}, t: {{environment: DB_PASS}}}}\n"
+             secrets: {{s: {{environment: TAG}}, t: {{environment: DB_PASS}}}}\nmodels: {{a: {{model: b}}}}\nnetworks: {{front: {{}}}}\n"
         )
     };
     for row in SERVICE_KEYS {

@@ -21,7 +21,7 @@ fn found(observation: &Observation) -> &Observed {
 
 fn failed(observation: Observation) -> ProviderError {
     match observation {
-        Observation::Failed(error) => error,
+        Observation::Failed(error) => *error,
         other => panic!("no failure: {other:?}"),
     }
 }

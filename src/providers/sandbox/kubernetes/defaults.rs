@@ -163,6 +163,10 @@ fn container(container: &mut Object, host_network: bool) {
         }
     }
     for env in items(container, "env") {
+        // The API server writes no empty value (`omitempty`).
+        if env.get("value").is_some_and(|value| value == "") {
+            env.remove("value");
+        }
         if let Some(from) = object(env, "valueFrom")
             && let Some(field) = object(from, "fieldRef")
         {

@@ -1,18 +1,26 @@
 //! What an object must be for the API server to take it (`ValidateCreate`, `ValidateUpdate`): required fields, names, references inside the
 //! object, and fields that never change.
 
+mod containers;
+mod network;
 mod pods;
+mod quota;
+mod storage;
 
 use std::collections::HashSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value};
 
 use super::kinds::Resource;
-use super::quantity::Quantity;
 use super::selector::object_matches;
 use super::status::Cause;
 use super::store::text;
+use network::{ingress, network_policy, service};
 use pods::{pod_spec, pod_update};
+use quota::{limit_range, resource_quota};
+use storage::{claim, claim_update, persistent_volume, volume_source};
 
 /// Collects what is wrong with one object.
 #[derive(Debug, Default)]
@@ -40,6 +48,27 @@ impl Findings {
     fn duplicate(&mut self, field: impl Into<String>, value: &str) {
         let message = format!("Duplicate value: {value:?}");
         self.causes.push(Cause { reason: "FieldValueDuplicate", message, field: field.into() });
+    }
+
+    /// A number that must not be negative.
+    fn not_negative(&mut self, field: impl Into<String>, value: Option<&Value>) {
+        if let Some(value) = value.filter(|value| value.as_i64().is_some_and(|number| number < 0)) {
+            self.invalid(field, value, "must be greater than or equal to 0");
+        }
+    }
+
+    /// A name that other objects have.
+    fn subdomain(&mut self, field: impl Into<String>, name: &str) {
+        if !is_dns_subdomain(name) {
+            self.invalid(field, &name.into(), SUBDOMAIN_RULE);
+        }
+    }
+
+    /// One of a few words, if there is any.
+    fn one_of(&mut self, field: impl Into<String>, word: &str, words: &[&str]) {
+        if !word.is_empty() && !words.contains(&word) {
+            self.unsupported(field, word, words);
+        }
     }
 
     fn not_found(&mut self, field: impl Into<String>, value: &str) {
@@ -112,7 +141,7 @@ fn is_config_key(key: &str) -> bool {
     !key.is_empty()
         && key.len() <= 253
         && key != "."
-        && key != ".."
+        && !key.starts_with("..")
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
@@ -125,17 +154,17 @@ pub fn create(resource: &Resource, object: &Value) -> Vec<Cause> {
         "Deployment" | "ReplicaSet" => workload(object, &mut out),
         "Pod" => pod_spec(object.pointer("/spec").unwrap_or(&Value::Null), "spec", &mut out),
         "Service" => service(object, &mut out),
-        "ConfigMap" => {
-            config_data(object, &["data", "binaryData"], &mut out);
-        }
+        "ConfigMap" => config_data(object, &["data", "binaryData"], &["binaryData"], &mut out),
         "Secret" => secret(object, &mut out),
         "PersistentVolume" => persistent_volume(object, &mut out),
         "PersistentVolumeClaim" => claim(object, &mut out),
         "Ingress" => ingress(object, &mut out),
-        "Role" | "ClusterRole" => rules(object, &mut out),
+        "Role" | "ClusterRole" => rules(resource, object, &mut out),
         "RoleBinding" | "ClusterRoleBinding" => role_binding(resource, object, &mut out),
         "StorageClass" if text(object, "/provisioner").is_empty() => out.required("provisioner", ""),
-        "IngressClass" if text(object, "/spec/controller").is_empty() => out.required("spec.controller", ""),
+        "IngressClass" => ingress_class(object, &mut out),
+        "ResourceQuota" => resource_quota(object, &mut out),
+        "LimitRange" => limit_range(object, &mut out),
         "NetworkPolicy" => network_policy(object, &mut out),
         _ => {}
     }
@@ -227,23 +256,28 @@ fn metadata(resource: &Resource, object: &Value, out: &mut Findings) {
         _ => {}
     }
     labels(map(object, "/metadata/labels"), "metadata.labels", out);
-    if let Some(annotations) = map(object, "/metadata/annotations") {
-        let mut size = 0;
-        for (key, value) in annotations {
-            size += key.len() + value.as_str().map_or(0, str::len);
-            if !is_qualified_name(&key.to_ascii_lowercase()) {
-                out.invalid("metadata.annotations", &key.as_str().into(), "a qualified name is expected");
-            }
-        }
-        if size > 256 * 1024 {
-            let message = "Too long: may not be more than 262144 bytes".to_owned();
-            out.causes.push(Cause { reason: "FieldValueTooLong", message, field: "metadata.annotations".into() });
+    annotations(map(object, "/metadata/annotations"), "metadata.annotations", out);
+    for finalizer in list(object, "/metadata/finalizers") {
+        let name = finalizer.as_str().unwrap_or_default();
+        let standard = matches!(name, "orphan" | "foregroundDeletion" | "kubernetes");
+        if !is_qualified_name(name) || !name.contains('/') && !standard {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            out.invalid("metadata.finalizers", finalizer, why);
         }
     }
-    for finalizer in list(object, "/metadata/finalizers") {
-        if !is_qualified_name(finalizer.as_str().unwrap_or_default()) {
-            out.invalid("metadata.finalizers", finalizer, "a qualified name is expected");
+}
+
+fn annotations(annotations: Option<&Map<String, Value>>, field: &str, out: &mut Findings) {
+    let mut size = 0;
+    for (key, value) in annotations.into_iter().flatten() {
+        size += key.len() + value.as_str().map_or(0, str::len);
+        if !is_qualified_name(&key.to_ascii_lowercase()) {
+            out.invalid(field, &key.as_str().into(), "a qualified name is expected");
         }
+    }
+    if size > 256 * 1024 {
+        let message = "Too long: may not be more than 262144 bytes".to_owned();
+        out.causes.push(Cause { reason: "FieldValueTooLong", message, field: field.into() });
     }
 }
 
@@ -280,6 +314,7 @@ fn workload(object: &Value, out: &mut Findings) {
             if size("matchLabels") + size("matchExpressions") == 0 {
                 out.invalid("spec.selector", selector, "empty selector is invalid for deployment");
             }
+            label_selector(selector, "spec.selector", out);
         }
     }
     let Some(template) = object.pointer("/spec/template") else {
@@ -293,8 +328,26 @@ fn workload(object: &Value, out: &mut Findings) {
         out.invalid("spec.template.metadata.labels", template_labels, "`selector` does not match template `labels`");
     }
     labels(template_labels.as_object(), "spec.template.metadata.labels", out);
-    if object.pointer("/spec/replicas").and_then(Value::as_i64).is_some_and(|n| n < 0) {
-        out.invalid("spec.replicas", &object["spec"]["replicas"], "must be greater than or equal to 0");
+    annotations(map(template, "/metadata/annotations"), "spec.template.metadata.annotations", out);
+    for field in ["replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {
+        out.not_negative(format!("spec.{field}"), object.pointer(&format!("/spec/{field}")));
+    }
+    let number = |field: &str| object.pointer(&format!("/spec/{field}")).and_then(Value::as_i64);
+    if let Some(deadline) = number("progressDeadlineSeconds")
+        && deadline <= number("minReadySeconds").unwrap_or_default()
+    {
+        out.invalid("spec.progressDeadlineSeconds", &deadline.into(), "must be greater than minReadySeconds");
+    }
+    for field in ["maxSurge", "maxUnavailable"] {
+        let value = object.pointer(&format!("/spec/strategy/rollingUpdate/{field}"));
+        let percent = |text: &str| text.strip_suffix('%').is_some_and(|number| number.parse::<u32>().is_ok());
+        if let Some(value) = value.filter(|value| value.as_str().is_some_and(|text| !percent(text))) {
+            out.invalid(format!("spec.strategy.rollingUpdate.{field}"), value, "a percentage or a number is expected");
+        }
+    }
+    if template.pointer("/spec/activeDeadlineSeconds").is_some() {
+        let why = "activeDeadlineSeconds in ReplicaSet is not Supported";
+        out.forbidden("spec.template.spec.activeDeadlineSeconds", why);
     }
     match text(object, "/spec/strategy/type") {
         "Recreate" if object.pointer("/spec/strategy/rollingUpdate").is_some() => {
@@ -309,11 +362,60 @@ fn workload(object: &Value, out: &mut Findings) {
     pod_spec(template.pointer("/spec").unwrap_or(&Value::Null), "spec.template.spec", out);
 }
 
+/// `matchLabels` and `matchExpressions`.
+fn label_selector(selector: &Value, path: &str, out: &mut Findings) {
+    labels(map(selector, "/matchLabels"), &format!("{path}.matchLabels"), out);
+    for (i, expression) in list(selector, "/matchExpressions").iter().enumerate() {
+        requirement(
+            expression,
+            &format!("{path}.matchExpressions[{i}]"),
+            &["In", "NotIn", "Exists", "DoesNotExist"],
+            out,
+        );
+    }
+}
+
+/// One expression of a selector of labels or nodes.
+fn requirement(expression: &Value, path: &str, operators: &[&str], out: &mut Findings) {
+    let key = text(expression, "/key");
+    if !is_qualified_name(key) {
+        out.invalid(format!("{path}.key"), &key.into(), "a qualified name is expected");
+    }
+    let values = list(expression, "/values").len();
+    match text(expression, "/operator") {
+        operator if !operators.contains(&operator) => out.unsupported(format!("{path}.operator"), operator, operators),
+        "In" | "NotIn" if values == 0 => {
+            out.required(format!("{path}.values"), "must be specified when `operator` is 'In' or 'NotIn'");
+        }
+        "Exists" | "DoesNotExist" if values > 0 => {
+            out.forbidden(
+                format!("{path}.values"),
+                "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+            );
+        }
+        "Gt" | "Lt" if values != 1 => {
+            out.required(format!("{path}.values"), "must be specified single value when `operator` is 'Lt' or 'Gt'");
+        }
+        _ => {}
+    }
+}
+
 fn port_number(port: Option<&Value>, path: &str, out: &mut Findings) {
     match port.and_then(Value::as_i64) {
         Some(1..=65535) => {}
         Some(0) | None => out.required(path, ""),
         Some(_) => out.invalid(path, port.unwrap_or(&Value::Null), "must be between 1 and 65535, inclusive"),
+    }
+}
+
+/// A name that a port may have: at most 15 lower case letters, digits and dashes, with a letter.
+fn is_port_name(name: &str) -> bool {
+    is_dns_label(name) && name.len() <= 15 && !name.contains("--") && name.bytes().any(|b| b.is_ascii_lowercase())
+}
+
+fn port_name(name: &str, path: &str, out: &mut Findings) {
+    if !is_port_name(name) {
+        out.invalid(path, &name.into(), "must be at most 15 lower case alphanumerics or '-'");
     }
 }
 
@@ -324,68 +426,32 @@ fn protocol(port: &Value, path: &str, out: &mut Findings) {
     }
 }
 
-fn service(object: &Value, out: &mut Findings) {
-    let kind = text(object, "/spec/type");
-    if !matches!(kind, "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalName") {
-        out.unsupported("spec.type", kind, &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]);
-    }
-    let ports = list(object, "/spec/ports");
-    let headless = text(object, "/spec/clusterIP") == "None";
-    if ports.is_empty() && !headless && kind != "ExternalName" {
-        out.required("spec.ports", "");
-    }
-    if kind == "ExternalName" && text(object, "/spec/externalName").is_empty() {
-        out.required("spec.externalName", "");
-    }
-    if headless && matches!(kind, "LoadBalancer" | "NodePort") {
-        out.invalid("spec.clusterIPs[0]", &"None".into(), &format!("may not be set to 'None' for {kind} services"));
-    }
-    let mut seen = HashSet::new();
-    let mut names = HashSet::new();
-    for (i, port) in ports.iter().enumerate() {
-        let at = format!("spec.ports[{i}]");
-        port_number(port.get("port"), &format!("{at}.port"), out);
-        protocol(port, &at, out);
-        let name = text(port, "/name");
-        if name.is_empty() && ports.len() > 1 {
-            out.required(format!("{at}.name"), "");
-        } else if !name.is_empty() && !is_dns_label(name) {
-            out.invalid(format!("{at}.name"), &name.into(), LABEL_RULE);
-        } else if !name.is_empty() && !names.insert(name) {
-            out.duplicate(format!("{at}.name"), name);
-        }
-        let number = port.get("port").and_then(Value::as_i64).unwrap_or_default();
-        if !seen.insert((number, text(port, "/protocol"))) {
-            out.duplicate(at, &format!("{number}/{}", text(port, "/protocol")));
-        }
-    }
-    let policy = text(object, "/spec/externalTrafficPolicy");
-    if !policy.is_empty() && !matches!(kind, "LoadBalancer" | "NodePort") {
-        let why = "may only be set for externally-accessible services";
-        out.invalid("spec.externalTrafficPolicy", &policy.into(), why);
-    }
-}
-
-fn config_data(object: &Value, fields: &[&str], out: &mut Findings) {
+/// Data of a ConfigMap or Secret; `encoded` names the fields in Base64.
+fn config_data(object: &Value, fields: &[&str], encoded: &[&str], out: &mut Findings) {
     let mut size = 0;
+    let mut seen = HashSet::new();
     for field in fields {
         for (key, value) in map(object, &format!("/{field}")).into_iter().flatten() {
-            size += value.as_str().map_or(0, str::len);
+            let value = value.as_str().unwrap_or_default();
+            // What is decoded is counted; four characters carry three bytes.
+            let padding = value.bytes().rev().take_while(|byte| *byte == b'=').count();
+            size += if encoded.contains(field) { (value.len() / 4 * 3).saturating_sub(padding) } else { value.len() };
             if !is_config_key(key) {
                 let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
                 out.invalid(format!("{field}[{key}]"), &key.as_str().into(), why);
+            } else if !seen.insert(key) {
+                out.invalid(format!("data[{key}]"), &key.as_str().into(), "duplicate of key present in binaryData");
             }
         }
     }
-    // Encoded data is a third longer than what it holds.
-    if size > 1_400_000 {
+    if size > 1 << 20 {
         let message = "Too long: may not be more than 1048576 bytes".to_owned();
         out.causes.push(Cause { reason: "FieldValueTooLong", message, field: fields.join(",") });
     }
 }
 
 fn secret(object: &Value, out: &mut Findings) {
-    config_data(object, &["data"], out);
+    config_data(object, &["data"], &["data"], out);
     let needed = match text(object, "/type") {
         "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"][..],
         "kubernetes.io/dockercfg" => &[".dockercfg"],
@@ -398,141 +464,46 @@ fn secret(object: &Value, out: &mut Findings) {
             out.required(format!("data[{key}]"), "");
         }
     }
-}
-
-/// The names of volume sources of a PV; everything else in its spec is not a source.
-fn volume_source(object: &Value) -> Option<(&String, &Value)> {
-    const SOURCES: [&str; 7] = ["csi", "hostPath", "local", "nfs", "iscsi", "azureDisk", "azureFile"];
-    map(object, "/spec")?.iter().find(|(name, _)| SOURCES.contains(&name.as_str()))
-}
-
-fn persistent_volume(object: &Value, out: &mut Findings) {
-    access_modes(object, out);
-    match object.pointer("/spec/capacity/storage").and_then(Value::as_str).map(Quantity::parse) {
-        None => out.required("spec.capacity", ""),
-        Some(Some(q)) if q.milli > 0 => {}
-        Some(_) => {
-            let why = "must be greater than zero";
-            out.invalid("spec.capacity[storage]", &object["spec"]["capacity"]["storage"], why);
+    let has = |key: &str| object.pointer(&format!("/data/{key}")).is_some();
+    match text(object, "/type") {
+        "kubernetes.io/basic-auth" if !has("username") && !has("password") => {
+            out.required("data[username]", "");
+            out.required("data[password]", "");
         }
-    }
-    match volume_source(object) {
-        None => out.required("spec", "must specify a volume type"),
-        Some((name, source)) if name == "csi" => {
-            for field in ["driver", "volumeHandle"] {
-                if text(source, &format!("/{field}")).is_empty() {
-                    out.required(format!("spec.csi.{field}"), "");
-                }
+        "kubernetes.io/dockerconfigjson" => {
+            let config = BASE64.decode(text(object, "/data/.dockerconfigjson")).unwrap_or_default();
+            if has(".dockerconfigjson") && !serde_json::from_slice::<Value>(&config).is_ok_and(|json| json.is_object())
+            {
+                out.invalid("data[.dockerconfigjson]", &"<secret contents redacted>".into(), "JSON is expected");
             }
         }
-        Some(_) => {}
-    }
-    let policy = text(object, "/spec/persistentVolumeReclaimPolicy");
-    if !matches!(policy, "Retain" | "Delete" | "Recycle") {
-        out.unsupported("spec.persistentVolumeReclaimPolicy", policy, &["Delete", "Recycle", "Retain"]);
+        _ => {}
     }
 }
 
-fn access_modes(object: &Value, out: &mut Findings) {
-    const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
-    let modes = list(object, "/spec/accessModes");
-    if modes.is_empty() {
-        out.required("spec.accessModes", "at least 1 access mode is required");
-    }
-    for mode in modes.iter().filter_map(Value::as_str).filter(|m| !MODES.contains(m)) {
-        out.unsupported("spec.accessModes", mode, &MODES);
-    }
-}
-
-fn claim(object: &Value, out: &mut Findings) {
-    access_modes(object, out);
-    match object.pointer("/spec/resources/requests/storage").and_then(Value::as_str).map(Quantity::parse) {
-        None => out.required("spec.resources[storage]", ""),
-        Some(Some(q)) if q.milli > 0 => {}
-        Some(_) => out.invalid("spec.resources[storage]", &object["spec"]["resources"], "must be greater than zero"),
+fn ingress_class(object: &Value, out: &mut Findings) {
+    match text(object, "/spec/controller") {
+        "" => out.required("spec.controller", ""),
+        controller => match controller.split_once('/') {
+            Some((domain, path)) if is_dns_subdomain(domain) && !path.is_empty() => {}
+            _ => out.invalid(
+                "spec.controller",
+                &controller.into(),
+                "must be a domain-prefixed path (such as \"acme.io/foo\")",
+            ),
+        },
     }
 }
 
-fn claim_update(old: &Value, new: &Value, out: &mut Findings) {
-    let rest = |object: &Value| {
-        let mut spec = map(object, "/spec").cloned().unwrap_or_default();
-        spec.remove("resources");
-        spec.remove("volumeAttributesClassName");
-        spec
-    };
-    let (mut before, after) = (rest(old), rest(new));
-    // Binding sets the name once; a claim that has none may still get one.
-    if !before.contains_key("volumeName")
-        && let Some(name) = after.get("volumeName")
-    {
-        before.insert("volumeName".into(), name.clone());
-    }
-    if before != after {
-        out.forbidden(
-            "spec",
-            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
-        );
-    }
-    let size = |object: &Value| {
-        object.pointer("/spec/resources/requests/storage").and_then(Value::as_str).and_then(Quantity::parse)
-    };
-    if let (Some(was), Some(wanted)) = (size(old), size(new)) {
-        if wanted.milli < was.milli {
-            out.forbidden("spec.resources.requests.storage", "field can not be less than status.capacity");
-        } else if wanted.milli > was.milli && text(old, "/status/phase") != "Bound" {
-            out.forbidden("spec", "spec is immutable after creation except resources.requests for bound claims");
-        }
-    }
-}
-
-fn ingress(object: &Value, out: &mut Findings) {
-    let rules = list(object, "/spec/rules");
-    if rules.is_empty() && object.pointer("/spec/defaultBackend").is_none() {
-        out.invalid("spec", &Value::from(""), "either `defaultBackend` or `rules` must be specified");
-    }
-    for (i, rule) in rules.iter().enumerate() {
-        let host = text(rule, "/host");
-        let plain = host.strip_prefix("*.").unwrap_or(host);
-        if !host.is_empty() && !is_dns_subdomain(plain) {
-            out.invalid(format!("spec.rules[{i}].host"), &host.into(), SUBDOMAIN_RULE);
-        }
-        let Some(http) = rule.get("http") else { continue };
-        let paths = list(http, "/paths");
-        if paths.is_empty() {
-            out.required(format!("spec.rules[{i}].http.paths"), "");
-        }
-        for (j, path) in paths.iter().enumerate() {
-            let at = format!("spec.rules[{i}].http.paths[{j}]");
-            match text(path, "/pathType") {
-                "Prefix" | "Exact" if !text(path, "/path").starts_with('/') => {
-                    out.invalid(format!("{at}.path"), &text(path, "/path").into(), "must be an absolute path");
-                }
-                "Prefix" | "Exact" | "ImplementationSpecific" => {}
-                "" => out.required(format!("{at}.pathType"), "pathType must be specified"),
-                other => {
-                    out.unsupported(format!("{at}.pathType"), other, &["Exact", "ImplementationSpecific", "Prefix"])
-                }
-            }
-            if path.pointer("/backend/service").is_none() && path.pointer("/backend/resource").is_none() {
-                out.required(format!("{at}.backend"), "cannot set both resource and service backends");
-            } else if path.pointer("/backend/service").is_some() {
-                if text(path, "/backend/service/name").is_empty() {
-                    out.required(format!("{at}.backend.service.name"), "");
-                }
-                if path.pointer("/backend/service/port").and_then(Value::as_object).is_none_or(Map::is_empty) {
-                    out.required(format!("{at}.backend.service.port"), "port name or number is required");
-                }
-            }
-        }
-    }
-}
-
-fn rules(object: &Value, out: &mut Findings) {
+fn rules(resource: &Resource, object: &Value, out: &mut Findings) {
     for (i, rule) in list(object, "/rules").iter().enumerate() {
         if list(rule, "/verbs").is_empty() {
             out.required(format!("rules[{i}].verbs"), "verbs must contain at least one value");
         }
-        if list(rule, "/nonResourceURLs").is_empty() {
+        if !list(rule, "/nonResourceURLs").is_empty() && resource.namespaced {
+            let why = "namespaced rules cannot apply to non-resource URLs";
+            out.invalid(format!("rules[{i}].nonResourceURLs"), &rule["nonResourceURLs"], why);
+        } else if list(rule, "/nonResourceURLs").is_empty() {
             if list(rule, "/apiGroups").is_empty() {
                 out.required(format!("rules[{i}].apiGroups"), "resource rules must supply at least one api group");
             }
@@ -549,6 +520,10 @@ fn role_binding(resource: &Resource, object: &Value, out: &mut Findings) {
     if !allowed.contains(&kind) {
         out.unsupported("roleRef.kind", kind, allowed);
     }
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    if text(object, "/roleRef/apiGroup") != GROUP {
+        out.unsupported("roleRef.apiGroup", text(object, "/roleRef/apiGroup"), &[GROUP]);
+    }
     if text(object, "/roleRef/name").is_empty() {
         out.required("roleRef.name", "");
     }
@@ -557,29 +532,16 @@ fn role_binding(resource: &Resource, object: &Value, out: &mut Findings) {
             out.required(format!("subjects[{i}].name"), "");
         }
         match text(subject, "/kind") {
-            "ServiceAccount" if text(subject, "/namespace").is_empty() => {
-                out.required(format!("subjects[{i}].namespace"), "");
-            }
-            "ServiceAccount" | "User" | "Group" => {}
-            other => out.unsupported(format!("subjects[{i}].kind"), other, &["ServiceAccount", "User", "Group"]),
-        }
-    }
-}
-
-fn network_policy(object: &Value, out: &mut Findings) {
-    for (direction, peers) in [("ingress", "from"), ("egress", "to")] {
-        for (i, rule) in list(object, &format!("/spec/{direction}")).iter().enumerate() {
-            for (j, peer) in list(rule, &format!("/{peers}")).iter().enumerate() {
-                if peer.as_object().is_none_or(Map::is_empty) {
-                    out.required(format!("spec.{direction}[{i}].{peers}[{j}]"), "must specify a peer");
-                } else if peer.get("ipBlock").is_some() && peer.as_object().is_some_and(|p| p.len() > 1) {
-                    let why = "may not specify both ipBlock and another peer";
-                    out.forbidden(format!("spec.{direction}[{i}].{peers}[{j}]"), why);
+            "ServiceAccount" => {
+                if !text(subject, "/name").is_empty() {
+                    out.subdomain(format!("subjects[{i}].name"), text(subject, "/name"));
+                }
+                if text(subject, "/namespace").is_empty() && !resource.namespaced {
+                    out.required(format!("subjects[{i}].namespace"), "");
                 }
             }
-            for (j, port) in list(rule, "/ports").iter().enumerate() {
-                protocol(port, &format!("spec.{direction}[{i}].ports[{j}]"), out);
-            }
+            "User" | "Group" => {}
+            other => out.unsupported(format!("subjects[{i}].kind"), other, &["ServiceAccount", "User", "Group"]),
         }
     }
 }

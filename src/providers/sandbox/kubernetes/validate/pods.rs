@@ -1,12 +1,17 @@
 //! Rules for Pods and Pod templates.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use serde_json::Value;
 
 use super::super::quantity::Quantity;
 use super::super::store::text;
-use super::{Findings, LABEL_RULE, is_dns_label, labels, list, map, port_number, protocol};
+use super::containers::container_rules;
+use super::{
+    Findings, LABEL_RULE, is_config_key, is_dns_label, is_dns_subdomain, is_qualified_name, labels, list, map,
+    requirement,
+};
 
 /// The specification of a Pod or of a template at `path`.
 pub(super) fn pod_spec(spec: &Value, path: &str, out: &mut Findings) {
@@ -28,6 +33,7 @@ pub(super) fn pod_spec(spec: &Value, path: &str, out: &mut Findings) {
         {
             out.required(format!("{path}.volumes[{i}].persistentVolumeClaim.claimName"), "");
         }
+        volume_rules(volume, &format!("{path}.volumes[{i}]"), out);
     }
     if list(spec, "/containers").is_empty() {
         out.required(format!("{path}.containers"), "");
@@ -38,108 +44,205 @@ pub(super) fn pod_spec(spec: &Value, path: &str, out: &mut Findings) {
             container_rules(container, &format!("{path}.{field}[{i}]"), &volumes, &mut names, out);
         }
     }
+    for (i, container) in list(spec, "/initContainers").iter().enumerate() {
+        let at = format!("{path}.initContainers[{i}]");
+        let policy = text(container, "/restartPolicy");
+        out.one_of(format!("{at}.restartPolicy"), policy, &["Always", "Never", "OnFailure"]);
+        for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+            if policy != "Always" && container.get(probe).is_some() {
+                let why = "may not be set for init containers without restartPolicy=Always";
+                out.forbidden(format!("{at}.{probe}"), why);
+            }
+        }
+    }
     for (i, alias) in list(spec, "/hostAliases").iter().enumerate() {
-        if text(alias, "/ip").parse::<std::net::IpAddr>().is_err() {
+        if text(alias, "/ip").parse::<IpAddr>().is_err() {
             out.invalid(format!("{path}.hostAliases[{i}].ip"), &alias["ip"], "must be a valid IP address");
         }
+        for (j, name) in list(alias, "/hostnames").iter().filter_map(Value::as_str).enumerate() {
+            out.subdomain(format!("{path}.hostAliases[{i}].hostnames[{j}]"), name);
+        }
+    }
+    dns(spec, path, out);
+    if let Some(context) = spec.get("securityContext") {
+        pod_security(context, &format!("{path}.securityContext"), out);
+    }
+    for (i, toleration) in list(spec, "/tolerations").iter().enumerate() {
+        toleration_rules(toleration, &format!("{path}.tolerations[{i}]"), out);
+    }
+    node_affinity(spec, &format!("{path}.affinity.nodeAffinity"), out);
+    let host = text(spec, "/hostname");
+    if !host.is_empty() && !is_dns_label(host) {
+        out.invalid(format!("{path}.hostname"), &host.into(), LABEL_RULE);
+    }
+    let account = text(spec, "/serviceAccountName");
+    if !account.is_empty() {
+        out.subdomain(format!("{path}.serviceAccountName"), account);
     }
     labels(map(spec, "/nodeSelector"), &format!("{path}.nodeSelector"), out);
 }
 
-fn container_rules<'v>(
-    container: &'v Value,
-    path: &str,
-    volumes: &HashSet<&str>,
-    names: &mut HashSet<&'v str>,
-    out: &mut Findings,
-) {
-    let name = text(container, "/name");
-    if name.is_empty() {
-        out.required(format!("{path}.name"), "");
-    } else if !is_dns_label(name) {
-        out.invalid(format!("{path}.name"), &name.into(), LABEL_RULE);
-    } else if !names.insert(name) {
-        out.duplicate(format!("{path}.name"), name);
+fn volume_rules(volume: &Value, at: &str, out: &mut Findings) {
+    if let Some(size) = volume.pointer("/emptyDir/sizeLimit")
+        && size.as_str().and_then(Quantity::parse).is_none_or(|size| size.milli < 0)
+    {
+        out.invalid(format!("{at}.emptyDir.sizeLimit"), size, "must be a quantity greater than or equal to 0");
     }
-    if text(container, "/image").trim().is_empty() {
-        out.required(format!("{path}.image"), "");
-    }
-    let policy = text(container, "/imagePullPolicy");
-    if !matches!(policy, "" | "Always" | "IfNotPresent" | "Never") {
-        out.unsupported(format!("{path}.imagePullPolicy"), policy, &["Always", "IfNotPresent", "Never"]);
-    }
-    for (i, env) in list(container, "/env").iter().enumerate() {
-        if text(env, "/name").is_empty() {
-            out.required(format!("{path}.env[{i}].name"), "");
+    for (kind, name) in [("configMap", "name"), ("secret", "secretName")] {
+        let Some(source) = volume.get(kind) else { continue };
+        let at = format!("{at}.{kind}");
+        if text(source, &format!("/{name}")).is_empty() {
+            out.required(format!("{at}.{name}"), "");
         }
-        if !text(env, "/value").is_empty() && env.get("valueFrom").is_some() {
-            let why = "may not be specified when `value` is not empty";
-            out.invalid(format!("{path}.env[{i}].valueFrom"), &"".into(), why);
-        }
-    }
-    let mut mounts = HashSet::new();
-    for (i, mount) in list(container, "/volumeMounts").iter().enumerate() {
-        let at = format!("{path}.volumeMounts[{i}]");
-        match text(mount, "/name") {
-            "" => out.required(format!("{at}.name"), ""),
-            name if !volumes.contains(name) => out.not_found(format!("{at}.name"), name),
-            _ => {}
-        }
-        match text(mount, "/mountPath") {
-            "" => out.required(format!("{at}.mountPath"), ""),
-            target if !mounts.insert(target) => {
-                out.invalid(format!("{at}.mountPath"), &target.into(), "must be unique");
+        file_mode(source.get("defaultMode"), &format!("{at}.defaultMode"), out);
+        for (i, item) in list(source, "/items").iter().enumerate() {
+            let at = format!("{at}.items[{i}]");
+            match text(item, "/key") {
+                "" => out.required(format!("{at}.key"), ""),
+                key if !is_config_key(key) => out.invalid(format!("{at}.key"), &key.into(), "a config key is expected"),
+                _ => {}
             }
-            _ => {}
-        }
-        let sub = text(mount, "/subPath");
-        if sub.starts_with('/') || sub.split('/').any(|part| part == "..") {
-            out.invalid(format!("{at}.subPath"), &sub.into(), "must be a relative path without '..'");
-        }
-    }
-    let mut port_names = HashSet::new();
-    for (i, port) in list(container, "/ports").iter().enumerate() {
-        let at = format!("{path}.ports[{i}]");
-        port_number(port.get("containerPort"), &format!("{at}.containerPort"), out);
-        let name = text(port, "/name");
-        if !name.is_empty() {
-            if !is_port_name(name) {
-                out.invalid(format!("{at}.name"), &name.into(), "must be at most 15 lower case alphanumerics or '-'");
-            } else if !port_names.insert(name) {
-                out.duplicate(format!("{at}.name"), name);
+            let target = text(item, "/path");
+            if target.is_empty() {
+                out.required(format!("{at}.path"), "");
+            } else if target.starts_with('/') || target.split('/').any(|part| part == "..") {
+                out.invalid(format!("{at}.path"), &target.into(), "must be a relative path without '..'");
             }
-        }
-        protocol(port, &at, out);
-    }
-    for kind in ["limits", "requests"] {
-        for (name, amount) in map(container, &format!("/resources/{kind}")).into_iter().flatten() {
-            let at = format!("{path}.resources.{kind}[{name}]");
-            match amount.as_str().and_then(Quantity::parse) {
-                Some(q) if q.milli >= 0 => {
-                    let limit = container.pointer(&format!("/resources/limits/{}", name.replace('/', "~1")));
-                    let limit = limit.and_then(Value::as_str).and_then(Quantity::parse);
-                    if kind == "requests" && limit.is_some_and(|limit| limit.milli < q.milli) {
-                        out.invalid(at, amount, &format!("must be less than or equal to {name} limit"));
-                    }
-                }
-                _ => out.invalid(at, amount, "must be a quantity greater than or equal to 0"),
-            }
-        }
-    }
-    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        let Some(probe_value) = container.get(probe) else { continue };
-        let handlers =
-            ["exec", "httpGet", "tcpSocket", "grpc"].iter().filter(|h| probe_value.get(**h).is_some()).count();
-        match handlers {
-            0 => out.required(format!("{path}.{probe}"), "must specify a handler type"),
-            1 => {}
-            _ => out.forbidden(format!("{path}.{probe}"), "may not specify more than 1 handler type"),
+            file_mode(item.get("mode"), &format!("{at}.mode"), out);
         }
     }
 }
 
-fn is_port_name(name: &str) -> bool {
-    is_dns_label(name) && name.len() <= 15 && !name.contains("--") && name.bytes().any(|b| b.is_ascii_lowercase())
+fn file_mode(mode: Option<&Value>, at: &str, out: &mut Findings) {
+    if let Some(mode) = mode.filter(|mode| !matches!(mode.as_i64(), Some(0..=0o777))) {
+        out.invalid(at, mode, "must be a number between 0 and 0777 (octal), both inclusive");
+    }
+}
+
+fn dns(spec: &Value, path: &str, out: &mut Findings) {
+    const POLICIES: [&str; 4] = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
+    out.one_of(format!("{path}.dnsPolicy"), text(spec, "/dnsPolicy"), &POLICIES);
+    let path = format!("{path}.dnsConfig");
+    let servers = list(spec, "/dnsConfig/nameservers");
+    if servers.len() > 3 {
+        out.invalid(
+            format!("{path}.nameservers"),
+            &spec["dnsConfig"]["nameservers"],
+            "must not have more than 3 nameservers",
+        );
+    } else if servers.is_empty() && text(spec, "/dnsPolicy") == "None" {
+        out.required(
+            format!("{path}.nameservers"),
+            "must provide at least one DNS nameserver when `dnsPolicy` is None",
+        );
+    }
+    for (i, server) in servers.iter().enumerate() {
+        if server.as_str().is_none_or(|server| server.parse::<IpAddr>().is_err()) {
+            out.invalid(format!("{path}.nameservers[{i}]"), server, "must be a valid IP address");
+        }
+    }
+    for (i, search) in list(spec, "/dnsConfig/searches").iter().filter_map(Value::as_str).enumerate() {
+        // An underscore is common in search domains, and a dot may end them.
+        let plain = search.strip_suffix('.').unwrap_or(search).replace('_', "-");
+        if search != "." && !plain.split('.').all(|part| is_dns_subdomain(part.trim_matches('-'))) {
+            out.subdomain(format!("{path}.searches[{i}]"), search);
+        }
+    }
+    for (i, option) in list(spec, "/dnsConfig/options").iter().enumerate() {
+        if text(option, "/name").is_empty() {
+            out.required(format!("{path}.options[{i}]"), "must not be empty");
+        }
+    }
+}
+
+/// Users, groups and profiles, which Pods and containers both have.
+pub(super) fn identities(context: &Value, path: &str, out: &mut Findings) {
+    let mut check = |value: &Value, field: String| {
+        if value.as_i64().is_some_and(|id| i32::try_from(id).is_err() || id < 0) {
+            out.invalid(field, value, "must be between 0 and 2147483647, inclusive");
+        }
+    };
+    for field in ["runAsUser", "runAsGroup", "fsGroup"] {
+        if let Some(value) = context.get(field) {
+            check(value, format!("{path}.{field}"));
+        }
+    }
+    for (i, value) in list(context, "/supplementalGroups").iter().enumerate() {
+        check(value, format!("{path}.supplementalGroups[{i}]"));
+    }
+    for profile in ["seccompProfile", "appArmorProfile"] {
+        let Some(value) = context.get(profile) else { continue };
+        let kind = text(value, "/type");
+        if !["Localhost", "RuntimeDefault", "Unconfined"].contains(&kind) {
+            let known = &["Localhost", "RuntimeDefault", "Unconfined"];
+            out.unsupported(format!("{path}.{profile}.type"), kind, known);
+        } else if kind == "Localhost" && text(value, "/localhostProfile").is_empty() {
+            out.required(format!("{path}.{profile}.localhostProfile"), "must be set when the type is Localhost");
+        }
+    }
+}
+
+fn pod_security(context: &Value, path: &str, out: &mut Findings) {
+    identities(context, path, out);
+    let mut names = HashSet::new();
+    for (i, sysctl) in list(context, "/sysctls").iter().enumerate() {
+        let at = format!("{path}.sysctls[{i}].name");
+        let name = text(sysctl, "/name");
+        // Parts are told apart by dots or slashes.
+        let part = |part: &str| {
+            let edge = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+            let bytes = part.as_bytes();
+            edge(bytes.first())
+                && edge(bytes.last())
+                && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+        };
+        if name.is_empty() {
+            out.required(at, "");
+        } else if name.len() > 253 || !name.split(['.', '/']).all(part) {
+            out.invalid(at, &name.into(), "must have at most 253 characters and name a kernel parameter");
+        } else if !names.insert(name) {
+            out.duplicate(at, name);
+        }
+    }
+}
+
+fn toleration_rules(toleration: &Value, at: &str, out: &mut Findings) {
+    let (key, operator) = (text(toleration, "/key"), text(toleration, "/operator"));
+    if !key.is_empty() && !is_qualified_name(key) {
+        out.invalid(format!("{at}.key"), &key.into(), "a qualified name is expected");
+    } else if key.is_empty() && operator != "Exists" {
+        let why = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
+        out.invalid(format!("{at}.operator"), &operator.into(), why);
+    }
+    match operator {
+        "Exists" if !text(toleration, "/value").is_empty() => {
+            out.invalid(
+                format!("{at}.operator"),
+                &toleration["value"],
+                "value must be empty when `operator` is 'Exists'",
+            );
+        }
+        _ => out.one_of(format!("{at}.operator"), operator, &["Equal", "Exists", "Gt", "Lt"]),
+    }
+    let effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+    out.one_of(format!("{at}.effect"), text(toleration, "/effect"), &effects);
+}
+
+fn node_affinity(spec: &Value, path: &str, out: &mut Findings) {
+    const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+    let Some(required) = spec.pointer(&format!("/affinity/nodeAffinity/{REQUIRED}")) else { return };
+    let terms = list(required, "/nodeSelectorTerms");
+    if terms.is_empty() {
+        let at = format!("{path}.{REQUIRED}.nodeSelectorTerms");
+        out.required(at, "must have at least one node selector term");
+    }
+    let operators = ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"];
+    for (i, term) in terms.iter().enumerate() {
+        for (j, expression) in list(term, "/matchExpressions").iter().enumerate() {
+            let at = format!("{path}.{REQUIRED}.nodeSelectorTerms[{i}].matchExpressions[{j}]");
+            requirement(expression, &at, &operators, out);
+        }
+    }
 }
 
 /// A Pod's specification is fixed but for images and a few fields more.
