@@ -141,6 +141,9 @@ const NEEDED: &[&str] = &[
     "container_spec.volumes[].target",
     "workload_spec.ports[].target",
     "development.watch[].target",
+    "container_spec.configs[].source",
+    "container_spec.secrets[].source",
+    "workload_spec.build.secrets[].source",
 ];
 
 struct Generator<'a> {
@@ -150,7 +153,7 @@ struct Generator<'a> {
 impl Generator<'_> {
     fn file(&self, first: bool) -> BoxedStrategy<Yaml> {
         let names = SERVICES.into_iter().enumerate().map(|(index, name)| {
-            let weight = if !first { 0.4 } else if index == 0 { 0.99 } else { 0.8 };
+            let weight = if !first { 0.4 } else if index == 0 { 0.99 } else { 0.95 };
             prop::option::weighted(weight, self.service(name, first)).prop_map(move |service| (name, service)).boxed()
         });
         let services = names.collect::<Vec<_>>().prop_map(|services| {
@@ -209,7 +212,11 @@ impl Generator<'_> {
         (self.value(&self.schema["$defs"]["service"], "service", 0), image, extends)
             .prop_map(move |(service, image, extends)| {
                 let Yaml::Map(mut entries) = service else { return service };
-                entries.retain(|(_, value)| !value.line().contains(&format!("\"{name}\"")));
+                // Who depends on itself says nothing new.
+                entries.retain(|(_, value)| {
+                    let text = value.line();
+                    !text.contains(&format!("\"{name}\"")) && !text.contains(&format!(" {name}:"))
+                });
                 if let Some(image) = image.filter(|_| entries.iter().all(|(key, _)| key != "image")) {
                     entries.push(("image".into(), Yaml::Text(image.into())));
                 }
@@ -235,8 +242,8 @@ impl Generator<'_> {
                 let entry = |key: &str, text: &str| (key.to_owned(), Yaml::Plain(text.to_owned()));
                 match definition {
                     _ if kind == 1 => entries = vec![entry("external", "true")],
-                    "secret" if kind == 2 => entries.push(entry("file", "./secret")),
-                    "config" if kind == 2 => entries.push(entry("file", "../config")),
+                    "secret" if first && kind == 2 => entries.push(entry("file", "./secret")),
+                    "config" if first && kind == 2 => entries.push(entry("file", "../config")),
                     "secret" if first => entries.push(entry("environment", "A")),
                     "config" if first => entries.push(entry("content", "x${A:-y}")),
                     _ => {}
@@ -360,8 +367,9 @@ impl Generator<'_> {
             .flatten()
             .filter(|(pattern, _)| *pattern != "^x-")
             .map(|(_, child)| {
+                let names = keys(&format!("{place}{{}}"));
                 let place = format!("{place}.*");
-                let entry = (select(keys(&place)), self.value(child, &place, depth + 1));
+                let entry = (select(names), self.value(child, &place, depth + 1));
                 prop::collection::vec(entry, 0..=3).boxed()
             })
             .collect();

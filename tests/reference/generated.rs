@@ -1,6 +1,7 @@
 //! Generated projects on both sides, shrunk to the smallest that they disagree on.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
@@ -38,12 +39,15 @@ pub fn run(reference: &mut Reference, schema: &Value, table: &Table, count: u32,
     };
     let (mut outcome, reference) = (Outcome::default(), RefCell::new(reference));
     let strategy = projects(schema);
+    let told = RefCell::new(BTreeSet::new());
     let (compared, accepted, shrinking) = (Cell::new(0), Cell::new(0), Cell::new(false));
     let judge = |project: &Project| -> io::Result<(bool, Vec<Difference>)> {
         let case = place(project, &case)?;
         let theirs = reference.borrow_mut().ask(&case);
         let found = differences(&theirs, &ourselves(&case));
-        Ok((matches!(theirs, Answer::Project(_)), table.unexplained(None, found)))
+        let mut found = table.unexplained(None, found);
+        found.retain(|difference| !told.borrow().contains(&kind(difference)));
+        Ok((matches!(theirs, Answer::Project(_)), found))
     };
     let mut round = 0_u64;
     while compared.get() < count && outcome.disagreements.len() < ENOUGH {
@@ -76,12 +80,33 @@ pub fn run(reference: &mut Reference, schema: &Value, table: &Table, count: u32,
             Err(TestError::Fail(_, smallest)) => {
                 let (_, found) = judge(&smallest)?;
                 outcome.disagreements.push(describe(&smallest, &found));
+                told.borrow_mut().extend(found.iter().map(kind));
             }
             Err(TestError::Abort(reason)) => return Err(io::Error::other(reason.to_string())),
         }
     }
     (outcome.compared, outcome.accepted) = (compared.get(), accepted.get());
     Ok(outcome)
+}
+
+/// What is the same for disagreements of one kind, so that each is told once: places without the names that the project
+/// chose, messages without what they quote.
+fn kind(difference: &Difference) -> String {
+    if !difference.path.is_empty() {
+        let free = |(depth, part): (usize, &str)| {
+            if depth == 2 || part.parse::<usize>().is_ok() { "*".to_owned() } else { part.to_owned() }
+        };
+        return difference.path.split('/').enumerate().map(free).collect::<Vec<_>>().join("/");
+    }
+    [&difference.reference, &difference.ours].map(|text| shape(text)).join(" | ")
+}
+
+/// A message without quoted parts, digits and names of services.
+fn shape(text: &str) -> String {
+    let unquoted: String = text.split('"').step_by(2).collect();
+    let words = unquoted.split_whitespace().map(|word| if word.contains('.') { word.rsplit('.').next() } else { Some(word) });
+    let words: Vec<&str> = words.flatten().filter(|word| !word.contains(|letter: char| letter.is_ascii_digit())).collect();
+    words.join(" ")
 }
 
 /// Writes the project's files and gives the invocation.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/cli/pkg/kvfile"
 	"github.com/sirupsen/logrus"
 )
@@ -142,5 +143,6 @@ func load(project request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return loaded.MarshalJSON()
+	// What `--show-secrets` shows.
+	return loaded.MarshalJSON(types.WithSecretContent)
 }

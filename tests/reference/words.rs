@@ -11,7 +11,7 @@ pub const WHOLE: &[&str] = &["0", "1", "2", "3", "80", "100", "1000", ODD, "-1",
 /// Strings anywhere.
 pub const PLAIN: &[&str] = &["a", "b c", "x=y", "", "é", "1", "true", "null", "a: b", "#c", "~", "0x1F", "a/b", " s ", "1.50"];
 
-const SERVICES: &[&str] = &["db", "web", ODD, "a.b-c", "nowhere"];
+const SERVICES: &[&str] = &["db", ODD, "web", "a.b-c", "nowhere"];
 const NETWORKS: &[&str] = &["n1", "n2", "default", ODD, "nowhere"];
 const CONFIGS: &[&str] = &["c1", "c2"];
 const SECRETS: &[&str] = &["s1", "s2"];
@@ -51,15 +51,16 @@ pub fn words(place: &str) -> Option<&'static [&'static str]> {
         ("container_spec.volumes[]", _) => VOLUMES,
         ("container_spec.volumes[].source", _) => &["data", "./rel", "/abs", "cache", "~/h", "../up", "alpine"],
         ("development.watch[].path", _) => &["./a", "b", "/c", ODD, ""],
-        ("container_spec.networks[]" | "container_spec.networks.*", _) => NETWORKS,
-        ("container_spec.models[]" | "container_spec.models.*", _) => MODELS,
-        ("workload_spec.depends_on[]" | "workload_spec.depends_on.*", _) => SERVICES,
+        ("container_spec.networks[]" | "container_spec.networks{}", _) => NETWORKS,
+        ("container_spec.models[]" | "container_spec.models{}", _) => MODELS,
+        ("workload_spec.depends_on[]" | "workload_spec.depends_on{}", _) => SERVICES,
         ("env_file" | "env_file[]" | "env_file[].path", _) => &["one.env", "./two.env", ODD, "absent.env"],
         ("env_file[].format", _) => &["raw", "", ODD, "other"],
         ("label_file" | "label_file[]", _) => &["one.env", "two.env"],
         ("extra_hosts.*" | "extra_hosts.*[]", _) => ADDRESSES,
         ("extra_hosts[]", _) => HOSTS,
-        ("ulimits.*", _) => &["nofile", "nproc"],
+        ("ulimits{}", _) => &["nofile", "nproc"],
+        ("ulimits.*", _) => INTEGERS,
         (_, "interval" | "timeout" | "start_period" | "start_interval" | "stop_grace_period" | "delay") => DURATIONS,
         (_, "monitor" | "window" | "pull_refresh_after") => DURATIONS,
         (_, "mem_limit" | "mem_reservation" | "memswap_limit" | "shm_size" | "memory" | "rate" | "size") => SIZES,
