@@ -15,7 +15,12 @@ pub(super) struct Mount {
     propagation: Option<String>,
     selinux: Option<String>,
     no_copy: bool,
+    /// Options that mean nothing to the reference.
+    ignored: Vec<String>,
 }
+
+/// The key under which options stand that mean nothing: an extension, so that no file can mean it.
+pub(in crate::compose) const IGNORED: &str = "x-#options";
 
 /// Reads a mount without knowing the platform.
 ///
@@ -72,7 +77,7 @@ fn section(mount: &mut Mount, text: &str, last: bool) -> Result<(), &'static str
                 mount.propagation = Some(option.to_owned());
             }
             "z" | "Z" => mount.selinux = Some(option.to_owned()),
-            _ => {}
+            _ => mount.ignored.push(option.to_owned()),
         }
     }
     Ok(())
@@ -117,6 +122,9 @@ impl Mount {
             entries.push(entry("volume", mapping(vec![entry("nocopy", truth())])));
         } else if !is_path {
             entries.push(entry("volume", mapping(Vec::new())));
+        }
+        if !self.ignored.is_empty() {
+            entries.push(entry(IGNORED, text(&self.ignored.join(","))));
         }
         mapping(entries)
     }
@@ -246,7 +254,7 @@ mod tests {
         );
         assert_eq!(long("db:/b:nocopy"), "map[source:db target:/b type:volume volume:map[nocopy:true]]");
         assert_eq!(long("C:\\x:/b"), "map[bind:map[create_host_path:true] source:C:\\x target:/b type:bind]");
-        assert!(parse("").is_err() && parse("a::b").is_err() && parse("a:b:c:d").is_err());
+        assert!(parse("").is_err() && parse("aa::bb").is_err() && parse("aa:bb:cc:dd").is_err());
     }
 
     #[test]
