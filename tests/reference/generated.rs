@@ -106,8 +106,10 @@ fn kind(difference: &Difference) -> String {
 /// A message without quoted parts, digits and names of services.
 fn shape(text: &str) -> String {
     let unquoted: String = text.split('"').step_by(2).collect();
-    let words = unquoted.split_whitespace().map(|word| if word.contains('.') { word.rsplit('.').next() } else { Some(word) });
-    let words: Vec<&str> = words.flatten().filter(|word| !word.contains(|letter: char| letter.is_ascii_digit())).collect();
+    let words =
+        unquoted.split_whitespace().map(|word| if word.contains('.') { word.rsplit('.').next() } else { Some(word) });
+    let words: Vec<&str> =
+        words.flatten().filter(|word| !word.contains(|letter: char| letter.is_ascii_digit())).collect();
     words.join(" ")
 }
 

@@ -36,19 +36,48 @@ enum Place {
 const KINDS: &[Kind] = &[
     Kind {
         place: Place::Label,
-        pieces: &["$", "{", "}", "$$", "A", "U", "${A", "${U", ":-", "-", ":?", "?", "+", ":+", " ", "x", "'", "\"", "\\", "_", "1", "\n", "é", ":"],
+        pieces: &[
+            "$", "{", "}", "$$", "A", "U", "${A", "${U", ":-", "-", ":?", "?", "+", ":+", " ", "x", "'", "\"", "\\",
+            "_", "1", "\n", "é", ":",
+        ],
     },
     Kind {
         place: Place::Item("ports"),
-        pieces: &["80", "1", "65535", "65536", "0", "-", ":", "/", "tcp", "udp", "sctp", "[", "]", "::1", "127.0.0.1", "a", " ", "8000-8002", "UDP"],
+        pieces: &[
+            "80",
+            "1",
+            "65535",
+            "65536",
+            "0",
+            "-",
+            ":",
+            "/",
+            "tcp",
+            "udp",
+            "sctp",
+            "[",
+            "]",
+            "::1",
+            "127.0.0.1",
+            "a",
+            " ",
+            "8000-8002",
+            "UDP",
+        ],
     },
     Kind {
         place: Place::Item("volumes"),
-        pieces: &["data", "./", "/", ":", ":", "ro", "rw", ",", "~", "..", "z", "Z", "c", "\\", "nocopy", "rslave", "a b", ".", "cached", "//"],
+        pieces: &[
+            "data", "./", "/", ":", ":", "ro", "rw", ",", "~", "..", "z", "Z", "c", "\\", "nocopy", "rslave", "a b",
+            ".", "cached", "//",
+        ],
     },
     Kind {
         place: Place::Key("stop_grace_period"),
-        pieces: &["1", "20", "0", "h", "m", "s", "ms", "us", "ns", "d", "w", ".", "-", " ", "+", "µs", "y", "1.5s", "S", "9999999"],
+        pieces: &[
+            "1", "20", "0", "h", "m", "s", "ms", "us", "ns", "d", "w", ".", "-", " ", "+", "µs", "y", "1.5s", "S",
+            "9999999",
+        ],
     },
     Kind {
         place: Place::Interval,
@@ -56,26 +85,71 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         place: Place::Key("mem_limit"),
-        pieces: &["1", "64", "0", ".", "5", "k", "kb", "m", "MB", "MiB", "g", "GB", "b", "B", "t", "p", "e", " ", "-", "+", "ki", "_", "i"],
+        pieces: &[
+            "1", "64", "0", ".", "5", "k", "kb", "m", "MB", "MiB", "g", "GB", "b", "B", "t", "p", "e", " ", "-", "+",
+            "ki", "_", "i",
+        ],
     },
     Kind {
         place: Place::Key("command"),
-        pieces: &["a", "b c", " ", "'", "\"", "\\", "$$", "`", "(", ")", "#", ";", "|", "&", ">", "<", "\n", "\t", "*", "=", "~", "é"],
+        pieces: &[
+            "a", "b c", " ", "'", "\"", "\\", "$$", "`", "(", ")", "#", ";", "|", "&", ">", "<", "\n", "\t", "*", "=",
+            "~", "é",
+        ],
     },
     Kind {
         place: Place::DotEnv,
-        pieces: &["A", "B", "=", "=", "x", "\"", "'", "#", " ", "\n", "\n", "$", "{", "}", "$B", "${B}", "export ", "\\", "n", ":", ":-", "\t", "A=1\n", "B="],
+        pieces: &[
+            "A", "B", "=", "=", "x", "\"", "'", "#", " ", "\n", "\n", "$", "{", "}", "$B", "${B}", "export ", "\\",
+            "n", ":", ":-", "\t", "A=1\n", "B=",
+        ],
     },
     Kind {
         place: Place::EnvFile,
-        pieces: &["A", "B", "=", "=", "x", "\"", "'", "#", " ", "\n", "\n", "$", "{", "}", "$B", "${B}", "export ", "\\", "n", ":", "-", "\r\n", "A=1\n", "B=", "é", "."],
+        pieces: &[
+            "A", "B", "=", "=", "x", "\"", "'", "#", " ", "\n", "\n", "$", "{", "}", "$B", "${B}", "export ", "\\",
+            "n", ":", "-", "\r\n", "A=1\n", "B=", "é", ".",
+        ],
     },
-    Kind { place: Place::RawEnvFile, pieces: &["A", "B", "=", "x", "\"", "'", "#", " ", "\n", "\n", "$B", "\\", "\r\n", "A=1\n", "B=", "é"] },
+    Kind {
+        place: Place::RawEnvFile,
+        pieces: &["A", "B", "=", "x", "\"", "'", "#", " ", "\n", "\n", "$B", "\\", "\r\n", "A=1\n", "B=", "é"],
+    },
     Kind {
         place: Place::Plain,
-        pieces: &["0", "1", "7", "9", "_", ".", "e", "E", "x", "0x", "0o", "0b", "-", "+", "T", "Z", ":", "f", "nan", "inf", "true", "No", "null", "2020-01-02", "<<", "="],
+        pieces: &[
+            "0",
+            "1",
+            "7",
+            "9",
+            "_",
+            ".",
+            "e",
+            "E",
+            "x",
+            "0x",
+            "0o",
+            "0b",
+            "-",
+            "+",
+            "T",
+            "Z",
+            ":",
+            "f",
+            "nan",
+            "inf",
+            "true",
+            "No",
+            "null",
+            "2020-01-02",
+            "<<",
+            "=",
+        ],
     },
-    Kind { place: Place::Item("extra_hosts"), pieces: &["h", "g", ":", "=", "10.0.0.1", "::1", "[", "]", "host-gateway", " ", ","] },
+    Kind {
+        place: Place::Item("extra_hosts"),
+        pieces: &["h", "g", ":", "=", "10.0.0.1", "::1", "[", "]", "host-gateway", " ", ","],
+    },
     Kind { place: Place::Item("devices"), pieces: &["/dev/a", "/dev/b", ":", "rwm", "r", "x", "v/c=d", "=", "/"] },
     Kind { place: Place::Item("tmpfs"), pieces: &["/t", ":", "size=1m", ",", "mode=1777", "/"] },
     Kind { place: Place::Item("environment"), pieces: &["A", "B", "U", "=", " ", "$$", "${A}", "\"", "'", "x", "#"] },
@@ -86,9 +160,30 @@ const KINDS: &[Kind] = &[
     Kind { place: Place::Key("shm_size"), pieces: &["1", "64", ".", "5", "k", "m", "g", "b", " ", "-", "+"] },
     Kind { place: Place::Key("env_file"), pieces: &["one.env", "./", "sub/", "../", "~", "/"] },
     Kind { place: Place::Key("network_mode"), pieces: &["service:", "container:", "web", "db", "host", "none", ""] },
-    Kind { place: Place::Key("init"), pieces: &["true", "false", "y", "Y", "n", "N", "o", "on", "ON", "off", "1", "0", "", "es", "T", "t", "rue"] },
+    Kind {
+        place: Place::Key("init"),
+        pieces: &["true", "false", "y", "Y", "n", "N", "o", "on", "ON", "off", "1", "0", "", "es", "T", "t", "rue"],
+    },
     Kind { place: Place::Key("umask"), pieces: &["0", "7", "2", "o", "x", "-", "8", "99", "4294967295"] },
-    Kind { place: Place::Key("build"), pieces: &["./", "..", "/", "a", "https://", "git@", "github.com", ":", ".git", "#", "~", "docker-image://", "ssh://", " "] },
+    Kind {
+        place: Place::Key("build"),
+        pieces: &[
+            "./",
+            "..",
+            "/",
+            "a",
+            "https://",
+            "git@",
+            "github.com",
+            ":",
+            ".git",
+            "#",
+            "~",
+            "docker-image://",
+            "ssh://",
+            " ",
+        ],
+    },
     Kind { place: Place::Name, pieces: &["a", "B", "1", "-", "_", ".", " ", "${A}", "é", "/", "%"] },
 ];
 
@@ -107,7 +202,8 @@ pub fn projects() -> impl Strategy<Value = Project> {
 
 fn project(place: Place, value: String, variable: Option<&str>) -> Project {
     let text = |text: &str| Yaml::Text(text.to_owned());
-    let map = |entries: Vec<(&str, Yaml)>| Yaml::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect());
+    let map =
+        |entries: Vec<(&str, Yaml)>| Yaml::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect());
     let mut web = vec![("image", text("nginx"))];
     let mut top = Vec::new();
     let mut dotenv = None;
@@ -120,7 +216,10 @@ fn project(place: Place, value: String, variable: Option<&str>) -> Project {
         Place::Plain => web.push(("labels", map(vec![("l", Yaml::Plain(value))]))),
         Place::Interval => web.push(("healthcheck", map(vec![("test", text("x")), ("interval", Yaml::Text(value))]))),
         Place::DotEnv => {
-            web.push(("labels", map(vec![("a", text("${A-unset}")), ("b", text("${B-unset}")), ("x", text("${x-unset}"))])));
+            web.push((
+                "labels",
+                map(vec![("a", text("${A-unset}")), ("b", text("${B-unset}")), ("x", text("${x-unset}"))]),
+            ));
             dotenv = Some(value);
         }
         Place::EnvFile => {
