@@ -25,6 +25,7 @@ mod coverage;
 mod generate;
 mod generated;
 mod judge;
+mod syntax;
 mod words;
 
 /// Differences shown of one case; the rest is counted.
@@ -48,7 +49,8 @@ impl Report {
         let mut text = name.to_owned();
         for difference in found.iter().take(SHOWN) {
             let place = if difference.path.is_empty() { "verdict" } else { &difference.path };
-            text += &format!("\n  {place}\n    reference: {}\n    kompox:    {}", difference.reference, difference.ours);
+            text +=
+                &format!("\n  {place}\n    reference: {}\n    kompox:    {}", difference.reference, difference.ours);
         }
         if found.len() > SHOWN {
             text += &format!("\n  and {} more", found.len() - SHOWN);
