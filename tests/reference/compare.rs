@@ -86,9 +86,11 @@ pub struct Kept {
     pub reason: String,
     /// Cases it concerns: a name, or a beginning followed by `*`.
     pub cases: Vec<String>,
-    /// The JSON pointer, `*` for one segment; absent if only one side fails.
-    pub path: Option<String>,
-    /// Part of the failing side's message: what a generated file is told by.
+    /// JSON pointers, `*` for one segment; none if only one side fails.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// Part of the reference's value, or of the failing side's message. Without one, generated files that fail on one
+    /// side are not covered.
     pub message: Option<String>,
     #[serde(skip)]
     used: Cell<bool>,
@@ -97,13 +99,13 @@ pub struct Kept {
 impl Kept {
     fn covers(&self, case: Option<&str>, difference: &Difference) -> bool {
         let in_case = case.is_none_or(|name| self.cases.iter().any(|pattern| matches_name(pattern, name)));
-        let in_place = match &self.path {
-            Some(path) => matches_path(path, &difference.path),
-            None => difference.path.is_empty(),
+        let in_place = match self.paths.as_slice() {
+            [] => difference.path.is_empty(),
+            paths => paths.iter().any(|path| matches_path(path, &difference.path)),
         };
         let in_message = match &self.message {
             Some(part) => difference.reference.contains(part.as_str()) || difference.ours.contains(part.as_str()),
-            None => case.is_some() || self.path.is_some(),
+            None => case.is_some() || !self.paths.is_empty(),
         };
         in_case && in_place && in_message
     }

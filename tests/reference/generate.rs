@@ -80,7 +80,10 @@ pub struct Project {
     /// `inc/compose.yml`, which files include.
     pub included: Yaml,
     pub environment: BTreeMap<String, String>,
-    pub dotenv: BTreeMap<String, String>,
+    /// The text of `.env`; none if empty.
+    pub dotenv: String,
+    /// The text of `one.env`, if not the usual one.
+    pub env_file: Option<String>,
     pub profiles: Vec<String>,
 }
 
@@ -108,7 +111,8 @@ pub fn projects(schema: &Value) -> impl Strategy<Value = Project> + use<> {
             base,
             included,
             environment: owned(environment),
-            dotenv: owned(dotenv),
+            dotenv: dotenv.into_iter().map(|(name, value)| format!("{name}='{value}'\n")).collect(),
+            env_file: None,
             profiles: profiles.into_iter().map(str::to_owned).collect(),
         },
     )

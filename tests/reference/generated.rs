@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
+use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use serde_json::Value;
 
@@ -12,11 +13,12 @@ use crate::compare::{Difference, Table, differences};
 use crate::corpus::{Answer, Case, Invocation};
 use crate::generate::{Project, projects};
 use crate::judge::{Reference, ourselves};
+use crate::syntax;
 
 /// Projects between two fresh starts of the generator: a disagreement costs the rest of its round.
 const ROUND: u32 = 50;
 /// Disagreements after which the search ends.
-const ENOUGH: usize = 8;
+const ENOUGH: usize = 20;
 
 /// What the search found.
 #[derive(Default)]
@@ -38,7 +40,7 @@ pub fn run(reference: &mut Reference, schema: &Value, table: &Table, count: u32,
         invocation: Invocation::default(),
     };
     let (mut outcome, reference) = (Outcome::default(), RefCell::new(reference));
-    let strategy = projects(schema);
+    let strategy = prop_oneof![projects(schema), syntax::projects()];
     let told = RefCell::new(BTreeSet::new());
     let (compared, accepted, shrinking) = (Cell::new(0), Cell::new(0), Cell::new(false));
     let judge = |project: &Project| -> io::Result<(bool, Vec<Difference>)> {
@@ -141,12 +143,12 @@ fn files(project: &Project) -> Vec<(String, String)> {
     files.push(("sub/base.yml".into(), project.base.file()));
     files.push(("inc/compose.yml".into(), project.included.file()));
     for folder in ["", "sub/", "inc/"] {
-        files.push((format!("{folder}one.env"), "A=file\nONE=1\n".into()));
+        let one = project.env_file.as_deref().unwrap_or("A=file\nONE=1\n");
+        files.push((format!("{folder}one.env"), one.to_owned()));
         files.push((format!("{folder}two.env"), "TWO=\"t${NUM:-2}\"\nA=\n".into()));
     }
     if !project.dotenv.is_empty() {
-        let lines: Vec<_> = project.dotenv.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
-        files.push((".env".into(), lines.concat()));
+        files.push((".env".into(), project.dotenv.clone()));
     }
     files
 }
@@ -154,9 +156,10 @@ fn files(project: &Project) -> Vec<(String, String)> {
 fn describe(project: &Project, found: &[Difference]) -> String {
     let mut text = String::from("a generated project\n");
     for (path, content) in files(project) {
-        let constant = path.ends_with("one.env") || path.ends_with("two.env");
-        let unused = path.contains("/") && !project.files.iter().any(|file| file.file().contains(&path));
+        let constant = path.ends_with("one.env") && project.env_file.is_none() || path.ends_with("two.env");
+        let unused = path.contains('/') && !project.files.iter().any(|file| file.file().contains(&path));
         if !constant && !unused {
+            let content = if path.ends_with("env") { format!("{content:?}\n") } else { content };
             text += &format!("--- {path}\n{content}");
         }
     }

@@ -81,7 +81,10 @@ impl Drop for Reference {
 
 /// Our answer to a generated project: the library behind the command, without a process each.
 pub fn ourselves(case: &Case) -> Answer {
-    let environment = variables(case);
+    let environment = match variables(case) {
+        Ok(environment) => environment,
+        Err(why) => return Answer::Failure(why),
+    };
     let files = UserFiles::new(&case.dir);
     let read = |name: String| {
         let path = case.dir.join(&name);
@@ -121,17 +124,17 @@ pub fn ourselves(case: &Case) -> Answer {
     })
 }
 
-/// The variables of a generated project: its environment, completed by its `.env`.
-fn variables(case: &Case) -> BTreeMap<String, String> {
+/// The variables of a generated project: its environment, completed by its `.env`. The error says why it is refused.
+fn variables(case: &Case) -> Result<BTreeMap<String, String>, String> {
     let mut environment = case.env();
     if let Ok(bytes) = std::fs::read(case.dir.join(".env")) {
         let mut found = BTreeMap::new();
-        dotenv::complete(&environment, &mut found, &bytes).expect("the generated file is well-formed");
+        dotenv::complete(&environment, &mut found, &bytes).map_err(|error| error.to_string())?;
         for (name, value) in found {
             environment.entry(name).or_insert(value);
         }
     }
-    environment
+    Ok(environment)
 }
 
 /// The answer of our binary, places replaced by markers.

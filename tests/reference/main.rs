@@ -25,6 +25,7 @@ mod coverage;
 mod generate;
 mod generated;
 mod judge;
+mod syntax;
 mod words;
 
 /// Differences shown of one case; the rest is counted.

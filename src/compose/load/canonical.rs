@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use super::decode::is_signed;
 use super::fault::{Step, fail};
 use super::merge::dependency;
 use super::path::{Cursor, Path, Rules};
@@ -226,7 +227,7 @@ fn apply(tree: &mut Tree, form: Form, path: &Path<'_>, cursor: Cursor) -> Step<(
         Form::File | Form::Schedule | Form::Extends => wrong(path, "a string or a mapping", tree),
         Form::Ulimit => match tree.value() {
             None if is_mapping => Ok(()),
-            Some(Value::Int(_)) => Ok(()),
+            Some(Value::Int(number)) if is_signed(number) => Ok(()),
             _ => wrong(path, "an integer or a mapping", tree),
         },
         Form::Text => {
@@ -308,7 +309,7 @@ fn ports(tree: &mut Tree, path: &Path<'_>) -> Step<()> {
                 continue;
             }
             Some(Value::Str(text)) => text.to_owned(),
-            Some(Value::Int(number)) => number.to_string(),
+            Some(Value::Int(number)) if is_signed(number) => number.to_string(),
             _ => return wrong(&path.index(at), "a port or a mapping", &item),
         };
         match volume::ports(&text, &item.location, item.interpolated) {

@@ -347,8 +347,8 @@ impl Check {
                     let last = names.last().copied().unwrap_or(next);
                     let place = item_location(tree, "services", last, "depends_on", Item::Key(next));
                     names.push(next);
-                    let message = format!("services depend on each other: {}", names.join(" → "));
-                    self.push("compose-dependency", message, &place);
+                    let message = format!("depends_on goes round in a circle: {}", names.join(" → "));
+                    self.push("compose-dependency-cycle", message, &place);
                     return;
                 }
                 if let Some(children) = graph.get(next).filter(|_| !done.contains(next)) {

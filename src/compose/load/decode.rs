@@ -104,7 +104,7 @@ impl Decoder {
         match kind {
             Type::Text => match tree.value() {
                 Some(Value::Str(text)) => self.masked(text.to_owned(), tree.interpolated, ""),
-                Some(Value::Int(number)) => self.masked(number.to_string(), tree.interpolated, ""),
+                Some(Value::Int(number)) if is_signed(number) => self.masked(number.to_string(), tree.interpolated, ""),
                 _ => self.wrong(path, "a string", tree),
             },
             Type::Boolean => match tree.value() {
@@ -143,7 +143,7 @@ impl Decoder {
                 None => self.invalid(path, "duration such as 30s or 1m30s", tree),
             },
             Type::Bytes => match tree.value() {
-                Some(Value::Int(number)) => number.to_string().into(),
+                Some(Value::Int(number)) if is_signed(number) => number.to_string().into(),
                 Some(Value::Str(text)) => match values::bytes(text) {
                     Some(bytes) => bytes.to_string().into(),
                     None => self.invalid(path, "size such as 512m or 1gb", tree),
@@ -152,7 +152,7 @@ impl Decoder {
                 _ => "0".into(),
             },
             Type::FileMode => match tree.value() {
-                Some(Value::Int(number)) => format!("0{number:o}").into(),
+                Some(Value::Int(number)) if is_signed(number) => format!("0{number:o}").into(),
                 Some(Value::Str(text)) => match i64::from_str_radix(text, 8) {
                     Ok(number) => format!("0{number:o}").into(),
                     Err(_) => self.invalid(path, "file mode such as 0440", tree),
@@ -160,7 +160,7 @@ impl Decoder {
                 _ => self.wrong(path, "a file mode", tree),
             },
             Type::DeviceCount => match tree.value() {
-                Some(Value::Int(number)) => integer(number),
+                Some(Value::Int(number)) if is_signed(number) => integer(number),
                 Some(Value::Str(text)) if text.eq_ignore_ascii_case("all") => (-1).into(),
                 Some(Value::Str(text)) => match text.parse::<i64>() {
                     Ok(number) => number.into(),
@@ -199,6 +199,8 @@ impl Decoder {
                         };
                         (entry.key.clone(), Json::Array(items))
                     });
+                    // An option without a value is none.
+                    let lists = lists.filter(|(_, items)| items.as_array().is_some_and(|items| !items.is_empty()));
                     Json::Object(lists.collect())
                 }
                 None => self.wrong(path, "a mapping", tree),
@@ -354,6 +356,14 @@ impl Decoder {
 
     fn hosts(&mut self, tree: &Tree, path: &Path<'_>) -> Json {
         let mut hosts: Vec<(String, String)> = Vec::new();
+        let empty = |tree: &Tree| match &tree.content {
+            TreeContent::Mapping(entries) => entries.is_empty(),
+            TreeContent::Sequence(items) => items.is_empty(),
+            TreeContent::Scalar(_) => false,
+        };
+        if empty(tree) {
+            return Json::Null;
+        }
         if let Some(entries) = tree.as_mapping() {
             for entry in entries {
                 match &entry.value.content {
@@ -414,6 +424,11 @@ impl Decoder {
     }
 }
 
+/// Whether the reference has it as an integer: larger ones are of another type, which few values take.
+pub(super) fn is_signed(number: i128) -> bool {
+    i64::try_from(number).is_ok()
+}
+
 fn integer(number: i128) -> Json {
     match (i64::try_from(number), u64::try_from(number)) {
         (Ok(number), _) => number.into(),
@@ -462,7 +477,8 @@ fn is_empty(kind: &Type, value: &Json) -> bool {
             Type::Duration => text == "0s",
             _ => text.is_empty(),
         },
-        Json::Array(items) => items.is_empty(),
+        // A host without an address is still one.
+        Json::Array(items) => items.is_empty() && !matches!(kind, Type::Hosts),
         Json::Object(entries) => entries.is_empty(),
     }
 }

@@ -56,7 +56,7 @@ impl Resolver<'_> {
             let what = path.index(at).to_string();
             let bytes = match self.files.read(file) {
                 Ok(bytes) => bytes,
-                Err(FileError::NotFound) if item.get("required").and_then(Tree::as_text) == Some("false") => continue,
+                Err(FileError::NotFound) if is_optional(item) => continue,
                 Err(error) => {
                     faults.extend(file_fault(&what, file, &error, &item.location).0);
                     continue;
@@ -119,4 +119,8 @@ impl Resolver<'_> {
             out.insert("labels".to_owned(), Json::Object(merged));
         }
     }
+}
+
+fn is_optional(item: &Tree) -> bool {
+    item.get("required").and_then(Tree::as_text).and_then(super::parse::boolean) == Some(false)
 }

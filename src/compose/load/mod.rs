@@ -265,6 +265,7 @@ impl Loader<'_> {
         canonical::defaults(&mut tree)?;
         validate::validate(&tree)?;
         self.resolve_paths(&mut tree, &scope.working_dir)?;
+        secret_values(&mut tree, &scope.environment);
         if tree.as_mapping().is_some_and(<[_]>::is_empty) {
             return Ok(None);
         }
@@ -346,9 +347,9 @@ fn named(name: &Name, files: &[OpenFile], environment: &BTreeMap<String, String>
         Name::Optional => "",
     };
     let documents = files.iter().flat_map(|file| &file.documents);
-    let said =
+    let mut said =
         documents.filter_map(|node| node.get("name")).filter(|node| node.as_text().is_some_and(|t| !t.is_empty()));
-    let Some(node) = said.last() else { return Ok(default.to_owned()) };
+    let Some(node) = said.next_back() else { return Ok(default.to_owned()) };
     let text = interpolate(node.as_text().unwrap_or_default(), environment)
         .map_err(|error| Fault::new("compose-interpolation", format!("name: {error}"), &node.location))?
         .text;
@@ -379,6 +380,20 @@ fn limit_services(tree: &Tree) -> Step<()> {
         }
     }
     Ok(())
+}
+
+/// The key under which a secret's value stands that is a variable's: an extension, so that no file can mean it.
+pub(super) const SECRET_VALUE: &str = "x-#value";
+
+/// Looks secrets up that are variables, where the file that defines them is known: an included one has its own.
+fn secret_values(tree: &mut Tree, environment: &BTreeMap<String, String>) {
+    for entry in tree.get_mut("secrets").and_then(Tree::entries_mut).into_iter().flatten() {
+        let variable = entry.value.get("environment").and_then(Tree::as_str);
+        if let Some(value) = variable.and_then(|name| environment.get(name)) {
+            let value = Tree::text(value.clone(), entry.value.location.clone(), true);
+            entry.value.set(SECRET_VALUE, value);
+        }
+    }
 }
 
 /// Gives attributes that were extensions once their own name; what stands under that name wins.

@@ -181,7 +181,7 @@ fn resolve(tree: &mut Tree, environment: &BTreeMap<String, String>, keep_empty: 
 
 /// A hook before the start takes over what the service says about its container.
 fn pre_start(service: &mut Tree, path: &Path<'_>) -> Step<()> {
-    if !service.get("pre_start").and_then(Tree::as_sequence).is_some_and(|hooks| !hooks.is_empty()) {
+    if service.get("pre_start").and_then(Tree::as_sequence).is_none_or(<[Tree]>::is_empty) {
         return Ok(());
     }
     let entries = service.as_mapping().unwrap_or_default();

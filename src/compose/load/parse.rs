@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::fault::Fault;
 use super::path::{Cursor, Path, Rules};
 use super::scalar::{self, Value};
@@ -139,8 +142,9 @@ impl<'a> Lowering<'a> {
 
     fn node(&mut self, node: Node, path: &Path<'_>, cursor: Cursor, secretive: bool) -> Option<Tree> {
         let Node { location, tag, content } = node;
-        let tag = tag.filter(|tag| !tag.starts_with('!') || !self.sealed);
         match tag.as_deref() {
+            // Inside a `!override` tags mean nothing more.
+            _ if self.sealed => {}
             Some("!reset") => {
                 self.resets.extend(path.keys());
                 return None;
@@ -148,7 +152,7 @@ impl<'a> Lowering<'a> {
             Some("!override") => {
                 self.resets.extend(path.keys());
                 self.sealed = true;
-                let tree = self.content(content, location, None, path, cursor, secretive);
+                let tree = self.content(content, location, tag, path, cursor, secretive);
                 self.sealed = false;
                 return Some(tree);
             }
@@ -263,12 +267,17 @@ fn is_text(key: &str) -> bool {
     matches!(scalar::value(&Scalar { text: key.to_owned(), plain: true }), Value::Str(_))
 }
 
-/// A core tag decides what a quoted text is read as.
+/// A tag decides what a scalar is read as: a core tag its kind, any other that it is text.
 fn tagged(scalar: Scalar, tag: Option<&str>) -> Scalar {
-    match tag.and_then(|tag| tag.strip_prefix("tag:yaml.org,2002:")) {
-        Some("int" | "float" | "bool" | "null") => Scalar { plain: true, ..scalar },
-        Some(_) => Scalar { plain: false, ..scalar },
-        None => scalar,
+    let Some(tag) = tag else { return scalar };
+    match tag.strip_prefix("tag:yaml.org,2002:") {
+        Some("int" | "float" | "bool" | "null" | "timestamp") => Scalar { plain: true, ..scalar },
+        Some("binary") => {
+            let digits: String = scalar.text.split_whitespace().collect();
+            let bytes = STANDARD.decode(digits).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            Scalar { text: bytes.unwrap_or(scalar.text), plain: false }
+        }
+        _ => Scalar { plain: false, ..scalar },
     }
 }
 

@@ -151,8 +151,14 @@ fn typed(tree: &Tree, options: &Options<'_>, mask: bool) -> Result<Typed, Faults
     let models = resources("models", types::MODEL);
     typed.configs = resources("configs", types::FILE_OBJECT);
     typed.secrets = resources("secrets", types::FILE_OBJECT);
-    // A secret is named, never shown.
-    typed.secrets.values_mut().for_each(|secret| drop(secret.remove("content")));
+    for (name, secret) in &mut typed.secrets {
+        let own = tree.get("secrets").and_then(|secrets| secrets.get(name));
+        match own.and_then(|own| own.get(super::SECRET_VALUE)).and_then(Tree::as_str) {
+            Some(_) if mask => secret.insert("content".to_owned(), super::decode::MASK.into()),
+            Some(value) if !value.is_empty() => secret.insert("content".to_owned(), value.into()),
+            _ => secret.remove("content"),
+        };
+    }
     if mask {
         mask_contents(&mut typed, tree);
     }

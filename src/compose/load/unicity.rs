@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::decode::is_signed;
 use super::fault::{Step, fail};
 use super::path::{Cursor, Path, Rules};
 use super::scalar::{Value, printed};
@@ -150,7 +151,7 @@ fn key_of(item: &Tree, identity: Identity, path: &Path<'_>) -> Step<String> {
         (Identity::Mount(_), None) => return wrong("a string or a mapping"),
         (Identity::Expose, Some(text)) => text.to_owned(),
         (Identity::Expose, None) => match item.value() {
-            Some(Value::Int(number)) => number.to_string(),
+            Some(Value::Int(number)) if is_signed(number) => number.to_string(),
             _ => return wrong("a string or an integer"),
         },
         (Identity::Port, Some(text)) => text.to_owned(),

@@ -163,6 +163,9 @@ pub(super) fn ports(text: &str, location: &Location, interpolated: bool) -> Resu
         return Err(format!("\"{address}\" is no address"));
     }
     let (first, last) = range(container)?;
+    if first == 0 {
+        return Err(format!("\"{text}\": 0 is no container port"));
+    }
     let (from, to) = if host.is_empty() { (0, 0) } else { range(host)? };
     let count = last - first + 1;
     if !host.is_empty() && to - from != last - first && count != 1 {
