@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod render;
 mod sandbox;
+mod schema;
 mod session;
 mod show;
 mod signal;
@@ -69,6 +70,8 @@ enum Command {
     /// The embedded cloud of --sandbox
     #[command(subcommand)]
     Sandbox(sandbox::Command),
+    /// Print the JSON Schema of manifests, for editors
+    Schema(schema::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the version
@@ -101,6 +104,7 @@ impl Cli {
         match self.command {
             Command::Version(args) => version::run(&args, global),
             Command::Completions(args) => completions::run(&args, &mut Self::command()),
+            Command::Schema(args) => schema::run(&args),
             Command::Init(args) => init::run(&args, global, terminal),
             Command::Validate(args) => validate::run(&args, global, terminal),
             Command::Render(args) => render::run(&args, global, terminal),
