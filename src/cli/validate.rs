@@ -25,8 +25,10 @@ pub enum Format {
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kompox validate\n  kompox validate --strict --format json\n  kompox validate --format sarif > kompox.sarif\n\n\
---format json prints an array of {severity, code, message, file, line, column, help}.")]
+#[command(
+    after_help = "Examples:\n  kompox validate\n  kompox validate --strict --format json\n  kompox validate --format sarif > kompox.sarif\n\n\
+--format json prints an array of {severity, code, message, file, line, column, help}."
+)]
 pub struct Args {
     /// Warnings are errors
     #[arg(long)]
@@ -46,9 +48,9 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
     if args.strict {
         findings.deny_warnings();
     }
-    let format = if global.json { Format::Json } else { args.format };
-    match format {
-        Format::Json => output::stdout(|out| report::json::write(out, &report::diagnostics::json(&findings), true))?,
+    match args.format {
+        Format::Text if global.json => json(&findings)?,
+        Format::Json => json(&findings)?,
         Format::Sarif => {
             output::stdout(|out| report::json::write(out, &report::sarif::log(&findings, VERSION), true))?;
         }
@@ -64,6 +66,10 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
         }
     }
     Ok(if findings.has_errors() { Exit::Failed } else { Exit::Done })
+}
+
+fn json(findings: &Diagnostics) -> Result<(), CliError> {
+    output::stdout(|out| report::json::write(out, &report::diagnostics::json(findings), true))
 }
 
 /// Loads and expands a project without any network. Names that a state has fixed are taken from it; without one, names

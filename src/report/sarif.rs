@@ -46,7 +46,8 @@ pub fn log(diagnostics: &Diagnostics, version: &str) -> Json {
 
 fn result(finding: &Diagnostic, rule: Option<usize>) -> Json {
     // The first paragraph says what is wrong, the others what to do.
-    let text: Vec<&str> = std::iter::once(finding.message.as_str()).chain(finding.help.iter().map(String::as_str)).collect();
+    let text: Vec<&str> =
+        std::iter::once(finding.message.as_str()).chain(finding.help.iter().map(String::as_str)).collect();
     let mut result = json!({
         "ruleId": finding.code,
         "level": level(finding.severity),
@@ -97,7 +98,7 @@ fn words(code: &str) -> String {
 fn uri(path: &str) -> String {
     let path = path.replace('\\', "/");
     let mut uri = String::with_capacity(path.len());
-    let drive = path.as_bytes().get(1) == Some(&b':');
+    let drive = matches!(path.as_bytes(), [letter, b':', b'/', ..] if letter.is_ascii_alphabetic());
     if path.starts_with('/') {
         uri.push_str("file://");
     } else if drive {
@@ -121,6 +122,10 @@ fn uri(path: &str) -> String {
 mod tests {
     use super::*;
 
+    fn pretty(json: &Json) -> String {
+        serde_json::to_string_pretty(json).unwrap()
+    }
+
     #[test]
     fn findings_have_rules_levels_and_regions() {
         let mut all = Diagnostics::default();
@@ -132,7 +137,7 @@ mod tests {
         all.push(Diagnostic::warning("spot", "data on Spot nodes").at(Location::new("/abs/ä.yml", 2, 0), None));
         all.push(Diagnostic::note("spot", "no place"));
         let log = log(&all, "1.2.3");
-        insta::assert_json_snapshot!(log["runs"][0]["results"], @r#"
+        insta::assert_snapshot!(pretty(&log["runs"][0]["results"]), @r#"
         [
           {
             "level": "note",
@@ -187,7 +192,7 @@ mod tests {
           }
         ]
         "#);
-        insta::assert_json_snapshot!(log["runs"][0]["tool"]["driver"], @r#"
+        insta::assert_snapshot!(pretty(&log["runs"][0]["tool"]["driver"]), @r#"
         {
           "informationUri": "https://github.com/kompox/kompox",
           "name": "kompox",

@@ -15,6 +15,8 @@ mod disks;
 mod drift;
 mod formats;
 mod guards;
+mod init;
+mod manifests;
 mod real;
 mod saved_plans;
 mod secrets;

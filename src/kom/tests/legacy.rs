@@ -282,7 +282,7 @@ fn what_is_wrong_in_it_is_said_at_its_place() {
         ),
         (
             format!("{CURRENT}service: {{name: x}}\n"),
-            "error[kom-exclusive] kompoxops.yml:39:1: \"workspace\" and \"service\" are the same thing",
+            "error[kom-exclusive] kompoxops.yml:40:1: \"workspace\" and \"service\" are the same thing",
         ),
         (with("http_80:", "http_x:", DRAFT), "error[kom-unknown-key] kompoxops.yml:25:5: \"http_x\" names no port"),
         (
