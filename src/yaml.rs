@@ -85,6 +85,8 @@ pub struct Entry {
     pub key: String,
     /// Where the key stands.
     pub key_location: Location,
+    /// Whether the key was written without quotes, so that it may be a number, a boolean or null.
+    pub key_plain: bool,
     /// The value.
     pub value: Node,
     /// Whether it came through a merge key (`<<`).
@@ -428,7 +430,7 @@ impl<'a> Composer<'a> {
                 let message = format!("the key \"{key}\" is given twice in one mapping; first on line {}", first.line);
                 return Err(self.fail("yaml-duplicate-key", message, &key_location));
             }
-            own.push(Entry { key, key_location, value, merged: false });
+            own.push(Entry { key, key_location, key_plain: plain, value, merged: false });
         }
         for merge in merges {
             self.merge(&mut own, &mut seen, merge)?;

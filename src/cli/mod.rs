@@ -2,6 +2,7 @@
 
 mod apply;
 mod completions;
+mod compose;
 mod connect;
 mod destroy;
 mod drift;
@@ -50,6 +51,9 @@ enum Command {
     Validate(validate::Args),
     /// Print the Kubernetes objects and the normalised compose file; needs no network
     Render(render::Args),
+    /// Look at compose files as they are read
+    #[command(subcommand)]
+    Compose(compose::Command),
     /// Show what would change, and save it for a review
     Plan(plan::Args),
     /// Make the changes: of a saved plan, or of a new one after a yes
@@ -108,6 +112,7 @@ impl Cli {
             Command::Init(args) => init::run(&args, global, terminal),
             Command::Validate(args) => validate::run(&args, global, terminal),
             Command::Render(args) => render::run(&args, global, terminal),
+            Command::Compose(command) => compose::run(&command, global, terminal),
             Command::Show(args) => show::run(&args, global, terminal),
             Command::State(command) => state::run(&command, global, terminal),
             Command::Plan(args) => within_runtime(plan::run(&args, global, terminal)),

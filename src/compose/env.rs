@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::compose::interpolate::{InterpolateError, interpolate};
 use crate::yaml::{self, Limits, Source};
 
 /// Bytes of keys and values that one container's env files may have together.
@@ -37,14 +36,6 @@ pub enum EnvError {
     BadEscape {
         /// From 1.
         line: usize,
-    },
-    /// A reference in the project's `.env` that cannot be resolved.
-    #[error("line {line}: {error}")]
-    Interpolation {
-        /// From 1.
-        line: usize,
-        /// Why.
-        error: InterpolateError,
     },
     /// YAML or JSON that does not parse; the parser's own words could quote a value.
     #[error("line {line}: this is not valid {format}")]
@@ -119,26 +110,12 @@ pub fn parse(bytes: &[u8], format: Format) -> Result<BTreeMap<String, String>, E
     Ok(values)
 }
 
-/// Reads the project's `.env`, where unquoted and double-quoted values refer to the process environment and to earlier
-/// lines. The process environment wins over what the file says.
+/// Reads `KEY=value` lines as they are.
 ///
 /// # Errors
 /// As [`EnvError`] says.
-pub fn project(bytes: &[u8], process: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, EnvError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| EnvError::NotText)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut known = process.clone();
-    for entry in lines(text)? {
-        let value = if entry.quote == Some('\'') || !entry.value.contains('$') {
-            entry.value
-        } else {
-            interpolate(&entry.value, &known).map_err(|error| EnvError::Interpolation { line: entry.line, error })?.text
-        };
-        if !process.contains_key(&entry.key) {
-            known.insert(entry.key, value);
-        }
-    }
-    Ok(known)
+pub fn raw_lines(bytes: &[u8]) -> Result<BTreeMap<String, String>, EnvError> {
+    raw(std::str::from_utf8(bytes).map_err(|_| EnvError::NotText)?)
 }
 
 /// Checks the merged values of one container.
@@ -157,10 +134,8 @@ pub fn check(values: &BTreeMap<String, String>) -> Result<(), EnvError> {
 }
 
 struct EnvLine {
-    line: usize,
     key: String,
     value: String,
-    quote: Option<char>,
 }
 
 fn is_key(key: &str) -> bool {
@@ -198,12 +173,12 @@ fn lines(text: &str) -> Result<Vec<EnvLine>, EnvError> {
                 if !tail.is_empty() && !tail.starts_with('#') {
                     return Err(EnvError::BadQuotes { line });
                 }
-                entries.push(EnvLine { line, key: key.to_owned(), value, quote: Some(quote) });
+                entries.push(EnvLine { key: key.to_owned(), value });
                 line += body[..used].matches('\n').count();
                 rest = next;
             }
             None => {
-                entries.push(EnvLine { line, key: key.to_owned(), value: uncommented(value).to_owned(), quote: None });
+                entries.push(EnvLine { key: key.to_owned(), value: uncommented(value).to_owned() });
                 rest = following;
             }
         }
@@ -365,13 +340,6 @@ mod tests {
         assert_eq!(Format::of("a/b.YML"), Format::Yaml);
         assert_eq!(Format::of("compose-gitea.env"), Format::Dotenv);
         assert_eq!(parse(b"A='x'\n", Format::Raw).unwrap(), map(&[("A", "'x'")]));
-    }
-
-    #[test]
-    fn project_file_refers_to_itself_and_yields_to_the_process() {
-        let process = map(&[("P", "proc"), ("X", "")]);
-        let known = project(b"A=a\nB=${A}-$P\nP=file\nC='${A}'\n", &process).unwrap();
-        assert_eq!(known, map(&[("A", "a"), ("B", "a-proc"), ("C", "${A}"), ("P", "proc"), ("X", "")]));
     }
 
     proptest! {

@@ -52,6 +52,12 @@ pub trait Files {
     /// Whether the path leads to a directory inside the folder.
     fn is_dir(&self, relative: &str) -> bool;
 
+    /// A path with its first symbolic link followed; none where there is no link or links are not looked at.
+    fn followed(&self, path: &str) -> Option<String> {
+        let _ = path;
+        None
+    }
+
     /// Whether local references are allowed at all.
     ///
     /// # Errors
@@ -102,17 +108,21 @@ fn error_of(error: &std::io::Error) -> FileError {
     }
 }
 
+/// The bytes of a regular file up to a limit.
+fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    // Judged before opening: opening a pipe or a device may block or have effects.
+    if !path.metadata().map_err(|e| error_of(&e))?.is_file() {
+        return Err(FileError::NotRegular);
+    }
+    let file = std::fs::File::open(path).map_err(|e| error_of(&e))?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| error_of(&e))?;
+    if bytes.len() as u64 > limit { Err(FileError::TooLarge { limit }) } else { Ok(bytes) }
+}
+
 impl Files for LocalFiles {
     fn read(&self, relative: &str) -> Result<Vec<u8>, FileError> {
-        let full = self.resolve(relative)?;
-        // Judged before opening: opening a pipe or a device may block or have effects.
-        if !full.metadata().map_err(|e| error_of(&e))?.is_file() {
-            return Err(FileError::NotRegular);
-        }
-        let file = std::fs::File::open(&full).map_err(|e| error_of(&e))?;
-        let mut bytes = Vec::new();
-        file.take(self.limit + 1).read_to_end(&mut bytes).map_err(|e| error_of(&e))?;
-        if bytes.len() as u64 > self.limit { Err(FileError::TooLarge { limit: self.limit }) } else { Ok(bytes) }
+        read_regular(&self.resolve(relative)?, self.limit)
     }
 
     fn is_file(&self, relative: &str) -> bool {
@@ -121,6 +131,48 @@ impl Files for LocalFiles {
 
     fn is_dir(&self, relative: &str) -> bool {
         self.resolve(relative).is_ok_and(|path| path.is_dir())
+    }
+}
+
+/// Files of this machine that a user names with their own compose file, as `docker compose` would read them: anywhere,
+/// but still only regular files up to a limit.
+#[derive(Debug, Clone)]
+pub struct UserFiles {
+    dir: PathBuf,
+}
+
+impl UserFiles {
+    /// Relative paths count from `dir`, which is absolute.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+}
+
+impl Files for UserFiles {
+    fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
+        read_regular(&self.dir.join(path), LocalFiles::LIMIT)
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.dir.join(path).is_file()
+    }
+
+    fn is_dir(&self, path: &str) -> bool {
+        self.dir.join(path).is_dir()
+    }
+
+    fn followed(&self, path: &str) -> Option<String> {
+        let full = self.dir.join(path);
+        let mut walked = PathBuf::new();
+        for component in full.components() {
+            walked.push(component);
+            if walked.is_symlink() {
+                let target = walked.canonicalize().ok()?;
+                let rest = full.strip_prefix(&walked).ok()?;
+                return target.join(rest).into_os_string().into_string().ok();
+            }
+        }
+        None
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Interpolated {
 /// Why a text cannot be interpolated. Never shows a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InterpolateError {
-    /// A `$` that starts neither a name, a brace nor `$$`.
+    /// A `${` that no name and closing brace follow.
     #[error("invalid interpolation; write \"$$\" for a dollar sign")]
     Invalid,
     /// `${NAME:?message}` or `${NAME?message}` and NAME is not there.
@@ -38,85 +38,101 @@ pub enum InterpolateError {
 }
 
 /// Replaces `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?error}`, `${NAME?error}`,
-/// `${NAME:+other}`, `${NAME+other}` and `$$`. Defaults may nest and are looked at only when needed.
+/// `${NAME:+other}`, `${NAME+other}` and `$$`. Defaults may nest and are looked at only when needed. A `$` that starts
+/// none of these stays as it is.
 ///
 /// # Errors
 /// As [`InterpolateError`] says.
 pub fn interpolate(text: &str, environment: &BTreeMap<String, String>) -> Result<Interpolated, InterpolateError> {
-    let mut run = Run { environment, substituted: false, missing: Vec::new() };
+    interpolate_with(text, &|name| environment.get(name).map(String::as_str))
+}
+
+/// As [`interpolate`], with values from a function.
+///
+/// # Errors
+/// As [`InterpolateError`] says.
+pub fn interpolate_with<'e>(
+    text: &str,
+    lookup: &dyn Fn(&str) -> Option<&'e str>,
+) -> Result<Interpolated, InterpolateError> {
+    let mut run = Run { lookup, substituted: false, missing: Vec::new() };
     let text = run.expand(text, 0)?;
     Ok(Interpolated { text, substituted: run.substituted, missing: run.missing })
 }
 
-struct Run<'a> {
-    environment: &'a BTreeMap<String, String>,
+struct Run<'a, 'e> {
+    lookup: &'a dyn Fn(&str) -> Option<&'e str>,
     substituted: bool,
     missing: Vec<String>,
 }
 
-impl Run<'_> {
+impl Run<'_, '_> {
     fn expand(&mut self, text: &str, depth: usize) -> Result<String, InterpolateError> {
         if depth > MAX_DEPTH {
             return Err(InterpolateError::Invalid);
         }
         let mut out = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(at) = rest.find('$') {
-            out.push_str(&rest[..at]);
-            rest = &rest[at + 1..];
-            if let Some(after) = rest.strip_prefix('$') {
+        let mut at = 0;
+        // Where the line ends that was last looked at, and its last closing brace.
+        let mut line = (0, None);
+        while let Some(found) = text[at..].find('$') {
+            out.push_str(&text[at..at + found]);
+            let start = at + found + 1;
+            let rest = &text[start..];
+            if rest.starts_with('$') {
                 out.push('$');
-                rest = after;
-            } else if let Some(inner) = rest.strip_prefix('{') {
-                let end = closing_brace(inner).ok_or(InterpolateError::Invalid)?;
-                out.push_str(&self.braced(&inner[..end], depth)?);
-                rest = &inner[end + 1..];
+                at = start + 1;
+            } else if rest.starts_with('{') {
+                let end = braced_end(text, start, &mut line).ok_or(InterpolateError::Invalid)?;
+                out.push_str(&self.braced(&text[start + 1..end], depth)?);
+                at = end + 1;
+            } else if let Some(name) = leading_name(rest) {
+                let value = self.plain(name).unwrap_or_default();
+                out.push_str(value);
+                at = start + name.len();
             } else {
-                let name = leading_name(rest).ok_or(InterpolateError::Invalid)?;
-                out.push_str(&self.plain(name));
-                rest = &rest[name.len()..];
+                out.push('$');
+                at = start;
             }
             if out.len() > MAX_LENGTH {
                 return Err(InterpolateError::TooLong);
             }
         }
-        out.push_str(rest);
+        out.push_str(&text[at..]);
         Ok(out)
     }
 
-    fn plain(&mut self, name: &str) -> String {
+    fn plain(&mut self, name: &str) -> Option<&str> {
         self.substituted = true;
-        match self.environment.get(name) {
-            Some(value) => value.clone(),
-            None => {
-                if !self.missing.iter().any(|known| known == name) {
-                    self.missing.push(name.to_owned());
-                }
-                String::new()
-            }
+        let value = (self.lookup)(name);
+        if value.is_none() && !self.missing.iter().any(|known| known == name) {
+            self.missing.push(name.to_owned());
         }
+        value
     }
 
     fn braced(&mut self, inner: &str, depth: usize) -> Result<String, InterpolateError> {
         let name = leading_name(inner).ok_or(InterpolateError::Invalid)?;
         let operation = &inner[name.len()..];
         if operation.is_empty() {
-            return Ok(self.plain(name));
+            return Ok(self.plain(name).unwrap_or_default().to_owned());
         }
         // With a colon an empty value counts as none.
         let (colon, operation) = match operation.strip_prefix(':') {
             Some(rest) => (true, rest),
             None => (false, operation),
         };
-        let value = self.environment.get(name).filter(|value| !colon || !value.is_empty());
+        let value = (self.lookup)(name).filter(|value| !colon || !value.is_empty());
         self.substituted = true;
         let mut chars = operation.chars();
         let (operator, argument) = (chars.next(), chars.as_str());
         match (operator, value) {
-            (Some('-' | '?'), Some(value)) => Ok(value.clone()),
+            (Some('-' | '?'), Some(value)) => Ok(value.to_owned()),
             (Some('-'), None) | (Some('+'), Some(_)) => self.expand(argument, depth + 1),
             (Some('+'), None) => Ok(String::new()),
             (Some('?'), None) => {
+                // The message is shown as written: what it refers to may be a secret.
+                self.expand(argument, depth + 1)?;
                 Err(InterpolateError::Required { name: name.to_owned(), message: argument.to_owned() })
             }
             _ => Err(InterpolateError::Invalid),
@@ -124,27 +140,43 @@ impl Run<'_> {
     }
 }
 
-/// The index of the brace that closes an already opened `${`; only `${` nests, as in the reference loader.
-fn closing_brace(text: &str) -> Option<usize> {
+/// The index of the brace that closes the one at `open`. As in the reference loader every brace inside a default nests,
+/// a default ends on its own line, and where the braces do not match it goes to the last one of the line.
+fn braced_end(text: &str, open: usize, line: &mut (usize, Option<usize>)) -> Option<usize> {
+    let name = leading_name(&text[open + 1..])?;
+    let after = open + 1 + name.len();
     let bytes = text.as_bytes();
-    let (mut open, mut at) = (1usize, 0usize);
-    while at < bytes.len() {
-        match (bytes[at], bytes.get(at + 1)) {
-            (b'}', _) => {
-                open -= 1;
-                if open == 0 {
+    if bytes.get(after) == Some(&b'}') {
+        return Some(after);
+    }
+    let operator = if bytes.get(after) == Some(&b':') { after + 1 } else { after };
+    if !matches!(bytes.get(operator), Some(b'-' | b'+' | b'?')) {
+        return None;
+    }
+    if line.0 <= operator {
+        let end = text[operator..].find('\n').map_or(text.len(), |found| operator + found);
+        *line = (end, text[operator..end].rfind('}').map(|found| operator + found));
+    }
+    let last = line.1.filter(|last| *last > operator)?;
+    let (mut depth, mut at) = (0usize, open);
+    while at <= last {
+        match bytes[at] {
+            b'}' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
                     return Some(at);
                 }
             }
-            (b'$', Some(b'{')) => {
-                open += 1;
+            b'{' => {
+                depth += 1;
+                // Whatever follows an opening brace is not looked at.
                 at += 1;
             }
             _ => {}
         }
         at += 1;
     }
-    None
+    Some(last)
 }
 
 fn leading_name(text: &str) -> Option<&str> {
@@ -176,6 +208,10 @@ mod tests {
             ("${NO}$NO.", "."),
             ("${A:-${NO:?never looked at}}", "1"),
             ("no dollar", "no dollar"),
+            ("$ a$1 $", "$ a$1 $"),
+            ("${NO:-{\"a\":{\"b\":1}}}${A}", "{\"a\":{\"b\":1}}1"),
+            ("${NO:-{}}", "{}"),
+            ("${NO:-a\\$$b} ${A}\n${B}", "a\\$b 1\ntwo"),
         ] {
             assert_eq!(run(text).as_deref(), Ok(expected), "{text}");
         }
@@ -183,7 +219,7 @@ mod tests {
 
     #[test]
     fn errors() {
-        for text in ["$", "${", "${}", "${1}", "$1", "a$ b", "${A", "${A!x}", "${A:}"] {
+        for text in ["${", "${}", "${1}", "${A", "${A!x}", "${A:}", "${A:-one\ntwo}", "${NO:-${}", "${NO:?${}}"] {
             assert_eq!(run(text), Err(InterpolateError::Invalid), "{text}");
         }
         let error = run("${NO:?say it}").unwrap_err();

@@ -3,14 +3,15 @@
 //! Pure: text in, objects and diagnostics out. Files come through the [`files::Files`] trait, the environment as a map,
 //! disks as [`convert::VolumeInput`]. This module knows no provider, no KOM document and no engine.
 //!
-//! Reading goes text → [`tree`] (located, interpolated) → [`merge`] → [`model`]; [`convert`] turns the model into
-//! objects. What happens to each service key is said once, in [`support`].
+//! Reading goes text → [`load`] (the canonical [`tree`], as `docker compose` has it) → [`model`]; [`convert`] turns the
+//! model into objects. What happens to each service key is said once, in [`support`].
 
 pub mod convert;
 pub mod env;
 pub mod files;
 pub mod interpolate;
-pub mod merge;
+pub mod load;
+mod merge;
 pub mod model;
 mod mounts;
 pub mod names;

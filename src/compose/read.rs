@@ -3,15 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compose::env;
 use crate::compose::files::{FileError, Files};
-use crate::compose::merge;
+use crate::compose::load::{self, dotenv};
 use crate::compose::model::{Bytes, ComposeProject, FileObject, FileSource, Service, Sources, is_secret_name};
 use crate::compose::service;
 use crate::compose::support::nearest;
-use crate::compose::tree::{Lowering, Tree, TreeEntry};
+use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::{Diagnostic, Diagnostics, Location};
-use crate::yaml::{self, Limits, Node, Source};
+use crate::yaml::{Node, Source};
 
 /// Bytes that a ConfigMap or a Secret of one file may hold.
 const MAX_FILE: usize = 1024 * 1024;
@@ -31,6 +30,15 @@ pub enum Input {
     Tree(Node, Source),
 }
 
+impl Input {
+    /// Its text, or that of the document it stands in.
+    pub fn source(&self) -> &Source {
+        match self {
+            Self::Text(source) | Self::Tree(_, source) => source,
+        }
+    }
+}
+
 /// What a project is read from.
 pub struct ReadRequest<'a> {
     /// The compose files; later ones win.
@@ -43,49 +51,46 @@ pub struct ReadRequest<'a> {
     pub files: &'a dyn Files,
 }
 
-/// Reads, interpolates, merges and types a project. There is a project exactly when there is no error.
+/// Loads and types a project. There is a project exactly when there is no error.
 pub fn read(request: ReadRequest<'_>) -> (Option<ComposeProject>, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     let environment = project_environment(&request, &mut diagnostics);
-    let mut lowering = Lowering::new(&environment);
-    let mut sources = Vec::new();
-    let mut trees = Vec::new();
-    for input in request.inputs {
-        let (source, documents) = match input {
-            Input::Text(source) => match yaml::parse(&source, Limits::default()) {
-                Ok(documents) => (source, documents),
-                Err(error) => {
-                    // The parser shows the line it fails at, which may hold a secret.
-                    let finding = Diagnostic { source_line: None, ..*error };
-                    diagnostics.push(finding.help("correct the YAML here; nothing of this file was used"));
-                    continue;
-                }
-            },
-            Input::Tree(node, source) => (source, vec![node]),
-        };
-        trees.extend(documents.into_iter().filter(|node| !node.is_null()).map(|node| lowering.lower(node)));
-        sources.push(source);
-    }
-    let (findings, hidden) = (std::mem::take(&mut lowering.findings), std::mem::take(&mut lowering.hidden));
-    let sources = Sources::new(sources, hidden);
-    for (finding, location) in findings {
-        diagnostics.push(sources.locate(finding, &location));
-    }
-    if diagnostics.has_errors() {
-        return (None, diagnostics);
-    }
-    let mut reader = Reader { sources, diagnostics, environment: &environment, files: request.files };
-    let wrong = trees.iter().find(|tree| tree.as_mapping().is_none()).map(|tree| tree.location.clone());
-    if let Some(location) = wrong {
-        reader.error("compose-type", "a compose file must be a mapping with `services`", &location);
-        return (None, reader.diagnostics);
-    }
-    let Some(root) = merge::merge(trees) else {
-        reader.diagnostics.push(Diagnostic::error("compose-empty", "the compose file is empty"));
-        return (None, reader.diagnostics);
+    let ReadRequest { inputs, profiles, files, .. } = request;
+    // Files that the first one refers to stand beside it, in messages too.
+    let first = inputs.first().map(|input| input.source().file.clone()).unwrap_or_else(|| "compose.yml".into());
+    let prefix = first.rfind('/').map_or("", |at| &first[..=at]);
+    let display = |path: &str| format!("{prefix}{path}");
+    let path_of = |name: &str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
+    let inputs = inputs.into_iter().map(|input| {
+        let path = path_of(&input.source().file);
+        (input, path)
+    });
+    let request = load::Request {
+        inputs: inputs.collect(),
+        name: load::Name::Optional,
+        working_dir: String::new(),
+        home: None,
+        environment: environment.clone(),
+        files,
+        display: &display,
     };
-    let project = project(&mut reader, &root, request.profiles);
-    let Reader { sources, diagnostics, .. } = reader;
+    let (loaded, sources, findings) = load::load(request);
+    diagnostics.extend(findings);
+    let Some(loaded) = loaded.filter(|_| !diagnostics.has_errors()) else { return (None, diagnostics) };
+    let mut reader = Reader { sources: sources.clone(), diagnostics, environment: &environment, files };
+    let project = project(&mut reader, &loaded.tree, profiles);
+    let Reader { mut diagnostics, .. } = reader;
+    // What does not fit together is told once, in the words of the reader where it has some.
+    let known: BTreeSet<(Option<Location>, &'static str)> =
+        diagnostics.iter().map(|found| (found.location.clone(), found.code)).collect();
+    let options = load::project::Options {
+        profiles,
+        files: None,
+        strictness: load::project::Strictness::App,
+        show_secrets: true,
+    };
+    let (_, findings) = load::project::project(loaded, &options);
+    diagnostics.extend(findings.into_iter().filter(|found| !known.contains(&(found.location.clone(), found.code))));
     if diagnostics.has_errors() {
         return (None, diagnostics);
     }
@@ -93,17 +98,24 @@ pub fn read(request: ReadRequest<'_>) -> (Option<ComposeProject>, Diagnostics) {
 }
 
 fn project_environment(request: &ReadRequest<'_>, diagnostics: &mut Diagnostics) -> BTreeMap<String, String> {
+    let mut environment = request.environment.clone();
     if !request.files.is_file(".env") {
-        return request.environment.clone();
+        return environment;
     }
+    let mut values = BTreeMap::new();
     let result = match request.files.read(".env") {
-        Ok(bytes) => env::project(&bytes, request.environment).map_err(|error| error.to_string()),
+        Ok(bytes) => {
+            dotenv::complete(request.environment, &mut values, &bytes).map_err(|error| error.to_string())
+        }
         Err(error) => Err(error.to_string()),
     };
-    result.unwrap_or_else(|message| {
+    if let Err(message) = result {
         diagnostics.push(Diagnostic::error("compose-env-file", format!(".env cannot be read: {message}")));
-        request.environment.clone()
-    })
+    }
+    for (key, value) in values {
+        environment.entry(key).or_insert(value);
+    }
+    environment
 }
 
 /// What reading needs everywhere: where messages go and where values come from.
@@ -234,8 +246,7 @@ impl Reader<'_> {
     }
 }
 
-const TOP_LEVEL: [&str; 9] =
-    ["configs", "include", "models", "name", "networks", "secrets", "services", "version", "volumes"];
+const TOP_LEVEL: [&str; 8] = ["configs", "jobs", "models", "name", "networks", "secrets", "services", "volumes"];
 
 fn project(reader: &mut Reader<'_>, root: &Tree, profiles: &[String]) -> ComposeProject {
     let mut project = ComposeProject::default();
@@ -245,14 +256,10 @@ fn project(reader: &mut Reader<'_>, root: &Tree, profiles: &[String]) -> Compose
             "name" => project.name = reader.text("name", &entry.value),
             "services" => project.services = services(reader, &entry.value, profiles),
             "configs" | "secrets" => {}
-            "include" => reader.push(
-                Diagnostic::error("compose-include", "`include` is not supported yet")
-                    .help("name all files in the app instead: compose: [\"file:a.yml\", \"file:b.yml\"]"),
-                at,
-            ),
             "volumes" => top_level_volumes(reader, &entry.value),
             "networks" => reader.note("compose-key-noted", "networks: all services share one Pod and one network", at),
             "models" => reader.warning("compose-key-warned", "models are not run", at),
+            "jobs" => reader.warning("compose-key-warned", "jobs are not run", at),
             "version" => reader.note("compose-key-noted", "version: it means nothing any more", at),
             _ => reader.unknown_key("the compose file", entry, &TOP_LEVEL),
         }

@@ -35,47 +35,110 @@ pub fn duration_seconds(text: &str) -> Option<i64> {
     if text.is_empty() || seconds > f64::from(i32::MAX) { None } else { Some((seconds - 1e-9).ceil() as i64) }
 }
 
-/// Splits a command as a shell does with its quotes and backslashes, and nothing else: no variables, no operators, no
-/// comments. None when a quote is not closed.
+/// Splits a command as `docker compose` does: quotes and backslashes as in a shell, no variables, no comments. The command
+/// ends at an operator of the shell (`;`, `&`, `|`, `<`, `>`) outside of quotes. None when quotes or brackets do not match.
 pub fn words(text: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
-            '\'' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next()? {
-                        '\'' => break,
-                        other => word.push(other),
-                    }
-                }
-            }
-            '"' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next()? {
-                        '"' => break,
-                        '\\' => match chars.next()? {
-                            escaped @ ('"' | '\\' | '$' | '`') => word.push(escaped),
-                            '\n' => {}
-                            other => word.extend(['\\', other]),
-                        },
-                        other => word.push(other),
-                    }
-                }
-            }
-            '\\' => match chars.next()? {
-                '\n' => {}
-                other => word.get_or_insert_default().push(other),
-            },
-            other => word.get_or_insert_default().push(other),
+    let mut split = Split::default();
+    for c in text.chars() {
+        if !split.step(c)? {
+            break;
         }
     }
-    words.extend(word);
-    Some(words)
+    split.finish()
+}
+
+/// Whether a command goes on after an operator of the shell, so that its rest is not run.
+pub fn is_cut(text: &str) -> bool {
+    let mut split = Split::default();
+    text.chars().any(|c| split.step(c) == Some(false))
+}
+
+#[derive(Default)]
+struct Split {
+    words: Vec<String>,
+    word: String,
+    /// Whether there is a word, be it empty.
+    started: bool,
+    escaped: bool,
+    double: bool,
+    single: bool,
+    back: bool,
+    bracket: bool,
+}
+
+impl Split {
+    /// Takes a character; false at the end of the command, none where it cannot be read.
+    fn step(&mut self, c: char) -> Option<bool> {
+        let quoted = self.double || self.single || self.back || self.bracket;
+        if self.escaped {
+            self.escaped = false;
+            self.add(c);
+            return Some(true);
+        }
+        match c {
+            '\\' if self.single => {
+                // Nothing is escaped in single quotes, nor is the word begun by this.
+                self.word.push(c);
+                return Some(true);
+            }
+            '\\' => {
+                self.escaped = true;
+                return Some(true);
+            }
+            ' ' | '\t' | '\r' | '\n' => {
+                if quoted {
+                    self.word.push(c);
+                } else if self.started {
+                    self.words.push(std::mem::take(&mut self.word));
+                    self.started = false;
+                }
+                return Some(true);
+            }
+            '`' if !self.single && !self.double && !self.bracket => self.back = !self.back,
+            ')' if !self.single && !self.double && !self.back => self.bracket = !self.bracket,
+            '(' if !self.single && !self.double && !self.back => {
+                if self.bracket || !self.word.ends_with('$') {
+                    return None;
+                }
+                self.bracket = true;
+                self.word.push('(');
+                return Some(true);
+            }
+            '"' if !self.single && !self.bracket => {
+                self.started |= self.double;
+                self.double = !self.double;
+                return Some(true);
+            }
+            '\'' if !self.double && !self.bracket => {
+                self.started |= self.single;
+                self.single = !self.single;
+                return Some(true);
+            }
+            ';' | '&' | '|' | '<' | '>' if !quoted => {
+                // `2>file`: the number belongs to the operator.
+                if c == '>' && self.word.starts_with(|first: char| first.is_ascii_digit()) {
+                    self.started = false;
+                }
+                return Some(false);
+            }
+            _ => {}
+        }
+        self.add(c);
+        Some(true)
+    }
+
+    fn add(&mut self, c: char) {
+        self.word.push(c);
+        self.started = true;
+    }
+
+    fn finish(mut self) -> Option<Vec<String>> {
+        if self.started {
+            self.words.push(self.word);
+        }
+        let open = self.escaped || self.double || self.single || self.back || self.bracket;
+        if open { None } else { Some(self.words) }
+    }
 }
 
 /// Bytes of a size such as `512m`, `1gb` or `1048576`; units are powers of 1024.
@@ -296,11 +359,15 @@ mod tests {
     #[test]
     fn command_words() {
         let split = |text| words(text).map(|words| words.join("|"));
-        assert_eq!(split("a 'b c' \"d \\\"e\\n\" f\\ g ''").as_deref(), Some("a|b c|d \"e\\n|f g|"));
-        assert_eq!(split("run #not-a-comment && more\n").as_deref(), Some("run|#not-a-comment|&&|more"));
+        assert_eq!(split("a 'b c' \"d \\\"e\\n\" f\\ g ''").as_deref(), Some("a|b c|d \"en|f g|"));
+        assert_eq!(split("run #not-a-comment && more\n").as_deref(), Some("run|#not-a-comment"));
+        assert!(is_cut("a && b") && !is_cut("sh -c 'a && b'"));
+        assert_eq!(split("a 2>b").as_deref(), Some("a"));
+        assert_eq!(split("a $(b c)").as_deref(), Some("a|$(b c)"));
         assert_eq!(split("--a='x y'\"z\"").as_deref(), Some("--a=x yz"));
         assert_eq!(split("  ").as_deref(), Some(""));
         assert!(words("a 'b").is_none() && words("a \"b").is_none() && words("a\\").is_none());
+        assert!(words("a (b)").is_none() && words("`a").is_none());
     }
 
     #[test]

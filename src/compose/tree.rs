@@ -1,11 +1,7 @@
 //! The YAML tree of a compose file after interpolation: every scalar knows whether a variable went into it.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
-
-use crate::compose::interpolate::interpolate;
-use crate::diag::{Diagnostic, Location};
-use crate::yaml::{Content, Node, Scalar};
+use crate::diag::Location;
+use crate::yaml::Scalar;
 
 /// A node of the tree. It has no `Debug`, since it may hold secrets.
 #[derive(Clone, PartialEq)]
@@ -88,107 +84,6 @@ impl Tree {
             TreeContent::Scalar(s) if s.as_bool().is_some() => "a boolean",
             TreeContent::Scalar(s) if s.as_f64().is_some() => "a number",
             TreeContent::Scalar(_) => "a string",
-        }
-    }
-}
-
-/// Keys below which a literal may be a secret, so that their lines are never shown.
-const SECRETIVE: [&str; 12] = [
-    "annotations",
-    "args",
-    "command",
-    "content",
-    "driver_opts",
-    "entrypoint",
-    "environment",
-    "healthcheck",
-    "labels",
-    "options",
-    "post_start",
-    "pre_stop",
-];
-
-/// Turns YAML nodes into a tree while it interpolates.
-pub struct Lowering<'a> {
-    environment: &'a BTreeMap<String, String>,
-    /// Findings whose lines are not resolved yet.
-    pub findings: Vec<(Diagnostic, Location)>,
-    /// Lines that may hold a secret.
-    pub hidden: HashSet<(Arc<str>, u32)>,
-    /// Variables reported as missing and where: an aliased value is lowered at each of its uses.
-    reported: HashSet<(String, Location)>,
-}
-
-impl<'a> Lowering<'a> {
-    /// Interpolates from `environment`.
-    pub fn new(environment: &'a BTreeMap<String, String>) -> Self {
-        Self { environment, findings: Vec::new(), hidden: HashSet::new(), reported: HashSet::new() }
-    }
-
-    /// The tree of `node`; what cannot be interpolated is an error among the findings and keeps its text.
-    pub fn lower(&mut self, node: Node) -> Tree {
-        self.node(node, false)
-    }
-
-    fn node(&mut self, node: Node, secretive: bool) -> Tree {
-        let Node { location, tag, content } = node;
-        let mut interpolated = false;
-        let content = match content {
-            Content::Scalar(scalar) => {
-                if secretive {
-                    self.hidden.insert((location.file.clone(), location.line));
-                }
-                let (scalar, looked_up) = self.scalar(scalar, &location);
-                interpolated = looked_up;
-                TreeContent::Scalar(scalar)
-            }
-            Content::Sequence(items) => {
-                TreeContent::Sequence(items.into_iter().map(|item| self.node(item, secretive)).collect())
-            }
-            Content::Mapping(entries) => TreeContent::Mapping(
-                entries
-                    .into_iter()
-                    .map(|entry| {
-                        if secretive {
-                            self.hidden.insert((entry.key_location.file.clone(), entry.key_location.line));
-                        }
-                        // Extensions often hold an environment that services take by an alias.
-                        let secretive =
-                            secretive || entry.key.starts_with("x-") || SECRETIVE.contains(&entry.key.as_str());
-                        let value = self.node(entry.value, secretive);
-                        TreeEntry { key: entry.key, key_location: entry.key_location, value }
-                    })
-                    .collect(),
-            ),
-        };
-        Tree { location, tag, interpolated, content }
-    }
-
-    fn scalar(&mut self, scalar: Scalar, location: &Location) -> (Scalar, bool) {
-        if !scalar.text.contains('$') {
-            return (scalar, false);
-        }
-        match interpolate(&scalar.text, self.environment) {
-            Ok(outcome) => {
-                for name in outcome.missing {
-                    if !self.reported.insert((name.clone(), location.clone())) {
-                        continue;
-                    }
-                    let message = format!("the variable {name} is not set; it is read as an empty text");
-                    let finding = Diagnostic::warning("compose-variable-unset", message)
-                        .help(format!("set {name} in .env or the environment, or give a default: ${{{name}:-…}}"));
-                    self.findings.push((finding, location.clone()));
-                }
-                let replaced = Scalar { text: outcome.text, plain: scalar.plain };
-                // A variable that is empty gives an empty text, never null.
-                let plain = replaced.plain && !replaced.is_null();
-                (Scalar { plain, ..replaced }, outcome.substituted)
-            }
-            Err(error) => {
-                let finding = Diagnostic::error("compose-interpolation", error.to_string());
-                self.findings.push((finding, location.clone()));
-                (scalar, false)
-            }
         }
     }
 }

@@ -1,0 +1,250 @@
+//! `kompox compose`
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Subcommand, ValueEnum};
+
+use super::error::{CliError, Exit};
+use super::global::{Global, Terminal};
+use super::output;
+use super::session::print_findings;
+use crate::compose::files::{Files, LocalFiles, UserFiles};
+use crate::compose::load::{self, Name, Request, dotenv, project_name};
+use crate::compose::load::project::{Options, Strictness, project};
+use crate::compose::read::Input;
+use crate::diag::{Diagnostic, Diagnostics, Location};
+use crate::report;
+use crate::yaml::Source;
+
+/// Commands about compose files.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print compose files merged and in their canonical form, as `docker compose config` does
+    Config(Args),
+}
+
+/// How the project is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A compose file
+    Yaml,
+    /// For machines
+    Json,
+}
+
+/// Arguments of `compose config`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Values of env files, values that came by interpolation, and what is named like a secret are masked unless\n\
+--show-secrets is given. Files are found and read as `docker compose` does; docs/compose.md lists what differs.\n\n\
+Examples:\n  kompox compose config\n  kompox compose config -f compose.yml -f compose.prod.yml --profile web --format json"
+)]
+pub struct Args {
+    /// Read this compose file, - is stdin; repeatable, later ones win [default: $COMPOSE_FILE, else compose.yaml and
+    /// the like in this directory or above]
+    #[arg(short, long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Turn a profile on; repeatable, * is all [default: $COMPOSE_PROFILES]
+    #[arg(long = "profile", value_name = "NAME")]
+    profiles: Vec<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Yaml)]
+    format: Format,
+    /// Print values that may be secret
+    #[arg(long)]
+    show_secrets: bool,
+    /// Read variables from here; repeatable, later ones win [default: .env in the project directory]
+    #[arg(long = "env-file", value_name = "FILE")]
+    env_files: Vec<PathBuf>,
+    /// What relative paths count from [default: the folder of the first compose file]
+    #[arg(long, value_name = "DIR")]
+    project_directory: Option<PathBuf>,
+    /// The project's name [default: $COMPOSE_PROJECT_NAME, else `name:`, else the project directory's]
+    #[arg(short, long, value_name = "NAME")]
+    project_name: Option<String>,
+}
+
+/// Runs a command: reads local files only.
+pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    let Command::Config(args) = command;
+    let cwd = global.cwd()?;
+    let process = global.environment();
+    let paths = compose_files(args, &cwd, &process)?;
+    let dir = project_directory(args, &cwd, &paths);
+    let mut environment = process.clone();
+    for (key, value) in variables(args, &cwd, &dir, &process)? {
+        environment.entry(key).or_insert(value);
+    }
+    let name = name(args, &dir, &environment)?;
+    let profiles = profiles(args, &environment);
+    let display = |path: &str| shown(Path::new(path), &cwd);
+    let files = UserFiles::new(&dir);
+    let request = Request {
+        inputs: inputs(&paths, &display)?,
+        name,
+        working_dir: text(&dir)?,
+        home: environment.get("HOME").cloned(),
+        environment,
+        files: &files,
+        display: &display,
+    };
+    let (loaded, _, mut findings) = load::load(request);
+    let json = loaded.and_then(|loaded| {
+        let options = Options {
+            profiles: &profiles,
+            files: Some(&files),
+            strictness: Strictness::Compose,
+            show_secrets: args.show_secrets,
+        };
+        let (json, found) = project(loaded, &options);
+        findings.extend(found);
+        json
+    });
+    let Some(json) = json.filter(|_| !findings.has_errors()) else { return Err(CliError::Diagnostics(findings)) };
+    print_findings(&findings, terminal);
+    if global.json || args.format == Format::Json {
+        output::stdout(|out| report::json::write(out, &json, true))?;
+    } else {
+        let yaml = serde_saphyr::to_string(&json).map_err(|error| CliError::message(error.to_string()))?;
+        output::stdout(|out| out.write_all(yaml.as_bytes()))?;
+    }
+    Ok(Exit::Done)
+}
+
+const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+const OVERRIDES: [&str; 4] = [
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+];
+
+/// The files to read, absolute but for stdin.
+fn compose_files(args: &Args, cwd: &Path, process: &BTreeMap<String, String>) -> Result<Vec<PathBuf>, CliError> {
+    let named: Vec<PathBuf> = if !args.files.is_empty() {
+        args.files.clone()
+    } else if let Some(list) = process.get("COMPOSE_FILE") {
+        let separator = process.get("COMPOSE_PATH_SEPARATOR").filter(|text| !text.is_empty());
+        list.split(separator.map_or(":", String::as_str)).map(PathBuf::from).collect()
+    } else {
+        let start = args.project_directory.as_ref().map_or_else(|| cwd.to_owned(), |dir| cwd.join(dir));
+        let first = |dir: &Path, names: &[&str]| names.iter().map(|name| dir.join(name)).find(|path| path.exists());
+        let found = start.ancestors().find_map(|dir| Some((dir, first(dir, &NAMES)?)));
+        let Some((dir, file)) = found else {
+            let message = format!("there is no {} here or above", NAMES[0]);
+            return Err(CliError::message(message).help("name the compose file with -f"));
+        };
+        std::iter::once(file).chain(first(dir, &OVERRIDES)).collect()
+    };
+    Ok(named.into_iter().map(|path| if path == Path::new("-") { path } else { clean(&cwd.join(path)) }).collect())
+}
+
+fn clean(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn project_directory(args: &Args, cwd: &Path, paths: &[PathBuf]) -> PathBuf {
+    match &args.project_directory {
+        Some(dir) => clean(&cwd.join(dir)),
+        None => {
+            let first = paths.iter().find(|path| path.as_path() != Path::new("-"));
+            first.and_then(|path| path.parent()).unwrap_or(cwd).to_owned()
+        }
+    }
+}
+
+/// Variables of the env files, by name.
+fn variables(
+    args: &Args,
+    cwd: &Path,
+    dir: &Path,
+    process: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, CliError> {
+    let disabled = process.get("COMPOSE_DISABLE_ENV_FILE").is_some_and(|text| matches!(text.as_str(), "1" | "t" | "true"));
+    let default = dir.join(".env");
+    let files: Vec<PathBuf> = if !args.env_files.is_empty() {
+        args.env_files.iter().map(|file| cwd.join(file)).collect()
+    } else if !disabled && default.is_file() {
+        vec![default]
+    } else {
+        Vec::new()
+    };
+    let reader = UserFiles::new(cwd);
+    let mut values = BTreeMap::new();
+    for file in files {
+        let failed = |why: String| CliError::message(format!("{} cannot be read: {why}", shown(&file, cwd)));
+        let bytes = reader.read(&text(&file)?).map_err(|error| failed(error.to_string()))?;
+        dotenv::complete(process, &mut values, &bytes).map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(values)
+}
+
+fn name(args: &Args, dir: &Path, environment: &BTreeMap<String, String>) -> Result<Name, CliError> {
+    let given = args.project_name.as_ref().or_else(|| environment.get("COMPOSE_PROJECT_NAME"));
+    if let Some(given) = given.filter(|name| !name.is_empty()) {
+        if project_name(given) != *given {
+            let message = format!("\"{given}\" cannot be the name of a project");
+            let help = "use lowercase letters, digits, \"-\" and \"_\", a letter or a digit first";
+            return Err(CliError::message(message).help(help));
+        }
+        return Ok(Name::Given(given.clone()));
+    }
+    let folder = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Name::Found(project_name(&folder)))
+}
+
+fn profiles(args: &Args, environment: &BTreeMap<String, String>) -> Vec<String> {
+    if !args.profiles.is_empty() {
+        return args.profiles.clone();
+    }
+    let list = environment.get("COMPOSE_PROFILES").map_or("", String::as_str);
+    list.split(',').map(|name| name.trim().to_owned()).collect()
+}
+
+fn inputs(paths: &[PathBuf], display: &dyn Fn(&str) -> String) -> Result<Vec<(Input, String)>, CliError> {
+    let mut inputs = Vec::with_capacity(paths.len());
+    let mut findings = Diagnostics::default();
+    for path in paths {
+        let name = if path == Path::new("-") { "<stdin>".to_owned() } else { display(&text(path)?) };
+        let bytes = if path == Path::new("-") {
+            let mut bytes = Vec::new();
+            let stdin = std::io::stdin().lock().take(LocalFiles::LIMIT);
+            { stdin }.read_to_end(&mut bytes).map(|_| bytes).map_err(|error| error.to_string())
+        } else {
+            UserFiles::new("/").read(&text(path)?).map_err(|error| error.to_string())
+        };
+        let content = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
+        match content {
+            Ok(content) => inputs.push((Input::Text(Source::new(name, content)), text(path)?)),
+            Err(why) => {
+                let finding = Diagnostic::error("compose-file", format!("the compose file {name} cannot be read: {why}"));
+                findings.push(finding.at(Location::new(name, 1, 1), None));
+            }
+        }
+    }
+    if findings.has_errors() { Err(CliError::Diagnostics(findings)) } else { Ok(inputs) }
+}
+
+/// A path as a user would call it: from the working directory where it is below.
+fn shown(path: &Path, cwd: &Path) -> String {
+    path.strip_prefix(cwd).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+fn text(path: &Path) -> Result<String, CliError> {
+    match path.to_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(CliError::message(format!("{} is not UTF-8", path.display()))),
+    }
+}

@@ -1,0 +1,485 @@
+//! Canonical trees as typed JSON, in the form that the reference loader prints.
+
+use serde_json::{Map, Number, Value as Json};
+
+use super::fault::Fault;
+use super::path::Path;
+use super::scalar::{Timestamp, Value, float, printed};
+use super::types::{Field, Type, Written};
+use super::values;
+use crate::compose::model::{is_secret_literal, is_secret_name};
+use crate::compose::syntax;
+use crate::compose::tree::{Tree, TreeContent, TreeEntry};
+
+/// What stands for a value that is not shown.
+pub(super) const MASK: &str = "(sensitive)";
+
+/// Reads trees; what is wrong is collected.
+pub(super) struct Decoder {
+    pub(super) faults: Vec<Fault>,
+    /// Whether values that may be secret are masked.
+    mask: bool,
+    /// Whether this is below a key whose values may be secret where they came by interpolation.
+    secretive: bool,
+}
+
+impl Decoder {
+    /// A decoder that masks or shows.
+    pub(super) fn new(mask: bool) -> Self {
+        Self { faults: Vec::new(), mask, secretive: false }
+    }
+
+    /// A mapping of several parts.
+    pub(super) fn parts(&mut self, parts: &[&[Field]], tree: &Tree, path: &Path<'_>) -> Map<String, Json> {
+        let mut out = Map::new();
+        for field in parts.iter().flat_map(|part| part.iter()) {
+            self.field(field, tree, path, &mut out);
+        }
+        out
+    }
+
+    fn field(&mut self, field: &Field, tree: &Tree, path: &Path<'_>, out: &mut Map<String, Json>) {
+        let value = tree.get(field.key).filter(|value| !value.is_null());
+        let value = match value {
+            Some(value) => {
+                let outer = self.secretive;
+                self.secretive |= matches!(
+                    field.key,
+                    "environment" | "command" | "entrypoint" | "healthcheck" | "labels" | "annotations" | "args" | "content"
+                        | "driver_opts" | "options" | "post_start" | "pre_stop"
+                );
+                let value = self.value(&field.kind, value, &path.key(field.key));
+                self.secretive = outer;
+                value
+            }
+            None if field.written == Written::Always => zero(&field.kind),
+            // What is not said is true.
+            None if field.written == Written::False => Json::Bool(false),
+            None => return,
+        };
+        let shown = match field.written {
+            Written::Always | Written::Present => true,
+            Written::Filled => !is_empty(&field.kind, &value),
+            Written::False => value == Json::Bool(false),
+        };
+        if shown {
+            out.insert(field.output.to_owned(), value);
+        }
+    }
+
+    fn wrong(&mut self, path: &Path<'_>, expected: &str, tree: &Tree) -> Json {
+        let message = format!("{path} must be {expected}, not {}", tree.kind());
+        self.faults.push(Fault::new("compose-type", message, &tree.location));
+        Json::Null
+    }
+
+    fn invalid(&mut self, path: &Path<'_>, what: &str, tree: &Tree) -> Json {
+        let shown = match tree.as_text() {
+            Some(text) if !tree.interpolated => format!("\"{text}\""),
+            _ => "the value".to_owned(),
+        };
+        self.faults.push(Fault::new("compose-type", format!("{path}: {shown} is no {what}"), &tree.location));
+        Json::Null
+    }
+
+    fn hidden(&self, interpolated: bool, name: &str, text: &str) -> bool {
+        self.mask && self.secretive && (interpolated || is_secret_name(name) || is_secret_literal(text))
+    }
+
+    fn masked(&self, text: String, interpolated: bool, name: &str) -> Json {
+        if self.hidden(interpolated, name, &text) { MASK.into() } else { text.into() }
+    }
+
+    fn value(&mut self, kind: &Type, tree: &Tree, path: &Path<'_>) -> Json {
+        match kind {
+            Type::Text => match tree.value() {
+                Some(Value::Str(text)) => self.masked(text.to_owned(), tree.interpolated, ""),
+                Some(Value::Int(number)) => self.masked(number.to_string(), tree.interpolated, ""),
+                _ => self.wrong(path, "a string", tree),
+            },
+            Type::Boolean => match tree.value() {
+                Some(Value::Bool(value)) => value.into(),
+                Some(Value::Str(text)) => match super::parse::boolean(text) {
+                    Some(value) => value.into(),
+                    None => self.invalid(path, "boolean", tree),
+                },
+                _ => self.wrong(path, "true or false", tree),
+            },
+            Type::Integer => match tree.value() {
+                Some(Value::Int(number)) => integer(number),
+                Some(Value::Float(number)) => integer(number as i128),
+                Some(Value::Str(text)) => match text.parse::<i64>() {
+                    Ok(number) => number.into(),
+                    Err(_) => self.invalid(path, "integer", tree),
+                },
+                _ => self.wrong(path, "an integer", tree),
+            },
+            Type::Unsigned => match tree.value() {
+                Some(Value::Int(number)) if number >= 0 => integer(number),
+                Some(Value::Float(number)) if number >= 0.0 => integer(number as i128),
+                _ => self.wrong(path, "an integer of 0 or more", tree),
+            },
+            Type::Number | Type::Cpus => match tree.value() {
+                Some(Value::Int(number)) => single(number as f64),
+                Some(Value::Float(number)) => single(number),
+                Some(Value::Str(text)) => match text.parse::<f64>() {
+                    Ok(number) if number.is_finite() => single(number),
+                    _ => self.invalid(path, "number", tree),
+                },
+                _ => self.wrong(path, "a number", tree),
+            },
+            Type::Duration => match values::duration(&printed(tree)) {
+                Some(nanos) => values::print_duration(nanos).into(),
+                None => self.invalid(path, "duration such as 30s or 1m30s", tree),
+            },
+            Type::Bytes => match tree.value() {
+                Some(Value::Int(number)) => number.to_string().into(),
+                Some(Value::Str(text)) => match values::bytes(text) {
+                    Some(bytes) => bytes.to_string().into(),
+                    None => self.invalid(path, "size such as 512m or 1gb", tree),
+                },
+                // As in the reference, which reads whole numbers and texts.
+                _ => "0".into(),
+            },
+            Type::FileMode => match tree.value() {
+                Some(Value::Int(number)) => format!("0{number:o}").into(),
+                Some(Value::Str(text)) => match i64::from_str_radix(text, 8) {
+                    Ok(number) => format!("0{number:o}").into(),
+                    Err(_) => self.invalid(path, "file mode such as 0440", tree),
+                },
+                _ => self.wrong(path, "a file mode", tree),
+            },
+            Type::DeviceCount => match tree.value() {
+                Some(Value::Int(number)) => integer(number),
+                Some(Value::Str(text)) if text.eq_ignore_ascii_case("all") => (-1).into(),
+                Some(Value::Str(text)) => match text.parse::<i64>() {
+                    Ok(number) => number.into(),
+                    Err(_) => self.invalid(path, "number of devices; write \"all\" or a number", tree),
+                },
+                _ => self.wrong(path, "\"all\" or an integer", tree),
+            },
+            Type::Command => self.command(tree, path),
+            Type::Test => match (tree.as_str(), tree.as_sequence()) {
+                (Some(text), _) => Json::Array(vec!["CMD-SHELL".into(), self.argument(text, tree.interpolated)]),
+                (None, Some(items)) => self.words(items, path),
+                _ => self.wrong(path, "a string or a list", tree),
+            },
+            Type::Texts => match (tree.as_str(), tree.as_sequence()) {
+                (Some(text), _) => Json::Array(vec![text.into()]),
+                (None, Some(items)) => self.texts(items, path),
+                _ => self.wrong(path, "a string or a list of strings", tree),
+            },
+            Type::Prints => match (tree.as_str(), tree.as_sequence()) {
+                (Some(text), _) => Json::Array(vec![text.into()]),
+                (None, Some(items)) => items.iter().map(|item| Json::from(printed(item))).collect(),
+                _ => self.wrong(path, "a list", tree),
+            },
+            Type::List => self.list(&Type::Text, tree, path),
+            Type::Labels | Type::Pairs | Type::Mapping => self.pairs(kind, tree, path),
+            Type::Options => match tree.as_mapping() {
+                Some(entries) => self.printed_map(entries),
+                None => self.wrong(path, "a mapping", tree),
+            },
+            Type::MultiOptions => match tree.as_mapping() {
+                Some(entries) => {
+                    let lists = entries.iter().map(|entry| {
+                        let items = match &entry.value.content {
+                            TreeContent::Sequence(items) => items.iter().map(|item| self.print(entry, item)).collect(),
+                            _ => vec![self.print(entry, &entry.value)],
+                        };
+                        (entry.key.clone(), Json::Array(items))
+                    });
+                    Json::Object(lists.collect())
+                }
+                None => self.wrong(path, "a mapping", tree),
+            },
+            Type::TextMap => self.map(&Type::Text, tree, path),
+            Type::Hosts => self.hosts(tree, path),
+            Type::Ssh => match tree.as_mapping() {
+                Some(entries) => {
+                    // One mapping instead of the reference's list, whose items are no JSON where they have a path.
+                    let keys = entries.iter().map(|entry| match entry.value.as_text() {
+                        Some(text) => Json::from(format!("{}={text}", entry.key)),
+                        None => Json::from(entry.key.clone()),
+                    });
+                    let mut keys: Vec<Json> = keys.collect();
+                    keys.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+                    Json::Array(keys)
+                }
+                None => self.wrong(path, "a mapping", tree),
+            },
+            Type::Ulimit => self.ulimit(tree, path),
+            Type::MapOf(kind) => self.map(kind, tree, path),
+            Type::ListOf(kind) => self.list(kind, tree, path),
+            Type::Struct(fields) => {
+                if tree.as_mapping().is_none() {
+                    return self.wrong(path, "a mapping", tree);
+                }
+                Json::Object(self.parts(&[fields], tree, path))
+            }
+        }
+    }
+
+    fn list(&mut self, kind: &Type, tree: &Tree, path: &Path<'_>) -> Json {
+        let Some(items) = tree.as_sequence() else { return self.wrong(path, "a list", tree) };
+        let values = items.iter().enumerate().map(|(at, item)| {
+            if item.is_null() { zero(kind) } else { self.value(kind, item, &path.index(at)) }
+        });
+        values.collect()
+    }
+
+    fn map(&mut self, kind: &Type, tree: &Tree, path: &Path<'_>) -> Json {
+        let Some(entries) = tree.as_mapping() else { return self.wrong(path, "a mapping", tree) };
+        let mut out = Map::new();
+        for entry in entries {
+            // Networks, models and limits are pointers in the reference: null stays null.
+            let value = match kind {
+                Type::Text if entry.value.is_null() => "".into(),
+                _ if entry.value.is_null() => Json::Null,
+                kind => self.value(kind, &entry.value, &path.key(&entry.key)),
+            };
+            out.insert(entry.key.clone(), value);
+        }
+        Json::Object(out)
+    }
+
+    fn texts(&mut self, items: &[Tree], path: &Path<'_>) -> Json {
+        let texts = items.iter().enumerate().map(|(at, item)| match item.as_str() {
+            Some(text) => self.masked(text.to_owned(), item.interpolated, ""),
+            None => self.wrong(&path.index(at), "a string", item),
+        });
+        texts.collect()
+    }
+
+    fn argument(&self, text: &str, interpolated: bool) -> Json {
+        let assigned = text
+            .split_whitespace()
+            .filter_map(|part| part.split_once('='))
+            .any(|(name, value)| !value.is_empty() && is_secret_name(name));
+        let secret = self.mask && self.secretive && assigned;
+        if secret { MASK.into() } else { self.masked(text.to_owned(), interpolated, "") }
+    }
+
+    /// Arguments; the one after a flag that is named like a secret may be one.
+    fn words(&mut self, items: &[Tree], path: &Path<'_>) -> Json {
+        let mut follows = false;
+        let mut words = Vec::with_capacity(items.len());
+        for (at, item) in items.iter().enumerate() {
+            let Some(text) = item.as_str() else {
+                words.push(self.wrong(&path.index(at), "a string", item));
+                continue;
+            };
+            words.push(self.argument(text, item.interpolated || follows));
+            follows = text.starts_with('-') && !text.contains(['=', ' ']) && is_secret_name(text);
+        }
+        Json::Array(words)
+    }
+
+    fn command(&mut self, tree: &Tree, path: &Path<'_>) -> Json {
+        if let Some(items) = tree.as_sequence() {
+            return self.words(items, path);
+        }
+        let Some(text) = tree.as_str() else { return self.wrong(path, "a string or a list of strings", tree) };
+        match syntax::words(text) {
+            Some(words) => {
+                let items: Vec<Tree> = words
+                    .into_iter()
+                    .map(|word| Tree::text(word, tree.location.clone(), tree.interpolated))
+                    .collect();
+                self.words(&items, path)
+            }
+            None => {
+                let message = format!("{path} is no command line: quotes or brackets do not match");
+                self.faults.push(Fault::new("compose-command", message, &tree.location));
+                Json::Null
+            }
+        }
+    }
+
+    fn print(&self, entry: &TreeEntry, value: &Tree) -> Json {
+        self.masked(printed(value), value.interpolated, &entry.key)
+    }
+
+    fn printed_map(&self, entries: &[TreeEntry]) -> Json {
+        let values = entries.iter().map(|entry| {
+            let value = if entry.value.is_null() { "".into() } else { self.print(entry, &entry.value) };
+            (entry.key.clone(), value)
+        });
+        Json::Object(values.collect())
+    }
+
+    fn pairs(&mut self, kind: &Type, tree: &Tree, path: &Path<'_>) -> Json {
+        let keeps_null = matches!(kind, Type::Pairs);
+        if let Some(entries) = tree.as_mapping() {
+            if !keeps_null {
+                return self.printed_map(entries);
+            }
+            let values = entries.iter().map(|entry| {
+                let value = if entry.value.is_null() { Json::Null } else { self.print(entry, &entry.value) };
+                (entry.key.clone(), value)
+            });
+            return Json::Object(values.collect());
+        }
+        let Some(items) = tree.as_sequence() else { return self.wrong(path, "a list or a mapping", tree) };
+        let mut out = Map::new();
+        for (at, item) in items.iter().enumerate() {
+            let text = printed(item);
+            let (key, value) = match text.split_once('=') {
+                Some((key, value)) => (key, Some(value)),
+                None => (text.as_str(), None),
+            };
+            if keeps_null && key.ends_with(char::is_whitespace) {
+                let message = format!("{}: a name must not end in a blank", path.index(at));
+                self.faults.push(Fault::new("compose-environment", message, &item.location));
+                continue;
+            }
+            let value = match value {
+                Some(value) => self.masked(value.to_owned(), item.interpolated, key),
+                None if keeps_null => Json::Null,
+                None => "".into(),
+            };
+            out.insert(key.to_owned(), value);
+        }
+        Json::Object(out)
+    }
+
+    fn hosts(&mut self, tree: &Tree, path: &Path<'_>) -> Json {
+        let mut hosts: Vec<(String, String)> = Vec::new();
+        if let Some(entries) = tree.as_mapping() {
+            for entry in entries {
+                match &entry.value.content {
+                    TreeContent::Sequence(items) => {
+                        hosts.extend(items.iter().map(|item| (entry.key.clone(), printed(item))));
+                    }
+                    _ if entry.value.is_null() => hosts.push((entry.key.clone(), String::new())),
+                    _ => match entry.value.as_str() {
+                        Some(text) => hosts.push((entry.key.clone(), text.to_owned())),
+                        None => return self.wrong(&path.key(&entry.key), "an address or a list of them", &entry.value),
+                    },
+                }
+            }
+        } else if let Some(items) = tree.as_sequence() {
+            for (at, item) in items.iter().enumerate() {
+                let text = printed(item);
+                let Some((host, addresses)) = text.split_once('=').or_else(|| text.split_once(':')) else {
+                    return self.invalid(&path.index(at), "host with its address", item);
+                };
+                hosts.extend(addresses.split(',').map(|address| (host.to_owned(), address.to_owned())));
+            }
+        } else {
+            return self.wrong(path, "a list or a mapping", tree);
+        }
+        let mut lines = Vec::with_capacity(hosts.len());
+        for (host, address) in hosts {
+            if host.is_empty() || host.contains([':', '=']) {
+                return self.invalid(path, "list of host names with their addresses", tree);
+            }
+            let inner = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|text| !text.is_empty());
+            lines.push(format!("{host}={}", inner.unwrap_or(&address)));
+        }
+        lines.sort();
+        lines.into_iter().map(Json::from).collect()
+    }
+
+    fn ulimit(&mut self, tree: &Tree, path: &Path<'_>) -> Json {
+        if let Some(Value::Int(number)) = tree.value() {
+            // The reference takes 0 for a limit that is not set.
+            return if number == 0 { Json::Object(Map::new()) } else { integer(number) };
+        }
+        if tree.as_mapping().is_none() {
+            return self.wrong(path, "an integer or a mapping", tree);
+        }
+        let mut out = Map::new();
+        for key in ["soft", "hard"] {
+            let Some(value) = tree.get(key) else { continue };
+            match value.value() {
+                Some(Value::Int(0)) => {}
+                Some(Value::Int(number)) => {
+                    out.insert(key.to_owned(), integer(number));
+                }
+                _ => return self.wrong(&path.key(key), "an integer", value),
+            }
+        }
+        Json::Object(out)
+    }
+}
+
+fn integer(number: i128) -> Json {
+    match (i64::try_from(number), u64::try_from(number)) {
+        (Ok(number), _) => number.into(),
+        (_, Ok(number)) => number.into(),
+        _ => number_of(number as f64),
+    }
+}
+
+/// A number without a fraction as an integer, so that equal values are equal.
+fn number_of(number: f64) -> Json {
+    if number.fract() == 0.0 && number.abs() < 9e15 {
+        return (number as i64).into();
+    }
+    Number::from_f64(number).map_or(Json::Null, Json::Number)
+}
+
+/// A number of single precision in its shortest form.
+fn single(number: f64) -> Json {
+    let number = number as f32;
+    number_of(number.to_string().parse().unwrap_or_else(|_| f64::from(number)))
+}
+
+fn zero(kind: &Type) -> Json {
+    match kind {
+        Type::Boolean => false.into(),
+        Type::Integer | Type::Unsigned | Type::Number | Type::Cpus | Type::DeviceCount => 0.into(),
+        Type::Text => "".into(),
+        Type::Bytes => "0".into(),
+        Type::Duration => "0s".into(),
+        Type::Struct(fields) => {
+            let always = fields.iter().filter(|field| field.written == Written::Always);
+            Json::Object(always.map(|field| (field.output.to_owned(), zero(&field.kind))).collect())
+        }
+        _ => Json::Null,
+    }
+}
+
+/// Whether a value is left out where only filled ones are written.
+fn is_empty(kind: &Type, value: &Json) -> bool {
+    match value {
+        Json::Null | Json::Bool(false) => true,
+        Json::Bool(true) => false,
+        Json::Number(number) => number.as_f64() == Some(0.0),
+        Json::String(text) => match kind {
+            Type::Bytes => text == "0",
+            Type::Duration => text == "0s",
+            _ => text.is_empty(),
+        },
+        Json::Array(items) => items.is_empty(),
+        Json::Object(entries) => entries.is_empty(),
+    }
+}
+
+/// A tree as it is, for extensions.
+pub(super) fn raw(tree: &Tree, mask: bool) -> Json {
+    if mask && tree.interpolated {
+        return MASK.into();
+    }
+    match &tree.content {
+        TreeContent::Scalar(scalar) => match super::scalar::value(scalar) {
+            Value::Null => Json::Null,
+            Value::Bool(value) => value.into(),
+            Value::Int(number) => integer(number),
+            Value::Float(number) if number.is_finite() => number_of(number),
+            Value::Float(number) => float(number).into(),
+            Value::Time(time) => Timestamp::json(time).into(),
+            Value::Str(text) if mask && is_secret_literal(text) => MASK.into(),
+            Value::Str(text) => text.into(),
+        },
+        TreeContent::Sequence(items) => items.iter().map(|item| raw(item, mask)).collect(),
+        TreeContent::Mapping(entries) => {
+            let values = entries.iter().map(|entry| {
+                let secret = mask && is_secret_name(&entry.key) && entry.value.as_text().is_some();
+                (entry.key.clone(), if secret { MASK.into() } else { raw(&entry.value, mask) })
+            });
+            Json::Object(values.collect())
+        }
+    }
+}
