@@ -192,7 +192,7 @@ impl Part {
 }
 
 fn entry(key: &str, value: Node) -> Entry {
-    Entry { key: key.to_owned(), key_location: value.location.clone(), value, merged: false }
+    Entry { key: key.to_owned(), key_location: value.location.clone(), value, merged: false, key_plain: true }
 }
 
 fn mapping(at: &Location, entries: Vec<Entry>) -> Node {
@@ -238,7 +238,13 @@ fn drafted_provider(reader: &mut Reader<'_>, cluster: &mut Part, file: Fields<'_
     let at = driver.key_location.clone();
     let entries = vec![
         Entry { key: "driver".to_owned(), ..driver },
-        Entry { key: "settings".to_owned(), key_location: at.clone(), value: mapping(&at, settings), merged: false },
+        Entry {
+            key: "settings".to_owned(),
+            key_location: at.clone(),
+            value: mapping(&at, settings),
+            merged: false,
+            key_plain: true,
+        },
     ];
     Some(Part { name: Located::new(name, text.location), location: at, entries })
 }
@@ -248,7 +254,13 @@ fn service_domain(reader: &mut Reader<'_>, workspace: &mut Part, cluster: &mut P
     let Some(domain) = workspace.take("domain") else { return };
     let Some(text) = reader.text(&domain.value, "\"domain\"").filter(|text| !text.value.is_empty()) else { return };
     let value = scalar(&format!("{}.{}", cluster.name.value, text.value), &text.location);
-    let setting = Entry { key: "domain".to_owned(), key_location: domain.key_location.clone(), value, merged: false };
+    let setting = Entry {
+        key: "domain".to_owned(),
+        key_location: domain.key_location.clone(),
+        value,
+        merged: false,
+        key_plain: true,
+    };
     match cluster.entries.iter_mut().find(|entry| entry.key == "ingress") {
         Some(ingress) => {
             if let Content::Mapping(entries) = &mut ingress.value.content

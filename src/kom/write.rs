@@ -197,7 +197,7 @@ mod tests {
             let content = Content::Scalar(Scalar { text: text.clone(), plain: false });
             let location = crate::diag::Location::new("t.yml", 1, 1);
             let value = Node { location: location.clone(), tag: None, content };
-            let entry = crate::yaml::Entry { key: key.clone(), key_location: location.clone(), value, merged: false };
+            let entry = crate::yaml::Entry { key: key.clone(), key_location: location.clone(), value, merged: false, key_plain: false };
             let node = Node { location, tag: None, content: Content::Mapping(vec![entry]) };
             let written = documents(&[node]);
             let again = read(&written);

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::compose::env;
-use crate::compose::merge::merge;
-use crate::compose::tree::{Lowering, Tree};
+use crate::compose::files::LocalFiles;
+use crate::compose::load::{self, Name, dotenv};
+use crate::compose::read::Input;
+use crate::compose::tree::Tree;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::yaml::{self, Content, Limits, Node, Source};
 
@@ -111,6 +112,7 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
         .canonicalize()
         .map_err(|error| DraftError::Unreadable { path: first.to_owned(), reason: error.to_string() })?;
     let mut files = Vec::new();
+    let mut inputs = Vec::new();
     let mut documents = Vec::new();
     let mut wrong = Diagnostics::default();
     for path in &named {
@@ -125,6 +127,7 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
             // The parser shows the line it fails at, which may hold a secret.
             Err(error) => wrong.push(Diagnostic { source_line: None, ..*error }),
         }
+        inputs.push((Input::Text(source), name.clone()));
         files.push(name);
     }
     if !wrong.has_errors() && !documents.iter().any(|document| document.get("services").is_some()) {
@@ -138,11 +141,21 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
         return Err(DraftError::Wrong(wrong));
     }
     let (env, values) = variables(&root, &documents, environment);
-    let mut lowering = Lowering::new(&values);
-    let trees: Vec<Tree> = documents.into_iter().map(|node| lowering.lower(node)).collect();
-    let at = Location::new("", 1, 1);
-    let tree = merge(trees).unwrap_or_else(|| Tree::text("", at, false));
-    Ok(Draft { root, files, tree, env })
+    let local = LocalFiles::new(&root);
+    let request = load::Request {
+        inputs,
+        name: Name::Optional,
+        working_dir: String::new(),
+        home: None,
+        environment: values,
+        files: &local,
+        display: &|path| path.to_owned(),
+    };
+    // Warnings are those of the check that follows, which knows no placeholders.
+    match load::load(request) {
+        (Some(loaded), ..) => Ok(Draft { root, files, tree: loaded.tree, env }),
+        (None, _, findings) => Err(DraftError::Wrong(findings)),
+    }
 }
 
 fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, DraftError> {
@@ -176,15 +189,13 @@ fn variables(
     let mut values = environment.clone();
     if found.exists {
         // One that cannot be read is an error of the check that follows.
-        if let Some(known) =
-            text(&root.join(".env")).ok().and_then(|text| env::project(text.as_bytes(), environment).ok())
-        {
+        if let Some(known) = text(&root.join(".env")).ok().and_then(|text| completed(environment, &text)) {
             values = known;
         }
     } else {
         let template = TEMPLATES.iter().find_map(|name| {
             let text = text(&root.join(name)).ok()?;
-            Some(((*name).to_owned(), env::project(text.as_bytes(), environment).ok()?, text))
+            Some(((*name).to_owned(), completed(environment, &text)?, text))
         });
         if let Some((name, known, text)) = template {
             values = known;
@@ -215,6 +226,14 @@ fn variables(
         }
     }
     (found, values)
+}
+
+/// The process's variables, completed by those of a file; none where it cannot be read.
+fn completed(environment: &BTreeMap<String, String>, text: &str) -> Option<BTreeMap<String, String>> {
+    let mut known = BTreeMap::new();
+    dotenv::complete(environment, &mut known, text.as_bytes()).ok()?;
+    known.extend(environment.iter().map(|(key, value)| (key.clone(), value.clone())));
+    Some(known)
 }
 
 /// Where in a compose file a variable stands, as far as that says what it may be.

@@ -154,14 +154,12 @@ impl<'a> Mounts<'a> {
                 all.extend(item.as_text().map(quoted).or_else(|| memory(item)));
                 continue;
             };
-            match self.place(service, &mount, &mut out) {
-                Some(source) => {
-                    let option = if mount.read_only { ":ro" } else { "" };
-                    let text = format!("{source}:{}{option}", mount.target);
-                    changed |= item.as_text().is_some_and(|written| short(written) != text) || item.as_text().is_none();
-                    all.push(quoted(&text));
-                }
-                None => changed = true,
+            let place = self.place(service, &mount, &mut out);
+            // Only a folder of the project stays where it is.
+            changed |= place.is_none() || is_outside(&mount);
+            if let Some(source) = place {
+                let option = if mount.read_only { ":ro" } else { "" };
+                all.push(quoted(&format!("{source}:{}{option}", mount.target)));
             }
         }
         if changed {
@@ -201,8 +199,7 @@ impl<'a> Mounts<'a> {
 
     fn bind(&mut self, service: &str, mount: &Written, out: &mut Rewritten) -> Option<String> {
         let source = mount.source.as_str();
-        let outside = source.starts_with(['/', '~']) || source.split('/').any(|part| part == "..");
-        if !outside {
+        if !is_outside(mount) {
             return self.inside(service, mount, out);
         }
         if source.ends_with("/docker.sock") {
@@ -401,26 +398,6 @@ fn written(item: &Tree) -> Option<Written> {
     })
 }
 
-/// A short mount without what has no meaning in a cluster, for comparison.
-fn short(text: &str) -> String {
-    match text.split(':').collect::<Vec<_>>().as_slice() {
-        [source, target, options] => {
-            let option = if options.split(',').any(|option| option == "ro") { ":ro" } else { "" };
-            format!("{}:{target}{option}", tidy(source))
-        }
-        [source, target] => format!("{}:{target}", tidy(source)),
-        _ => text.to_owned(),
-    }
-}
-
-fn tidy(source: &str) -> String {
-    match syntax::sub_path(source) {
-        Ok(path) if source.starts_with('.') && path.is_empty() => ".".to_owned(),
-        Ok(path) if source.starts_with('.') => format!("./{path}"),
-        _ => source.to_owned(),
-    }
-}
-
 /// A memory file system in the long syntax.
 fn memory(item: &Tree) -> Option<String> {
     let target = item.get("target").and_then(Tree::as_text)?;
@@ -428,6 +405,12 @@ fn memory(item: &Tree) -> Option<String> {
     let size = size.map_or(String::new(), |size| format!(", tmpfs: {{size: {}}}", quoted(size)));
     (item.get("type").and_then(Tree::as_text) == Some("tmpfs"))
         .then(|| format!("{{type: tmpfs, target: {}{size}}}", quoted(target)))
+}
+
+/// Whether a mount is anything but a path below the compose file's folder.
+fn is_outside(mount: &Written) -> bool {
+    let source = mount.source.as_str();
+    mount.kind != Kind::Bind || source.starts_with(['/', '~']) || source.split('/').any(|part| part == "..")
 }
 
 /// Whether a path means something of the machine, not data.
