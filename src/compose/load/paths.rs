@@ -92,20 +92,20 @@ fn walk(tree: &mut Tree, base: &Base<'_>, path: &Path<'_>, cursor: Cursor) -> St
 
 fn apply(tree: &mut Tree, kind: Kind, base: &Base<'_>, path: &Path<'_>) -> Step<()> {
     match kind {
-        Kind::Local => replace(tree, |text| base.local(text)),
-        Kind::Watched => replace(tree, |text| {
+        Kind::Local => replace(tree, &|text| base.local(text)),
+        Kind::Watched => replace(tree, &|text| {
             let local = base.local(text);
             (base.follow)(&local).unwrap_or(local)
         }),
-        Kind::Context => replace(tree, |text| if is_remote(text) { text.to_owned() } else { base.local(text) }),
-        Kind::Host => replace(tree, |text| base.host(text)),
+        Kind::Context => replace(tree, &|text| if is_remote(text) { text.to_owned() } else { base.local(text) }),
+        Kind::Host => replace(tree, &|text| base.host(text)),
         Kind::Mount => {
             if tree.get("type").and_then(Tree::as_str) != Some("bind") {
                 return Ok(());
             }
             let location = tree.location.clone();
             match tree.get_mut("source") {
-                Some(source) => replace(source, |text| base.host(text)),
+                Some(source) => replace(source, &|text| base.host(text)),
                 None => return fail("compose-volume", format!("{path} binds a path and has no source"), &location),
             }
         }
@@ -117,21 +117,21 @@ fn apply(tree: &mut Tree, kind: Kind, base: &Base<'_>, path: &Path<'_>) -> Step<
             if options.get("o").and_then(Tree::as_str) == Some("bind")
                 && let Some(device) = options.get_mut("device")
             {
-                replace(device, |text| base.host(text));
+                replace(device, &|text| base.host(text));
             }
         }
     }
     Ok(())
 }
 
-fn replace(tree: &mut Tree, change: impl Fn(&str) -> String) {
+fn replace(tree: &mut Tree, change: &dyn Fn(&str) -> String) {
     match &mut tree.content {
         TreeContent::Scalar(scalar) if !scalar.plain || !scalar.is_null() => {
             let text = change(&scalar.text);
             scalar.text = text;
             scalar.plain = false;
         }
-        TreeContent::Sequence(items) => items.iter_mut().for_each(|item| replace(item, &change)),
+        TreeContent::Sequence(items) => items.iter_mut().for_each(|item| replace(item, change)),
         _ => {}
     }
 }

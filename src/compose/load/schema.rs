@@ -49,6 +49,8 @@ enum Pattern {
     Lowercase,
     /// `^.+$`
     Filled,
+    /// `.+` anywhere
+    Any,
     /// `[a-zA-Z0-9][a-zA-Z0-9_.-]+` anywhere
     ContainerName,
     /// `^(always|never|…|every_([0-9]+[wdhms])+)$`
@@ -62,6 +64,7 @@ impl Pattern {
             "^[a-zA-Z0-9._-]+$" => Self::Name,
             "^[a-z]+$" => Self::Lowercase,
             "^.+$" => Self::Filled,
+            ".+" => Self::Any,
             "[a-zA-Z0-9][a-zA-Z0-9_.-]+" => Self::ContainerName,
             "^(always|never|build|if_not_present|missing|refresh|daily|weekly|every_([0-9]+[wdhms])+)$" => {
                 Self::PullPolicy
@@ -78,6 +81,7 @@ impl Pattern {
             Self::Name => !bytes.is_empty() && bytes.iter().all(of_name),
             Self::Lowercase => !bytes.is_empty() && bytes.iter().all(u8::is_ascii_lowercase),
             Self::Filled => !bytes.is_empty() && !text.contains('\n'),
+            Self::Any => bytes.iter().any(|b| *b != b'\n'),
             Self::ContainerName => bytes.windows(2).any(|pair| pair[0].is_ascii_alphanumeric() && of_name(&pair[1])),
             Self::PullPolicy => match text.strip_prefix("every_") {
                 Some(rest) => is_every(rest),
@@ -94,6 +98,7 @@ impl Pattern {
             Self::Name => "letters, digits, \".\", \"_\" and \"-\"",
             Self::Lowercase => "lowercase letters",
             Self::Filled => "one filled line",
+            Self::Any => "filled",
             Self::ContainerName => "a name of letters, digits, \"_\", \".\" and \"-\"",
             Self::PullPolicy => {
                 "one of always, never, build, if_not_present, missing, refresh, daily, weekly, every_<duration>"
