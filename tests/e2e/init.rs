@@ -143,7 +143,7 @@ fn a_compose_file_becomes_a_project_that_works_at_once() {
 #[test]
 fn nothing_is_overwritten() {
     let project = Project::empty("blog");
-    project.write("compose.yml", "services: {web: {image: nginx, ports: ['80:80'], volumes: ['v:/v']}}\n");
+    project.write("compose.yml", "services: {web: {image: nginx, ports: ['80:80'], volumes: ['data:/data']}}\n");
     project.write("compose.kompox.yml", "mine");
     let init = project.run_as_is(&["init", "--from", "."]).exits(1);
     assert_snapshot!(project.words(&init), @"

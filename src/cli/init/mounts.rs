@@ -248,7 +248,7 @@ impl<'a> Mounts<'a> {
             note(&mut out.why, "a file that does not exist is left out");
             self.to_do(
                 mount,
-                format!("{service}: {source} does not exist; write it, or take its mount out, and run init again"),
+                format!("{service}: ./{path} does not exist; write it, or take its mount out, and run init again"),
             );
             return None;
         }

@@ -48,7 +48,8 @@ fn relative_folders_stay_as_they_are() {
     );
     assert_eq!(found.volumes.len(), 1);
     assert_eq!(found.volumes[0].0, "default");
-    assert_eq!(change(&found, "a").volumes.as_deref().unwrap(), ["./data/a:/a", "./data/b:/b", "./c:/c"]);
+    assert!(found.changes.is_empty(), "{:?}", found.changes);
+    assert_eq!(found.volumes[0].1, "./c, ./data/a, ./data/b");
     let found = look(&mounts("      - ./data/a:/a\n      - ./b:/b:ro\n"), &[]);
     assert!(found.changes.is_empty(), "{:?}", found.changes);
 }
@@ -67,9 +68,9 @@ fn named_volumes_are_disks_with_valid_names() {
 
 #[test]
 fn more_named_volumes_than_a_node_holds_share_a_disk() {
-    let found = look_with(&mounts("      - a:/a\n      - b_b:/b\n      - ./c:/c\n"), &[], 2);
+    let found = look_with(&mounts("      - aa:/a\n      - b_b:/b\n      - ./c:/c\n"), &[], 2);
     assert_eq!(found.volumes.len(), 1);
-    assert_eq!(change(&found, "a").volumes.as_deref().unwrap(), ["./a:/a", "./b-b:/b", "./c:/c"]);
+    assert_eq!(change(&found, "a").volumes.as_deref().unwrap(), ["./aa:/a", "./b-b:/b", "./c:/c"]);
     assert!(
         texts(&found.decided)[0].starts_with("6: the 2 named volumes are folders of one disk"),
         "{:?}",
