@@ -135,15 +135,13 @@ fn literal(text: &str, indent: usize) -> Option<String> {
 /// A text without quotes where every YAML reader takes it as that text.
 pub(super) fn quoted_unless_plain(text: &str) -> String {
     let scalar = Scalar { text: text.to_owned(), plain: true };
-    let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '_' | '.'));
+    let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '_'));
     let rest = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | ':' | '@' | '+'));
     let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     let plain = first
         && rest
         && !text.ends_with(':')
-        && !text.starts_with("...")
         && matches!(scalar.to_json(), serde_json::Value::String(_))
-        && !text.chars().next().is_some_and(|c| c == '.')
         && !words.contains(&text.to_ascii_lowercase().as_str());
     if plain { text.to_owned() } else { quoted(text) }
 }

@@ -57,7 +57,17 @@ pub fn is_backend(image: &str) -> bool {
 
 /// The port that an image listens on unless told otherwise, where that is known.
 pub fn default_port(image: &str) -> Option<u16> {
+    // PHP images come with a web server, or with FastCGI for one beside them.
+    let tag = image.rsplit('/').next().and_then(|name| name.split_once(':')).map_or("", |(_, tag)| tag);
+    if tag.split(['-', '.']).any(|word| word == "fpm") {
+        return Some(9000);
+    }
     family(image).map(|family| family.port)
+}
+
+/// Whether an image speaks FastCGI, which is no HTTP.
+pub fn is_fast_cgi(image: &str) -> bool {
+    default_port(image) == Some(9000)
 }
 
 /// Whether a container port may speak HTTP, by its number.
@@ -100,6 +110,7 @@ mod tests {
         assert_eq!(default_port("postgres:17"), Some(5432));
         assert_eq!(default_port("phpmyadmin/phpmyadmin"), Some(80));
         assert_eq!(default_port("ghost:5"), None);
+        assert!(is_fast_cgi("nextcloud:31-fpm-alpine") && !is_fast_cgi("nextcloud:31"));
         assert!(NO_HTTP.is_sorted() && may_be_http(3000) && !may_be_http(5432));
     }
 }

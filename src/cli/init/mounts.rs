@@ -204,7 +204,7 @@ impl<'a> Mounts<'a> {
         }
         if source.ends_with("/docker.sock") {
             note(&mut out.why, "there is no Docker in a cluster");
-            self.to_do(mount, format!("{service}: {source} is left out: there is no Docker in a cluster; leave the service out if it needs one"));
+            self.remind(mount, format!("{service}: {source} is left out: there is no Docker in a cluster; leave the service out if it needs one"));
             return None;
         }
         if is_of_the_machine(source) {
@@ -216,7 +216,7 @@ impl<'a> Mounts<'a> {
         let path = self.root.join(source);
         if path.is_file() || (!path.exists() && looks_like_file(source, &mount.target)) {
             note(&mut out.why, "a file outside of this folder is left out");
-            self.to_do(
+            self.remind(
                 mount,
                 format!(
                     "{service}: the file {source} is outside of this folder and left out; copy it here and mount that"
@@ -227,7 +227,7 @@ impl<'a> Mounts<'a> {
         let parts: Vec<&str> = source.split('/').filter(|part| !matches!(*part, "" | "." | ".." | "~")).collect();
         let folder = if parts.is_empty() { slug(&mount.target, 40) } else { parts.join("/") };
         note(&mut out.why, "a folder outside of this one is a folder on the first volume");
-        self.to_do(
+        self.remind(
             mount,
             format!("{service}: {source} starts as the empty folder {folder} on the first volume; copy its data once"),
         );
@@ -246,7 +246,7 @@ impl<'a> Mounts<'a> {
         let full = self.root.join(&path);
         if !full.exists() && looks_like_file(source, &mount.target) {
             note(&mut out.why, "a file that does not exist is left out");
-            self.to_do(
+            self.remind(
                 mount,
                 format!("{service}: ./{path} does not exist; write it, or take its mount out, and run init again"),
             );
@@ -266,13 +266,13 @@ impl<'a> Mounts<'a> {
                 let text = format!(
                     "{service}: the project's folder starts empty on the cluster: put what it needs into its image"
                 );
-                self.to_do(mount, text);
+                self.remind(mount, text);
             }
             _ => {
                 let text = format!(
                     "{service}: ./{path} holds files here and starts empty on the cluster: copy them once, or put them into the image"
                 );
-                self.to_do(mount, text);
+                self.remind(mount, text);
             }
         }
         self.folders.insert(path.clone());
@@ -291,7 +291,7 @@ impl<'a> Mounts<'a> {
             Ok(bytes) if bytes.len() <= MOST_BYTES => bytes,
             other => {
                 let reason = other.err().map_or("it is too long for a config".to_owned(), |error| error.to_string());
-                self.to_do(mount, format!("{service}: ./{path} is left out: {reason}"));
+                self.remind(mount, format!("{service}: ./{path} is left out: {reason}"));
                 return;
             }
         };
@@ -322,7 +322,7 @@ impl<'a> Mounts<'a> {
         self.decided.push(Remark { at: Some(mount.at.clone()), text });
     }
 
-    fn to_do(&mut self, mount: &Written, text: String) {
+    fn remind(&mut self, mount: &Written, text: String) {
         self.todo.push(Remark { at: Some(mount.at.clone()), text });
     }
 

@@ -221,18 +221,13 @@ fn texts(tree: Option<&Tree>) -> Vec<String> {
 
 /// Services that talk to Docker have nothing to talk to.
 fn leave_out<'t>(survey: &mut Survey, services: &mut Vec<Service<'t>>, changes: &mut BTreeMap<&'t str, Change>) {
-    let needed: BTreeSet<String> = services.iter().flat_map(|service| depends_on(service.tree)).collect();
-    let several = services.len() > 1;
+    // What stays must find what it waits for: such a service stays, too, without the socket.
+    let staying = services.iter().filter(|service| docker_socket(service.tree).is_none());
+    let needed: BTreeSet<String> = staying.flat_map(|service| depends_on(service.tree)).collect();
+    let others = services.iter().any(|service| docker_socket(service.tree).is_none());
     services.retain(|service| {
-        let items = service.tree.get("volumes").and_then(Tree::as_sequence).unwrap_or_default();
-        let socket = items.iter().find(|item| {
-            let source = item.as_text().and_then(|text| text.split(':').next()).map(str::to_owned);
-            let source = source.or_else(|| item.get("source").and_then(Tree::as_text).map(str::to_owned));
-            source.is_some_and(|source| source.ends_with("/docker.sock"))
-        });
-        let Some(socket) = socket else { return true };
-        if needed.contains(service.name) || !several {
-            // Others wait for it, so it stays, without the socket.
+        let Some(socket) = docker_socket(service.tree) else { return true };
+        if needed.contains(service.name) || !others {
             return true;
         }
         let change = changes.entry(service.name).or_default();
@@ -242,6 +237,16 @@ fn leave_out<'t>(survey: &mut Survey, services: &mut Vec<Service<'t>>, changes: 
         survey.decided.push(Remark { at: Some(socket.location.clone()), text });
         false
     });
+}
+
+/// The mount of Docker's socket, if there is one.
+fn docker_socket(service: &Tree) -> Option<&Tree> {
+    let items = service.get("volumes").and_then(Tree::as_sequence).unwrap_or_default();
+    items.iter().find(|item| {
+        let short = item.as_text().and_then(|text| text.split(':').next());
+        let source = short.or_else(|| item.get("source").and_then(Tree::as_text));
+        source.is_some_and(|source| source.ends_with("/docker.sock"))
+    })
 }
 
 fn depends_on(service: &Tree) -> Vec<String> {
@@ -353,7 +358,7 @@ fn rules<'t>(survey: &mut Survey, services: &[Service<'t>], changes: &mut BTreeM
                 }
             }
         }
-        survey.rules.extend(named.iter().map(|(port, _)| rule(&service.name, *port, named.len() > 1)));
+        survey.rules.extend(named.iter().map(|(port, _)| rule(service.name, *port, named.len() > 1)));
         let others = service.ports.iter().filter(|port| !is_web(service, port) && port.published.is_some());
         for port in others {
             let text = format!("{}: port {} has no host, for it speaks no HTTP", service.name, port.target);
@@ -388,7 +393,7 @@ fn free(taken: &BTreeSet<u16>, wanted: u16) -> Option<u16> {
 
 /// A port that a reverse proxy in the compose file would have been told of.
 fn hidden_port(service: &Service<'_>) -> Option<u16> {
-    if images::is_backend(service.image) {
+    if images::is_backend(service.image) || images::is_fast_cgi(service.image) {
         return None;
     }
     let port = |text: &str| text.split(['/', '-']).next()?.trim().parse::<u16>().ok().filter(|port| *port > 0);
@@ -405,10 +410,21 @@ fn hidden_port(service: &Service<'_>) -> Option<u16> {
                 .collect(),
         }
     };
+    let names = |key: &str| -> Vec<String> {
+        let Some(tree) = service.tree.get(key) else { return Vec::new() };
+        match tree.as_mapping() {
+            Some(entries) => entries.iter().map(|entry| entry.key.clone()).collect(),
+            None => texts(Some(tree)).iter().filter_map(|text| Some(text.split('=').next()?.to_owned())).collect(),
+        }
+    };
     let label = pairs("labels").into_iter().find(|(key, _)| key.ends_with(".loadbalancer.server.port"));
+    let environment = names("environment");
     let variable = pairs("environment").into_iter().find(|(key, _)| key == "VIRTUAL_PORT");
     let told = label.or(variable).and_then(|(_, value)| port(&value));
-    told.or_else(|| texts(service.tree.get("expose")).iter().find_map(|text| port(text)))
+    // nginx-proxy takes port 80 where it is told a host only.
+    let hosted = environment.iter().any(|name| name == "VIRTUAL_HOST").then_some(80);
+    told.or(hosted)
+        .or_else(|| texts(service.tree.get("expose")).iter().find_map(|text| port(text)))
         .or_else(|| images::default_port(service.image))
         .filter(|port| images::may_be_http(*port))
 }
@@ -440,7 +456,9 @@ fn unique_names(rules: &mut [Rule]) {
 fn shared_ports(survey: &mut Survey, services: &[Service<'_>]) {
     let mut first: BTreeMap<u16, &Service<'_>> = BTreeMap::new();
     for service in services {
-        let Some(port) = images::default_port(service.image) else { continue };
+        // Another program in the image listens where it likes.
+        let own = service.tree.get("entrypoint").is_none_or(Tree::is_null);
+        let Some(port) = images::default_port(service.image).filter(|_| own) else { continue };
         let declares = service.ports.iter().any(|declared| declared.target == port);
         match first.get(&port) {
             // Where both write the port down, the check that follows says it with both lines.

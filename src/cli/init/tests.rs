@@ -146,6 +146,9 @@ fn a_service_for_docker_is_left_out_unless_others_need_it() {
     let found = look(&compose(""), &[]);
     assert!(change(&found, "proxy").off);
     assert_eq!((found.rules.len(), found.services), (1, 1));
+    let companion = "  companion:\n    image: c\n    depends_on: [proxy]\n    volumes: ['/run/docker.sock:/d.sock']\n";
+    let found = look(&(compose("") + companion), &[]);
+    assert!(change(&found, "proxy").off && change(&found, "companion").off);
     let found = look(&compose(", depends_on: [proxy]"), &[]);
     assert_eq!(change(&found, "proxy").volumes.as_deref(), Some(&[] as &[String]));
     assert!(!change(&found, "proxy").off);
@@ -168,6 +171,10 @@ fn hosts_are_for_what_speaks_http() {
     let found =
         look("services:\n  web: {image: x, labels: ['traefik.http.services.w.loadbalancer.server.port=8065']}\n", &[]);
     assert_eq!(found.rules[0].port, 8065);
+
+    let fpm = "services:\n  app: {image: 'nextcloud:fpm'}\n  cron: {image: 'nextcloud:fpm', entrypoint: /cron.sh}\n  web: {image: x, environment: [VIRTUAL_HOST=h]}\n";
+    let found = look(fpm, &[]);
+    assert_eq!((found.rules[0].service.as_str(), found.rules[0].port, found.todo.len()), ("web", 80, 0));
 
     let found = look("services:\n  web: {image: x, ports: ['443:443']}\n", &[]);
     assert!(texts(&found.todo)[0].starts_with("2: web speaks HTTPS on 443"), "{:?}", found.todo);

@@ -165,12 +165,10 @@ fn what_the_schema_refuses_does_not_load() {
         json!({ "nokey": 1 }),
         json!({ "x": { "y": 1 } }),
     ];
+    /// Takes a key, and what puts a value at its place.
+    type Visit<'a> = dyn FnMut(&str, &dyn Fn(Value) -> Value) + 'a;
     /// Puts a value at the place of a key, deep inside a spec.
-    fn each(
-        object: &'static Object,
-        wrap: &dyn Fn(Value) -> Value,
-        visit: &mut dyn FnMut(&str, &dyn Fn(Value) -> Value),
-    ) {
+    fn each(object: &'static Object, wrap: &dyn Fn(Value) -> Value, visit: &mut Visit<'_>) {
         for key in object.keys {
             let place = |value: Value| {
                 let mut whole = filled(object);
