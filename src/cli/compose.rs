@@ -71,12 +71,13 @@ pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Ex
     let Command::Config(args) = command;
     let cwd = global.cwd()?;
     let process = global.environment();
-    let paths = compose_files(args, &cwd, &process)?;
-    let dir = project_directory(args, &cwd, &paths);
+    // The `.env` beside the first file may name the files, and then the one beside these counts too.
+    let named: Vec<PathBuf> = args.files.iter().map(|path| absolute(&cwd, path)).collect();
     let mut environment = process.clone();
-    for (key, value) in variables(args, &cwd, &dir, &process)? {
-        environment.entry(key).or_insert(value);
-    }
+    complete(args, &cwd, &project_directory(args, &cwd, &named), &mut environment)?;
+    let paths = if named.is_empty() { compose_files(args, &cwd, &environment)? } else { named };
+    let dir = project_directory(args, &cwd, &paths);
+    complete(args, &cwd, &dir, &mut environment)?;
     let name = name(args, &dir, &environment)?;
     let profiles = profiles(args, &environment);
     let display = |path: &str| shown(Path::new(path), &cwd);
@@ -121,24 +122,26 @@ const OVERRIDES: [&str; 4] = [
     "docker-compose.override.yaml",
 ];
 
-/// The files to read, absolute but for stdin.
-fn compose_files(args: &Args, cwd: &Path, process: &BTreeMap<String, String>) -> Result<Vec<PathBuf>, CliError> {
-    let named: Vec<PathBuf> = if !args.files.is_empty() {
-        args.files.clone()
-    } else if let Some(list) = process.get("COMPOSE_FILE") {
-        let separator = process.get("COMPOSE_PATH_SEPARATOR").filter(|text| !text.is_empty());
-        list.split(separator.map_or(":", String::as_str)).map(PathBuf::from).collect()
-    } else {
-        let start = args.project_directory.as_ref().map_or_else(|| cwd.to_owned(), |dir| cwd.join(dir));
-        let first = |dir: &Path, names: &[&str]| names.iter().map(|name| dir.join(name)).find(|path| path.exists());
-        let found = start.ancestors().find_map(|dir| Some((dir, first(dir, &NAMES)?)));
-        let Some((dir, file)) = found else {
-            let message = format!("there is no {} here or above", NAMES[0]);
-            return Err(CliError::message(message).help("name the compose file with -f"));
-        };
-        std::iter::once(file).chain(first(dir, &OVERRIDES)).collect()
+/// The files to read where none is named, absolute but for stdin.
+fn compose_files(args: &Args, cwd: &Path, variables: &BTreeMap<String, String>) -> Result<Vec<PathBuf>, CliError> {
+    if let Some(list) = variables.get("COMPOSE_FILE") {
+        let separator = variables.get("COMPOSE_PATH_SEPARATOR").filter(|text| !text.is_empty());
+        let names = list.split(separator.map_or(":", String::as_str));
+        return Ok(names.map(|name| absolute(cwd, Path::new(name))).collect());
+    }
+    let start = args.project_directory.as_ref().map_or_else(|| cwd.to_owned(), |dir| absolute(cwd, dir));
+    let first = |dir: &Path, names: &[&str]| names.iter().map(|name| dir.join(name)).find(|path| path.exists());
+    let found = start.ancestors().find_map(|dir| Some((dir, first(dir, &NAMES)?)));
+    let Some((dir, file)) = found else {
+        let message = format!("there is no {} here or above", NAMES[0]);
+        return Err(CliError::message(message).help("name the compose file with -f"));
     };
-    Ok(named.into_iter().map(|path| if path == Path::new("-") { path } else { clean(&cwd.join(path)) }).collect())
+    Ok(std::iter::once(file).chain(first(dir, &OVERRIDES)).collect())
+}
+
+/// A path from the root on; `-` stays.
+fn absolute(cwd: &Path, path: &Path) -> PathBuf {
+    if path == Path::new("-") { path.to_owned() } else { clean(&cwd.join(path)) }
 }
 
 fn clean(path: &Path) -> PathBuf {
@@ -157,7 +160,7 @@ fn clean(path: &Path) -> PathBuf {
 
 fn project_directory(args: &Args, cwd: &Path, paths: &[PathBuf]) -> PathBuf {
     match &args.project_directory {
-        Some(dir) => clean(&cwd.join(dir)),
+        Some(dir) => absolute(cwd, dir),
         None => {
             let first = paths.iter().find(|path| path.as_path() != Path::new("-"));
             first.and_then(|path| path.parent()).unwrap_or(cwd).to_owned()
@@ -165,14 +168,15 @@ fn project_directory(args: &Args, cwd: &Path, paths: &[PathBuf]) -> PathBuf {
     }
 }
 
-/// Variables of the env files, by name.
-fn variables(
+/// Adds the variables of the env files; what is there already stays.
+fn complete(
     args: &Args,
     cwd: &Path,
     dir: &Path,
-    process: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, CliError> {
-    let disabled = process.get("COMPOSE_DISABLE_ENV_FILE").is_some_and(|text| matches!(text.as_str(), "1" | "t" | "true"));
+    environment: &mut BTreeMap<String, String>,
+) -> Result<(), CliError> {
+    let disabled = environment.get("COMPOSE_DISABLE_ENV_FILE");
+    let disabled = disabled.is_some_and(|text| matches!(text.as_str(), "1" | "t" | "T" | "true" | "True" | "TRUE"));
     let default = dir.join(".env");
     let files: Vec<PathBuf> = if !args.env_files.is_empty() {
         args.env_files.iter().map(|file| cwd.join(file)).collect()
@@ -186,9 +190,12 @@ fn variables(
     for file in files {
         let failed = |why: String| CliError::message(format!("{} cannot be read: {why}", shown(&file, cwd)));
         let bytes = reader.read(&text(&file)?).map_err(|error| failed(error.to_string()))?;
-        dotenv::complete(process, &mut values, &bytes).map_err(|error| failed(error.to_string()))?;
+        dotenv::complete(environment, &mut values, &bytes).map_err(|error| failed(error.to_string()))?;
     }
-    Ok(values)
+    for (key, value) in values {
+        environment.entry(key).or_insert(value);
+    }
+    Ok(())
 }
 
 fn name(args: &Args, dir: &Path, environment: &BTreeMap<String, String>) -> Result<Name, CliError> {

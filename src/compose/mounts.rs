@@ -1,5 +1,6 @@
-//! `services.*.volumes`, short and long syntax.
+//! `services.*.volumes`, in the long syntax that the loader gives.
 
+use crate::compose::load::volume::IGNORED;
 use crate::compose::model::{Mount, MountSource, Service, Tmpfs};
 use crate::compose::read::{Reader, local_file_error};
 
@@ -12,11 +13,7 @@ const KEYS: [&str; 9] = ["bind", "consistency", "image", "read_only", "source", 
 /// Reads `volumes` into mounts and memory file systems. Of two mounts with one target the later wins.
 pub(super) fn volumes(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     for item in reader.list("volumes", tree) {
-        let mount = if item.as_mapping().is_some() {
-            long(reader, service, item)
-        } else {
-            reader.text("volumes", item).and_then(|text| short(reader, &text, &item.location))
-        };
+        let mount = read(reader, service, item);
         let Some(mount) = mount else { continue };
         match service.mounts.iter_mut().find(|known| known.target == mount.target) {
             Some(known) => *known = mount,
@@ -25,37 +22,7 @@ pub(super) fn volumes(reader: &mut Reader<'_>, service: &mut Service, tree: &Tre
     }
 }
 
-fn short(reader: &mut Reader<'_>, text: &str, location: &Location) -> Option<Mount> {
-    let parts: Vec<&str> = text.split(':').collect();
-    // `C:\data:/data`: the drive letter is no source of its own.
-    if text.as_bytes().get(1) == Some(&b':') && text.as_bytes()[0].is_ascii_alphabetic() && text.contains('\\') {
-        return invalid(reader, &syntax::mount_source(text).err().unwrap_or_default(), location);
-    }
-    let (source, target, options) = match parts.as_slice() {
-        [target] => return anonymous(reader, target, location),
-        [source, target] => (*source, *target, ""),
-        [source, target, options] => (*source, *target, *options),
-        _ => return invalid(reader, &format!("\"{text}\" has too many colons"), location),
-    };
-    let mut read_only = false;
-    for option in options.split(',').filter(|option| !option.is_empty()) {
-        match option {
-            "ro" => read_only = true,
-            "rw" => {}
-            "z" | "Z" | "cached" | "delegated" | "consistent" | "nocopy" | "copy" => {
-                let message = format!("volumes: the option {option} has no meaning here");
-                reader.note("compose-key-noted", message, location);
-            }
-            other => {
-                let message = format!("volumes: the option {other} is not used");
-                reader.warning("compose-key-warned", message, location);
-            }
-        }
-    }
-    mount(reader, source, target, read_only, location)
-}
-
-fn long(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<Mount> {
+fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<Mount> {
     let (mut kind, mut source, mut target, mut read_only) = (None, None, None, false);
     let (mut subpath, mut size) = (None, None);
     for entry in reader.entries("volumes", item) {
@@ -76,6 +43,8 @@ fn long(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
                                 reader.error("compose-type", message, &field.value.location);
                             }
                         }
+                        // Written out by the loader; folders of a volume are always made.
+                        ("bind", "create_host_path") if field.value.as_text() == Some("true") => {}
                         (_, key) => {
                             let message = format!("volumes: {}.{key} has no meaning here", entry.key);
                             reader.note("compose-key-noted", message, &field.key_location);
@@ -91,6 +60,19 @@ fn long(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
         }
     }
     let location = &item.location;
+    for option in item.get(IGNORED).and_then(Tree::as_text).unwrap_or_default().split(',') {
+        match option {
+            "" => {}
+            "cached" | "delegated" | "consistent" | "copy" => {
+                let message = format!("volumes: the option {option} has no meaning here");
+                reader.note("compose-key-noted", message, location);
+            }
+            other => {
+                let message = format!("volumes: the option {other} is not used");
+                reader.warning("compose-key-warned", message, location);
+            }
+        }
+    }
     let target = match target {
         Some(target) => target,
         None => return invalid(reader, "target is missing", location),

@@ -338,6 +338,8 @@ fn port_mapping(reader: &mut Reader<'_>, item: &Tree) -> Option<Result<Vec<synta
                     protocol = syntax::protocol(&text);
                 }
             }
+            // Written out by the loader.
+            "mode" if entry.value.as_text() == Some("ingress") => {}
             "mode" | "app_protocol" | "name" => {
                 let message = format!("ports: {} has no meaning here", entry.key);
                 reader.note("compose-key-noted", message, &entry.key_location);

@@ -32,7 +32,9 @@ impl Coverage {
     /// Service keys alone: (used, all).
     pub fn service_keys(&self) -> (usize, usize) {
         let service = |unit: &&String| {
-            unit.strip_prefix("service.").is_some_and(|key| !key.contains(['.', '[', ':', '=', '*']))
+            let parts = ["service.", "workload_spec.", "container_spec."];
+            let key = parts.iter().find_map(|part| unit.strip_prefix(part));
+            key.is_some_and(|key| !key.contains(['.', '[', ':', '=', '*']))
         };
         (self.all.intersection(&self.used).filter(service).count(), self.all.iter().filter(service).count())
     }
@@ -72,12 +74,13 @@ fn read_folder(dir: &std::path::Path, schema: &Value, used: &mut BTreeSet<String
 fn branches<'a>(schema: &'a Value, node: &'a Value, place: &str) -> Vec<(&'a Value, String)> {
     if let Some(reference) = node["$ref"].as_str() {
         let name = reference.rsplit('/').next().unwrap_or_default();
-        return branches(schema, &schema["definitions"][name], name);
+        return branches(schema, &schema["$defs"][name], name);
     }
-    match node["oneOf"].as_array() {
-        Some(choices) => choices.iter().flat_map(|choice| branches(schema, choice, place)).collect(),
-        None => vec![(node, place.to_owned())],
+    let mut found = vec![(node, place.to_owned())];
+    for part in ["oneOf", "allOf"].iter().filter_map(|key| node[*key].as_array()).flatten() {
+        found.extend(branches(schema, part, place));
     }
+    found
 }
 
 fn types(node: &Value) -> Vec<&str> {

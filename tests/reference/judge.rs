@@ -1,9 +1,16 @@
 //! The two sides: the reference, a Go program fed line by line, and our own binary.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use kompox::compose::files::UserFiles;
+use kompox::compose::load::project::{Options, Strictness, project};
+use kompox::compose::load::{Name, Request, dotenv, load};
+use kompox::compose::read::Input;
+use kompox::diag::Severity;
+use kompox::yaml::Source;
 use serde_json::{Value, json};
 
 use crate::corpus::{Answer, Case};
@@ -70,6 +77,61 @@ impl Drop for Reference {
         // Only a leftover process could come of an error here, and the operating system ends that with us.
         let _ = self.process.wait();
     }
+}
+
+/// Our answer to a generated project: the library behind the command, without a process each.
+pub fn ourselves(case: &Case) -> Answer {
+    let environment = variables(case);
+    let files = UserFiles::new(&case.dir);
+    let read = |name: String| {
+        let path = case.dir.join(&name);
+        let text = std::fs::read_to_string(&path).expect("the generated file is there");
+        (Input::Text(Source::new(name, text)), path.to_string_lossy().into_owned())
+    };
+    let folder = case.dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let request = Request {
+        inputs: case.files().into_iter().map(read).collect(),
+        name: Name::Found(folder),
+        working_dir: case.dir.to_string_lossy().into_owned(),
+        home: environment.get("HOME").cloned(),
+        environment,
+        files: &files,
+        display: &str::to_owned,
+    };
+    let (loaded, _, mut findings) = load(request);
+    let json = loaded.and_then(|loaded| {
+        let options = Options {
+            profiles: &case.invocation.profiles,
+            files: Some(&files),
+            strictness: Strictness::Compose,
+            show_secrets: true,
+        };
+        let (json, found) = project(loaded, &options);
+        findings.extend(found);
+        json
+    });
+    let errors: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| finding.message.clone())
+        .collect();
+    case.normalise(match json {
+        Some(json) if errors.is_empty() => Answer::Project(json),
+        _ => Answer::Failure(errors.join("; ")),
+    })
+}
+
+/// The variables of a generated project: its environment, completed by its `.env`.
+fn variables(case: &Case) -> BTreeMap<String, String> {
+    let mut environment = case.env();
+    if let Ok(bytes) = std::fs::read(case.dir.join(".env")) {
+        let mut found = BTreeMap::new();
+        dotenv::complete(&environment, &mut found, &bytes).expect("the generated file is well-formed");
+        for (name, value) in found {
+            environment.entry(name).or_insert(value);
+        }
+    }
+    environment
 }
 
 /// The answer of our binary, places replaced by markers.

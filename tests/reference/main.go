@@ -16,7 +16,6 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/dotenv"
-	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/cli/pkg/kvfile"
 	"github.com/sirupsen/logrus"
 )
@@ -143,5 +142,5 @@ func load(project request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return loaded.MarshalJSON(types.WithSecretContent)
+	return loaded.MarshalJSON()
 }

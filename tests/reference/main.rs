@@ -5,7 +5,8 @@
 //! generated files on which the two disagree. Arguments choose cases by a part of their name.
 //!
 //! Environment: `KOMPOX_REFERENCE_UPDATE=1` writes the answers and the table for the documentation anew,
-//! `KOMPOX_REFERENCE_REQUIRED=1` fails without Go.
+//! `KOMPOX_REFERENCE_REQUIRED=1` fails without Go, `KOMPOX_REFERENCE_GENERATED=<n>` compares that many generated
+//! projects instead of 300, `KOMPOX_REFERENCE_SEED=<n>` chooses others.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,7 +22,10 @@ use judge::Reference;
 mod compare;
 mod corpus;
 mod coverage;
+mod generate;
+mod generated;
 mod judge;
+mod words;
 
 /// Differences shown of one case; the rest is counted.
 const SHOWN: usize = 12;
@@ -62,6 +66,10 @@ fn flag(name: &str) -> bool {
     std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0")
 }
 
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
@@ -92,12 +100,23 @@ fn main() -> ExitCode {
         table.unused().iter().for_each(|what| report.fail(format!("differences.json: no case needs {what:?}")));
     }
 
-    let schema = std::fs::read_to_string(root.join("compose-spec.json")).expect("the schema is readable");
-    let schema = serde_json::from_str(&schema).expect("the schema is JSON");
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../src/compose/load/compose-spec.json")).expect("the schema is JSON");
     let coverage = coverage::measure(&schema, &cases);
     if whole && !coverage.missing().is_empty() {
         report.fail(format!("no case uses\n  {}", coverage.missing().join("\n  ")));
     }
+
+    let generated = match &mut reference {
+        Ok(reference) if whole && !update => {
+            let (count, seed) = (number("KOMPOX_REFERENCE_GENERATED", 300), number("KOMPOX_REFERENCE_SEED", 1));
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            let found = generated::run(reference, &schema, &table, count, seed).expect("the projects can be written");
+            found.disagreements.iter().for_each(|text| report.fail(text.clone()));
+            format!("{} generated projects compared (seed {seed}), {} of them accepted", found.compared, found.accepted)
+        }
+        _ => "no generated projects compared: this needs Go and the whole corpus".into(),
+    };
 
     for failure in &report.failures {
         say(&format!("\nFAILED {failure}"));
@@ -110,6 +129,7 @@ fn main() -> ExitCode {
         coverage.all.len() - coverage.missing().len(),
         coverage.all.len(),
     ));
+    say(&format!("reference: {generated}"));
     say(&format!("reference: {} differences kept", table.len()));
     match &reference {
         Ok(_) => say("reference: compose-go judged live"),

@@ -47,6 +47,8 @@ impl Resolver<'_> {
                 }
             }
         }
+        // Their values stand in the environment from here on.
+        out.remove("env_file");
         let Some(items) = tree.get("env_file").and_then(Tree::as_sequence) else { return };
         let own = match out.get("environment") {
             Some(Json::Object(own)) => own.clone(),

@@ -309,27 +309,45 @@ fn ipam(base: Tree, over: Tree, path: &Path<'_>, cursor: Cursor) -> Step<Tree> {
     let (TreeContent::Sequence(bases), TreeContent::Sequence(overs)) = (base.content, over.content) else {
         return fail("compose-merge", format!("{path} must be a list"), &location);
     };
+    for tree in bases.iter().chain(&overs) {
+        if tree.as_mapping().is_none() {
+            let message = format!("{path} must hold mappings, not {}", tree.kind());
+            return fail("compose-type", message, &tree.location);
+        }
+    }
     let subnet = |tree: &Tree| tree.get("subnet").filter(|tree| !tree.is_null()).map(printed);
-    let mut pools: Vec<Tree> = Vec::new();
-    for original in bases {
-        let mut right = original;
-        for left in &overs {
-            for tree in [&right, left] {
-                if tree.as_mapping().is_none() {
-                    let message = format!("{path} must hold mappings, not {}", tree.kind());
-                    return fail("compose-type", message, &tree.location);
-                }
-            }
-            if subnet(left) != subnet(&right) && !pools.iter().any(|pool| subnet(pool) == subnet(left)) {
-                pools.push(left.clone());
+    /// The reference's list refers to pools that later steps still change.
+    #[derive(Clone, Copy)]
+    enum Pool {
+        Base(usize),
+        Over(usize),
+    }
+    let mut bases = bases;
+    let mut kept: Vec<Pool> = Vec::new();
+    for at in 0..bases.len() {
+        for (over_at, left) in overs.iter().enumerate() {
+            let place = |kept: &[Pool], bases: &[Tree], wanted: &Tree| {
+                kept.iter().position(|pool| match pool {
+                    Pool::Base(at) => subnet(&bases[*at]) == subnet(wanted),
+                    Pool::Over(at) => subnet(&overs[*at]) == subnet(wanted),
+                })
+            };
+            if subnet(left) != subnet(&bases[at]) && place(&kept, &bases, left).is_none() {
+                kept.push(Pool::Over(over_at));
                 continue;
             }
-            right = keyed(right, left.clone(), path, cursor)?;
-            match pools.iter_mut().find(|pool| subnet(pool) == subnet(&right)) {
-                Some(pool) => *pool = right.clone(),
-                None => pools.push(right.clone()),
+            let right = std::mem::replace(&mut bases[at], Tree::null(location.clone()));
+            bases[at] = keyed(right, left.clone(), path, cursor)?;
+            match place(&kept, &bases, &bases[at]) {
+                Some(found) => kept[found] = Pool::Base(at),
+                None => kept.push(Pool::Base(at)),
             }
         }
     }
+    let pools = kept.iter().map(|pool| match pool {
+        Pool::Base(at) => bases[*at].clone(),
+        Pool::Over(at) => overs[*at].clone(),
+    });
+    let pools = pools.collect();
     Ok(Tree::list(location, pools))
 }

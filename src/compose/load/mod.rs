@@ -25,7 +25,7 @@ mod types;
 mod unicity;
 mod validate;
 mod values;
-mod volume;
+pub(super) mod volume;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;

@@ -209,8 +209,14 @@ impl<'a> Lowering<'a> {
     }
 
     fn scalar(&mut self, scalar: Scalar, path: &Path<'_>, cursor: Cursor, location: &Location) -> (Scalar, bool) {
-        if !matches!(scalar::value(&scalar), Value::Str(_)) {
-            return (scalar, false);
+        match scalar::value(&scalar) {
+            Value::Str(_) => {}
+            Value::Float(number) if !number.is_finite() => {
+                let message = format!("{path} must be a number that is finite");
+                self.findings.push(Fault::new("compose-type", message, location));
+                return (scalar, false);
+            }
+            _ => return (scalar, false),
         }
         let (text, looked_up) = if scalar.text.contains('$') {
             match interpolate(&scalar.text, self.environment) {

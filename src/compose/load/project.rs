@@ -148,6 +148,8 @@ fn typed(tree: &Tree, options: &Options<'_>, mask: bool) -> Result<Typed, Faults
     let models = resources("models", types::MODEL);
     typed.configs = resources("configs", types::FILE_OBJECT);
     typed.secrets = resources("secrets", types::FILE_OBJECT);
+    // A secret is named, never shown.
+    typed.secrets.values_mut().for_each(|secret| drop(secret.remove("content")));
     if mask {
         mask_contents(&mut typed, tree);
     }

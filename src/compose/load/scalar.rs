@@ -195,14 +195,14 @@ impl Timestamp {
     }
 }
 
-/// A float in the shortest form that gives it back, with an exponent below 1e-4 and from 1e21 on.
+/// A float in the shortest form that gives it back, with an exponent below 1e-4 and from 1e6 on.
 pub(super) fn float(number: f64) -> String {
     if !number.is_finite() {
         return if number.is_nan() { "NaN".into() } else if number > 0.0 { "+Inf".into() } else { "-Inf".into() };
     }
     let scientific = format!("{number:e}");
     let exponent: i32 = scientific.rsplit_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
-    if number != 0.0 && !(-4..21).contains(&exponent) {
+    if number != 0.0 && !(-4..6).contains(&exponent) {
         let mantissa = scientific.rsplit_once('e').map_or(scientific.as_str(), |(m, _)| m);
         return format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs());
     }
@@ -353,6 +353,9 @@ mod tests {
         for (text, expected) in [
             ("1.10", "1.1"),
             ("1e3", "1000"),
+            ("1e6", "1e+06"),
+            ("1234567.5", "1.2345675e+06"),
+            ("123456.5", "123456.5"),
             ("017", "15"),
             ("0o17", "15"),
             ("0x1F", "31"),

@@ -15,7 +15,12 @@ pub(super) struct Mount {
     propagation: Option<String>,
     selinux: Option<String>,
     no_copy: bool,
+    /// Options that mean nothing to the reference.
+    ignored: Vec<String>,
 }
+
+/// The key under which options stand that mean nothing: an extension, so that no file can mean it.
+pub(in crate::compose) const IGNORED: &str = "x-#options";
 
 /// Reads a mount without knowing the platform.
 ///
@@ -72,7 +77,7 @@ fn section(mount: &mut Mount, text: &str, last: bool) -> Result<(), &'static str
                 mount.propagation = Some(option.to_owned());
             }
             "z" | "Z" => mount.selinux = Some(option.to_owned()),
-            _ => {}
+            _ => mount.ignored.push(option.to_owned()),
         }
     }
     Ok(())
@@ -118,6 +123,9 @@ impl Mount {
         } else if !is_path {
             entries.push(entry("volume", mapping(Vec::new())));
         }
+        if !self.ignored.is_empty() {
+            entries.push(entry(IGNORED, text(&self.ignored.join(","))));
+        }
         mapping(entries)
     }
 }
@@ -134,7 +142,8 @@ pub(super) fn ports(text: &str, location: &Location, interpolated: bool) -> Resu
         [address @ .., host, container] => (address.join(":"), *host, *container),
         [] => (String::new(), "", ""),
     };
-    let (container, protocol) = container.split_once('/').unwrap_or((container, ""));
+    let mut parts = container.split('/');
+    let (container, protocol) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     if container.is_empty() {
         return Err(format!("\"{text}\" names no container port"));
     }
@@ -147,6 +156,7 @@ pub(super) fn ports(text: &str, location: &Location, interpolated: bool) -> Resu
             Some((inner, "")) => inner.to_owned(),
             _ => return Err(format!("\"{address}\" is no address")),
         },
+        None if address.contains(':') => return Err(format!("write the address {address} in brackets: [{address}]")),
         None => address,
     };
     if !address.is_empty() && !super::paths::is_address(&address) {
@@ -244,7 +254,7 @@ mod tests {
         );
         assert_eq!(long("db:/b:nocopy"), "map[source:db target:/b type:volume volume:map[nocopy:true]]");
         assert_eq!(long("C:\\x:/b"), "map[bind:map[create_host_path:true] source:C:\\x target:/b type:bind]");
-        assert!(parse("").is_err() && parse("a::b").is_err() && parse("a:b:c:d").is_err());
+        assert!(parse("").is_err() && parse("aa::bb").is_err() && parse("aa:bb:cc:dd").is_err());
     }
 
     #[test]
