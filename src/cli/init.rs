@@ -120,12 +120,11 @@ fn is_legacy(path: &Path) -> bool {
         let begins = |word: &str| text.lines().any(|line| line.starts_with(word));
         begins("version:") && begins("app:") && begins("cluster:") && !begins("services:")
     };
-    named || std::fs::read_to_string(path).is_ok_and(says)
+    named || draft::text(path).is_ok_and(says)
 }
 
 fn from_legacy(path: &Path, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
-    let failed = |error: std::io::Error| CliError::message(format!("{} cannot be read: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = draft::text(path)?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let rewritten = legacy::rewrite(&Source::new(name.as_str(), text))?;
     let root = path.parent().unwrap_or(Path::new(".")).to_owned();

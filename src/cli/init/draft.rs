@@ -165,7 +165,11 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, DraftError> {
     Ok(std::iter::once(folder.join(name)).chain(over).collect())
 }
 
-fn text(path: &Path) -> Result<String, DraftError> {
+/// The text of a regular file, no longer than any manifest may be.
+///
+/// # Errors
+/// [`DraftError::Unreadable`].
+pub fn text(path: &Path) -> Result<String, DraftError> {
     let failed = |reason: String| DraftError::Unreadable { path: path.to_owned(), reason };
     let metadata = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
     let limit = Limits::default().bytes;

@@ -356,7 +356,7 @@ fn network_policies_are_checked() {
             ),
             (
                 "{from: [{namespaceSelector: {matchExpressions: [{key: a, operator: \"\"}]}}]}",
-                "error[kom-value] 11:75: \"operator\" is empty",
+                "error[kom-value] 11:76: \"operator\" is empty",
             ),
             (
                 "{from: [{namespaceSelector: {matchLabels: {a: b}}}], ports: [{port: 0}]}",
