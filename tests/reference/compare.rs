@@ -158,9 +158,8 @@ impl Table {
 
     /// The table as the documentation shows it.
     pub fn markdown(&self) -> String {
-        let mut text = String::from(
-            "| What | `docker compose` | `kompox compose config` | Why |\n| --- | --- | --- | --- |\n",
-        );
+        let mut text =
+            String::from("| What | `docker compose` | `kompox compose config` | Why |\n| --- | --- | --- | --- |\n");
         for kept in &self.0 {
             let cells = [&kept.what, &kept.reference, &kept.ours, &kept.reason].map(|cell| cell.replace('|', "\\|"));
             text.push_str(&format!("| {} |\n", cells.join(" | ")));

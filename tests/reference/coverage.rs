@@ -46,9 +46,8 @@ pub fn measure(schema: &Value, cases: &[Case]) -> Coverage {
     let mut all = BTreeSet::new();
     collect(schema, schema, "", &mut all, &mut BTreeSet::new());
     let mut used = BTreeSet::new();
-    let counts = |case: &&Case| {
-        case.name.starts_with("refused/") || matches!(case.expected(), Some(Answer::Project(_)))
-    };
+    let counts =
+        |case: &&Case| case.name.starts_with("refused/") || matches!(case.expected(), Some(Answer::Project(_)));
     for case in cases.iter().filter(counts) {
         read_folder(&case.dir, schema, &mut used);
     }

@@ -150,7 +150,13 @@ struct Generator<'a> {
 impl Generator<'_> {
     fn file(&self, first: bool) -> BoxedStrategy<Yaml> {
         let names = SERVICES.into_iter().enumerate().map(|(index, name)| {
-            let weight = if !first { 0.4 } else if index == 0 { 0.99 } else { 0.8 };
+            let weight = if !first {
+                0.4
+            } else if index == 0 {
+                0.99
+            } else {
+                0.8
+            };
             prop::option::weighted(weight, self.service(name, first)).prop_map(move |service| (name, service)).boxed()
         });
         let services = names.collect::<Vec<_>>().prop_map(|services| {
@@ -274,7 +280,8 @@ impl Generator<'_> {
             _ if node["properties"].is_object() || node["allOf"].is_array() => vec!["object"],
             _ => vec!["string"],
         };
-        let kinds: Vec<_> = types.iter().map(|kind| (30, self.typed(node, place, depth, kind, types.len() > 1))).collect();
+        let kinds: Vec<_> =
+            types.iter().map(|kind| (30, self.typed(node, place, depth, kind, types.len() > 1))).collect();
         if types == ["object"] && depth == 0 {
             return prop::strategy::Union::new_weighted(kinds).boxed();
         }
@@ -336,8 +343,7 @@ impl Generator<'_> {
     fn object(&self, node: &Value, place: &str, depth: usize) -> BoxedStrategy<Yaml> {
         let mut properties = Vec::new();
         self.properties(node, place, &mut properties);
-        let required: Vec<&str> =
-            node["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let required: Vec<&str> = node["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let usual = (3.5 / properties.len().max(1) as f64).min(0.4);
         let known: Vec<_> = properties
             .into_iter()
@@ -466,6 +472,28 @@ const FORMS: &[&str] = &[
 
 /// Plain scalars that a YAML reader has an opinion about.
 const UNQUOTED: &[&str] = &[
-    "yes", "Off", "0x1F", "017", "0o17", "1e3", "1_000", "2024-01-02", "~", "null", ".5", "1.0", "+1", "0b11", "1:30",
-    "-0", "TRUE", "08", "1.50", "6.02e23", "12345678901234567890", "a b", "=", "2001-12-14t21:59:43.10-05:00",
+    "yes",
+    "Off",
+    "0x1F",
+    "017",
+    "0o17",
+    "1e3",
+    "1_000",
+    "2024-01-02",
+    "~",
+    "null",
+    ".5",
+    "1.0",
+    "+1",
+    "0b11",
+    "1:30",
+    "-0",
+    "TRUE",
+    "08",
+    "1.50",
+    "6.02e23",
+    "12345678901234567890",
+    "a b",
+    "=",
+    "2001-12-14t21:59:43.10-05:00",
 ];

@@ -48,7 +48,8 @@ impl Report {
         let mut text = name.to_owned();
         for difference in found.iter().take(SHOWN) {
             let place = if difference.path.is_empty() { "verdict" } else { &difference.path };
-            text += &format!("\n  {place}\n    reference: {}\n    kompox:    {}", difference.reference, difference.ours);
+            text +=
+                &format!("\n  {place}\n    reference: {}\n    kompox:    {}", difference.reference, difference.ours);
         }
         if found.len() > SHOWN {
             text += &format!("\n  and {} more", found.len() - SHOWN);

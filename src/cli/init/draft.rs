@@ -51,6 +51,8 @@ pub struct Draft {
     pub tree: Tree,
     /// What is there of `.env`.
     pub env: Env,
+    /// Profiles that `COMPOSE_PROFILES` turns on, in the environment or in `.env`.
+    pub profiles: Vec<String>,
 }
 
 /// What is there of `.env`.
@@ -141,6 +143,8 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
         return Err(DraftError::Wrong(wrong));
     }
     let (env, values) = variables(&root, &documents, environment);
+    let list = values.get("COMPOSE_PROFILES").map_or("", String::as_str);
+    let profiles = list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let local = LocalFiles::new(&root);
     let request = load::Request {
         inputs,
@@ -153,7 +157,7 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
     };
     // Warnings are those of the check that follows, which knows no placeholders.
     match load::load(request) {
-        (Some(loaded), ..) => Ok(Draft { root, files, tree: loaded.tree, env }),
+        (Some(loaded), ..) => Ok(Draft { root, files, tree: loaded.tree, env, profiles }),
         (None, _, findings) => Err(DraftError::Wrong(findings)),
     }
 }

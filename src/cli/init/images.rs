@@ -39,15 +39,22 @@ const NO_HTTP: [u16; 40] = [
 fn family(image: &str) -> Option<&'static Family> {
     let name = image.split('@').next().unwrap_or(image).rsplit('/').next().unwrap_or(image);
     let name = name.split(':').next().unwrap_or(name).to_ascii_lowercase();
-    // `redis-commander` and `postgres-exporter` are no databases.
-    let helper = ["exporter", "commander", "admin", "express", "ui", "backup", "operator"];
+    // `redis-commander`, `postgres-exporter` and `postgres-meta` are no databases.
+    let helper = ["exporter", "commander", "admin", "express", "ui", "backup", "operator", "meta", "proxy", "client"];
     let words: Vec<&str> = name.split(['-', '_', '.']).collect();
     let exact = |family: &&Family| family.names.iter().any(|known| name == *known);
     let part = |family: &&Family| {
-        family.names.iter().any(|known| words.contains(known) || name.starts_with(known) || name.ends_with(known))
-            && !words.iter().any(|word| helper.contains(word))
+        let means =
+            |known: &&str| known.contains('-') && name.starts_with(known) || words.iter().any(|w| is_of(w, known));
+        family.names.iter().any(means) && !words.iter().any(|word| helper.contains(word))
     };
     FAMILIES.iter().find(exact).or_else(|| FAMILIES.iter().find(part))
+}
+
+/// Whether a word of an image's name is that of a family, perhaps with a version: `postgres17`, but not `postgrest`.
+fn is_of(word: &str, known: &str) -> bool {
+    let Some(rest) = word.strip_prefix(known) else { return false };
+    rest.chars().all(|c| c.is_ascii_digit()) || ["ql", "db"].contains(&rest)
 }
 
 /// Whether an image is one that nobody opens in a browser: a database, a cache, a queue.
@@ -92,6 +99,8 @@ mod tests {
             "ghcr.io/immich-app/postgres:14-vectorchord",
             "valkey/valkey:8",
             "bitnami/postgresql",
+            "mongodb/mongodb-community-server",
+            "someone/postgres17",
             "tensorchord/pgvecto-rs:pg14@sha256:abc",
             "clickhouse/clickhouse-server:24",
         ] {
@@ -102,6 +111,8 @@ mod tests {
             "gitea/gitea:1.24",
             "registry:5000/app/web",
             "mongo-express",
+            "postgrest/postgrest:v14.5",
+            "supabase/postgres-meta:v0.95.2",
             "rediscommander/redis-commander",
             "",
         ] {

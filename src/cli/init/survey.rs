@@ -2,6 +2,7 @@
 //! what cannot work in a cluster. Decides; writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::draft::Draft;
 use super::images;
@@ -35,10 +36,12 @@ pub struct Survey {
     pub volumes: Vec<(String, String)>,
     /// Ingress rules.
     pub rules: Vec<Rule>,
-    /// Profiles that the compose files know.
+    /// Profiles that the compose files know and that stay off.
     pub profiles: Vec<String>,
-    /// Whether they must all be on, because no service is without one.
-    pub all_profiles: bool,
+    /// Profiles that are on: those that `COMPOSE_PROFILES` names, else all where no service is without one.
+    pub active: Vec<String>,
+    /// Services that get Pods of their own, since another one listens on their port.
+    pub boxes: Vec<String>,
     /// What is changed about services, in the order of the compose file.
     pub changes: Vec<(String, Change)>,
     /// Top-level configs to add: name and file.
@@ -115,6 +118,8 @@ struct Port {
     published: Option<u16>,
     target: u16,
     protocol: Protocol,
+    /// Whether it is bound to the loopback address.
+    local: bool,
     at: Location,
 }
 
@@ -126,10 +131,15 @@ pub fn survey(draft: &Draft, app: &str, disks: impl Fn(usize) -> usize) -> Surve
         entries.iter().filter(|entry| !entry.key.starts_with("x-") && entry.value.as_mapping().is_some()).collect();
     let profiles = |entry: &TreeEntry| texts(entry.value.get("profiles"));
     let known: BTreeSet<String> = entries.iter().flat_map(|entry| profiles(entry)).collect();
-    survey.profiles = known.into_iter().collect();
-    survey.all_profiles = !entries.is_empty() && entries.iter().all(|entry| !profiles(entry).is_empty());
-    let on = |entry: &&&TreeEntry| survey.all_profiles || profiles(entry).is_empty();
-    let mut services: Vec<Service<'_>> = entries.iter().filter(on).map(|entry| service(entry)).collect();
+    let all = if draft.profiles.is_empty() {
+        entries.iter().all(|entry| !profiles(entry).is_empty())
+    } else {
+        draft.profiles.iter().any(|name| name == "*")
+    };
+    (survey.active, survey.profiles) = known.into_iter().partition(|name| all || draft.profiles.contains(name));
+    let on = |names: &[String]| names.is_empty() || names.iter().any(|name| survey.active.contains(name));
+    let running = entries.iter().filter(|entry| on(&profiles(entry)));
+    let mut services: Vec<Service<'_>> = running.map(|entry| service(entry)).collect();
     let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
     leave_out(&mut survey, &mut services, &mut changes);
     survey.services = services.len();
@@ -205,8 +215,10 @@ fn service(entry: &TreeEntry) -> Service<'_> {
         };
         // A port that cannot be read is an error of the check that follows.
         for port in parsed.unwrap_or_default() {
+            let address = port.host_ip.as_deref().or_else(|| item.get("host_ip").and_then(Tree::as_text));
+            let local = address.and_then(|ip| ip.parse().ok()).is_some_and(|ip: IpAddr| ip.is_loopback());
             let at = item.location.clone();
-            ports.push(Port { published: port.published, target: port.target, protocol: port.protocol, at });
+            ports.push(Port { published: port.published, target: port.target, protocol: port.protocol, local, at });
         }
     }
     Service { name: &entry.key, at: &entry.key_location, tree: &entry.value, image, ports }
@@ -359,9 +371,22 @@ fn rules<'t>(survey: &mut Survey, services: &[Service<'t>], changes: &mut BTreeM
             }
         }
         survey.rules.extend(named.iter().map(|(port, _)| rule(service.name, *port, named.len() > 1)));
+        for port in service.ports.iter().filter(|port| port.local) {
+            if let Some((published, _)) = named.iter().find(|(published, _)| Some(*published) == port.published) {
+                let text = format!(
+                    "{}: port {published} was for this machine only, and its rule opens it to everybody: take the rule \
+                     out if that is not meant",
+                    service.name
+                );
+                survey.todo.push(Remark { at: Some(port.at.clone()), text });
+            }
+        }
         let others = service.ports.iter().filter(|port| !is_web(service, port) && port.published.is_some());
         for port in others {
-            let text = format!("{}: port {} has no host, for it speaks no HTTP", service.name, port.target);
+            let text = format!(
+                "{}: port {} speaks no HTTP and gets no host: it is reached inside of the cluster only",
+                service.name, port.target
+            );
             survey.decided.push(Remark { at: Some(port.at.clone()), text });
         }
     }
@@ -452,28 +477,70 @@ fn unique_names(rules: &mut [Rule]) {
     }
 }
 
-/// Containers of one Pod share its ports, also those that nobody wrote down.
+/// Containers of one Pod share its ports, also those that nobody wrote down: of two services on one port the later gets
+/// a Pod of its own.
 fn shared_ports(survey: &mut Survey, services: &[Service<'_>]) {
-    let mut first: BTreeMap<u16, &Service<'_>> = BTreeMap::new();
+    let mut first: BTreeMap<(u16, Protocol), &Service<'_>> = BTreeMap::new();
     for service in services {
-        // Another program in the image listens where it likes.
+        let mut ports: BTreeSet<(u16, Protocol)> = declared_ports(service);
+        // Another program in the image listens where it likes, and a web server where its configuration says.
         let own = service.tree.get("entrypoint").is_none_or(Tree::is_null);
-        let Some(port) = images::default_port(service.image).filter(|_| own) else { continue };
-        let declares = service.ports.iter().any(|declared| declared.target == port);
-        match first.get(&port) {
+        if own && (ports.is_empty() || images::is_backend(service.image)) {
+            ports.extend(images::default_port(service.image).map(|port| (port, Protocol::Tcp)));
+        }
+        let clash = ports.iter().find_map(|port| Some((*port, *first.get(port)?)));
+        let Some(((port, _), other)) = clash.filter(|(_, other)| !share_network(service, other)) else {
+            ports.into_iter().for_each(|port| _ = first.entry(port).or_insert(service));
+            continue;
+        };
+        let surely = [service, other].iter().all(|one| declared_ports(one).iter().any(|(known, _)| *known == port));
+        let listen = if surely { "" } else { " unless told otherwise" };
+        let pair = format!("{} and {} both listen on port {port}{listen}", other.name, service.name);
+        let at = Some(service.at.clone());
+        if may_move(service, services) {
+            let text = format!("{} gets a Pod of its own, a Box: {pair}", service.name);
+            survey.decided.push(Remark { at, text });
+            survey.boxes.push(service.name.to_owned());
+        } else if !surely {
             // Where both write the port down, the check that follows says it with both lines.
-            Some(other) if !(declares && other.ports.iter().any(|declared| declared.target == port)) => {
-                let text = format!(
-                    "{} and {} both listen on port {port} unless told otherwise, and share one Pod: give one of them \
-                     another port, or an App of its own",
-                    other.name, service.name
-                );
-                survey.todo.push(Remark { at: Some(service.at.clone()), text });
-            }
-            Some(_) => {}
-            None => {
-                first.insert(port, service);
-            }
+            let text = format!("{pair}, and share one Pod: give one of them another port, or an App of its own");
+            survey.todo.push(Remark { at, text });
         }
     }
+}
+
+/// The container ports that a service writes down.
+fn declared_ports(service: &Service<'_>) -> BTreeSet<(u16, Protocol)> {
+    let exposed = texts(service.tree.get("expose"));
+    let exposed = exposed.iter().filter_map(|text| {
+        let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        Some((port.parse().ok()?, syntax::protocol(protocol).ok()?))
+    });
+    service.ports.iter().map(|port| (port.target, port.protocol)).chain(exposed).collect()
+}
+
+/// Services that share a network in the compose file have agreed on their ports.
+fn share_network(a: &Service<'_>, b: &Service<'_>) -> bool {
+    let of = |service: &Service<'_>| {
+        let mode = service.tree.get("network_mode").and_then(Tree::as_text)?;
+        mode.strip_prefix("service:").map(str::to_owned)
+    };
+    of(a).is_some_and(|name| name == b.name) || of(b).is_some_and(|name| name == a.name)
+}
+
+/// Whether a service can have a Pod of its own: nobody waits for its end, it waits for no other's, and a Box can be named
+/// as it is.
+fn may_move(service: &Service<'_>, services: &[Service<'_>]) -> bool {
+    let waits = |tree: &Tree, name: Option<&str>| {
+        tree.get("depends_on").and_then(Tree::as_mapping).unwrap_or_default().iter().any(|entry| {
+            name.is_none_or(|name| entry.key == name)
+                && entry.value.get("condition").and_then(Tree::as_text) == Some("service_completed_successfully")
+        })
+    };
+    let shares = service.tree.get("network_mode").is_some_and(|mode| !mode.is_null());
+    let named = service.name != "app" && service.name != "box" && is_dns_label(service.name);
+    named
+        && !shares
+        && !waits(service.tree, None)
+        && !services.iter().any(|other| waits(other.tree, Some(service.name)))
 }

@@ -181,12 +181,56 @@ fn hosts_are_for_what_speaks_http() {
 }
 
 #[test]
-fn two_services_on_one_port_are_told() {
+fn of_two_services_on_one_port_the_later_gets_a_box() {
     let found = look("services:\n  a: {image: postgres:17}\n  b: {image: postgis/postgis}\n", &[]);
+    assert_eq!(found.boxes, ["b"]);
     assert_eq!(
-        texts(&found.todo)[1],
-        "3: a and b both listen on port 5432 unless told otherwise, and share one Pod: give one of them another port, or an App of its own"
+        texts(&found.decided)[0],
+        "3: b gets a Pod of its own, a Box: a and b both listen on port 5432 unless told otherwise"
     );
+    let web = "services:\n  a: {image: x, ports: ['80:80']}\n  b: {image: y, expose: ['80']}\n  c: {image: z, expose: ['80/udp', '81']}\n";
+    let found = look(web, &[]);
+    assert_eq!(found.boxes, ["b"]);
+    assert_eq!(texts(&found.decided)[0], "3: b gets a Pod of its own, a Box: a and b both listen on port 80");
+    // A web server that declares another port listens there.
+    assert!(look("services:\n  a: {image: nginx}\n  b: {image: nginx, ports: ['81:81']}\n", &[]).boxes.is_empty());
+    assert!(
+        look(
+            "services:\n  a: {image: x, expose: [80]}\n  b: {image: y, expose: [80], network_mode: 'service:a'}\n",
+            &[]
+        )
+        .boxes
+        .is_empty()
+    );
+}
+
+#[test]
+fn what_waits_for_an_end_stays_in_the_pod() {
+    let compose = "services:\n  job: {image: x}\n  a: {image: postgres}\n  b: {image: postgres, depends_on: {job: {condition: service_completed_successfully}}}\n";
+    let found = look(compose, &[]);
+    assert!(found.boxes.is_empty());
+    assert!(
+        texts(&found.todo)[1].starts_with("4: a and b both listen on port 5432 unless told otherwise, and share"),
+        "{:?}",
+        found.todo
+    );
+}
+
+#[test]
+fn ports_for_one_machine_are_told_when_a_rule_opens_them() {
+    let found = look("services:\n  a: {image: x, ports: ['127.0.0.1:80:80', '[::1]:81:81', '1.2.3.4:82:82']}\n", &[]);
+    let todo = texts(&found.todo);
+    assert_eq!(todo.len(), 2, "{todo:#?}");
+    assert!(todo[0].starts_with("2: a: port 80 was for this machine only"), "{todo:#?}");
+}
+
+#[test]
+fn a_folder_that_many_mount_is_told_once() {
+    let compose = "services:\n  a: {image: x, volumes: ['./etc:/etc/a']}\n  b: {image: y, volumes: ['./etc:/etc/b']}\n";
+    let found = look(compose, &[("etc/a.conf", "1")]);
+    let todo: Vec<String> = texts(&found.todo).into_iter().filter(|line| line.contains("starts empty")).collect();
+    assert_eq!(todo.len(), 1, "{todo:#?}");
+    assert!(todo[0].starts_with("2: a and 1 more: ./etc holds files here"), "{todo:#?}");
 }
 
 #[test]
@@ -217,12 +261,17 @@ fn profiles_stay_off_unless_every_service_has_one() {
         &[],
     );
     assert_eq!(
-        (found.services, found.profiles.as_slice(), found.all_profiles),
-        (1, ["debug".to_owned()].as_slice(), false)
+        (found.services, found.profiles.as_slice(), found.active.as_slice()),
+        (1, ["debug".to_owned()].as_slice(), [].as_slice())
     );
     assert_eq!(found.volumes[0].0, "v-v", "its volumes are there once it is turned on");
     let found = look("services:\n  a: {image: x, profiles: [one]}\n  b: {image: y, profiles: [two]}\n", &[]);
-    assert_eq!((found.services, found.all_profiles), (2, true));
+    assert_eq!((found.services, found.active.len()), (2, 2));
+    let compose = "services:\n  a: {image: x}\n  b: {image: y, profiles: [one]}\n  c: {image: y, profiles: [two]}\n";
+    let found = look(compose, &[(".env", "COMPOSE_PROFILES=two, three\n")]);
+    assert_eq!((found.services, found.active, found.profiles), (2, vec!["two".to_owned()], vec!["one".to_owned()]));
+    let found = look(compose, &[(".env", "COMPOSE_PROFILES=*\n")]);
+    assert_eq!((found.services, found.active.len()), (3, 2));
 }
 
 #[test]

@@ -24,13 +24,7 @@ pub(super) struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// Completes `environment` and `labels` of a container from the files that it names.
-    pub(super) fn container(
-        &self,
-        out: &mut Map<String, Json>,
-        tree: &Tree,
-        path: &Path<'_>,
-        faults: &mut Vec<Fault>,
-    ) {
+    pub(super) fn container(&self, out: &mut Map<String, Json>, tree: &Tree, path: &Path<'_>, faults: &mut Vec<Fault>) {
         self.environment(out, tree, path, faults);
         self.labels(out, tree, path, faults);
     }

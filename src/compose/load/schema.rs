@@ -261,9 +261,10 @@ impl<'a> Compiler<'a> {
         }
         // The parts of a mapping, all of which hold: as one, so that a key of any of them is known.
         for part in json.get("allOf").and_then(Json::as_array).into_iter().flatten() {
-            let target = part.get("$ref").and_then(Json::as_str).and_then(|name| {
-                self.document.pointer(name.trim_start_matches('#'))
-            });
+            let target = part
+                .get("$ref")
+                .and_then(Json::as_str)
+                .and_then(|name| self.document.pointer(name.trim_start_matches('#')));
             let part = self.rule(target.unwrap_or(part));
             rule.kinds |= part.kinds;
             rule.required.extend(part.required);
@@ -449,7 +450,8 @@ impl<'s> Check<'s> {
         let names = rule.patterns.iter().find(|(pattern, _)| *pattern != Pattern::Extension);
         let fault = match names {
             Some((pattern, _)) if rule.properties.is_empty() => {
-                let message = format!("{}: the name \"{}\" may only hold {}", named(path), entry.key, pattern.describe());
+                let message =
+                    format!("{}: the name \"{}\" may only hold {}", named(path), entry.key, pattern.describe());
                 Fault::new("compose-name", message, &entry.key_location)
             }
             _ => {
@@ -484,7 +486,9 @@ impl<'s> Check<'s> {
                 self.push("compose-type", format!("{} must be {}", named(path), pattern.describe()), tree);
             }
         }
-        if !rule.choices.is_empty() && !tree.as_str().is_some_and(|text| rule.choices.iter().any(|choice| choice == text)) {
+        if !rule.choices.is_empty()
+            && !tree.as_str().is_some_and(|text| rule.choices.iter().any(|choice| choice == text))
+        {
             let message = format!("{} must be one of {}", named(path), rule.choices.join(", "));
             self.push("compose-type", message, tree);
         }
