@@ -14,15 +14,19 @@ mod check;
 mod document;
 mod files;
 pub mod id;
+mod keys;
 pub mod layout;
+pub mod legacy;
 pub mod load;
 pub mod model;
 mod network;
 mod objects;
 pub mod quantity;
 mod reader;
+pub mod schema;
 pub mod suggest;
 mod volume;
+mod write;
 
 #[cfg(test)]
 mod tests;
