@@ -128,12 +128,18 @@ pub fn project(bytes: &[u8], process: &BTreeMap<String, String>) -> Result<BTree
     let text = std::str::from_utf8(bytes).map_err(|_| EnvError::NotText)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut known = process.clone();
+    let mut total = 0usize;
     for entry in lines(text)? {
         let value = if entry.quote == Some('\'') || !entry.value.contains('$') {
             entry.value
         } else {
             interpolate(&entry.value, &known).map_err(|error| EnvError::Interpolation { line: entry.line, error })?.text
         };
+        // Each line may double the one before.
+        total = total.saturating_add(value.len());
+        if total > MAX_TOTAL {
+            return Err(EnvError::TooLong);
+        }
         if !process.contains_key(&entry.key) {
             known.insert(entry.key, value);
         }

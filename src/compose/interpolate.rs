@@ -1,6 +1,6 @@
 //! Interpolation of `${VAR}` in compose files and in the project's `.env` (Compose Specification, "Interpolation").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Bytes that one scalar may grow to.
 const MAX_LENGTH: usize = 4 * 1024 * 1024;
@@ -43,7 +43,7 @@ pub enum InterpolateError {
 /// # Errors
 /// As [`InterpolateError`] says.
 pub fn interpolate(text: &str, environment: &BTreeMap<String, String>) -> Result<Interpolated, InterpolateError> {
-    let mut run = Run { environment, substituted: false, missing: Vec::new() };
+    let mut run = Run { environment, substituted: false, missing: Vec::new(), reported: HashSet::new() };
     let text = run.expand(text, 0)?;
     Ok(Interpolated { text, substituted: run.substituted, missing: run.missing })
 }
@@ -52,6 +52,8 @@ struct Run<'a> {
     environment: &'a BTreeMap<String, String>,
     substituted: bool,
     missing: Vec<String>,
+    /// The names in `missing`: a text may hold a hundred thousand of them.
+    reported: HashSet<String>,
 }
 
 impl Run<'_> {
@@ -89,7 +91,7 @@ impl Run<'_> {
         match self.environment.get(name) {
             Some(value) => value.clone(),
             None => {
-                if !self.missing.iter().any(|known| known == name) {
+                if self.reported.insert(name.to_owned()) {
                     self.missing.push(name.to_owned());
                 }
                 String::new()

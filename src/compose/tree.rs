@@ -108,9 +108,14 @@ const SECRETIVE: [&str; 12] = [
     "pre_stop",
 ];
 
+/// Bytes that all interpolated texts of a project may have together: one long variable may stand in many places.
+const MAX_INTERPOLATED: usize = 16 * 1024 * 1024;
+
 /// Turns YAML nodes into a tree while it interpolates.
 pub struct Lowering<'a> {
     environment: &'a BTreeMap<String, String>,
+    /// Bytes of interpolated texts so far.
+    interpolated: usize,
     /// Findings whose lines are not resolved yet.
     pub findings: Vec<(Diagnostic, Location)>,
     /// Lines that may hold a secret.
@@ -122,7 +127,7 @@ pub struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     /// Interpolates from `environment`.
     pub fn new(environment: &'a BTreeMap<String, String>) -> Self {
-        Self { environment, findings: Vec::new(), hidden: HashSet::new(), reported: HashSet::new() }
+        Self { environment, interpolated: 0, findings: Vec::new(), hidden: HashSet::new(), reported: HashSet::new() }
     }
 
     /// The tree of `node`; what cannot be interpolated is an error among the findings and keeps its text.
@@ -165,11 +170,17 @@ impl<'a> Lowering<'a> {
     }
 
     fn scalar(&mut self, scalar: Scalar, location: &Location) -> (Scalar, bool) {
-        if !scalar.text.contains('$') {
+        // Past the limit an error is among the findings, and no more is made.
+        if !scalar.text.contains('$') || self.interpolated > MAX_INTERPOLATED {
             return (scalar, false);
         }
         match interpolate(&scalar.text, self.environment) {
             Ok(outcome) => {
+                self.interpolated = self.interpolated.saturating_add(outcome.text.len());
+                if self.interpolated > MAX_INTERPOLATED {
+                    let message = format!("the interpolated texts have more than {MAX_INTERPOLATED} bytes together");
+                    self.findings.push((Diagnostic::error("compose-limit", message), location.clone()));
+                }
                 for name in outcome.missing {
                     if !self.reported.insert((name.clone(), location.clone())) {
                         continue;

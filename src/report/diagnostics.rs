@@ -57,13 +57,14 @@ fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let message: Vec<_> = diagnostic.message.lines().map(clean).collect();
+    let message: Vec<_> = diagnostic.message.lines().map(shown).collect();
     let mut group = level.primary_title(message.join("\n")).id(diagnostic.code).elements([] as [Origin<'_>; 0]);
     if let Some(location) = &diagnostic.location {
         let file = clean(&location.file);
         // Line numbers fit: every target has a usize of at least 32 bits.
         let line = location.line as usize;
-        match diagnostic.source_line.as_deref().and_then(|source| source.lines().next()) {
+        let source = diagnostic.source_line.as_deref().and_then(|source| source.lines().next());
+        match source.filter(|source| source.len() <= LONGEST) {
             Some(source) => {
                 let (source, start, end) = caret(source, location.column);
                 let mark = AnnotationKind::Primary.span(start..end);
@@ -76,10 +77,21 @@ fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
         }
     }
     for help in &diagnostic.help {
-        let help: Vec<_> = help.lines().map(clean).collect();
+        let help: Vec<_> = help.lines().map(shown).collect();
         group = group.element(Level::HELP.message(help.join("\n")));
     }
     renderer.render(&[group])
+}
+
+/// Characters of one line of a message: what is longer repeats a value that nobody reads to its end.
+const LONGEST: usize = 2_000;
+
+/// A line of a message, made harmless and cut where it goes on and on.
+fn shown(line: &str) -> String {
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", clean(&line[..end])),
+        None => clean(line).into_owned(),
+    }
 }
 
 /// The line with unsafe characters written out, and the bytes of the word at a column: from there to the next blank or

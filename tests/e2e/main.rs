@@ -15,6 +15,7 @@ mod disks;
 mod drift;
 mod formats;
 mod guards;
+mod quota;
 mod real;
 mod saved_plans;
 mod secrets;

@@ -827,3 +827,32 @@ secrets:
   s: {environment: DB_PASS}
   e: {external: true, name: other}
 "#;
+
+#[test]
+fn quota_and_limits_come_before_what_they_count() {
+    let (scope, project) = (scope(), project("services: {web: {image: x}}"));
+    let text = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let isolation = IsolationInput {
+        quota: text(&[("requests.cpu", "2"), ("pods", "10")]),
+        limits: BTreeMap::from([("default", text(&[("cpu", "500m")])), ("max", text(&[("cpu", "1")]))]),
+        ..IsolationInput::default()
+    };
+    let rendered = convert(&ConvertInput { isolation, ..input(&scope, &project) }).0.unwrap();
+    let namespace = &find(&rendered, "Namespace", "app1");
+    for (kind, spec) in [
+        ("ResourceQuota", json!({"hard": {"pods": "10", "requests.cpu": "2"}})),
+        ("LimitRange", json!({"limits": [{"type": "Container", "default": {"cpu": "500m"}, "max": {"cpu": "1"}}]})),
+    ] {
+        let body = find(&rendered, kind, "app1");
+        assert_eq!(body["spec"], spec);
+        assert_eq!(body["metadata"]["name"], "app1");
+        assert_eq!(body["metadata"]["namespace"], namespace["metadata"]["name"]);
+        assert_eq!(body["metadata"]["labels"], namespace["metadata"]["labels"]);
+    }
+    let first = [("LimitRange".to_owned(), "app1".to_owned()), ("ResourceQuota".to_owned(), "app1".to_owned())];
+    for object in &rendered.objects {
+        let waits = first.iter().all(|one| object.after.contains(one));
+        let own = matches!(object.address_kind.as_str(), "Namespace" | "PersistentVolume" | "LimitRange" | "ResourceQuota");
+        assert_eq!(waits, !own, "{object:?}");
+    }
+}
