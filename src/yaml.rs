@@ -254,7 +254,8 @@ pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Box<Diagnosti
     let mut options = Options::default();
     options.set_emit_comments(false);
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut composer = Composer { source, limits, parser, anchors: HashMap::new(), nodes: 0, text: 0, depth: 0, kept: (0, 0) };
+    let mut composer =
+        Composer { source, limits, parser, anchors: HashMap::new(), nodes: 0, text: 0, depth: 0, kept: (0, 0) };
     let mut documents = Vec::new();
     loop {
         match composer.next()? {

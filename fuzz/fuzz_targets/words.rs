@@ -33,7 +33,8 @@ fuzz_target!(|text: &str| {
     if let Some(seconds) = syntax::duration_seconds(text) {
         assert!(seconds >= 0);
     }
-    if let Ok(syntax::SourceSyntax::Relative(path) | syntax::SourceSyntax::Named(_, path)) = syntax::mount_source(text) {
+    if let Ok(syntax::SourceSyntax::Relative(path) | syntax::SourceSyntax::Named(_, path)) = syntax::mount_source(text)
+    {
         assert!(!path.split('/').any(|part| part == "..") && !path.starts_with('/'));
         assert_eq!(syntax::sub_path(&path), Ok(path));
     }

@@ -93,10 +93,8 @@ pub fn read(request: ReadRequest<'_>) -> (Option<ComposeProject>, Diagnostics) {
 }
 
 fn project_environment(request: &ReadRequest<'_>, diagnostics: &mut Diagnostics) -> BTreeMap<String, String> {
-    if !request.files.is_file(".env") {
-        return request.environment.clone();
-    }
     let result = match request.files.read(".env") {
+        Err(FileError::NotFound | FileError::Refused { .. }) => return request.environment.clone(),
         Ok(bytes) => env::project(&bytes, request.environment).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };

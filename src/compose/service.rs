@@ -293,11 +293,6 @@ fn ports(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::new();
     let mut seen = HashSet::new();
     for item in reader.list("ports", tree) {
-        if ports.len() > MAX_PORTS {
-            let message = format!("ports: a service may have at most {MAX_PORTS} ports");
-            reader.error("compose-limit", message, &item.location);
-            break;
-        }
         let parsed = if item.as_mapping().is_some() {
             port_mapping(reader, item)
         } else {
@@ -320,6 +315,11 @@ fn ports(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
             }
             Some(Err(message)) => reader.error("compose-port", format!("ports: {message}"), &item.location),
             None => {}
+        }
+        if ports.len() > MAX_PORTS {
+            let message = format!("ports: a service may have at most {MAX_PORTS} ports");
+            reader.error("compose-limit", message, &item.location);
+            break;
         }
     }
     ports

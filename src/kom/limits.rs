@@ -128,7 +128,10 @@ pub(super) fn container_limits(reader: &mut Reader<'_>, spec: Fields<'_>) -> Opt
                 && quantity::parse_milli(&least.value).ok() > quantity::parse_milli(&value.value).ok()
             {
                 let message = format!("{key}.{resource} is {}, less than {lower}.{resource}", value.value);
-                let help = format!("{lower} is {} on line {}; min ≤ defaultRequest ≤ default ≤ max", least.value, least.location.line);
+                let help = format!(
+                    "{lower} is {} on line {}; min ≤ defaultRequest ≤ default ≤ max",
+                    least.value, least.location.line
+                );
                 reader.error("kom-limits", message, &value.location, help);
             }
             before = Some((key, value));

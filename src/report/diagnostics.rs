@@ -13,7 +13,7 @@ use super::line::{Ink, paint};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 
 /// Writes every diagnostic, notes first and errors last (the end is what a terminal shows), each kind by file and line,
-/// then a line with their counts. Nothing if there is none.
+/// then a line with their counts. Nothing if there is none. Of each kind at most [`MOST`] are written.
 ///
 /// # Errors
 /// The writer's own.
@@ -24,21 +24,40 @@ pub fn text(out: &mut dyn Write, diagnostics: &Diagnostics, style: &Style) -> io
     let base = if style.color { Renderer::styled() } else { Renderer::plain() };
     let decor = if style.color && style.unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
     let renderer = base.decor_style(decor).term_width(style.width.max(40));
-    for diagnostic in sorted(diagnostics) {
-        for line in render(&renderer, diagnostic).lines() {
-            writeln!(out, "{}", line.trim_end())?;
+    let sorted = sorted(diagnostics);
+    for kind in sorted.chunk_by(|a, b| a.severity == b.severity) {
+        for diagnostic in kind.iter().take(MOST) {
+            for line in render(&renderer, diagnostic).lines() {
+                writeln!(out, "{}", line.trim_end())?;
+            }
+            writeln!(out)?;
         }
-        writeln!(out)?;
+        let more = kind.len().saturating_sub(MOST);
+        if let Some(last) = kind.last().filter(|_| more > 0) {
+            let more = counted(more, &format!("more {}", noun(last.severity)));
+            writeln!(out, "{} and {more}\n", style.ellipsis())?;
+        }
     }
     let ink = if diagnostics.has_errors() { Ink::Danger } else { Ink::Changed };
     writeln!(out, "{}", paint(&counts(diagnostics), ink, style))
 }
 
+/// Findings of one kind that are written: who has more corrects these first.
+const MOST: usize = 100;
+
+fn noun(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
+}
+
 /// `3 errors, 1 warning`; what there is none of is left out.
 pub fn counts(diagnostics: &Diagnostics) -> String {
-    [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")]
+    [Severity::Error, Severity::Warning, Severity::Note]
         .into_iter()
-        .map(|(severity, noun)| (diagnostics.count(severity), noun))
+        .map(|severity| (diagnostics.count(severity), noun(severity)))
         .filter(|(count, _)| *count > 0)
         .map(|(count, noun)| counted(count, noun))
         .collect::<Vec<_>>()
@@ -113,11 +132,7 @@ fn caret(source: &str, column: u32) -> (String, usize, usize) {
 /// `column`, `help`. The source line is left out: it may be read at the place.
 pub fn json(diagnostics: &Diagnostics) -> Json {
     let item = |diagnostic: &Diagnostic| {
-        let severity = match diagnostic.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        };
+        let severity = noun(diagnostic.severity);
         let location = diagnostic.location.as_ref();
         json!({
             "severity": severity,

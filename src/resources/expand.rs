@@ -11,7 +11,9 @@ use super::kinds;
 use super::scope::{Builder, Place, StateView, address_before, protection};
 use super::settings::{self, ClusterSettings};
 use super::{dns, ingress, names, quota};
-use crate::compose::convert::{BoxInput, ConvertInput, IngressInput, IsolationInput, Rendered, RuleInput, Scope, convert};
+use crate::compose::convert::{
+    BoxInput, ConvertInput, IngressInput, IsolationInput, Rendered, RuleInput, Scope, convert,
+};
 use crate::compose::files::{Files, LocalFiles, NoFiles};
 use crate::compose::read::{Input, ReadRequest, read};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -409,7 +411,8 @@ impl<'a> Expansion<'a> {
     fn with_lines(&self, diagnostics: Diagnostics) -> Diagnostics {
         let mut located = Diagnostics::default();
         located.extend(diagnostics.into_iter().map(|diagnostic| {
-            let ours = ["setting-value", "setting-missing", "volume", "zone", "spot", "driver", "key-vault-unknown", "quota"];
+            let ours =
+                ["setting-value", "setting-missing", "volume", "zone", "spot", "driver", "key-vault-unknown", "quota"];
             match (&diagnostic.location, &diagnostic.source_line) {
                 (Some(location), None) if ours.contains(&diagnostic.code) => {
                     let location = location.clone();

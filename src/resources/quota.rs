@@ -112,7 +112,13 @@ fn container(body: &Value, init: bool, range: &Range) -> Container {
     Container { name, init, requests, limits }
 }
 
-fn check_container(findings: &mut Diagnostics, limits: &ContainerLimits, range: &Range, pod: &Pod, container: &Container) {
+fn check_container(
+    findings: &mut Diagnostics,
+    limits: &ContainerLimits,
+    range: &Range,
+    pod: &Pod,
+    container: &Container,
+) {
     let place = |part: &BTreeMap<String, Located<String>>, resource: &str| -> Location {
         part.get(resource).map_or(&limits.location, |text| &text.location).clone()
     };
@@ -200,7 +206,10 @@ fn check_quota(findings: &mut Diagnostics, key: &str, allowed: &Located<String>,
         let help = vec![
             format!("without one: {}", silent.join(", ")),
             format!("give them all one with limits: {{{part}: {{{resource}: {}}}}} beside quota,", example(resource)),
-            format!("or each service its own with deploy.resources.{} in the compose file", if is_request { "reservations" } else { "limits" }),
+            format!(
+                "or each service its own with deploy.resources.{} in the compose file",
+                if is_request { "reservations" } else { "limits" }
+            ),
         ];
         refuse(message, help);
         return;
@@ -209,10 +218,13 @@ fn check_quota(findings: &mut Diagnostics, key: &str, allowed: &Located<String>,
     let used = needs.iter().fold(0u128, |sum, (_, need)| sum.saturating_add(*need));
     if used > most {
         let used = written(resource, used);
-        let each: Vec<String> = needs.iter().map(|(name, need)| format!("{name} {}", written(resource, *need))).collect();
-        let message =
-            format!("the app's pods need {used} of {key}, but its quota allows {}", written(resource, most));
-        refuse(message, vec![format!("{}; raise {key} to {used} or more, or let the services ask for less", each.join(", "))]);
+        let each: Vec<String> =
+            needs.iter().map(|(name, need)| format!("{name} {}", written(resource, *need))).collect();
+        let message = format!("the app's pods need {used} of {key}, but its quota allows {}", written(resource, most));
+        refuse(
+            message,
+            vec![format!("{}; raise {key} to {used} or more, or let the services ask for less", each.join(", "))],
+        );
     }
 }
 

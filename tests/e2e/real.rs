@@ -303,7 +303,9 @@ fn assets() -> Option<PathBuf> {
 #[test]
 fn real_api_servers_take_every_object() {
     let Some(assets) = assets() else { return };
-    for (example, clusters) in [("gitea", &["cluster1"][..]), ("two-clusters", &["internal", "public"]), ("quota", &["shared"])] {
+    for (example, clusters) in
+        [("gitea", &["cluster1"][..]), ("two-clusters", &["internal", "public"]), ("quota", &["shared"])]
+    {
         let judged = judge(&assets, example, clusters);
         let _ = writeln!(std::io::stderr(), "{judged}");
     }

@@ -37,18 +37,38 @@ pub(super) fn objects(cx: &Context<'_>) -> Vec<RenderedObject> {
     objects
 }
 
-/// Lets everything in the Namespace wait for both: a quota counts objects of any kind, and one that is raised has to be
-/// raised before what it makes room for.
-pub(super) fn before_all(objects: &mut [RenderedObject]) {
-    let is_isolation = |object: &RenderedObject| matches!(object.address_kind.as_str(), QUOTA | LIMITS);
-    let first: Vec<(String, String)> = objects
-        .iter()
-        .filter(|object| is_isolation(object))
-        .map(|object| (object.address_kind.clone(), object.address_name.clone()))
-        .collect();
+/// Lets what a quota or a LimitRange judges wait for it: defaults are given when a Pod is created, and a quota that is
+/// raised has to be raised before what it makes room for. What neither judges does not wait, so that adding one leaves it
+/// alone.
+pub(super) fn before_what_they_judge(cx: &Context<'_>, objects: &mut [RenderedObject]) {
+    let isolation = &cx.input.isolation;
+    let first = |kind: &str| (kind.to_owned(), cx.app().to_owned());
     for object in objects {
-        if !is_isolation(object) && object.body.pointer("/metadata/namespace").is_some() {
-            object.after.extend(first.iter().cloned());
+        let kind = object.address_kind.as_str();
+        if !isolation.limits.is_empty() && kind == "Deployment" {
+            object.after.push(first(LIMITS));
         }
+        if isolation.quota.keys().any(|key| is_counted(kind, key)) {
+            object.after.push(first(QUOTA));
+        }
+    }
+}
+
+/// Whether a quota's key counts objects of a kind, or what they use.
+fn is_counted(kind: &str, key: &str) -> bool {
+    let counted = key.strip_prefix("count/").unwrap_or(key);
+    match kind {
+        // Pods are what most keys are about.
+        "Deployment" => true,
+        "Service" => counted.split('.').next() == Some("services"),
+        "PersistentVolumeClaim" => counted.ends_with("persistentvolumeclaims") || counted.ends_with("requests.storage"),
+        "ConfigMap" => counted == "configmaps",
+        "Secret" => counted == "secrets",
+        "ServiceAccount" => counted == "serviceaccounts",
+        "Ingress" => counted == "ingresses.networking.k8s.io",
+        "NetworkPolicy" => counted == "networkpolicies.networking.k8s.io",
+        "Role" => counted == "roles.rbac.authorization.k8s.io",
+        "RoleBinding" => counted == "rolebindings.rbac.authorization.k8s.io",
+        _ => false,
     }
 }

@@ -225,7 +225,7 @@ pub fn convert(input: &ConvertInput<'_>) -> (Option<Rendered>, Diagnostics) {
     objects.extend(workload);
     objects.extend(network.objects);
     objects.extend(boxes);
-    isolation::before_all(&mut objects);
+    isolation::before_what_they_judge(&cx, &mut objects);
     let diagnostics = cx.diagnostics;
     let rendered = if diagnostics.has_errors() { None } else { Some(Rendered { objects, hosts: network.hosts }) };
     (rendered, diagnostics)

@@ -345,7 +345,10 @@ fn quota_and_limits_are_checked() {
     table(
         load_app,
         &[
-            ("  quota: 2", "error[kom-type] 9:10: the quota of an App must be a mapping of keys and values, not a number"),
+            (
+                "  quota: 2",
+                "error[kom-type] 9:10: the quota of an App must be a mapping of keys and values, not a number",
+            ),
             ("  quota: {}", "error[kom-value] 9:10: \"quota\" is empty | name what is limited"),
             (
                 "  quota: {request.cpu: 2}",

@@ -175,7 +175,10 @@ fn objects_are_counted() {
         assert_eq!(found(Some(&quota(&[(key, enough)])), None, objects()), [] as [&str; 0], "{key}");
         if !short.is_empty() {
             let lines = found(Some(&quota(&[(key, short)])), None, objects());
-            assert!(lines.len() == 1 && lines[0].contains(&format!("of {key}, but its quota allows {short} |")), "{lines:?}");
+            assert!(
+                lines.len() == 1 && lines[0].contains(&format!("of {key}, but its quota allows {short} |")),
+                "{lines:?}"
+            );
         }
     }
 }

@@ -833,14 +833,14 @@ fn quota_and_limits_come_before_what_they_count() {
     let (scope, project) = (scope(), project("services: {web: {image: x}}"));
     let text = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let isolation = IsolationInput {
-        quota: text(&[("requests.cpu", "2"), ("pods", "10")]),
+        quota: text(&[("requests.cpu", "2"), ("services.nodeports", "0")]),
         limits: BTreeMap::from([("default", text(&[("cpu", "500m")])), ("max", text(&[("cpu", "1")]))]),
         ..IsolationInput::default()
     };
     let rendered = convert(&ConvertInput { isolation, ..input(&scope, &project) }).0.unwrap();
     let namespace = &find(&rendered, "Namespace", "app1");
     for (kind, spec) in [
-        ("ResourceQuota", json!({"hard": {"pods": "10", "requests.cpu": "2"}})),
+        ("ResourceQuota", json!({"hard": {"requests.cpu": "2", "services.nodeports": "0"}})),
         ("LimitRange", json!({"limits": [{"type": "Container", "default": {"cpu": "500m"}, "max": {"cpu": "1"}}]})),
     ] {
         let body = find(&rendered, kind, "app1");
@@ -849,10 +849,13 @@ fn quota_and_limits_come_before_what_they_count() {
         assert_eq!(body["metadata"]["namespace"], namespace["metadata"]["name"]);
         assert_eq!(body["metadata"]["labels"], namespace["metadata"]["labels"]);
     }
-    let first = [("LimitRange".to_owned(), "app1".to_owned()), ("ResourceQuota".to_owned(), "app1".to_owned())];
-    for object in &rendered.objects {
-        let waits = first.iter().all(|one| object.after.contains(one));
-        let own = matches!(object.address_kind.as_str(), "Namespace" | "PersistentVolume" | "LimitRange" | "ResourceQuota");
-        assert_eq!(waits, !own, "{object:?}");
-    }
+    let waits = |kind: &str, name: &str| -> Vec<&str> {
+        let object = rendered.objects.iter().find(|o| o.address_kind == kind && o.address_name == name).unwrap();
+        let after = object.after.iter().map(|(kind, _)| kind.as_str());
+        after.filter(|kind| matches!(*kind, "ResourceQuota" | "LimitRange")).collect()
+    };
+    assert_eq!(waits("Deployment", "app1-app"), ["LimitRange", "ResourceQuota"]);
+    assert_eq!(waits("Service", "web"), ["ResourceQuota"]);
+    assert_eq!(waits("PersistentVolumeClaim", "default"), [] as [&str; 0]);
+    assert_eq!(waits("Role", "app1-access"), [] as [&str; 0]);
 }
