@@ -380,6 +380,13 @@ mod tests {
         assert_eq!(known, map(&[("A", "a"), ("B", "a-proc"), ("C", "${A}"), ("P", "proc"), ("X", "")]));
     }
 
+    #[test]
+    fn project_file_cannot_double_its_way_to_the_memory() {
+        let lines: String = (1..60).map(|i| format!("A{i}=${{A{0}}}${{A{0}}}\n", i - 1)).collect();
+        let text = format!("A0=xxxxxxxx\n{lines}");
+        assert_eq!(project(text.as_bytes(), &map(&[])), Err(EnvError::TooLong));
+    }
+
     proptest! {
         #[test]
         fn never_panics(text in "(\\PC|\n|\"|'|=|\\\\){0,120}") {

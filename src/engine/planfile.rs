@@ -18,7 +18,7 @@ use super::value::{Path, Segment, Value};
 /// The version of the format; a reader refuses any other.
 const FORMAT: u32 = 1;
 
-/// Bytes of a file that are read at most: a plan of ten thousand objects has a tenth of it.
+/// Bytes of a file that are read at most: many times those of a plan with ten thousand objects.
 const LIMIT: u64 = 256 * 1024 * 1024;
 
 /// Why a saved plan cannot be used.

@@ -13,7 +13,7 @@ use super::line::{Ink, paint};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 
 /// Writes every diagnostic, notes first and errors last (the end is what a terminal shows), each kind by file and line,
-/// then a line with their counts. Nothing if there is none. Of each kind at most [`MOST`] are written.
+/// then a line with their counts. Nothing if there is none. Of each kind at most a hundred are written.
 ///
 /// # Errors
 /// The writer's own.
@@ -160,6 +160,20 @@ mod tests {
         let mut out = Vec::new();
         text(&mut out, &all, &Style::PLAIN).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_goes_on_and_on_is_cut() {
+        let wide = Diagnostic::error("kom-value", "x".repeat(LONGEST + 1)).help("y".repeat(LONGEST));
+        let text = printed(vec![wide]);
+        assert!(text.contains(&format!("{}…", "x".repeat(LONGEST))) && text.contains(&"y".repeat(LONGEST)));
+        let many = |count: usize| vec![Diagnostic::error("kom-value", "no"); count];
+        assert!(printed(many(MOST + 2)).ends_with("no\n\n… and 2 more errors\n\n102 errors\n"));
+        assert!(!printed(many(MOST)).contains("more"));
+        // A line that is not shown keeps its place.
+        let line = Some("z".repeat(LONGEST + 1));
+        let text = printed(vec![Diagnostic::error("kom-value", "no").at(Location::new("f.yml", 3, 9), line)]);
+        assert!(text.contains("--> f.yml:3:9") && !text.contains("zzz"), "{text}");
     }
 
     #[test]

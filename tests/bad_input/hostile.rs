@@ -286,8 +286,8 @@ fn paths_that_lead_out() {
 
 #[test]
 fn too_much_of_everything() {
-    hostile("many documents", &["more errors", "100001 errors"], |stage| {
-        append(stage, APP, &"---\na: 1\n".repeat(100_000));
+    hostile("many documents", &["more errors", "20001 errors"], |stage| {
+        append(stage, APP, &"---\na: 1\n".repeat(20_000));
         append(stage, APP, "---\n- 1\n");
     });
     hostile("many services", &["there are 601 services; at most 500 are read", "--> compose.yml:"], |stage| {
@@ -312,28 +312,28 @@ fn too_much_of_everything() {
         );
     });
     hostile("one line with many findings", &["has no key \"k0\"", "more errors"], |stage| {
-        let keys: String = (0..40_000).map(|i| format!(", k{i}: 1")).collect();
+        let keys: String = (0..10_000).map(|i| format!(", k{i}: 1")).collect();
         append(stage, COMPOSE, &format!("  wide: {{image: x{keys}}}\n"));
     });
     hostile("a long key", &["has no key \"kkkk", "…"], |stage| {
-        stage.edit(
-            APP,
-            "  existing: false",
-            &format!("  ? \"{}\"\n  : 1\n  bogus: 1\n  exist: false", "k".repeat(1 << 20)),
-        );
+        stage.edit(APP, "  existing: false", &format!("  ? \"{}\"\n  : 1\n  existin: false", "k".repeat(1 << 20)));
     });
-    hostile("an inline definition far to the right", &["the compose file must", "--> kompoxapp.yml:"], |stage| {
-        let lines = "\\n".repeat(200_000);
-        stage.edit(
-            APP,
-            "compose: file:compose.yml",
-            &format!("{{? \"{}\" : 1, compose: \"a:\\n{lines}\"}}\n", "x".repeat(100_000)),
-        );
-        let text = fs::read_to_string(stage.file(APP)).unwrap();
-        // The rest of the App's keys cannot follow a flow mapping.
-        let end = text.find("  ingress:\n    certResolver: staging\n    rules").unwrap();
-        write(stage, APP, &text[..end]);
-    });
+    hostile(
+        "an inline definition far to the right",
+        &["the compose file has no services", "--> kompoxapp.yml:"],
+        |stage| {
+            let lines = "\\n".repeat(200_000);
+            stage.edit(
+                APP,
+                "compose: file:compose.yml",
+                &format!("{{? \"{}\" : 1, compose: \"a:\\n{lines}\"}}\n", "x".repeat(100_000)),
+            );
+            let text = fs::read_to_string(stage.file(APP)).unwrap();
+            // The rest of the App's keys cannot follow a flow mapping.
+            let end = text.find("  ingress:\n    certResolver: staging\n    rules").unwrap();
+            write(stage, APP, &text[..end]);
+        },
+    );
 }
 
 #[test]

@@ -432,6 +432,26 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_range_completes_itself() {
+        let mut object = json!({"spec": {"limits": [
+            {"type": "Container", "max": {"cpu": "2.0"}, "min": {"cpu": "0.1", "memory": "1024Ki"}},
+            {"type": "Pod", "max": {"cpu": "4"}},
+        ]}});
+        apply("LimitRange", &mut object);
+        let expected = json!({"spec": {"limits": [
+            {
+                "type": "Container",
+                "max": {"cpu": "2"},
+                "min": {"cpu": "100m", "memory": "1Mi"},
+                "default": {"cpu": "2"},
+                "defaultRequest": {"cpu": "2", "memory": "1Mi"},
+            },
+            {"type": "Pod", "max": {"cpu": "4"}},
+        ]}});
+        assert_eq!(object, expected);
+    }
+
+    #[test]
     fn string_data_is_folded_into_data() {
         let mut object = json!({"stringData": {"a": "b"}, "data": {"c": "ZA=="}});
         apply("Secret", &mut object);
