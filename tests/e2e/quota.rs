@@ -92,17 +92,11 @@ fn an_app_without_them_loses_them_and_a_destroy_takes_them() {
       @ Service/wiki  what it depends on changes  (compose.yml:2)
       @ Service/wiki-app  what it depends on changes  (compose.yml:12)
       @ PersistentVolumeClaim/default  what it depends on changes  (kompoxapp.yml:53)
-      @ NetworkPolicy/wiki  what it depends on changes  (kompoxapp.yml:40)
-      @ Role/wiki-access  what it depends on changes  (kompoxapp.yml:40)
-      @ ServiceAccount/wiki  what it depends on changes  (kompoxapp.yml:40)
-      @ RoleBinding/wiki-access  what it depends on changes  (kompoxapp.yml:40)
-      @ Ingress/wiki-app-custom  what it depends on changes  (kompoxapp.yml:50)
-      @ Ingress/wiki-app-default  what it depends on changes  (kompoxapp.yml:50)
       @ Deployment/wiki-app  what it depends on changes  (compose.yml:2)
       - LimitRange/wiki  the manifests no longer mention it
       - ResourceQuota/wiki  the manifests no longer mention it
 
-    Plan: 0 to create, 0 to update, 2 to delete, 11 to accept; 19 unchanged
+    Plan: 0 to create, 0 to update, 2 to delete, 5 to accept; 25 unchanged
 
     Hosts:
       wiki-4kg95y-3000.shared.example.com  (/ws/teams/prv/aks1/cls/shared/app/wiki)
