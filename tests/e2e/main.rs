@@ -16,6 +16,7 @@ mod disks;
 mod drift;
 mod formats;
 mod guards;
+mod quota;
 mod saved_plans;
 mod secrets;
 mod two_clusters;

@@ -360,7 +360,7 @@ fn nothing_and_the_legacy_file_are_told_apart() {
 
 #[test]
 fn the_examples_load_without_a_word() {
-    for (example, apps, volumes) in [("gitea", 1, 1), ("two-clusters", 3, 4)] {
+    for (example, apps, volumes) in [("gitea", 1, 1), ("two-clusters", 3, 4), ("quota", 1, 1)] {
         let cwd = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
         let request = LayoutRequest { cwd, ..LayoutRequest::default() };
         let options = LoadOptions { strict: true, ..LoadOptions::default() };
