@@ -11,8 +11,8 @@ use super::global::{Global, Terminal};
 use super::output;
 use super::session::print_findings;
 use crate::compose::files::{Files, LocalFiles, UserFiles};
-use crate::compose::load::{self, Name, Request, dotenv, project_name};
 use crate::compose::load::project::{Options, Strictness, project};
+use crate::compose::load::{self, Name, Request, dotenv, project_name};
 use crate::compose::read::Input;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::report;
@@ -115,12 +115,8 @@ pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Ex
 }
 
 const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
-const OVERRIDES: [&str; 4] = [
-    "compose.override.yml",
-    "compose.override.yaml",
-    "docker-compose.override.yml",
-    "docker-compose.override.yaml",
-];
+const OVERRIDES: [&str; 4] =
+    ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
 
 /// The files to read where none is named, absolute but for stdin.
 fn compose_files(args: &Args, cwd: &Path, variables: &BTreeMap<String, String>) -> Result<Vec<PathBuf>, CliError> {
@@ -169,12 +165,7 @@ fn project_directory(args: &Args, cwd: &Path, paths: &[PathBuf]) -> PathBuf {
 }
 
 /// Adds the variables of the env files; what is there already stays.
-fn complete(
-    args: &Args,
-    cwd: &Path,
-    dir: &Path,
-    environment: &mut BTreeMap<String, String>,
-) -> Result<(), CliError> {
+fn complete(args: &Args, cwd: &Path, dir: &Path, environment: &mut BTreeMap<String, String>) -> Result<(), CliError> {
     let disabled = environment.get("COMPOSE_DISABLE_ENV_FILE");
     let disabled = disabled.is_some_and(|text| matches!(text.as_str(), "1" | "t" | "T" | "true" | "True" | "TRUE"));
     let default = dir.join(".env");
@@ -236,7 +227,8 @@ fn inputs(paths: &[PathBuf], display: &dyn Fn(&str) -> String) -> Result<Vec<(In
         match content {
             Ok(content) => inputs.push((Input::Text(Source::new(name, content)), text(path)?)),
             Err(why) => {
-                let finding = Diagnostic::error("compose-file", format!("the compose file {name} cannot be read: {why}"));
+                let finding =
+                    Diagnostic::error("compose-file", format!("the compose file {name} cannot be read: {why}"));
                 findings.push(finding.at(Location::new(name, 1, 1), None));
             }
         }

@@ -104,9 +104,7 @@ fn project_environment(request: &ReadRequest<'_>, diagnostics: &mut Diagnostics)
     }
     let mut values = BTreeMap::new();
     let result = match request.files.read(".env") {
-        Ok(bytes) => {
-            dotenv::complete(request.environment, &mut values, &bytes).map_err(|error| error.to_string())
-        }
+        Ok(bytes) => dotenv::complete(request.environment, &mut values, &bytes).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     if let Err(message) = result {

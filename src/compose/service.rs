@@ -129,7 +129,8 @@ fn mapped(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
                 .map(|image| Located { value: image, location: value.location.clone() });
         }
         "build" if !value.is_null() => service.build = Some(field.key_location.clone()),
-        "build" | "profiles" => {}
+        // What is left of `extends` names a service that says nothing.
+        "build" | "profiles" | "extends" => {}
         "command" => service.command = words(reader, key, value),
         "entrypoint" => service.entrypoint = words(reader, key, value),
         "environment" => environment(reader, service, value),
@@ -174,6 +175,11 @@ fn words(reader: &mut Reader<'_>, what: &str, tree: &Tree) -> Option<Vec<Text>> 
         return Some(mark_secret_arguments(words));
     }
     let text = reader.text(what, tree)?;
+    if syntax::is_cut(&text) {
+        let message = format!("{what} ends at the first `;`, `&`, `|`, `<` or `>`; the rest is not run");
+        let finding = Diagnostic::warning("compose-command", message);
+        reader.push(finding.help("run a shell: [\"sh\", \"-c\", \"…\"]"), &tree.location);
+    }
     match syntax::words(&text) {
         Some(words) => Some(mark_secret_arguments(
             words.into_iter().map(|value| Text { value, sensitive: tree.interpolated }).collect(),

@@ -73,7 +73,7 @@ pub const SERVICE_KEYS: &[Support] = &[
     mapped("env_file", "a Secret, taken by envFrom"),
     mapped("environment", "env"),
     mapped("expose", "containerPorts"),
-    refused("extends", "it is not supported yet; write the service out, or merge several files with `compose: [...]`"),
+    mapped("extends", "the service that it names, merged in while the file is read"),
     warned("external_links", "containers outside the project cannot be reached by name"),
     mapped("extra_hosts", "hostAliases"),
     warned("gpus", "graphics processors need a node pool and a device plugin"),

@@ -11,6 +11,7 @@ mod project;
 mod apply;
 mod changes;
 mod commands;
+mod compose;
 mod disks;
 mod drift;
 mod formats;

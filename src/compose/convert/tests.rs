@@ -471,7 +471,10 @@ fn every_error_has_its_code_and_place() {
             "services: {a: {image: x, ports: ['1:80']}, b: {image: x, ports: ['1:81']}}".to_owned(),
             "host port 1 is published twice",
         ),
-        ("include: [a.yml]\nservices: {a: {image: x}}".to_owned(), "compose-local-file compose.yml:1:11: include: a.yml"),
+        (
+            "include: [a.yml]\nservices: {a: {image: x}}".to_owned(),
+            "compose-local-file compose.yml:1:11: include: a.yml",
+        ),
         ("serivces: {}".to_owned(), "compose-unknown-key compose.yml:1:1"),
         ("services: {a: {image: x, profiles: [off]}}".to_owned(), "compose-no-services"),
         ("[]".to_owned(), "compose-type compose.yml:1:1"),

@@ -395,8 +395,7 @@ enum Default {
 }
 
 static DEFAULTS: LazyLock<Rules<Default>> = LazyLock::new(|| {
-    let mut rules =
-        vec![("services.*.deploy.resources.reservations.devices.*".to_owned(), Default::DeviceRequest)];
+    let mut rules = vec![("services.*.deploy.resources.reservations.devices.*".to_owned(), Default::DeviceRequest)];
     for prefix in ["services.*", "jobs.*"] {
         for (key, default) in [
             ("build", Default::Build),

@@ -164,7 +164,8 @@ impl Check {
         // A scale is one of deploy too.
         let scale = service.get("scale").cloned();
         if let Some(scale) = scale
-            && let Some(Json::Object(deploy)) = typed.services.get_mut(name).and_then(|service| service.get_mut("deploy"))
+            && let Some(Json::Object(deploy)) =
+                typed.services.get_mut(name).and_then(|service| service.get_mut("deploy"))
         {
             deploy.insert("replicas".to_owned(), scale);
         }
@@ -328,7 +329,9 @@ impl Check {
         let graph: BTreeMap<&str, BTreeSet<&str>> = typed
             .services
             .iter()
-            .map(|(name, service)| (name.as_str(), keys(service, "depends_on").map(|(other, _)| other.as_str()).collect()))
+            .map(|(name, service)| {
+                (name.as_str(), keys(service, "depends_on").map(|(other, _)| other.as_str()).collect())
+            })
             .collect();
         let mut done: BTreeSet<&str> = BTreeSet::new();
         for start in graph.keys() {

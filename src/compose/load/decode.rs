@@ -45,8 +45,18 @@ impl Decoder {
                 let outer = self.secretive;
                 self.secretive |= matches!(
                     field.key,
-                    "environment" | "command" | "entrypoint" | "healthcheck" | "labels" | "annotations" | "args" | "content"
-                        | "driver_opts" | "options" | "post_start" | "pre_stop"
+                    "environment"
+                        | "command"
+                        | "entrypoint"
+                        | "healthcheck"
+                        | "labels"
+                        | "annotations"
+                        | "args"
+                        | "content"
+                        | "driver_opts"
+                        | "options"
+                        | "post_start"
+                        | "pre_stop"
                 );
                 let value = self.value(&field.kind, value, &path.key(field.key));
                 self.secretive = outer;
@@ -94,9 +104,7 @@ impl Decoder {
         match kind {
             Type::Text => match tree.value() {
                 Some(Value::Str(text)) => self.masked(text.to_owned(), tree.interpolated, ""),
-                Some(Value::Int(number)) if is_signed(number) => {
-                    self.masked(number.to_string(), tree.interpolated, "")
-                }
+                Some(Value::Int(number)) if is_signed(number) => self.masked(number.to_string(), tree.interpolated, ""),
                 _ => self.wrong(path, "a string", tree),
             },
             Type::Boolean => match tree.value() {
@@ -226,9 +234,10 @@ impl Decoder {
 
     fn list(&mut self, kind: &Type, tree: &Tree, path: &Path<'_>) -> Json {
         let Some(items) = tree.as_sequence() else { return self.wrong(path, "a list", tree) };
-        let values = items.iter().enumerate().map(|(at, item)| {
-            if item.is_null() { zero(kind) } else { self.value(kind, item, &path.index(at)) }
-        });
+        let values = items
+            .iter()
+            .enumerate()
+            .map(|(at, item)| if item.is_null() { zero(kind) } else { self.value(kind, item, &path.index(at)) });
         values.collect()
     }
 
@@ -286,10 +295,8 @@ impl Decoder {
         let Some(text) = tree.as_str() else { return self.wrong(path, "a string or a list of strings", tree) };
         match syntax::words(text) {
             Some(words) => {
-                let items: Vec<Tree> = words
-                    .into_iter()
-                    .map(|word| Tree::text(word, tree.location.clone(), tree.interpolated))
-                    .collect();
+                let items: Vec<Tree> =
+                    words.into_iter().map(|word| Tree::text(word, tree.location.clone(), tree.interpolated)).collect();
                 self.words(&items, path)
             }
             None => {
@@ -386,7 +393,8 @@ impl Decoder {
             if host.is_empty() || host.contains([':', '=']) {
                 return self.invalid(path, "list of host names with their addresses", tree);
             }
-            let inner = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|text| !text.is_empty());
+            let inner =
+                address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|text| !text.is_empty());
             lines.push(format!("{host}={}", inner.unwrap_or(&address)));
         }
         lines.sort();

@@ -24,13 +24,7 @@ pub(super) struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// Completes `environment` and `labels` of a container from the files that it names.
-    pub(super) fn container(
-        &self,
-        out: &mut Map<String, Json>,
-        tree: &Tree,
-        path: &Path<'_>,
-        faults: &mut Vec<Fault>,
-    ) {
+    pub(super) fn container(&self, out: &mut Map<String, Json>, tree: &Tree, path: &Path<'_>, faults: &mut Vec<Fault>) {
         self.environment(out, tree, path, faults);
         self.labels(out, tree, path, faults);
     }
@@ -62,7 +56,7 @@ impl Resolver<'_> {
             let what = path.index(at).to_string();
             let bytes = match self.files.read(file) {
                 Ok(bytes) => bytes,
-                Err(FileError::NotFound) if item.get("required").and_then(Tree::as_text) == Some("false") => continue,
+                Err(FileError::NotFound) if is_optional(item) => continue,
                 Err(error) => {
                     faults.extend(file_fault(&what, file, &error, &item.location).0);
                     continue;
@@ -125,4 +119,8 @@ impl Resolver<'_> {
             out.insert("labels".to_owned(), Json::Object(merged));
         }
     }
+}
+
+fn is_optional(item: &Tree) -> bool {
+    item.get("required").and_then(Tree::as_text).and_then(super::parse::boolean) == Some(false)
 }

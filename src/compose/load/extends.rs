@@ -35,7 +35,11 @@ impl Loader<'_> {
         for kind in ["services", "jobs"] {
             let Some(services) = tree.get_mut(kind) else { continue };
             let TreeContent::Mapping(entries) = &services.content else {
-                return fail("compose-type", format!("{kind} must be a mapping, not {}", services.kind()), &services.location);
+                return fail(
+                    "compose-type",
+                    format!("{kind} must be a mapping, not {}", services.kind()),
+                    &services.location,
+                );
             };
             let names: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
             let origin = Origin { file, resets: resets.clone(), kind };
@@ -59,7 +63,11 @@ impl Loader<'_> {
         let path = path.key(name);
         let Some(service) = services.get(name).filter(|service| !service.is_null()) else { return Ok(()) };
         if service.as_mapping().is_none() {
-            return fail("compose-type", format!("{path} must be a mapping, not {}", service.kind()), &service.location);
+            return fail(
+                "compose-type",
+                format!("{path} must be a mapping, not {}", service.kind()),
+                &service.location,
+            );
         }
         let Some(extends) = service.get("extends") else { return Ok(()) };
         let location = extends.location.clone();
@@ -75,7 +83,11 @@ impl Loader<'_> {
         };
         if source.get(&reference).is_none() {
             let place = if file.is_some() { filename } else { "this file" };
-            return fail("compose-extends", format!("{path} extends {reference}, which {place} does not define"), &location);
+            return fail(
+                "compose-extends",
+                format!("{path} extends {reference}, which {place} does not define"),
+                &location,
+            );
         }
         let step = (filename.to_owned(), name.to_owned());
         if chain.contains(&step) {

@@ -124,8 +124,10 @@ impl Loader<'_> {
         };
         let mut values = BTreeMap::new();
         for file in files {
-            let bytes =
-                self.files.read(&file).map_err(|error| file_fault("include.env_file", &file, &error, &item.location))?;
+            let bytes = self
+                .files
+                .read(&file)
+                .map_err(|error| file_fault("include.env_file", &file, &error, &item.location))?;
             dotenv::complete(own, &mut values, &bytes).map_err(|error| {
                 let message = format!("include.env_file: {file}: {error}");
                 Fault::new("compose-env-file", message, &item.location)
@@ -163,7 +165,11 @@ fn item(tree: &Tree, path: &Path<'_>) -> Step<Item> {
             "project_directory" => match value.as_str() {
                 Some(text) => item.project_directory = text.to_owned(),
                 None => {
-                    return fail("compose-type", format!("{below} must be a string, not {}", value.kind()), &value.location);
+                    return fail(
+                        "compose-type",
+                        format!("{below} must be a string, not {}", value.kind()),
+                        &value.location,
+                    );
                 }
             },
             _ if key.starts_with("x-") => {}

@@ -32,10 +32,8 @@ enum Rule {
 }
 
 static RULES: LazyLock<Rules<Rule>> = LazyLock::new(|| {
-    let mut rules = vec![
-        ("networks.*.ipam.config".to_owned(), Rule::Ipam),
-        ("services.*.deploy.labels".to_owned(), Rule::Pairs),
-    ];
+    let mut rules =
+        vec![("networks.*.ipam.config".to_owned(), Rule::Ipam), ("services.*.deploy.labels".to_owned(), Rule::Pairs)];
     for kind in ["networks", "volumes", "secrets", "configs"] {
         rules.push((format!("{kind}.*.labels"), Rule::Pairs));
     }
@@ -201,7 +199,11 @@ fn special(rule: Rule, base: Tree, over: Tree, path: &Path<'_>, cursor: Cursor) 
         Rule::Logging => {
             for tree in [&base, &over] {
                 if tree.as_mapping().is_none() {
-                    return fail("compose-merge", format!("{path} must be a mapping, not {}", tree.kind()), &tree.location);
+                    return fail(
+                        "compose-merge",
+                        format!("{path} must be a mapping, not {}", tree.kind()),
+                        &tree.location,
+                    );
                 }
             }
             match (base.get("driver"), over.get("driver")) {

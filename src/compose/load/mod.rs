@@ -337,8 +337,9 @@ fn named(name: &Name, files: &[OpenFile], environment: &BTreeMap<String, String>
         Name::Optional => "",
     };
     let documents = files.iter().flat_map(|file| &file.documents);
-    let said = documents.filter_map(|node| node.get("name")).filter(|node| node.as_text().is_some_and(|t| !t.is_empty()));
-    let Some(node) = said.last() else { return Ok(default.to_owned()) };
+    let mut said =
+        documents.filter_map(|node| node.get("name")).filter(|node| node.as_text().is_some_and(|t| !t.is_empty()));
+    let Some(node) = said.next_back() else { return Ok(default.to_owned()) };
     let text = interpolate(node.as_text().unwrap_or_default(), environment)
         .map_err(|error| Fault::new("compose-interpolation", format!("name: {error}"), &node.location))?
         .text;
@@ -351,8 +352,11 @@ fn named(name: &Name, files: &[OpenFile], environment: &BTreeMap<String, String>
 
 /// A text as the name of a project: lowercase letters, digits, `-` and `_`, the first one a letter or a digit.
 pub fn project_name(text: &str) -> String {
-    let kept: String =
-        text.to_lowercase().chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_')).collect();
+    let kept: String = text
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
+        .collect();
     kept.trim_start_matches(['-', '_']).to_owned()
 }
 

@@ -34,7 +34,9 @@ fn networks(tree: &mut Tree) {
     for kind in ["services", "jobs"] {
         let Some(services) = tree.get_mut(kind).and_then(Tree::entries_mut) else { continue };
         for TreeEntry { value: service, .. } in services {
-            if service.as_mapping().is_none() || service.get("provider").is_some() || service.get("network_mode").is_some()
+            if service.as_mapping().is_none()
+                || service.get("provider").is_some()
+                || service.get("network_mode").is_some()
             {
                 continue;
             }
@@ -44,7 +46,8 @@ fn networks(tree: &mut Tree) {
                     uses_default |= networks.iter().any(|network| network.key == "default");
                 }
                 _ => {
-                    let entry = TreeEntry { key: "default".into(), key_location: at.clone(), value: Tree::null(at.clone()) };
+                    let entry =
+                        TreeEntry { key: "default".into(), key_location: at.clone(), value: Tree::null(at.clone()) };
                     service.set("networks", Tree::mapping(at, vec![entry]));
                     uses_default = true;
                 }
@@ -178,15 +181,11 @@ fn resolve(tree: &mut Tree, environment: &BTreeMap<String, String>, keep_empty: 
 
 /// A hook before the start takes over what the service says about its container.
 fn pre_start(service: &mut Tree, path: &Path<'_>) -> Step<()> {
-    if !service.get("pre_start").and_then(Tree::as_sequence).is_some_and(|hooks| !hooks.is_empty()) {
+    if service.get("pre_start").and_then(Tree::as_sequence).is_none_or(<[Tree]>::is_empty) {
         return Ok(());
     }
     let entries = service.as_mapping().unwrap_or_default();
-    let inherited: Vec<TreeEntry> = entries
-        .iter()
-        .filter(|entry| is_of_container(&entry.key))
-        .cloned()
-        .collect();
+    let inherited: Vec<TreeEntry> = entries.iter().filter(|entry| is_of_container(&entry.key)).cloned().collect();
     let Some(hooks) = service.get_mut("pre_start").and_then(Tree::items_mut) else { return Ok(()) };
     let path = path.key("pre_start");
     for (at, hook) in hooks.iter_mut().enumerate() {

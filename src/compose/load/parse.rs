@@ -196,8 +196,7 @@ impl<'a> Lowering<'a> {
                     if entry.key_plain && !is_text(&entry.key) {
                         let message = format!("the key {} is no text", entry.key);
                         let help = format!("write it in quotes: \"{}\"", entry.key);
-                        self.findings
-                            .push(Fault::new("compose-key", message, &entry.key_location).help(help));
+                        self.findings.push(Fault::new("compose-key", message, &entry.key_location).help(help));
                     }
                     // Extensions often hold an environment that services take by an alias.
                     let secretive = secretive || entry.key.starts_with("x-") || SECRETIVE.contains(&entry.key.as_str());

@@ -43,8 +43,7 @@ static RULES: LazyLock<Rules<Kind>> = LazyLock::new(|| {
         }
     }
     for prefix in ["services.*", "jobs.*", "services.*.pre_start.*"] {
-        for (key, kind) in
-            [("env_file.*.path", Kind::Local), ("label_file.*", Kind::Local), ("volumes.*", Kind::Mount)]
+        for (key, kind) in [("env_file.*.path", Kind::Local), ("label_file.*", Kind::Local), ("volumes.*", Kind::Mount)]
         {
             rules.push((format!("{prefix}.{key}"), kind));
         }

@@ -122,13 +122,15 @@ fn typed(tree: &Tree, options: &Options<'_>, mask: bool) -> Result<Typed, Faults
             let hooks = entry.value.get("pre_start").and_then(Tree::as_sequence).unwrap_or_default();
             if !hooks.is_empty() && kind == "services" {
                 let path = path.key("pre_start");
-                let hooks = hooks.iter().enumerate().map(|(at, hook)| {
-                    Json::Object(decoder.parts(types::PRE_START_PARTS, hook, &path.index(at)))
-                });
+                let hooks = hooks
+                    .iter()
+                    .enumerate()
+                    .map(|(at, hook)| Json::Object(decoder.parts(types::PRE_START_PARTS, hook, &path.index(at))));
                 service.insert("pre_start".to_owned(), hooks.collect());
             }
             let profiles = service.get("profiles").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
-            let wanted = |name: &Json| options.profiles.iter().any(|on| on == "*" || name.as_str() == Some(on.as_str()));
+            let wanted =
+                |name: &Json| options.profiles.iter().any(|on| on == "*" || name.as_str() == Some(on.as_str()));
             let on = profiles.is_empty() || profiles.iter().any(wanted);
             match (kind, on) {
                 ("services", true) => drop(typed.services.insert(entry.key.clone(), service)),
@@ -140,7 +142,8 @@ fn typed(tree: &Tree, options: &Options<'_>, mask: bool) -> Result<Typed, Faults
     }
     let mut resources = |kind: &'static str, fields: &'static [types::Field]| -> BTreeMap<String, Map<String, Json>> {
         let path = Path::ROOT.key(kind);
-        let read = |entry: &TreeEntry| (entry.key.clone(), decoder.parts(&[fields], &entry.value, &path.key(&entry.key)));
+        let read =
+            |entry: &TreeEntry| (entry.key.clone(), decoder.parts(&[fields], &entry.value, &path.key(&entry.key)));
         entries(tree, kind).iter().map(read).collect()
     };
     let networks = resources("networks", types::NETWORK);

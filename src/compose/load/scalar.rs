@@ -198,7 +198,13 @@ impl Timestamp {
 /// A float in the shortest form that gives it back, with an exponent below 1e-4 and from 1e6 on.
 pub(super) fn float(number: f64) -> String {
     if !number.is_finite() {
-        return if number.is_nan() { "NaN".into() } else if number > 0.0 { "+Inf".into() } else { "-Inf".into() };
+        return if number.is_nan() {
+            "NaN".into()
+        } else if number > 0.0 {
+            "+Inf".into()
+        } else {
+            "-Inf".into()
+        };
     }
     let scientific = format!("{number:e}");
     let exponent: i32 = scientific.rsplit_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);

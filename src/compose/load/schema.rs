@@ -261,9 +261,10 @@ impl<'a> Compiler<'a> {
         }
         // The parts of a mapping, all of which hold: as one, so that a key of any of them is known.
         for part in json.get("allOf").and_then(Json::as_array).into_iter().flatten() {
-            let target = part.get("$ref").and_then(Json::as_str).and_then(|name| {
-                self.document.pointer(name.trim_start_matches('#'))
-            });
+            let target = part
+                .get("$ref")
+                .and_then(Json::as_str)
+                .and_then(|name| self.document.pointer(name.trim_start_matches('#')));
             let part = self.rule(target.unwrap_or(part));
             rule.kinds |= part.kinds;
             rule.required.extend(part.required);
@@ -449,7 +450,8 @@ impl<'s> Check<'s> {
         let names = rule.patterns.iter().find(|(pattern, _)| *pattern != Pattern::Extension);
         let fault = match names {
             Some((pattern, _)) if rule.properties.is_empty() => {
-                let message = format!("{}: the name \"{}\" may only hold {}", named(path), entry.key, pattern.describe());
+                let message =
+                    format!("{}: the name \"{}\" may only hold {}", named(path), entry.key, pattern.describe());
                 Fault::new("compose-name", message, &entry.key_location)
             }
             _ => {
@@ -457,7 +459,7 @@ impl<'s> Check<'s> {
                 let fault = Fault::new("compose-unknown-key", message, &entry.key_location);
                 let mut keys: Vec<&str> = rule.properties.keys().map(String::as_str).collect();
                 keys.sort_unstable();
-                match nearest(&entry.key, keys.into_iter()) {
+                match nearest(&entry.key, keys) {
                     Some(near) => fault.help(format!("did you mean \"{near}\"?")),
                     None => fault,
                 }
@@ -468,7 +470,20 @@ impl<'s> Check<'s> {
 
     fn unique(&mut self, items: &[Tree], path: &Path<'_>) {
         let mut seen = HashSet::with_capacity(items.len());
+        // The reference takes a number for the text before it that reads as one, in short lists.
+        let mut numbers: Vec<f64> = Vec::new();
         for (at, item) in items.iter().enumerate() {
+            if items.len() <= 20 {
+                match item.value() {
+                    Some(Value::Str(text)) => numbers.extend(text.parse::<f64>()),
+                    Some(Value::Int(number)) if numbers.contains(&(number as f64)) => {
+                        let message = format!("{} is there already, as a text", path.index(at));
+                        self.push("compose-duplicate", message, item);
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
             // A number and a text that look alike are two values.
             let kind = if kinds(item) & NUMBER != 0 { "number" } else { item.kind() };
             if !seen.insert((kind, fingerprint(item))) {
@@ -479,12 +494,14 @@ impl<'s> Check<'s> {
     }
 
     fn scalar(&mut self, rule: &'s Rule, tree: &Tree, path: &Path<'_>) {
-        if let Some(text) = tree.as_str() {
-            if let Some(pattern) = rule.pattern.filter(|pattern| !pattern.matches(text)) {
-                self.push("compose-type", format!("{} must be {}", named(path), pattern.describe()), tree);
-            }
+        if let Some(text) = tree.as_str()
+            && let Some(pattern) = rule.pattern.filter(|pattern| !pattern.matches(text))
+        {
+            self.push("compose-type", format!("{} must be {}", named(path), pattern.describe()), tree);
         }
-        if !rule.choices.is_empty() && !tree.as_str().is_some_and(|text| rule.choices.iter().any(|choice| choice == text)) {
+        if !rule.choices.is_empty()
+            && !tree.as_str().is_some_and(|text| rule.choices.iter().any(|choice| choice == text))
+        {
             let message = format!("{} must be one of {}", named(path), rule.choices.join(", "));
             self.push("compose-type", message, tree);
         }

@@ -38,8 +38,7 @@ fn run(main: &[(&str, &str)], others: &[(&str, &str)], show: bool) -> Result<Jso
     let (loaded, _, findings) = load(request);
     let told = |findings: &Diagnostics| findings.iter().map(|found| format!("{} {found}\n", found.code)).collect();
     let Some(loaded) = loaded else { return Err(told(&findings)) };
-    let options =
-        Options { profiles: &[], files: Some(&files), strictness: Strictness::Compose, show_secrets: show };
+    let options = Options { profiles: &[], files: Some(&files), strictness: Strictness::Compose, show_secrets: show };
     let (json, findings) = project(loaded, &options);
     json.ok_or_else(|| told(&findings))
 }
@@ -95,7 +94,11 @@ fn errors_stand_where_they_were_written() {
             vec![("b.yml", base)],
             "compose-interpolation b.yml:5:14: services.app.command: invalid interpolation",
         ),
-        ("include: [b.yml]\n", vec![("b.yml", "services:\n  a:\n    imag: x\n")], "compose-unknown-key b.yml:3:5: services.a"),
+        (
+            "include: [b.yml]\n",
+            vec![("b.yml", "services:\n  a:\n    imag: x\n")],
+            "compose-unknown-key b.yml:3:5: services.a",
+        ),
         (
             "x-a: &a\n  ports: [{target: '${VAR}'}]\nservices:\n  web:\n    <<: *a\n    image: x\n",
             vec![],
@@ -107,11 +110,23 @@ fn errors_stand_where_they_were_written() {
             vec![],
             "compose-extends compose.yml:1:25: services extend each other: a → b → a",
         ),
-        ("services: {a: {image: x, volumes: [dta:/d]}}\nvolumes: {data: }", vec![], "compose-undefined compose.yml:1:36: a uses the volume dta"),
-        ("services: {a: {image: x, networks: [n]}}", vec![], "compose-undefined compose.yml:1:37: a uses the network n"),
+        (
+            "services: {a: {image: x, volumes: [dta:/d]}}\nvolumes: {data: }",
+            vec![],
+            "compose-undefined compose.yml:1:36: a uses the volume dta",
+        ),
+        (
+            "services: {a: {image: x, networks: [n]}}",
+            vec![],
+            "compose-undefined compose.yml:1:37: a uses the network n",
+        ),
         ("services: {a: {image: 1}}", vec![], "services.a.image must be a string, not an integer"),
         ("services: {a: {image: x, labels: {1: x}}}", vec![], "compose-key compose.yml:1:35: the key 1 is no text"),
-        ("services: {a: {image: x, ports: [80, 80]}}\nservices2: {}", vec![], "the compose file has no key \"services2\""),
+        (
+            "services: {a: {image: x, ports: [80, 80]}}\nservices2: {}",
+            vec![],
+            "the compose file has no key \"services2\"",
+        ),
     ] {
         let error = run(&[("compose.yml", main)], &others, true).expect_err(main);
         assert!(error.contains(expected), "{main}\n{error}");
@@ -136,7 +151,10 @@ fn secrets_are_masked() {
     let masked = run(&[("compose.yml", text)], &others, false).unwrap();
     let printed = masked.to_string();
     assert!(!printed.contains("hunter2") && !printed.contains("\"value\""), "{printed}");
-    assert_eq!((&masked["services"]["a"]["environment"]["OPEN"], &masked["services"]["a"]["image"]), (&json!("1"), &json!("x:1.2")));
+    assert_eq!(
+        (&masked["services"]["a"]["environment"]["OPEN"], &masked["services"]["a"]["image"]),
+        (&json!("1"), &json!("x:1.2"))
+    );
 }
 
 #[test]
@@ -155,11 +173,17 @@ fn errors_never_show_values() {
 #[test]
 fn hostile_files_end_soon() {
     let chain: String = (1..400).map(|i| format!("  s{i}: {{extends: s{}}}\n", i - 1)).collect();
-    assert!(one(&format!("services:\n  s399x: {{extends: s399}}\n  s0: {{image: x}}\n{chain}")).unwrap_err().contains("compose-limit"));
+    assert!(
+        one(&format!("services:\n  s399x: {{extends: s399}}\n  s0: {{image: x}}\n{chain}"))
+            .unwrap_err()
+            .contains("compose-limit")
+    );
     // Each file includes the next twice.
     let names: Vec<String> = (0..30).map(|i| format!("f{i}.yml")).collect();
-    let texts: Vec<String> = (0..30).map(|i| format!("include: [f{0}.yml, ./f{0}.yml]\nservices: {{s{i}: {{image: x}}}}", i + 1)).collect();
-    let mut others: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
+    let texts: Vec<String> =
+        (0..30).map(|i| format!("include: [f{0}.yml, ./f{0}.yml]\nservices: {{s{i}: {{image: x}}}}", i + 1)).collect();
+    let mut others: Vec<(&str, &str)> =
+        names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
     others.push(("f30.yml", "services: {last: {image: x}}"));
     let project = run(&[("compose.yml", "include: [f0.yml]\n")], &others, true).unwrap();
     assert_eq!(project["services"].as_object().unwrap().len(), 31);

@@ -263,8 +263,7 @@ const BUILD: Type = Struct(&[
     filled("platforms", Texts),
     filled("privileged", Boolean),
 ]);
-const DEPENDENCY: Type =
-    Struct(&[filled("condition", Text), filled("restart", Boolean), always("required", Boolean)]);
+const DEPENDENCY: Type = Struct(&[filled("condition", Text), filled("restart", Boolean), always("required", Boolean)]);
 const HEALTHCHECK: Type = Struct(&[
     filled("test", Test),
     present("timeout", Duration),
@@ -438,9 +437,5 @@ pub(super) const FILE_OBJECT: &[Field] = &[
     filled("template_driver", Text),
 ];
 /// A model.
-pub(super) const MODEL: &[Field] = &[
-    filled("name", Text),
-    filled("model", Text),
-    filled("context_size", Integer),
-    filled("runtime_flags", List),
-];
+pub(super) const MODEL: &[Field] =
+    &[filled("name", Text), filled("model", Text), filled("context_size", Integer), filled("runtime_flags", List)];

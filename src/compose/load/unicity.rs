@@ -26,10 +26,8 @@ enum Identity {
 }
 
 static RULES: LazyLock<Rules<Identity>> = LazyLock::new(|| {
-    let mut rules = vec![
-        ("networks.*.labels".to_owned(), Identity::Pair),
-        ("networks.*.ipam.options".to_owned(), Identity::Pair),
-    ];
+    let mut rules =
+        vec![("networks.*.labels".to_owned(), Identity::Pair), ("networks.*.ipam.options".to_owned(), Identity::Pair)];
     let service = [
         ("annotations", Identity::Pair),
         ("build.args", Identity::Pair),
@@ -120,7 +118,9 @@ fn key_of(item: &Tree, identity: Identity, path: &Path<'_>) -> Step<String> {
     };
     let target = |what: &str| match item.get("target").and_then(Tree::as_str) {
         Some(target) => Ok(target.to_owned()),
-        None => fail("compose-type", format!("{path} has no target, a text that says where {what} goes"), &item.location),
+        None => {
+            fail("compose-type", format!("{path} has no target, a text that says where {what} goes"), &item.location)
+        }
     };
     let is_mapping = item.as_mapping().is_some();
     Ok(match (identity, item.as_str()) {

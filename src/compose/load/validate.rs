@@ -8,7 +8,8 @@ use crate::compose::tree::{Tree, TreeEntry};
 /// Checks a merged file.
 pub(super) fn validate(tree: &Tree) -> Step<()> {
     let mut faults = Vec::new();
-    for (kind, sources) in [("configs", &["file", "environment", "content"][..]), ("secrets", &["file", "environment"])] {
+    for (kind, sources) in [("configs", &["file", "environment", "content"][..]), ("secrets", &["file", "environment"])]
+    {
         let path = Path::ROOT.key(kind);
         for entry in entries(tree.get(kind)) {
             file_object(entry, sources, &path.key(&entry.key), &mut faults);

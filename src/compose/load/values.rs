@@ -132,9 +132,15 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (text, size) in
-            [("64m", 64 << 20), ("1gb", 1 << 30), ("1024", 1024), ("0.5k", 512), ("2 GiB", 2 << 30), ("-1", -1), ("1b", 1)]
-        {
+        for (text, size) in [
+            ("64m", 64 << 20),
+            ("1gb", 1 << 30),
+            ("1024", 1024),
+            ("0.5k", 512),
+            ("2 GiB", 2 << 30),
+            ("-1", -1),
+            ("1b", 1),
+        ] {
             assert_eq!(bytes(text), Some(size), "{text}");
         }
         for text in ["many", "1x", "-1m", "1kx", ""] {

@@ -264,10 +264,7 @@ mod tests {
     fn port_forms() {
         let long = |text: &str| ports(text, &at(), false).unwrap().iter().map(printed).collect::<Vec<_>>().join(" ");
         assert_eq!(long("80"), "map[mode:ingress protocol:tcp target:80]");
-        assert_eq!(
-            long("[::1]:8080:80/UDP"),
-            "map[host_ip:::1 mode:ingress protocol:udp published:8080 target:80]"
-        );
+        assert_eq!(long("[::1]:8080:80/UDP"), "map[host_ip:::1 mode:ingress protocol:udp published:8080 target:80]");
         assert_eq!(long("8000-8010:80"), "map[mode:ingress protocol:tcp published:8000-8010 target:80]");
         assert_eq!(ports("9-10:9-10", &at(), false).unwrap().len(), 2);
         for text in ["", "a:80", "1-3:1-2", "80/icmp", "3-1", "x:1:2", "70000"] {

@@ -1,0 +1,44 @@
+//! `kompox compose config`: compose files without a project.
+
+use crate::project::Project;
+
+#[test]
+fn config_prints_files_merged_and_canonical() {
+    let project = Project::gitea();
+    let root = project.root();
+    let dir = root.join("stack");
+    std::fs::create_dir_all(dir.join("db")).unwrap();
+    std::fs::write(
+        dir.join("compose.yml"),
+        "include: [db/db.yml]\nservices:\n  web:\n    image: web:${TAG:-1}\n    ports: ['8080:80']\n",
+    )
+    .unwrap();
+    std::fs::write(dir.join("compose.override.yml"), "services:\n  web:\n    environment: [PASSWORD=hunter2]\n")
+        .unwrap();
+    std::fs::write(dir.join("db/db.yml"), "services:\n  db:\n    image: db\n    env_file: db.env\n").unwrap();
+    std::fs::write(dir.join("db/db.env"), "POSTGRES_DB=hunter2\n").unwrap();
+    let masked = project.run_as_is(&["-C", "stack", "compose", "config", "--format", "json"]).done().json();
+    assert_eq!(masked["services"]["web"]["ports"][0]["published"], "8080");
+    assert_eq!(masked["services"]["web"]["environment"]["PASSWORD"], "(sensitive)");
+    assert_eq!(masked["services"]["db"]["environment"]["POSTGRES_DB"], "(sensitive)");
+    let arguments = ["-C", "stack", "compose", "config", "--show-secrets", "--project-name", "shop"];
+    let shown = project.run_as_is(&arguments).done();
+    let again = project.run_as_is(&arguments).done();
+    assert_eq!(project.data(&shown), project.data(&again));
+    assert!(project.data(&shown).contains("POSTGRES_DB: hunter2") && project.data(&shown).contains("name: shop"));
+}
+
+#[test]
+fn config_says_where_it_is_wrong() {
+    let project = Project::gitea();
+    let dir = project.root().join("stack");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("compose.yml"), "include: [more.yml]\n").unwrap();
+    std::fs::write(dir.join("more.yml"), "services:\n  web:\n    imag: x\n").unwrap();
+    let words = project.run_as_is(&["-C", "stack", "compose", "config"]).exits(1);
+    let words = project.words(&words);
+    assert!(words.contains("error[compose-unknown-key]: services.web has no key \"imag\""), "{words}");
+    assert!(words.contains("more.yml:3:5") && words.contains("did you mean \"image\"?"), "{words}");
+    let none = project.run_as_is(&["-C", "stack", "compose", "config", "-f", "none.yml"]).exits(1);
+    assert!(project.words(&none).contains("none.yml cannot be read: there is no such file"));
+}
