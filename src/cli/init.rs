@@ -1,25 +1,56 @@
 //! `kompox init`
 
-use std::path::Path;
+mod draft;
+mod files;
+mod images;
+mod mounts;
+mod survey;
+#[cfg(test)]
+mod tests;
+mod yaml;
 
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use self::draft::{Draft, DraftError};
+use self::survey::{Remark, Survey};
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::output;
+use super::validate::offline;
+use crate::compose::tree::Tree;
+use crate::diag::Severity;
 use crate::kom::id::is_dns_label;
+use crate::kom::layout::{APP_FILE_NAME, LEGACY_FILE_NAME};
+use crate::kom::{legacy, schema};
+use crate::report;
+use crate::yaml::Source;
 
-/// The files of a new project, by path.
-const APP: &str = include_str!("init/kompoxapp.yml");
+/// Everything but the App.
+const FRAME: &str = include_str!("init/frame.yml");
+/// The App of a project from nothing.
+const APP: &str = include_str!("init/app.yml");
 const COMPOSE: &str = include_str!("init/compose.yml");
 const CONFIG: &str = include_str!("init/config.yml");
 const IGNORE: &str = "/state/\n/sandbox/\n";
 
+/// Longest name of an app: names of the cloud are made of it.
+const NAME: usize = 30;
+
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Files that exist are never changed.\n\nExamples:\n  kompox init\n  kompox init --name wiki && kompox --sandbox apply"
+    after_help = "Files that exist are never changed. With --from a compose file the project is written beside it: volumes for what \
+it mounts, hosts for what it publishes, and compose.kompox.yml, which is merged over it, for what cannot work in a \
+cluster as it is.\n\nExamples:\n  kompox init\n  kompox init --name wiki && kompox --sandbox apply\n  kompox init --from \
+compose.yml && kompox --sandbox plan\n  kompox init --from compose.yml --from compose.prod.yml\n  kompox init --from kompoxops.yml"
 )]
 pub struct Args {
-    /// The app's name [default: the directory's]
+    /// Take an existing project: a compose file (repeatable, merged in order), a folder with one, or kompoxops.yml
+    #[arg(long, value_name = "FILE")]
+    from: Vec<PathBuf>,
+    /// The app's name [default: the compose file's, else the folder's]
     #[arg(long)]
     name: Option<String>,
     /// The driver of the cloud
@@ -28,31 +59,234 @@ pub struct Args {
 }
 
 /// Runs `init`: writes a project that validates, and plans in the sandbox at once.
-pub fn run(args: &Args, global: &Global, _: &Terminal) -> Result<Exit, CliError> {
-    let root = global.cwd()?;
+pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    let cwd = global.cwd()?;
+    match args.from.as_slice() {
+        [] => from_nothing(args, &cwd),
+        [file] if is_legacy(&cwd.join(file)) => from_legacy(&cwd.join(file), global, terminal),
+        files => {
+            let paths: Vec<PathBuf> = files.iter().map(|file| cwd.join(file)).collect();
+            from_compose(args, &paths, global, terminal)
+        }
+    }
+}
+
+fn from_nothing(args: &Args, root: &Path) -> Result<Exit, CliError> {
     let name = match &args.name {
         Some(name) => name.clone(),
         None => root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default(),
     };
-    if !is_dns_label(&name, 30) {
-        return Err(CliError::message(format!("\"{name}\" cannot be the app's name"))
-            .help("it must be lower-case letters, digits and dashes, at most 30")
-            .help("name it:  kompox init --name my-app"));
-    }
-    let files = [
-        ("kompoxapp.yml", APP.replace("@NAME@", &name).replace("@DRIVER@", &args.driver)),
-        ("compose.yml", COMPOSE.to_owned()),
-        (".kompox/config.yml", CONFIG.to_owned()),
-        (".kompox/.gitignore", IGNORE.to_owned()),
+    check_name(&name)?;
+    let app = format!("{FRAME}---\n{APP}").replace("@NAME@", &name).replace("@DRIVER@", &args.driver);
+    let mut files = vec![
+        (APP_FILE_NAME.to_owned(), format!("{}{app}", files::EDITOR_LINE)),
+        ("compose.yml".to_owned(), COMPOSE.to_owned()),
     ];
+    files.extend(folder()?);
     for (path, text) in &files {
-        write(&root, path, text)?;
+        write(root, path, text)?;
     }
     output::stderr(|err| {
         writeln!(err, "\nTry it without an account:  kompox --sandbox apply")?;
         writeln!(err, "Then put your subscription into kompoxapp.yml:  kompox plan")
     });
     Ok(Exit::Done)
+}
+
+fn check_name(name: &str) -> Result<(), CliError> {
+    if is_dns_label(name, NAME) {
+        return Ok(());
+    }
+    Err(CliError::message(format!("\"{name}\" cannot be the app's name"))
+        .help(format!("it must be lower-case letters, digits and dashes, at most {NAME}"))
+        .help("name it:  kompox init --name my-app"))
+}
+
+/// The files of `.kompox/`.
+fn folder() -> Result<Vec<(String, String)>, CliError> {
+    let mut text = Vec::new();
+    report::json::write(&mut text, &schema::of("all").unwrap_or_default(), true)?;
+    Ok(vec![
+        (".kompox/config.yml".to_owned(), CONFIG.to_owned()),
+        (".kompox/.gitignore".to_owned(), IGNORE.to_owned()),
+        (".kompox/schema.json".to_owned(), String::from_utf8_lossy(&text).into_owned()),
+    ])
+}
+
+/// The legacy file has its own name; by another it is told from a compose file by what it says.
+fn is_legacy(path: &Path) -> bool {
+    let named = path.file_name().is_some_and(|name| name == LEGACY_FILE_NAME);
+    let says = |text: String| {
+        let begins = |word: &str| text.lines().any(|line| line.starts_with(word));
+        begins("version:") && begins("app:") && begins("cluster:") && !begins("services:")
+    };
+    named || draft::text(path).is_ok_and(says)
+}
+
+fn from_legacy(path: &Path, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    let text = draft::text(path)?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let rewritten = legacy::rewrite(&Source::new(name.as_str(), text))?;
+    let root = path.parent().unwrap_or(Path::new(".")).to_owned();
+    let files = vec![(APP_FILE_NAME.to_owned(), format!("{}{rewritten}", files::EDITOR_LINE))];
+    write_new(&root, files)?;
+    finish(&root, global, terminal, "Then as before", |err| {
+        writeln!(
+            err,
+            "\n{APP_FILE_NAME} takes the place of {name}: ids, names and hashes are the same. Comments are not"
+        )?;
+        writeln!(err, "carried over. Delete {name} once you have looked at it.")
+    })
+}
+
+fn from_compose(args: &Args, paths: &[PathBuf], global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+    let draft = draft::read(paths, &global.environment())?;
+    let name = app_name(args, &draft)?;
+    let survey = survey::survey(&draft, &name, |services| files::size(services).disks);
+    let mut written = vec![(APP_FILE_NAME.to_owned(), files::app_file(FRAME, &name, &args.driver, &draft, &survey))];
+    if files::needs_override(&survey) {
+        written.push((files::OVERRIDE.to_owned(), files::override_file(&draft, &survey)));
+    }
+    let env = files::env_file(&draft, &survey);
+    let has_env = env.is_some();
+    written.extend(env.map(|text| (".env".to_owned(), text)));
+    write_new(&draft.root, written)?;
+    let todo = to_do(&draft, &survey, has_env);
+    let then = format!("Then put your subscription and hosts into {APP_FILE_NAME}");
+    finish(&draft.root, global, terminal, &then, |err| {
+        remarks(err, "Decided (your compose files are not changed):", &survey.decided)?;
+        remarks(err, "For you to do:", &todo)
+    })
+}
+
+/// The name given, else the compose file's, else the folder's.
+fn app_name(args: &Args, draft: &Draft) -> Result<String, CliError> {
+    if let Some(name) = &args.name {
+        check_name(name)?;
+        return Ok(name.clone());
+    }
+    let own = draft.tree.get("name").and_then(Tree::as_text).map(str::to_owned);
+    let folder = || draft.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = yaml::slug(&own.unwrap_or_else(folder), NAME - 4);
+    // Names that begin with the app's and `-app` or `-box` are its own components'.
+    let services = draft.tree.get("services").and_then(Tree::as_mapping).unwrap_or_default();
+    let reserved = |app: &str| {
+        let ends = [format!("{app}-app"), format!("{app}-box")];
+        services.iter().any(|service| ends.iter().any(|end| service.key.starts_with(end.as_str())))
+    };
+    let letter = name.starts_with(|c: char| c.is_ascii_lowercase());
+    Ok(if reserved(&name) || !letter { format!("my-{name}") } else { name })
+}
+
+/// What only the user can do: the survey's, and values of variables.
+fn to_do(draft: &Draft, survey: &Survey, written: bool) -> Vec<Remark> {
+    let mut todo = survey.todo.clone();
+    let names = |all: &[&draft::Unset]| all.iter().map(|unset| unset.name.as_str()).collect::<Vec<_>>().join(", ");
+    let placed: Vec<_> = draft.env.unset.iter().filter(|unset| unset.placeholder.is_some()).collect();
+    let empty: Vec<_> = draft.env.unset.iter().filter(|unset| unset.placeholder.is_none()).collect();
+    let first = |all: &[&draft::Unset]| all.first().map(|unset| unset.location.clone());
+    if let (Some((name, _)), true) = (&draft.env.template, written) {
+        let text = format!("set your own values in .env, which was written from {name}");
+        todo.push(Remark { at: None, text });
+    }
+    if !placed.is_empty() {
+        let text = if written {
+            format!("set {} in .env, where placeholders stand", names(&placed))
+        } else {
+            let lines: Vec<String> = placed.iter().map(|unset| format!("{}=…", unset.name)).collect();
+            format!("add to .env, which is not changed: {}", lines.join(", "))
+        };
+        todo.push(Remark { at: first(&placed), text });
+    }
+    if !empty.is_empty() {
+        let text = format!("these variables are not set and read as empty: {}", names(&empty));
+        todo.push(Remark { at: first(&empty), text });
+    }
+    todo
+}
+
+fn remarks(err: &mut dyn Write, title: &str, remarks: &[Remark]) -> std::io::Result<()> {
+    if remarks.is_empty() {
+        return Ok(());
+    }
+    writeln!(err, "\n{title}")?;
+    let mut seen = BTreeSet::new();
+    for remark in remarks {
+        let place = remark.at.as_ref().map_or(String::new(), |at| format!("{at}: "));
+        let line = format!("{place}{}", remark.text);
+        // A service that several files speak of is remarked on once.
+        if seen.insert(line.clone()) {
+            writeln!(err, "  {}", report::escape::clean(&line))?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks the written project as every command reads it, and says what comes next.
+fn finish(
+    root: &Path,
+    global: &Global,
+    terminal: &Terminal,
+    then: &str,
+    words: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<Exit, CliError> {
+    output::stderr(words);
+    let here = Global { directory: Some(root.to_owned()), ..global.clone() };
+    let elsewhere = global.cwd()?.canonicalize().ok() != root.canonicalize().ok();
+    let with = if elsewhere { format!(" -C {}", root.display()) } else { String::new() };
+    match offline(&here) {
+        Ok((expanded, findings)) => {
+            let objects = expanded.graph.len();
+            let warnings = findings.count(Severity::Warning);
+            output::stderr(|err| {
+                write!(err, "\nThe project is valid: {objects} objects")?;
+                match warnings {
+                    0 => writeln!(err, ".")?,
+                    1 => writeln!(err, ", 1 warning (kompox{with} validate shows it).")?,
+                    _ => writeln!(err, ", {warnings} warnings (kompox{with} validate shows them).")?,
+                }
+                writeln!(
+                    err,
+                    "\nTry it without an account:  kompox{with} --sandbox plan, then kompox{with} --sandbox apply"
+                )?;
+                writeln!(err, "{then}:  kompox{with} plan")
+            });
+            Ok(Exit::Done)
+        }
+        Err(CliError::Diagnostics(mut findings)) => {
+            findings = findings.into_iter().filter(|finding| finding.severity == Severity::Error).fold(
+                crate::diag::Diagnostics::default(),
+                |mut errors, finding| {
+                    errors.push(finding);
+                    errors
+                },
+            );
+            output::stderr(|err| {
+                writeln!(err, "\nThe files are written, but the project cannot run yet:\n")?;
+                report::diagnostics::text(err, &findings, &terminal.err)?;
+                writeln!(err, "\nCorrect these, then:  kompox{with} validate")
+            });
+            Ok(Exit::Failed)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes files of which none may exist, and those of `.kompox/`, which may.
+fn write_new(root: &Path, files: Vec<(String, String)>) -> Result<(), CliError> {
+    let exist: Vec<&str> =
+        files.iter().map(|(path, _)| path.as_str()).filter(|path| root.join(path).exists()).collect();
+    if !exist.is_empty() {
+        let would: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+        let (is, it) = if exist.len() == 1 { ("is", "it") } else { ("are", "them") };
+        return Err(CliError::message(format!("{} {is} there already; nothing was written", exist.join(", ")))
+            .help(format!("this would write {}", would.join(", ")))
+            .help(format!("files are never overwritten: move {it} away, or edit {it} by hand")));
+    }
+    for (path, text) in files.iter().chain(&folder()?) {
+        write(root, path, text)?;
+    }
+    Ok(())
 }
 
 fn write(root: &Path, path: &str, text: &str) -> Result<(), CliError> {
@@ -71,4 +305,17 @@ fn write(root: &Path, path: &str, text: &str) -> Result<(), CliError> {
     std::io::Write::write_all(&mut created, text.as_bytes()).map_err(failed)?;
     output::stderr(|err| writeln!(err, "written  {path}"));
     Ok(())
+}
+
+impl From<DraftError> for CliError {
+    fn from(error: DraftError) -> Self {
+        match error {
+            DraftError::Wrong(findings) => Self::Diagnostics(findings),
+            DraftError::NoFile(_) => Self::message(error.to_string())
+                .help("it looks for compose.yaml, compose.yml, docker-compose.yml and docker-compose.yaml"),
+            DraftError::Unreadable { .. } => Self::message(error.to_string()).help("check the value of --from"),
+            DraftError::Elsewhere(_) => Self::message(error.to_string())
+                .help("an app may refer to files below its own folder only: move the file there"),
+        }
+    }
 }

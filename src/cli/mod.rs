@@ -15,6 +15,7 @@ mod output;
 mod plan;
 mod render;
 mod sandbox;
+mod schema;
 mod session;
 mod show;
 mod signal;
@@ -73,6 +74,8 @@ enum Command {
     /// The embedded cloud of --sandbox
     #[command(subcommand)]
     Sandbox(sandbox::Command),
+    /// Print the JSON Schema of manifests, for editors
+    Schema(schema::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the version
@@ -105,6 +108,7 @@ impl Cli {
         match self.command {
             Command::Version(args) => version::run(&args, global),
             Command::Completions(args) => completions::run(&args, &mut Self::command()),
+            Command::Schema(args) => schema::run(&args),
             Command::Init(args) => init::run(&args, global, terminal),
             Command::Validate(args) => validate::run(&args, global, terminal),
             Command::Render(args) => render::run(&args, global, terminal),

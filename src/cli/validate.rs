@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::output;
-use super::session::{Fixed, read_manifests, state_view};
+use super::session::{Fixed, VERSION, read_manifests, state_view};
 use crate::diag::{Diagnostics, Severity};
 use crate::report;
 use crate::resources::app::Chance;
@@ -19,13 +19,18 @@ use kompox_state::{Digester, Snapshot, SqliteStore, Store};
 pub enum Format {
     /// For a person, with source lines
     Text,
-    /// For machines
+    /// For machines: an array of findings
     Json,
+    /// For code hosts, which show findings beside the lines: SARIF 2.1.0
+    Sarif,
 }
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kompox validate\n  kompox validate --strict --format json")]
+#[command(
+    after_help = "Examples:\n  kompox validate\n  kompox validate --strict --format json\n  kompox validate --format sarif > kompox.sarif\n\n\
+--format json prints an array of {severity, code, message, file, line, column, help}."
+)]
 pub struct Args {
     /// Warnings are errors
     #[arg(long)]
@@ -45,19 +50,28 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
     if args.strict {
         findings.deny_warnings();
     }
-    if global.json || args.format == Format::Json {
-        output::stdout(|out| report::json::write(out, &report::diagnostics::json(&findings), true))?;
-    } else {
-        output::stderr(|err| report::diagnostics::text(err, &findings, &terminal.err));
-        if !findings.has_errors() {
-            output::stdout(|out| {
-                let warnings = findings.count(Severity::Warning);
-                let plural = if warnings == 1 { "" } else { "s" };
-                writeln!(out, "The project is valid: {objects} objects, {warnings} warning{plural}.")
-            })?;
+    match args.format {
+        Format::Text if global.json => json(&findings)?,
+        Format::Json => json(&findings)?,
+        Format::Sarif => {
+            output::stdout(|out| report::json::write(out, &report::sarif::log(&findings, VERSION), true))?;
+        }
+        Format::Text => {
+            output::stderr(|err| report::diagnostics::text(err, &findings, &terminal.err));
+            if !findings.has_errors() {
+                output::stdout(|out| {
+                    let warnings = findings.count(Severity::Warning);
+                    let plural = if warnings == 1 { "" } else { "s" };
+                    writeln!(out, "The project is valid: {objects} objects, {warnings} warning{plural}.")
+                })?;
+            }
         }
     }
     Ok(if findings.has_errors() { Exit::Failed } else { Exit::Done })
+}
+
+fn json(findings: &Diagnostics) -> Result<(), CliError> {
+    output::stdout(|out| report::json::write(out, &report::diagnostics::json(findings), true))
 }
 
 /// Loads and expands a project without any network. Names that a state has fixed are taken from it; without one, names

@@ -7,23 +7,9 @@ use super::id::is_dns_subdomain;
 use super::model::{App, AppIngress, ComposeSource, Deployment, IngressRule, Located, Meta};
 use super::objects::{cert_resolver, lifecycle};
 use super::reader::{Fields, Reader};
-use super::{limits, network, quantity, volume};
+use super::{keys, limits, network, quantity, volume};
 use crate::diag::{Diagnostic, Location};
 use crate::yaml::{Content, Node};
-
-pub(super) const KEYS: [&str; 11] = [
-    "compose",
-    "profiles",
-    "ingress",
-    "volumes",
-    "deployment",
-    "networkPolicy",
-    "resources",
-    "quota",
-    "limits",
-    "settings",
-    "lifecycle",
-];
 
 const COMPOSE_HELP: &str = "write compose: file:compose.yml, or the compose definition itself";
 
@@ -115,7 +101,7 @@ fn ingress(reader: &mut Reader<'_>, spec: Fields<'_>) -> AppIngress {
         reader.error("kom-type", message, &node.location, "put the list under `rules:`");
         return AppIngress::default();
     }
-    let Some(fields) = reader.fields(node, "the ingress of an App", &["certResolver", "rules"]) else {
+    let Some(fields) = reader.object(node, "the ingress of an App", &keys::APP_INGRESS) else {
         return AppIngress::default();
     };
     AppIngress { cert_resolver: cert_resolver(reader, fields), rules: rules(reader, fields) }
@@ -127,11 +113,11 @@ fn rules(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<IngressRule> {
     let mut ports: HashMap<u16, Location> = HashMap::new();
     let mut hosts: HashMap<String, (Location, usize)> = HashMap::new();
     for (index, node) in reader.list(fields, "rules").iter().enumerate() {
-        let Some(fields) = reader.fields(node, "an ingress rule", &["name", "port", "hosts"]) else { continue };
+        let Some(fields) = reader.object(node, "an ingress rule", &keys::INGRESS_RULE) else { continue };
         let name = rule_name(reader, fields);
         let port = match fields.get("port") {
             Some(node) => reader
-                .integer(node, "\"port\"", 1, 65_535)
+                .integer(node, "\"port\"", keys::PORTS.0, keys::PORTS.1)
                 .and_then(|port| u16::try_from(port).ok())
                 .map(|port| Located::new(port, node.location.clone())),
             None => {
@@ -221,8 +207,9 @@ fn rule_hosts(
 
 fn deployment(reader: &mut Reader<'_>, spec: Fields<'_>) -> Deployment {
     let Some(node) = spec.get("deployment") else { return Deployment::default() };
-    let known = ["pool", "pools", "zone", "zones", "selectors"];
-    let Some(fields) = reader.fields(node, "the deployment of an App", &known) else { return Deployment::default() };
+    let Some(fields) = reader.object(node, "the deployment of an App", &keys::DEPLOYMENT) else {
+        return Deployment::default();
+    };
     if let Some(at) = fields.key_location("selectors") {
         let help = "take it out; pools and zones say where the pods run";
         reader.error("kom-reserved", "\"deployment.selectors\" is reserved", at, help);
@@ -271,7 +258,7 @@ fn one_or_many(reader: &mut Reader<'_>, fields: Fields<'_>, one: &str, many: &st
 fn resources(reader: &mut Reader<'_>, spec: Fields<'_>) -> BTreeMap<String, Located<String>> {
     let mut resources = BTreeMap::new();
     let Some(node) = spec.get("resources") else { return resources };
-    let Some(fields) = reader.fields(node, "the resources of an App", &["cpu", "memory"]) else { return resources };
+    let Some(fields) = reader.object(node, "the resources of an App", &keys::RESOURCES) else { return resources };
     for (key, example) in [("cpu", "500m"), ("memory", "1Gi")] {
         let Some(text) = reader.optional_text(fields, key) else { continue };
         match quantity::parse_milli(&text.value) {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::id::{LABEL_MAX, ResourceId, ResourceKind};
-use super::layout::legacy_unsupported;
+use super::keys;
+use super::legacy;
 use super::model::{Located, Meta};
 use super::reader::{Fields, Reader};
 use super::suggest::closest;
@@ -22,8 +23,9 @@ pub const DOC_PATH_ANNOTATION: &str = "ops.kompox.dev/doc-path";
 /// The annotation the loader records: the document's number in its file, from 1.
 pub const DOC_INDEX_ANNOTATION: &str = "ops.kompox.dev/doc-index";
 
-const ANNOTATION_PREFIX: &str = "ops.kompox.dev/";
-const ANNOTATIONS: [&str; 4] = [ID_ANNOTATION, MOVED_FROM_ANNOTATION, DOC_PATH_ANNOTATION, DOC_INDEX_ANNOTATION];
+pub(super) const ANNOTATION_PREFIX: &str = "ops.kompox.dev/";
+pub(super) const ANNOTATIONS: [&str; 4] =
+    [ID_ANNOTATION, MOVED_FROM_ANNOTATION, DOC_PATH_ANNOTATION, DOC_INDEX_ANNOTATION];
 const KINDS: [&str; 6] = ["Workspace", "Provider", "Cluster", "App", "Box", "Defaults"];
 
 /// Where a document is.
@@ -66,8 +68,7 @@ pub(super) fn read<'n>(reader: &mut Reader<'_>, node: &'n Node, place: Place<'_>
     if node.is_null() || !is_kom(reader, node) {
         return Document::None;
     }
-    let known = ["apiVersion", "kind", "metadata", "spec", "status"];
-    let Some(fields) = reader.fields(node, "a KOM document", &known) else { return Document::None };
+    let Some(fields) = reader.fields(node, "a KOM document", &keys::DOCUMENT) else { return Document::None };
     let help = format!("it is one of {}", KINDS.join(", "));
     let Some(kind) = reader.required_text(fields, "kind", &help) else { return Document::None };
     if kind.value == "Defaults" {
@@ -86,10 +87,10 @@ pub(super) fn read<'n>(reader: &mut Reader<'_>, node: &'n Node, place: Place<'_>
 
 /// Whether the document is KOM of the version read here; says why where it is not.
 fn is_kom(reader: &mut Reader<'_>, node: &Node) -> bool {
-    let Some(entries) = node.as_mapping() else {
+    if node.as_mapping().is_none() {
         reader.wrong_type(node, "a KOM document", "a mapping with apiVersion, kind, metadata and spec");
         return false;
-    };
+    }
     match node.get("apiVersion").and_then(Node::as_text) {
         Some(API_VERSION) => true,
         Some(other) => {
@@ -107,11 +108,8 @@ fn is_kom(reader: &mut Reader<'_>, node: &Node) -> bool {
             false
         }
         None => {
-            let parts = ["workspace", "service", "provider", "cluster", "app"];
-            let legacy =
-                node.get("version").is_some() && entries.iter().any(|entry| parts.contains(&entry.key.as_str()));
-            if legacy {
-                reader.report(legacy_unsupported("this file"), &node.location);
+            if legacy::is_legacy(node) {
+                reader.report(legacy::not_alone(), &node.location);
             } else {
                 let help = format!("write `apiVersion: {API_VERSION}`, or move the file away if it is no KOM");
                 reader.error("kom-required", "this document has no \"apiVersion\"", &node.location, help);
@@ -162,7 +160,7 @@ struct Identity {
 
 fn identity(reader: &mut Reader<'_>, node: &Node, kind: ResourceKind) -> Option<Identity> {
     let what = format!("the metadata of {}", kind.with_article());
-    let metadata = reader.fields(node, &what, &["name", "annotations", "labels"])?;
+    let metadata = reader.fields(node, &what, &keys::METADATA)?;
     let name = reader.name(metadata, LABEL_MAX);
     let annotations = annotations(reader, metadata);
     let id = resource_id(reader, metadata, annotations.get(ID_ANNOTATION), kind);

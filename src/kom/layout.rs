@@ -186,15 +186,6 @@ pub(super) fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// The error for a project that consists of the legacy file only.
-pub(super) fn legacy_unsupported(file: &str) -> Diagnostic {
-    Diagnostic::error("legacy-file", format!("{file} is the legacy single-file format, which is not yet supported"))
-        .help(format!("write it as KOM in {APP_FILE_NAME}: one document for each of its workspace (older name: service), \
-             provider, cluster and app, with `apiVersion: ops.kompox.dev/v1alpha1`, the `kind`, `metadata.name`, \
-             the annotation `ops.kompox.dev/id`, and the rest under `spec`"))
-        .help("the IDs nest: /ws/<workspace>, …/prv/<provider>, …/cls/<cluster>, …/app/<app>; the keys under `spec` are the same")
-}
-
 fn find_root(request: &LayoutRequest, cwd: &Path, diagnostics: &mut Diagnostics) -> Option<PathBuf> {
     let named = match (&request.kompox_root, request.variable("KOMPOX_ROOT")) {
         (Some(path), _) => Some((path.clone(), "--kompox-root")),
@@ -218,13 +209,15 @@ fn find_root(request: &LayoutRequest, cwd: &Path, diagnostics: &mut Diagnostics)
     if let Some(root) = cwd.ancestors().find(|folder| folder.join(DIR_NAME).is_dir()) {
         return Some(root.to_owned());
     }
-    diagnostics.push(if cwd.join(LEGACY_FILE_NAME).is_file() {
-        legacy_unsupported(LEGACY_FILE_NAME)
-    } else {
-        let message = format!("neither {} nor any folder above it has a {DIR_NAME} folder", cwd.display());
+    if cwd.join(LEGACY_FILE_NAME).is_file() {
+        // The single file of old needs no folder beside it; the state makes one.
+        return Some(cwd.to_owned());
+    }
+    let message = format!("neither {} nor any folder above it has a {DIR_NAME} folder", cwd.display());
+    diagnostics.push(
         Diagnostic::error("layout-root-missing", message)
-            .help("run `kompox init` to begin a project here, or name its root with -C or --kompox-root")
-    });
+            .help("run `kompox init` to begin a project here, or name its root with -C or --kompox-root"),
+    );
     None
 }
 

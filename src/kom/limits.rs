@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::keys;
 use super::model::{ContainerLimits, Located, Quota};
 use super::quantity;
 use super::reader::{Fields, Reader};
@@ -33,10 +34,6 @@ pub(super) const QUOTA_COUNTS: [&str; 7] = [
     "configmaps",
     "secrets",
 ];
-/// Parts of `limits`, in the order in which their amounts may not fall.
-pub(super) const LIMITS_KEYS: [&str; 4] = ["min", "defaultRequest", "default", "max"];
-/// What a container may be limited in.
-pub(super) const LIMITS_RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
 /// `count/<plural>[.<group>]`: objects of any kind, by number.
 const COUNT_PREFIX: &str = "count/";
@@ -110,7 +107,7 @@ fn is_device(key: &str) -> bool {
 /// Reads `spec.limits`; none where it is absent or names nothing.
 pub(super) fn container_limits(reader: &mut Reader<'_>, spec: Fields<'_>) -> Option<ContainerLimits> {
     let node = spec.get("limits")?;
-    let fields = reader.fields(node, "the limits of an App", &LIMITS_KEYS)?;
+    let fields = reader.object(node, "the limits of an App", &keys::CONTAINER_LIMITS)?;
     let limits = ContainerLimits {
         min: amounts(reader, fields, "min"),
         default_request: amounts(reader, fields, "defaultRequest"),
@@ -119,10 +116,10 @@ pub(super) fn container_limits(reader: &mut Reader<'_>, spec: Fields<'_>) -> Opt
         location: node.location.clone(),
     };
     let parts = [&limits.min, &limits.default_request, &limits.default, &limits.max];
-    for resource in LIMITS_RESOURCES {
+    for resource in keys::AMOUNTS.names() {
         // The last written part of the order, and what it says.
         let mut before: Option<(&str, &Located<String>)> = None;
-        for (key, part) in LIMITS_KEYS.iter().zip(parts) {
+        for (key, part) in keys::CONTAINER_LIMITS.names().into_iter().zip(parts) {
             let Some(value) = part.get(resource) else { continue };
             if let Some((lower, least)) = before
                 && quantity::parse_milli(&least.value).ok() > quantity::parse_milli(&value.value).ok()
@@ -150,17 +147,18 @@ fn amounts(reader: &mut Reader<'_>, fields: Fields<'_>, key: &'static str) -> BT
     if reader.any_fields(node, key).is_none() {
         return BTreeMap::new();
     }
+    let known = keys::AMOUNTS.names();
     let entries = node.as_mapping().unwrap_or_default();
     entries
         .iter()
         .filter_map(|entry| {
-            if LIMITS_RESOURCES.contains(&entry.key.as_str()) {
+            if known.contains(&entry.key.as_str()) {
                 return Some((entry.key.clone(), amount(reader, &entry.key, &entry.value)?));
             }
             let message = format!("\"{key}\" cannot limit \"{}\"", entry.key);
-            let help = match closest(&entry.key, LIMITS_RESOURCES) {
+            let help = match closest(&entry.key, known.iter().copied()) {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("known are {}", LIMITS_RESOURCES.join(", ")),
+                None => format!("known are {}", known.join(", ")),
             };
             reader.error("kom-limits", message, &entry.key_location, help);
             None

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::document::{self, Document, Object, Place};
 use super::files::{FileLimits, FileReader, Named, Walker};
 use super::id::{ResourceId, ResourceKind};
-use super::layout::{LEGACY_FILE_NAME, Layout, LayoutRequest, legacy_unsupported, real};
+use super::layout::{LEGACY_FILE_NAME, Layout, LayoutRequest, real};
 use super::model::{App, Cluster, KomBox, Located, Project, Provider, Workspace};
 use super::reader::{Fields, Reader, Sources, parse};
-use super::{app, check, objects};
+use super::{app, check, keys, legacy, objects};
 use crate::diag::{Diagnostic, Diagnostics, Location, Severity};
 use crate::yaml::{self, Content, Node, Scalar, Source};
 
@@ -58,6 +58,7 @@ pub fn load(layout: &Layout, request: &LayoutRequest, options: &LoadOptions) -> 
     }
     let defaults = loader.defaults();
     let kom_paths = loader.read_kom_paths(&defaults);
+    loader.read_legacy();
     loader.finish(&defaults, kom_paths)
 }
 
@@ -135,7 +136,7 @@ impl<'a> Loader<'a> {
             }
             first = Some(&node.location);
             let Some(spec) = node.get("spec") else { continue };
-            let Some(fields) = reader.fields(spec, "the spec of Defaults", &["komPath", "appId"]) else { continue };
+            let Some(fields) = reader.object(spec, "the spec of Defaults", &keys::DEFAULTS) else { continue };
             defaults = Defaults { kom_path: reader.texts(fields, "komPath"), app_id: app_id(&mut reader, fields) };
         }
         defaults
@@ -203,8 +204,28 @@ impl<'a> Loader<'a> {
         (if default.path.exists() { vec![default] } else { Vec::new() }, Vec::new())
     }
 
+    /// Reads the legacy file where it is the only input, and puts the KOM that it stands for in its place.
+    fn read_legacy(&mut self) {
+        let path = self.cwd.join(LEGACY_FILE_NAME);
+        if self.layout.app_file.is_none() && path.is_file() {
+            if self.files.is_empty() {
+                self.read_file(&real(&path), true);
+            } else {
+                self.diagnostics.push(legacy::not_read());
+            }
+        }
+        let [ParsedFile { in_app_file: true, documents, .. }] = self.files.as_mut_slice() else { return };
+        documents.retain(|document| !document.is_null());
+        if let [document] = documents.as_slice()
+            && legacy::is_legacy(document)
+        {
+            let mut reader = Reader::new(&self.sources, &mut self.diagnostics);
+            *documents = legacy::documents(&mut reader, document);
+        }
+    }
+
     fn finish(self, defaults: &Defaults, kom_paths: Vec<PathBuf>) -> Result<Loaded, Diagnostics> {
-        let Self { layout, options, cwd, files, sources, mut diagnostics, .. } = self;
+        let Self { layout, options, files, sources, mut diagnostics, .. } = self;
         let mut reader = Reader::new(&sources, &mut diagnostics);
         let mut objects = Objects::default();
         for file in &files {
@@ -218,7 +239,7 @@ impl<'a> Loader<'a> {
         check::project(&mut reader, &project, &ids);
         project.default_app = default_app(&mut reader, &project, defaults, &ids);
         if ids.is_empty() {
-            let hint = nothing_loaded(layout, &cwd, &diagnostics);
+            let hint = nothing_loaded(layout, &diagnostics);
             diagnostics.extend(hint);
         }
         let mut diagnostics = in_file_order(diagnostics, &sources);
@@ -248,14 +269,8 @@ impl Objects {
         let loads = self.register(reader, &object) && object.valid;
         let Object { kind, meta, spec, .. } = object;
         let empty = null_at(&meta.location);
-        let (what, keys): (_, &[&'static str]) = match kind {
-            ResourceKind::Workspace => ("the spec of a Workspace", &objects::WORKSPACE_KEYS),
-            ResourceKind::Provider => ("the spec of a Provider", &objects::PROVIDER_KEYS),
-            ResourceKind::Cluster => ("the spec of a Cluster", &objects::CLUSTER_KEYS),
-            ResourceKind::App => ("the spec of an App", &app::KEYS),
-            ResourceKind::Box => ("the spec of a Box", &objects::BOX_KEYS),
-        };
-        let Some(spec) = reader.fields(spec.unwrap_or(&empty), what, keys) else { return };
+        let what = format!("the spec of {}", kind.with_article());
+        let Some(spec) = reader.object(spec.unwrap_or(&empty), &what, keys::spec(kind)) else { return };
         // What does not load is read too, so that its errors are reported with the others.
         match kind {
             ResourceKind::Workspace => keep(&mut self.workspaces, loads, Some(objects::workspace(reader, meta, spec))),
@@ -324,10 +339,7 @@ fn default_app(
 }
 
 /// Why a project has no objects, where nothing has said so yet.
-fn nothing_loaded(layout: &Layout, cwd: &Path, diagnostics: &Diagnostics) -> Option<Diagnostic> {
-    if layout.app_file.is_none() && cwd.join(LEGACY_FILE_NAME).is_file() {
-        return Some(legacy_unsupported(LEGACY_FILE_NAME));
-    }
+fn nothing_loaded(layout: &Layout, diagnostics: &Diagnostics) -> Option<Diagnostic> {
     let message = format!("the project {} has no KOM documents", layout.root.display());
     let explained = diagnostics.iter().any(|diagnostic| diagnostic.severity > Severity::Note);
     (!explained).then(|| {

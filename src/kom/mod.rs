@@ -14,7 +14,9 @@ mod check;
 mod document;
 mod files;
 pub mod id;
+mod keys;
 pub mod layout;
+pub mod legacy;
 mod limits;
 pub mod load;
 pub mod model;
@@ -22,8 +24,10 @@ mod network;
 mod objects;
 pub mod quantity;
 mod reader;
+pub mod schema;
 pub mod suggest;
 mod volume;
+mod write;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::keys::{self, Object};
 use super::model::Located;
 use super::reader::{Fields, Reader};
 use crate::yaml::Node;
@@ -11,12 +12,13 @@ use crate::yaml::Node;
 /// The `ingressRules` of a `networkPolicy`, each as a Kubernetes NetworkPolicyIngressRule with protocols filled in.
 pub(super) fn read(reader: &mut Reader<'_>, spec: Fields<'_>) -> Vec<Value> {
     let Some(node) = spec.get("networkPolicy") else { return Vec::new() };
-    let Some(policy) = reader.fields(node, "\"networkPolicy\"", &["ingressRules"]) else { return Vec::new() };
+    let Some(policy) = reader.object(node, "\"networkPolicy\"", &keys::NETWORK_POLICY) else { return Vec::new() };
     reader.list(policy, "ingressRules").iter().filter_map(|node| rule(reader, node)).collect()
 }
 
 /// The mapping, or nothing where it has a key that is not known.
-fn strict<'n>(reader: &mut Reader<'_>, node: &'n Node, what: &'n str, known: &[&'static str]) -> Option<Fields<'n>> {
+fn strict<'n>(reader: &mut Reader<'_>, node: &'n Node, what: &'n str, object: &Object) -> Option<Fields<'n>> {
+    let known = object.names();
     let fields = reader.any_fields(node, what)?;
     let mut valid = true;
     for entry in node.as_mapping().unwrap_or_default() {
@@ -31,7 +33,7 @@ fn strict<'n>(reader: &mut Reader<'_>, node: &'n Node, what: &'n str, known: &[&
 }
 
 fn rule(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
-    let fields = strict(reader, node, "an ingress rule of a network policy", &["from", "ports"])?;
+    let fields = strict(reader, node, "an ingress rule of a network policy", &keys::POLICY_RULE)?;
     let peers = reader.list(fields, "from");
     if peers.is_empty() {
         let help = "name who may connect: from: [{namespaceSelector: {matchLabels: {…}}}]";
@@ -49,13 +51,13 @@ fn rule(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
 }
 
 fn peer(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
-    let fields = strict(reader, node, "a \"from\" item", &["namespaceSelector"])?;
+    let fields = strict(reader, node, "a \"from\" item", &keys::POLICY_PEER)?;
     let selector = fields.raw("namespaceSelector");
     let Some(selector) = selector.filter(|selector| selector.as_mapping().is_none_or(|entries| !entries.is_empty()))
     else {
         return empty_selector(reader, fields);
     };
-    let selector = strict(reader, selector, "\"namespaceSelector\"", &["matchLabels", "matchExpressions"])?;
+    let selector = strict(reader, selector, "\"namespaceSelector\"", &keys::SELECTOR)?;
     let labels = reader.scalars(selector, "matchLabels");
     let nodes = reader.list(selector, "matchExpressions");
     if labels.is_empty() && nodes.is_empty() {
@@ -81,13 +83,11 @@ fn empty_selector(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<Value> 
 }
 
 fn expression(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
-    let fields = strict(reader, node, "a \"matchExpressions\" item", &["key", "operator", "values"])?;
+    let fields = strict(reader, node, "a \"matchExpressions\" item", &keys::EXPRESSION)?;
     let key = reader.required_text(fields, "key", "name the label");
-    let operators = ["In", "NotIn", "Exists", "DoesNotExist"].map(|operator| (operator, operator));
-    if fields.get("operator").is_none() {
-        reader.missing(fields, "operator", "it is one of In, NotIn, Exists, DoesNotExist");
-    }
-    let operator = reader.choice(fields, "operator", &operators)?;
+    // An expression that is dropped would let more namespaces in.
+    reader.required_text(fields, "operator", "it is one of In, NotIn, Exists, DoesNotExist")?;
+    let operator = reader.choice(fields, "operator", &keys::OPERATORS)?;
     let values: Vec<String> = reader.texts(fields, "values").into_iter().map(|Located { value, .. }| value).collect();
     let wants_values = matches!(operator, "In" | "NotIn");
     if wants_values == values.is_empty() {
@@ -104,16 +104,15 @@ fn expression(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
 }
 
 fn port(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
-    let fields = strict(reader, node, "a \"ports\" item", &["protocol", "port"])?;
-    let protocols = ["TCP", "UDP", "SCTP"].map(|protocol| (protocol, protocol));
+    let fields = strict(reader, node, "a \"ports\" item", &keys::POLICY_PORT)?;
     let protocol = match fields.get("protocol") {
-        Some(_) => reader.choice(fields, "protocol", &protocols),
-        None => Some("TCP"),
+        Some(node) if node.as_text() != Some("") => reader.choice(fields, "protocol", &keys::PROTOCOLS),
+        _ => Some("TCP"),
     };
     let Some(node) = fields.get("port") else {
         reader.missing(fields, "port", "a number from 1 to 65535");
         return None;
     };
-    let port = reader.integer(node, "\"port\"", 1, 65_535)?;
+    let port = reader.integer(node, "\"port\"", keys::PORTS.0, keys::PORTS.1)?;
     Some(json!({ "protocol": protocol?, "port": port }))
 }

@@ -2,16 +2,10 @@
 
 use super::id::{LABEL_MAX, is_dns_label, is_dns_subdomain};
 use super::model::{
-    Certificate, Cluster, ClusterIngress, Driver, Guard, KomBox, Lifecycle, Located, Meta, Protection, Provider,
-    Workspace,
+    Certificate, Cluster, ClusterIngress, Driver, KomBox, Lifecycle, Located, Meta, Protection, Provider, Workspace,
 };
-use super::network;
 use super::reader::{Fields, Reader};
-
-pub(super) const WORKSPACE_KEYS: [&str; 1] = ["settings"];
-pub(super) const PROVIDER_KEYS: [&str; 2] = ["driver", "settings"];
-pub(super) const CLUSTER_KEYS: [&str; 5] = ["existing", "protection", "ingress", "settings", "lifecycle"];
-pub(super) const BOX_KEYS: [&str; 6] = ["component", "image", "command", "args", "networkPolicy", "ingress"];
+use super::{keys, network};
 
 pub(super) fn workspace(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Workspace {
     Workspace { meta, settings: reader.settings(spec) }
@@ -39,8 +33,7 @@ pub(super) fn cluster(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> 
 /// `spec.lifecycle` of whatever has one.
 pub(super) fn lifecycle(reader: &mut Reader<'_>, spec: Fields<'_>) -> Lifecycle {
     let Some(node) = spec.get("lifecycle") else { return Lifecycle::default() };
-    let known = ["preventDestroy", "ignoreChanges"];
-    let Some(fields) = reader.fields(node, "\"lifecycle\"", &known) else { return Lifecycle::default() };
+    let Some(fields) = reader.object(node, "\"lifecycle\"", &keys::LIFECYCLE) else { return Lifecycle::default() };
     let prevent_destroy = reader.boolean(fields, "preventDestroy");
     let mut ignore_changes = Vec::new();
     for pointer in reader.texts(fields, "ignoreChanges") {
@@ -62,12 +55,10 @@ fn is_json_pointer(text: &str) -> bool {
 
 fn protection(reader: &mut Reader<'_>, spec: Fields<'_>) -> Protection {
     let Some(node) = spec.get("protection") else { return Protection::default() };
-    let known = ["provisioning", "installation", "lock"];
-    let Some(fields) = reader.fields(node, "\"protection\"", &known) else { return Protection::default() };
-    let guards = [("none", Guard::None), ("cannotDelete", Guard::CannotDelete), ("readOnly", Guard::ReadOnly)];
+    let Some(fields) = reader.object(node, "\"protection\"", &keys::PROTECTION) else { return Protection::default() };
     Protection {
-        provisioning: reader.choice(fields, "provisioning", &guards),
-        installation: reader.choice(fields, "installation", &guards),
+        provisioning: reader.choice(fields, "provisioning", &keys::GUARDS),
+        installation: reader.choice(fields, "installation", &keys::GUARDS),
         lock: reader.boolean(fields, "lock"),
         location: Some(node.location.clone()),
     }
@@ -76,9 +67,8 @@ fn protection(reader: &mut Reader<'_>, spec: Fields<'_>) -> Protection {
 fn cluster_ingress(reader: &mut Reader<'_>, spec: Fields<'_>) -> ClusterIngress {
     let mut ingress = ClusterIngress::default();
     let Some(node) = spec.get("ingress") else { return ingress };
-    let known = ["controller", "namespace", "serviceAccount", "domain", "certEmail", "certResolver", "certificates"];
-    let Some(fields) = reader.fields(node, "the ingress of a Cluster", &known) else { return ingress };
-    reader.choice(fields, "controller", &[("traefik", ())]);
+    let Some(fields) = reader.object(node, "the ingress of a Cluster", &keys::CLUSTER_INGRESS) else { return ingress };
+    reader.choice(fields, "controller", &keys::CONTROLLERS);
     let label = |name: &str| is_dns_label(name, LABEL_MAX);
     let name_help = "1 to 63 of a-z, 0-9 and \"-\", beginning and ending with a letter or digit";
     if let Some(namespace) = checked(reader, fields, "namespace", label, name_help) {
@@ -121,7 +111,7 @@ fn certificates(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<Certificate>
     let mut certificates: Vec<Certificate> = Vec::new();
     let mut seen = std::collections::HashMap::new();
     for node in reader.list(fields, "certificates") {
-        let Some(fields) = reader.fields(node, "a certificate", &["name", "source"]) else { continue };
+        let Some(fields) = reader.object(node, "a certificate", &keys::CERTIFICATE) else { continue };
         let name = reader.name(fields, LABEL_MAX);
         let help = "where the certificate is, such as https://<vault>.vault.azure.net/secrets/<name>";
         let source = reader.required_text(fields, "source", help);

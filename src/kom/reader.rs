@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::id::is_dns_label;
+use super::keys::Object;
 use super::model::{Located, Settings};
 use super::suggest::closest;
 use crate::diag::{Diagnostic, Diagnostics, Location};
@@ -158,6 +159,11 @@ impl<'a> Reader<'a> {
     /// Reports an error at a place, with what to do.
     pub fn error(&mut self, code: &'static str, message: impl Into<String>, at: &Location, help: impl Into<String>) {
         self.report(Diagnostic::error(code, message).help(help), at);
+    }
+
+    /// The mapping, its keys checked against those of its table; null is an empty one.
+    pub fn object<'n>(&mut self, node: &'n Node, what: &'n str, object: &Object) -> Option<Fields<'n>> {
+        self.fields(node, what, &object.names())
     }
 
     /// The mapping, its keys checked against `known`; null is an empty one.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::id::is_dns_label;
+use super::keys::{self, DISK_NAME_MAX, VOLUME_NAME_MAX};
 use super::model::{
     DeclaredDisk, DeclaredSnapshot, DeletionPolicy, DiskSource, Lifecycle, Located, Volume, VolumeType,
 };
@@ -12,10 +13,6 @@ use super::reader::{Fields, Reader, quoted};
 use crate::diag::{Diagnostic, Location};
 use crate::yaml::Node;
 
-/// Longest name of a volume: it is a part of object names.
-const VOLUME_NAME_MAX: usize = 16;
-/// Longest name of a disk or snapshot.
-const DISK_NAME_MAX: usize = 24;
 /// Smaller sizes are a unit forgotten.
 const SMALLEST_SIZE: u64 = 1024 * 1024;
 
@@ -48,15 +45,13 @@ fn unique(
 }
 
 fn volume(reader: &mut Reader<'_>, node: &Node) -> Option<Volume> {
-    let known = ["name", "size", "type", "options", "deletionPolicy", "disks", "assigned", "snapshots", "lifecycle"];
-    let fields = reader.fields(node, "a volume", &known)?;
+    let fields = reader.object(node, "a volume", &keys::VOLUME)?;
     let name = reader.name(fields, VOLUME_NAME_MAX);
     let size = size(reader, fields);
-    let kinds = [("disk", VolumeType::Disk), ("files", VolumeType::Files)];
-    let policies = [("Orphan", DeletionPolicy::Orphan), ("Delete", DeletionPolicy::Delete)];
-    let kind = reader.choice(fields, "type", &kinds).unwrap_or(VolumeType::Disk);
+    let kind = reader.choice(fields, "type", &keys::VOLUME_TYPES).unwrap_or(VolumeType::Disk);
     let options = reader.scalars(fields, "options");
-    let deletion_policy = reader.choice(fields, "deletionPolicy", &policies).unwrap_or(DeletionPolicy::Orphan);
+    let deletion_policy =
+        reader.choice(fields, "deletionPolicy", &keys::DELETION_POLICIES).unwrap_or(DeletionPolicy::Orphan);
     let disks = disks(reader, fields);
     let snapshots = snapshots(reader, fields);
     let assigned = assigned(reader, fields, &disks);
@@ -117,7 +112,7 @@ fn disks(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<DeclaredDisk> {
 }
 
 fn disk(reader: &mut Reader<'_>, node: &Node) -> Option<DeclaredDisk> {
-    let fields = reader.fields(node, "a disk", &["name", "zone", "source", "import", "size", "options"])?;
+    let fields = reader.object(node, "a disk", &keys::DISK)?;
     let name = reader.name(fields, DISK_NAME_MAX);
     let zone = reader.optional_text(fields, "zone");
     let source = source(reader, fields);
@@ -145,7 +140,7 @@ fn snapshots(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<DeclaredSnapsho
 }
 
 fn snapshot(reader: &mut Reader<'_>, node: &Node) -> Option<DeclaredSnapshot> {
-    let fields = reader.fields(node, "a snapshot", &["name", "source", "import"])?;
+    let fields = reader.object(node, "a snapshot", &keys::SNAPSHOT)?;
     let name = reader.name(fields, DISK_NAME_MAX);
     let source = source(reader, fields);
     let import = reader.optional_text(fields, "import");

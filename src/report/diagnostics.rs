@@ -64,7 +64,8 @@ pub fn counts(diagnostics: &Diagnostics) -> String {
         .join(", ")
 }
 
-fn sorted(diagnostics: &Diagnostics) -> Vec<&Diagnostic> {
+/// In the order of the text: notes first, errors last, each kind by place.
+pub(super) fn sorted(diagnostics: &Diagnostics) -> Vec<&Diagnostic> {
     let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
     sorted.sort_by(|a, b| a.severity.cmp(&b.severity).then_with(|| a.location.cmp(&b.location)));
     sorted
@@ -128,8 +129,9 @@ fn caret(source: &str, column: u32) -> (String, usize, usize) {
     (head + &word + &tail, from, to)
 }
 
-/// An array with one object per diagnostic in the order of the text: `severity`, `code`, `message`, `file`, `line`,
-/// `column`, `help`. The source line is left out: it may be read at the place.
+/// An array with one object per diagnostic in the order of the text: `severity` (`error`, `warning` or `note`), `code`
+/// (stable), `message`, `file` (relative to the working directory), `line` and `column` (from 1; all three null where no
+/// file is at fault), `help` (an array of texts). The source line is left out: it may be read at the place.
 pub fn json(diagnostics: &Diagnostics) -> Json {
     let item = |diagnostic: &Diagnostic| {
         let severity = noun(diagnostic.severity);

@@ -13,6 +13,7 @@ pub mod json;
 mod line;
 pub mod markdown;
 pub mod progress;
+pub mod sarif;
 pub mod summary;
 pub mod table;
 pub mod text;

@@ -15,6 +15,7 @@ use crate::compose::convert::{Access, VolumeInput};
 use crate::compose::names::{id_hash, sp_hash};
 use crate::diag::{Diagnostic, Location};
 use crate::engine::address::Address;
+use crate::engine::graph::ProtectionWish;
 use crate::engine::provider::Find;
 use crate::engine::value::Value;
 use crate::kom::model::{App, DeclaredDisk, DeletionPolicy, DiskSource, Located, Volume, VolumeType};
@@ -185,11 +186,19 @@ impl Volumes<'_, '_> {
                 .unwrap_or_else(|| self.snapshot_id(&volume.name, &snapshot.name));
             let rest = json!({"sku": {"name": "Standard_ZRS"}, "properties": {"incremental": true, "creationData": source.data}});
             let desired = self.builder.arm(&id, self.place, &tags, rest);
+            let guard = self.guard(volume);
             let node = self.builder.add(address, &azure::SNAPSHOT, &self.place.azure, desired, &snapshot.location);
             node.depends_on = std::iter::once(self.group.clone()).chain(source.after).collect();
             node.import = snapshot.import.as_ref().map(|import| import.value.clone());
-            node.protection = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
+            node.protection = guard;
         }
+    }
+
+    /// What protects the disks, shares and snapshots of a volume: its own `lifecycle`, else the app's.
+    fn guard(&self, volume: &Volume) -> ProtectionWish {
+        let mut wish = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
+        wish.prevent_destroy = wish.prevent_destroy.or(self.app.lifecycle.prevent_destroy);
+        wish
     }
 
     /// A declared disk under another name would be a new, empty one, and the one in use would be left behind.
@@ -360,14 +369,12 @@ impl Volumes<'_, '_> {
             ("sku.**", sku.as_ref().map(|sku| &sku.location)),
             ("properties.diskSizeGB", size_location),
         ];
+        let guard = self.guard(volume);
         let node = self.builder.add(address.clone(), &azure::DISK, &self.place.azure, desired, location);
         node.field_origins = fields.into_iter().filter_map(|(pattern, at)| Some((pattern, origin_of(at?)))).collect();
         node.depends_on = std::iter::once(self.group.clone()).chain(source.after).collect();
         node.import = import.map(|import| import.value.clone());
-        node.protection = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
-        if node.protection.prevent_destroy.is_none() {
-            node.protection.prevent_destroy = self.app.lifecycle.prevent_destroy;
-        }
+        node.protection = guard;
         node.ignore_changes.clone_from(&volume.lifecycle.ignore_changes);
         if declared.is_none() {
             // Nobody named it, so when no record does either, only its tags can tell that it exists.
@@ -440,17 +447,52 @@ impl Volumes<'_, '_> {
                 self.builder.add(account.clone(), &azure::STORAGE_ACCOUNT, &place.azure, desired, &volume.location);
             node.depends_on.push(self.group.clone());
         }
-        let disk = volume.assigned_disk().map(|disk| disk.name.clone());
-        let share = format!("{}-{}", volume.name, disk.as_deref().unwrap_or("default"));
-        let name_part = disk.as_ref().map_or_else(|| volume.name.clone(), |disk| format!("{}.{disk}", volume.name));
-        let address = Address::new(&self.scope, azure::SHARE.name, &name_part);
+        for disk in &volume.disks {
+            let unfit = disk.source.as_ref().map(|source| ("source", &source.location));
+            let unfit = unfit.or(disk.import.as_ref().map(|import| ("import", &import.location)));
+            if let Some((key, at)) = unfit.or(disk.zone.as_ref().map(|zone| ("zone", &zone.location))) {
+                let message = format!("the share {} of the volume {} cannot have a \"{key}\"", disk.name, volume.name);
+                self.wrong(at, message, "only disks have one: take it out, or make the volume of type disk");
+            }
+        }
+        if let Some(snapshot) = volume.snapshots.first() {
+            let message = format!("the volume {} is a share, of which no snapshots are declared", volume.name);
+            self.wrong(&snapshot.location, message, "take the snapshots out, or make the volume of type disk");
+        }
         let undeclared = Address::new(&self.scope, azure::SHARE.name, &volume.name);
-        if disk.is_some() && self.builder.state.known(&undeclared).is_some() {
+        if !volume.disks.is_empty() && self.builder.state.known(&undeclared).is_some() {
             let message = format!("the volume {} has a share in use, and a declared one would be empty", volume.name);
             self.wrong(&volume.location, message, "take the disks: of this volume out, or declare another volume");
         }
-        let size = volume.size_bytes.unwrap_or(GIB);
-        let quota = match volume.options.get("quotaGiB") {
+        let assigned = volume.assigned_disk().map(|disk| disk.name.as_str());
+        if volume.disks.is_empty() {
+            self.one_share(volume, None, true, (&account, &account_id, &account_name), nodes);
+        }
+        for disk in &volume.disks {
+            let in_use = assigned == Some(disk.name.as_str());
+            self.one_share(volume, Some(disk), in_use, (&account, &account_id, &account_name), nodes);
+        }
+    }
+
+    /// One share; the assigned one is what pods mount. `account` is the storage account's address, id and name.
+    fn one_share(
+        &mut self,
+        volume: &Volume,
+        declared: Option<&DeclaredDisk>,
+        assigned: bool,
+        account: (&Address, &str, &str),
+        nodes: &mut AppNodes,
+    ) {
+        let place = self.place;
+        let (account, account_id, account_name) = account;
+        let disk = declared.map(|disk| disk.name.clone());
+        let location = declared.map_or(&volume.location, |disk| &disk.location);
+        let share = format!("{}-{}", volume.name, disk.as_deref().unwrap_or("default"));
+        let name_part = disk.as_ref().map_or_else(|| volume.name.clone(), |disk| format!("{}.{disk}", volume.name));
+        let address = Address::new(&self.scope, azure::SHARE.name, &name_part);
+        let size = declared.and_then(|disk| disk.size_bytes).or(volume.size_bytes).unwrap_or(GIB);
+        let option = |key: &str| declared.and_then(|disk| disk.options.get(key)).or_else(|| volume.options.get(key));
+        let quota = match option("quotaGiB") {
             Some(quota) => quota.value.parse().unwrap_or_else(|_| {
                 self.builder.diagnostics.push(
                     Diagnostic::error("volume", format!("quotaGiB is \"{}\"; it must be a whole number", quota.value))
@@ -465,12 +507,17 @@ impl Volumes<'_, '_> {
             "properties": {"shareQuota": quota, "enabledProtocols": "SMB", "metadata": {
                 "kompox_volume_name": volume.name,
                 "kompox_files_share_name": disk.as_deref().unwrap_or("default"),
-                "kompox_files_share_assigned": "true",
+                "kompox_files_share_assigned": assigned.to_string(),
             }},
         }));
-        let node = self.builder.add(address.clone(), &azure::SHARE, &place.azure, desired, &volume.location);
-        node.depends_on.push(account);
-        node.protection = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
+        let guard = self.guard(volume);
+        let node = self.builder.add(address.clone(), &azure::SHARE, &place.azure, desired, location);
+        node.depends_on.push(account.clone());
+        node.protection = guard;
+        node.ignore_changes.clone_from(&volume.lifecycle.ignore_changes);
+        if !assigned {
+            return;
+        }
         let group = last(&self.group_id);
         let handle = format!("{group}#{account_name}#{share}####{}", last(&place.subscription));
         nodes.storage.push(address.clone());

@@ -192,6 +192,7 @@ fn init_writes_a_project_that_works_at_once() {
     written  compose.yml
     written  .kompox/config.yml
     written  .kompox/.gitignore
+    written  .kompox/schema.json
 
     Try it without an account:  kompox --sandbox apply
     Then put your subscription into kompoxapp.yml:  kompox plan
@@ -207,6 +208,7 @@ fn init_writes_a_project_that_works_at_once() {
     kept     compose.yml
     kept     .kompox/config.yml
     kept     .kompox/.gitignore
+    kept     .kompox/schema.json
 
     Try it without an account:  kompox --sandbox apply
     Then put your subscription into kompoxapp.yml:  kompox plan

@@ -16,6 +16,8 @@ mod disks;
 mod drift;
 mod formats;
 mod guards;
+mod init;
+mod manifests;
 mod quota;
 mod saved_plans;
 mod secrets;

@@ -94,8 +94,8 @@ fn envelopes_are_checked() {
             "error[kom-type] kompoxapp.yml:4:7: the spec of a Workspace must be a mapping",
         ),
         (
-            "version: v1\nservice: {name: ops}\n".to_owned(),
-            "error[legacy-file] kompoxapp.yml:1:1: this file is the legacy single-file format",
+            format!("{api}kind: Workspace\n{id}---\nversion: v1\nservice: {{name: ops}}\n"),
+            "error[legacy-file] kompoxapp.yml:5:1: this is the legacy single-file format",
         ),
         ("a: b: c".to_owned(), "error[yaml-syntax] kompoxapp.yml:1:"),
     ] {
@@ -347,15 +347,8 @@ fn the_default_app_is_named_or_the_only_one() {
 }
 
 #[test]
-fn nothing_and_the_legacy_file_are_told_apart() {
-    let folder = Folder::new(&[]);
-    assert!(findings(&folder.load())[0].starts_with("warning[kom-nothing-loaded]"));
-    folder.write("kompoxops.yml", "version: v1\nservice: {name: ops}\n");
-    let found = lines(&errors(folder.load()));
-    assert!(found[0].starts_with("error[legacy-file] kompoxops.yml is the legacy single-file format"), "{found:?}");
-    assert!(found[0].contains("write it as KOM in kompoxapp.yml"));
-    folder.write("kompoxapp.yml", &ground());
-    assert!(folder.load().is_ok());
+fn a_project_without_documents_is_warned_about() {
+    assert!(findings(&Folder::new(&[]).load())[0].starts_with("warning[kom-nothing-loaded]"));
 }
 
 #[test]
@@ -373,5 +366,7 @@ fn the_examples_load_without_a_word() {
 }
 
 fn load_example(request: &LayoutRequest, options: &LoadOptions) -> Loaded {
-    super::load(&discover(request).unwrap(), request, options).unwrap()
+    let loaded = super::load(&discover(request).unwrap(), request, options).unwrap();
+    schema::assert_valid(&loaded);
+    loaded
 }

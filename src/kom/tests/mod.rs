@@ -1,7 +1,9 @@
 //! Tests of the loader over real folders.
 
 mod documents;
+mod legacy;
 mod places;
+mod schema;
 mod specs;
 
 use std::fs;
@@ -12,6 +14,7 @@ use tempfile::TempDir;
 use super::layout::{Layout, LayoutRequest, discover};
 use super::load::{LoadOptions, Loaded, load};
 use crate::diag::{Diagnostics, Severity};
+use crate::yaml::Source;
 
 /// A project folder with `.kompox/`.
 struct Folder {
@@ -52,7 +55,10 @@ impl Folder {
     }
 
     fn load_with(&self, request: &LayoutRequest, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
-        load(&discover(request)?, request, options)
+        let loaded = load(&discover(request)?, request, options)?;
+        // Whatever loads in any test must be what an editor takes, too.
+        schema::assert_valid(&loaded);
+        Ok(loaded)
     }
 
     fn layout(&self) -> Layout {

@@ -425,6 +425,14 @@ fn network_policies_are_checked() {
                 "error[kom-value] 11:81: \"protocol\" cannot be \"tcp\" | did you mean \"TCP\"?",
             ),
             (
+                "{from: [{namespaceSelector: {matchExpressions: [{key: a, operator: \"\"}]}}]}",
+                "error[kom-value] 11:76: \"operator\" is empty",
+            ),
+            (
+                "{from: [{namespaceSelector: {matchLabels: {a: b}}}], ports: [{port: 0}]}",
+                "error[kom-value] 11:77: \"port\" cannot be 0",
+            ),
+            (
                 "{from: [{namespaceSelector: {matchLabels: {a: b}}}], ports: [{protocol: TCP}]}",
                 "error[kom-required] 11:70: a \"ports\" item has no \"port\"",
             ),
@@ -504,6 +512,14 @@ fn volumes_are_checked() {
             (
                 "{name: a, disks: [{name: a234567890123456789012345}]}",
                 "error[kom-name] 10:32: \"name\" of a disk cannot be \"a234567890123456789012345\" | 1 to 24",
+            ),
+            (
+                "{name: a, snapshots: [{name: a234567890123456789012345, import: /x}]}",
+                "error[kom-name] 10:36: \"name\" of a snapshot cannot be \"a234567890123456789012345\" | 1 to 24",
+            ),
+            (
+                "{name: a, lifecycle: {preventDestroy: sure}}",
+                "error[kom-type] 10:45: \"preventDestroy\" must be true or false",
             ),
             (
                 "{name: a, disks: [{name: x}, {name: y}]}",

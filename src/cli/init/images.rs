@@ -1,0 +1,116 @@
+//! What is known of common images by their names: which serve no HTTP, and on which port they listen unless told.
+
+/// A family of images.
+struct Family {
+    /// What its names contain.
+    names: &'static [&'static str],
+    /// The port that it listens on unless told otherwise.
+    port: u16,
+    /// Whether people reach it with a browser.
+    http: bool,
+}
+
+const FAMILIES: &[Family] = &[
+    Family { names: &["postgres", "postgis", "pgvector", "pgvecto-rs", "timescaledb"], port: 5432, http: false },
+    Family { names: &["mysql", "mariadb", "percona"], port: 3306, http: false },
+    Family { names: &["redis", "valkey", "keydb", "dragonfly"], port: 6379, http: false },
+    Family { names: &["mongo"], port: 27017, http: false },
+    Family { names: &["memcached"], port: 11211, http: false },
+    Family { names: &["rabbitmq"], port: 5672, http: false },
+    Family { names: &["kafka"], port: 9092, http: false },
+    Family { names: &["zookeeper"], port: 2181, http: false },
+    Family { names: &["elasticsearch", "opensearch"], port: 9200, http: false },
+    Family { names: &["clickhouse"], port: 8123, http: false },
+    Family { names: &["cassandra", "scylla"], port: 9042, http: false },
+    Family { names: &["mosquitto"], port: 1883, http: false },
+    Family { names: &["influxdb"], port: 8086, http: false },
+    Family { names: &["meilisearch"], port: 7700, http: false },
+    Family { names: &["nginx", "httpd", "caddy", "traefik", "apache", "haproxy"], port: 80, http: true },
+    Family { names: &["phpmyadmin", "wordpress", "nextcloud", "joomla", "drupal"], port: 80, http: true },
+    Family { names: &["adminer"], port: 8080, http: true },
+];
+
+/// Container ports on which nothing speaks HTTP.
+const NO_HTTP: [u16; 40] = [
+    21, 22, 23, 25, 53, 110, 111, 119, 123, 137, 139, 143, 161, 389, 445, 465, 514, 587, 636, 853, 873, 993, 995, 1194,
+    1433, 1521, 1883, 2049, 2222, 3306, 3478, 5349, 5432, 5671, 5672, 6379, 8883, 9092, 11211, 27017,
+];
+
+fn family(image: &str) -> Option<&'static Family> {
+    let name = image.split('@').next().unwrap_or(image).rsplit('/').next().unwrap_or(image);
+    let name = name.split(':').next().unwrap_or(name).to_ascii_lowercase();
+    // `redis-commander` and `postgres-exporter` are no databases.
+    let helper = ["exporter", "commander", "admin", "express", "ui", "backup", "operator"];
+    let words: Vec<&str> = name.split(['-', '_', '.']).collect();
+    let exact = |family: &&Family| family.names.iter().any(|known| name == *known);
+    let part = |family: &&Family| {
+        family.names.iter().any(|known| words.contains(known) || name.starts_with(known) || name.ends_with(known))
+            && !words.iter().any(|word| helper.contains(word))
+    };
+    FAMILIES.iter().find(exact).or_else(|| FAMILIES.iter().find(part))
+}
+
+/// Whether an image is one that nobody opens in a browser: a database, a cache, a queue.
+pub fn is_backend(image: &str) -> bool {
+    family(image).is_some_and(|family| !family.http)
+}
+
+/// The port that an image listens on unless told otherwise, where that is known.
+pub fn default_port(image: &str) -> Option<u16> {
+    // PHP images come with a web server, or with FastCGI for one beside them.
+    let tag = image.rsplit('/').next().and_then(|name| name.split_once(':')).map_or("", |(_, tag)| tag);
+    if tag.split(['-', '.']).any(|word| word == "fpm") {
+        return Some(9000);
+    }
+    family(image).map(|family| family.port)
+}
+
+/// Whether an image speaks FastCGI, which is no HTTP.
+pub fn is_fast_cgi(image: &str) -> bool {
+    default_port(image) == Some(9000)
+}
+
+/// Whether a container port may speak HTTP, by its number.
+pub fn may_be_http(port: u16) -> bool {
+    !NO_HTTP.contains(&port)
+}
+
+/// Whether HTTP on a container port is encrypted, by its number.
+pub fn is_https(port: u16) -> bool {
+    matches!(port, 443 | 8443 | 9443)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_known_by_their_names() {
+        for image in [
+            "postgres:17",
+            "docker.io/library/mariadb",
+            "ghcr.io/immich-app/postgres:14-vectorchord",
+            "valkey/valkey:8",
+            "bitnami/postgresql",
+            "tensorchord/pgvecto-rs:pg14@sha256:abc",
+            "clickhouse/clickhouse-server:24",
+        ] {
+            assert!(is_backend(image), "{image}");
+        }
+        for image in [
+            "nginx",
+            "gitea/gitea:1.24",
+            "registry:5000/app/web",
+            "mongo-express",
+            "rediscommander/redis-commander",
+            "",
+        ] {
+            assert!(!is_backend(image), "{image}");
+        }
+        assert_eq!(default_port("postgres:17"), Some(5432));
+        assert_eq!(default_port("phpmyadmin/phpmyadmin"), Some(80));
+        assert_eq!(default_port("ghost:5"), None);
+        assert!(is_fast_cgi("nextcloud:31-fpm-alpine") && !is_fast_cgi("nextcloud:31"));
+        assert!(NO_HTTP.is_sorted() && may_be_http(3000) && !may_be_http(5432));
+    }
+}

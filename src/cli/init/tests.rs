@@ -1,0 +1,232 @@
+//! What is decided about compose projects of many shapes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::survey::{Change, Remark, Survey, survey};
+use super::{draft, files};
+
+/// The survey of a compose file in a folder with these other files.
+fn look(compose: &str, others: &[(&str, &str)]) -> Survey {
+    look_with(compose, others, 4)
+}
+
+fn look_with(compose: &str, others: &[(&str, &str)], disks: usize) -> Survey {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("app");
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if name.ends_with('/') { std::fs::create_dir_all(path).unwrap() } else { std::fs::write(path, text).unwrap() }
+    };
+    others.iter().for_each(|(name, text)| write(name, text));
+    write("compose.yml", compose);
+    let draft = draft::read(&[Path::new(&folder).join("compose.yml")], &BTreeMap::new()).unwrap();
+    survey(&draft, "app", |_| disks)
+}
+
+fn mounts(volumes: &str) -> String {
+    format!("services:\n  a:\n    image: x\n    ports: ['80:80']\n    volumes:\n{volumes}")
+}
+
+fn change<'s>(survey: &'s Survey, service: &str) -> &'s Change {
+    &survey.changes.iter().find(|(name, _)| name == service).expect("the service changes").1
+}
+
+fn texts(remarks: &[Remark]) -> Vec<String> {
+    remarks
+        .iter()
+        .map(|one| one.at.as_ref().map_or(one.text.clone(), |at| format!("{}: {}", at.line, one.text)))
+        .collect()
+}
+
+#[test]
+fn relative_folders_stay_as_they_are() {
+    let found = look(
+        &mounts("      - ./data/a:/a\n      - ./data/b/:/b:rw\n      - {type: bind, source: ./c, target: /c}\n"),
+        &[],
+    );
+    assert_eq!(found.volumes.len(), 1);
+    assert_eq!(found.volumes[0].0, "default");
+    assert!(found.changes.is_empty(), "{:?}", found.changes);
+    assert_eq!(found.volumes[0].1, "./c, ./data/a, ./data/b");
+    let found = look(&mounts("      - ./data/a:/a\n      - ./b:/b:ro\n"), &[]);
+    assert!(found.changes.is_empty(), "{:?}", found.changes);
+}
+
+#[test]
+fn named_volumes_are_disks_with_valid_names() {
+    let found = look(&mounts("      - pg_data:/a\n      - pg-data:/b\n      - a_very_long_volume_name:/c:ro\n"), &[]);
+    let names: Vec<&str> = found.volumes.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["pg-data", "pg-data-2", "a-very-long-volu"]);
+    assert_eq!(
+        change(&found, "a").volumes.as_deref().unwrap(),
+        ["pg-data/data:/a", "pg-data-2/data:/b", "a-very-long-volu/data:/c:ro"]
+    );
+    assert_eq!(found.decided.len(), 3, "{:?}", found.decided);
+}
+
+#[test]
+fn more_named_volumes_than_a_node_holds_share_a_disk() {
+    let found = look_with(&mounts("      - aa:/a\n      - b_b:/b\n      - ./c:/c\n"), &[], 2);
+    assert_eq!(found.volumes.len(), 1);
+    assert_eq!(change(&found, "a").volumes.as_deref().unwrap(), ["./aa:/a", "./b-b:/b", "./c:/c"]);
+    assert!(
+        texts(&found.decided)[0].starts_with("6: the 2 named volumes are folders of one disk"),
+        "{:?}",
+        found.decided
+    );
+}
+
+#[test]
+fn a_volume_that_services_share_is_one_folder() {
+    let compose = "services:\n  a: {image: x, volumes: ['html:/a']}\n  b: {image: y, volumes: ['html:/b:ro']}\n";
+    let found = look(compose, &[]);
+    assert_eq!(found.volumes.len(), 1);
+    assert_eq!(change(&found, "a").volumes.as_deref().unwrap(), ["html/data:/a"]);
+    assert_eq!(change(&found, "b").volumes.as_deref().unwrap(), ["html/data:/b:ro"]);
+}
+
+#[test]
+fn single_files_are_configs_and_secrets() {
+    let compose = mounts(
+        "      - ./nginx.conf:/etc/nginx/nginx.conf:ro\n      - ./tls.key:/tls.key:ro\n      - ./run.sh:/run.sh\n      - ./conf.d:/etc/conf.d:ro\n      - ./missing.conf:/etc/missing.conf\n",
+    );
+    let files =
+        [("nginx.conf", "x"), ("tls.key", "x"), ("run.sh", "x"), ("conf.d/a.conf", "1"), ("conf.d/b.conf", "2")];
+    let found = look(&compose, &files);
+    let change = change(&found, "a");
+    assert_eq!(change.volumes.as_deref().unwrap(), [""; 0]);
+    let uses: Vec<(&str, &str)> = change.configs.iter().map(|one| (one.source.as_str(), one.target.as_str())).collect();
+    assert_eq!(
+        uses,
+        [
+            ("nginx-conf", "/etc/nginx/nginx.conf"),
+            ("run-sh", "/run.sh"),
+            ("conf-d-a-conf", "/etc/conf.d/a.conf"),
+            ("conf-d-b-conf", "/etc/conf.d/b.conf")
+        ]
+    );
+    assert_eq!((change.secrets[0].source.as_str(), change.secrets[0].target.as_str()), ("tls-key", "/tls.key"));
+    assert_eq!(found.configs[0], ("conf-d-a-conf".to_owned(), "conf.d/a.conf".to_owned()));
+    assert_eq!(texts(&found.decided), ["8: a: ./run.sh is a config, which the service can read and not change"]);
+    assert_eq!(
+        texts(&found.todo),
+        ["10: a: ./missing.conf does not exist; write it, or take its mount out, and run init again"]
+    );
+    assert!(found.volumes.is_empty());
+}
+
+#[test]
+fn what_belongs_to_one_machine_goes() {
+    let compose = mounts(
+        "      - /etc/localtime:/etc/localtime:ro\n      - /dev/dri:/dev/dri\n      - ../shared:/shared\n      - ~/music:/music\n      - /srv/media:/media\n      - /var/run/docker.sock:/var/run/docker.sock\n      - /anonymous\n      - /app/node_modules\n      - ../x.conf:/x.conf\n",
+    );
+    let found = look(&compose, &[]);
+    assert_eq!(
+        change(&found, "a").volumes.as_deref().unwrap(),
+        ["./shared:/shared", "./music:/music", "./srv/media:/media", "./a/anonymous:/anonymous"]
+    );
+    let todo = texts(&found.todo);
+    assert_eq!(todo.len(), 5, "{todo:#?}");
+    assert!(
+        todo[3].starts_with("11: a: /var/run/docker.sock is left out: there is no Docker in a cluster"),
+        "{todo:#?}"
+    );
+    assert!(todo[4].starts_with("14: a: the file ../x.conf is outside of this folder"), "{todo:#?}");
+}
+
+#[test]
+fn a_service_for_docker_is_left_out_unless_others_need_it() {
+    let compose = |depends: &str| {
+        format!(
+            "services:\n  a: {{image: x, ports: ['80:80']{depends}}}\n  proxy:\n    image: traefik\n    ports: ['81:80']\n    volumes: ['/var/run/docker.sock:/var/run/docker.sock:ro']\n"
+        )
+    };
+    let found = look(&compose(""), &[]);
+    assert!(change(&found, "proxy").off);
+    assert_eq!((found.rules.len(), found.services), (1, 1));
+    let companion = "  companion:\n    image: c\n    depends_on: [proxy]\n    volumes: ['/run/docker.sock:/d.sock']\n";
+    let found = look(&(compose("") + companion), &[]);
+    assert!(change(&found, "proxy").off && change(&found, "companion").off);
+    let found = look(&compose(", depends_on: [proxy]"), &[]);
+    assert_eq!(change(&found, "proxy").volumes.as_deref(), Some(&[] as &[String]));
+    assert!(!change(&found, "proxy").off);
+}
+
+#[test]
+fn hosts_are_for_what_speaks_http() {
+    let compose = "services:\n  web: {image: x, ports: ['8080:80', '8443:443', '2222:22', '53:53/udp']}\n  db: {image: postgres, ports: ['5432:5432']}\n  admin_ui: {image: y, ports: ['127.0.0.1:9000:9000', {target: 9100, published: '9100'}]}\n";
+    let rules: Vec<(String, u16)> = look(compose, &[]).rules.into_iter().map(|rule| (rule.name, rule.port)).collect();
+    assert_eq!(rules, [("main".into(), 8080), ("admin-ui-9000".into(), 9000), ("admin-ui-9100".into(), 9100)]);
+
+    let found = look("services:\n  web: {image: x, ports: ['80']}\n", &[]);
+    assert_eq!(found.rules[0].port, 80);
+    assert_eq!(change(&found, "web").ports, ["80:80"]);
+
+    let found = look("services:\n  db: {image: mysql}\n  web: {image: x, expose: ['3000']}\n", &[]);
+    assert_eq!((found.rules[0].service.as_str(), found.rules[0].port), ("web", 3000));
+    assert_eq!(change(&found, "web").ports, ["3000:3000"]);
+
+    let found =
+        look("services:\n  web: {image: x, labels: ['traefik.http.services.w.loadbalancer.server.port=8065']}\n", &[]);
+    assert_eq!(found.rules[0].port, 8065);
+
+    let fpm = "services:\n  app: {image: 'nextcloud:fpm'}\n  cron: {image: 'nextcloud:fpm', entrypoint: /cron.sh}\n  web: {image: x, environment: [VIRTUAL_HOST=h]}\n";
+    let found = look(fpm, &[]);
+    assert_eq!((found.rules[0].service.as_str(), found.rules[0].port, found.todo.len()), ("web", 80, 0));
+
+    let found = look("services:\n  web: {image: x, ports: ['443:443']}\n", &[]);
+    assert!(texts(&found.todo)[0].starts_with("2: web speaks HTTPS on 443"), "{:?}", found.todo);
+}
+
+#[test]
+fn two_services_on_one_port_are_told() {
+    let found = look("services:\n  a: {image: postgres:17}\n  b: {image: postgis/postgis}\n", &[]);
+    assert_eq!(
+        texts(&found.todo)[1],
+        "3: a and b both listen on port 5432 unless told otherwise, and share one Pod: give one of them another port, or an App of its own"
+    );
+}
+
+#[test]
+fn builds_names_and_env_files() {
+    let compose =
+        "services:\n  My_Web:\n    build: .\n    env_file: [a.env, b.env, ../c.env, .env]\n    ports: ['80:80']\n";
+    let found = look(compose, &[("a.env", "A=1")]);
+    let change = change(&found, "My_Web");
+    assert_eq!(change.image.as_deref(), Some("registry.example.com/app/my_web:change-me"));
+    let env_files = change.env_files.as_deref().unwrap();
+    assert_eq!(env_files, [("a.env".to_owned(), true), ("b.env".to_owned(), false), (".env".to_owned(), true)]);
+    assert!(found.wants_env_file);
+    let todo = texts(&found.todo);
+    for start in [
+        "3: My_Web is only built",
+        "2: My_Web cannot be the name of a Kubernetes Service",
+        "4: My_Web: the env file b.env is missing",
+        "4: My_Web: the env file ../c.env is outside",
+    ] {
+        assert!(todo.iter().any(|line| line.starts_with(start)), "{start}: {todo:#?}");
+    }
+}
+
+#[test]
+fn profiles_stay_off_unless_every_service_has_one() {
+    let found = look(
+        "services:\n  a: {image: x, ports: ['80:80']}\n  b: {image: y, profiles: [debug], volumes: ['v_v:/v']}\n",
+        &[],
+    );
+    assert_eq!(
+        (found.services, found.profiles.as_slice(), found.all_profiles),
+        (1, ["debug".to_owned()].as_slice(), false)
+    );
+    assert_eq!(found.volumes[0].0, "v-v", "its volumes are there once it is turned on");
+    let found = look("services:\n  a: {image: x, profiles: [one]}\n  b: {image: y, profiles: [two]}\n", &[]);
+    assert_eq!((found.services, found.all_profiles), (2, true));
+}
+
+#[test]
+fn sizes_grow_with_the_services() {
+    let sizes = [1, 3, 4, 8, 9, 60].map(|services| files::size(services).disks);
+    assert_eq!(sizes, [4, 4, 8, 8, 16, 16]);
+}
