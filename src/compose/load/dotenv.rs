@@ -62,6 +62,9 @@ pub fn parse<'e>(
         }
         let line = rest;
         rest = exported(rest);
+        if rest.is_empty() {
+            return Err(DotenvError::Name { line: line_of(line) });
+        }
         let (key, after) = key(rest).ok_or_else(|| DotenvError::Name { line: line_of(line) })?;
         match after {
             After::Nothing(left) => {
@@ -84,6 +87,33 @@ pub fn parse<'e>(
             }
         }
     }
+}
+
+/// Reads a file of the format `raw` into `values`: what follows `=` is taken as it is, a name alone takes the value of
+/// `lookup` or is left out.
+///
+/// # Errors
+/// A line without a name or with a blank in it.
+pub fn raw<'e>(
+    bytes: &[u8],
+    values: &mut BTreeMap<String, String>,
+    lookup: &dyn Fn(&str) -> Option<&'e str>,
+) -> Result<(), DotenvError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| DotenvError::NotText)?;
+    for (at, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (key, value) = line.split_once('=').map_or((line, None), |(key, value)| (key, Some(value)));
+        if key.is_empty() || key.contains([' ', '\t']) {
+            return Err(DotenvError::Name { line: at + 1 });
+        }
+        if let Some(value) = value.or_else(|| lookup(key)) {
+            values.insert(key.to_owned(), value.to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// The project's environment: the process's, completed by files of which later ones win.

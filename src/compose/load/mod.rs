@@ -1,8 +1,8 @@
 //! Loading compose files as `docker compose` does, up to the canonical form.
 //!
-//! Every document goes through [`parse`] (interpolation, types, `!reset`, `!override`) → [`include`] → [`extends`] →
-//! [`merge`] over the documents before it → [`unicity`] → [`schema`] → [`canonical`]. The whole is then completed,
-//! checked ([`validate`]) and its paths are resolved ([`paths`]). [`project`] adds what is implied, types it and checks
+//! Every document goes through `parse` (interpolation, types, `!reset`, `!override`) → `include` → `extends` →
+//! `merge` over the documents before it → `unicity` → `schema` → `canonical`. The whole is then completed,
+//! checked (`validate`) and its paths are resolved (`paths`). `project` adds what is implied, types it and checks
 //! that it fits together. The order and the rules are those of compose-go 2.16.2.
 
 mod canonical;

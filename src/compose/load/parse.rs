@@ -302,11 +302,12 @@ fn cast(text: &str, kind: Cast) -> Result<String, &'static str> {
         Cast::Boolean => boolean(text).map(|value| value.to_string()).ok_or("true or false"),
         Cast::Integer => text.parse::<i64>().map(|value| value.to_string()).map_err(|_| "an integer"),
         Cast::Float => {
-            let number = text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or("a number")?;
+            let number = super::values::number(text).ok_or("a number")?;
             Ok(scalar::float(number))
         }
         Cast::Umask => {
-            let number = scalar::integer(&text.replace('_', "")).and_then(|number| u32::try_from(number).ok());
+            let number = Some(text.replace('_', "")).filter(|text| !text.starts_with(['+', '-']));
+            let number = number.and_then(|text| u32::try_from(scalar::integer(&text)?).ok());
             number.map(|number| number.to_string()).ok_or("a file mode mask")
         }
     }
