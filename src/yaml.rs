@@ -20,6 +20,7 @@ pub struct Limits {
     /// Bytes of one file.
     pub bytes: usize,
     /// Nodes of one file after aliases are expanded: stops alias bombs. Their text together may be eight times `bytes`.
+    /// What anchors hold may be as much again: anchors around anchors hold the same values once each.
     pub nodes: usize,
     /// Nesting of collections.
     pub depth: usize,
@@ -255,13 +256,15 @@ pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Box<Diagnosti
     let mut options = Options::default();
     options.set_emit_comments(false);
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut composer = Composer { source, limits, parser, anchors: HashMap::new(), nodes: 0, text: 0, depth: 0 };
+    let mut composer =
+        Composer { source, limits, parser, anchors: HashMap::new(), nodes: 0, text: 0, depth: 0, kept: (0, 0) };
     let mut documents = Vec::new();
     loop {
         match composer.next()? {
             None | Some((Event::StreamEnd, _)) => return Ok(documents),
             Some((Event::DocumentStart(..), _)) => {
                 composer.anchors.clear();
+                composer.kept = (0, 0);
                 let (event, span) = composer.expect_next()?;
                 let document = if matches!(event, Event::DocumentEnd) {
                     composer.null(span)
@@ -287,6 +290,8 @@ struct Composer<'a> {
     nodes: usize,
     text: usize,
     depth: usize,
+    /// Nodes and bytes of text that are kept for aliases.
+    kept: (usize, usize),
 }
 
 impl<'a> Composer<'a> {
@@ -401,9 +406,21 @@ impl<'a> Composer<'a> {
             _ => return Err(self.fail("yaml-syntax", "a value is expected here", &location)),
         };
         if anchor != 0 {
-            self.anchors.insert(anchor, (Rc::new(node.clone()), self.nodes - before.0, self.text - before.1));
+            let (nodes, text) = (self.nodes - before.0, self.text - before.1);
+            self.keep(nodes, text, &location)?;
+            self.anchors.insert(anchor, (Rc::new(node.clone()), nodes, text));
         }
         Ok(node)
+    }
+
+    /// Counts what an anchor holds, before it is copied.
+    fn keep(&mut self, nodes: usize, text: usize, location: &Location) -> Result<(), Box<Diagnostic>> {
+        self.kept = (self.kept.0.saturating_add(nodes), self.kept.1.saturating_add(text));
+        if self.kept.0 > self.limits.nodes || self.kept.1 > self.limits.bytes.saturating_mul(8) {
+            let message = format!("the anchors of the document hold more than {} values", self.limits.nodes);
+            return Err(self.fail("yaml-limit", message, location));
+        }
+        Ok(())
     }
 
     fn mapping(&mut self) -> Result<Vec<Entry>, Box<Diagnostic>> {
@@ -533,6 +550,44 @@ mod tests {
         let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 100_000].join(","));
         assert!(error(&long).contains("bytes once its aliases are expanded"));
         assert!(error(&format!("{}{}", "[".repeat(200), "]".repeat(200))).contains("nested more than"));
+    }
+
+    #[test]
+    fn stops_anchors_around_anchors() {
+        // Each of the anchors would hold all that is inside it once more.
+        let open: String = (0..90).map(|i| format!("&a{i} [")).collect();
+        let inside = vec!["x"; 6_000].join(",");
+        assert!(error(&format!("{open}{inside}{}", "]".repeat(90))).contains("anchors of the document hold more than"));
+        let few: String = (0..10).map(|i| format!("&a{i} [")).collect();
+        assert!(one(&format!("{few}{inside}{}", "]".repeat(10))).as_sequence().is_some());
+        let open: String = (0..20).map(|i| format!("&a{i} [")).collect();
+        let text = format!("{open}\"{}\"{}", "x".repeat(1 << 20), "]".repeat(20));
+        assert!(error(&text).contains("anchors of the document hold more than"));
+    }
+
+    #[test]
+    fn stops_merge_bombs() {
+        let mut bomb = String::from("m0: &m0 {a: 1, b: 2, c: 3}\n");
+        for i in 1..20 {
+            let refs = vec![format!("*m{}", i - 1); 9].join(",");
+            bomb.push_str(&format!("m{i}: &m{i} {{<<: [{refs}], k{i}: x}}\n"));
+        }
+        // Merged mappings fall together, so that this one stays small; what is read on the way does not.
+        assert!(parse(&Source::new("f", bomb), Limits { nodes: 1_000, ..Limits::default() }).is_err());
+        assert!(error("a: &a\n  <<: *a\n").contains("refers to itself or to nothing"));
+        assert!(error("a: &a {b: *a}\n").contains("refers to itself or to nothing"));
+        assert!(error("<<: 1\n").contains("a merge key takes a mapping"));
+    }
+
+    #[test]
+    fn odd_bytes_are_read_or_refused() {
+        assert_eq!(one("\u{feff}a: 1\r\nb: 2\r\n").to_json(), serde_json::json!({"a": 1, "b": 2}));
+        assert!(error("a: \0\n").contains("not valid YAML"), "{}", error("a: \0\n"));
+        assert_eq!(one("a: \"\\0\"\n").get("a").unwrap().as_text(), Some("\0"));
+        let long = format!("{}: 1\n", "k".repeat(1 << 20));
+        assert!(error(&long).contains("not valid YAML"), "a plain key has at most 1024 characters");
+        let long = format!("? {}\n: 1\n", "k".repeat(1 << 20));
+        assert_eq!(one(&long).as_mapping().unwrap()[0].key.len(), 1 << 20);
     }
 
     proptest! {

@@ -110,14 +110,6 @@ pub fn parse(bytes: &[u8], format: Format) -> Result<BTreeMap<String, String>, E
     Ok(values)
 }
 
-/// Reads `KEY=value` lines as they are.
-///
-/// # Errors
-/// As [`EnvError`] says.
-pub fn raw_lines(bytes: &[u8]) -> Result<BTreeMap<String, String>, EnvError> {
-    raw(std::str::from_utf8(bytes).map_err(|_| EnvError::NotText)?)
-}
-
 /// Checks the merged values of one container.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Interpolation of `${VAR}` in compose files and in the project's `.env` (Compose Specification, "Interpolation").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Bytes that one scalar may grow to.
 const MAX_LENGTH: usize = 4 * 1024 * 1024;
@@ -55,7 +55,7 @@ pub fn interpolate_with<'e>(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<&'e str>,
 ) -> Result<Interpolated, InterpolateError> {
-    let mut run = Run { lookup, substituted: false, missing: Vec::new() };
+    let mut run = Run { lookup, substituted: false, missing: Vec::new(), reported: HashSet::new() };
     let text = run.expand(text, 0)?;
     Ok(Interpolated { text, substituted: run.substituted, missing: run.missing })
 }
@@ -64,6 +64,8 @@ struct Run<'a, 'e> {
     lookup: &'a dyn Fn(&str) -> Option<&'e str>,
     substituted: bool,
     missing: Vec<String>,
+    /// The names in `missing`: a text may hold a hundred thousand of them.
+    reported: HashSet<String>,
 }
 
 impl Run<'_, '_> {
@@ -105,7 +107,7 @@ impl Run<'_, '_> {
     fn plain(&mut self, name: &str) -> Option<&str> {
         self.substituted = true;
         let value = (self.lookup)(name);
-        if value.is_none() && !self.missing.iter().any(|known| known == name) {
+        if value.is_none() && self.reported.insert(name.to_owned()) {
             self.missing.push(name.to_owned());
         }
         value

@@ -73,6 +73,9 @@ pub struct ComposeProject {
     pub sources: Sources,
 }
 
+/// Longer lines help nobody, and a copy of one in each of its findings would cost the square of its length.
+const LONGEST_LINE: usize = 1_000;
+
 /// The source texts of a project, and which of their lines are not to be shown.
 #[derive(Clone, Default)]
 pub struct Sources {
@@ -107,7 +110,7 @@ impl Sources {
     fn line(&self, location: &Location) -> Option<String> {
         let text = self.texts.iter().find(|text| text.source.file == location.file)?;
         let start = *text.starts.get((location.line as usize).checked_sub(1)?)?;
-        text.source.text.get(start..)?.lines().next().map(str::to_owned)
+        text.source.text.get(start..)?.lines().next().filter(|line| line.len() <= LONGEST_LINE).map(str::to_owned)
     }
 
     /// Names of the files, in merge order.

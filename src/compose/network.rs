@@ -19,11 +19,6 @@ pub(super) fn ports(reader: &mut Reader<'_>, service: &str, tree: &Tree) -> Vec<
     let mut ports: Vec<Port> = Vec::new();
     let mut seen = HashSet::new();
     for item in reader.list("ports", tree) {
-        if ports.len() > MAX_PORTS {
-            let message = format!("ports: a service may have at most {MAX_PORTS} ports");
-            reader.error("compose-limit", message, &item.location);
-            break;
-        }
         let mut app_protocol = None;
         match port_mapping(reader, service, item, &mut app_protocol) {
             Some(Ok(parsed)) => {
@@ -43,6 +38,11 @@ pub(super) fn ports(reader: &mut Reader<'_>, service: &str, tree: &Tree) -> Vec<
             }
             Some(Err(message)) => reader.error("compose-port", format!("ports: {message}"), &item.location),
             None => {}
+        }
+        if ports.len() > MAX_PORTS {
+            let message = format!("ports: a service may have at most {MAX_PORTS} ports");
+            reader.error("compose-limit", message, &item.location);
+            break;
         }
     }
     ports

@@ -100,11 +100,9 @@ pub fn read(request: ReadRequest<'_>) -> (Option<ComposeProject>, Diagnostics) {
 
 fn project_environment(request: &ReadRequest<'_>, diagnostics: &mut Diagnostics) -> BTreeMap<String, String> {
     let mut environment = request.environment.clone();
-    if !request.files.is_file(".env") {
-        return environment;
-    }
     let mut values = BTreeMap::new();
     let result = match request.files.read(".env") {
+        Err(FileError::NotFound | FileError::Refused { .. }) => return environment,
         Ok(bytes) => dotenv::complete(request.environment, &mut values, &bytes).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };

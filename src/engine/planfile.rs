@@ -1,6 +1,7 @@
 //! Saved plans: one JSON file that holds every action with its precondition, no secret, and a keyed digest of itself.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +17,9 @@ use super::value::{Path, Segment, Value};
 
 /// The version of the format; a reader refuses any other.
 const FORMAT: u32 = 1;
+
+/// Bytes of a file that are read at most: many times those of a plan with ten thousand objects.
+const LIMIT: u64 = 256 * 1024 * 1024;
 
 /// Why a saved plan cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -284,7 +288,16 @@ pub fn save(plan: &Plan, path: &FilePath, digester: &Digester) -> Result<String,
 /// The file cannot be read or is no saved plan of this format.
 pub fn read(path: &FilePath) -> Result<SavedPlan, PlanFileError> {
     let bad = |reason: String| PlanFileError::NotAPlan { path: path.to_owned(), reason };
-    let text = std::fs::read(path).map_err(|error| PlanFileError::Io { path: path.to_owned(), error })?;
+    let io = |error| PlanFileError::Io { path: path.to_owned(), error };
+    // Judged before opening: a pipe or a device may never end.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(bad("it is not a regular file".to_owned()));
+    }
+    let mut text = Vec::new();
+    std::fs::File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut text)).map_err(io)?;
+    if text.len() as u64 > LIMIT {
+        return Err(bad(format!("it is longer than {LIMIT} bytes")));
+    }
     let file: File = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
     if file.kompox_plan != FORMAT {
         return Err(bad(format!(

@@ -7,7 +7,7 @@ use super::id::is_dns_subdomain;
 use super::model::{App, AppIngress, ComposeSource, Deployment, IngressRule, Located, Meta};
 use super::objects::{cert_resolver, lifecycle};
 use super::reader::{Fields, Reader};
-use super::{keys, network, quantity, volume};
+use super::{keys, limits, network, quantity, volume};
 use crate::diag::{Diagnostic, Location};
 use crate::yaml::{Content, Node};
 
@@ -22,6 +22,8 @@ pub(super) fn read(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Opt
     let deployment = deployment(reader, spec);
     let network_policy = network::read(reader, spec);
     let resources = resources(reader, spec);
+    let quota = limits::quota(reader, spec);
+    let limits = limits::container_limits(reader, spec);
     let settings = reader.settings(spec);
     let lifecycle = lifecycle(reader, spec);
     let base_dir = meta.file.parent().unwrap_or(Path::new("")).to_owned();
@@ -34,6 +36,8 @@ pub(super) fn read(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Opt
         deployment,
         network_policy,
         resources,
+        quota,
+        limits,
         settings,
         lifecycle,
         base_dir,

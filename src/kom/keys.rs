@@ -56,6 +56,8 @@ pub(super) enum Shape {
     Object(&'static Object),
     /// A list of mappings.
     Objects(&'static Object),
+    /// What a quota limits and how much: names that [`super::limits`] knows.
+    Quota,
     /// A compose definition.
     Compose,
     /// The ID of an object of this kind.
@@ -190,6 +192,8 @@ pub(super) static APP: Object = Object {
         optional("deployment", Shape::Object(&DEPLOYMENT), "Where its pods run"),
         optional("networkPolicy", Shape::Object(&NETWORK_POLICY), "Who else may connect to its pods"),
         optional("resources", Shape::Object(&RESOURCES), "Requests of every container that names none itself"),
+        optional("quota", Shape::Quota, "What everything in its Namespace may use together (ResourceQuota)"),
+        optional("limits", Shape::Object(&CONTAINER_LIMITS), "What a container in its Namespace may use (LimitRange)"),
         SETTINGS,
         LIFECYCLE_KEY,
     ],
@@ -276,6 +280,27 @@ pub(super) static RESOURCES: Object = Object {
     keys: &[
         optional("cpu", Shape::Text, "Processors, such as 500m"),
         optional("memory", Shape::Text, "Memory, such as 1Gi"),
+    ],
+};
+
+/// `spec.limits` of an App, in the order in which amounts may not fall.
+pub(super) static CONTAINER_LIMITS: Object = Object {
+    about: "What a container may use",
+    keys: &[
+        optional("min", Shape::Object(&AMOUNTS), "The least that it may request"),
+        optional("defaultRequest", Shape::Object(&AMOUNTS), "What it requests if it says nothing"),
+        optional("default", Shape::Object(&AMOUNTS), "What it is limited to if it says nothing"),
+        optional("max", Shape::Object(&AMOUNTS), "The most that it may be limited to"),
+    ],
+};
+
+/// A part of `spec.limits`.
+pub(super) static AMOUNTS: Object = Object {
+    about: "Amounts",
+    keys: &[
+        optional("cpu", Shape::Text, "Processors, such as 500m"),
+        optional("memory", Shape::Text, "Memory, such as 1Gi"),
+        optional("ephemeral-storage", Shape::Text, "Room on the node's own disk, such as 2Gi"),
     ],
 };
 

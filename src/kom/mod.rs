@@ -4,8 +4,8 @@
 //! - [`load`] reads every document, checks it alone and against the others, and gives a [`model::Project`] or all errors.
 //! - [`model`] is what the rest of the program works with; [`id`] and [`quantity`] are its small value types.
 //!
-//! Inside, `files` finds and reads files, `document` reads what every document has, `objects`, `app`, `volume` and
-//! `network` read one `spec` each, all through the helpers of `reader`, and `check` compares documents with each other.
+//! Inside, `files` finds and reads files, `document` reads what every document has, `objects`, `app`, `volume`, `limits`
+//! and `network` read one `spec` each, all through the helpers of `reader`, and `check` compares documents with each other.
 //!
 //! Nothing here reads the process environment or talks to a network, and nothing here knows a provider's settings.
 
@@ -17,6 +17,7 @@ pub mod id;
 mod keys;
 pub mod layout;
 pub mod legacy;
+mod limits;
 pub mod load;
 pub mod model;
 mod network;

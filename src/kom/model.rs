@@ -386,6 +386,31 @@ pub struct Deployment {
     pub zone_location: Option<Location>,
 }
 
+/// `spec.quota` of an App (ext): what its Namespace may hold and use together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// Quantities by resource name (`requests.cpu`, `pods`, …), at least one.
+    pub hard: BTreeMap<String, Located<String>>,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// `spec.limits` of an App (ext): what each container may use, and gets where it says nothing. Quantities by resource
+/// name; for each resource min ≤ defaultRequest ≤ default ≤ max.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerLimits {
+    /// The least that a container may request.
+    pub min: BTreeMap<String, Located<String>>,
+    /// The request of a container that has none.
+    pub default_request: BTreeMap<String, Located<String>>,
+    /// The limit of a container that has none.
+    pub default: BTreeMap<String, Located<String>>,
+    /// The highest limit that a container may have.
+    pub max: BTreeMap<String, Located<String>>,
+    /// Where it stands.
+    pub location: Location,
+}
+
 /// An App.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -405,6 +430,10 @@ pub struct App {
     pub network_policy: Vec<serde_json::Value>,
     /// `spec.resources`: quantities of `cpu` and `memory` for the pod.
     pub resources: BTreeMap<String, Located<String>>,
+    /// `spec.quota` (ext).
+    pub quota: Option<Quota>,
+    /// `spec.limits` (ext).
+    pub limits: Option<ContainerLimits>,
     /// `spec.settings`.
     pub settings: Settings,
     /// `spec.lifecycle`.

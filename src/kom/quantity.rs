@@ -97,7 +97,11 @@ fn scale(suffix: &str) -> Option<(Base, i64)> {
         _ => {
             let exponent = suffix.strip_prefix(['e', 'E'])?;
             let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-            if digits.is_empty() || digits.len() > 4 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            // More digits than any exponent of use has; zeros in front say nothing.
+            if digits.is_empty()
+                || digits.trim_start_matches('0').len() > 4
+                || !digits.bytes().all(|b| b.is_ascii_digit())
+            {
                 return None;
             }
             (Base::Ten, exponent.parse().ok()?)
@@ -123,6 +127,8 @@ mod tests {
             ("500m", 1),
             ("1e3", 1000),
             ("1E3", 1000),
+            ("5e000000000", 5),
+            ("5e-00001", 1),
             ("2E", 2_000_000_000_000_000_000),
             ("12e-1", 2),
             ("+1k", 1000),

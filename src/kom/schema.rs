@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::document::{ANNOTATION_PREFIX, ANNOTATIONS, API_VERSION, ID_ANNOTATION, MOVED_FROM_ANNOTATION};
 use super::id::{LABEL_MAX, ResourceKind};
 use super::keys::{self, Key, Object, Shape};
+use super::limits::{QUOTA_AMOUNTS, QUOTA_COUNTS};
 
 /// The kind that gives a project its defaults; it is no object and has no ID.
 const DEFAULTS: &str = "Defaults";
@@ -179,6 +180,16 @@ fn key(key: &Key) -> Value {
         Shape::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Shape::Texts => list(json!({ "type": PRESENT, "minLength": 1 })),
         Shape::Scalars => json!({ "type": ["object", "null"], "additionalProperties": { "type": SCALAR } }),
+        Shape::Quota => json!({
+            "type": ["object", "null"],
+            "propertyNames": { "anyOf": [
+                { "enum": QUOTA_AMOUNTS.into_iter().chain(QUOTA_COUNTS).collect::<Vec<_>>() },
+                { "pattern": "^count/" },
+                { "pattern": "\\.storageclass\\.storage\\.k8s\\.io/" },
+                { "pattern": "^requests\\..+\\..+/" },
+            ] },
+            "additionalProperties": { "type": PRESENT },
+        }),
         Shape::Object(object) => self::object(object),
         Shape::Objects(object) => list(self::object(object)),
         Shape::Id(kind) => json!({ "type": ["string", "null"], "pattern": format!("^$|{}", id_pattern(*kind)) }),

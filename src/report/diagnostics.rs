@@ -13,7 +13,7 @@ use super::line::{Ink, paint};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 
 /// Writes every diagnostic, notes first and errors last (the end is what a terminal shows), each kind by file and line,
-/// then a line with their counts. Nothing if there is none.
+/// then a line with their counts. Nothing if there is none. Of each kind at most a hundred are written.
 ///
 /// # Errors
 /// The writer's own.
@@ -24,21 +24,40 @@ pub fn text(out: &mut dyn Write, diagnostics: &Diagnostics, style: &Style) -> io
     let base = if style.color { Renderer::styled() } else { Renderer::plain() };
     let decor = if style.color && style.unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
     let renderer = base.decor_style(decor).term_width(style.width.max(40));
-    for diagnostic in sorted(diagnostics) {
-        for line in render(&renderer, diagnostic).lines() {
-            writeln!(out, "{}", line.trim_end())?;
+    let sorted = sorted(diagnostics);
+    for kind in sorted.chunk_by(|a, b| a.severity == b.severity) {
+        for diagnostic in kind.iter().take(MOST) {
+            for line in render(&renderer, diagnostic).lines() {
+                writeln!(out, "{}", line.trim_end())?;
+            }
+            writeln!(out)?;
         }
-        writeln!(out)?;
+        let more = kind.len().saturating_sub(MOST);
+        if let Some(last) = kind.last().filter(|_| more > 0) {
+            let more = counted(more, &format!("more {}", noun(last.severity)));
+            writeln!(out, "{} and {more}\n", style.ellipsis())?;
+        }
     }
     let ink = if diagnostics.has_errors() { Ink::Danger } else { Ink::Changed };
     writeln!(out, "{}", paint(&counts(diagnostics), ink, style))
 }
 
+/// Findings of one kind that are written: who has more corrects these first.
+const MOST: usize = 100;
+
+fn noun(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
+}
+
 /// `3 errors, 1 warning`; what there is none of is left out.
 pub fn counts(diagnostics: &Diagnostics) -> String {
-    [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")]
+    [Severity::Error, Severity::Warning, Severity::Note]
         .into_iter()
-        .map(|(severity, noun)| (diagnostics.count(severity), noun))
+        .map(|severity| (diagnostics.count(severity), noun(severity)))
         .filter(|(count, _)| *count > 0)
         .map(|(count, noun)| counted(count, noun))
         .collect::<Vec<_>>()
@@ -58,13 +77,14 @@ fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let message: Vec<_> = diagnostic.message.lines().map(clean).collect();
+    let message: Vec<_> = diagnostic.message.lines().map(shown).collect();
     let mut group = level.primary_title(message.join("\n")).id(diagnostic.code).elements([] as [Origin<'_>; 0]);
     if let Some(location) = &diagnostic.location {
         let file = clean(&location.file);
         // Line numbers fit: every target has a usize of at least 32 bits.
         let line = location.line as usize;
-        match diagnostic.source_line.as_deref().and_then(|source| source.lines().next()) {
+        let source = diagnostic.source_line.as_deref().and_then(|source| source.lines().next());
+        match source.filter(|source| source.len() <= LONGEST) {
             Some(source) => {
                 let (source, start, end) = caret(source, location.column);
                 let mark = AnnotationKind::Primary.span(start..end);
@@ -77,10 +97,21 @@ fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
         }
     }
     for help in &diagnostic.help {
-        let help: Vec<_> = help.lines().map(clean).collect();
+        let help: Vec<_> = help.lines().map(shown).collect();
         group = group.element(Level::HELP.message(help.join("\n")));
     }
     renderer.render(&[group])
+}
+
+/// Characters of one line of a message: what is longer repeats a value that nobody reads to its end.
+const LONGEST: usize = 2_000;
+
+/// A line of a message, made harmless and cut where it goes on and on.
+fn shown(line: &str) -> String {
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", clean(&line[..end])),
+        None => clean(line).into_owned(),
+    }
 }
 
 /// The line with unsafe characters written out, and the bytes of the word at a column: from there to the next blank or
@@ -103,11 +134,7 @@ fn caret(source: &str, column: u32) -> (String, usize, usize) {
 /// file is at fault), `help` (an array of texts). The source line is left out: it may be read at the place.
 pub fn json(diagnostics: &Diagnostics) -> Json {
     let item = |diagnostic: &Diagnostic| {
-        let severity = match diagnostic.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        };
+        let severity = noun(diagnostic.severity);
         let location = diagnostic.location.as_ref();
         json!({
             "severity": severity,
@@ -135,6 +162,20 @@ mod tests {
         let mut out = Vec::new();
         text(&mut out, &all, &Style::PLAIN).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_goes_on_and_on_is_cut() {
+        let wide = Diagnostic::error("kom-value", "x".repeat(LONGEST + 1)).help("y".repeat(LONGEST));
+        let text = printed(vec![wide]);
+        assert!(text.contains(&format!("{}…", "x".repeat(LONGEST))) && text.contains(&"y".repeat(LONGEST)));
+        let many = |count: usize| vec![Diagnostic::error("kom-value", "no"); count];
+        assert!(printed(many(MOST + 2)).ends_with("no\n\n… and 2 more errors\n\n102 errors\n"));
+        assert!(!printed(many(MOST)).contains("more"));
+        // A line that is not shown keeps its place.
+        let line = Some("z".repeat(LONGEST + 1));
+        let text = printed(vec![Diagnostic::error("kom-value", "no").at(Location::new("f.yml", 3, 9), line)]);
+        assert!(text.contains("--> f.yml:3:9") && !text.contains("zzz"), "{text}");
     }
 
     #[test]

@@ -60,6 +60,8 @@ const PLACES: &[(&str, Form)] = &[
     ("spec.ingressClassName", Form::Named("class")),
     ("spec.policyTypes", Form::Bare),
     ("spec.controller", Form::Named("controller")),
+    ("spec.hard", Form::Count("limit")),
+    ("spec.limits.*.type", Form::Bare),
     ("type", Form::Bare),
     ("roleRef.name", Form::Named("role")),
     ("subjects.*.name", Form::Named("subject")),

@@ -10,8 +10,10 @@ use super::cluster::{self, ClusterNodes};
 use super::kinds;
 use super::scope::{Builder, Place, StateView, address_before, protection};
 use super::settings::{self, ClusterSettings};
-use super::{dns, ingress, names};
-use crate::compose::convert::{BoxInput, ConvertInput, IngressInput, Rendered, RuleInput, Scope, convert};
+use super::{dns, ingress, names, quota};
+use crate::compose::convert::{
+    BoxInput, ConvertInput, IngressInput, IsolationInput, Rendered, RuleInput, Scope, convert,
+};
 use crate::compose::files::{Files, LocalFiles, NoFiles};
 use crate::compose::read::{Input, ReadRequest, read};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -20,7 +22,7 @@ use crate::engine::graph::Graph;
 use crate::engine::kind::Refusal;
 use crate::engine::provider::ProviderKey;
 use crate::engine::value::{Path, Value};
-use crate::kom::model::{App, Cluster, ComposeSource, Driver, Project, Provider};
+use crate::kom::model::{App, Cluster, ComposeSource, Driver, Located, Project, Provider};
 use crate::yaml::Source;
 
 /// What an expansion needs besides the manifests.
@@ -89,6 +91,9 @@ pub fn expand(request: &Request<'_>) -> Result<Expanded, Diagnostics> {
     expansion.clusters_and_apps();
     expansion.finish()
 }
+
+/// Columns that the text of an inline compose definition is moved to the right, so that places are those of the manifest.
+const MAX_MARGIN: usize = 40;
 
 struct Expansion<'a> {
     request: &'a Request<'a>,
@@ -184,6 +189,7 @@ impl<'a> Expansion<'a> {
         if settings.user.priority == "Spot" && !cluster.existing {
             tolerate_spot(&mut rendered);
         }
+        self.builder.diagnostics.extend(quota::check(app.quota.as_ref(), app.limits.as_ref(), &rendered));
         let scope = app.meta.id.as_str();
         for object in &rendered.objects {
             let Some(kind) = kinds::find(&object.address_kind) else {
@@ -308,6 +314,7 @@ impl<'a> Expansion<'a> {
             zones: app.deployment.zones.clone(),
             single_zone: app.deployment.single_zone,
             resources: app.resources.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect(),
+            isolation: isolation(app),
             network_rules: app.network_policy.clone(),
             boxes: boxes.collect(),
             live_secret_hashes: BTreeMap::new(),
@@ -372,7 +379,9 @@ impl<'a> Expansion<'a> {
             }
             ComposeSource::Inline { text, location } => {
                 // Blank lines in front and blanks at the margin, so that places are those of the manifest.
-                let margin = " ".repeat(location.column.saturating_sub(1) as usize);
+                // Far to the right the places lose their columns: a margin of many lines would be longer than the text.
+                let column = location.column.saturating_sub(1) as usize;
+                let margin = " ".repeat(if column <= MAX_MARGIN { column } else { 0 });
                 let mut padded = "\n".repeat(location.line.saturating_sub(1) as usize);
                 for line in text.lines() {
                     padded.push_str(&margin);
@@ -402,7 +411,8 @@ impl<'a> Expansion<'a> {
     fn with_lines(&self, diagnostics: Diagnostics) -> Diagnostics {
         let mut located = Diagnostics::default();
         located.extend(diagnostics.into_iter().map(|diagnostic| {
-            let ours = ["setting-value", "setting-missing", "volume", "zone", "spot", "driver", "key-vault-unknown"];
+            let ours =
+                ["setting-value", "setting-missing", "volume", "zone", "spot", "driver", "key-vault-unknown", "quota"];
             match (&diagnostic.location, &diagnostic.source_line) {
                 (Some(location), None) if ours.contains(&diagnostic.code) => {
                     let location = location.clone();
@@ -463,7 +473,28 @@ fn tolerate_spot(rendered: &mut Rendered) {
     }
 }
 
-/// The address before a rename of the Resource ID that it is under.
+/// Quota and limits as the conversion takes them.
+fn isolation(app: &App) -> IsolationInput {
+    let texts = |amounts: &BTreeMap<String, Located<String>>| -> BTreeMap<String, String> {
+        amounts.iter().map(|(key, amount)| (key.clone(), amount.value.clone())).collect()
+    };
+    let parts = app.limits.iter().flat_map(|limits| {
+        let parts = [
+            ("default", &limits.default),
+            ("defaultRequest", &limits.default_request),
+            ("max", &limits.max),
+            ("min", &limits.min),
+        ];
+        parts.into_iter().filter(|(_, amounts)| !amounts.is_empty())
+    });
+    IsolationInput {
+        quota: app.quota.as_ref().map(|quota| texts(&quota.hard)).unwrap_or_default(),
+        quota_origin: app.quota.as_ref().map(|quota| quota.location.clone()),
+        limits: parts.map(|(part, amounts)| (part, texts(amounts))).collect(),
+        limits_origin: app.limits.as_ref().map(|limits| limits.location.clone()),
+    }
+}
+
 /// Whether an object with this Kubernetes or ARM id has the name that is desired now.
 fn is_still_named(desired: &Value, id: &str) -> bool {
     let text = |key| desired.at(&["metadata", key]).and_then(Value::as_str);

@@ -9,6 +9,7 @@
 //! | [`scope`] | what every part shares: places, tags, the nodes so far |
 //! | [`cluster`], [`ingress`] | a cluster in Azure, and its ingress controller |
 //! | [`app`], [`dns`] | what an app keeps in Azure |
+//! | [`quota`] | whether an app fits into its own quota |
 //! | [`expand`] | all of it, in order |
 
 pub mod app;
@@ -18,5 +19,6 @@ pub mod expand;
 pub mod ingress;
 pub mod kinds;
 pub mod names;
+pub mod quota;
 pub mod scope;
 pub mod settings;

@@ -7,6 +7,7 @@
 mod stage;
 
 mod clouds;
+mod hostile;
 mod manifests;
 mod places;
 mod states;

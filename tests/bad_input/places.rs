@@ -75,7 +75,7 @@ fn a_file_that_is_no_plan_is_refused() {
         &["notes.kplan is not a saved plan", make],
     );
     refused(&stage, NOWHERE, &[&["apply", "none.kplan"]], &["none.kplan", "No such file", make]);
-    refused(&stage, NOWHERE, &[&["apply", ".kompox"]], &[".kompox", "directory", make]);
+    refused(&stage, NOWHERE, &[&["apply", ".kompox"]], &[".kompox", "is not a regular file", make]);
     fs::write(stage.file("other.kplan"), "{\"a\": 1}").unwrap();
     refused(&stage, NOWHERE, &[&["apply", "other.kplan"]], &["other.kplan is not a saved plan", make]);
 }

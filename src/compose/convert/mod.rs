@@ -16,7 +16,7 @@ mod boxes;
 mod components;
 mod config;
 mod ingress;
-mod listening;
+mod isolation;
 mod order;
 mod policy;
 mod service;
@@ -116,6 +116,20 @@ pub struct BoxInput {
     pub location: Option<Location>,
 }
 
+/// `App.spec.quota` and `App.spec.limits`: quantities by resource name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IsolationInput {
+    /// What the Namespace may hold and use together; empty means no ResourceQuota.
+    pub quota: BTreeMap<String, String>,
+    /// The line of the quota.
+    pub quota_origin: Option<Location>,
+    /// What each container may use, by part of a LimitRange item (`default`, `defaultRequest`, `max`, `min`); empty means
+    /// no LimitRange.
+    pub limits: BTreeMap<&'static str, BTreeMap<String, String>>,
+    /// The line of the limits.
+    pub limits_origin: Option<Location>,
+}
+
 /// Everything that rendering depends on.
 #[derive(Debug, Clone)]
 pub struct ConvertInput<'a> {
@@ -139,6 +153,8 @@ pub struct ConvertInput<'a> {
     pub single_zone: bool,
     /// `App.spec.resources`: requests of every container that names none itself, as Kubernetes quantities.
     pub resources: BTreeMap<String, String>,
+    /// Quota and limits of the Namespace.
+    pub isolation: IsolationInput,
     /// `App.spec.networkPolicy.ingressRules` in Kubernetes form.
     pub network_rules: Vec<Value>,
     /// Declared Boxes of the app.
@@ -201,6 +217,7 @@ pub fn convert(input: &ConvertInput<'_>) -> (Option<Rendered>, Diagnostics) {
     cx.check_scope();
     let components = components::components(&mut cx);
     let mut objects = policy::objects(&cx);
+    objects.extend(isolation::objects(&cx));
     objects.extend(volume::objects(&mut cx));
     let network = ingress::objects(&mut cx, &components);
     let (app, boxed) = components.split_first().map_or((None, [].as_slice()), |(app, boxed)| (Some(app), boxed));
@@ -212,6 +229,7 @@ pub fn convert(input: &ConvertInput<'_>) -> (Option<Rendered>, Diagnostics) {
     }
     objects.extend(network.objects);
     objects.extend(boxes::objects(&mut cx, boxed));
+    isolation::before_what_they_judge(&cx, &mut objects);
     cx.check_unique(&objects);
     let diagnostics = cx.diagnostics;
     let rendered = if diagnostics.has_errors() { None } else { Some(Rendered { objects, hosts: network.hosts }) };

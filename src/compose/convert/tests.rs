@@ -120,6 +120,7 @@ fn input<'a>(scope: &'a Scope, compose: &'a ComposeProject) -> ConvertInput<'a> 
         zones: vec!["1".to_owned()],
         single_zone: true,
         resources: BTreeMap::new(),
+        isolation: IsolationInput::default(),
         network_rules: Vec::new(),
         boxes: Vec::new(),
         live_secret_hashes: BTreeMap::new(),

@@ -132,9 +132,9 @@ impl Decoder {
             Type::Number | Type::Cpus => match tree.value() {
                 Some(Value::Int(number)) => single(number as f64),
                 Some(Value::Float(number)) => single(number),
-                Some(Value::Str(text)) => match text.parse::<f64>() {
-                    Ok(number) if number.is_finite() => single(number),
-                    _ => self.invalid(path, "number", tree),
+                Some(Value::Str(text)) => match values::number(text) {
+                    Some(number) => single(number),
+                    None => self.invalid(path, "number", tree),
                 },
                 _ => self.wrong(path, "a number", tree),
             },
@@ -152,9 +152,9 @@ impl Decoder {
                 _ => "0".into(),
             },
             Type::FileMode => match tree.value() {
-                Some(Value::Int(number)) if is_signed(number) => format!("0{number:o}").into(),
+                Some(Value::Int(number)) if is_signed(number) => octal(number).into(),
                 Some(Value::Str(text)) => match i64::from_str_radix(text, 8) {
-                    Ok(number) => format!("0{number:o}").into(),
+                    Ok(number) => octal(number.into()).into(),
                     Err(_) => self.invalid(path, "file mode such as 0440", tree),
                 },
                 _ => self.wrong(path, "a file mode", tree),
@@ -422,6 +422,11 @@ impl Decoder {
         }
         Json::Object(out)
     }
+}
+
+/// A file mode with its leading zero; the reference puts the sign behind that.
+fn octal(number: i128) -> String {
+    format!("0{}{:o}", if number < 0 { "-" } else { "" }, number.unsigned_abs())
 }
 
 /// Whether the reference has it as an integer: larger ones are of another type, which few values take.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::compose::env::MAX_TOTAL;
 use crate::compose::interpolate::{InterpolateError, interpolate_with};
 
 /// What is wrong with such a file.
@@ -22,6 +23,9 @@ pub enum DotenvError {
         /// From 1.
         line: usize,
     },
+    /// Everything together is too long: each line may double the one before.
+    #[error("names and values have more than {MAX_TOTAL} bytes together")]
+    TooLong,
     /// A reference that cannot be resolved.
     #[error("line {line}: {error}")]
     Interpolation {
@@ -45,6 +49,7 @@ pub fn parse<'e>(
     let text = std::str::from_utf8(bytes).map_err(|_| DotenvError::NotText)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut rest = text;
+    let mut total = 0usize;
     let line_of = |rest: &str| text[..text.len() - rest.len()].matches('\n').count() + 1;
     loop {
         rest = rest.trim_start();
@@ -57,6 +62,9 @@ pub fn parse<'e>(
         }
         let line = rest;
         rest = exported(rest);
+        if rest.is_empty() {
+            return Err(DotenvError::Name { line: line_of(line) });
+        }
         let (key, after) = key(rest).ok_or_else(|| DotenvError::Name { line: line_of(line) })?;
         match after {
             After::Nothing(left) => {
@@ -70,11 +78,42 @@ pub fn parse<'e>(
                     Wrong::Quotes => DotenvError::Quotes { line: line_of(left) },
                     Wrong::Interpolation(error) => DotenvError::Interpolation { line: line_of(left), error },
                 })?;
+                total = total.saturating_add(key.len()).saturating_add(value.len());
+                if total > MAX_TOTAL {
+                    return Err(DotenvError::TooLong);
+                }
                 values.insert(key.to_owned(), value);
                 rest = left;
             }
         }
     }
+}
+
+/// Reads a file of the format `raw` into `values`: what follows `=` is taken as it is, a name alone takes the value of
+/// `lookup` or is left out.
+///
+/// # Errors
+/// A line without a name or with a blank in it.
+pub fn raw<'e>(
+    bytes: &[u8],
+    values: &mut BTreeMap<String, String>,
+    lookup: &dyn Fn(&str) -> Option<&'e str>,
+) -> Result<(), DotenvError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| DotenvError::NotText)?;
+    for (at, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (key, value) = line.split_once('=').map_or((line, None), |(key, value)| (key, Some(value)));
+        if key.is_empty() || key.contains([' ', '\t']) {
+            return Err(DotenvError::Name { line: at + 1 });
+        }
+        if let Some(value) = value.or_else(|| lookup(key)) {
+            values.insert(key.to_owned(), value.to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// The project's environment: the process's, completed by files of which later ones win.
@@ -230,6 +269,12 @@ mod tests {
         let mut values = BTreeMap::new();
         complete(&process, &mut values, text.as_bytes())?;
         Ok(values)
+    }
+
+    #[test]
+    fn a_file_cannot_double_its_way_to_the_memory() {
+        let lines: String = (1..60).map(|i| format!("A{i}=${{A{0}}}${{A{0}}}\n", i - 1)).collect();
+        assert_eq!(read(&format!("A0=xxxxxxxx\n{lines}")), Err(DotenvError::TooLong));
     }
 
     #[test]

@@ -9,7 +9,6 @@ use super::dotenv;
 use super::fault::Fault;
 use super::file_fault;
 use super::path::Path;
-use crate::compose::env;
 use crate::compose::files::{FileError, Files};
 use crate::compose::tree::Tree;
 
@@ -62,17 +61,15 @@ impl Resolver<'_> {
                     continue;
                 }
             };
+            let lookup = |name: &str| {
+                let variable = self.variables.get(name).map(String::as_str);
+                variable.or_else(|| own.get(name).and_then(Json::as_str))
+            };
             let outcome = match item.get("format").and_then(Tree::as_str) {
                 None | Some("" | ".env") => {
-                    let lookup = |name: &str| {
-                        let variable = self.variables.get(name).map(String::as_str);
-                        variable.or_else(|| own.get(name).and_then(Json::as_str))
-                    };
                     dotenv::parse(&bytes, &mut values, &lookup).map_err(|error| error.to_string())
                 }
-                Some("raw") => {
-                    env::raw_lines(&bytes).map(|lines| values.extend(lines)).map_err(|error| error.to_string())
-                }
+                Some("raw") => dotenv::raw(&bytes, &mut values, &lookup).map_err(|error| error.to_string()),
                 Some(_) => Err("its format is not known; only raw is".to_owned()),
             };
             if let Err(message) = outcome {

@@ -1,8 +1,8 @@
 //! Loading compose files as `docker compose` does, up to the canonical form.
 //!
-//! Every document goes through [`parse`] (interpolation, types, `!reset`, `!override`) → [`include`] → [`extends`] →
-//! [`merge`] over the documents before it → [`unicity`] → [`schema`] → [`canonical`]. The whole is then completed,
-//! checked ([`validate`]) and its paths are resolved ([`paths`]). [`project`] adds what is implied, types it and checks
+//! Every document goes through `parse` (interpolation, types, `!reset`, `!override`) → `include` → `extends` →
+//! `merge` over the documents before it → `unicity` → `schema` → `canonical`. The whole is then completed,
+//! checked (`validate`) and its paths are resolved (`paths`). `project` adds what is implied, types it and checks
 //! that it fits together. The order and the rules are those of compose-go 2.16.2.
 
 mod canonical;
@@ -108,6 +108,7 @@ pub fn load(request: Request<'_>) -> (Option<Loaded>, Sources, Diagnostics) {
         opened: 0,
         extended: HashMap::new(),
         included: HashMap::new(),
+        interpolated: 0,
     };
     let mut environment = environment;
     let outcome = loader.inputs(inputs).and_then(|opened| {
@@ -179,6 +180,8 @@ struct Loader<'a> {
     extended: HashMap<(usize, String), extends::BaseFile>,
     /// Included models, by paths, folders and environment.
     included: HashMap<include::Key, Tree>,
+    /// Bytes of all interpolated texts so far.
+    interpolated: usize,
 }
 
 /// A file before it is parsed.
@@ -320,8 +323,9 @@ impl Loader<'_> {
 
     /// Interpolates and types a document.
     fn lower(&mut self, node: Node, scope: &Scope) -> Step<Document> {
-        let mut lowering = Lowering::new(&scope.environment);
+        let mut lowering = Lowering::new(&scope.environment, self.interpolated);
         let document = lowering.document(node);
+        self.interpolated = lowering.interpolated;
         self.hidden.extend(lowering.hidden);
         let (errors, warnings): (Vec<Fault>, Vec<Fault>) =
             lowering.findings.into_iter().partition(|fault| fault.diagnostic.severity == crate::diag::Severity::Error);

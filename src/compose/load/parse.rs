@@ -106,6 +106,9 @@ pub(super) struct Document {
     pub(super) resets: Vec<Vec<String>>,
 }
 
+/// Bytes that all interpolated texts of a project may have together: one long variable may stand in many places.
+const MAX_INTERPOLATED: usize = 16 * 1024 * 1024;
+
 /// Turns YAML nodes into trees.
 pub(super) struct Lowering<'a> {
     environment: &'a BTreeMap<String, String>,
@@ -113,6 +116,8 @@ pub(super) struct Lowering<'a> {
     pub(super) findings: Vec<Fault>,
     /// Lines that may hold a secret.
     pub(super) hidden: HashSet<(Arc<str>, u32)>,
+    /// Bytes of all interpolated texts of the project so far.
+    pub(super) interpolated: usize,
     /// Variables reported as missing and where: an aliased value is lowered at each of its uses.
     reported: HashSet<(String, Location)>,
     resets: Vec<Vec<String>>,
@@ -121,12 +126,13 @@ pub(super) struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    /// Interpolates from `environment`.
-    pub(super) fn new(environment: &'a BTreeMap<String, String>) -> Self {
+    /// Interpolates from `environment`, in a project whose interpolated texts have so many bytes already.
+    pub(super) fn new(environment: &'a BTreeMap<String, String>, interpolated: usize) -> Self {
         Self {
             environment,
             findings: Vec::new(),
             hidden: HashSet::new(),
+            interpolated,
             reported: HashSet::new(),
             resets: Vec::new(),
             sealed: false,
@@ -222,8 +228,18 @@ impl<'a> Lowering<'a> {
             _ => return (scalar, false),
         }
         let (text, looked_up) = if scalar.text.contains('$') {
+            // Past the limit an error is among the findings, and no more is made.
+            if self.interpolated > MAX_INTERPOLATED {
+                return (scalar, false);
+            }
             match interpolate(&scalar.text, self.environment) {
                 Ok(outcome) => {
+                    self.interpolated = self.interpolated.saturating_add(outcome.text.len());
+                    if self.interpolated > MAX_INTERPOLATED {
+                        let message =
+                            format!("the interpolated texts have more than {MAX_INTERPOLATED} bytes together");
+                        self.findings.push(Fault::new("compose-limit", message, location));
+                    }
                     for name in outcome.missing {
                         self.missing(name, location);
                     }
@@ -286,11 +302,12 @@ fn cast(text: &str, kind: Cast) -> Result<String, &'static str> {
         Cast::Boolean => boolean(text).map(|value| value.to_string()).ok_or("true or false"),
         Cast::Integer => text.parse::<i64>().map(|value| value.to_string()).map_err(|_| "an integer"),
         Cast::Float => {
-            let number = text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or("a number")?;
+            let number = super::values::number(text).ok_or("a number")?;
             Ok(scalar::float(number))
         }
         Cast::Umask => {
-            let number = scalar::integer(&text.replace('_', "")).and_then(|number| u32::try_from(number).ok());
+            let number = Some(text.replace('_', "")).filter(|text| !text.starts_with(['+', '-']));
+            let number = number.and_then(|text| u32::try_from(scalar::integer(&text)?).ok());
             number.map(|number| number.to_string()).ok_or("a file mode mask")
         }
     }

@@ -171,6 +171,36 @@ fn errors_never_show_values() {
 }
 
 #[test]
+fn an_app_stays_in_its_folder() {
+    let outer = tempfile::tempdir().unwrap();
+    let dir = outer.path().join("app");
+    std::fs::create_dir_all(dir.join("sub")).unwrap();
+    std::fs::write(outer.path().join("out.yml"), "services: {out: {image: x}}").unwrap();
+    std::fs::write(dir.join("sub/db.yml"), "services: {db: {image: db, volumes: ['./data:/d']}}").unwrap();
+    let read = |text: &str| {
+        crate::compose::read(crate::compose::ReadRequest {
+            inputs: vec![Input::Text(Source::new("apps/compose.yml", text))],
+            profiles: &[],
+            environment: &BTreeMap::new(),
+            files: &crate::compose::files::LocalFiles::new(&dir),
+        })
+    };
+    let (project, _) = read("include: [sub/db.yml]\nservices: {web: {extends: db, image: web}}");
+    let project = project.unwrap();
+    let paths: Vec<&str> = project.services.iter().map(|service| service.mounts[0].sub_path.as_str()).collect();
+    assert_eq!(paths, ["sub/data", "sub/data"]);
+    assert!(project.sources.files().any(|file| &**file == "apps/sub/db.yml"));
+    for text in [
+        "include: [../out.yml]",
+        "services: {a: {extends: {file: ../out.yml, service: out}}}",
+        "include: [/etc/passwd]",
+    ] {
+        let (project, findings) = read(text);
+        assert!(project.is_none() && findings.iter().any(|found| found.code == "compose-local-file"), "{text}");
+    }
+}
+
+#[test]
 fn hostile_files_end_soon() {
     let chain: String = (1..400).map(|i| format!("  s{i}: {{extends: s{}}}\n", i - 1)).collect();
     assert!(

@@ -1,5 +1,16 @@
 //! Durations and sizes as the reference reads and prints them.
 
+/// A finite number; `_` may stand between digits.
+pub(super) fn number(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let separates = |(at, b): (usize, &u8)| *b != b'_' || (digit(at.checked_sub(1)) && digit(at.checked_add(1)));
+    if !bytes.iter().enumerate().all(separates) {
+        return None;
+    }
+    text.replace('_', "").parse().ok().filter(|number: &f64| number.is_finite())
+}
+
 /// Nanoseconds of `[+-]` and parts such as `1w2d3h4m5.5s6ms7us8ns`.
 pub(super) fn duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.as_bytes().first()? {

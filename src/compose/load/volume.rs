@@ -17,6 +17,8 @@ pub(super) struct Mount {
     no_copy: bool,
     /// Options that mean nothing to the reference.
     ignored: Vec<String>,
+    /// Whether the spec was too short for the reference to look into.
+    short: bool,
 }
 
 /// The key under which options stand that mean nothing: an extension, so that no file can mean it.
@@ -33,6 +35,7 @@ pub(super) fn parse(spec: &str) -> Result<Mount, String> {
     }
     if spec.len() < 3 {
         mount.target = spec.to_owned();
+        mount.short = true;
         return Ok(mount);
     }
     let mut buffer = String::new();
@@ -120,7 +123,7 @@ impl Mount {
         }
         if self.no_copy {
             entries.push(entry("volume", mapping(vec![entry("nocopy", truth())])));
-        } else if !is_path {
+        } else if !is_path && !self.short {
             entries.push(entry("volume", mapping(Vec::new())));
         }
         if !self.ignored.is_empty() {

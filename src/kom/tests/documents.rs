@@ -353,7 +353,7 @@ fn a_project_without_documents_is_warned_about() {
 
 #[test]
 fn the_examples_load_without_a_word() {
-    for (example, apps, volumes) in [("gitea", 1, 1), ("two-clusters", 3, 4)] {
+    for (example, apps, volumes) in [("gitea", 1, 1), ("two-clusters", 3, 4), ("quota", 1, 1)] {
         let cwd = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
         let request = LayoutRequest { cwd, ..LayoutRequest::default() };
         let options = LoadOptions { strict: true, ..LoadOptions::default() };

@@ -125,6 +125,7 @@ fn sample(shape: &Shape) -> Option<Value> {
         Shape::Integer(min, _) => json!(min),
         Shape::Texts => json!(["x"]),
         Shape::Scalars => json!({ "x": "y" }),
+        Shape::Quota => json!({ "pods": 1 }),
         Shape::Compose => json!("file:c.yml"),
         Shape::Id(kind) => json!(ids(*kind)),
         Shape::Object(object) => filled(object),

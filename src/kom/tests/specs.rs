@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::diag::Location;
 use crate::kom::model::{
-    App, Cluster, ComposeSource, DeletionPolicy, DiskSource, Guard, KomBox, Lifecycle, VolumeType,
+    App, Cluster, ComposeSource, DeletionPolicy, DiskSource, Guard, KomBox, Lifecycle, Located, VolumeType,
 };
 
 fn load(kind: &str, id: &str, spec: &str) -> Result<Loaded, Diagnostics> {
@@ -320,6 +320,76 @@ fn deployment_and_resources_are_checked() {
     let app = app("  deployment: {pool: , zones: [\"1\", \"2\"]}");
     assert_eq!((app.deployment.pools.len(), app.deployment.zones.len(), app.deployment.single_zone), (0, 2, false));
     assert_eq!(app.deployment.zone_location, Some(Location::new("kompoxapp.yml", 9, 32)));
+}
+
+#[test]
+fn quota_and_limits_are_read() {
+    let app = app(
+        "  quota: {requests.cpu: 2, limits.memory: 8Gi, pods: 10, services.loadbalancers: 0, count/jobs.batch: 3,\n    \
+         requests.nvidia.com/gpu: 1, managed-csi.storageclass.storage.k8s.io/requests.storage: 50Gi}\n  \
+         limits: {min: {cpu: 10m}, defaultRequest: {cpu: 100m, memory: 128Mi}, default: {cpu: 0.5}, max: {cpu: 2, memory: 1Gi}}",
+    );
+    let quota = app.quota.unwrap();
+    assert_eq!(quota.hard.len(), 7);
+    assert_eq!(quota.hard["requests.cpu"], Located::new("2".to_owned(), Location::new("kompoxapp.yml", 9, 25)));
+    assert_eq!(quota.location, Location::new("kompoxapp.yml", 9, 10));
+    let limits = app.limits.unwrap();
+    assert_eq!((limits.min["cpu"].value.as_str(), limits.default["cpu"].value.as_str()), ("10m", "0.5"));
+    assert_eq!((limits.default_request.len(), limits.max["memory"].value.as_str()), (2, "1Gi"));
+    let app = self::app("  quota:\n  limits: ~");
+    assert_eq!((app.quota, app.limits), (None, None));
+}
+
+#[test]
+fn quota_and_limits_are_checked() {
+    table(
+        load_app,
+        &[
+            (
+                "  quota: 2",
+                "error[kom-type] 9:10: the quota of an App must be a mapping of keys and values, not a number",
+            ),
+            ("  quota: {}", "error[kom-value] 9:10: \"quota\" is empty | name what is limited"),
+            (
+                "  quota: {request.cpu: 2}",
+                "error[kom-quota] 9:11: a quota cannot limit \"request.cpu\" | did you mean \"requests.cpu\"?",
+            ),
+            (
+                "  quota: {limits.nvidia.com/gpu: 2}",
+                "error[kom-quota] 9:11: a quota cannot limit \"limits.nvidia.com/gpu\" | known are cpu, memory,",
+            ),
+            (
+                "  quota: {limits.cpu: lots}",
+                "error[kom-quantity] 9:23: \"limits.cpu\" cannot be \"lots\": not a quantity",
+            ),
+            (
+                "  quota: {pods: 1.5}",
+                "error[kom-quantity] 9:17: \"pods\" cannot be \"1.5\": it counts objects | write a whole number",
+            ),
+            (
+                "  quota: {count/pods: -1}",
+                "error[kom-quantity] 9:23: \"count/pods\" cannot be \"-1\": a quantity here cannot be negative",
+            ),
+            ("  quota: {cpu: [1]}", "error[kom-type] 9:16: \"cpu\" must be a single value, not a sequence"),
+            (
+                "  limits: {defaultRequests: {cpu: 1}, max: {cpu: 1}}",
+                "error[kom-unknown-key] 9:12: the limits of an App has no key \"defaultRequests\" | did you mean \"defaultRequest\"?",
+            ),
+            (
+                "  limits: {max: {cpus: 1, cpu: 1}}",
+                "error[kom-limits] 9:18: \"max\" cannot limit \"cpus\" | did you mean \"cpu\"?",
+            ),
+            ("  limits: {max: {}}", "error[kom-value] 9:11: \"limits\" limits nothing"),
+            (
+                "  limits: {default: {cpu: 500m}, defaultRequest: {cpu: 1}}",
+                "error[kom-limits] 9:27: default.cpu is 500m, less than defaultRequest.cpu | defaultRequest is 1 on line 9;",
+            ),
+            (
+                "  limits: {max: {memory: 1Gi}, min: {memory: 1025Mi}}",
+                "error[kom-limits] 9:26: max.memory is 1Gi, less than min.memory",
+            ),
+        ],
+    );
 }
 
 #[test]

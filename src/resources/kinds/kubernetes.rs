@@ -109,6 +109,19 @@ pub static INGRESS: Kind = object("Ingress");
 pub static INGRESS_CLASS: Kind = object("IngressClass");
 /// A NetworkPolicy.
 pub static NETWORK_POLICY: Kind = object("NetworkPolicy");
+/// A ResourceQuota: what a Namespace may hold and use together.
+pub static RESOURCE_QUOTA: Kind =
+    Kind { fields: &[field("spec.hard.*", Rule::Same(Sameness::Quantity))], ..object("ResourceQuota") };
+/// A LimitRange: what each container of a Namespace may use.
+pub static LIMIT_RANGE: Kind = Kind {
+    fields: &[
+        field("spec.limits.*.default.*", Rule::Same(Sameness::Quantity)),
+        field("spec.limits.*.defaultRequest.*", Rule::Same(Sameness::Quantity)),
+        field("spec.limits.*.max.*", Rule::Same(Sameness::Quantity)),
+        field("spec.limits.*.min.*", Rule::Same(Sameness::Quantity)),
+    ],
+    ..object("LimitRange")
+};
 /// A Role.
 pub static ROLE: Kind = object("Role");
 /// A RoleBinding.
@@ -133,6 +146,8 @@ pub static KINDS: &[&Kind] = &[
     &INGRESS,
     &INGRESS_CLASS,
     &NETWORK_POLICY,
+    &RESOURCE_QUOTA,
+    &LIMIT_RANGE,
     &ROLE,
     &ROLE_BINDING,
     &CLUSTER_ROLE,

@@ -830,3 +830,35 @@ secrets:
   s: {environment: DB_PASS}
   e: {external: true, name: other}
 "#;
+
+#[test]
+fn quota_and_limits_come_before_what_they_count() {
+    let (scope, project) = (scope(), project("services: {web: {image: x}}"));
+    let text = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let isolation = IsolationInput {
+        quota: text(&[("requests.cpu", "2"), ("services.nodeports", "0")]),
+        limits: BTreeMap::from([("default", text(&[("cpu", "500m")])), ("max", text(&[("cpu", "1")]))]),
+        ..IsolationInput::default()
+    };
+    let rendered = convert(&ConvertInput { isolation, ..input(&scope, &project) }).0.unwrap();
+    let namespace = &find(&rendered, "Namespace", "app1");
+    for (kind, spec) in [
+        ("ResourceQuota", json!({"hard": {"requests.cpu": "2", "services.nodeports": "0"}})),
+        ("LimitRange", json!({"limits": [{"type": "Container", "default": {"cpu": "500m"}, "max": {"cpu": "1"}}]})),
+    ] {
+        let body = find(&rendered, kind, "app1");
+        assert_eq!(body["spec"], spec);
+        assert_eq!(body["metadata"]["name"], "app1");
+        assert_eq!(body["metadata"]["namespace"], namespace["metadata"]["name"]);
+        assert_eq!(body["metadata"]["labels"], namespace["metadata"]["labels"]);
+    }
+    let waits = |kind: &str, name: &str| -> Vec<&str> {
+        let object = rendered.objects.iter().find(|o| o.address_kind == kind && o.address_name == name).unwrap();
+        let after = object.after.iter().map(|(kind, _)| kind.as_str());
+        after.filter(|kind| matches!(*kind, "ResourceQuota" | "LimitRange")).collect()
+    };
+    assert_eq!(waits("Deployment", "app1-app"), ["LimitRange", "ResourceQuota"]);
+    assert_eq!(waits("Service", "web"), ["ResourceQuota"]);
+    assert_eq!(waits("PersistentVolumeClaim", "default"), [] as [&str; 0]);
+    assert_eq!(waits("Role", "app1-access"), [] as [&str; 0]);
+}

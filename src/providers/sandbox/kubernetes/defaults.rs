@@ -88,6 +88,13 @@ pub fn apply(kind: &str, value: &mut Value) {
                 quantities(spec, "hard");
             }
         }
+        "LimitRange" => {
+            if let Some(spec) = object(root, "spec") {
+                for item in items(spec, "limits") {
+                    limit_range_item(item);
+                }
+            }
+        }
         "Ingress" => {
             default(map_at_field(root, "status"), "loadBalancer", json!({}));
         }
@@ -97,6 +104,23 @@ pub fn apply(kind: &str, value: &mut Value) {
 
 fn map_at_field<'v>(root: &'v mut Object, field: &str) -> &'v mut Object {
     map_at(root.entry(field.to_owned()).or_insert(Value::Null), &[])
+}
+
+/// `SetDefaults_LimitRangeItem`: what is missing comes from the next stricter part.
+fn limit_range_item(item: &mut Object) {
+    for part in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
+        quantities(item, part);
+    }
+    if !is(item, "type", "Container") {
+        return;
+    }
+    for (part, from) in [("default", "max"), ("defaultRequest", "default"), ("defaultRequest", "min")] {
+        let Some(amounts) = item.get(from).and_then(Value::as_object).cloned() else { continue };
+        let part = map_at_field(item, part);
+        for (resource, amount) in amounts {
+            default(part, &resource, amount);
+        }
+    }
 }
 
 fn deployment(root: &mut Object) {
@@ -409,6 +433,26 @@ mod tests {
         ] {
             assert_eq!(tag_of(image), tag, "{image}");
         }
+    }
+
+    #[test]
+    fn a_limit_range_completes_itself() {
+        let mut object = json!({"spec": {"limits": [
+            {"type": "Container", "max": {"cpu": "2.0"}, "min": {"cpu": "0.1", "memory": "1024Ki"}},
+            {"type": "Pod", "max": {"cpu": "4"}},
+        ]}});
+        apply("LimitRange", &mut object);
+        let expected = json!({"spec": {"limits": [
+            {
+                "type": "Container",
+                "max": {"cpu": "2"},
+                "min": {"cpu": "100m", "memory": "1Mi"},
+                "default": {"cpu": "2"},
+                "defaultRequest": {"cpu": "2", "memory": "1Mi"},
+            },
+            {"type": "Pod", "max": {"cpu": "4"}},
+        ]}});
+        assert_eq!(object, expected);
     }
 
     #[test]

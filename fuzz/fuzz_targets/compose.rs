@@ -1,0 +1,94 @@
+//! Compose files, `.env` and one more file, separated by lines of `%%%`: read, converted, written; twice the same.
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use kompox::compose::convert::{
+    Access, ConvertInput, IngressInput, IsolationInput, Scope, VolumeInput, convert, manifest, normalised,
+};
+use kompox::compose::files::{FileError, Files};
+use kompox::compose::{Input, ReadRequest, read};
+use kompox::diag::Diagnostics;
+use kompox::yaml::Source;
+use libfuzzer_sys::fuzz_target;
+
+/// `.env` has the third part, every other file the fourth.
+struct Memory<'a> {
+    env: Option<&'a str>,
+    other: Option<&'a str>,
+}
+
+impl Files for Memory<'_> {
+    fn read(&self, relative: &str) -> Result<Vec<u8>, FileError> {
+        let found = if relative == ".env" { self.env } else { self.other };
+        found.map(|text| text.as_bytes().to_vec()).ok_or(FileError::NotFound)
+    }
+
+    fn is_file(&self, relative: &str) -> bool {
+        self.read(relative).is_ok()
+    }
+
+    fn is_dir(&self, _: &str) -> bool {
+        false
+    }
+}
+
+fn said(diagnostics: &Diagnostics) -> String {
+    diagnostics.iter().map(|finding| format!("{finding}\n")).collect()
+}
+
+fn outcome(parts: &[&str]) -> String {
+    let part = |index: usize| parts.get(index).copied().filter(|text| !text.is_empty());
+    let files = Memory { env: part(2), other: part(3) };
+    let input = |name: &str, text: &str| Input::Text(Source::new(name, text));
+    let mut inputs = vec![input("compose.yml", part(0).unwrap_or_default())];
+    inputs.extend(part(1).map(|text| input("override.yml", text)));
+    let environment = BTreeMap::from([("A".to_owned(), "1".to_owned()), ("B".to_owned(), "$A".to_owned())]);
+    let request = ReadRequest { inputs, profiles: &["*".to_owned()], environment: &environment, files: &files };
+    let (project, diagnostics) = read(request);
+    assert_eq!(project.is_some(), !diagnostics.has_errors(), "a project exactly when there is no error");
+    let Some(project) = project else { return said(&diagnostics) };
+    let scope = Scope { workspace: "w".into(), provider: "p".into(), cluster: "c".into(), app: "a".into() };
+    let volume = |name: &str| VolumeInput {
+        name: name.to_owned(),
+        disk: None,
+        access: Access::ReadWriteOnce,
+        size_bytes: 1 << 30,
+        handle: format!("/disks/{name}"),
+        storage_class: "managed-csi".to_owned(),
+        driver: "disk.csi.azure.com".to_owned(),
+        attributes: BTreeMap::new(),
+        previous_handle: None,
+        origin: None,
+    };
+    let input = ConvertInput {
+        scope: &scope,
+        provider_driver: "aks",
+        compose: &project,
+        volumes: vec![volume("default"), volume("data")],
+        ingress: IngressInput::default(),
+        pools: Vec::new(),
+        single_pool: true,
+        zones: Vec::new(),
+        single_zone: false,
+        resources: BTreeMap::new(),
+        isolation: IsolationInput::default(),
+        network_rules: Vec::new(),
+        boxes: Vec::new(),
+        live_secret_hashes: BTreeMap::new(),
+    };
+    let (rendered, diagnostics) = convert(&input);
+    assert_eq!(rendered.is_some(), !diagnostics.has_errors(), "objects exactly when there is no error");
+    let mut text = normalised(&project, true).to_string();
+    text.push_str(&said(&diagnostics));
+    if let Some(rendered) = rendered {
+        text.push_str(&manifest(&rendered, true).expect("every object can be written"));
+        manifest(&rendered, false).expect("every masked object can be written");
+    }
+    text
+}
+
+fuzz_target!(|text: &str| {
+    let parts: Vec<&str> = text.split("\n%%%\n").collect();
+    assert_eq!(outcome(&parts), outcome(&parts));
+});
