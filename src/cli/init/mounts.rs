@@ -341,7 +341,9 @@ impl<'a> Mounts<'a> {
             volumes.push((volume.clone(), format!("the named volume {}", of.unwrap_or(volume))));
         }
         let mut todo = self.todo;
-        for (path, (at, services)) in self.emptied {
+        let mut emptied: Vec<_> = self.emptied.into_iter().collect();
+        emptied.sort_by(|(_, (a, _)), (_, (b, _))| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        for (path, (at, services)) in emptied {
             let mut names = services.iter();
             let (first, more) = (names.next().map_or("", String::as_str), names.len());
             let who = if more == 0 { first.to_owned() } else { format!("{first} and {more} more") };

@@ -8,6 +8,7 @@ use super::draft::Draft;
 use super::images;
 use super::mounts::{Mounts, Rewritten};
 use super::yaml::slug;
+use crate::compose::addresses::{LOCAL, addresses};
 use crate::compose::files::{Files, LocalFiles};
 use crate::compose::model::Protocol;
 use crate::compose::names::is_dns_label;
@@ -17,6 +18,8 @@ use crate::diag::Location;
 
 /// Host ports of one service that get rules; ranges beyond are no web servers.
 const MOST_RULES: usize = 4;
+/// Places that one remark lists.
+const MOST_LINES: usize = 8;
 
 /// A sentence about a place in the compose files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,9 +176,9 @@ pub fn survey(draft: &Draft, app: &str, disks: impl Fn(usize) -> usize) -> Surve
             continue;
         }
         image(&mut survey, entry, app, change);
-        name(&mut survey, entry);
         env_files(&mut survey, entry, &files, change);
     }
+    names(&mut survey, &entries, draft);
     rules(&mut survey, &services, &mut changes);
     shared_ports(&mut survey, &services);
     for (name, what) in [("networks", "network"), ("volumes", "volume")] {
@@ -271,8 +274,17 @@ fn depends_on(service: &Tree) -> Vec<String> {
 }
 
 fn image(survey: &mut Survey, entry: &TreeEntry, app: &str, change: &mut Change) {
-    let has_image = entry.value.get("image").and_then(Tree::as_text).is_some_and(|image| !image.is_empty());
-    let Some(build) = entry.value.get("build").filter(|build| !build.is_null() && !has_image) else { return };
+    let image = entry.value.get("image").and_then(Tree::as_text).unwrap_or_default();
+    let Some(build) = entry.value.get("build").filter(|build| !build.is_null()) else { return };
+    if image.contains('/') {
+        return;
+    }
+    if !image.is_empty() {
+        // Without a registry's or an owner's name it is on this machine only.
+        let text = format!("the image {image} is built here: push it to a registry, and name it in compose.kompox.yml");
+        survey.todo.push(Remark { at: Some(build.location.clone()), text });
+        return;
+    }
     change.image = Some(format!("registry.example.com/{app}/{}:change-me", entry.key.to_ascii_lowercase()));
     change.why.push("it is only built: push an image and name it here".to_owned());
     let text = format!(
@@ -283,18 +295,51 @@ fn image(survey: &mut Survey, entry: &TreeEntry, app: &str, change: &mut Change)
 }
 
 /// A service's name is a host name in the cluster.
-fn name(survey: &mut Survey, entry: &TreeEntry) {
-    let letter = entry.key.starts_with(|c: char| c.is_ascii_lowercase());
-    if letter && is_dns_label(&entry.key) {
-        return;
+fn names(survey: &mut Survey, entries: &[&TreeEntry], draft: &Draft) {
+    let fits = |name: &str| name.starts_with(|c: char| c.is_ascii_lowercase()) && is_dns_label(name);
+    let wrong: BTreeMap<&str, &Location> = entries
+        .iter()
+        .filter(|entry| !fits(&entry.key))
+        .map(|entry| (entry.key.as_str(), &entry.key_location))
+        .collect();
+    let mut places = places(draft, &wrong);
+    for (name, at) in wrong {
+        let mut lines = places.remove(name).unwrap_or_default();
+        let rest = lines.len().saturating_sub(MOST_LINES);
+        lines.truncate(MOST_LINES);
+        let also = match (lines.is_empty(), rest) {
+            (true, _) => String::new(),
+            (false, 0) => format!("; it stands at {}, too", lines.join(", ")),
+            (false, rest) => format!("; it stands at {} and {rest} more places, too", lines.join(", ")),
+        };
+        let text = format!(
+            "{name} cannot be the name of a container and a Kubernetes Service (a-z, 0-9 and \"-\"): rename it {}, also \
+             where others wait for it or name it as a host{also}",
+            slug(name, 63)
+        );
+        survey.todo.push(Remark { at: Some(at.clone()), text });
     }
-    let text = format!(
-        "{0} cannot be the name of a Kubernetes Service (a-z, 0-9 and \"-\"): rename it {1}, also where other services \
-         name it as a host",
-        entry.key,
-        slug(&entry.key, 63)
-    );
-    survey.todo.push(Remark { at: Some(entry.key_location.clone()), text });
+}
+
+/// Where names stand in the files as words of their own, but for comments and the places given.
+fn places<'n>(draft: &Draft, names: &BTreeMap<&'n str, &Location>) -> BTreeMap<&'n str, Vec<String>> {
+    let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    if names.is_empty() {
+        return found;
+    }
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    for source in &draft.sources {
+        for (index, line) in source.text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#')) {
+            // `${HOST:-name}`: the dash is no part of the name.
+            let words: BTreeSet<&str> = line.split(|c| !part(c)).map(|word| word.trim_start_matches('-')).collect();
+            for (name, own) in words.into_iter().filter_map(|word| names.get_key_value(word)) {
+                if *source.file != *own.file || index + 1 != own.line as usize {
+                    found.entry(name).or_default().push(format!("{}:{}", source.file, index + 1));
+                }
+            }
+        }
+    }
+    found
 }
 
 fn env_files(survey: &mut Survey, entry: &TreeEntry, files: &dyn Files, change: &mut Change) {
@@ -403,8 +448,13 @@ fn rules<'t>(survey: &mut Survey, services: &[Service<'t>], changes: &mut BTreeM
     }
     unique_names(&mut survey.rules);
     if survey.rules.is_empty() {
-        let text = "no service publishes a port that looks like HTTP, so the app has no host; add a rule if one does";
-        survey.todo.push(Remark { at: None, text: text.to_owned() });
+        let mut text =
+            "no service publishes a port that looks like HTTP, so the app has no host; add a rule if one does"
+                .to_owned();
+        if !survey.profiles.is_empty() {
+            text += &format!(", or turn on what is behind the profiles {}", survey.profiles.join(", "));
+        }
+        survey.todo.push(Remark { at: None, text });
     }
 }
 
@@ -480,6 +530,7 @@ fn unique_names(rules: &mut [Rule]) {
 /// Containers of one Pod share its ports, also those that nobody wrote down: of two services on one port the later gets
 /// a Pod of its own.
 fn shared_ports(survey: &mut Survey, services: &[Service<'_>]) {
+    let seen = seen_ports(services);
     let mut first: BTreeMap<(u16, Protocol), &Service<'_>> = BTreeMap::new();
     for service in services {
         let mut ports: BTreeSet<(u16, Protocol)> = declared_ports(service);
@@ -488,14 +539,16 @@ fn shared_ports(survey: &mut Survey, services: &[Service<'_>]) {
         if own && (ports.is_empty() || images::is_backend(service.image)) {
             ports.extend(images::default_port(service.image).map(|port| (port, Protocol::Tcp)));
         }
+        ports.extend(seen.get(service.name).into_iter().flatten().map(|port| (*port, Protocol::Tcp)));
         let clash = ports.iter().find_map(|port| Some((*port, *first.get(port)?)));
         let Some(((port, _), other)) = clash.filter(|(_, other)| !share_network(service, other)) else {
             ports.into_iter().for_each(|port| _ = first.entry(port).or_insert(service));
             continue;
         };
         let surely = [service, other].iter().all(|one| declared_ports(one).iter().any(|(known, _)| *known == port));
-        let listen = if surely { "" } else { " unless told otherwise" };
-        let pair = format!("{} and {} both listen on port {port}{listen}", other.name, service.name);
+        let (seem, listen) =
+            if surely { ("both", "") } else { ("both seem to", ", as far as images and addresses tell") };
+        let pair = format!("{} and {} {seem} listen on port {port}{listen}", other.name, service.name);
         let at = Some(service.at.clone());
         if may_move(service, services) {
             let text = format!("{} gets a Pod of its own, a Box: {pair}", service.name);
@@ -507,6 +560,36 @@ fn shared_ports(survey: &mut Survey, services: &[Service<'_>]) {
             survey.todo.push(Remark { at, text });
         }
     }
+}
+
+/// Ports on which services listen, as health checks and other services' variables say.
+fn seen_ports<'t>(services: &[Service<'t>]) -> BTreeMap<&'t str, BTreeSet<u16>> {
+    let mut seen: BTreeMap<&str, BTreeSet<u16>> = services.iter().map(|one| (one.name, BTreeSet::new())).collect();
+    for service in services {
+        let check = service.tree.get("healthcheck").and_then(|check| check.get("test"));
+        for text in check.into_iter().flat_map(shown) {
+            for (host, port) in addresses(text) {
+                let name = if LOCAL.contains(&host) { service.name } else { host };
+                seen.get_mut(name).map(|ports| ports.insert(port));
+            }
+        }
+        for text in service.tree.get("environment").into_iter().flat_map(shown) {
+            for (host, port) in addresses(text) {
+                seen.get_mut(host).map(|ports| ports.insert(port));
+            }
+        }
+    }
+    seen
+}
+
+/// The texts of a list, a mapping or a single value that hold no variable's value: what is said of them may be shown.
+fn shown(tree: &Tree) -> Vec<&str> {
+    let items: Vec<&Tree> = match (tree.as_mapping(), tree.as_sequence()) {
+        (Some(entries), _) => entries.iter().map(|entry| &entry.value).collect(),
+        (_, Some(items)) => items.iter().collect(),
+        _ => vec![tree],
+    };
+    items.into_iter().filter(|item| !item.interpolated).filter_map(Tree::as_text).collect()
 }
 
 /// The container ports that a service writes down.

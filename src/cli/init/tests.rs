@@ -186,7 +186,7 @@ fn of_two_services_on_one_port_the_later_gets_a_box() {
     assert_eq!(found.boxes, ["b"]);
     assert_eq!(
         texts(&found.decided)[0],
-        "3: b gets a Pod of its own, a Box: a and b both listen on port 5432 unless told otherwise"
+        "3: b gets a Pod of its own, a Box: a and b both seem to listen on port 5432, as far as images and addresses tell"
     );
     let web = "services:\n  a: {image: x, ports: ['80:80']}\n  b: {image: y, expose: ['80']}\n  c: {image: z, expose: ['80/udp', '81']}\n";
     let found = look(web, &[]);
@@ -205,12 +205,19 @@ fn of_two_services_on_one_port_the_later_gets_a_box() {
 }
 
 #[test]
+fn addresses_say_where_services_listen() {
+    let compose = "services:\n  a: {image: x, environment: {PEER: 'http://b:5679'}}\n  b: {image: y, healthcheck: {test: [CMD, curl, 'localhost:5678']}}\n  c: {image: z, environment: ['OWN=tcp://c:5679', 'SECRET=${PW:-b:80}']}\n  d: {image: z, healthcheck: {test: 'nc -z 127.0.0.1 5678'}}\n  e: {image: z, expose: [80]}\n";
+    assert_eq!(look(compose, &[]).boxes, ["c", "d"]);
+}
+
+#[test]
 fn what_waits_for_an_end_stays_in_the_pod() {
     let compose = "services:\n  job: {image: x}\n  a: {image: postgres}\n  b: {image: postgres, depends_on: {job: {condition: service_completed_successfully}}}\n";
     let found = look(compose, &[]);
     assert!(found.boxes.is_empty());
     assert!(
-        texts(&found.todo)[1].starts_with("4: a and b both listen on port 5432 unless told otherwise, and share"),
+        texts(&found.todo)[1]
+            .starts_with("4: a and b both seem to listen on port 5432, as far as images and addresses tell, and share"),
         "{:?}",
         found.todo
     );
@@ -246,7 +253,7 @@ fn builds_names_and_env_files() {
     let todo = texts(&found.todo);
     for start in [
         "3: My_Web is only built",
-        "2: My_Web cannot be the name of a Kubernetes Service",
+        "2: My_Web cannot be the name of a container and a Kubernetes Service",
         "4: My_Web: the env file b.env is missing",
         "4: My_Web: the env file ../c.env is outside",
     ] {
@@ -278,4 +285,19 @@ fn profiles_stay_off_unless_every_service_has_one() {
 fn sizes_grow_with_the_services() {
     let sizes = [1, 3, 4, 8, 9, 60].map(|services| files::size(services).disks);
     assert_eq!(sizes, [4, 4, 8, 8, 16, 16]);
+}
+
+#[test]
+fn a_name_to_change_is_told_with_its_places() {
+    let compose = "services:\n  my_db: {image: x}\n  a:\n    image: y\n    depends_on: [my_db]\n    # my_db\n    environment: {URL: 'pg://u@my_db:1/my_db_2', D: '${H:-my_db}', O: xmy_db}\n";
+    let todo = texts(&look(compose, &[]).todo);
+    assert!(todo[0].ends_with("name it as a host; it stands at compose.yml:5, compose.yml:7, too"), "{todo:#?}");
+}
+
+#[test]
+fn an_image_that_is_built_here_is_to_be_pushed() {
+    let compose = "services:\n  a: {image: mine, build: .}\n  b: {image: me/mine, build: .}\n";
+    let todo = texts(&look(compose, &[]).todo);
+    assert_eq!(todo[0], "2: the image mine is built here: push it to a registry, and name it in compose.kompox.yml");
+    assert!(!todo.iter().any(|line| line.contains("me/mine")), "{todo:#?}");
 }
