@@ -4,31 +4,34 @@
 struct Family {
     /// What its names contain.
     names: &'static [&'static str],
-    /// The port that it listens on unless told otherwise.
-    port: u16,
+    /// The ports that it listens on unless told otherwise; the first is the one that clients use.
+    ports: &'static [u16],
     /// Whether people reach it with a browser.
     http: bool,
 }
 
 const FAMILIES: &[Family] = &[
-    Family { names: &["postgres", "postgis", "pgvector", "pgvecto-rs", "timescaledb"], port: 5432, http: false },
-    Family { names: &["mysql", "mariadb", "percona"], port: 3306, http: false },
-    Family { names: &["redis", "valkey", "keydb", "dragonfly"], port: 6379, http: false },
-    Family { names: &["mongo"], port: 27017, http: false },
-    Family { names: &["memcached"], port: 11211, http: false },
-    Family { names: &["rabbitmq"], port: 5672, http: false },
-    Family { names: &["kafka"], port: 9092, http: false },
-    Family { names: &["zookeeper"], port: 2181, http: false },
-    Family { names: &["elasticsearch", "opensearch"], port: 9200, http: false },
-    Family { names: &["clickhouse"], port: 8123, http: false },
-    Family { names: &["cassandra", "scylla"], port: 9042, http: false },
-    Family { names: &["mosquitto"], port: 1883, http: false },
-    Family { names: &["influxdb"], port: 8086, http: false },
-    Family { names: &["meilisearch"], port: 7700, http: false },
-    Family { names: &["nginx", "httpd", "caddy", "traefik", "apache", "haproxy"], port: 80, http: true },
-    Family { names: &["phpmyadmin", "wordpress", "nextcloud", "joomla", "drupal"], port: 80, http: true },
-    Family { names: &["adminer"], port: 8080, http: true },
+    Family { names: &["postgres", "postgis", "pgvector", "pgvecto-rs", "timescaledb"], ports: &[5432], http: false },
+    Family { names: &["mysql", "mariadb", "percona"], ports: &[3306], http: false },
+    Family { names: &["redis", "valkey", "keydb", "dragonfly"], ports: &[6379], http: false },
+    Family { names: &["mongo"], ports: &[27017], http: false },
+    Family { names: &["memcached"], ports: &[11211], http: false },
+    Family { names: &["rabbitmq"], ports: &[5672], http: false },
+    Family { names: &["kafka"], ports: &[9092], http: false },
+    Family { names: &["zookeeper"], ports: &[2181], http: false },
+    Family { names: &["elasticsearch", "opensearch"], ports: &[9200, 9300], http: false },
+    Family { names: &["clickhouse"], ports: &[8123, 9000], http: false },
+    Family { names: &["cassandra", "scylla"], ports: &[9042], http: false },
+    Family { names: &["mosquitto"], ports: &[1883], http: false },
+    Family { names: &["influxdb"], ports: &[8086], http: false },
+    Family { names: &["meilisearch"], ports: &[7700], http: false },
+    Family { names: &["nginx", "httpd", "caddy", "traefik", "apache", "haproxy"], ports: &[80], http: true },
+    Family { names: &["phpmyadmin", "wordpress", "nextcloud", "joomla", "drupal"], ports: &[80], http: true },
+    Family { names: &["adminer"], ports: &[8080], http: true },
 ];
+
+/// Where PHP listens for the web server beside it.
+const FAST_CGI: &[u16] = &[9000];
 
 /// Container ports on which nothing speaks HTTP.
 const NO_HTTP: [u16; 40] = [
@@ -62,19 +65,19 @@ pub fn is_backend(image: &str) -> bool {
     family(image).is_some_and(|family| !family.http)
 }
 
-/// The port that an image listens on unless told otherwise, where that is known.
-pub fn default_port(image: &str) -> Option<u16> {
+/// The ports that an image listens on unless told otherwise, where they are known; the first is the one that clients use.
+pub fn default_ports(image: &str) -> &'static [u16] {
     // PHP images come with a web server, or with FastCGI for one beside them.
     let tag = image.rsplit('/').next().and_then(|name| name.split_once(':')).map_or("", |(_, tag)| tag);
     if tag.split(['-', '.']).any(|word| word == "fpm") {
-        return Some(9000);
+        return FAST_CGI;
     }
-    family(image).map(|family| family.port)
+    family(image).map_or(&[], |family| family.ports)
 }
 
 /// Whether an image speaks FastCGI, which is no HTTP.
 pub fn is_fast_cgi(image: &str) -> bool {
-    default_port(image) == Some(9000)
+    default_ports(image) == FAST_CGI
 }
 
 /// Whether a container port may speak HTTP, by its number.
@@ -118,9 +121,9 @@ mod tests {
         ] {
             assert!(!is_backend(image), "{image}");
         }
-        assert_eq!(default_port("postgres:17"), Some(5432));
-        assert_eq!(default_port("phpmyadmin/phpmyadmin"), Some(80));
-        assert_eq!(default_port("ghost:5"), None);
+        assert_eq!(default_ports("postgres:17"), [5432]);
+        assert_eq!(default_ports("phpmyadmin/phpmyadmin"), [80]);
+        assert_eq!(default_ports("ghost:5"), [0_u16; 0]);
         assert!(is_fast_cgi("nextcloud:31-fpm-alpine") && !is_fast_cgi("nextcloud:31"));
         assert!(NO_HTTP.is_sorted() && may_be_http(3000) && !may_be_http(5432));
     }

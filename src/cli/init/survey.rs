@@ -14,7 +14,7 @@ use crate::compose::model::Protocol;
 use crate::compose::names::is_dns_label;
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
-use crate::diag::Location;
+use crate::diag::{Diagnostic, Diagnostics, Location};
 
 /// Host ports of one service that get rules; ranges beyond are no web servers.
 const MOST_RULES: usize = 4;
@@ -53,6 +53,8 @@ pub struct Survey {
     pub secrets: Vec<(String, String)>,
     /// Whether a service reads `.env` as an env file and there is none.
     pub wants_env_file: bool,
+    /// What the user has to change first: with it nothing can be written that works.
+    pub refused: Diagnostics,
     /// What was decided and need not be done.
     pub decided: Vec<Remark>,
     /// What the user has to do or to know.
@@ -178,7 +180,7 @@ pub fn survey(draft: &Draft, app: &str, disks: impl Fn(usize) -> usize) -> Surve
         image(&mut survey, entry, app, change);
         env_files(&mut survey, entry, &files, change);
     }
-    names(&mut survey, &entries, draft);
+    names(&mut survey, &entries, &services, draft);
     rules(&mut survey, &services, &mut changes);
     shared_ports(&mut survey, &services);
     for (name, what) in [("networks", "network"), ("volumes", "volume")] {
@@ -294,8 +296,8 @@ fn image(survey: &mut Survey, entry: &TreeEntry, app: &str, change: &mut Change)
     survey.todo.push(Remark { at: Some(build.location.clone()), text });
 }
 
-/// A service's name is a host name in the cluster.
-fn names(survey: &mut Survey, entries: &[&TreeEntry], draft: &Draft) {
+/// A service's name is a host name in the cluster. Nobody but the user can change it: others may name it as a host.
+fn names(survey: &mut Survey, entries: &[&TreeEntry], services: &[Service<'_>], draft: &Draft) {
     let fits = |name: &str| name.starts_with(|c: char| c.is_ascii_lowercase()) && is_dns_label(name);
     let wrong: BTreeMap<&str, &Location> = entries
         .iter()
@@ -303,21 +305,24 @@ fn names(survey: &mut Survey, entries: &[&TreeEntry], draft: &Draft) {
         .map(|entry| (entry.key.as_str(), &entry.key_location))
         .collect();
     let mut places = places(draft, &wrong);
-    for (name, at) in wrong {
+    for entry in entries {
+        let Some((name, at)) = wrong.get_key_value(entry.key.as_str()) else { continue };
         let mut lines = places.remove(name).unwrap_or_default();
         let rest = lines.len().saturating_sub(MOST_LINES);
         lines.truncate(MOST_LINES);
         let also = match (lines.is_empty(), rest) {
             (true, _) => String::new(),
-            (false, 0) => format!("; it stands at {}, too", lines.join(", ")),
-            (false, rest) => format!("; it stands at {} and {rest} more places, too", lines.join(", ")),
+            (false, 0) => format!(", such as at {}", lines.join(", ")),
+            (false, rest) => format!(", such as at {} and {rest} more places", lines.join(", ")),
         };
-        let text = format!(
-            "{name} cannot be the name of a container and a Kubernetes Service (a-z, 0-9 and \"-\"): rename it {}, also \
-             where others wait for it or name it as a host{also}",
-            slug(name, 63)
-        );
-        survey.todo.push(Remark { at: Some(at.clone()), text });
+        let message = format!("{name} cannot be the name of a container and of a Kubernetes Service");
+        let help = format!("rename it {}, also where others wait for it or name it as a host{also}", slug(name, 63));
+        if services.iter().any(|service| service.name == *name) {
+            let finding = Diagnostic::error("compose-name", message).at((*at).clone(), None).help(help);
+            survey.refused.push(finding.help("then run init again; nothing was written"));
+        } else {
+            survey.todo.push(Remark { at: Some((*at).clone()), text: format!("{message}: {help}") });
+        }
     }
 }
 
@@ -500,7 +505,7 @@ fn hidden_port(service: &Service<'_>) -> Option<u16> {
     let hosted = environment.iter().any(|name| name == "VIRTUAL_HOST").then_some(80);
     told.or(hosted)
         .or_else(|| texts(service.tree.get("expose")).iter().find_map(|text| port(text)))
-        .or_else(|| images::default_port(service.image))
+        .or_else(|| images::default_ports(service.image).first().copied())
         .filter(|port| images::may_be_http(*port))
 }
 
@@ -537,7 +542,7 @@ fn shared_ports(survey: &mut Survey, services: &[Service<'_>]) {
         // Another program in the image listens where it likes, and a web server where its configuration says.
         let own = service.tree.get("entrypoint").is_none_or(Tree::is_null);
         if own && (ports.is_empty() || images::is_backend(service.image)) {
-            ports.extend(images::default_port(service.image).map(|port| (port, Protocol::Tcp)));
+            ports.extend(images::default_ports(service.image).iter().map(|port| (*port, Protocol::Tcp)));
         }
         ports.extend(seen.get(service.name).into_iter().flatten().map(|port| (*port, Protocol::Tcp)));
         let clash = ports.iter().find_map(|port| Some((*port, *first.get(port)?)));

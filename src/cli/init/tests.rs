@@ -251,9 +251,9 @@ fn builds_names_and_env_files() {
     assert_eq!(env_files, [("a.env".to_owned(), true), ("b.env".to_owned(), false), (".env".to_owned(), true)]);
     assert!(found.wants_env_file);
     let todo = texts(&found.todo);
+    assert!(found.refused.has_errors());
     for start in [
         "3: My_Web is only built",
-        "2: My_Web cannot be the name of a container and a Kubernetes Service",
         "4: My_Web: the env file b.env is missing",
         "4: My_Web: the env file ../c.env is outside",
     ] {
@@ -290,8 +290,19 @@ fn sizes_grow_with_the_services() {
 #[test]
 fn a_name_to_change_is_told_with_its_places() {
     let compose = "services:\n  my_db: {image: x}\n  a:\n    image: y\n    depends_on: [my_db]\n    # my_db\n    environment: {URL: 'pg://u@my_db:1/my_db_2', D: '${H:-my_db}', O: xmy_db}\n";
-    let todo = texts(&look(compose, &[]).todo);
-    assert!(todo[0].ends_with("name it as a host; it stands at compose.yml:5, compose.yml:7, too"), "{todo:#?}");
+    let found = look(compose, &[]);
+    let refused: Vec<String> = found.refused.iter().map(|one| format!("{one}\n{}", one.help.join("\n"))).collect();
+    assert_eq!(
+        refused,
+        [
+            "compose.yml:2:3: my_db cannot be the name of a container and of a Kubernetes Service\nrename it my-db, also where \
+          others wait for it or name it as a host, such as at compose.yml:5, compose.yml:7\nthen run init again; nothing \
+          was written"
+        ]
+    );
+    let found = look("services:\n  my_db: {image: x, profiles: [off]}\n  a: {image: x}\n", &[]);
+    assert!(!found.refused.has_errors());
+    assert!(texts(&found.todo)[0].starts_with("2: my_db cannot be the name"), "{:?}", found.todo);
 }
 
 #[test]
