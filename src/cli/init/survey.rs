@@ -318,7 +318,11 @@ fn names(survey: &mut Survey, entries: &[&TreeEntry], services: &[Service<'_>], 
         let message = format!("{name} cannot be the name of a container and of a Kubernetes Service");
         let help = format!("rename it {}, also where others wait for it or name it as a host{also}", slug(name, 63));
         if services.iter().any(|service| service.name == *name) {
-            let finding = Diagnostic::error("compose-name", message).at((*at).clone(), None).help(help);
+            // Nothing but the name is shown: a service in one line may hold a secret.
+            let file = draft.sources.iter().find(|source| source.file == at.file);
+            let line = file.and_then(|source| source.text.lines().nth((at.line as usize).checked_sub(1)?));
+            let line = line.filter(|line| line.trim().trim_end_matches(':') == *name).map(str::to_owned);
+            let finding = Diagnostic::error("compose-name", message).at((*at).clone(), line).help(help);
             survey.refused.push(finding.help("then run init again; nothing was written"));
         } else {
             survey.todo.push(Remark { at: Some((*at).clone()), text: format!("{message}: {help}") });
