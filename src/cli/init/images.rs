@@ -39,9 +39,14 @@ const NO_HTTP: [u16; 40] = [
     1433, 1521, 1883, 2049, 2222, 3306, 3478, 5349, 5432, 5671, 5672, 6379, 8883, 9092, 11211, 27017,
 ];
 
-fn family(image: &str) -> Option<&'static Family> {
+/// An image's name without registry, owner, tag and digest.
+fn short_name(image: &str) -> String {
     let name = image.split('@').next().unwrap_or(image).rsplit('/').next().unwrap_or(image);
-    let name = name.split(':').next().unwrap_or(name).to_ascii_lowercase();
+    name.split(':').next().unwrap_or(name).to_ascii_lowercase()
+}
+
+fn family(image: &str) -> Option<&'static Family> {
+    let name = short_name(image);
     // `redis-commander`, `postgres-exporter` and `postgres-meta` are no databases.
     let helper = ["exporter", "commander", "admin", "express", "ui", "backup", "operator", "meta", "proxy", "client"];
     let words: Vec<&str> = name.split(['-', '_', '.']).collect();
@@ -78,6 +83,31 @@ pub fn default_ports(image: &str) -> &'static [u16] {
 /// Whether an image speaks FastCGI, which is no HTTP.
 pub fn is_fast_cgi(image: &str) -> bool {
     default_ports(image) == FAST_CGI
+}
+
+/// Whether an image is one whose work is with Docker: proxies that ask it where to lead, what updates, restarts, shows or
+/// runs containers.
+pub fn is_for_docker(image: &str) -> bool {
+    const NAMES: [&str; 16] = [
+        "traefik",
+        "nginx-proxy",
+        "docker-gen",
+        "acme-companion",
+        "letsencrypt-nginx-proxy-companion",
+        "docker-socket-proxy",
+        "socket-proxy",
+        "watchtower",
+        "ouroboros",
+        "diun",
+        "portainer",
+        "dozzle",
+        "autoheal",
+        "ofelia",
+        "cadvisor",
+        "dockge",
+    ];
+    let name = short_name(image);
+    NAMES.iter().any(|known| name == *known || name.strip_prefix(known).is_some_and(|rest| rest.starts_with('-')))
 }
 
 /// Whether a container port may speak HTTP, by its number.
@@ -125,6 +155,7 @@ mod tests {
         assert_eq!(default_ports("phpmyadmin/phpmyadmin"), [80]);
         assert_eq!(default_ports("ghost:5"), [0_u16; 0]);
         assert!(is_fast_cgi("nextcloud:31-fpm-alpine") && !is_fast_cgi("nextcloud:31"));
+        assert!(is_for_docker("portainer/portainer-ce:latest") && !is_for_docker("goauthentik/server"));
         assert!(NO_HTTP.is_sorted() && may_be_http(3000) && !may_be_http(5432));
     }
 }

@@ -236,21 +236,30 @@ fn texts(tree: Option<&Tree>) -> Vec<String> {
     items.iter().filter_map(Tree::as_text).map(str::to_owned).collect()
 }
 
-/// Services that talk to Docker have nothing to talk to.
+/// Services whose work is with Docker have none to do: those known for it, and those that wait for one of them. Others
+/// that mount its socket may do without.
 fn leave_out<'t>(survey: &mut Survey, services: &mut Vec<Service<'t>>, changes: &mut BTreeMap<&'t str, Change>) {
+    let mounting = || services.iter().filter(|service| docker_socket(service.tree).is_some());
+    let mut off: BTreeSet<&str> =
+        mounting().filter(|service| images::is_for_docker(service.image)).map(|service| service.name).collect();
+    while let Some(more) = mounting().find(|service| {
+        !off.contains(service.name) && depends_on(service.tree).iter().any(|name| off.contains(name.as_str()))
+    }) {
+        off.insert(more.name);
+    }
     // What stays must find what it waits for: such a service stays, too, without the socket.
-    let staying = services.iter().filter(|service| docker_socket(service.tree).is_none());
+    let staying = services.iter().filter(|service| !off.contains(service.name));
     let needed: BTreeSet<String> = staying.flat_map(|service| depends_on(service.tree)).collect();
-    let others = services.iter().any(|service| docker_socket(service.tree).is_none());
+    let others = off.len() < services.len();
     services.retain(|service| {
-        let Some(socket) = docker_socket(service.tree) else { return true };
+        let Some(socket) = docker_socket(service.tree).filter(|_| off.contains(service.name)) else { return true };
         if needed.contains(service.name) || !others {
             return true;
         }
         let change = changes.entry(service.name).or_default();
         change.off = true;
-        change.why.push("it talks to Docker, which a cluster does not have".to_owned());
-        let text = format!("{} is left out: it talks to Docker, which a cluster does not have", service.name);
+        change.why.push("it works with Docker, which a cluster does not have".to_owned());
+        let text = format!("{} is left out: it works with Docker, which a cluster does not have", service.name);
         survey.decided.push(Remark { at: Some(socket.location.clone()), text });
         false
     });

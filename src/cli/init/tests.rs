@@ -149,6 +149,10 @@ fn a_service_for_docker_is_left_out_unless_others_need_it() {
     let companion = "  companion:\n    image: c\n    depends_on: [proxy]\n    volumes: ['/run/docker.sock:/d.sock']\n";
     let found = look(&(compose("") + companion), &[]);
     assert!(change(&found, "proxy").off && change(&found, "companion").off);
+    let worker = "  worker: {image: x, volumes: ['/var/run/docker.sock:/var/run/docker.sock', './w:/w']}\n";
+    let found = look(&(compose("") + worker), &[]);
+    assert!(!change(&found, "worker").off, "it may do without");
+    assert_eq!(change(&found, "worker").volumes.as_deref().unwrap(), ["./w:/w"]);
     let found = look(&compose(", depends_on: [proxy]"), &[]);
     assert_eq!(change(&found, "proxy").volumes.as_deref(), Some(&[] as &[String]));
     assert!(!change(&found, "proxy").off);

@@ -224,7 +224,11 @@ fn check_container_ports(cx: &mut Context<'_>, component: &Component<'_>) {
                 cx.push(finding, &port.location);
             }
         }
-        for port in service.ports.iter().filter(|port| port.published.is_none()) {
+        let published = |port: &Port| {
+            let same = |other: &&Port| (other.target, other.protocol) == (port.target, port.protocol);
+            service.ports.iter().filter(same).any(|other| other.published.is_some())
+        };
+        for port in service.ports.iter().filter(|port| !published(port)) {
             let message = format!("{}: a port without a host port is not published", service.name);
             let finding = Diagnostic::warning("compose-port", message).help("write it as \"host:container\"");
             cx.push(finding, &port.location);
