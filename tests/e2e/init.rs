@@ -195,6 +195,7 @@ fn what_cannot_work_is_said_with_its_lines() {
       |             ^^^
       |
       = help: the first use is at compose.yml:4:13; let one of them listen on another port
+      = help: or give one a Pod of its own with a Box named b
 
     2 errors
 
