@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 
 use super::graph::{Graph, Node};
-use super::kind::Kind;
+use super::kind::{Holds, Kind};
 use super::planfile;
 use super::planner::Options;
 use super::testing::{ASKED, Ask, BARE, DISK, GROUP, Moment, SLOW, Site, Stopped, THING, address, graph, node};
@@ -137,10 +137,11 @@ fn ask(moment: Option<Moment>) -> Ask {
     Ask { options: options(), moment, ..Ask::default() }
 }
 
-async fn complete(site: &Site, wish: &Graph) {
+/// The next apply, which must leave nothing to do and nothing behind but what is `kept`.
+async fn complete(site: &Site, wish: &Graph, kept: &[&str]) {
     let summary = site.run(wish, ask(None)).await.unwrap();
     assert!(summary.is_complete(), "{summary:#?}");
-    site.assert_converged(wish).await;
+    site.assert_converged_beside(wish, kept).await;
 }
 
 proptest! {
@@ -153,7 +154,7 @@ proptest! {
         runtime().block_on(async {
             let site = Site::new();
             let (first, second) = (first.graph(&site), second.graph(&site));
-            complete(&site, &first).await;
+            complete(&site, &first, &[]).await;
             meddlings.iter().for_each(|meddling| meddle(&site, meddling));
             // The same inputs give the same plan, to the byte.
             let plans = [site.plan_as(&second, super::plan::Mode::Apply, &options()).await.unwrap(),
@@ -163,7 +164,7 @@ proptest! {
                 std::fs::read(site.path("plan")).unwrap()
             });
             assert!(bytes[0] == bytes[1]);
-            complete(&site, &second).await;
+            complete(&site, &second, &[]).await;
         });
     }
 
@@ -178,12 +179,12 @@ proptest! {
             for kill in &kills[1..] {
                 let _ = site.run(&first, ask(Some(*kill))).await;
             }
-            complete(&site, &first).await;
+            complete(&site, &first, &[]).await;
             meddlings.iter().for_each(|meddling| meddle(&site, meddling));
             for kill in &kills {
                 let _ = site.run(&second, ask(Some(*kill))).await;
             }
-            complete(&site, &second).await;
+            complete(&site, &second, &[]).await;
         });
     }
 }
@@ -202,13 +203,13 @@ fn fifteen(value: i64, fixed: i64) -> Vec<Node> {
 }
 
 /// Kills one apply at each of its moments, each in a world of its own.
-fn killed_everywhere(first: impl Fn() -> Graph, second: impl Fn() -> Graph) {
+fn killed_everywhere(first: impl Fn() -> Graph, second: impl Fn() -> Graph, kept: &[&str]) {
     let runtime = runtime();
     for of in [Moment::Before as fn(usize) -> Moment, Moment::After, Moment::Commit] {
         for number in 1.. {
             let finished = runtime.block_on(async {
                 let site = Site::new();
-                complete(&site, &first()).await;
+                complete(&site, &first(), &[]).await;
                 let wish = second();
                 match site.run(&wish, ask(Some(of(number)))).await {
                     Err(Stopped::Killed) => {}
@@ -218,7 +219,7 @@ fn killed_everywhere(first: impl Fn() -> Graph, second: impl Fn() -> Graph) {
                         return true;
                     }
                 }
-                complete(&site, &wish).await;
+                complete(&site, &wish, kept).await;
                 false
             });
             if finished {
@@ -231,17 +232,29 @@ fn killed_everywhere(first: impl Fn() -> Graph, second: impl Fn() -> Graph) {
 
 #[test]
 fn creations_killed_at_every_moment() {
-    killed_everywhere(|| graph([]), || graph(fifteen(1, 1)));
+    killed_everywhere(|| graph([]), || graph(fifteen(1, 1)), &[]);
 }
 
 #[test]
 fn updates_and_replacements_killed_at_every_moment() {
-    killed_everywhere(|| graph(fifteen(1, 1)), || graph(fifteen(2, 2)));
+    killed_everywhere(|| graph(fifteen(1, 1)), || graph(fifteen(2, 2)), &[]);
 }
 
 #[test]
 fn deletions_killed_at_every_moment() {
-    killed_everywhere(|| graph(fifteen(1, 1)), || graph([]));
+    killed_everywhere(|| graph(fifteen(1, 1)), || graph([]), &[]);
+}
+
+#[test]
+fn deletions_around_a_disk_that_stays_killed_at_every_moment() {
+    let first = || {
+        let mut nodes = fifteen(1, 1);
+        for node in nodes.iter_mut().filter(|node| node.kind.holds == Holds::Data) {
+            node.protection.orphan = true;
+        }
+        graph(nodes)
+    };
+    killed_everywhere(first, || graph([]), &["/g", "/g/n3"]);
 }
 
 #[test]
@@ -256,5 +269,5 @@ fn a_mixed_plan_killed_at_every_moment() {
         nodes.push(node(&SLOW, "pool9").using(&THING, "db9"));
         graph(nodes)
     };
-    killed_everywhere(|| graph(fifteen(1, 1)), second);
+    killed_everywhere(|| graph(fifteen(1, 1)), second, &[]);
 }

@@ -295,8 +295,8 @@ fn too_much_of_everything() {
         append(stage, COMPOSE, &many);
     });
     for (name, ports, says) in [
-        ("all ports", "1-65535:1-65535", "the range 1-65535 has more than 1000 ports"),
-        ("ranges", "1-900:1-900\", \"2001-2900:2001-2900\", \"3001-3900:3001-3900", "at most 2000 ports"),
+        ("all ports", "1-65535:1-65535", "services.gitea.ports has more than 2000 ports"),
+        ("ranges", "1-900:1-900\", \"2001-2900:2001-2900\", \"3001-3900:3001-3900", "services.gitea.ports has more than 2000 ports"),
         ("port 65536", "65536:80", "is no port between 1 and 65535"),
         ("a backward range", "90-80:90-80", "ends before it starts"),
     ] {

@@ -349,7 +349,8 @@ impl<'a> Planner<'a> {
             kinds(address.kind()).is_some_and(|kind| kind.holds == Holds::Data)
         };
         let is_workload = |kind: &str| kinds(kind).is_some_and(|kind| !kind.restarts.is_empty());
-        if let Err(circle) = order::order(&mut self.actions, &self.records, is_data, is_workload) {
+        let is_container = |kind: &str| kinds(kind).is_some_and(|kind| kind.holds == Holds::Objects);
+        if let Err(circle) = order::order(&mut self.actions, &self.records, is_data, is_workload, is_container) {
             let lines: Vec<_> = circle.iter().map(|address| format!("  {address}")).collect();
             let message = format!("these changes wait for each other:\n{}", lines.join("\n"));
             let problem = self.problem(None, message, None);

@@ -10,7 +10,7 @@ use crate::engine::plan::PlannedAction;
 use crate::engine::provider::api_of;
 
 /// Fills in `after_addresses` and sorts the actions so that each comes after those. `is_data` tells addresses of what
-/// holds data, `is_workload` kinds that use it.
+/// holds data, `is_workload` kinds that use it, `is_container` kinds that hold other objects.
 ///
 /// # Errors
 /// Actions that wait for each other: the wish and the records are acyclic each, but need not be together.
@@ -19,6 +19,7 @@ pub(super) fn order(
     records: &HashMap<Address, &Record>,
     is_data: impl Fn(&str) -> bool,
     is_workload: impl Fn(&str) -> bool,
+    is_container: impl Fn(&str) -> bool,
 ) -> Result<(), Vec<Address>> {
     let verbs: HashMap<Address, Action> =
         actions.iter().map(|action| (action.address.clone(), action.action)).collect();
@@ -40,10 +41,17 @@ pub(super) fn order(
             continue;
         }
         for need in &record.dependencies {
-            // What used it lets go first: by its own removal, or by the change that drops it.
-            if let Some((need, verb)) = verbs.get_key_value(need.as_str())
-                && removed(*verb)
-            {
+            let Some((need, verb)) = verbs.get_key_value(need.as_str()).filter(|(_, verb)| removed(**verb)) else {
+                continue;
+            };
+            if *verb == Action::Forget && is_container(need.kind()) {
+                // A container is forgotten because something in it is kept. As long as the state knows the one, it must
+                // not have forgotten the other: a next run after a kill would want to delete the container.
+                if verbs.get(address) == Some(&Action::Forget) {
+                    after.entry(address.clone()).or_default().push(need.clone());
+                }
+            } else {
+                // What used it lets go first: by its own removal, or by the change that drops it.
                 after.entry(need.clone()).or_default().push(address.clone());
             }
         }
