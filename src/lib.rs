@@ -14,7 +14,7 @@
 //! | [`engine`] | addresses, values, graph, diff, plan, apply, reconcile; knows no cloud |
 //! | [`providers`] | Azure, Kubernetes, and the sandbox that emulates both |
 //! | [`report`] | everything people and machines read |
-//! | [`diag`], [`yaml`] | messages with a place in a file; YAML as a located tree |
+//! | [`diag`], [`yaml`], [`parallel`] | messages with a place in a file; YAML as a located tree; work on all processors |
 //!
 //! # Files on disk
 //!
@@ -40,6 +40,7 @@ pub mod compose;
 pub mod diag;
 pub mod engine;
 pub mod kom;
+pub mod parallel;
 pub mod providers;
 pub mod report;
 pub mod resources;

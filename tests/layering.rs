@@ -15,6 +15,7 @@ struct Layer {
 
 const LAYERS: &[Layer] = &[
     Layer { path: "diag", may_use: &[], rule: "diag stands alone" },
+    Layer { path: "parallel", may_use: &[], rule: "parallel stands alone" },
     Layer { path: "yaml", may_use: &["diag"], rule: "yaml uses diag only" },
     Layer { path: "engine", may_use: &[], rule: "the engine uses nothing but itself and the state: it names no cloud" },
     Layer { path: "report", may_use: &["engine", "diag"], rule: "report uses engine types and diag only" },
@@ -26,7 +27,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         path: "resources",
-        may_use: &["engine", "kom", "compose", "diag", "yaml"],
+        may_use: &["engine", "kom", "compose", "diag", "yaml", "parallel"],
         rule: "resources turn manifests into a graph and never see a provider",
     },
     Layer { path: "providers::retry", may_use: &["engine"], rule: "what providers share uses the engine only" },
@@ -47,7 +48,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         path: "cli",
-        may_use: &["engine", "report", "kom", "compose", "resources", "providers", "diag", "yaml"],
+        may_use: &["engine", "report", "kom", "compose", "resources", "providers", "diag", "yaml", "parallel"],
         rule: "cli composes everything",
     },
 ];

@@ -9,6 +9,7 @@ use super::session::print_findings;
 use super::validate::offline;
 use crate::compose::convert;
 use crate::engine::address::{Address, resolve};
+use crate::parallel;
 
 /// Arguments of `render`.
 #[derive(Debug, clap::Args)]
@@ -42,10 +43,9 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
     let chosen = |app: &Address| wanted.as_ref().is_none_or(|wanted| wanted == app);
     let failed = |error: convert::WriteError| CliError::message(error.to_string());
     if args.out_manifest.is_some() || args.out_compose.is_none() {
-        let mut text = String::new();
-        for (_, rendered) in expanded.rendered.iter().filter(|(app, _)| chosen(app)) {
-            text.push_str(&convert::manifest(rendered, args.show_secrets).map_err(failed)?);
-        }
+        let rendered: Vec<_> = expanded.rendered.iter().filter(|(app, _)| chosen(app)).collect();
+        let texts = parallel::map(&rendered, |(_, rendered)| convert::manifest(rendered, args.show_secrets));
+        let text = texts.into_iter().collect::<Result<String, _>>().map_err(failed)?;
         to_file_or_stdout(args.out_manifest.as_deref().unwrap_or("-".as_ref()), &text)?;
     }
     if let Some(path) = &args.out_compose {

@@ -1,12 +1,13 @@
 //! Expansion: manifests and what the state knows in, a graph out. Reads compose files through [`Files`]; changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::app::{self, AppNodes, Chance};
 use super::cluster::{self, ClusterNodes};
+use super::composes::{self, Composed, Texts};
 use super::kinds;
 use super::scope::{Builder, Place, StateView, address_before, protection};
 use super::settings::{self, ClusterSettings};
@@ -14,15 +15,16 @@ use super::{dns, ingress, names, quota};
 use crate::compose::convert::{
     BoxInput, ConvertInput, IngressInput, IsolationInput, Rendered, RuleInput, Scope, convert,
 };
-use crate::compose::files::{Files, LocalFiles, NoFiles};
-use crate::compose::read::{Input, ReadRequest, read};
+use crate::compose::model::ComposeProject;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::engine::address::Address;
 use crate::engine::graph::Graph;
 use crate::engine::kind::Refusal;
 use crate::engine::provider::ProviderKey;
 use crate::engine::value::{Path, Value};
-use crate::kom::model::{App, Cluster, ComposeSource, Driver, Located, Project, Provider};
+use crate::kom::id::ResourceId;
+use crate::kom::model::{App, Cluster, Driver, Located, Project, Provider};
+use crate::parallel;
 use crate::yaml::Source;
 
 /// What an expansion needs besides the manifests.
@@ -63,7 +65,7 @@ pub struct Expanded {
     /// The rendered Kubernetes objects by app, for `render`. Secrets in clear.
     pub rendered: Vec<(Address, Rendered)>,
     /// The compose project by app, normalised, for `render --out-compose`.
-    pub composes: Vec<(Address, crate::compose::model::ComposeProject)>,
+    pub composes: Vec<(Address, ComposeProject)>,
 }
 
 /// Expands a project.
@@ -84,6 +86,8 @@ pub fn expand(request: &Request<'_>) -> Result<Expanded, Diagnostics> {
         rendered: Vec::new(),
         composes: Vec::new(),
         renames,
+        texts: Texts::new(request.sources),
+        composed: HashMap::new(),
     };
     for source in request.sources {
         expansion.input(&source.file, source.text.as_bytes());
@@ -92,9 +96,6 @@ pub fn expand(request: &Request<'_>) -> Result<Expanded, Diagnostics> {
     expansion.finish()
 }
 
-/// Columns that the text of an inline compose definition is moved to the right, so that places are those of the manifest.
-const MAX_MARGIN: usize = 40;
-
 struct Expansion<'a> {
     request: &'a Request<'a>,
     builder: Builder<'a>,
@@ -102,9 +103,13 @@ struct Expansion<'a> {
     connections: BTreeMap<ProviderKey, Connection>,
     inputs: BTreeMap<String, String>,
     rendered: Vec<(Address, Rendered)>,
-    composes: Vec<(Address, crate::compose::model::ComposeProject)>,
+    composes: Vec<(Address, ComposeProject)>,
     /// Resource IDs that were renamed: old and new, longest first when used.
     renames: Vec<(String, String)>,
+    /// The texts of the manifests.
+    texts: Texts<'a>,
+    /// Compose projects that wait for their app's turn, by the app's Resource ID.
+    composed: HashMap<&'a str, Composed>,
 }
 
 impl<'a> Expansion<'a> {
@@ -127,6 +132,11 @@ impl<'a> Expansion<'a> {
             let place = self.place(provider);
             places.insert(provider.meta.id.as_str().to_owned(), place);
         }
+        let parent = |id: &ResourceId| id.parent().is_some_and(|provider| places.contains_key(provider.as_str()));
+        let apps: Vec<&App> =
+            project.apps.iter().filter(|app| app.meta.id.parent().is_some_and(|cluster| parent(&cluster))).collect();
+        let composed = parallel::map(&apps, |app| composes::compose(app, &self.texts, self.request.environment));
+        self.composed = apps.iter().map(|app| app.meta.id.as_str()).zip(composed).collect();
         for cluster in &project.clusters {
             let Some(place) = cluster.meta.id.parent().and_then(|id| places.get(id.as_str()).cloned()) else {
                 continue;
@@ -325,86 +335,14 @@ impl<'a> Expansion<'a> {
         rendered
     }
 
-    fn compose(&mut self, app: &App) -> Option<crate::compose::model::ComposeProject> {
-        let none = NoFiles::new("only an App in the app file itself may use local files");
-        let local = LocalFiles::new(&app.base_dir);
-        let files: &dyn Files = if app.meta.in_app_file { &local } else { &none };
-        let compose_files = Watched::new(files);
-        let inputs = self.compose_inputs(app, &compose_files)?;
-        // What a compose file refers to counts from its own folder, as for `docker compose`.
-        let folder = compose_folder(app);
-        let beside = LocalFiles::new(app.base_dir.join(&folder));
-        let files: &dyn Files = if app.meta.in_app_file { &beside } else { &none };
-        let referred = Watched::new(files);
-        let request =
-            ReadRequest { inputs, profiles: &app.profiles, environment: self.request.environment, files: &referred };
-        let (compose, diagnostics) = read(request);
+    /// The app's compose project as it was read, its findings and inputs put where all others are.
+    fn compose(&mut self, app: &App) -> Option<ComposeProject> {
+        let Composed { project, diagnostics, inputs } = self.composed.remove(app.meta.id.as_str())?;
         self.builder.diagnostics.extend(diagnostics);
-        for (name, bytes) in compose_files.read.into_inner() {
-            self.input(&self.display(app, &name), &bytes);
+        for (name, bytes) in inputs {
+            self.input(&name, &bytes);
         }
-        for (name, bytes) in referred.read.into_inner() {
-            let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-            self.input(&self.display(app, &name), &bytes);
-        }
-        compose
-    }
-
-    /// A file of an app as the user would name it: beside the app's own file.
-    fn display(&self, app: &App, name: &str) -> String {
-        match app.meta.location.file.rsplit_once('/') {
-            Some((folder, _)) => format!("{folder}/{name}"),
-            None => name.to_owned(),
-        }
-    }
-
-    fn compose_inputs(&mut self, app: &App, files: &dyn Files) -> Option<Vec<Input>> {
-        match &app.compose {
-            ComposeSource::File(paths) => {
-                let mut inputs = Vec::new();
-                for path in paths {
-                    let problem = match files.read(&path.value).map(String::from_utf8) {
-                        Ok(Ok(text)) => {
-                            inputs.push(Input::Text(Source::new(self.display(app, &path.value), text)));
-                            continue;
-                        }
-                        Ok(Err(_)) => format!("the compose file {} is not UTF-8", path.value),
-                        Err(error) => format!("the compose file {} cannot be read: {error}", path.value),
-                    };
-                    let finding = Diagnostic::error("compose-file", problem)
-                        .help("write the file, or correct its path here; paths count from the folder of this file");
-                    self.builder.diagnostics.push(self.locate(finding, &path.location));
-                }
-                (inputs.len() == paths.len()).then_some(inputs)
-            }
-            ComposeSource::Inline { text, location } => {
-                // Blank lines in front and blanks at the margin, so that places are those of the manifest.
-                // Far to the right the places lose their columns: a margin of many lines would be longer than the text.
-                let column = location.column.saturating_sub(1) as usize;
-                let margin = " ".repeat(if column <= MAX_MARGIN { column } else { 0 });
-                let mut padded = "\n".repeat(location.line.saturating_sub(1) as usize);
-                for line in text.lines() {
-                    padded.push_str(&margin);
-                    padded.push_str(line);
-                    padded.push('\n');
-                }
-                Some(vec![Input::Text(Source::new(location.file.clone(), padded))])
-            }
-            ComposeSource::InlineTree(tree) => {
-                let source = self.request.sources.iter().find(|source| source.file == tree.location.file);
-                Some(vec![Input::Tree(
-                    tree.clone(),
-                    source.cloned().unwrap_or_else(|| Source::new(tree.location.file.clone(), "")),
-                )])
-            }
-        }
-    }
-
-    fn locate(&self, diagnostic: Diagnostic, location: &crate::diag::Location) -> Diagnostic {
-        match self.request.sources.iter().find(|source| source.file == location.file) {
-            Some(source) => source.locate(diagnostic, location),
-            None => diagnostic.at(location.clone(), None),
-        }
+        project
     }
 
     /// Diagnostics of this module get the text of their line here, all at once.
@@ -416,7 +354,7 @@ impl<'a> Expansion<'a> {
             match (&diagnostic.location, &diagnostic.source_line) {
                 (Some(location), None) if ours.contains(&diagnostic.code) => {
                     let location = location.clone();
-                    self.locate(diagnostic, &location)
+                    self.texts.locate(diagnostic, &location)
                 }
                 _ => diagnostic,
             }
@@ -526,47 +464,4 @@ fn lasting(id: &str) -> Option<(&str, &str)> {
     let (provider, rest) = id.split_once("/cls/")?;
     let (_, app) = rest.split_once("/app/")?;
     (!app.contains('/')).then_some((provider, app))
-}
-
-/// The folder of an app's first compose file, below the app's own.
-fn compose_folder(app: &App) -> String {
-    match &app.compose {
-        ComposeSource::File(paths) => {
-            let first = paths.first().map_or("", |path| path.value.as_str());
-            first.rsplit_once('/').map_or("", |(folder, _)| folder.trim_start_matches("./")).to_owned()
-        }
-        ComposeSource::Inline { .. } | ComposeSource::InlineTree(_) => String::new(),
-    }
-}
-
-/// Remembers what was read, so that a saved plan knows its inputs.
-struct Watched<'a> {
-    files: &'a dyn Files,
-    read: std::cell::RefCell<BTreeMap<String, Vec<u8>>>,
-}
-
-impl<'a> Watched<'a> {
-    fn new(files: &'a dyn Files) -> Self {
-        Self { files, read: std::cell::RefCell::new(BTreeMap::new()) }
-    }
-}
-
-impl Files for Watched<'_> {
-    fn read(&self, relative: &str) -> Result<Vec<u8>, crate::compose::files::FileError> {
-        let bytes = self.files.read(relative)?;
-        self.read.borrow_mut().insert(relative.to_owned(), bytes.clone());
-        Ok(bytes)
-    }
-
-    fn is_file(&self, relative: &str) -> bool {
-        self.files.is_file(relative)
-    }
-
-    fn is_dir(&self, relative: &str) -> bool {
-        self.files.is_dir(relative)
-    }
-
-    fn allowed(&self) -> Result<(), crate::compose::files::FileError> {
-        self.files.allowed()
-    }
 }

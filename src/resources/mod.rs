@@ -10,10 +10,12 @@
 //! | [`cluster`], [`ingress`] | a cluster in Azure, and its ingress controller |
 //! | [`app`], [`dns`] | what an app keeps in Azure |
 //! | [`quota`] | whether an app fits into its own quota |
+//! | `composes` | an app's compose files, read |
 //! | [`expand`] | all of it, in order |
 
 pub mod app;
 pub mod cluster;
+mod composes;
 pub mod dns;
 pub mod expand;
 pub mod ingress;
