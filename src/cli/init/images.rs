@@ -49,7 +49,27 @@ fn short_name(image: &str) -> String {
 fn family(image: &str) -> Option<&'static Family> {
     let name = short_name(image);
     // `redis-commander`, `postgres-exporter` and `postgres-meta` are no databases.
-    let helper = ["exporter", "commander", "admin", "express", "ui", "backup", "operator", "meta", "proxy", "client"];
+    let helper = [
+        "exporter",
+        "commander",
+        "admin",
+        "express",
+        "ui",
+        "gui",
+        "web",
+        "backup",
+        "operator",
+        "meta",
+        "proxy",
+        "client",
+        "dashboard",
+        "dashboards",
+        "connect",
+        "rest",
+        "insight",
+        "console",
+        "manager",
+    ];
     let words: Vec<&str> = name.split(['-', '_', '.']).collect();
     let exact = |family: &&Family| family.names.iter().any(|known| name == *known);
     let part = |family: &&Family| {
@@ -145,6 +165,8 @@ mod tests {
             "gitea/gitea:1.24",
             "registry:5000/app/web",
             "mongo-express",
+            "opensearchproject/opensearch-dashboards:2",
+            "confluentinc/cp-kafka-connect",
             "postgrest/postgrest:v14.5",
             "supabase/postgres-meta:v0.95.2",
             "rediscommander/redis-commander",
