@@ -312,7 +312,10 @@ fn too_much_of_everything() {
         stage.edit(
             COMPOSE,
             "image: postgres:17",
-            &format!("image: postgres:17\n    expose: [{}]", (1..=2_001).map(|port| port.to_string()).collect::<Vec<_>>().join(", ")),
+            &format!(
+                "image: postgres:17\n    expose: [{}]",
+                (1..=2_001).map(|port| port.to_string()).collect::<Vec<_>>().join(", ")
+            ),
         );
     });
     hostile("one line with many findings", &["has no key \"k0\"", "more errors"], |stage| {
