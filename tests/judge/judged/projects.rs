@@ -101,10 +101,14 @@ fn judge(folder: &Path) {
         // The sandbox's own controllers go on meanwhile, as those of a real cluster would: what is asked for stands still.
         let wanted = |mut object: Value| {
             object.as_object_mut().unwrap().remove("status");
-            object["metadata"]["managedFields"]
-                .as_array_mut()
-                .unwrap()
-                .retain(|entry| entry["subresource"] != "status");
+            if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
+                annotations.retain(|name, _| !name.starts_with("pv.kubernetes.io/"));
+            }
+            if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+                spec.remove("claimRef");
+            }
+            let writers = object["metadata"]["managedFields"].as_array_mut().unwrap();
+            writers.retain(|entry| entry["manager"] != "kube-controller-manager");
             object
         };
         let mut first = stage.proxy.get(path);
