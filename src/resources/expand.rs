@@ -22,8 +22,23 @@ use crate::engine::graph::Graph;
 use crate::engine::kind::Refusal;
 use crate::engine::provider::ProviderKey;
 use crate::engine::value::{Path, Value};
+use crate::kom::may_hold_secret;
 use crate::kom::model::{App, Cluster, ComposeSource, Driver, Located, Project, Provider};
 use crate::yaml::Source;
+
+/// Findings about manifests, made where the texts of manifests are not at hand.
+const OURS: [&str; 10] = [
+    "setting-value",
+    "setting-missing",
+    "setting-unknown",
+    "volume",
+    "zone",
+    "spot",
+    "driver",
+    "key-vault-unknown",
+    "quota",
+    "compose-ingress-port",
+];
 
 /// What an expansion needs besides the manifests.
 pub struct Request<'a> {
@@ -402,7 +417,11 @@ impl<'a> Expansion<'a> {
 
     fn locate(&self, diagnostic: Diagnostic, location: &crate::diag::Location) -> Diagnostic {
         match self.request.sources.iter().find(|source| source.file == location.file) {
-            Some(source) => source.locate(diagnostic, location),
+            Some(source) => {
+                let mut located = source.locate(diagnostic, location);
+                located.source_line = located.source_line.filter(|line| !may_hold_secret(line));
+                located
+            }
             None => diagnostic.at(location.clone(), None),
         }
     }
@@ -411,10 +430,8 @@ impl<'a> Expansion<'a> {
     fn with_lines(&self, diagnostics: Diagnostics) -> Diagnostics {
         let mut located = Diagnostics::default();
         located.extend(diagnostics.into_iter().map(|diagnostic| {
-            let ours =
-                ["setting-value", "setting-missing", "volume", "zone", "spot", "driver", "key-vault-unknown", "quota"];
             match (&diagnostic.location, &diagnostic.source_line) {
-                (Some(location), None) if ours.contains(&diagnostic.code) => {
+                (Some(location), None) if OURS.contains(&diagnostic.code) => {
                     let location = location.clone();
                     self.locate(diagnostic, &location)
                 }
