@@ -68,7 +68,8 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
             let (outputs, doomed, awaited) = (&outputs, &doomed, awaited.contains(&planned.address));
             let prior_address = planned.moved_from.as_ref().unwrap_or(&planned.address);
             let prior = records.get(prior_address.as_str()).copied();
-            running.push(async move { (number, one(run, work.graph, planned, outputs, doomed, (prior, awaited)).await) });
+            running
+                .push(async move { (number, one(run, work.graph, planned, outputs, doomed, (prior, awaited)).await) });
         }
         if running.is_empty() {
             break;
@@ -128,9 +129,8 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
 fn awaited(run: &Run<'_>, actions: &[PlannedAction]) -> HashSet<Address> {
     let is_workload = |kind: &str| (run.kinds)(kind).is_some_and(|kind| !kind.restarts.is_empty());
     let waiting = actions.iter().filter(|planned| is_workload(&planned.kind));
-    let waited_for = waiting.flat_map(|planned| {
-        planned.after_addresses.iter().filter(|address| !planned.dependencies.contains(address))
-    });
+    let waited_for = waiting
+        .flat_map(|planned| planned.after_addresses.iter().filter(|address| !planned.dependencies.contains(address)));
     waited_for.cloned().collect()
 }
 
@@ -150,7 +150,8 @@ async fn one(
         .get(&planned.provider)
         .ok_or_else(|| rejected(format!("there is no connection for {}", planned.provider)))?;
     let node = graph.get(&planned.address);
-    let execution = Execution { run, planned, node, kind, provider: provider.as_ref(), outputs, doomed, prior, awaited };
+    let execution =
+        Execution { run, planned, node, kind, provider: provider.as_ref(), outputs, doomed, prior, awaited };
     execution.carry_out().await
 }
 

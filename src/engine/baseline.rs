@@ -43,8 +43,13 @@ mod tests {
 
     #[test]
     fn what_is_stored_is_read_back_and_what_is_strange_says_nothing() {
-        let full =
-            Baseline { run: Some("r".into()), importing: Some("i".into()), uid: Some("u".into()), changing: Some("c".into()), unready: true };
+        let full = Baseline {
+            run: Some("r".into()),
+            importing: Some("i".into()),
+            uid: Some("u".into()),
+            changing: Some("c".into()),
+            unready: true,
+        };
         for baseline in [full, Baseline::default()] {
             let read: Baseline = serde_json::from_str(baseline.stored().text()).unwrap();
             assert_eq!(read, baseline);

@@ -61,7 +61,8 @@ impl Planner<'_> {
             for place in &gained {
                 for position in by_volume.get(place.volume.as_str()).into_iter().flatten() {
                     let leaver = &leavers[*position];
-                    let meets = leaver.api == api && leaver.address != to && leaver.lost.iter().any(|lost| lost.meets(place));
+                    let meets =
+                        leaver.api == api && leaver.address != to && leaver.lost.iter().any(|lost| lost.meets(place));
                     if !meets || !seen.insert(*position) {
                         continue;
                     }

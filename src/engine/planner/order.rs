@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use kompox_state::Record;
 
+use super::handover::Handover;
 use crate::engine::action::Action;
 use crate::engine::address::Address;
-use super::handover::Handover;
 use crate::engine::plan::PlannedAction;
 use crate::engine::provider::api_of;
 

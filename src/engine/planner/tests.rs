@@ -8,7 +8,8 @@ use crate::engine::graph::{Graph, Node, ProtectionWish};
 use crate::engine::plan::{Cause, Mode, Plan};
 use crate::engine::provider::Transition;
 use crate::engine::testing::{
-    ASKED, Ask, BARE, DISK, Fault, GROUP, Moment, POD, SLOW, Site, Stopped, THING, address, graph, node, problems, verbs,
+    ASKED, Ask, BARE, DISK, Fault, GROUP, Moment, POD, SLOW, Site, Stopped, THING, address, graph, node, problems,
+    verbs,
 };
 use crate::engine::value::Value;
 
