@@ -301,7 +301,7 @@ fn too_much_of_everything() {
             "1-900:1-900\", \"2001-2900:2001-2900\", \"3001-3900:3001-3900",
             "services.gitea.ports has more than 2000 ports",
         ),
-        ("port 65536", "65536:80", "is no port between 1 and 65535"),
+        ("port 65536", "65536:80", "is no port between 0 and 65535"),
         ("a backward range", "90-80:90-80", "ends before it starts"),
     ] {
         hostile(name, &[says, "--> compose.yml:"], |stage| {
