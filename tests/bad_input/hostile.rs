@@ -322,7 +322,7 @@ fn too_much_of_everything() {
     });
     hostile(
         "an inline definition far to the right",
-        &["the compose file has no services", "--> kompoxapp.yml:"],
+        &["the compose file has no key \"a\"", "--> kompoxapp.yml:"],
         |stage| {
             let lines = "\\n".repeat(200_000);
             stage.edit(
