@@ -128,14 +128,19 @@ fn from_legacy(path: &Path, global: &Global, terminal: &Terminal) -> Result<Exit
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let rewritten = legacy::rewrite(&Source::new(name.as_str(), text))?;
     let root = path.parent().unwrap_or(Path::new(".")).to_owned();
-    let files = vec![(APP_FILE_NAME.to_owned(), format!("{}{rewritten}", files::EDITOR_LINE))];
+    let files = vec![(APP_FILE_NAME.to_owned(), format!("{}{}", files::EDITOR_LINE, rewritten.text))];
     write_new(&root, files)?;
     finish(&root, global, terminal, "Then as before", |err| {
         writeln!(
             err,
             "\n{APP_FILE_NAME} takes the place of {name}: ids, names and hashes are the same. Comments are not"
         )?;
-        writeln!(err, "carried over. Delete {name} once you have looked at it.")
+        writeln!(err, "carried over. Delete {name} once you have looked at it.")?;
+        let left_out = rewritten.left_out.iter().map(|setting| {
+            let text = format!("{setting} is a credential and was left out: set the environment variable {setting}");
+            Remark { at: None, text }
+        });
+        remarks(err, "For you to do:", &left_out.collect::<Vec<_>>())
     })
 }
 
@@ -304,7 +309,13 @@ fn write(root: &Path, path: &str, text: &str) -> Result<(), CliError> {
     }
     // Created only if it is still absent: nothing of the user's is ever overwritten.
     let mut options = std::fs::OpenOptions::new();
-    let mut created = options.write(true).create_new(true).open(&file).map_err(failed)?;
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if path == ".env" {
+        // It is where secrets go.
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let mut created = options.open(&file).map_err(failed)?;
     std::io::Write::write_all(&mut created, text.as_bytes()).map_err(failed)?;
     output::stderr(|err| writeln!(err, "written  {path}"));
     Ok(())

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::diag::{Diagnostic, Location};
+use crate::kom::may_hold_secret;
 use crate::yaml::Source;
 
 /// A text that may be a secret. Debug hides it when it is one.
@@ -110,7 +111,13 @@ impl Sources {
     fn line(&self, location: &Location) -> Option<String> {
         let text = self.texts.iter().find(|text| text.source.file == location.file)?;
         let start = *text.starts.get((location.line as usize).checked_sub(1)?)?;
-        text.source.text.get(start..)?.lines().next().filter(|line| line.len() <= LONGEST_LINE).map(str::to_owned)
+        text.source
+            .text
+            .get(start..)?
+            .lines()
+            .next()
+            .filter(|line| line.len() <= LONGEST_LINE && !may_hold_secret(line))
+            .map(str::to_owned)
     }
 
     /// Names of the files, in merge order.

@@ -47,6 +47,7 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
         })
         .filter_map(|planned| Some((api_of(&planned.provider), planned.physical_id.as_deref()?.to_ascii_lowercase())))
         .collect();
+    let awaited = awaited(run, actions);
     let mut tally = Tally::default();
     let mut load = vec![0_usize; lanes.width.len()];
     let mut running = FuturesUnordered::new();
@@ -64,10 +65,11 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
                 action: planned.action,
                 at: started.elapsed(),
             });
-            let (outputs, doomed) = (&outputs, &doomed);
+            let (outputs, doomed, awaited) = (&outputs, &doomed, awaited.contains(&planned.address));
             let prior_address = planned.moved_from.as_ref().unwrap_or(&planned.address);
             let prior = records.get(prior_address.as_str()).copied();
-            running.push(async move { (number, one(run, work.graph, planned, outputs, doomed, prior).await) });
+            running
+                .push(async move { (number, one(run, work.graph, planned, outputs, doomed, (prior, awaited)).await) });
         }
         if running.is_empty() {
             break;
@@ -123,13 +125,22 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
     summary
 }
 
+/// Workloads that others wait for although they do not need them: these take over what the former let go of.
+fn awaited(run: &Run<'_>, actions: &[PlannedAction]) -> HashSet<Address> {
+    let is_workload = |kind: &str| (run.kinds)(kind).is_some_and(|kind| !kind.restarts.is_empty());
+    let waiting = actions.iter().filter(|planned| is_workload(&planned.kind));
+    let waited_for = waiting
+        .flat_map(|planned| planned.after_addresses.iter().filter(|address| !planned.dependencies.contains(address)));
+    waited_for.cloned().collect()
+}
+
 async fn one(
     run: &Run<'_>,
     graph: &Graph,
     planned: &PlannedAction,
     outputs: &Outputs,
     doomed: &HashSet<(String, String)>,
-    prior: Option<&Record>,
+    (prior, awaited): (Option<&Record>, bool),
 ) -> Result<(), Failure> {
     let rejected = |message: String| Failure::Provider(ProviderError::new(ErrorClass::Rejected, message));
     let kind = (run.kinds)(&planned.kind)
@@ -139,7 +150,8 @@ async fn one(
         .get(&planned.provider)
         .ok_or_else(|| rejected(format!("there is no connection for {}", planned.provider)))?;
     let node = graph.get(&planned.address);
-    let execution = Execution { run, planned, node, kind, provider: provider.as_ref(), outputs, doomed, prior };
+    let execution =
+        Execution { run, planned, node, kind, provider: provider.as_ref(), outputs, doomed, prior, awaited };
     execution.carry_out().await
 }
 

@@ -16,6 +16,9 @@ pub struct Baseline {
     /// What changes when the object is deleted and made anew.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
+    /// The run that began to change the object and has not seen the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changing: Option<String>,
     /// Nobody saw it become ready: the next plan waits for it again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unready: bool,
@@ -40,8 +43,13 @@ mod tests {
 
     #[test]
     fn what_is_stored_is_read_back_and_what_is_strange_says_nothing() {
-        let full =
-            Baseline { run: Some("r".into()), importing: Some("i".into()), uid: Some("u".into()), unready: true };
+        let full = Baseline {
+            run: Some("r".into()),
+            importing: Some("i".into()),
+            uid: Some("u".into()),
+            changing: Some("c".into()),
+            unready: true,
+        };
         for baseline in [full, Baseline::default()] {
             let read: Baseline = serde_json::from_str(baseline.stored().text()).unwrap();
             assert_eq!(read, baseline);

@@ -92,6 +92,8 @@ pub struct Execution<'a> {
     pub doomed: &'a HashSet<(String, String)>,
     /// What the state knew of the object when the run began.
     pub prior: Option<&'a Record>,
+    /// Another workload waits until this one has let go of what they share: `--no-wait` does not hold for it.
+    pub awaited: bool,
 }
 
 impl Execution<'_> {
@@ -269,7 +271,7 @@ impl Execution<'_> {
             force: self.planned.force,
             adopted: self.planned.protection.adopted,
             // Only readiness can be left for later; what a cloud is still making cannot be built on.
-            wait: self.run.wait || !self.kind.preview,
+            wait: self.run.wait || self.awaited || !self.kind.preview,
             timeout: self.kind.timeout,
         }
     }
@@ -397,8 +399,23 @@ impl Execution<'_> {
             operation_url: None,
             opened_at: timestamp(self.run.environment.now()),
         };
-        self.run.journal.commit(vec![StateChange::OpenIntent(Box::new(intent.clone()))]).await?;
+        let mut changes = vec![StateChange::OpenIntent(Box::new(intent.clone()))];
+        changes.extend(self.begun(action));
+        self.run.journal.commit(changes).await?;
         Ok(intent)
+    }
+
+    /// While a workload changes, and after a change that failed or whose end nobody saw, its old part may still run: the
+    /// record says so and keeps what the part used, so that a later run waits before it gives that to another.
+    fn begun(&self, action: &str) -> Option<StateChange> {
+        let prior = self.prior.filter(|_| action == "update" && self.kind.uses.is_some())?;
+        // What a rename writes into records at the same time must stay.
+        if self.planned.action != Action::Update || self.planned.moved_from.is_some() {
+            return None;
+        }
+        let changing = Some(self.run.id.clone());
+        let baseline = Baseline { changing, unready: true, ..Baseline::of(prior) };
+        Some(StateChange::PutRecord(Box::new(Record { baseline: baseline.stored(), ..prior.clone() })))
     }
 
     /// The call itself, under its durable intent; then record and intent are settled in one transaction.

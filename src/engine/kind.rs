@@ -93,6 +93,36 @@ pub enum Holds {
     Objects,
 }
 
+/// A place on a volume, and the part of an object that works in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// The part: a container.
+    pub part: String,
+    /// The volume, by a name that is unique in its API.
+    pub volume: String,
+    /// The folder on it, empty for the whole.
+    pub folder: String,
+}
+
+impl Use {
+    /// Whether two places are the same or one holds the other.
+    pub fn meets(&self, other: &Self) -> bool {
+        let steps = |folder: &str| {
+            folder.split('/').filter(|step| !matches!(*step, "" | ".")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        self.volume == other.volume && steps(&self.folder).iter().zip(&steps(&other.folder)).all(|(a, b)| a == b)
+    }
+}
+
+impl fmt::Display for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.folder.as_str() {
+            "" => write!(f, "the volume {}", self.volume),
+            folder => write!(f, "{folder} on the volume {}", self.volume),
+        }
+    }
+}
+
 /// The schema of a kind.
 #[derive(Debug)]
 pub struct Kind {
@@ -114,6 +144,8 @@ pub struct Kind {
     pub preview: bool,
     /// A change of these fields restarts the app; empty where none does.
     pub restarts: &'static [&'static str],
+    /// What an object (its stored form) does with data, for kinds whose parts may pass from one object to another.
+    pub uses: Option<fn(&serde_json::Value) -> Vec<Use>>,
     /// JSON pointers into the object that other objects refer to; kept as outputs in the state. Never secrets.
     pub outputs: &'static [&'static str],
     /// How long a creation usually takes, until durations are learned from history.
@@ -135,6 +167,7 @@ impl Kind {
             marked: true,
             preview: false,
             restarts: &[],
+            uses: None,
             outputs: &[],
             typical: Duration::from_secs(5),
             timeout: Duration::from_secs(600),

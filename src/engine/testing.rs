@@ -22,7 +22,7 @@ use super::cancel::{self, Cancel};
 use super::event::{Event, Summary};
 use super::graph::{Graph, Node, ProtectionWish};
 use super::journal::Journal;
-use super::kind::{Field, Holds, Kind, Refusal, Replace, Rule};
+use super::kind::{Field, Holds, Kind, Refusal, Replace, Rule, Use};
 use super::plan::{Mode, Origin, Plan};
 use super::planner::{self, Inputs, Options, PlanError};
 use super::provider::{
@@ -62,9 +62,23 @@ pub(crate) static BARE: Kind = Kind { common: COMMON, marked: false, ..Kind::pla
 /// A kind whose creation goes on behind an operation URL.
 pub(crate) static SLOW: Kind = Kind { common: COMMON, outputs: &["/token"], ..Kind::plain("slow") };
 
+/// A workload whose `mounts` are places on volumes, as `part=volume/folder`.
+pub(crate) static POD: Kind =
+    Kind { common: COMMON, preview: true, restarts: &["mounts"], uses: Some(mounts), ..Kind::plain("pod") };
+
+fn mounts(object: &Json) -> Vec<Use> {
+    let texts = object["mounts"].as_array().into_iter().flatten().filter_map(Json::as_str);
+    let place = |text: &str| {
+        let (part, place) = text.split_once('=')?;
+        let (volume, folder) = place.split_once('/')?;
+        Some(Use { part: part.to_owned(), volume: volume.to_owned(), folder: folder.to_owned() })
+    };
+    texts.filter_map(place).collect()
+}
+
 /// All kinds of the tests.
 pub(crate) fn kinds(name: &str) -> Option<&'static Kind> {
-    [&THING, &DISK, &GROUP, &ASKED, &BARE, &SLOW].into_iter().find(|kind| kind.name == name)
+    [&THING, &DISK, &GROUP, &ASKED, &BARE, &SLOW, &POD].into_iter().find(|kind| kind.name == name)
 }
 
 fn safe_way(refusal: &Refusal<'_>) -> Vec<String> {
@@ -112,6 +126,8 @@ struct Inside {
     conflicts: BTreeSet<String>,
     not_yet: BTreeSet<String>,
     unreadable: BTreeSet<String>,
+    /// Objects whose last change has not become effective yet.
+    unready: BTreeSet<String>,
     /// The fields of each object that kompox applied last, as a server with field managers keeps them.
     owned: HashMap<String, BTreeSet<String>>,
     /// Objects whose operation URL was taken note of.
@@ -268,7 +284,7 @@ impl Memory {
     fn observe(inside: &Inside, id: &str) -> Option<Observed> {
         let thing = inside.objects.get(id)?;
         Some(Observed {
-            ready: true,
+            ready: !inside.unready.contains(id),
             physical_id: id.to_owned(),
             object: thing.object.clone(),
             uid: Some(thing.uid.clone()),
@@ -457,10 +473,21 @@ impl Provider for Memory {
             self.0.edit(&id, |thing| thing.transition = None);
         }
         if moment == Some(Moment::After(number)) {
+            if operation.target.kind.name == POD.name {
+                self.0.inside().unready.insert(id.clone());
+            }
             self.0.die().await;
         }
         tokio::task::yield_now().await;
         self.0.alive().await;
+        if operation.target.kind.name == POD.name {
+            // A change of a Pod is slow; who waits for it sees its end.
+            if fault == Some(Fault::NotReady) || !operation.wait {
+                self.0.inside().unready.insert(id.clone());
+            } else {
+                self.0.inside().unready.remove(&id);
+            }
+        }
         match fault {
             Some(Fault::LostAfter) => Err(error(ErrorClass::Ambiguous, "Lost", "the connection was lost".to_owned())),
             Some(Fault::NotReady) => Err(error(ErrorClass::NotReady, "Timeout", format!("{id} did not become ready"))),

@@ -158,7 +158,8 @@ fn resume(plan: &mut Plan, records: &HashMap<&str, &Record>, earlier: &HashSet<S
         // A move writes the records of what depends on it too.
         let touched = record.dependencies.iter().any(|need| moved.contains(need.as_str()));
         let taken = planned.action == Action::Import && ours(Baseline::of(record).importing);
-        if arrived || touched || taken {
+        let begun = ours(Baseline::of(record).changing);
+        if arrived || touched || taken || begun {
             planned.precondition.record_serial = Some(record.updated_serial);
         }
     }

@@ -8,7 +8,7 @@ use super::document::{API_VERSION, ID_ANNOTATION};
 use super::id::{LABEL_MAX, is_dns_label};
 use super::layout::LEGACY_FILE_NAME;
 use super::model::Located;
-use super::reader::{Fields, Reader, Sources, parse};
+use super::reader::{Fields, Reader, Sources, is_sensitive_key, parse};
 use super::write;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::yaml::{self, Content, Entry, Node, Scalar, Source};
@@ -50,11 +50,21 @@ pub(super) fn not_read() -> Diagnostic {
     Diagnostic::warning("legacy-file", message).help("delete it, or take the KOM away to use it")
 }
 
-/// Rewrites the single file of old as KOM, one document per object.
+/// What the single file of old becomes.
+#[derive(Debug)]
+pub struct Rewritten {
+    /// The KOM, one document per object.
+    pub text: String,
+    /// Credentials among the settings that it does not repeat, by name; environment variables of these names take
+    /// their place.
+    pub left_out: Vec<String>,
+}
+
+/// Rewrites the single file of old as KOM. A credential in it is not written a second time.
 ///
 /// # Errors
 /// Everything that keeps it from being loaded as far as one file can tell, located.
-pub fn rewrite(source: &Source) -> Result<String, Diagnostics> {
+pub fn rewrite(source: &Source) -> Result<Rewritten, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
     let mut documents = parse(source, yaml::Limits::default()).map_err(|error| {
         let mut all = Diagnostics::default();
@@ -65,7 +75,7 @@ pub fn rewrite(source: &Source) -> Result<String, Diagnostics> {
     let mut sources = Sources::default();
     sources.add(source.clone(), &documents);
     let mut reader = Reader::new(&sources, &mut diagnostics);
-    let converted = match documents.as_slice() {
+    let mut converted = match documents.as_slice() {
         [document] if is_legacy(document) => self::documents(&mut reader, document),
         _ => {
             let at = Location::new(source.file.clone(), 1, 1);
@@ -77,7 +87,25 @@ pub fn rewrite(source: &Source) -> Result<String, Diagnostics> {
     if diagnostics.has_errors() {
         return Err(diagnostics);
     }
-    Ok(write::documents(&converted))
+    let left_out = converted.iter_mut().flat_map(leave_out_credentials).collect();
+    Ok(Rewritten { text: write::documents(&converted), left_out })
+}
+
+/// Takes the credentials out of the settings of a document and gives their names.
+fn leave_out_credentials(document: &mut Node) -> Vec<String> {
+    let settings = inner(document, "spec").and_then(|spec| inner(spec, "settings"));
+    let Some(Content::Mapping(entries)) = settings.map(|settings| &mut settings.content) else { return Vec::new() };
+    let is_credential = |entry: &Entry| {
+        is_sensitive_key(&entry.key) && entry.value.as_scalar().is_some_and(|scalar| !scalar.text.is_empty())
+    };
+    let (credentials, rest) = std::mem::take(entries).into_iter().partition(is_credential);
+    *entries = rest;
+    credentials.into_iter().map(|entry: Entry| entry.key).collect()
+}
+
+fn inner<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
+    let Content::Mapping(entries) = &mut node.content else { return None };
+    entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
 }
 
 /// The KOM documents that the file stands for, with a warning that the format is old. What is missing or wrong in the

@@ -34,3 +34,4 @@ mod tests;
 
 pub use document::{API_VERSION, ID_ANNOTATION, MOVED_FROM_ANNOTATION};
 pub use files::FileLimits;
+pub use reader::may_hold_secret;

@@ -102,7 +102,9 @@ pub(super) fn is_sensitive_key(key: &str) -> bool {
 }
 
 /// Whether a line assigns something to a key that names a secret (inline compose text, settings).
-fn may_hold_secret(line: &str) -> bool {
+///
+/// Takes one line of a file, without its line break. Such a line is never shown (`engine.md`, "State").
+pub fn may_hold_secret(line: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     line.match_indices([':', '=']).any(|(at, _)| {
         let before = line[..at].trim_end_matches(['"', '\'', ' ']);

@@ -8,6 +8,7 @@ use crate::compose::files::{FileError, Files, LocalFiles, NoFiles};
 use crate::compose::model::ComposeProject;
 use crate::compose::read::{Input, ReadRequest, read};
 use crate::diag::{Diagnostic, Diagnostics};
+use crate::kom::may_hold_secret;
 use crate::kom::model::{App, ComposeSource};
 use crate::yaml::Source;
 
@@ -58,7 +59,11 @@ impl<'a> Texts<'a> {
     /// The finding with its place and the text of its line.
     pub(super) fn locate(&self, diagnostic: Diagnostic, location: &crate::diag::Location) -> Diagnostic {
         match self.0.get(&*location.file) {
-            Some(source) => source.locate(diagnostic, location),
+            Some(source) => {
+                let mut located = source.locate(diagnostic, location);
+                located.source_line = located.source_line.filter(|line| !may_hold_secret(line));
+                located
+            }
             None => diagnostic.at(location.clone(), None),
         }
     }

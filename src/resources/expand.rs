@@ -27,6 +27,19 @@ use crate::kom::model::{App, Cluster, Driver, Located, Project, Provider};
 use crate::parallel;
 use crate::yaml::Source;
 
+/// Findings about manifests, made where the texts of manifests are not at hand.
+const OURS: [&str; 9] = [
+    "setting-value",
+    "setting-missing",
+    "volume",
+    "zone",
+    "spot",
+    "driver",
+    "key-vault-unknown",
+    "quota",
+    "compose-ingress-port",
+];
+
 /// What an expansion needs besides the manifests.
 pub struct Request<'a> {
     /// The manifests.
@@ -349,10 +362,8 @@ impl<'a> Expansion<'a> {
     fn with_lines(&self, diagnostics: Diagnostics) -> Diagnostics {
         let mut located = Diagnostics::default();
         located.extend(diagnostics.into_iter().map(|diagnostic| {
-            let ours =
-                ["setting-value", "setting-missing", "volume", "zone", "spot", "driver", "key-vault-unknown", "quota"];
             match (&diagnostic.location, &diagnostic.source_line) {
-                (Some(location), None) if ours.contains(&diagnostic.code) => {
+                (Some(location), None) if OURS.contains(&diagnostic.code) => {
                     let location = location.clone();
                     self.texts.locate(diagnostic, &location)
                 }

@@ -9,6 +9,7 @@ mod http;
 mod project;
 
 mod apply;
+mod boxes;
 mod changes;
 mod commands;
 mod compose;

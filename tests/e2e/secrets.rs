@@ -245,3 +245,186 @@ fn render_shows_secrets_only_when_asked() {
     ");
     assert!(!Path::new(&project.root().join(".kompox/state")).exists(), "rendering needs and makes no state");
 }
+
+/// Where a project keeps values that nobody else may see, and what each of them is.
+const HIDDEN: &[(&str, &str)] = &[
+    ("dotenv", "Hidden-Dotenv-Q1w2E3r4"),
+    ("env file", "Hidden-EnvFile-T5y6U7i8"),
+    ("yaml env file", "Hidden-EnvYaml-O9p0A1s2"),
+    ("json env file", "Hidden-EnvJson-D3f4G5h6"),
+    ("secret file", "Hidden-SecretFile-J7k8L9z0"),
+    ("literal", "Hidden-Literal-X1c2V3b4"),
+    ("config", "Hidden-Config-N5m6Q7w8"),
+];
+
+fn hidden(what: &str) -> &'static str {
+    HIDDEN.iter().find(|(name, _)| *name == what).map(|(_, value)| *value).unwrap()
+}
+
+/// A compose file that has secrets wherever a compose file can have them.
+fn compose_with_secrets() -> String {
+    "\
+services:
+  web:
+    image: web:1
+    ports: [\"8080:80\"]
+    command: [\"serve\", \"--auth=${PART}\"]
+    environment:
+      DB_PASSWORD: @LITERAL
+      DSN: \"pg://u:${PART}@db/x\"
+    env_file: [web.env, web.env.yml, web.env.json]
+    healthcheck: {test: [\"CMD\", \"probe\", \"--auth=${PART}\"], start_period: 5s}
+    secrets: [key, environment]
+    configs: [ini]
+    volumes: [\"./data:/data\", \"./one.ini:/etc/one.ini:ro\"]
+    depends_on: [db]
+  db:
+    image: db:1
+    environment: [\"ROOT_PASSWORD=@LITERAL\"]
+    volumes: [\"db:/var/lib/db\"]
+volumes: {db: {}}
+secrets: {key: {file: ./key.pem}, environment: {environment: PART}}
+configs: {ini: {content: \"password=${PART} @CONFIG${PART}\"}}
+"
+    .replace("@LITERAL", hidden("literal"))
+    .replace("@CONFIG", hidden("config"))
+}
+
+fn project_with_secrets() -> Project {
+    let project = Project::empty("canary");
+    project.write("compose.yml", &compose_with_secrets());
+    project.write(".env", &format!("PART={}\n", hidden("dotenv")));
+    project.write("web.env", &format!("A={}\n", hidden("env file")));
+    project.write("web.env.yml", &format!("B: {}\n", hidden("yaml env file")));
+    project.write("web.env.json", &format!("{{\"C\": \"{}\"}}\n", hidden("json env file")));
+    project.write("key.pem", hidden("secret file"));
+    project.write("one.ini", "a=b\n");
+    project
+}
+
+const INPUTS: [&str; 7] = ["compose.yml", ".env", "web.env", "web.env.yml", "web.env.json", "key.pem", "kompoxops.yml"];
+
+fn values() -> Vec<&'static str> {
+    HIDDEN.iter().map(|(_, value)| *value).collect()
+}
+
+/// Every command that reads a compose file, on one that is right.
+#[test]
+fn no_command_shows_what_a_compose_file_hides() {
+    let project = project_with_secrets();
+    project.run(&["init", "--from", "compose.yml"]).done();
+    for format in ["text", "json", "sarif"] {
+        project.run(&["validate", "--format", format]).done();
+    }
+    project.run(&["--json", "validate"]).done();
+    // This one reads as `docker compose` does, for which env files have one format.
+    project.edit("compose.yml", "[web.env, web.env.yml, web.env.json]", "[web.env]");
+    for format in ["yaml", "json"] {
+        project.run(&["compose", "config", "--format", format]).done();
+    }
+    project.write("compose.yml", &compose_with_secrets());
+    project.run(&["render", "--out-manifest", "-"]).done();
+    project.run(&["render", "--out-compose", "-"]).done();
+    project.run(&["render", "--out-manifest", "objects.yml", "--out-compose", "normal.yml"]).done();
+    project.run(&["plan", "--out", "p.kplan"]).done();
+    for format in ["text", "markdown", "json", "mermaid", "dot"] {
+        project.run(&["plan", "--format", format]).done();
+    }
+    project.run(&["apply", "p.kplan"]).done();
+    project.run(&["drift"]).done();
+    project.run(&["graph", "--format", "mermaid"]).done();
+    project.run(&["state", "show", "Secret/canary-app-web-base"]).done();
+    project.edit("compose.yml", "    depends_on: [db]\n", "    depends_on: [db]\n    user: \"1000\"\n");
+    project.run(&["--json", "apply", "--auto-approve"]).done();
+    project.run(&["destroy", "--auto-approve"]).done();
+    assert_nowhere(&project, &values(), &INPUTS);
+    // The pretended cloud has them, as a real one would, and nobody but its owner reads it.
+    #[cfg(unix)]
+    for path in [".kompox/sandbox", ".kompox/sandbox/world.db", ".kompox/state", ".kompox/state/sandbox.db"] {
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &std::fs::metadata(project.root().join(path)).unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o077, 0, "{path} has the mode {mode:o}");
+    }
+}
+
+/// The same on files that are wrong at the very line of the secret.
+#[test]
+fn no_error_shows_what_a_line_hides() {
+    let literal = hidden("literal");
+    let colon = format!("DB_PASSWORD: {literal}");
+    let breaks: Vec<(&str, String, String)> = vec![
+        ("compose.yml", colon.clone(), format!("DB_PASSWORD: [{literal}")),
+        ("compose.yml", colon.clone(), format!("DB_PASSWORD: [{literal}]")),
+        ("compose.yml", colon.clone(), format!("DB_PASSWORD {literal}")),
+        ("compose.yml", colon.clone(), format!("DB_PASSWORD: \"{literal}")),
+        ("compose.yml", colon.clone(), format!("DB_PASSWORD: '{literal} ${{'")),
+        ("compose.yml", colon, format!("DB_PASSWORD: {{{literal}: 1}}")),
+        ("compose.yml", "\"--auth=${PART}\"], start".into(), "\"--auth=${PART}\", 5: 6], start".into()),
+        ("compose.yml", "[\"serve\", \"--auth=${PART}\"]".into(), "\"serve '--auth=${PART}\"".into()),
+        ("compose.yml", "configs: {ini: {content: ".into(), "configs: {ini: {contnt: ".into()),
+        ("compose.yml", "    environment: [".into(), "    enviroment: [".into()),
+        (".env", "PART=".into(), "PART ".into()),
+        (".env", "PART=".into(), "PART='".into()),
+        (".env", "PART=".into(), "PART=\"${X".into()),
+        ("web.env", "A=".into(), "A ".into()),
+        ("web.env", "A=".into(), "A='".into()),
+        ("web.env", "A=".into(), "A=\u{1}".into()),
+        ("web.env", "A=".into(), "1A=".into()),
+        ("web.env.yml", "B: ".into(), "B: [".into()),
+        ("web.env.yml", "B: ".into(), "B: [1, ".into()),
+        ("web.env.json", "\"C\": \"".into(), "\"C\": [\"".into()),
+        ("web.env.json", "\"C\": \"".into(), "\"C\": x\"".into()),
+    ];
+    for (number, (file, from, to)) in breaks.iter().enumerate() {
+        let project = project_with_secrets();
+        if number % 2 == 0 {
+            project.run(&["init", "--from", "compose.yml"]).done();
+        }
+        project.edit(file, from, to);
+        project.run(&["init", "--from", "compose.yml"]);
+        for command in [
+            &["validate"][..],
+            &["validate", "--strict"],
+            &["validate", "--format", "json"],
+            &["validate", "--format", "sarif"],
+            &["compose", "config"],
+            &["compose", "config", "--format", "json"],
+            &["render", "--out-compose", "-"],
+            &["render"],
+            &["plan"],
+            &["plan", "--format", "markdown"],
+            &["apply", "--auto-approve"],
+        ] {
+            project.run(command);
+        }
+        for value in values() {
+            assert_absent(value, &project.printed(), &format!("what is said of {file} with {to:?}"));
+        }
+    }
+}
+
+/// A credential in the single file of old is neither shown nor written a second time.
+#[test]
+fn a_credential_of_the_legacy_file_stays_there() {
+    let project = Project::empty("legacy");
+    let credential = "Hidden-Credential-E9r8T7y6";
+    project.write("compose.yml", "services:\n  web: {image: \"web:1\", ports: [\"8080:80\"]}\n");
+    let legacy = format!(
+        "version: v1\nworkspace: {{name: ops}}\n\
+         provider: {{settings: {{AZURE_CLIENT_SECRET: {credential}, AZURE_LOCATION: x}}, name: p, driver: aks}}\n\
+         cluster: {{name: c, ingress: {{domain: x.example.com}}}}\napp: {{name: a, compose: \"file:compose.yml\"}}\n"
+    );
+    project.write("kompoxops.yml", &legacy);
+    for format in ["text", "json", "sarif"] {
+        project.run(&["validate", "--format", format]).exits(1);
+    }
+    let words = project.run(&["init", "--from", "kompoxops.yml"]).exits(1).stderr;
+    let told = "AZURE_CLIENT_SECRET is a credential and was left out: set the environment variable AZURE_CLIENT_SECRET";
+    assert!(words.contains(told), "{words}");
+    project.run(&["validate"]).exits(1);
+    assert_absent(credential, &project.printed(), &"the output");
+    for file in project.files().into_iter().filter(|file| !file.ends_with("kompoxops.yml")) {
+        assert_absent(credential, &std::fs::read(&file).unwrap(), &file.display());
+    }
+}

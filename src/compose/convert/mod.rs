@@ -25,6 +25,7 @@ mod volume;
 mod workload;
 mod yaml;
 
+pub use service::SUB_PATHS;
 pub use yaml::{WriteError, manifest, normalised};
 
 /// Which app this is; all hashes come from these names.

@@ -11,7 +11,7 @@ use crate::compose::names;
 use crate::diag::Diagnostic;
 
 /// Name of the init container that makes folders in volumes.
-pub(super) const SUB_PATHS: &str = "init-volume-subpaths";
+pub const SUB_PATHS: &str = "init-volume-subpaths";
 
 /// A container and its leaves that must not be shown, relative to it.
 pub(super) struct Container {

@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::path::{Cursor, Path, Rules};
 use super::scalar::{self, Value};
 use crate::compose::interpolate::interpolate;
+use crate::compose::support::nearest;
 use crate::compose::tree::{Tree, TreeContent, TreeEntry};
 use crate::diag::{Diagnostic, Location};
 use crate::yaml::{Content, Node, Scalar};
@@ -29,6 +30,17 @@ const SECRETIVE: [&str; 12] = [
     "post_start",
     "pre_stop",
 ];
+
+/// Whether the key is one of [`SECRETIVE`], or one of them misspelt: the error about it must not show the line either.
+fn is_secretive(key: &str) -> bool {
+    let misspelt = |known: &&'static str| {
+        known.as_bytes().first() == key.as_bytes().first()
+            && known.len().abs_diff(key.len()) <= 2
+            && key != "context"
+            && nearest(key, [*known]).is_some()
+    };
+    SECRETIVE.contains(&key) || SECRETIVE.iter().any(misspelt)
+}
 
 /// What a string becomes at some paths, since interpolation only gives strings.
 #[derive(Debug, Clone, Copy)]
@@ -205,7 +217,7 @@ impl<'a> Lowering<'a> {
                         self.findings.push(Fault::new("compose-key", message, &entry.key_location).help(help));
                     }
                     // Extensions often hold an environment that services take by an alias.
-                    let secretive = secretive || entry.key.starts_with("x-") || SECRETIVE.contains(&entry.key.as_str());
+                    let secretive = secretive || entry.key.starts_with("x-") || is_secretive(&entry.key);
                     let below = path.key(&entry.key);
                     if let Some(value) = self.node(entry.value, &below, CASTS.key(cursor, &entry.key), secretive) {
                         lowered.push(TreeEntry { key: entry.key, key_location: entry.key_location, value });

@@ -18,6 +18,9 @@ use crate::engine::plan::{Cause, FieldChange, PlannedAction, Precondition, Resta
 use crate::engine::provider::{Observation, Observed, Preview, Transition};
 use crate::engine::value::{Path, Reference, Value};
 
+/// Why an object is applied again although nothing of it differs.
+const UNREADY: &str = "it was not ready when the last apply left it";
+
 impl<'a> Planner<'a> {
     /// The outputs of an object that exists, by its schema.
     fn keep_outputs(&mut self, node: &Node, observed: &Observed) {
@@ -236,8 +239,7 @@ impl<'a> Planner<'a> {
         // A digest is made only where somebody asks for it: it costs more than the comparison.
         let changed_wish = !as_it_was && (node.kind.preview || unready) && desired.digest() != record.desired_digest;
         if unready && !changed_wish && changes.is_empty() {
-            let reason = "it was not ready when the last apply left it".to_owned();
-            self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
+            self.push(node, &desired, Some(&observed), Action::Update, UNREADY.to_owned(), changes, None);
             return;
         }
         if node.kind.preview
@@ -517,7 +519,16 @@ impl<'a> Planner<'a> {
                     if self.take_answer(node, &question, &predicted, force) {
                         continue;
                     }
-                    match self.record(&address).and_then(|record| self.bookkeeping(node, record)) {
+                    let record = self.record(&address);
+                    let unready = record.is_some_and(|record| Baseline::of(record).unready)
+                        && question.observed.as_ref().is_some_and(|observed| !observed.ready);
+                    if unready {
+                        let action = &mut self.actions[question.action];
+                        action.reason = UNREADY.to_owned();
+                        action.changes.clear();
+                        continue;
+                    }
+                    match record.and_then(|record| self.bookkeeping(node, record)) {
                         Some((verb, reason)) => {
                             let action = &mut self.actions[question.action];
                             (action.action, action.reason) = (verb, reason);

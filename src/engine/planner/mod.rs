@@ -7,6 +7,7 @@ use kompox_state::{Digester, Record, Snapshot};
 
 mod decide;
 mod explain;
+mod handover;
 mod order;
 mod remove;
 #[cfg(test)]
@@ -311,7 +312,7 @@ impl<'a> Planner<'a> {
         match self.record(&target.address) {
             None => Observation::NotYet("not asked (no refresh)".into()),
             Some(record) => Observation::Found(Box::new(Observed {
-                ready: true,
+                ready: !Baseline::of(record).unready,
                 physical_id: record.physical_id.clone(),
                 object: serde_json::Value::Null,
                 uid: Baseline::of(record).uid,
@@ -350,13 +351,20 @@ impl<'a> Planner<'a> {
         };
         let is_workload = |kind: &str| kinds(kind).is_some_and(|kind| !kind.restarts.is_empty());
         let is_container = |kind: &str| kinds(kind).is_some_and(|kind| kind.holds == Holds::Objects);
-        if let Err(circle) = order::order(&mut self.actions, &self.records, is_data, is_workload, is_container) {
+        let handovers = self.handovers();
+        if let Err(circle) =
+            order::order(&mut self.actions, &self.records, &handovers, is_data, is_workload, is_container)
+        {
+            let passes = |address: &Address| handovers.iter().any(|one| one.from == *address || one.to == *address);
+            let both_ways = circle.iter().filter(|address| passes(address)).count() > 1;
             let lines: Vec<_> = circle.iter().map(|address| format!("  {address}")).collect();
             let message = format!("these changes wait for each other:\n{}", lines.join("\n"));
-            let problem = self.problem(None, message, None);
-            problem
-                .help
-                .push("make the change in two steps: apply the new objects first, then drop the old ones".into());
+            let help = if both_ways {
+                "what uses a volume would pass both ways between them; move one service, apply, then move the other"
+            } else {
+                "make the change in two steps: apply the new objects first, then drop the old ones"
+            };
+            self.problem(None, message, None).help.push(help.into());
         }
         for Unreadable { address, origin, error, others } in std::mem::take(&mut self.unreadable).into_values() {
             let others = match others {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use kompox_state::Record;
 
+use super::handover::Handover;
 use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::plan::PlannedAction;
@@ -17,6 +18,7 @@ use crate::engine::provider::api_of;
 pub(super) fn order(
     actions: &mut Vec<PlannedAction>,
     records: &HashMap<Address, &Record>,
+    handovers: &[Handover],
     is_data: impl Fn(&str) -> bool,
     is_workload: impl Fn(&str) -> bool,
     is_container: impl Fn(&str) -> bool,
@@ -69,9 +71,10 @@ pub(super) fn order(
         }
     }
     // A service may move from one workload to another that shares its disk: whoever drops it by a change goes before
-    // whoever is new, and whoever is removed before all others.
+    // whoever is new, and whoever is removed before all others. What is known to be handed over always goes in this order.
     let mut changing: HashMap<&str, Vec<(&Address, &Record)>> = HashMap::new();
-    for (address, record) in records.iter().filter(|(_, record)| is_workload(&record.kind)) {
+    for (recorded, record) in records.iter().filter(|(_, record)| is_workload(&record.kind)) {
+        let address = renamed.get(recorded.as_str()).copied().unwrap_or(recorded);
         if matches!(verbs.get(address), Some(Action::Update | Action::Replace)) {
             for need in record.dependencies.iter().filter(|need| is_data(need)) {
                 changing.entry(need).or_default().push((address, record));
@@ -102,12 +105,17 @@ pub(super) fn order(
             }
         }
     }
-    set(actions, &after, &turns);
-    if sort(actions).is_ok() {
-        return Ok(());
+    for Handover { from, to } in handovers {
+        after.entry(to.clone()).or_default().push(from.clone());
     }
-    // A workload that others need cannot always wait its turn; what is elsewhere always can, or the plan is refused.
-    set(actions, &after, &HashMap::new());
+    set(actions, &after, &turns);
+    let Err(circle) = sort(actions) else { return Ok(()) };
+    // A workload that others need cannot always wait its turn. That is given up where nothing is handed over, and only
+    // for those that wait for each other; what is left is refused.
+    for address in circle {
+        turns.remove(&address);
+    }
+    set(actions, &after, &turns);
     sort(actions)
 }
 

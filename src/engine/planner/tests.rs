@@ -8,7 +8,8 @@ use crate::engine::graph::{Graph, Node, ProtectionWish};
 use crate::engine::plan::{Cause, Mode, Plan};
 use crate::engine::provider::Transition;
 use crate::engine::testing::{
-    ASKED, Ask, BARE, DISK, Fault, GROUP, SLOW, Site, Stopped, THING, address, graph, node, problems, verbs,
+    ASKED, Ask, BARE, DISK, Fault, GROUP, Moment, POD, SLOW, Site, Stopped, THING, address, graph, node, problems,
+    verbs,
 };
 use crate::engine::value::Value;
 
@@ -623,6 +624,112 @@ async fn a_part_that_moves_between_workloads_of_one_disk_leaves_before_it_comes(
     let log = site.world.take_log();
     assert!(at(&log, "delete /a-part") < at(&log, "update /b-app"), "{log:?}");
     site.assert_converged(&whole).await;
+}
+
+/// Workloads on one disk, each with its mounts.
+fn pods(pods: &[(&str, &[&str])]) -> Graph {
+    let pod = |(name, mounts): &(&str, &[&str])| {
+        let mounts = Value::Array(mounts.iter().map(|mount| Value::from(*mount)).collect());
+        node(&POD, name).with("mounts", mounts).using(&DISK, "data")
+    };
+    graph(std::iter::once(node(&DISK, "data")).chain(pods.iter().map(pod)))
+}
+
+/// Where a call is in a log.
+fn at(log: &[String], call: &str) -> usize {
+    log.iter().position(|line| line == call).unwrap_or_else(|| panic!("no {call} in {log:?}"))
+}
+
+#[tokio::test]
+async fn a_place_on_a_disk_is_let_go_before_another_takes_it() {
+    let all: [(&str, &[&str]); 2] = [("z-a", &["a=v/a", "x=v/x"]), ("b", &["b=v/b"])];
+    let site = applied(&pods(&all)).await;
+    // Under another part's name, in a folder within it, from one that exists to one that exists.
+    for place in ["x=v/x", "other=v/x/deep/", "root=v/"] {
+        let moved = pods(&[("z-a", &["a=w/a"]), ("b", &["b=v/b", place])]);
+        let plan = site.plan(&moved).await.unwrap();
+        assert_eq!(verbs(&plan), ["update pod/z-a", "update pod/b"], "{place}");
+        assert!(plan.notes.iter().any(|note| note.text.contains("takes over")), "{:?}", plan.notes);
+    }
+    // Another volume, or a folder beside it.
+    for place in ["x=w/x", "x=v/xy"] {
+        let plan = site.plan(&pods(&[("z-a", &["a=v/a"]), ("b", &["b=v/b", place])])).await.unwrap();
+        assert_eq!(verbs(&plan), ["update pod/b", "update pod/z-a"], "{place}");
+        assert!(plan.notes.is_empty(), "{:?}", plan.notes);
+    }
+    let moved = pods(&[("z-a", &["a=v/a"]), ("b", &["b=v/b", "x=v/x"])]);
+    site.apply(&moved).await;
+    site.assert_converged(&moved).await;
+}
+
+#[tokio::test]
+async fn places_that_pass_both_ways_are_refused() {
+    let site = applied(&pods(&[("a", &["x=v/x"]), ("b", &["y=v/y"])])).await;
+    let said = problems(site.plan(&pods(&[("a", &["y=v/y"]), ("b", &["x=v/x"])])).await);
+    assert!(said.contains("/ws/t/pod/a") && said.contains("/ws/t/pod/b") && said.contains("both ways"), "{said}");
+}
+
+/// Other workloads wait for each other by the wish; that must not loosen the order of what is handed over.
+#[tokio::test]
+async fn a_handover_stays_in_order_where_other_turns_cannot_be_kept() {
+    let before = graph([
+        node(&DISK, "data"),
+        node(&POD, "z-app").with("mounts", Value::Array(vec!["db=v/db".into()])).using(&DISK, "data"),
+        node(&POD, "helper").using(&POD, "z-app").using(&DISK, "data"),
+    ]);
+    let site = applied(&before).await;
+    let after = graph([
+        node(&DISK, "data"),
+        node(&POD, "helper").with("image", "new").using(&DISK, "data"),
+        node(&POD, "a-db").with("mounts", Value::Array(vec!["db=v/db".into()])).using(&DISK, "data"),
+    ]);
+    let plan = site.plan(&after).await.unwrap();
+    assert_eq!(verbs(&plan), ["update pod/helper", "delete pod/z-app", "create pod/a-db"]);
+    site.apply(&after).await;
+    site.assert_converged(&after).await;
+}
+
+#[tokio::test]
+async fn a_place_is_not_taken_from_a_workload_outside_of_the_targets() {
+    let site = applied(&pods(&[("a", &["x=v/x", "y=v/y"])])).await;
+    let wish = pods(&[("a", &["x=v/x"]), ("b", &["y=v/y"])]);
+    let targets = |names: &[&str]| Options {
+        targets: names.iter().map(|name| address(&POD, name)).collect(),
+        ..Options::default()
+    };
+    let said = problems(site.plan_as(&wish, Mode::Apply, &targets(&["b"])).await);
+    assert!(said.contains("/ws/t/pod/b would use y on the volume v while /ws/t/pod/a still does"), "{said}");
+    let plan = site.plan_as(&wish, Mode::Apply, &targets(&["a", "b"])).await.unwrap();
+    assert_eq!(verbs(&plan), ["update pod/a", "create pod/b"]);
+}
+
+/// The workload that lets go was changed, but its old part may still run: it timed out, or the run was killed.
+#[tokio::test]
+async fn a_place_is_not_taken_while_the_old_part_may_still_run() {
+    let before = pods(&[("z-a", &["a=v/a", "x=v/x"])]);
+    let wish = pods(&[("z-a", &["a=v/a"]), ("b", &["x=v/x"])]);
+    for killed in [false, true] {
+        let site = applied(&before).await;
+        if killed {
+            let ask = Ask { moment: Some(Moment::After(1)), ..Ask::default() };
+            assert!(matches!(site.run(&wish, ask).await, Err(Stopped::Killed)));
+        } else {
+            site.world.fail("z-a", "update", Fault::NotReady);
+            let summary = site.run(&wish, Ask::default()).await.unwrap();
+            assert_eq!((summary.failed.len(), summary.skipped.len()), (1, 1));
+        }
+        assert_eq!(site.world.take_log(), ["update /z-a"]);
+        // As long as it does not end, the other does not begin.
+        site.world.fail("z-a", "update", Fault::NotReady);
+        let summary = site.run(&wish, Ask::default()).await.unwrap();
+        assert_eq!((summary.failed.len(), summary.skipped.len()), (1, 1), "killed: {killed}");
+        assert_eq!(site.world.take_log(), ["update /z-a"]);
+        site.world.heal();
+        site.apply(&wish).await;
+        let log = site.world.take_log();
+        assert!(at(&log, "update /z-a") < at(&log, "create /b"), "{log:?}");
+        site.assert_converged(&wish).await;
+    }
 }
 
 #[tokio::test]

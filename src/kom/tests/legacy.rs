@@ -111,7 +111,7 @@ fn it_is_no_input_beside_kom() {
 fn rewritten_it_is_the_same_project() {
     for text in [CURRENT, DRAFT, SECOND] {
         let before = load_legacy(text).unwrap().project;
-        let rewritten = rewrite(&Source::new("kompoxops.yml", text)).unwrap();
+        let rewritten = rewrite(&Source::new("kompoxops.yml", text)).unwrap().text;
         let after = Folder::new(&[("kompoxapp.yml", &rewritten)]).load();
         assert_eq!(findings(&after), [""; 0], "{rewritten}");
         let (before, after) = (shape(&before), shape(&after.unwrap().project));

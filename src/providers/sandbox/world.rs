@@ -72,12 +72,19 @@ impl World {
     /// The directory or the database cannot be used.
     pub fn open(data: &Path, schema: &str) -> Result<Self, WorldError> {
         let unusable = |source| WorldError::Directory { path: data.to_path_buf(), source };
-        std::fs::create_dir_all(data).map_err(unusable)?;
+        // The pretended cloud keeps secrets in clear, as a real one does: they are its owner's only.
+        let mut folder = std::fs::DirBuilder::new();
+        folder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+        folder.create(data).map_err(unusable)?;
         // SQLite does not wait when two switch a new file to WAL at once. The lock is let go when the file is closed, whatever happens.
         let opening = File::create(data.join(LOCK_NAME)).map_err(unusable)?;
         opening.lock().map_err(unusable)?;
         let path = data.join(FILE_NAME);
         let mut writer = connect(&path, OpenFlags::default())?;
+        #[cfg(unix)]
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(unusable)?;
         // The journal mode stays with the file; switching needs it alone, so it is done once.
         let mode: String = writer.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
         if !mode.eq_ignore_ascii_case("wal") {

@@ -1,9 +1,13 @@
 //! The kinds of Kubernetes that kompox applies. The server says what a change would do (dry run), so the schemas only
 //! hold what is needed to see whether to ask, to mask, and to tell what restarts.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::engine::kind::{Field, Holds, Kind, Refusal, Replace, Rule, Sameness};
+use serde_json::Value;
+
+use crate::compose::convert::SUB_PATHS;
+use crate::engine::kind::{Field, Holds, Kind, Refusal, Replace, Rule, Sameness, Use};
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
     Field { pattern, rule }
@@ -70,6 +74,33 @@ pub static CONFIG_MAP: Kind = object("ConfigMap");
 pub static SECRET: Kind =
     Kind { fields: &[field("data.*", Rule::Sensitive), field("stringData.*", Rule::Sensitive)], ..object("Secret") };
 
+/// The folders on claimed volumes that each container of a workload mounts.
+fn uses(object: &Value) -> Vec<Use> {
+    let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let pod = |key: &str| object.pointer("/spec/template/spec")?.get(key)?.as_array();
+    let list = |key: &str| pod(key).into_iter().flatten();
+    let namespace = text(object, "/metadata/namespace").unwrap_or_default();
+    let claims: HashMap<String, String> = list("volumes")
+        .filter_map(|volume| Some((text(volume, "/name")?, text(volume, "/persistentVolumeClaim/claimName")?)))
+        .collect();
+    // The one that makes the folders is gone before anything works in them.
+    let containers = list("initContainers").chain(list("containers"));
+    let containers = containers.filter(|container| text(container, "/name").as_deref() != Some(SUB_PATHS));
+    containers
+        .flat_map(|container| {
+            let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
+            mounts.filter_map(|mount| {
+                let claim = claims.get(&text(mount, "/name")?)?;
+                Some(Use {
+                    part: text(container, "/name")?,
+                    volume: format!("{namespace}/{claim}"),
+                    folder: text(mount, "/subPath").unwrap_or_default(),
+                })
+            })
+        })
+        .collect()
+}
+
 /// A workload. Any change of its template ends the old Pod first (strategy Recreate).
 pub static DEPLOYMENT: Kind = Kind {
     fields: &[
@@ -89,6 +120,7 @@ pub static DEPLOYMENT: Kind = Kind {
         field("spec.template.spec.hostAliases", Rule::Keyed("ip")),
     ],
     restarts: &["spec.template.**"],
+    uses: Some(uses),
     typical: Duration::from_secs(20),
     timeout: Duration::from_secs(900),
     ..object("Deployment")
