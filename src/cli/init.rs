@@ -143,6 +143,9 @@ fn from_compose(args: &Args, paths: &[PathBuf], global: &Global, terminal: &Term
     let draft = draft::read(paths, &global.environment())?;
     let name = app_name(args, &draft)?;
     let survey = survey::survey(&draft, &name, |services| files::size(services).disks);
+    if survey.refused.has_errors() {
+        return Err(CliError::Diagnostics(survey.refused));
+    }
     let mut written = vec![(APP_FILE_NAME.to_owned(), files::app_file(FRAME, &name, &args.driver, &draft, &survey))];
     if files::needs_override(&survey) {
         written.push((files::OVERRIDE.to_owned(), files::override_file(&draft, &survey)));

@@ -6,6 +6,7 @@
 //! Reading goes text → [`load`] (the canonical [`tree`], as `docker compose` has it) → [`model`]; [`convert`] turns the
 //! model into objects. What happens to each service key is said once, in [`support`].
 
+pub mod addresses;
 pub mod convert;
 mod declared;
 pub mod env;

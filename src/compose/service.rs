@@ -286,10 +286,14 @@ fn environment(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     service.environment = variables(reader, &service.name, "environment", tree);
 }
 
+/// Names that one message lists.
+const SHOWN: usize = 8;
+
 /// Variables by name: a mapping, or a list of `NAME=value`. Those without a value come from the environment of kompox.
 pub(super) fn variables(reader: &mut Reader<'_>, service: &str, what: &str, tree: &Tree) -> BTreeMap<String, Text> {
     let pairs = pairs_to_mapping(tree.clone());
     let mut variables = BTreeMap::new();
+    let mut unset: Vec<(&str, &Location)> = Vec::new();
     for entry in reader.entries(what, &pairs) {
         let name = &entry.key;
         if name.is_empty() || !name.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=') {
@@ -305,8 +309,7 @@ pub(super) fn variables(reader: &mut Reader<'_>, service: &str, what: &str, tree
                 None => {
                     // A name that came by interpolation may be a value that lacks its name.
                     let shown = if entry.value.interpolated { "a variable" } else { name.as_str() };
-                    let message = format!("{service}: {shown} is taken from the environment, where it is not set");
-                    reader.warning("compose-variable-unset", message, &entry.key_location);
+                    unset.push((shown, &entry.key_location));
                 }
             }
             continue;
@@ -316,6 +319,15 @@ pub(super) fn variables(reader: &mut Reader<'_>, service: &str, what: &str, tree
         let value = boolean.map_or(text, |b| b.to_string());
         let sensitive = entry.value.interpolated || is_secret_name(name) || is_secret_literal(&value);
         variables.insert(name.clone(), Text { value, sensitive });
+    }
+    if let [(first, location), more @ ..] = unset.as_slice() {
+        // Leaving them out is what such an entry is for: no warning, and one line for all of them.
+        let names: Vec<&str> = std::iter::once(*first).chain(more.iter().map(|(name, _)| *name)).take(SHOWN).collect();
+        let rest = unset.len() - names.len();
+        let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+        let message =
+            format!("{service}: not set in the environment, and left out of {what}: {}{rest}", names.join(", "));
+        reader.note("compose-variable-unset", message, location);
     }
     variables
 }

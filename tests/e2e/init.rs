@@ -166,8 +166,25 @@ fn nothing_is_overwritten() {
 #[test]
 fn what_cannot_work_is_said_with_its_lines() {
     let project = Project::empty("two");
-    let compose = "services:\n  site_a:\n    image: nginx\n    ports: [\"81:80\"]\n  b:\n    image: httpd\n    ports: [\"82:80\"]\n";
+    let compose = "services:\n  site_a:\n    image: nginx\n    ports: [\"81:80\"]\n  b:\n    image: httpd\n    ports: [\"82:80\"]\n    environment: {NEXT: \"http://site_a\"}\n";
     project.write("compose.yml", compose);
+    let init = project.run_as_is(&["init", "--from", "compose.yml"]).exits(1);
+    assert_snapshot!(project.words(&init), @"
+    error[compose-name]: site_a cannot be the name of a container and of a Kubernetes Service
+     --> compose.yml:2:3
+      |
+    2 |   site_a:
+      |   ^^^^^^
+      |
+      = help: rename it site-a, also where others wait for it or name it as a host, such as at compose.yml:8
+      = help: then run init again; nothing was written
+
+    1 error
+    ");
+    assert_eq!(project.files().len(), 1, "{:?}", project.files());
+    project.edit("compose.yml", "  site_a", "  site-a");
+    project.edit("compose.yml", "//site_a", "//site-a");
+    project.edit("compose.yml", "82:80", "81:80");
     let init = project.run_as_is(&["init", "--from", "compose.yml"]).exits(1);
     assert_snapshot!(project.words(&init), @r#"
     written  kompoxapp.yml
@@ -175,35 +192,27 @@ fn what_cannot_work_is_said_with_its_lines() {
     written  .kompox/.gitignore
     written  .kompox/schema.json
 
-    For you to do:
-      compose.yml:2:3: site_a cannot be the name of a Kubernetes Service (a-z, 0-9 and "-"): rename it site-a, also where other services name it as a host
+    Decided (your compose files are not changed):
+      compose.yml:5:3: b gets a Pod of its own, a Box: site-a and b both listen on port 80
 
     The files are written, but the project cannot run yet:
 
-    error[compose-name]: site_a cannot be the name of a Kubernetes Service
-     --> compose.yml:2:3
-      |
-    2 |   site_a:
-      |   ^^^^^^
-      |
-      = help: use lower case letters, digits and "-", starting with a letter
-
-    error[compose-port-conflict]: site_a and b both use container port 80, but they share one Pod
+    error[compose-port-conflict]: host port 81 is published twice: by site-a for 80 and by b for 80
      --> compose.yml:7:13
       |
-    7 |     ports: ["82:80"]
+    7 |     ports: ["81:80"]
       |             ^^^
       |
-      = help: the first use is at compose.yml:4:13; let one of them listen on another port
-      = help: or give one a Pod of its own with a Box named b
+      = help: the first use is at compose.yml:4:13
 
-    2 errors
+    1 error
 
     Correct these, then:  kompox validate
     "#);
-    project.edit("compose.yml", "site_a", "site-a");
-    project.edit("compose.yml", "82:80", "82:8080");
+    project.edit("compose.yml", "[\"81:80\"]\n    environment", "[\"82:80\"]\n    environment");
     applies(&project);
+    let objects = project.run(&["render", "--out-manifest", "-"]).done().stdout;
+    assert!(objects.contains("name: two-b\n"), "the Box runs b: {objects}");
 }
 
 #[test]

@@ -51,6 +51,10 @@ pub struct Draft {
     pub tree: Tree,
     /// What is there of `.env`.
     pub env: Env,
+    /// The texts of the files.
+    pub sources: Vec<Source>,
+    /// Profiles that `COMPOSE_PROFILES` turns on, in the environment or in `.env`.
+    pub profiles: Vec<String>,
 }
 
 /// What is there of `.env`.
@@ -114,6 +118,7 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
     let mut files = Vec::new();
     let mut inputs = Vec::new();
     let mut documents = Vec::new();
+    let mut sources = Vec::new();
     let mut wrong = Diagnostics::default();
     for path in &named {
         let real = path
@@ -127,7 +132,8 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
             // The parser shows the line it fails at, which may hold a secret.
             Err(error) => wrong.push(Diagnostic { source_line: None, ..*error }),
         }
-        inputs.push((Input::Text(source), name.clone()));
+        inputs.push((Input::Text(source.clone()), name.clone()));
+        sources.push(source);
         files.push(name);
     }
     if !wrong.has_errors() && !documents.iter().any(|document| document.get("services").is_some()) {
@@ -141,6 +147,8 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
         return Err(DraftError::Wrong(wrong));
     }
     let (env, values) = variables(&root, &documents, environment);
+    let list = values.get("COMPOSE_PROFILES").map_or("", String::as_str);
+    let profiles = list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let local = LocalFiles::new(&root);
     let request = load::Request {
         inputs,
@@ -153,7 +161,7 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
     };
     // Warnings are those of the check that follows, which knows no placeholders.
     match load::load(request) {
-        (Some(loaded), ..) => Ok(Draft { root, files, tree: loaded.tree, env }),
+        (Some(loaded), ..) => Ok(Draft { root, files, tree: loaded.tree, env, sources, profiles }),
         (None, _, findings) => Err(DraftError::Wrong(findings)),
     }
 }

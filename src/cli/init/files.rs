@@ -65,15 +65,25 @@ pub fn app_file(frame: &str, app: &str, driver: &str, draft: &Draft, survey: &Su
             let _ = writeln!(out, "    - {}", plain(&format!("file:{file}")));
         }
     }
-    let profiles: Vec<String> = survey.profiles.iter().map(|profile| plain(profile)).collect();
-    if survey.all_profiles {
-        let _ = writeln!(out, "  profiles: [{}] # take out what is not to run", profiles.join(", "));
-    } else if !profiles.is_empty() {
-        let _ = writeln!(out, "  # profiles: [{}] # turns on the services behind them", profiles.join(", "));
+    let names = |profiles: &[String]| profiles.iter().map(|profile| plain(profile)).collect::<Vec<_>>().join(", ");
+    if !survey.active.is_empty() {
+        let why = if draft.profiles.is_empty() { "take out what is not to run" } else { "as COMPOSE_PROFILES says" };
+        let _ = writeln!(out, "  profiles: [{}] # {why}", names(&survey.active));
+    }
+    if !survey.profiles.is_empty() {
+        let _ = writeln!(out, "  # profiles: [{}] # turns on the services behind them", names(&survey.profiles));
     }
     ingress(&mut out, app, survey);
     out.push_str("  deployment:\n    zone: \"1\" # pod and disks must be in one zone\n");
     volumes(&mut out, survey);
+    for service in &survey.boxes {
+        let _ = writeln!(
+            out,
+            "---\n# A Pod of its own for {service}, which needs a port that another service has.\n\
+             apiVersion: ops.kompox.dev/v1alpha1\nkind: Box\nmetadata:\n  name: {service}\n  annotations:\n    \
+             ops.kompox.dev/id: /ws/ops/prv/cloud1/cls/cluster1/app/{app}/box/{service}\nspec: {{}}"
+        );
+    }
     out
 }
 

@@ -4,31 +4,34 @@
 struct Family {
     /// What its names contain.
     names: &'static [&'static str],
-    /// The port that it listens on unless told otherwise.
-    port: u16,
+    /// The ports that it listens on unless told otherwise; the first is the one that clients use.
+    ports: &'static [u16],
     /// Whether people reach it with a browser.
     http: bool,
 }
 
 const FAMILIES: &[Family] = &[
-    Family { names: &["postgres", "postgis", "pgvector", "pgvecto-rs", "timescaledb"], port: 5432, http: false },
-    Family { names: &["mysql", "mariadb", "percona"], port: 3306, http: false },
-    Family { names: &["redis", "valkey", "keydb", "dragonfly"], port: 6379, http: false },
-    Family { names: &["mongo"], port: 27017, http: false },
-    Family { names: &["memcached"], port: 11211, http: false },
-    Family { names: &["rabbitmq"], port: 5672, http: false },
-    Family { names: &["kafka"], port: 9092, http: false },
-    Family { names: &["zookeeper"], port: 2181, http: false },
-    Family { names: &["elasticsearch", "opensearch"], port: 9200, http: false },
-    Family { names: &["clickhouse"], port: 8123, http: false },
-    Family { names: &["cassandra", "scylla"], port: 9042, http: false },
-    Family { names: &["mosquitto"], port: 1883, http: false },
-    Family { names: &["influxdb"], port: 8086, http: false },
-    Family { names: &["meilisearch"], port: 7700, http: false },
-    Family { names: &["nginx", "httpd", "caddy", "traefik", "apache", "haproxy"], port: 80, http: true },
-    Family { names: &["phpmyadmin", "wordpress", "nextcloud", "joomla", "drupal"], port: 80, http: true },
-    Family { names: &["adminer"], port: 8080, http: true },
+    Family { names: &["postgres", "postgis", "pgvector", "pgvecto-rs", "timescaledb"], ports: &[5432], http: false },
+    Family { names: &["mysql", "mariadb", "percona"], ports: &[3306], http: false },
+    Family { names: &["redis", "valkey", "keydb", "dragonfly"], ports: &[6379], http: false },
+    Family { names: &["mongo"], ports: &[27017], http: false },
+    Family { names: &["memcached"], ports: &[11211], http: false },
+    Family { names: &["rabbitmq"], ports: &[5672], http: false },
+    Family { names: &["kafka"], ports: &[9092], http: false },
+    Family { names: &["zookeeper"], ports: &[2181], http: false },
+    Family { names: &["elasticsearch", "opensearch"], ports: &[9200, 9300], http: false },
+    Family { names: &["clickhouse"], ports: &[8123, 9000], http: false },
+    Family { names: &["cassandra", "scylla"], ports: &[9042], http: false },
+    Family { names: &["mosquitto"], ports: &[1883], http: false },
+    Family { names: &["influxdb"], ports: &[8086], http: false },
+    Family { names: &["meilisearch"], ports: &[7700], http: false },
+    Family { names: &["nginx", "httpd", "caddy", "traefik", "apache", "haproxy"], ports: &[80], http: true },
+    Family { names: &["phpmyadmin", "wordpress", "nextcloud", "joomla", "drupal"], ports: &[80], http: true },
+    Family { names: &["adminer"], ports: &[8080], http: true },
 ];
+
+/// Where PHP listens for the web server beside it.
+const FAST_CGI: &[u16] = &[9000];
 
 /// Container ports on which nothing speaks HTTP.
 const NO_HTTP: [u16; 40] = [
@@ -36,18 +39,30 @@ const NO_HTTP: [u16; 40] = [
     1433, 1521, 1883, 2049, 2222, 3306, 3478, 5349, 5432, 5671, 5672, 6379, 8883, 9092, 11211, 27017,
 ];
 
-fn family(image: &str) -> Option<&'static Family> {
+/// An image's name without registry, owner, tag and digest.
+fn short_name(image: &str) -> String {
     let name = image.split('@').next().unwrap_or(image).rsplit('/').next().unwrap_or(image);
-    let name = name.split(':').next().unwrap_or(name).to_ascii_lowercase();
-    // `redis-commander` and `postgres-exporter` are no databases.
-    let helper = ["exporter", "commander", "admin", "express", "ui", "backup", "operator"];
+    name.split(':').next().unwrap_or(name).to_ascii_lowercase()
+}
+
+fn family(image: &str) -> Option<&'static Family> {
+    let name = short_name(image);
+    // `redis-commander`, `postgres-exporter` and `postgres-meta` are no databases.
+    let helper = ["exporter", "commander", "admin", "express", "ui", "backup", "operator", "meta", "proxy", "client"];
     let words: Vec<&str> = name.split(['-', '_', '.']).collect();
     let exact = |family: &&Family| family.names.iter().any(|known| name == *known);
     let part = |family: &&Family| {
-        family.names.iter().any(|known| words.contains(known) || name.starts_with(known) || name.ends_with(known))
-            && !words.iter().any(|word| helper.contains(word))
+        let means =
+            |known: &&str| known.contains('-') && name.starts_with(known) || words.iter().any(|w| is_of(w, known));
+        family.names.iter().any(means) && !words.iter().any(|word| helper.contains(word))
     };
     FAMILIES.iter().find(exact).or_else(|| FAMILIES.iter().find(part))
+}
+
+/// Whether a word of an image's name is that of a family, perhaps with a version: `postgres17`, but not `postgrest`.
+fn is_of(word: &str, known: &str) -> bool {
+    let Some(rest) = word.strip_prefix(known) else { return false };
+    rest.chars().all(|c| c.is_ascii_digit()) || ["ql", "db"].contains(&rest)
 }
 
 /// Whether an image is one that nobody opens in a browser: a database, a cache, a queue.
@@ -55,19 +70,44 @@ pub fn is_backend(image: &str) -> bool {
     family(image).is_some_and(|family| !family.http)
 }
 
-/// The port that an image listens on unless told otherwise, where that is known.
-pub fn default_port(image: &str) -> Option<u16> {
+/// The ports that an image listens on unless told otherwise, where they are known; the first is the one that clients use.
+pub fn default_ports(image: &str) -> &'static [u16] {
     // PHP images come with a web server, or with FastCGI for one beside them.
     let tag = image.rsplit('/').next().and_then(|name| name.split_once(':')).map_or("", |(_, tag)| tag);
     if tag.split(['-', '.']).any(|word| word == "fpm") {
-        return Some(9000);
+        return FAST_CGI;
     }
-    family(image).map(|family| family.port)
+    family(image).map_or(&[], |family| family.ports)
 }
 
 /// Whether an image speaks FastCGI, which is no HTTP.
 pub fn is_fast_cgi(image: &str) -> bool {
-    default_port(image) == Some(9000)
+    default_ports(image) == FAST_CGI
+}
+
+/// Whether an image is one whose work is with Docker: proxies that ask it where to lead, what updates, restarts, shows or
+/// runs containers.
+pub fn is_for_docker(image: &str) -> bool {
+    const NAMES: [&str; 16] = [
+        "traefik",
+        "nginx-proxy",
+        "docker-gen",
+        "acme-companion",
+        "letsencrypt-nginx-proxy-companion",
+        "docker-socket-proxy",
+        "socket-proxy",
+        "watchtower",
+        "ouroboros",
+        "diun",
+        "portainer",
+        "dozzle",
+        "autoheal",
+        "ofelia",
+        "cadvisor",
+        "dockge",
+    ];
+    let name = short_name(image);
+    NAMES.iter().any(|known| name == *known || name.strip_prefix(known).is_some_and(|rest| rest.starts_with('-')))
 }
 
 /// Whether a container port may speak HTTP, by its number.
@@ -92,6 +132,8 @@ mod tests {
             "ghcr.io/immich-app/postgres:14-vectorchord",
             "valkey/valkey:8",
             "bitnami/postgresql",
+            "mongodb/mongodb-community-server",
+            "someone/postgres17",
             "tensorchord/pgvecto-rs:pg14@sha256:abc",
             "clickhouse/clickhouse-server:24",
         ] {
@@ -102,15 +144,18 @@ mod tests {
             "gitea/gitea:1.24",
             "registry:5000/app/web",
             "mongo-express",
+            "postgrest/postgrest:v14.5",
+            "supabase/postgres-meta:v0.95.2",
             "rediscommander/redis-commander",
             "",
         ] {
             assert!(!is_backend(image), "{image}");
         }
-        assert_eq!(default_port("postgres:17"), Some(5432));
-        assert_eq!(default_port("phpmyadmin/phpmyadmin"), Some(80));
-        assert_eq!(default_port("ghost:5"), None);
+        assert_eq!(default_ports("postgres:17"), [5432]);
+        assert_eq!(default_ports("phpmyadmin/phpmyadmin"), [80]);
+        assert_eq!(default_ports("ghost:5"), [0_u16; 0]);
         assert!(is_fast_cgi("nextcloud:31-fpm-alpine") && !is_fast_cgi("nextcloud:31"));
+        assert!(is_for_docker("portainer/portainer-ce:latest") && !is_for_docker("goauthentik/server"));
         assert!(NO_HTTP.is_sorted() && may_be_http(3000) && !may_be_http(5432));
     }
 }

@@ -82,6 +82,8 @@ pub struct Mounts<'a> {
     /// Configs and secrets by file.
     configs: BTreeMap<String, String>,
     secrets: BTreeMap<String, String>,
+    /// Folders with files in them that start empty: the first mount of each, and the services that mount it.
+    emptied: BTreeMap<String, (Location, BTreeSet<String>)>,
     decided: Vec<Remark>,
     todo: Vec<Remark>,
 }
@@ -97,6 +99,7 @@ impl<'a> Mounts<'a> {
             folders: BTreeSet::new(),
             configs: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            emptied: BTreeMap::new(),
             decided: Vec::new(),
             todo: Vec::new(),
         };
@@ -269,10 +272,9 @@ impl<'a> Mounts<'a> {
                 self.remind(mount, text);
             }
             _ => {
-                let text = format!(
-                    "{service}: ./{path} holds files here and starts empty on the cluster: copy them once, or put them into the image"
-                );
-                self.remind(mount, text);
+                let (_, services) =
+                    self.emptied.entry(path.clone()).or_insert_with(|| (mount.at.clone(), BTreeSet::new()));
+                services.insert(service.to_owned());
             }
         }
         self.folders.insert(path.clone());
@@ -338,14 +340,21 @@ impl<'a> Mounts<'a> {
             let of = self.named.iter().find(|(_, (known, _))| known == volume).map(|(name, _)| name.as_str());
             volumes.push((volume.clone(), format!("the named volume {}", of.unwrap_or(volume))));
         }
-        let pairs = |map: BTreeMap<String, String>| map.into_iter().map(|(file, name)| (name, file)).collect();
-        Finished {
-            volumes,
-            configs: pairs(self.configs),
-            secrets: pairs(self.secrets),
-            decided: self.decided,
-            todo: self.todo,
+        let mut todo = self.todo;
+        let mut emptied: Vec<_> = self.emptied.into_iter().collect();
+        emptied.sort_by(|(_, (a, _)), (_, (b, _))| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        for (path, (at, services)) in emptied {
+            let mut names = services.iter();
+            let (first, more) = (names.next().map_or("", String::as_str), names.len());
+            let who = if more == 0 { first.to_owned() } else { format!("{first} and {more} more") };
+            let text = format!(
+                "{who}: ./{path} holds files here and starts empty on the cluster: copy them once, put them into the \
+                 image, or, for a few small files without folders, mount it :ro and run init again: they become configs"
+            );
+            todo.push(Remark { at: Some(at), text });
         }
+        let pairs = |map: BTreeMap<String, String>| map.into_iter().map(|(file, name)| (name, file)).collect();
+        Finished { volumes, configs: pairs(self.configs), secrets: pairs(self.secrets), decided: self.decided, todo }
     }
 }
 

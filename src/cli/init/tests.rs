@@ -149,6 +149,10 @@ fn a_service_for_docker_is_left_out_unless_others_need_it() {
     let companion = "  companion:\n    image: c\n    depends_on: [proxy]\n    volumes: ['/run/docker.sock:/d.sock']\n";
     let found = look(&(compose("") + companion), &[]);
     assert!(change(&found, "proxy").off && change(&found, "companion").off);
+    let worker = "  worker: {image: x, volumes: ['/var/run/docker.sock:/var/run/docker.sock', './w:/w']}\n";
+    let found = look(&(compose("") + worker), &[]);
+    assert!(!change(&found, "worker").off, "it may do without");
+    assert_eq!(change(&found, "worker").volumes.as_deref().unwrap(), ["./w:/w"]);
     let found = look(&compose(", depends_on: [proxy]"), &[]);
     assert_eq!(change(&found, "proxy").volumes.as_deref(), Some(&[] as &[String]));
     assert!(!change(&found, "proxy").off);
@@ -181,12 +185,63 @@ fn hosts_are_for_what_speaks_http() {
 }
 
 #[test]
-fn two_services_on_one_port_are_told() {
+fn of_two_services_on_one_port_the_later_gets_a_box() {
     let found = look("services:\n  a: {image: postgres:17}\n  b: {image: postgis/postgis}\n", &[]);
+    assert_eq!(found.boxes, ["b"]);
     assert_eq!(
-        texts(&found.todo)[1],
-        "3: a and b both listen on port 5432 unless told otherwise, and share one Pod: give one of them another port, or an App of its own"
+        texts(&found.decided)[0],
+        "3: b gets a Pod of its own, a Box: a and b both seem to listen on port 5432, as far as images and addresses tell"
     );
+    let web = "services:\n  a: {image: x, ports: ['80:80']}\n  b: {image: y, expose: ['80']}\n  c: {image: z, expose: ['80/udp', '81']}\n";
+    let found = look(web, &[]);
+    assert_eq!(found.boxes, ["b"]);
+    assert_eq!(texts(&found.decided)[0], "3: b gets a Pod of its own, a Box: a and b both listen on port 80");
+    // A web server that declares another port listens there.
+    assert!(look("services:\n  a: {image: nginx}\n  b: {image: nginx, ports: ['81:81']}\n", &[]).boxes.is_empty());
+    assert!(
+        look(
+            "services:\n  a: {image: x, expose: [80]}\n  b: {image: y, expose: [80], network_mode: 'service:a'}\n",
+            &[]
+        )
+        .boxes
+        .is_empty()
+    );
+}
+
+#[test]
+fn addresses_say_where_services_listen() {
+    let compose = "services:\n  a: {image: x, environment: {PEER: 'http://b:5679'}}\n  b: {image: y, healthcheck: {test: [CMD, curl, 'localhost:5678']}}\n  c: {image: z, environment: ['OWN=tcp://c:5679', 'SECRET=${PW:-b:80}']}\n  d: {image: z, healthcheck: {test: 'nc -z 127.0.0.1 5678'}}\n  e: {image: z, expose: [80]}\n";
+    assert_eq!(look(compose, &[]).boxes, ["c", "d"]);
+}
+
+#[test]
+fn what_waits_for_an_end_stays_in_the_pod() {
+    let compose = "services:\n  job: {image: x}\n  a: {image: postgres}\n  b: {image: postgres, depends_on: {job: {condition: service_completed_successfully}}}\n";
+    let found = look(compose, &[]);
+    assert!(found.boxes.is_empty());
+    assert!(
+        texts(&found.todo)[1]
+            .starts_with("4: a and b both seem to listen on port 5432, as far as images and addresses tell, and share"),
+        "{:?}",
+        found.todo
+    );
+}
+
+#[test]
+fn ports_for_one_machine_are_told_when_a_rule_opens_them() {
+    let found = look("services:\n  a: {image: x, ports: ['127.0.0.1:80:80', '[::1]:81:81', '1.2.3.4:82:82']}\n", &[]);
+    let todo = texts(&found.todo);
+    assert_eq!(todo.len(), 2, "{todo:#?}");
+    assert!(todo[0].starts_with("2: a: port 80 was for this machine only"), "{todo:#?}");
+}
+
+#[test]
+fn a_folder_that_many_mount_is_told_once() {
+    let compose = "services:\n  a: {image: x, volumes: ['./etc:/etc/a']}\n  b: {image: y, volumes: ['./etc:/etc/b']}\n";
+    let found = look(compose, &[("etc/a.conf", "1")]);
+    let todo: Vec<String> = texts(&found.todo).into_iter().filter(|line| line.contains("starts empty")).collect();
+    assert_eq!(todo.len(), 1, "{todo:#?}");
+    assert!(todo[0].starts_with("2: a and 1 more: ./etc holds files here"), "{todo:#?}");
 }
 
 #[test]
@@ -200,9 +255,9 @@ fn builds_names_and_env_files() {
     assert_eq!(env_files, [("a.env".to_owned(), true), ("b.env".to_owned(), false), (".env".to_owned(), true)]);
     assert!(found.wants_env_file);
     let todo = texts(&found.todo);
+    assert!(found.refused.has_errors());
     for start in [
         "3: My_Web is only built",
-        "2: My_Web cannot be the name of a Kubernetes Service",
         "4: My_Web: the env file b.env is missing",
         "4: My_Web: the env file ../c.env is outside",
     ] {
@@ -217,16 +272,47 @@ fn profiles_stay_off_unless_every_service_has_one() {
         &[],
     );
     assert_eq!(
-        (found.services, found.profiles.as_slice(), found.all_profiles),
-        (1, ["debug".to_owned()].as_slice(), false)
+        (found.services, found.profiles.as_slice(), found.active.as_slice()),
+        (1, ["debug".to_owned()].as_slice(), [].as_slice())
     );
     assert_eq!(found.volumes[0].0, "v-v", "its volumes are there once it is turned on");
     let found = look("services:\n  a: {image: x, profiles: [one]}\n  b: {image: y, profiles: [two]}\n", &[]);
-    assert_eq!((found.services, found.all_profiles), (2, true));
+    assert_eq!((found.services, found.active.len()), (2, 2));
+    let compose = "services:\n  a: {image: x}\n  b: {image: y, profiles: [one]}\n  c: {image: y, profiles: [two]}\n";
+    let found = look(compose, &[(".env", "COMPOSE_PROFILES=two, three\n")]);
+    assert_eq!((found.services, found.active, found.profiles), (2, vec!["two".to_owned()], vec!["one".to_owned()]));
+    let found = look(compose, &[(".env", "COMPOSE_PROFILES=*\n")]);
+    assert_eq!((found.services, found.active.len()), (3, 2));
 }
 
 #[test]
 fn sizes_grow_with_the_services() {
     let sizes = [1, 3, 4, 8, 9, 60].map(|services| files::size(services).disks);
     assert_eq!(sizes, [4, 4, 8, 8, 16, 16]);
+}
+
+#[test]
+fn a_name_to_change_is_told_with_its_places() {
+    let compose = "services:\n  my_db: {image: x}\n  a:\n    image: y\n    depends_on: [my_db]\n    # my_db\n    environment: {URL: 'pg://u@my_db:1/my_db_2', D: '${H:-my_db}', O: xmy_db}\n";
+    let found = look(compose, &[]);
+    let refused: Vec<String> = found.refused.iter().map(|one| format!("{one}\n{}", one.help.join("\n"))).collect();
+    assert_eq!(
+        refused,
+        [
+            "compose.yml:2:3: my_db cannot be the name of a container and of a Kubernetes Service\nrename it my-db, also where \
+          others wait for it or name it as a host, such as at compose.yml:5, compose.yml:7\nthen run init again; nothing \
+          was written"
+        ]
+    );
+    let found = look("services:\n  my_db: {image: x, profiles: [off]}\n  a: {image: x}\n", &[]);
+    assert!(!found.refused.has_errors());
+    assert!(texts(&found.todo)[0].starts_with("2: my_db cannot be the name"), "{:?}", found.todo);
+}
+
+#[test]
+fn an_image_that_is_built_here_is_to_be_pushed() {
+    let compose = "services:\n  a: {image: mine, build: .}\n  b: {image: me/mine, build: .}\n";
+    let todo = texts(&look(compose, &[]).todo);
+    assert_eq!(todo[0], "2: the image mine is built here: push it to a registry, and name it in compose.kompox.yml");
+    assert!(!todo.iter().any(|line| line.contains("me/mine")), "{todo:#?}");
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::compose::convert::components::Component;
-use crate::compose::convert::{Context, RenderedObject, RuleInput};
+use crate::compose::convert::{Context, RenderedObject, RuleInput, listening};
 use crate::compose::model::{Port, Protocol};
 use crate::compose::names;
 use crate::diag::{Diagnostic, Location};
@@ -31,6 +31,7 @@ struct Published<'a> {
 pub(super) fn objects<'a>(cx: &mut Context<'a>, components: &'a [Component<'a>]) -> Network {
     for component in components {
         check_container_ports(cx, component);
+        listening::check(cx, component);
     }
     let published = published(cx, components);
     let input = cx.input;
@@ -223,7 +224,11 @@ fn check_container_ports(cx: &mut Context<'_>, component: &Component<'_>) {
                 cx.push(finding, &port.location);
             }
         }
-        for port in service.ports.iter().filter(|port| port.published.is_none()) {
+        let published = |port: &Port| {
+            let same = |other: &&Port| (other.target, other.protocol) == (port.target, port.protocol);
+            service.ports.iter().filter(same).any(|other| other.published.is_some())
+        };
+        for port in service.ports.iter().filter(|port| !published(port)) {
             let message = format!("{}: a port without a host port is not published", service.name);
             let finding = Diagnostic::warning("compose-port", message).help("write it as \"host:container\"");
             cx.push(finding, &port.location);

@@ -17,6 +17,7 @@ mod components;
 mod config;
 mod ingress;
 mod isolation;
+mod listening;
 mod order;
 mod policy;
 mod service;

@@ -25,9 +25,12 @@ pub(super) fn check_names(cx: &mut Context<'_>) {
     for service in cx.services.clone() {
         let name = service.name.as_str();
         if !names::is_service_name(name) || name == SUB_PATHS {
-            let finding =
-                Diagnostic::error("compose-name", format!("{name} cannot be the name of a Kubernetes Service"))
-                    .help("use lower case letters, digits and \"-\", starting with a letter");
+            let message = format!("{name} cannot be the name of a container and of a Kubernetes Service");
+            let likely = name.to_ascii_lowercase().replace(['_', '.'], "-");
+            let example = if names::is_service_name(&likely) { format!(", such as {likely}") } else { String::new() };
+            let finding = Diagnostic::error("compose-name", message)
+                .help(format!("use lower case letters, digits and \"-\", starting with a letter{example}"))
+                .help("rename it also where others name it: in depends_on, links, and as a host in values");
             cx.push(finding, &service.location);
         }
         if [format!("{app}-app"), format!("{app}-box")].iter().any(|reserved| name.starts_with(reserved.as_str())) {

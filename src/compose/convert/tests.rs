@@ -10,6 +10,7 @@ use crate::diag::Severity;
 use crate::yaml::{self, Limits, Source};
 
 mod boxes;
+mod listening;
 mod objects;
 mod real;
 mod support;
@@ -563,7 +564,10 @@ fn nothing_is_dropped_in_silence() {
         ("    ports: ['80']\n", "Warning compose-port compose.yml:4:13"),
         ("    ports: ['127.0.0.1:80:80']\n", "Note compose-key-noted compose.yml:4:13"),
         ("    build: .\n", "Note compose-key-noted compose.yml:4:5: web: build is not used"),
-        ("    environment: [NOT_SET]\n", "Warning compose-variable-unset"),
+        (
+            "    environment: [NOT_SET]\n",
+            "Note compose-variable-unset compose.yml:4:19: web: not set in the environment, and left out of environment: NOT_SET",
+        ),
         ("    command: ${NOT_SET}\n", "Warning compose-variable-unset compose.yml:4:14"),
     ] {
         let found = findings(&service(body));
