@@ -14,7 +14,6 @@ pub mod files;
 mod health;
 pub mod interpolate;
 pub mod load;
-mod merge;
 pub mod model;
 mod mounts;
 pub mod names;

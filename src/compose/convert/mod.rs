@@ -25,7 +25,7 @@ mod volume;
 mod workload;
 mod yaml;
 
-pub use yaml::{WriteError, manifest, normalised};
+pub use yaml::{WriteError, manifest};
 
 /// Which app this is; all hashes come from these names.
 #[derive(Debug, Clone, PartialEq, Eq)]

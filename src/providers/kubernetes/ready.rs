@@ -91,17 +91,30 @@ pub fn is_namespace_active(namespace: &Value) -> bool {
 }
 
 /// Why the Pods of a workload are not ready, in one word where Kubernetes has one: `ImagePullBackOff`, `Unschedulable`.
+/// What a container's environment or a volume lacks is named: no waiting makes it.
 pub fn pods_trouble(pods: &[Value]) -> Option<String> {
     let container = pods.iter().flat_map(container_statuses).find_map(|status| {
         let waiting = text(status, "/state/waiting/reason").filter(|reason| !is_starting(reason));
-        waiting.or_else(|| text(status, "/state/terminated/reason").filter(|reason| *reason != "Completed"))
+        let reason =
+            waiting.or_else(|| text(status, "/state/terminated/reason").filter(|reason| *reason != "Completed"))?;
+        let message = text(status, "/state/waiting/message").filter(|_| reason == "CreateContainerConfigError");
+        Some(message.map_or_else(|| reason.to_owned(), |message| format!("{reason}: {message}")))
     });
     let condition = || {
         let conditions = pods.iter().flat_map(|pod| items(pod, "/status/conditions"));
         let mut failed = conditions.filter(|condition| text(condition, "/status") == Some("False"));
         failed.find_map(|condition| text(condition, "/reason").filter(|reason| *reason == "Unschedulable"))
     };
-    container.or_else(condition).map(str::to_owned)
+    container.or_else(|| condition().map(str::to_owned))
+}
+
+/// What the last event about these Pods says that a volume lacks: their state says only that it is waited for.
+pub fn mount_trouble(events: &[Value], pods: &[Value]) -> Option<String> {
+    let names: Vec<&str> = pods.iter().filter_map(|pod| text(pod, "/metadata/name")).collect();
+    let failed: Vec<Value> =
+        events.iter().filter(|event| text(event, "/reason") == Some("FailedMount")).cloned().collect();
+    let line = event_details(&failed, &names, 1).pop()?;
+    Some(line.trim_start_matches("event ").to_owned())
 }
 
 /// What every Pod passes through.
@@ -267,6 +280,19 @@ mod tests {
         let waiting = |reason: &str| json!({"status": {"containerStatuses": [{"name": "a", "state": {"waiting": {"reason": reason}}}]}});
         assert_eq!(pods_trouble(&[waiting("ImagePullBackOff")]).as_deref(), Some("ImagePullBackOff"));
         assert_eq!(pods_trouble(&[waiting("ContainerCreating")]), None);
+        let lacks = json!({"status": {"containerStatuses": [{"name": "a", "state": {"waiting": {
+            "reason": "CreateContainerConfigError", "message": "secret \"x\" not found"
+        }}}]}});
+        assert_eq!(
+            pods_trouble(&[lacks]).as_deref(),
+            Some("CreateContainerConfigError: secret \"x\" not found")
+        );
+        let event = json!({"involvedObject": {"name": "p"}, "type": "Warning", "reason": "FailedMount",
+            "message": "secret \"x\" not found"});
+        let pod = |name: &str| json!({"metadata": {"name": name}});
+        let told = mount_trouble(std::slice::from_ref(&event), &[pod("p")]);
+        assert_eq!(told.as_deref(), Some("FailedMount: secret \"x\" not found"));
+        assert_eq!(mount_trouble(&[event], &[pod("q")]), None);
         let homeless = json!({"status": {"conditions": [
             {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
         ]}});

@@ -94,8 +94,9 @@ impl KubernetesProvider {
                 Some(class) if ready::waits_for_first_consumer(object, &class) => Closer::Ready,
                 _ => Closer::Unknown,
             },
-            ("Deployment", Some(namespace)) if look % PODS_EVERY == 1 => {
-                Closer::Trouble(ready::pods_trouble(&self.api.pods(namespace, object).await))
+            ("Deployment", Some(_)) if look % PODS_EVERY == 1 => {
+                let (pods, events) = self.api.workload(location, object).await;
+                Closer::Trouble(ready::pods_trouble(&pods).or_else(|| ready::mount_trouble(&events, &pods)))
             }
             _ => Closer::Unknown,
         }
