@@ -22,7 +22,7 @@ pub struct Args {
     /// Write the Kubernetes objects here; - is stdout [default: -, unless --out-compose is given]
     #[arg(long, value_name = "FILE")]
     out_manifest: Option<PathBuf>,
-    /// Write the normalised compose file here; - is stdout
+    /// Write the canonical compose file here, as compose config prints it; - is stdout
     #[arg(long, value_name = "FILE")]
     out_compose: Option<PathBuf>,
     /// Print values of env files, secrets and alike

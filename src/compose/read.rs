@@ -11,7 +11,9 @@ use crate::compose::load::parse::boolean;
 use crate::compose::load::project::{Project, Strictness};
 use crate::compose::load::scalar::Value;
 use crate::compose::load::{self, MAX_ITEMS, MAX_SERVICES, dotenv};
-use crate::compose::model::{Bytes, ComposeProject, FileObject, FileSource, Service, Sources, Text, is_secret_literal, is_secret_name};
+use crate::compose::model::{
+    Bytes, ComposeProject, FileObject, FileSource, Service, Sources, Text, is_secret_literal, is_secret_name,
+};
 use crate::compose::service;
 use crate::compose::support::nearest;
 use crate::compose::syntax;
@@ -78,8 +80,7 @@ pub fn read(request: ReadRequest<'_>) -> (Option<ComposeProject>, Diagnostics) {
     let (loaded, sources, findings) = load::load(request);
     diagnostics.extend(findings);
     let Some(loaded) = loaded.filter(|_| !diagnostics.has_errors()) else { return (None, diagnostics) };
-    let mut reader =
-        Reader { sources, diagnostics, environment: &environment, files, rewritten: &loaded.rewritten };
+    let mut reader = Reader { sources, diagnostics, environment: &environment, files, rewritten: &loaded.rewritten };
     let parts = parts(&mut reader, &loaded.tree, profiles);
     let Reader { mut diagnostics, .. } = reader;
     // What does not fit together is told once, in the words of the reader where it has some.

@@ -313,7 +313,8 @@ pub(super) fn variables(reader: &mut Reader<'_>, service: &str, what: &str, tree
     }
     if let [(first, location), more @ ..] = unset.as_slice() {
         // Leaving them out is what such an entry is for: no warning, and one line for all of them.
-        let names: Vec<&str> = std::iter::once(first).chain(more.iter().map(|(name, _)| name)).map(String::as_str).take(SHOWN).collect();
+        let names: Vec<&str> =
+            std::iter::once(first).chain(more.iter().map(|(name, _)| name)).map(String::as_str).take(SHOWN).collect();
         let rest = unset.len() - names.len();
         let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
         let message =

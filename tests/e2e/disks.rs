@@ -88,10 +88,10 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
             kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
-      x disk/default  its deletionPolicy is Orphan: the object is kept, the state forgets it
-            id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
       x resource-group/app1  it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
             id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
+      x disk/default  its deletionPolicy is Orphan: the object is kept, the state forgets it
+            id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1
       - Deployment/traefik  destroy

@@ -60,7 +60,7 @@ fn a_compose_file_becomes_a_project_that_works_at_once() {
     written  .kompox/schema.json
 
     Decided (your compose files are not changed):
-      docker-compose.yml:26:9: updater is left out: it talks to Docker, which a cluster does not have
+      docker-compose.yml:26:9: updater is left out: it works with Docker, which a cluster does not have
       docker-compose.yml:5:9: the named volume db_data is the volume db-data: its name must fit 16 of a-z, 0-9 and "-"
       docker-compose.yml:15:9: blog: ./uploads.ini is a config, which the service can read and not change
       docker-compose.yml:16:9: blog: /etc/localtime of the machine is left out; set TZ for its time zone

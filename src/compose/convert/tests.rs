@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::compose::load::project::Printing;
 use crate::compose::files::{FileError, Files};
+use crate::compose::load::project::Printing;
 use crate::compose::{Input, ReadRequest, read};
 use crate::diag::Severity;
 use crate::yaml::{self, Limits, Source};
@@ -660,7 +660,8 @@ fn what_render_prints_of_a_compose_file_gives_the_same_objects() {
         assert_eq!(printed, canonical(&second, true), "what is canonical stays");
         let bodies = |compose: &ComposeProject| -> Vec<Value> {
             let (scope, found) = (scope(), |found: &Diagnostics| lines(found));
-            let input = ConvertInput { volumes: vec![volume("default", "/d"), volume("db", "/e")], ..input(&scope, compose) };
+            let input =
+                ConvertInput { volumes: vec![volume("default", "/d"), volume("db", "/e")], ..input(&scope, compose) };
             let (rendered, diagnostics) = convert(&input);
             let rendered = rendered.unwrap_or_else(|| panic!("{}", found(&diagnostics)));
             rendered.objects.into_iter().map(|object| object.body).collect()
@@ -683,7 +684,10 @@ fn numbers_reach_containers_as_docker_compose_gives_them() {
         web.environment.iter().map(|(key, text)| (key.as_str(), text.value.as_str())).collect();
     assert_eq!(json!(environment), json.unwrap()["services"]["web"]["environment"]);
     assert_eq!((environment["A"], environment["B"], environment["C"]), ("1.1", "1.10", "511"));
-    assert_eq!((web.annotations["v"].value.value.as_str(), web.sysctls["net.core.somaxconn"].value.as_str()), ("1.1", "16"));
+    assert_eq!(
+        (web.annotations["v"].value.value.as_str(), web.sysctls["net.core.somaxconn"].value.as_str()),
+        ("1.1", "16")
+    );
     let told = lines(&found);
     assert_eq!(told.matches("compose-plain-value").count(), 9, "{told}");
     assert!(told.contains("web: environment: A: 1.10 is not in quotes, and becomes \"1.1\""), "{told}");
@@ -691,7 +695,10 @@ fn numbers_reach_containers_as_docker_compose_gives_them() {
     // What a later file says counts, and is told of only where it stands.
     let inputs = [service("    environment: {A: 1.10, B: 2.50}\n"), service("    environment: {A: x}\n")];
     let (project, found) = read(ReadRequest {
-        inputs: inputs.iter().map(|text| Input::Text(Source::new(format!("{}.yml", text.len()), text.as_str()))).collect(),
+        inputs: inputs
+            .iter()
+            .map(|text| Input::Text(Source::new(format!("{}.yml", text.len()), text.as_str())))
+            .collect(),
         profiles: &[],
         environment: &BTreeMap::new(),
         files: &files(),

@@ -102,11 +102,48 @@ mod tests {
     #[test]
     fn texts_stay_texts() {
         let texts = vec![
-            "", "1.10", "0777", "0o17", "0x1F", "1_000", "1e3", "2024-01-02", "12:30", "yes", "true", "~", "null", ".inf",
-            "-", "- a", "a: b", "a # b", "'", "\"", "\\", "a\nb\n", "\n\n", " a ", "a\tb", "<<", "*a", "&a", "!a", "%a",
-            "@a", "`a`", "{}", "[]", "|", ">", "\u{7f}", "é", "x-a",
+            "",
+            "1.10",
+            "0777",
+            "0o17",
+            "0x1F",
+            "1_000",
+            "1e3",
+            "2024-01-02",
+            "12:30",
+            "yes",
+            "true",
+            "~",
+            "null",
+            ".inf",
+            "-",
+            "- a",
+            "a: b",
+            "a # b",
+            "'",
+            "\"",
+            "\\",
+            "a\nb\n",
+            "\n\n",
+            " a ",
+            "a\tb",
+            "<<",
+            "*a",
+            "&a",
+            "!a",
+            "%a",
+            "@a",
+            "`a`",
+            "{}",
+            "[]",
+            "|",
+            ">",
+            "\u{7f}",
+            "é",
+            "x-a",
         ];
-        let document = json!({ "list": texts, "long": "word ".repeat(40), "keys": { "1.10": 1, "true": 2, "2024-01-02": 3 } });
+        let document =
+            json!({ "list": texts, "long": "word ".repeat(40), "keys": { "1.10": 1, "true": 2, "2024-01-02": 3 } });
         let text = yaml(&document, &[]).unwrap();
         assert_eq!(back(&text), document, "{text}");
     }

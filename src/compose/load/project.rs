@@ -184,7 +184,9 @@ impl Project {
                 }
             }
         }
-        let mut resources = |kind: &'static str, fields: &'static [types::Field]| -> BTreeMap<String, Map<String, Json>> {
+        let mut resources = |kind: &'static str,
+                             fields: &'static [types::Field]|
+         -> BTreeMap<String, Map<String, Json>> {
             let path = Path::ROOT.key(kind);
             let read =
                 |entry: &TreeEntry| (entry.key.clone(), decoder.parts(&[fields], &entry.value, &path.key(&entry.key)));
@@ -291,4 +293,3 @@ fn mask_contents(typed: &mut Typed, tree: &Tree) {
         }
     }
 }
-
