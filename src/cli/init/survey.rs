@@ -261,8 +261,7 @@ fn leave_out<'t>(survey: &mut Survey, services: &mut Vec<Service<'t>>, changes: 
 fn docker_socket(service: &Tree) -> Option<&Tree> {
     let items = service.get("volumes").and_then(Tree::as_sequence).unwrap_or_default();
     items.iter().find(|item| {
-        let short = item.as_text().and_then(|text| text.split(':').next());
-        let source = short.or_else(|| item.get("source").and_then(Tree::as_text));
+        let source = item.get("source").and_then(Tree::as_text);
         source.is_some_and(|source| source.ends_with("/docker.sock"))
     })
 }
@@ -358,7 +357,7 @@ fn env_files(survey: &mut Survey, entry: &TreeEntry, files: &dyn Files, change: 
     let mut kept = Vec::new();
     let mut changed = false;
     for item in items {
-        let path = item.as_text().or_else(|| item.get("path").and_then(Tree::as_text)).unwrap_or_default();
+        let path = item.get("path").and_then(Tree::as_text).unwrap_or_default();
         let required = item.get("required").and_then(Tree::as_text) != Some("false");
         let plain = path.strip_prefix("./").unwrap_or(path);
         if path.starts_with(['/', '~']) || path.split('/').any(|part| part == "..") {
