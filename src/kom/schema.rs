@@ -1,5 +1,5 @@
 //! The JSON Schema (2020-12) of KOM, for editors and other tools. It is made of the same tables that the readers take
-//! their keys from ([`super::keys`]), so every document that loads without a warning about its keys is valid by it.
+//! their keys from (`super::keys`), so every document that loads without a warning about its keys is valid by it.
 //!
 //! What one document alone cannot tell (parents, unique names, ports of the compose file) is left to `kompox validate`.
 

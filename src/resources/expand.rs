@@ -1,4 +1,4 @@
-//! Expansion: manifests and what the state knows in, a graph out. Reads compose files through [`Files`]; changes nothing.
+//! Expansion: manifests and what the state knows in, a graph out. Reads compose files through [`crate::compose::files::Files`]; changes nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -301,7 +301,7 @@ fn too_much_of_everything() {
             "1-900:1-900\", \"2001-2900:2001-2900\", \"3001-3900:3001-3900",
             "services.gitea.ports has more than 2000 ports",
         ),
-        ("port 65536", "65536:80", "is no port between 1 and 65535"),
+        ("port 65536", "65536:80", "is no port between 0 and 65535"),
         ("a backward range", "90-80:90-80", "ends before it starts"),
     ] {
         hostile(name, &[says, "--> compose.yml:"], |stage| {
@@ -312,7 +312,10 @@ fn too_much_of_everything() {
         stage.edit(
             COMPOSE,
             "image: postgres:17",
-            &format!("image: postgres:17\n    expose: [{}]", vec!["1"; 2_001].join(", ")),
+            &format!(
+                "image: postgres:17\n    expose: [{}]",
+                (1..=2_001).map(|port| port.to_string()).collect::<Vec<_>>().join(", ")
+            ),
         );
     });
     hostile("one line with many findings", &["has no key \"k0\"", "more errors"], |stage| {
@@ -324,7 +327,7 @@ fn too_much_of_everything() {
     });
     hostile(
         "an inline definition far to the right",
-        &["the compose file has no services", "--> kompoxapp.yml:"],
+        &["the compose file has no key \"a\"", "--> kompoxapp.yml:"],
         |stage| {
             let lines = "\\n".repeat(200_000);
             stage.edit(

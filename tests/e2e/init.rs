@@ -95,7 +95,7 @@ fn a_compose_file_becomes_a_project_that_works_at_once() {
         image: registry.example.com/blog/worker:change-me
         volumes: !override
           - html/data:/var/www/html:ro
-      # updater: it talks to Docker, which a cluster does not have
+      # updater: it works with Docker, which a cluster does not have
       updater:
         profiles: !override [not-in-a-cluster]
     configs:

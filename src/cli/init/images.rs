@@ -34,9 +34,10 @@ const FAMILIES: &[Family] = &[
 const FAST_CGI: &[u16] = &[9000];
 
 /// Container ports on which nothing speaks HTTP.
-const NO_HTTP: [u16; 40] = [
-    21, 22, 23, 25, 53, 110, 111, 119, 123, 137, 139, 143, 161, 389, 445, 465, 514, 587, 636, 853, 873, 993, 995, 1194,
-    1433, 1521, 1883, 2049, 2222, 3306, 3478, 5349, 5432, 5671, 5672, 6379, 8883, 9092, 11211, 27017,
+const NO_HTTP: [u16; 52] = [
+    21, 22, 23, 25, 53, 110, 111, 119, 123, 137, 139, 143, 161, 389, 445, 465, 514, 587, 636, 853, 873, 993, 995, 1025,
+    1194, 1433, 1521, 1883, 2049, 2181, 2222, 2525, 3306, 3307, 3310, 3478, 4222, 5349, 5432, 5433, 5671, 5672, 6379,
+    6432, 6543, 7687, 8883, 9042, 9092, 11211, 25565, 27017,
 ];
 
 /// An image's name without registry, owner, tag and digest.
@@ -48,7 +49,27 @@ fn short_name(image: &str) -> String {
 fn family(image: &str) -> Option<&'static Family> {
     let name = short_name(image);
     // `redis-commander`, `postgres-exporter` and `postgres-meta` are no databases.
-    let helper = ["exporter", "commander", "admin", "express", "ui", "backup", "operator", "meta", "proxy", "client"];
+    let helper = [
+        "exporter",
+        "commander",
+        "admin",
+        "express",
+        "ui",
+        "gui",
+        "web",
+        "backup",
+        "operator",
+        "meta",
+        "proxy",
+        "client",
+        "dashboard",
+        "dashboards",
+        "connect",
+        "rest",
+        "insight",
+        "console",
+        "manager",
+    ];
     let words: Vec<&str> = name.split(['-', '_', '.']).collect();
     let exact = |family: &&Family| family.names.iter().any(|known| name == *known);
     let part = |family: &&Family| {
@@ -144,6 +165,8 @@ mod tests {
             "gitea/gitea:1.24",
             "registry:5000/app/web",
             "mongo-express",
+            "opensearchproject/opensearch-dashboards:2",
+            "confluentinc/cp-kafka-connect",
             "postgrest/postgrest:v14.5",
             "supabase/postgres-meta:v0.95.2",
             "rediscommander/redis-commander",
