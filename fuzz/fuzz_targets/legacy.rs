@@ -42,6 +42,10 @@ fuzz_target!(|data: &[u8]| {
         fs::write(root.join(LEGACY), text.as_bytes()).expect("a file");
         let first = outcome(root);
         assert_eq!(first, outcome(root));
+        // An empty file is a project without objects.
+        if first.as_ref().is_ok_and(Vec::is_empty) {
+            return;
+        }
         let rewritten = rewrite(&Source::new(LEGACY, &*text));
         assert!(first.is_err() || rewritten.is_ok(), "it is read, but cannot be rewritten: {text}");
         if let (Ok(ids), Ok(kom)) = (first, rewritten) {
