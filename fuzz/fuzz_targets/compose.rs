@@ -1,13 +1,15 @@
-//! Compose files, `.env` and one more file, separated by lines of `%%%`: read, converted, written; twice the same.
+//! Compose files, `.env` and one more file, separated by lines of `%%%`: read, converted, written; twice the same. What is
+//! printed of the project reads back as the same project.
 #![no_main]
 
 use std::collections::BTreeMap;
 
 use kompox::compose::convert::{
-    Access, ConvertInput, IngressInput, IsolationInput, Scope, VolumeInput, convert, manifest, normalised,
+    Access, ConvertInput, IngressInput, IsolationInput, Scope, VolumeInput, convert, manifest,
 };
 use kompox::compose::files::{FileError, Files};
-use kompox::compose::{Input, ReadRequest, read};
+use kompox::compose::load::project::Printing;
+use kompox::compose::{ComposeProject, Input, ReadRequest, read};
 use kompox::diag::Diagnostics;
 use kompox::yaml::Source;
 use libfuzzer_sys::fuzz_target;
@@ -37,12 +39,15 @@ fn said(diagnostics: &Diagnostics) -> String {
     diagnostics.iter().map(|finding| format!("{finding}\n")).collect()
 }
 
+fn input_of(name: &str, text: &str) -> Input {
+    Input::Text(Source::new(name, text))
+}
+
 fn outcome(parts: &[&str]) -> String {
     let part = |index: usize| parts.get(index).copied().filter(|text| !text.is_empty());
     let files = Memory { env: part(2), other: part(3) };
-    let input = |name: &str, text: &str| Input::Text(Source::new(name, text));
-    let mut inputs = vec![input("compose.yml", part(0).unwrap_or_default())];
-    inputs.extend(part(1).map(|text| input("override.yml", text)));
+    let mut inputs = vec![input_of("compose.yml", part(0).unwrap_or_default())];
+    inputs.extend(part(1).map(|text| input_of("override.yml", text)));
     let environment = BTreeMap::from([("A".to_owned(), "1".to_owned()), ("B".to_owned(), "$A".to_owned())]);
     let request = ReadRequest { inputs, profiles: &["*".to_owned()], environment: &environment, files: &files };
     let (project, diagnostics) = read(request);
@@ -79,7 +84,16 @@ fn outcome(parts: &[&str]) -> String {
     };
     let (rendered, diagnostics) = convert(&input);
     assert_eq!(rendered.is_some(), !diagnostics.has_errors(), "objects exactly when there is no error");
-    let mut text = normalised(&project, true).to_string();
+    let print = |project: &ComposeProject, show_secrets| {
+        project.canonical.yaml(Printing { files: None, show_secrets }).0.expect("every project can be printed")
+    };
+    print(&project, false);
+    let mut text = print(&project, true);
+    let inputs = vec![input_of("compose.yml", &text)];
+    let (again, findings) =
+        read(ReadRequest { inputs, profiles: &["*".to_owned()], environment: &environment, files: &files });
+    let again = again.unwrap_or_else(|| panic!("{text}\n{}", said(&findings)));
+    assert_eq!(print(&again, true), text, "what is canonical stays");
     text.push_str(&said(&diagnostics));
     if let Some(rendered) = rendered {
         text.push_str(&manifest(&rendered, true).expect("every object can be written"));

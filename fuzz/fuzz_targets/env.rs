@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kompox::compose::env::{Format, parse, project};
+use kompox::compose::env::{Format, parse};
 use libfuzzer_sys::fuzz_target;
 
 /// The values as a `.env` file with quotes.
@@ -18,16 +18,11 @@ fn quoted(values: &BTreeMap<String, String>) -> String {
 
 fuzz_target!(|data: &[u8]| {
     let Some((choice, bytes)) = data.split_first() else { return };
-    let format = match choice % 5 {
+    let format = match choice % 4 {
         0 => Format::Dotenv,
         1 => Format::Raw,
         2 => Format::Yaml,
-        3 => Format::Json,
-        _ => {
-            let process = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
-            let _ = project(bytes, &process).map_err(|error| error.to_string());
-            return;
-        }
+        _ => Format::Json,
     };
     match parse(bytes, format) {
         Ok(values) => assert_eq!(parse(quoted(&values).as_bytes(), Format::Dotenv), Ok(values)),

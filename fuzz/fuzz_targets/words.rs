@@ -10,10 +10,10 @@ fuzz_target!(|text: &str| {
         let quoted: Vec<String> = words.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
         assert_eq!(syntax::words(&quoted.join(" ")), Some(words));
     }
-    if let Ok(ports) = syntax::ports(text) {
-        assert!(!ports.is_empty() && ports.len() <= 1000 && ports.iter().all(|port| port.target > 0));
+    if let Ok((first, last)) = syntax::port_range(text) {
+        assert!(first <= last);
     }
-    if let Some(bytes) = syntax::size_bytes(text) {
+    if let Some(bytes) = syntax::bytes(text).and_then(|bytes| u64::try_from(bytes).ok()) {
         assert_eq!(parse_units(&syntax::quantity_of_bytes(bytes)), Ok(bytes));
     }
     if let Some(cpus) = syntax::quantity_of_cpus(text) {
@@ -30,8 +30,10 @@ fuzz_target!(|text: &str| {
     {
         assert_eq!(parse_milli(&format!("{milli}m")), Ok(milli.into()));
     }
-    if let Some(seconds) = syntax::duration_seconds(text) {
-        assert!(seconds >= 0);
+    if let Some(nanos) = syntax::duration(text) {
+        assert!(syntax::duration(&syntax::print_duration(nanos)).is_some());
+        let seconds = syntax::whole_seconds(nanos);
+        assert!(i128::from(seconds) * 1_000_000_000 >= i128::from(nanos));
     }
     if let Ok(syntax::SourceSyntax::Relative(path) | syntax::SourceSyntax::Named(_, path)) = syntax::mount_source(text)
     {

@@ -11,7 +11,7 @@ use super::global::{Global, Terminal};
 use super::output;
 use super::session::print_findings;
 use crate::compose::files::{Files, LocalFiles, UserFiles};
-use crate::compose::load::project::{Options, Strictness, project};
+use crate::compose::load::project::{Printing, Project, Strictness};
 use crate::compose::load::{self, Name, Request, dotenv, project_name};
 use crate::compose::read::Input;
 use crate::diag::{Diagnostic, Diagnostics, Location};
@@ -92,25 +92,30 @@ pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Ex
         display: &display,
     };
     let (loaded, _, mut findings) = load::load(request);
-    let json = loaded.and_then(|loaded| {
-        let options = Options {
-            profiles: &profiles,
-            files: Some(&files),
-            strictness: Strictness::Compose,
-            show_secrets: args.show_secrets,
-        };
-        let (json, found) = project(loaded, &options);
+    let project = loaded.and_then(|loaded| {
+        let (project, found) = Project::complete(loaded, &profiles, Strictness::Compose);
         findings.extend(found);
-        json
+        project
     });
-    let Some(json) = json.filter(|_| !findings.has_errors()) else { return Err(CliError::Diagnostics(findings)) };
-    print_findings(&findings, terminal);
-    if global.json || args.format == Format::Json {
-        output::stdout(|out| report::json::write(out, &json, true))?;
-    } else {
-        let yaml = serde_saphyr::to_string(&json).map_err(|error| CliError::message(error.to_string()))?;
-        output::stdout(|out| out.write_all(yaml.as_bytes()))?;
+    let printing = Printing { files: Some(&files), show_secrets: args.show_secrets };
+    let mut bytes = Vec::new();
+    if let Some(project) = project {
+        let found = if global.json || args.format == Format::Json {
+            let (json, found) = project.json(printing);
+            json.iter().try_for_each(|json| report::json::write(&mut bytes, json, true))?;
+            found
+        } else {
+            let (yaml, found) = project.yaml(printing);
+            bytes.extend(yaml.unwrap_or_default().into_bytes());
+            found
+        };
+        findings.extend(found);
     }
+    if findings.has_errors() {
+        return Err(CliError::Diagnostics(findings));
+    }
+    print_findings(&findings, terminal);
+    output::stdout(|out| out.write_all(&bytes))?;
     Ok(Exit::Done)
 }
 

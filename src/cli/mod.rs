@@ -49,7 +49,7 @@ enum Command {
     Init(init::Args),
     /// Check manifests and compose files; needs no network
     Validate(validate::Args),
-    /// Print the Kubernetes objects and the normalised compose file; needs no network
+    /// Print the Kubernetes objects and the canonical compose file; needs no network
     Render(render::Args),
     /// Look at compose files as they are read
     #[command(subcommand)]

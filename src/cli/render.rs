@@ -8,6 +8,7 @@ use super::output::to_file_or_stdout;
 use super::session::print_findings;
 use super::validate::offline;
 use crate::compose::convert;
+use crate::compose::load::project::Printing;
 use crate::engine::address::{Address, resolve};
 use crate::parallel;
 
@@ -21,7 +22,7 @@ pub struct Args {
     /// Write the Kubernetes objects here; - is stdout [default: -, unless --out-compose is given]
     #[arg(long, value_name = "FILE")]
     out_manifest: Option<PathBuf>,
-    /// Write the normalised compose file here; - is stdout
+    /// Write the canonical compose file here, as compose config prints it; - is stdout
     #[arg(long, value_name = "FILE")]
     out_compose: Option<PathBuf>,
     /// Print values of env files, secrets and alike
@@ -49,15 +50,14 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
         to_file_or_stdout(args.out_manifest.as_deref().unwrap_or("-".as_ref()), &text)?;
     }
     if let Some(path) = &args.out_compose {
-        let mut text = String::new();
-        for (_, compose) in expanded.composes.iter().filter(|(app, _)| chosen(app)) {
-            let value = convert::normalised(compose, args.show_secrets);
-            let yaml = serde_saphyr::to_string(&value).map_err(|error| CliError::message(error.to_string()))?;
-            if !text.is_empty() {
-                text.push_str("---\n");
-            }
-            text.push_str(&yaml);
+        let chosen: Vec<_> = expanded.composes.iter().filter(|(app, _)| chosen(app)).collect();
+        let mut texts = Vec::with_capacity(chosen.len());
+        for (text, findings) in parallel::map(&chosen, |(_, compose)| {
+            compose.canonical.yaml(Printing { files: None, show_secrets: args.show_secrets })
+        }) {
+            texts.push(text.ok_or(CliError::Diagnostics(findings))?);
         }
+        let text = texts.join("---\n");
         to_file_or_stdout(path, &text)?;
     }
     Ok(Exit::Done)

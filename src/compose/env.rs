@@ -1,4 +1,7 @@
-//! Env files: `.env`, YAML and JSON. Errors name a line or a key, never a value.
+//! Env files of apps: `.env`, YAML and JSON. Errors name a line or a key, never a value.
+//!
+//! Their rules are kompox's own: no interpolation, no names alone, few escapes, names that every environment takes.
+//! What `docker compose` reads of such files, and of the project's `.env`, is in [`load::dotenv`](super::load::dotenv).
 
 use std::collections::BTreeMap;
 

@@ -74,7 +74,8 @@ fn test(reader: &mut Reader<'_>, tree: &Tree) -> Option<Vec<Text>> {
 
 pub(super) fn duration(reader: &mut Reader<'_>, key: &str, tree: &Tree) -> Option<i64> {
     let text = reader.text(key, tree)?;
-    let seconds = syntax::duration_seconds(&text);
+    let seconds = syntax::duration(&text).filter(|nanos| *nanos >= 0).map(syntax::whole_seconds);
+    let seconds = seconds.filter(|seconds| *seconds <= MAX_COUNT);
     if seconds.is_none() {
         // What interpolation puts into a health check is not shown.
         let shown = if tree.interpolated { "the value" } else { text.as_str() };

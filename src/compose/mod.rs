@@ -4,7 +4,7 @@
 //! disks as [`convert::VolumeInput`]. This module knows no provider, no KOM document and no engine.
 //!
 //! Reading goes text → [`load`] (the canonical [`tree`], as `docker compose` has it) → [`model`]; [`convert`] turns the
-//! model into objects. What happens to each service key is said once, in [`support`].
+//! model into objects. The readers see long syntaxes only, since the loader writes short ones out. What happens to each service key is said once, in [`support`].
 
 pub mod addresses;
 pub mod convert;
@@ -14,7 +14,6 @@ pub mod files;
 mod health;
 pub mod interpolate;
 pub mod load;
-mod merge;
 pub mod model;
 mod mounts;
 pub mod names;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::compose::load::project::Project;
 use crate::diag::{Diagnostic, Location};
 use crate::kom::may_hold_secret;
 use crate::yaml::Source;
@@ -60,10 +61,8 @@ pub struct Located<T> {
 }
 
 /// A compose project, ready to be converted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ComposeProject {
-    /// The project's `name:`, which names nothing here.
-    pub name: Option<String>,
     /// Services that the active profiles leave on, in the order of the file.
     pub services: Vec<Service>,
     /// Top-level configs.
@@ -72,6 +71,8 @@ pub struct ComposeProject {
     pub secrets: BTreeMap<String, FileObject>,
     /// The texts that were read, for messages.
     pub sources: Sources,
+    /// The canonical project, to be printed.
+    pub canonical: Arc<Project>,
 }
 
 /// Longer lines help nobody, and a copy of one in each of its findings would cost the square of its length.
@@ -431,4 +432,20 @@ pub fn is_secret_literal(value: &str) -> bool {
         let authority = value[at + 3..].split(['/', '?', '#', ' ']).next().unwrap_or("");
         authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
     })
+}
+
+/// Which words of a command line may be secret: assignments to a name of one, the word behind a flag that is named like
+/// one, and URLs with a password.
+pub fn secret_arguments<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<bool> {
+    let mut follows_secret_flag = false;
+    let secret = |word: &str| {
+        let assigned = word
+            .split_whitespace()
+            .any(|part| part.split_once('=').is_some_and(|(name, value)| !value.is_empty() && is_secret_name(name)));
+        let secret = assigned || is_secret_literal(word) || follows_secret_flag;
+        follows_secret_flag =
+            word.starts_with('-') && !word.contains(['=', ' ']) && is_secret_name(word) || word == "--requirepass";
+        secret
+    };
+    words.into_iter().map(secret).collect()
 }

@@ -42,7 +42,8 @@ fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
                 for field in known_entries(reader, &name, &path, &["create_host_path"], &entry.value) {
                     match field.key.as_str() {
                         "subpath" => subpath = reader.text("subpath", &field.value),
-                        "size" => size = tmpfs_size(reader, &field.value),
+                        // Zero is no limit.
+                        "size" => size = reader.size("volumes", &field.value).filter(|size| *size > 0),
                         // The short syntax makes folders; only the wish not to is worth a word.
                         "create_host_path" => {
                             if reader.boolean("create_host_path", &field.value) == Some(false)
@@ -106,16 +107,6 @@ fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
         Some(other) => invalid(reader, &format!("the type {other} is not known"), location),
         None => invalid(reader, "type is missing", location),
     }
-}
-
-fn tmpfs_size(reader: &mut Reader<'_>, tree: &Tree) -> Option<u64> {
-    let text = reader.text("size", tree)?;
-    let size = syntax::size_bytes(&text);
-    if size.is_none() {
-        reader.error("compose-type", format!("volumes: \"{text}\" is no size"), &tree.location);
-    }
-    // Zero is no limit.
-    size.filter(|size| *size > 0)
 }
 
 fn mount(reader: &mut Reader<'_>, source: &str, target: &str, read_only: bool, location: &Location) -> Option<Mount> {

@@ -3,109 +3,102 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use crate::compose::model::{Alias, Located, Port, Protocol, Service};
+use crate::compose::load::MAX_ITEMS;
+use crate::compose::load::pairs::{Host, hosts};
+use crate::compose::model::{Alias, Located, Port, Service};
 use crate::compose::names;
 use crate::compose::read::Reader;
 use crate::compose::service::{known_entries, report, report_value};
 use crate::compose::support;
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
-use crate::diag::{Diagnostic, Location};
-
-/// Ports of one service, ranges expanded.
-const MAX_PORTS: usize = 2000;
+use crate::diag::Diagnostic;
 
 pub(super) fn ports(reader: &mut Reader<'_>, service: &str, tree: &Tree) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::new();
     let mut seen = HashSet::new();
     for item in reader.list("ports", tree) {
-        let mut app_protocol = None;
-        match port_mapping(reader, service, item, &mut app_protocol) {
-            Some(Ok(parsed)) => {
-                for port in parsed {
-                    // A later file may repeat a port.
-                    if seen.insert(port.clone()) {
-                        ports.push(Port {
-                            host_ip: port.host_ip,
-                            published: port.published,
-                            target: port.target,
-                            protocol: port.protocol,
-                            app_protocol: app_protocol.clone(),
-                            location: item.location.clone(),
-                        });
-                    }
-                }
-            }
-            Some(Err(message)) => reader.error("compose-port", format!("ports: {message}"), &item.location),
-            None => {}
-        }
-        if ports.len() > MAX_PORTS {
-            let message = format!("ports: a service may have at most {MAX_PORTS} ports");
-            reader.error("compose-limit", message, &item.location);
-            break;
+        if let Some(port) = port(reader, service, item)
+            // A later file may repeat a port.
+            && seen.insert((port.host_ip.clone(), port.published, port.target, port.protocol))
+        {
+            ports.push(port);
         }
     }
     ports
 }
 
-fn port_mapping(
-    reader: &mut Reader<'_>,
-    service: &str,
-    item: &Tree,
-    app_protocol: &mut Option<String>,
-) -> Option<Result<Vec<syntax::PortSyntax>, String>> {
-    let (mut ip, mut published, mut target) = (None, None, None);
-    let mut protocol = Ok(Protocol::Tcp);
+fn port(reader: &mut Reader<'_>, service: &str, item: &Tree) -> Option<Port> {
+    let (mut host_ip, mut published, mut target, mut protocol, mut app_protocol) = (None, None, None, None, None);
     for entry in known_entries(reader, service, "ports", &["host_ip", "mode"], item) {
+        let text = reader.text(&entry.key, &entry.value).filter(|text| !text.is_empty());
         match entry.key.as_str() {
-            "target" => target = reader.text("target", &entry.value),
-            "published" => published = reader.text("published", &entry.value).filter(|text| !text.is_empty()),
-            "host_ip" => ip = reader.text("host_ip", &entry.value).filter(|text| !text.is_empty()),
-            "protocol" => {
-                if let Some(text) = reader.text("protocol", &entry.value) {
-                    protocol = syntax::protocol(&text);
-                }
-            }
+            "target" => target = text,
+            "published" => published = text,
+            "host_ip" => host_ip = text,
+            "protocol" => protocol = text,
+            "app_protocol" => app_protocol = text,
             "mode" => {
-                if let Some(mode) = reader.text("mode", &entry.value) {
+                if let Some(mode) = text {
                     report_value(reader, service, "ports.mode", &mode, &entry.key_location);
-                }
-            }
-            "app_protocol" => {
-                *app_protocol = reader.text("app_protocol", &entry.value).filter(|text| !text.is_empty());
-                if let Some(name) = app_protocol.as_deref()
-                    && !names::is_qualified_name(name)
-                {
-                    let message = format!("ports: app_protocol \"{name}\" is no name such as http");
-                    reader.error("compose-port", message, &entry.value.location);
                 }
             }
             _ => {}
         }
     }
+    if let Some(name) = app_protocol.as_deref().filter(|name| !names::is_qualified_name(name)) {
+        let message = format!("ports: app_protocol \"{name}\" is no name such as http");
+        reader.error("compose-port", message, &item.location);
+    }
     let Some(target) = target else {
         reader.error("compose-port", "ports: target is missing", &item.location);
         return None;
     };
-    Some(protocol.and_then(|protocol| syntax::expand(ip, published.as_deref(), &target, protocol)))
+    let numbers = || -> Result<_, String> {
+        let published = published.as_deref().map(one_port).transpose()?;
+        Ok((published, one_port(&target)?, syntax::protocol(protocol.as_deref().unwrap_or("tcp"))?))
+    };
+    match numbers() {
+        Ok((published, target, protocol)) => {
+            Some(Port { host_ip, published, target, protocol, app_protocol, location: item.location.clone() })
+        }
+        Err(message) => {
+            reader.error("compose-port", format!("ports: {message}"), &item.location);
+            None
+        }
+    }
+}
+
+/// A port that is neither a range nor 0.
+fn one_port(text: &str) -> Result<u16, String> {
+    match syntax::port_range(text)? {
+        (0, _) => Err("a port is a number between 1 and 65535".to_owned()),
+        (first, last) if first != last => Err(format!("{text} leaves the choice to docker; write one port")),
+        (port, _) => Ok(port),
+    }
 }
 
 pub(super) fn expose(reader: &mut Reader<'_>, tree: &Tree) -> Vec<Port> {
     let mut ports = Vec::new();
     for (text, location) in reader.texts("expose", tree) {
-        match syntax::ports(&text) {
-            Ok(parsed) if parsed.iter().all(|port| port.published.is_none()) => {
-                ports.extend(parsed.into_iter().map(|port| Port {
-                    host_ip: None,
-                    published: None,
-                    target: port.target,
-                    protocol: port.protocol,
-                    app_protocol: None,
-                    location: location.clone(),
-                }));
-            }
-            Ok(_) => reader.error("compose-port", "expose: only container ports may stand here", &location),
+        let (range, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
+        let parsed = syntax::port_range(range).and_then(|range| Ok((range, syntax::protocol(protocol)?)));
+        match parsed {
+            Ok(((first @ 1.., last), protocol)) => ports.extend((first..=last).map(|target| Port {
+                host_ip: None,
+                published: None,
+                target,
+                protocol,
+                app_protocol: None,
+                location: location.clone(),
+            })),
+            Ok(_) => reader.error("compose-port", "expose: 0 is no port", &location),
             Err(message) => reader.error("compose-port", format!("expose: {message}"), &location),
+        }
+        if ports.len() > MAX_ITEMS {
+            let message = format!("expose: a service may have at most {MAX_ITEMS} ports");
+            reader.error("compose-limit", message, &location);
+            break;
         }
     }
     ports
@@ -121,9 +114,9 @@ pub(super) fn mode(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) 
 
 /// Networks mean nothing but for the names and addresses that they give.
 pub(super) fn networks(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
-    let entries =
-        if field.value.as_mapping().is_some() { reader.entries("networks", &field.value) } else { Vec::new() };
-    let named = names_networks(reader, field, &entries);
+    let mut entries = reader.entries("networks", &field.value);
+    entries.sort_by_key(|entry| &entry.key);
+    let named = entries.iter().any(|entry| entry.key != "default" || !entry.value.is_null());
     // The default network alone says nothing.
     if named && let Some(row) = support::service_key("networks") {
         report(reader, &service.name, row, &field.key_location);
@@ -147,14 +140,6 @@ pub(super) fn networks(reader: &mut Reader<'_>, service: &mut Service, field: &T
             }
         }
     }
-}
-
-/// Whether a network other than the default one is named, or something is said about that.
-fn names_networks(reader: &mut Reader<'_>, field: &TreeEntry, entries: &[&TreeEntry]) -> bool {
-    if field.value.as_mapping().is_some() {
-        return entries.iter().any(|entry| entry.key != "default" || !entry.value.is_null());
-    }
-    reader.texts("networks", &field.value).iter().any(|(name, _)| name != "default")
 }
 
 pub(super) fn links(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
@@ -199,33 +184,20 @@ pub(super) fn hostname(reader: &mut Reader<'_>, service: &mut Service, tree: &Tr
 }
 
 pub(super) fn extra_hosts(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    let mut pairs: Vec<(String, String, Location)> = Vec::new();
-    if tree.as_mapping().is_some() {
-        for entry in reader.entries("extra_hosts", tree) {
-            for (address, location) in reader.texts("extra_hosts", &entry.value) {
-                pairs.push((entry.key.clone(), address, location));
-            }
-        }
-    } else {
-        for (text, location) in reader.texts("extra_hosts", tree) {
-            let (host, address) = text.split_once('=').or_else(|| text.split_once(':')).unwrap_or((&text, ""));
-            pairs.push((host.to_owned(), address.to_owned(), location));
-        }
-    }
-    for (host, address, location) in pairs {
-        let address = address.trim_matches(['[', ']']);
-        let host = host.trim().to_ascii_lowercase();
+    // What is no host with its addresses is an error of the check that follows.
+    for Host { name, address, location } in hosts(tree).unwrap_or_default() {
+        let (host, address) = (name.trim().to_ascii_lowercase(), address.as_str());
         if address == "host-gateway" {
-            report_value(reader, &service.name, "extra_hosts", address, &location);
+            report_value(reader, &service.name, "extra_hosts", address, location);
         } else if address.parse::<IpAddr>().is_err() {
             let finding = Diagnostic::error(
                 "compose-extra-hosts",
                 format!("{}: extra_hosts {host}: \"{address}\" is no address", service.name),
             );
-            reader.push(finding.help("write it as \"name=10.0.0.1\""), &location);
+            reader.push(finding.help("write it as \"name=10.0.0.1\""), location);
         } else if !names::is_dns_subdomain(&host) {
             let message = format!("{}: extra_hosts: \"{host}\" is no host name", service.name);
-            reader.error("compose-extra-hosts", message, &location);
+            reader.error("compose-extra-hosts", message, location);
         } else {
             service.extra_hosts.push((address.to_owned(), host));
         }

@@ -1,7 +1,6 @@
 //! The process of a service and its surroundings: user, capabilities, names, and other fields of container and Pod.
 
 use crate::compose::health::duration;
-use crate::compose::merge::pairs_to_mapping;
 use crate::compose::model::{Located, Service};
 use crate::compose::read::Reader;
 use crate::compose::service::{report, report_value};
@@ -137,11 +136,11 @@ fn capabilities(reader: &mut Reader<'_>, key: &str, tree: &Tree) -> Vec<String> 
 }
 
 fn sysctls(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    let pairs = pairs_to_mapping(tree.clone());
-    for entry in reader.entries("sysctls", &pairs) {
-        let Some(value) = reader.text(&entry.key, &entry.value) else { continue };
-        let name = entry.key.replace('/', ".");
-        let location = &entry.key_location;
+    for pair in reader.pairs("sysctls", tree) {
+        let (name, location) = (pair.key.replace('/', "."), pair.location);
+        let Some(value) = reader.value(&format!("{}: sysctls", service.name), pair).map(|text| text.value) else {
+            continue;
+        };
         // What is not of a Pod's own is refused by the node, after everything else was done.
         let own = name.starts_with("net.") || name.starts_with("fs.mqueue.");
         let own = own || name.starts_with("kernel.shm") || name.starts_with("kernel.msg") || name == "kernel.sem";

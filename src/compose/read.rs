@@ -1,26 +1,28 @@
 //! Reading a project: texts in, typed model and diagnostics out. Everything wrong is collected, nothing is dropped in
 //! silence, and no message shows a value that may be a secret.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::compose::declared;
 use crate::compose::files::{FileError, Files};
-use crate::compose::load::{self, dotenv};
-use crate::compose::model::{Bytes, ComposeProject, FileObject, FileSource, Service, Sources, is_secret_name};
+use crate::compose::load::pairs::Pair;
+use crate::compose::load::parse::boolean;
+use crate::compose::load::project::{Project, Strictness};
+use crate::compose::load::scalar::Value;
+use crate::compose::load::{self, MAX_ITEMS, MAX_SERVICES, dotenv};
+use crate::compose::model::{
+    Bytes, ComposeProject, FileObject, FileSource, Service, Sources, Text, is_secret_literal, is_secret_name,
+};
 use crate::compose::service;
 use crate::compose::support::nearest;
+use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::yaml::{Node, Source};
 
 /// Bytes that a ConfigMap or a Secret of one file may hold.
 const MAX_FILE: usize = 1024 * 1024;
-
-/// Services of one project: far more than containers of one Pod could be.
-const MAX_SERVICES: usize = 500;
-
-/// Items of one list: what is longer was not written by a person.
-const MAX_ITEMS: usize = 2000;
 
 /// One compose file, in the order of merging.
 #[derive(Debug, Clone)]
@@ -78,24 +80,18 @@ pub fn read(request: ReadRequest<'_>) -> (Option<ComposeProject>, Diagnostics) {
     let (loaded, sources, findings) = load::load(request);
     diagnostics.extend(findings);
     let Some(loaded) = loaded.filter(|_| !diagnostics.has_errors()) else { return (None, diagnostics) };
-    let mut reader = Reader { sources: sources.clone(), diagnostics, environment: &environment, files };
-    let project = project(&mut reader, &loaded.tree, profiles);
+    let mut reader = Reader { sources, diagnostics, environment: &environment, files, rewritten: &loaded.rewritten };
+    let parts = parts(&mut reader, &loaded.tree, profiles);
     let Reader { mut diagnostics, .. } = reader;
     // What does not fit together is told once, in the words of the reader where it has some.
     let known: BTreeSet<(Option<Location>, &'static str)> =
         diagnostics.iter().map(|found| (found.location.clone(), found.code)).collect();
-    let options = load::project::Options {
-        profiles,
-        files: None,
-        strictness: load::project::Strictness::App,
-        show_secrets: true,
-    };
-    let (_, findings) = load::project::project(loaded, &options);
+    let sources = loaded.sources.clone();
+    let (canonical, findings) = Project::complete(loaded, profiles, Strictness::App);
     diagnostics.extend(findings.into_iter().filter(|found| !known.contains(&(found.location.clone(), found.code))));
-    if diagnostics.has_errors() {
-        return (None, diagnostics);
-    }
-    (Some(ComposeProject { sources, ..project }), diagnostics)
+    let Some(canonical) = canonical.filter(|_| !diagnostics.has_errors()) else { return (None, diagnostics) };
+    let Parts { services, configs, secrets } = parts;
+    (Some(ComposeProject { services, configs, secrets, sources, canonical: Arc::new(canonical) }), diagnostics)
 }
 
 fn project_environment(request: &ReadRequest<'_>, diagnostics: &mut Diagnostics) -> BTreeMap<String, String> {
@@ -121,6 +117,8 @@ pub(super) struct Reader<'a> {
     pub(super) diagnostics: Diagnostics,
     pub(super) environment: &'a BTreeMap<String, String>,
     pub(super) files: &'a dyn Files,
+    /// What is written where a number, a boolean or a date reads as another text, by the place of its key.
+    pub(super) rewritten: &'a HashMap<Location, String>,
 }
 
 impl Reader<'_> {
@@ -145,41 +143,67 @@ impl Reader<'_> {
         self.error("compose-type", message, &tree.location);
     }
 
-    /// The text of a scalar; null is none, anything else an error.
+    /// The text of a scalar as the reference prints it; null is none, anything else an error.
     pub(super) fn text(&mut self, what: &str, tree: &Tree) -> Option<String> {
-        match tree.as_text() {
-            Some(text) => Some(text.to_owned()),
-            None if tree.is_null() => None,
-            None => {
-                self.wrong_type(what, "a string", tree);
-                None
-            }
+        let text = tree.printed();
+        if text.is_none() && !tree.is_null() {
+            self.wrong_type(what, "a string", tree);
         }
+        text
+    }
+
+    /// The text that a container gets of a value under `what`, which a variable or a name may make a secret. Where that
+    /// is not what is written, a warning says so.
+    pub(super) fn value(&mut self, what: &str, pair: Pair<'_>) -> Option<Text> {
+        let value = pair.value?;
+        let sensitive = pair.interpolated || is_secret_name(&pair.key) || is_secret_literal(&value);
+        if let Some(written) = self.rewritten.get(pair.location) {
+            let message = match sensitive {
+                true => format!("{what}: {} is not in quotes, and becomes another text", pair.key),
+                false => format!("{what}: {}: {written} is not in quotes, and becomes \"{value}\"", pair.key),
+            };
+            let help = "write it in quotes to have it as it stands";
+            let finding = Diagnostic::warning("compose-plain-value", message).help(help);
+            self.push(finding, pair.location);
+        }
+        Some(Text { value, sensitive })
     }
 
     /// A boolean, also one that is quoted or came by interpolation.
     pub(super) fn boolean(&mut self, what: &str, tree: &Tree) -> Option<bool> {
-        match tree.as_text().map(str::to_ascii_lowercase).as_deref() {
-            Some("true" | "yes" | "on" | "1") => Some(true),
-            Some("false" | "no" | "off" | "0") => Some(false),
-            _ if tree.is_null() => None,
-            _ => {
-                self.wrong_type(what, "true or false", tree);
-                None
-            }
+        let found = match tree.value() {
+            Some(Value::Bool(value)) => Some(value),
+            Some(Value::Str(text)) => boolean(text),
+            _ => None,
+        };
+        if found.is_none() && !tree.is_null() {
+            self.wrong_type(what, "true or false", tree);
         }
+        found
     }
 
     /// An integer, also one that is quoted or came by interpolation.
     pub(super) fn integer(&mut self, what: &str, tree: &Tree) -> Option<i64> {
-        match tree.as_text().map(|text| text.trim().parse::<i64>()) {
-            Some(Ok(number)) => Some(number),
-            _ if tree.is_null() => None,
-            _ => {
-                self.wrong_type(what, "an integer", tree);
-                None
-            }
+        let found = match tree.value() {
+            Some(Value::Int(number)) => i64::try_from(number).ok(),
+            Some(Value::Float(number)) if number.fract() == 0.0 => Some(number as i64),
+            Some(Value::Str(text)) => text.parse().ok(),
+            _ => None,
+        };
+        if found.is_none() && !tree.is_null() {
+            self.wrong_type(what, "an integer", tree);
         }
+        found
+    }
+
+    /// Bytes of a size such as `512m`; null is none, anything else an error.
+    pub(super) fn size(&mut self, what: &str, tree: &Tree) -> Option<u64> {
+        let text = self.text(what, tree)?;
+        let bytes = syntax::bytes(&text).and_then(|bytes| u64::try_from(bytes).ok());
+        if bytes.is_none() {
+            self.error("compose-type", format!("{what}: \"{text}\" is no size such as 512m"), &tree.location);
+        }
+        bytes
     }
 
     /// A list of texts; one text is a list of one.
@@ -187,8 +211,8 @@ impl Reader<'_> {
         if tree.is_null() {
             return Vec::new();
         }
-        if let Some(text) = tree.as_text() {
-            return vec![(text.to_owned(), tree.location.clone())];
+        if let Some(text) = tree.printed() {
+            return vec![(text, tree.location.clone())];
         }
         match tree.as_sequence() {
             Some(_) => {
@@ -220,6 +244,15 @@ impl Reader<'_> {
         }
     }
 
+    /// Names with values of a mapping or a list; null is none, anything else an error.
+    pub(super) fn pairs<'t>(&mut self, what: &str, tree: &'t Tree) -> Vec<Pair<'t>> {
+        let found = load::pairs::pairs(tree);
+        if found.is_none() && !tree.is_null() {
+            self.wrong_type(what, "a list or a mapping", tree);
+        }
+        found.unwrap_or_default()
+    }
+
     /// The entries of a mapping but for `x-*`; null is empty, anything else an error.
     pub(super) fn entries<'t>(&mut self, what: &str, tree: &'t Tree) -> Vec<&'t TreeEntry> {
         if tree.is_null() {
@@ -245,13 +278,20 @@ impl Reader<'_> {
 
 const TOP_LEVEL: [&str; 8] = ["configs", "jobs", "models", "name", "networks", "secrets", "services", "volumes"];
 
-fn project(reader: &mut Reader<'_>, root: &Tree, profiles: &[String]) -> ComposeProject {
-    let mut project = ComposeProject::default();
+/// What the readers make of a project.
+#[derive(Default)]
+struct Parts {
+    services: Vec<Service>,
+    configs: BTreeMap<String, FileObject>,
+    secrets: BTreeMap<String, FileObject>,
+}
+
+fn parts(reader: &mut Reader<'_>, root: &Tree, profiles: &[String]) -> Parts {
+    let mut project = Parts::default();
     for entry in reader.entries("the compose file", root) {
         match entry.key.as_str() {
-            "name" => project.name = reader.text("name", &entry.value),
             "services" => project.services = services(reader, &entry.value, profiles),
-            "configs" | "secrets" => {}
+            "configs" | "name" | "secrets" => {}
             key @ ("jobs" | "models" | "networks" | "volumes") => declared::unused(reader, key, &entry.value),
             _ => reader.unknown_key("the compose file", entry, &TOP_LEVEL),
         }
@@ -299,7 +339,7 @@ fn services(reader: &mut Reader<'_>, tree: &Tree, profiles: &[String]) -> Vec<Se
 }
 
 /// Names that services refer to must exist: other services, configs, secrets.
-fn check_references(reader: &mut Reader<'_>, root: &Tree, project: &ComposeProject) {
+fn check_references(reader: &mut Reader<'_>, root: &Tree, project: &Parts) {
     let names: BTreeSet<&str> = project.services.iter().map(|service| service.name.as_str()).collect();
     let declared = root.get("services");
     for service in &project.services {

@@ -55,19 +55,9 @@ fn deploy_resources(reader: &mut Reader<'_>, service: &mut Service, part: &TreeE
     }
 }
 
-/// `gpus`: `all`, or a list of devices that need not say that they are graphics processors.
-pub(super) fn gpus(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    match tree.as_text() {
-        Some("all") => {
-            all_is_one(reader, &service.name, "gpus", tree);
-            add_gpus(service, None, 1);
-        }
-        _ => devices(reader, service, "gpus", tree),
-    }
-}
-
-/// Devices of the container that a device plugin gives out: graphics processors, by their number.
-fn devices(reader: &mut Reader<'_>, service: &mut Service, path: &str, tree: &Tree) {
+/// Devices of the container that a device plugin gives out: graphics processors, by their number. Those of `gpus` need
+/// not say what they are.
+pub(super) fn devices(reader: &mut Reader<'_>, service: &mut Service, path: &str, tree: &Tree) {
     let name = service.name.clone();
     for item in reader.list(path, tree) {
         let (mut driver, mut count, mut ids) = (None, None, Vec::new());
@@ -156,13 +146,9 @@ pub(super) fn cpus(reader: &mut Reader<'_>, target: &mut BTreeMap<String, String
 }
 
 pub(super) fn memory(reader: &mut Reader<'_>, target: &mut BTreeMap<String, String>, key: &str, tree: &Tree) {
-    let Some(text) = reader.text(key, tree) else { return };
-    match syntax::size_bytes(&text) {
-        Some(0) => {}
-        Some(bytes) => {
-            target.insert("memory".to_owned(), syntax::quantity_of_bytes(bytes));
-        }
-        None => reader.error("compose-type", format!("{key}: \"{text}\" is no size such as 512m"), &tree.location),
+    // Zero is no limit.
+    if let Some(bytes) = reader.size(key, tree).filter(|bytes| *bytes > 0) {
+        target.insert("memory".to_owned(), syntax::quantity_of_bytes(bytes));
     }
 }
 
@@ -177,7 +163,11 @@ pub(super) fn x_kompox_resources(reader: &mut Reader<'_>, resources: &mut Resour
             }
         };
         for part in reader.entries(&entry.key, &entry.value) {
-            let Some(text) = reader.text(&part.key, &part.value) else { continue };
+            // A quantity as it is written: `1e9` is one.
+            let Some(text) = part.value.as_text().map(str::to_owned) else {
+                reader.wrong_type(&part.key, "a quantity", &part.value);
+                continue;
+            };
             if !matches!(part.key.as_str(), "cpu" | "memory" | "ephemeral-storage") {
                 reader.unknown_key("x-kompox", part, &["cpu", "memory", "ephemeral-storage"]);
             } else if syntax::is_quantity(&text) {

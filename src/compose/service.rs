@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use crate::compose::env;
 use crate::compose::files::FileError;
 use crate::compose::health;
-use crate::compose::merge::pairs_to_mapping;
+use crate::compose::load::scalar::Value;
 use crate::compose::model::{
-    Condition, Dependency, FileUse, Located, Resources, Service, Text, Tmpfs, is_secret_literal, is_secret_name,
+    Condition, Dependency, FileUse, Located, Resources, Service, Text, Tmpfs, secret_arguments,
 };
 use crate::compose::mounts;
 use crate::compose::network;
@@ -28,7 +28,10 @@ const SWITCHES: [&str; 3] = ["init", "oom_kill_disable", "use_api_socket"];
 pub(super) fn read(reader: &mut Reader<'_>, entry: &TreeEntry) -> Service {
     let mut service = empty(&entry.key, &entry.key_location);
     let mut x_kompox = None;
-    for field in entry.value.as_mapping().unwrap_or_default() {
+    // By name, so that the order in the file decides about nothing.
+    let mut fields: Vec<&TreeEntry> = entry.value.as_mapping().unwrap_or_default().iter().collect();
+    fields.sort_by_key(|field| &field.key);
+    for field in fields {
         let key = field.key.as_str();
         if key == "x-kompox" {
             x_kompox = Some(&field.value);
@@ -100,7 +103,7 @@ pub(super) fn known_entries<'t>(
         }
         Some(row) if row.verdict == Verdict::Mapped || own.contains(&entry.key.as_str()) => true,
         Some(row) => {
-            if !entry.value.is_null() {
+            if !entry.value.is_null() && entry.value.as_mapping().is_none_or(|entries| !entries.is_empty()) {
                 report(reader, service, row, &entry.key_location);
             }
             false
@@ -218,13 +221,15 @@ fn read_key(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
         "annotations" => annotations(reader, service, value),
         "depends_on" => service.depends_on = depends_on(reader, &service.name, value),
         "deploy" => resources::deploy(reader, service, value),
-        "gpus" => resources::gpus(reader, service, value),
+        "gpus" => resources::devices(reader, service, "gpus", value),
         // Read together, once all keys are known.
         "cpu_quota" | "cpu_period" => {}
         "cpus" => resources::cpus(reader, &mut service.resources.limits, key, value),
         "mem_limit" => resources::memory(reader, &mut service.resources.limits, key, value),
         "mem_reservation" => resources::memory(reader, &mut service.resources.requests, key, value),
         "scale" => resources::replicas(reader, service, key, value),
+        // What `deploy` says counts more.
+        "restart" if service.restart.is_some() => {}
         "restart" => {
             service.restart =
                 reader.text(key, value).map(|value| Located { value, location: field.value.location.clone() });
@@ -266,18 +271,11 @@ pub(super) fn words(reader: &mut Reader<'_>, what: &str, tree: &Tree) -> Option<
     }
 }
 
-/// Marks arguments whose flag or assignment is named like a secret, and URLs with a password.
+/// Marks the words of a command line that may be secret.
 pub(super) fn mark_secret_arguments(mut words: Vec<Text>) -> Vec<Text> {
-    let mut follows_secret_flag = false;
-    for word in &mut words {
-        let assigned = word
-            .value
-            .split_whitespace()
-            .any(|part| part.split_once('=').is_some_and(|(name, value)| !value.is_empty() && is_secret_name(name)));
-        word.sensitive |= assigned || is_secret_literal(&word.value) || follows_secret_flag;
-        follows_secret_flag =
-            word.value.starts_with('-') && !word.value.contains(['=', ' ']) && is_secret_name(&word.value)
-                || word.value == "--requirepass";
+    let secret = secret_arguments(words.iter().map(|word| word.value.as_str()));
+    for (word, secret) in words.iter_mut().zip(secret) {
+        word.sensitive |= secret;
     }
     words
 }
@@ -291,38 +289,32 @@ const SHOWN: usize = 8;
 
 /// Variables by name: a mapping, or a list of `NAME=value`. Those without a value come from the environment of kompox.
 pub(super) fn variables(reader: &mut Reader<'_>, service: &str, what: &str, tree: &Tree) -> BTreeMap<String, Text> {
-    let pairs = pairs_to_mapping(tree.clone());
     let mut variables = BTreeMap::new();
-    let mut unset: Vec<(&str, &Location)> = Vec::new();
-    for entry in reader.entries(what, &pairs) {
-        let name = &entry.key;
-        if name.is_empty() || !name.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=') {
+    let mut unset: Vec<(String, &Location)> = Vec::new();
+    for mut pair in reader.pairs(what, tree) {
+        if pair.key.is_empty() || !pair.key.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=') {
             let message = format!("{service}: {what} has an entry without a usable name");
-            reader.error("compose-environment", message, &entry.key_location);
+            reader.error("compose-environment", message, pair.location);
             continue;
         }
-        if entry.value.is_null() {
-            match reader.environment.get(name) {
-                Some(value) => {
-                    variables.insert(name.clone(), Text::secret(value.clone()));
-                }
-                None => {
-                    // A name that came by interpolation may be a value that lacks its name.
-                    let shown = if entry.value.interpolated { "a variable" } else { name.as_str() };
-                    unset.push((shown, &entry.key_location));
-                }
-            }
-            continue;
+        if pair.value.is_none() {
+            let Some(value) = reader.environment.get(&pair.key) else {
+                // A name that came by interpolation may be a value that lacks its name.
+                let shown = if pair.interpolated { "a variable".to_owned() } else { pair.key };
+                unset.push((shown, pair.location));
+                continue;
+            };
+            (pair.value, pair.interpolated) = (Some(value.clone()), true);
         }
-        let Some(text) = reader.text(name, &entry.value) else { continue };
-        let boolean = entry.value.as_scalar().and_then(|scalar| scalar.as_bool());
-        let value = boolean.map_or(text, |b| b.to_string());
-        let sensitive = entry.value.interpolated || is_secret_name(name) || is_secret_literal(&value);
-        variables.insert(name.clone(), Text { value, sensitive });
+        let key = pair.key.clone();
+        if let Some(value) = reader.value(&format!("{service}: {what}"), pair) {
+            variables.insert(key, value);
+        }
     }
     if let [(first, location), more @ ..] = unset.as_slice() {
         // Leaving them out is what such an entry is for: no warning, and one line for all of them.
-        let names: Vec<&str> = std::iter::once(*first).chain(more.iter().map(|(name, _)| *name)).take(SHOWN).collect();
+        let names: Vec<&str> =
+            std::iter::once(first).chain(more.iter().map(|(name, _)| name)).map(String::as_str).take(SHOWN).collect();
         let rest = unset.len() - names.len();
         let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
         let message =
@@ -333,45 +325,37 @@ pub(super) fn variables(reader: &mut Reader<'_>, service: &str, what: &str, tree
 }
 
 fn annotations(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    let pairs = pairs_to_mapping(tree.clone());
-    for entry in reader.entries("annotations", &pairs) {
-        let value = reader.text(&entry.key, &entry.value).unwrap_or_default();
-        let sensitive = entry.value.interpolated || is_secret_name(&entry.key) || is_secret_literal(&value);
-        let located = Located { value: Text { value, sensitive }, location: entry.key_location.clone() };
-        service.annotations.insert(entry.key.clone(), located);
+    for mut pair in reader.pairs("annotations", tree) {
+        pair.value.get_or_insert_default();
+        let (key, location) = (pair.key.clone(), pair.location.clone());
+        if let Some(value) = reader.value(&format!("{}: annotations", service.name), pair) {
+            service.annotations.insert(key, Located { value, location });
+        }
     }
 }
 
 fn env_files(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
     service.env_file_location = Some(field.key_location.clone());
-    let single = std::slice::from_ref(&field.value);
-    let items = if field.value.is_null() { &[] } else { field.value.as_sequence().unwrap_or(single) };
     let mut merged: Option<BTreeMap<String, String>> = None;
-    for item in items {
+    for item in reader.list("env_file", &field.value) {
         let (mut path, mut required, mut raw) = (None, true, false);
-        if item.as_mapping().is_some() {
-            for entry in known_entries(reader, &service.name, "env_file", &[], item) {
-                match entry.key.as_str() {
-                    "path" => path = reader.text("path", &entry.value),
-                    "required" => required = reader.boolean("required", &entry.value).unwrap_or(true),
-                    "format" => match reader.text("format", &entry.value).as_deref() {
-                        Some("raw") => raw = true,
-                        None | Some("") => {}
-                        Some(other) => {
-                            let message = format!("env_file: the format {other} is not known; only raw is");
-                            reader.error("compose-env-file", message, &entry.value.location);
-                        }
-                    },
-                    _ => {}
-                }
+        for entry in known_entries(reader, &service.name, "env_file", &[], item) {
+            match entry.key.as_str() {
+                "path" => path = reader.text("path", &entry.value),
+                "required" => required = reader.boolean("required", &entry.value).unwrap_or(true),
+                "format" => match reader.text("format", &entry.value).as_deref() {
+                    Some("raw") => raw = true,
+                    None | Some("") => {}
+                    Some(other) => {
+                        let message = format!("env_file: the format {other} is not known; only raw is");
+                        reader.error("compose-env-file", message, &entry.value.location);
+                    }
+                },
+                _ => {}
             }
-        } else {
-            path = reader.text("env_file", item);
         }
         let Some(path) = path else {
-            if item.as_text().is_none() {
-                reader.error("compose-env-file", "env_file: a path is missing", &item.location);
-            }
+            reader.error("compose-env-file", "env_file: a path is missing", &item.location);
             continue;
         };
         let bytes = match reader.files.read(&path) {
@@ -404,12 +388,10 @@ fn tmpfs(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
         let mut size = None;
         for option in options.split(',').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
-                Some(("size", value)) => match syntax::size_bytes(value) {
+                Some(("size", value)) => match syntax::bytes(value).and_then(|bytes| u64::try_from(bytes).ok()) {
                     // Zero is no limit.
                     Some(bytes) => size = Some(bytes).filter(|bytes| *bytes > 0),
-                    None => {
-                        reader.error("compose-type", format!("tmpfs: \"{value}\" is no size"), &location);
-                    }
+                    None => reader.error("compose-type", format!("tmpfs: \"{value}\" is no size"), &location),
                 },
                 _ => {
                     if let Some(row) = support::service_key("tmpfs: (other options)") {
@@ -427,14 +409,9 @@ fn tmpfs(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
 }
 
 fn shm(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    let Some(text) = reader.text("shm_size", tree) else { return };
-    match syntax::size_bytes(&text) {
-        Some(0) => {}
-        Some(size) => {
-            let location = tree.location.clone();
-            service.tmpfs.push(Tmpfs { target: "/dev/shm".to_owned(), size: Some(size), location });
-        }
-        None => reader.error("compose-type", format!("shm_size: \"{text}\" is no size"), &tree.location),
+    if let Some(size) = reader.size("shm_size", tree).filter(|size| *size > 0) {
+        let location = tree.location.clone();
+        service.tmpfs.push(Tmpfs { target: "/dev/shm".to_owned(), size: Some(size), location });
     }
 }
 
@@ -442,17 +419,13 @@ fn file_uses(reader: &mut Reader<'_>, service: &Service, tree: &Tree, kind: &str
     let mut uses: Vec<FileUse> = Vec::new();
     for item in reader.list(kind, tree) {
         let (mut source, mut target, mut mode) = (None, None, None);
-        if item.as_mapping().is_some() {
-            for entry in known_entries(reader, &service.name, &format!("{kind}s"), &[], item) {
-                match entry.key.as_str() {
-                    "source" => source = reader.text("source", &entry.value),
-                    "target" => target = reader.text("target", &entry.value),
-                    "mode" => mode = file_mode(reader, &entry.value),
-                    _ => {}
-                }
+        for entry in known_entries(reader, &service.name, &format!("{kind}s"), &[], item) {
+            match entry.key.as_str() {
+                "source" => source = reader.text("source", &entry.value),
+                "target" => target = reader.text("target", &entry.value),
+                "mode" => mode = file_mode(reader, &entry.value),
+                _ => {}
             }
-        } else {
-            source = reader.text(kind, item);
         }
         let Some(source) = source else {
             reader.error("compose-undefined", format!("{kind}: its source is missing"), &item.location);
@@ -477,32 +450,32 @@ fn file_uses(reader: &mut Reader<'_>, service: &Service, tree: &Tree, kind: &str
     uses
 }
 
-/// File mode bits: octal with a leading zero or in quotes, as YAML 1.1 and compose read them, else decimal.
+/// File mode bits: a number as YAML has it, or the digits of an octal one.
 fn file_mode(reader: &mut Reader<'_>, tree: &Tree) -> Option<u32> {
-    let text = reader.text("mode", tree)?;
-    let quoted = tree.as_scalar().is_some_and(|scalar| !scalar.plain);
-    let digits = text.trim_start_matches("0o");
-    let mode = if quoted || text.starts_with('0') { u32::from_str_radix(digits, 8).ok() } else { text.parse().ok() };
+    let mode = match tree.value() {
+        Some(Value::Int(number)) => u32::try_from(number).ok(),
+        Some(Value::Str(text)) => u32::from_str_radix(text, 8).ok(),
+        _ => None,
+    };
     let mode = mode.filter(|mode| *mode <= 0o777);
-    if mode.is_none() {
+    if mode.is_none() && !tree.is_null() {
+        let text = tree.as_text().unwrap_or_default();
         reader.error("compose-type", format!("mode: \"{text}\" is no file mode such as 0440"), &tree.location);
     }
     mode
 }
 
 fn depends_on(reader: &mut Reader<'_>, service: &str, tree: &Tree) -> Vec<Dependency> {
-    let plain = |service: String, location: Location| Dependency {
-        service,
-        condition: Condition::Started,
-        required: true,
-        location,
-    };
-    if tree.as_mapping().is_none() {
-        return reader.texts("depends_on", tree).into_iter().map(|(name, at)| plain(name, at)).collect();
-    }
     let mut dependencies = Vec::new();
-    for entry in reader.entries("depends_on", tree) {
-        let mut dependency = plain(entry.key.clone(), entry.key_location.clone());
+    let mut entries = reader.entries("depends_on", tree);
+    entries.sort_by_key(|entry| &entry.key);
+    for entry in entries {
+        let mut dependency = Dependency {
+            service: entry.key.clone(),
+            condition: Condition::Started,
+            required: true,
+            location: entry.key_location.clone(),
+        };
         for field in known_entries(reader, service, "depends_on", &[], &entry.value) {
             match field.key.as_str() {
                 "condition" => match reader.text("condition", &field.value).as_deref() {

@@ -74,7 +74,7 @@ pub const TOP_LEVEL_KEYS: &[Support] = &[
     mapped("include.project_directory", "the folder that its paths count from"),
     warned("jobs", "jobs are not run; one that must run first is a service that others wait for"),
     warned("models", "models are not run"),
-    mapped("name", "kept in the normalised file; objects are named after the app"),
+    mapped("name", "kept in the canonical file; objects are named after the app"),
     noted("networks", "all services share one network"),
     warned("networks.internal", "nothing keeps services from reaching out"),
     mapped("secrets", "Secrets of those that a service uses"),

@@ -2,37 +2,125 @@
 
 use crate::compose::model::Protocol;
 
-/// Ports that one entry may expand to.
-const MAX_RANGE: u16 = 1000;
+/// A finite number; `_` may stand between digits.
+pub fn number(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let separates = |(at, b): (usize, &u8)| *b != b'_' || (digit(at.checked_sub(1)) && digit(at.checked_add(1)));
+    if !bytes.iter().enumerate().all(separates) {
+        return None;
+    }
+    text.replace('_', "").parse().ok().filter(|number: &f64| number.is_finite())
+}
 
-/// Whole seconds of a duration such as `1m30s` or `500ms`, rounded up.
-pub fn duration_seconds(text: &str) -> Option<i64> {
-    const UNITS: [(&str, f64); 8] = [
-        ("ns", 1e-9),
-        ("us", 1e-6),
-        ("µs", 1e-6),
-        ("ms", 1e-3),
-        ("s", 1.0),
-        ("m", 60.0),
-        ("h", 3600.0),
-        ("d", 86400.0),
-    ];
-    let text = text.trim();
-    if text == "0" {
+/// Nanoseconds of `[+-]` and parts such as `1w2d3h4m5.5s6ms7us8ns`.
+pub fn duration(text: &str) -> Option<i64> {
+    let (negative, mut rest) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    if rest == "0" {
         return Some(0);
     }
-    let mut rest = text;
-    let mut seconds = 0.0f64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let (_, factor) = UNITS.iter().find(|(unit, _)| *unit == &rest[..end])?;
-        seconds += number * factor;
-        rest = &rest[end..];
+    if rest.is_empty() {
+        return None;
     }
-    if text.is_empty() || seconds > f64::from(i32::MAX) { None } else { Some((seconds - 1e-9).ceil() as i64) }
+    let mut total: i64 = 0;
+    while !rest.is_empty() {
+        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+        let whole = digits(rest);
+        let number: i64 = if whole == 0 { 0 } else { rest[..whole].parse().ok()? };
+        rest = &rest[whole..];
+        let mut fraction = "";
+        if let Some(after) = rest.strip_prefix('.') {
+            let length = digits(after);
+            fraction = &after[..length];
+            rest = &after[length..];
+        }
+        if whole == 0 && fraction.is_empty() {
+            return None;
+        }
+        let end = rest.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit: i64 = match &rest[..end] {
+            "ns" => 1,
+            "us" | "µs" | "μs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
+            "d" => 86_400_000_000_000,
+            "w" => 604_800_000_000_000,
+            _ => return None,
+        };
+        rest = &rest[end..];
+        let mut part = number.checked_mul(unit)?;
+        if !fraction.is_empty() {
+            // Digits beyond what fits add nothing.
+            let kept = &fraction[..fraction.len().min(18)];
+            let scale = 10f64.powi(i32::try_from(kept.len()).unwrap_or(18));
+            let value: i64 = kept.parse().ok()?;
+            part = part.checked_add((value as f64 * (unit as f64 / scale)) as i64)?;
+        }
+        total = total.checked_add(part)?;
+    }
+    Some(if negative { -total } else { total })
+}
+
+/// A duration as Go prints it: `1m30s`, `500ms`, `0s`.
+pub fn print_duration(nanos: i64) -> String {
+    let sign = if nanos < 0 { "-" } else { "" };
+    let all = nanos.unsigned_abs();
+    let fraction = |value: u64, digits: usize| {
+        if value == 0 { String::new() } else { format!(".{value:0digits$}").trim_end_matches('0').to_owned() }
+    };
+    match all {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{sign}{all}ns"),
+        1_000..1_000_000 => format!("{sign}{}{}µs", all / 1_000, fraction(all % 1_000, 3)),
+        1_000_000..1_000_000_000 => format!("{sign}{}{}ms", all / 1_000_000, fraction(all % 1_000_000, 6)),
+        _ => {
+            let seconds = all / 1_000_000_000;
+            let rest = fraction(all % 1_000_000_000, 9);
+            let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+            match (hours, minutes) {
+                (0, 0) => format!("{sign}{seconds}{rest}s"),
+                (0, _) => format!("{sign}{minutes}m{seconds}{rest}s"),
+                _ => format!("{sign}{hours}h{minutes}m{seconds}{rest}s"),
+            }
+        }
+    }
+}
+
+/// Bytes of a size such as `512m`, `1gb`, `2 GiB`, `-1` or `1048576`; units are powers of 1024.
+pub fn bytes(text: &str) -> Option<i64> {
+    if let Ok(number) = text.parse::<i64>() {
+        return Some(number);
+    }
+    let last = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ')?;
+    let (number, suffix) = (&text[..=last], &text[last + 1..]);
+    let number = number.strip_suffix(' ').unwrap_or(number);
+    if number.starts_with("in") || number.starts_with("na") {
+        return None;
+    }
+    let size: f64 = number.parse().ok().filter(|size: &f64| size.is_finite() && *size >= 0.0)?;
+    let suffix = suffix.to_lowercase();
+    let power = match suffix.as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 1,
+        "m" | "mb" | "mib" => 2,
+        "g" | "gb" | "gib" => 3,
+        "t" | "tb" | "tib" => 4,
+        "p" | "pb" | "pib" => 5,
+        _ => return None,
+    };
+    Some((size * 1024f64.powi(power)) as i64)
+}
+
+/// Whole seconds of a duration in nanoseconds, rounded up; Kubernetes counts no shorter ones.
+pub fn whole_seconds(nanos: i64) -> i64 {
+    let second = 1_000_000_000;
+    nanos.div_euclid(second) + i64::from(nanos.rem_euclid(second) > 0)
 }
 
 /// Splits a command as `docker compose` does: quotes and backslashes as in a shell, no variables, no comments. The command
@@ -141,27 +229,6 @@ impl Split {
     }
 }
 
-/// Bytes of a size such as `512m`, `1gb` or `1048576`; units are powers of 1024.
-pub fn size_bytes(text: &str) -> Option<u64> {
-    let lower = text.trim().to_ascii_lowercase();
-    let digits = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
-    let shift = match lower[digits..].trim_start() {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        "t" | "tb" | "tib" => 40,
-        _ => return None,
-    };
-    let number = &lower[..digits];
-    if let Ok(whole) = number.parse::<u64>() {
-        return whole.checked_mul(1 << shift);
-    }
-    let number: f64 = number.parse().ok()?;
-    let bytes = number * (1u64 << shift) as f64;
-    if bytes < 9e18 { Some(bytes as u64) } else { None }
-}
-
 /// The canonical Kubernetes quantity of a number of bytes: the largest binary unit that needs no fraction.
 pub fn quantity_of_bytes(bytes: u64) -> String {
     const UNITS: [(u32, &str); 6] = [(60, "Ei"), (50, "Pi"), (40, "Ti"), (30, "Gi"), (20, "Mi"), (10, "Ki")];
@@ -216,68 +283,6 @@ pub fn quantity_value(text: &str) -> Option<f64> {
     Some(number * 10f64.powi(i32::from(exponent)))
 }
 
-/// One port of the short syntax, ranges expanded.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PortSyntax {
-    /// Host address.
-    pub host_ip: Option<String>,
-    /// Host port.
-    pub published: Option<u16>,
-    /// Container port.
-    pub target: u16,
-    /// Transport protocol.
-    pub protocol: Protocol,
-}
-
-/// Reads `[address:][host[-host]:]container[-container][/protocol]`.
-///
-/// # Errors
-/// A clause that says what is wrong.
-pub fn ports(text: &str) -> Result<Vec<PortSyntax>, String> {
-    let (body, proto) = match text.split_once('/') {
-        Some((body, proto)) => (body, Some(proto)),
-        None => (text, None),
-    };
-    let protocol = protocol(proto.unwrap_or("tcp"))?;
-    let (rest, target) = match body.rsplit_once(':') {
-        Some((rest, target)) => (Some(rest), target),
-        None => (None, body),
-    };
-    let (host_ip, published) = match rest {
-        None => (None, None),
-        Some(rest) => match rest.rsplit_once(':') {
-            Some((ip, published)) => (Some(ip.trim_matches(['[', ']']).to_owned()), Some(published)),
-            None => (None, Some(rest)),
-        },
-    };
-    let published = published.filter(|published| !published.is_empty());
-    expand(host_ip, published, target, protocol)
-}
-
-/// Expands host and container port ranges of equal length.
-///
-/// # Errors
-/// A clause that says what is wrong.
-pub fn expand(
-    host_ip: Option<String>,
-    published: Option<&str>,
-    target: &str,
-    protocol: Protocol,
-) -> Result<Vec<PortSyntax>, String> {
-    let (first, last) = range(target)?;
-    let one = |published, target| PortSyntax { host_ip: host_ip.clone(), published, target, protocol };
-    match published {
-        None => Ok((first..=last).map(|target| one(None, target)).collect()),
-        Some(published) => {
-            let (from, to) = range(published)?;
-            if to - from != last - first {
-                return Err(format!("the ranges {published} and {target} differ in length"));
-            }
-            Ok((from..=to).zip(first..=last).map(|(published, target)| one(Some(published), target)).collect())
-        }
-    }
-}
-
 /// Reads a protocol name.
 ///
 /// # Errors
@@ -291,22 +296,23 @@ pub fn protocol(text: &str) -> Result<Protocol, String> {
     }
 }
 
-fn range(text: &str) -> Result<(u16, u16), String> {
-    let port = |text: &str| match text.trim().parse::<u16>() {
-        Ok(port) if port > 0 => Ok(port),
-        _ => Err(format!("\"{text}\" is no port between 1 and 65535")),
+/// Reads `first[-last]`; 0 is for the caller to judge.
+///
+/// # Errors
+/// A clause that says what is wrong.
+pub fn port_range(text: &str) -> Result<(u16, u16), String> {
+    let port = |part: &str| {
+        let digits = part.bytes().all(|b| b.is_ascii_digit());
+        let number = if digits { part.parse::<u16>().ok() } else { None };
+        number.ok_or_else(|| format!("\"{part}\" is no port between 0 and 65535"))
     };
-    let (first, last) = match text.split_once('-') {
-        Some((first, last)) => (port(first)?, port(last)?),
-        None => (port(text)?, port(text)?),
+    let mut parts = text.split('-');
+    let first = port(parts.next().unwrap_or_default())?;
+    let last = match parts.next() {
+        Some(last) => port(last)?,
+        None => first,
     };
-    if last < first {
-        return Err(format!("the range {text} ends before it starts"));
-    }
-    if last - first >= MAX_RANGE {
-        return Err(format!("the range {text} has more than {MAX_RANGE} ports"));
-    }
-    Ok((first, last))
+    if last < first { Err(format!("the range {text} ends before it starts")) } else { Ok((first, last)) }
 }
 
 /// What a mount source is by its first characters.
@@ -359,19 +365,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn durations_and_sizes() {
-        for (text, seconds) in
-            [("30s", 30), ("1m30s", 90), ("500ms", 1), ("1.5h", 5400), ("0", 0), ("0s", 0), ("1h0m1s", 3601)]
-        {
-            assert_eq!(duration_seconds(text), Some(seconds), "{text}");
-        }
-        for text in ["", "10", "s", "1x", "-1s", "1m30"] {
-            assert_eq!(duration_seconds(text), None, "{text}");
-        }
-        for (text, bytes) in [("64m", 64 << 20), ("1gb", 1 << 30), ("1024", 1024), ("0.5k", 512), ("2 GiB", 2 << 30)] {
-            assert_eq!(size_bytes(text), Some(bytes), "{text}");
-        }
-        assert_eq!(size_bytes("many"), None);
+    fn quantities() {
         assert_eq!(quantity_of_bytes(10 << 30), "10Gi");
         assert_eq!(quantity_of_bytes(1536 << 20), "1536Mi");
         assert_eq!(quantity_of_bytes(1_000_000), "1000000");
@@ -399,21 +393,56 @@ mod tests {
     }
 
     #[test]
-    fn port_forms() {
-        let one = |ip: Option<&str>, published, target, protocol| PortSyntax {
-            host_ip: ip.map(str::to_owned),
-            published,
-            target,
-            protocol,
-        };
-        assert_eq!(ports("3000:80").unwrap(), [one(None, Some(3000), 80, Protocol::Tcp)]);
-        assert_eq!(ports("80").unwrap(), [one(None, None, 80, Protocol::Tcp)]);
-        assert_eq!(ports("127.0.0.1:53:53/udp").unwrap(), [one(Some("127.0.0.1"), Some(53), 53, Protocol::Udp)]);
-        assert_eq!(ports("[::1]:8080:80").unwrap(), [one(Some("::1"), Some(8080), 80, Protocol::Tcp)]);
-        assert_eq!(ports("127.0.0.1::80").unwrap(), [one(Some("127.0.0.1"), None, 80, Protocol::Tcp)]);
-        assert_eq!(ports("9090-9091:8080-8081").unwrap()[1], one(None, Some(9091), 8081, Protocol::Tcp));
-        for text in ["", "0:80", "a:80", "1-3:1-2", "80/icmp", "1-9000:1-9000", "3-1"] {
-            assert!(ports(text).is_err(), "{text}");
+    fn durations() {
+        for (text, printed) in [
+            ("90s", "1m30s"),
+            ("1d", "24h0m0s"),
+            ("1.5h", "1h30m0s"),
+            ("10ms", "10ms"),
+            ("1500us", "1.5ms"),
+            ("1.5s", "1.5s"),
+            ("0", "0s"),
+            ("-2m", "-2m0s"),
+            ("1w", "168h0m0s"),
+            ("7ns", "7ns"),
+        ] {
+            assert_eq!(duration(text).map(print_duration).as_deref(), Some(printed), "{text}");
+        }
+        for text in ["", "10", "s", "1x", "1m30", "."] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, size) in [
+            ("64m", 64 << 20),
+            ("1gb", 1 << 30),
+            ("1024", 1024),
+            ("0.5k", 512),
+            ("2 GiB", 2 << 30),
+            ("-1", -1),
+            ("1b", 1),
+        ] {
+            assert_eq!(bytes(text), Some(size), "{text}");
+        }
+        for text in ["many", "1x", "-1m", "1kx", ""] {
+            assert_eq!(bytes(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        for (nanos, seconds) in [(0, 0), (1, 1), (500_000_000, 1), (1_000_000_000, 1), (1_000_000_001, 2), (-1, 0)] {
+            assert_eq!(whole_seconds(nanos), seconds, "{nanos}");
+        }
+    }
+
+    #[test]
+    fn port_ranges() {
+        assert_eq!((port_range("80"), port_range("8000-8010")), (Ok((80, 80)), Ok((8000, 8010))));
+        for text in ["", "a", "3-1", "70000", "-", "+1"] {
+            assert!(port_range(text).is_err(), "{text}");
         }
     }
 
@@ -429,6 +458,15 @@ mod tests {
 
     proptest! {
         #[test]
+        fn what_is_printed_reads_back(nanos in any::<i64>()) {
+            prop_assume!(nanos != i64::MIN);
+            let printed = print_duration(nanos);
+            // Fractions go through a float, as in the reference.
+            let read = duration(&printed).unwrap();
+            prop_assert!((read - nanos).abs() <= 1, "{printed}");
+        }
+
+        #[test]
         fn plain_words_come_back(list in proptest::collection::vec("[a-z #&|]{0,6}", 0..6)) {
             let quoted: Vec<String> = list.iter().map(|word| format!("'{word}'")).collect();
             prop_assert_eq!(words(&quoted.join(" ")), Some(list));
@@ -436,7 +474,7 @@ mod tests {
 
         #[test]
         fn never_panics(text in "[\\PC0-9:./-]{0,40}") {
-            let _ = (duration_seconds(&text), size_bytes(&text), ports(&text).is_ok(), mount_source(&text).is_ok());
+            let _ = (duration(&text).map(whole_seconds), bytes(&text), port_range(&text), mount_source(&text).is_ok());
             let _ = (quantity_of_cpus(&text), is_quantity(&text));
         }
     }

@@ -8,8 +8,6 @@ use crate::yaml::Scalar;
 pub struct Tree {
     /// Where it starts.
     pub location: Location,
-    /// A tag such as `!reset`.
-    pub tag: Option<String>,
     /// Whether interpolation looked up a variable in this scalar.
     pub interpolated: bool,
     /// What it holds.
@@ -42,7 +40,7 @@ impl Tree {
     /// A plain scalar that was made, not written, at `location`.
     pub fn text(text: impl Into<String>, location: Location, interpolated: bool) -> Self {
         let content = TreeContent::Scalar(Scalar { text: text.into(), plain: false });
-        Self { location, tag: None, interpolated, content }
+        Self { location, interpolated, content }
     }
 
     /// The scalar, if it is one.

@@ -77,7 +77,7 @@ pub struct Expanded {
     pub chosen: BTreeMap<Address, String>,
     /// The rendered Kubernetes objects by app, for `render`. Secrets in clear.
     pub rendered: Vec<(Address, Rendered)>,
-    /// The compose project by app, normalised, for `render --out-compose`.
+    /// The compose project by app, for `render --out-compose`.
     pub composes: Vec<(Address, ComposeProject)>,
 }
 

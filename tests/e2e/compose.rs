@@ -42,3 +42,37 @@ fn config_says_where_it_is_wrong() {
     let none = project.run_as_is(&["-C", "stack", "compose", "config", "-f", "none.yml"]).exits(1);
     assert!(project.words(&none).contains("none.yml cannot be read: there is no such file"));
 }
+
+/// The compose file of each app of the examples: its place, and the app.
+const APPS: [(&str, &str, &str); 4] = [
+    ("gitea", "compose.yml", "app1"),
+    ("quota", "compose.yml", ""),
+    ("two-clusters", "redmine/compose.yml", "redmine"),
+    ("two-clusters", "wiki/compose.yml", "wiki"),
+];
+
+#[test]
+fn what_render_prints_reads_back_as_the_same_project() {
+    for (example, file, app) in APPS {
+        let project = Project::example(example);
+        let named = |arguments: &[&str]| -> Vec<String> {
+            let app = if app.is_empty() { &[][..] } else { &["--app-name", app] };
+            arguments.iter().chain(app).map(|text| (*text).to_owned()).collect()
+        };
+        let run = |arguments: &[&str]| {
+            let arguments = named(arguments);
+            project.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).done().stdout
+        };
+        let config = |name: &str| {
+            let arguments = ["compose", "config", "-f", file, "-p", name, "--show-secrets", "--format", "json"];
+            project.run_as_is(&arguments).done().json()
+        };
+        let (before, objects) = (config("p"), run(&["render", "--show-secrets"]));
+        let printed = run(&["render", "--out-compose", "-", "--show-secrets"]);
+        assert_eq!(printed, run(&["render", "--out-compose", "-", "--show-secrets"]), "stable to the byte");
+        project.write(file, &printed);
+        assert_eq!(config("p"), before, "{example}: {printed}");
+        assert_eq!(run(&["render", "--show-secrets"]), objects, "{example}");
+        assert_eq!(run(&["render", "--out-compose", "-", "--show-secrets"]), printed, "{example}");
+    }
+}

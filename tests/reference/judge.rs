@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use kompox::compose::files::UserFiles;
-use kompox::compose::load::project::{Options, Strictness, project};
+use kompox::compose::load::project::{Printing, Project, Strictness};
 use kompox::compose::load::{Name, Request, dotenv, load};
 use kompox::compose::read::Input;
 use kompox::diag::Severity;
@@ -102,14 +102,13 @@ pub fn ourselves(case: &Case) -> Answer {
         display: &str::to_owned,
     };
     let (loaded, _, mut findings) = load(request);
-    let json = loaded.and_then(|loaded| {
-        let options = Options {
-            profiles: &case.invocation.profiles,
-            files: Some(&files),
-            strictness: Strictness::Compose,
-            show_secrets: true,
-        };
-        let (json, found) = project(loaded, &options);
+    let project = loaded.and_then(|loaded| {
+        let (project, found) = Project::complete(loaded, &case.invocation.profiles, Strictness::Compose);
+        findings.extend(found);
+        project
+    });
+    let json = project.and_then(|project| {
+        let (json, found) = project.json(Printing { files: Some(&files), show_secrets: true });
         findings.extend(found);
         json
     });

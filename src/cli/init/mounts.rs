@@ -154,7 +154,7 @@ impl<'a> Mounts<'a> {
         for item in tree.as_sequence().unwrap_or_default() {
             let Some(mount) = written(item) else {
                 // Memory and what is wrong stay as they are: the check that follows speaks of the latter.
-                all.extend(item.as_text().map(quoted).or_else(|| memory(item)));
+                all.extend(memory(item));
                 continue;
             };
             let place = self.place(service, &mount, &mut out);
@@ -360,50 +360,26 @@ impl<'a> Mounts<'a> {
 
 /// Reads a mount; none where it is memory or cannot be read.
 fn written(item: &Tree) -> Option<Written> {
-    let at = item.location.clone();
-    if item.as_mapping().is_some() {
-        let field = |key: &str| item.get(key).and_then(Tree::as_text);
-        let target = field("target")?.to_owned();
-        let source = field("source").unwrap_or_default().to_owned();
-        let read_only = field("read_only") == Some("true");
-        let sub = item.get("volume").and_then(|volume| volume.get("subpath")).and_then(Tree::as_text);
-        let sub_path = sub.and_then(|sub| syntax::sub_path(sub).ok()).unwrap_or_default();
-        let kind = match field("type") {
-            Some("bind") if !source.is_empty() => Kind::Bind,
-            Some("volume") if source.is_empty() => Kind::Anonymous,
-            Some("volume") => Kind::Volume,
-            _ => return None,
-        };
-        return Some(Written { kind, source, target, read_only, sub_path, at });
-    }
-    let text = item.as_text()?;
-    let parts: Vec<&str> = text.split(':').collect();
-    let (source, target, options) = match parts.as_slice() {
-        [target] => ("", *target, ""),
-        [source, target] => (*source, *target, ""),
-        [source, target, options] => (*source, *target, *options),
+    let field = |key: &str| item.get(key).and_then(Tree::as_text);
+    let target = field("target")?.to_owned();
+    let source = field("source").unwrap_or_default();
+    let sub = item.get("volume").and_then(|volume| volume.get("subpath")).and_then(Tree::as_text).unwrap_or_default();
+    let (kind, source, sub_path) = match field("type") {
+        Some("bind") if !source.is_empty() => (Kind::Bind, source, sub.to_owned()),
+        Some("volume") if source.is_empty() => (Kind::Anonymous, source, sub.to_owned()),
+        Some("volume") => {
+            let (name, folder) = source.split_once('/').unwrap_or((source, ""));
+            (Kind::Volume, name, format!("{folder}/{sub}"))
+        }
         _ => return None,
     };
-    if !target.starts_with('/') {
-        return None;
-    }
-    let (name, sub_path) = source.split_once('/').unwrap_or((source, ""));
-    let kind = if source.is_empty() {
-        Kind::Anonymous
-    } else if source.starts_with(['.', '/', '~']) {
-        Kind::Bind
-    } else {
-        Kind::Volume
-    };
-    let (source, sub_path) = if kind == Kind::Volume { (name, sub_path) } else { (source, "") };
-    let read_only = options.split(',').any(|option| option == "ro");
     Some(Written {
         kind,
         source: source.to_owned(),
-        target: target.to_owned(),
-        read_only,
-        sub_path: syntax::sub_path(sub_path).ok()?,
-        at,
+        target,
+        read_only: field("read_only") == Some("true"),
+        sub_path: syntax::sub_path(&sub_path).ok()?,
+        at: item.location.clone(),
     })
 }
 

@@ -209,21 +209,13 @@ fn service(entry: &TreeEntry) -> Service<'_> {
     let image = entry.value.get("image").and_then(Tree::as_text).unwrap_or_default();
     let mut ports = Vec::new();
     for item in entry.value.get("ports").and_then(Tree::as_sequence).unwrap_or_default() {
-        let parsed = match item.as_text() {
-            Some(text) => syntax::ports(text),
-            None => {
-                let field = |key: &str| item.get(key).and_then(Tree::as_text);
-                let protocol = syntax::protocol(field("protocol").unwrap_or("tcp"));
-                let target = field("target").unwrap_or_default();
-                protocol.and_then(|protocol| syntax::expand(None, field("published"), target, protocol))
-            }
-        };
         // A port that cannot be read is an error of the check that follows.
-        for port in parsed.unwrap_or_default() {
-            let address = port.host_ip.as_deref().or_else(|| item.get("host_ip").and_then(Tree::as_text));
-            let local = address.and_then(|ip| ip.parse().ok()).is_some_and(|ip: IpAddr| ip.is_loopback());
-            let at = item.location.clone();
-            ports.push(Port { published: port.published, target: port.target, protocol: port.protocol, local, at });
+        let field = |key: &str| item.get(key).and_then(Tree::as_text);
+        let port = |key: &str| field(key).and_then(|text| text.parse().ok());
+        let protocol = syntax::protocol(field("protocol").unwrap_or("tcp"));
+        if let (Some(target), Ok(protocol)) = (port("target"), protocol) {
+            let local = field("host_ip").and_then(|ip| ip.parse().ok()).is_some_and(|ip: IpAddr| ip.is_loopback());
+            ports.push(Port { published: port("published"), target, protocol, local, at: item.location.clone() });
         }
     }
     Service { name: &entry.key, at: &entry.key_location, tree: &entry.value, image, ports }
@@ -269,8 +261,7 @@ fn leave_out<'t>(survey: &mut Survey, services: &mut Vec<Service<'t>>, changes: 
 fn docker_socket(service: &Tree) -> Option<&Tree> {
     let items = service.get("volumes").and_then(Tree::as_sequence).unwrap_or_default();
     items.iter().find(|item| {
-        let short = item.as_text().and_then(|text| text.split(':').next());
-        let source = short.or_else(|| item.get("source").and_then(Tree::as_text));
+        let source = item.get("source").and_then(Tree::as_text);
         source.is_some_and(|source| source.ends_with("/docker.sock"))
     })
 }
@@ -366,7 +357,7 @@ fn env_files(survey: &mut Survey, entry: &TreeEntry, files: &dyn Files, change: 
     let mut kept = Vec::new();
     let mut changed = false;
     for item in items {
-        let path = item.as_text().or_else(|| item.get("path").and_then(Tree::as_text)).unwrap_or_default();
+        let path = item.get("path").and_then(Tree::as_text).unwrap_or_default();
         let required = item.get("required").and_then(Tree::as_text) != Some("false");
         let plain = path.strip_prefix("./").unwrap_or(path);
         if path.starts_with(['/', '~']) || path.split('/').any(|part| part == "..") {

@@ -26,7 +26,7 @@ mod workload;
 mod yaml;
 
 pub use service::SUB_PATHS;
-pub use yaml::{WriteError, manifest, normalised};
+pub use yaml::{WriteError, manifest};
 
 /// Which app this is; all hashes come from these names.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::compose::files::{FileError, Files};
+use crate::compose::load::project::Printing;
 use crate::compose::{Input, ReadRequest, read};
 use crate::diag::Severity;
 use crate::yaml::{self, Limits, Source};
@@ -78,6 +79,11 @@ fn read_text(text: &str) -> (Option<ComposeProject>, Diagnostics) {
         environment: &environment,
         files: &files(),
     })
+}
+
+/// The project as a compose file.
+fn canonical(project: &ComposeProject, show_secrets: bool) -> String {
+    project.canonical.yaml(Printing { files: None, show_secrets }).0.unwrap()
 }
 
 fn lines(diagnostics: &Diagnostics) -> String {
@@ -283,7 +289,7 @@ fn what_is_sensitive_in_a_service() {
     }
     assert_eq!(masked["livenessProbe"]["exec"]["command"], json!(["/bin/sh", "-c", "(sensitive)"]));
     assert_eq!(masked["ports"], json!([{"containerPort": 80}]));
-    let shown = normalised(&project(&text), false).to_string();
+    let shown = canonical(&project(&text), false);
     assert!(!shown.contains("hunter2") && !shown.contains("literal") && shown.contains("visible"));
 }
 
@@ -620,17 +626,86 @@ fn several_files_profiles_and_dotenv() {
         files: &Dotenv,
     });
     let project = project.unwrap_or_else(|| panic!("{}", lines(&diagnostics)));
-    assert_eq!(
-        normalised(&project, true),
-        json!({"services": {
-            "web": {
-                "image": "x:9",
-                "environment": {"A": "1", "B": "3"},
-                "ports": [{"target": 80, "published": "81", "protocol": "tcp"}],
-            },
-            "debug": {"image": "y"},
-        }})
+    let (json, _) = project.canonical.json(Printing { files: None, show_secrets: true });
+    let services = &json.unwrap()["services"];
+    assert_eq!((&services["web"]["image"], &services["debug"]["image"]), (&json!("x:9"), &json!("y")));
+    assert_eq!(services["web"]["environment"], json!({"A": "1", "B": "3"}));
+    let port = json!([{"mode": "ingress", "target": 80, "published": "81", "protocol": "tcp"}]);
+    assert_eq!(services["web"]["ports"], port);
+}
+
+#[test]
+fn what_render_prints_of_a_compose_file_gives_the_same_objects() {
+    let rich = "name: shop\nx-all: &all {cpu: 250m}\nservices:\n  web:\n    image: x:${TAG}\n    profiles: [web]\n    \
+        x-kompox: {resources: *all}\n    command: sh -c 'echo $$HOME \\$$1'\n    environment:\n      A: 1.10\n      B: \"1.10\"\n      \
+        C: 0x1F\n      D: True\n      E: \"${DB_PASS}\"\n      F: 'a$$b'\n      G:\n      DB_PASS:\n      H: \"2024-01-02\"\n    \
+        env_file: [part.env, {path: none.env, required: false}]\n    ports: ['8080-8081:80-81', '127.0.0.1:53:53/udp']\n    expose: [9000, '9001-9002/udp']\n    \
+        volumes: ['./data:/data:ro', 'db/sub:/db', {type: tmpfs, target: /t, tmpfs: {size: 1m}}]\n    tmpfs: /run:size=64k\n    \
+        configs: [app]\n    secrets: [{source: key, target: k, mode: 0400}]\n    healthcheck: {test: curl x, interval: 1m30s}\n    \
+        deploy: {resources: {limits: {cpus: 0.50, memory: 64m}}}\n    depends_on: {job: {condition: service_completed_successfully}}\n    \
+        annotations: [a=1.10]\n    labels: {v: 1.10}\n    sysctls: {net.core.somaxconn: 1024}\n    extra_hosts: ['a:10.0.0.1', 'b=[::1]']\n    \
+        user: '1000:1000'\n    stop_grace_period: 90s\n    ulimits: {nofile: 1024}\n    post_start: [{command: [a, b]}]\n    shm_size: 64m\n  \
+        job:\n    image: y\n    scale: 1\nconfigs:\n  app: {content: 'v=${TAG} $$x'}\nsecrets:\n  key: {environment: DB_PASS}\n";
+    for text in [&std::fs::read_to_string("examples/gitea/compose.yml").unwrap(), rich] {
+        let first = match read_text(text) {
+            (Some(first), _) => first,
+            (None, found) => panic!("{}", lines(&found)),
+        };
+        let printed = canonical(&first, true);
+        assert_eq!(printed, canonical(&first, true), "stable to the byte");
+        let second = match read_text(&printed) {
+            (Some(second), _) => second,
+            (None, found) => panic!("{printed}{}", lines(&found)),
+        };
+        assert_eq!(printed, canonical(&second, true), "what is canonical stays");
+        let bodies = |compose: &ComposeProject| -> Vec<Value> {
+            let (scope, found) = (scope(), |found: &Diagnostics| lines(found));
+            let input =
+                ConvertInput { volumes: vec![volume("default", "/d"), volume("db", "/e")], ..input(&scope, compose) };
+            let (rendered, diagnostics) = convert(&input);
+            let rendered = rendered.unwrap_or_else(|| panic!("{}", found(&diagnostics)));
+            rendered.objects.into_iter().map(|object| object.body).collect()
+        };
+        assert_eq!(bodies(&first), bodies(&second));
+    }
+}
+
+#[test]
+fn numbers_reach_containers_as_docker_compose_gives_them() {
+    let text = service(
+        "    environment: {A: 1.10, B: \"1.10\", C: 0777, D: 1e3, E: 0x1F, F: True, G: 2024-01-02, H: 10, API_KEY: 0x2A}\n    \
+         annotations: {v: 1.10}\n    sysctls: {net.core.somaxconn: 0x10}\n",
     );
+    let (project, found) = read_text(&text);
+    let project = project.unwrap_or_else(|| panic!("{}", lines(&found)));
+    let (json, _) = project.canonical.json(Printing { files: None, show_secrets: true });
+    let web = &project.services[0];
+    let environment: BTreeMap<&str, &str> =
+        web.environment.iter().map(|(key, text)| (key.as_str(), text.value.as_str())).collect();
+    assert_eq!(json!(environment), json.unwrap()["services"]["web"]["environment"]);
+    assert_eq!((environment["A"], environment["B"], environment["C"]), ("1.1", "1.10", "511"));
+    assert_eq!(
+        (web.annotations["v"].value.value.as_str(), web.sysctls["net.core.somaxconn"].value.as_str()),
+        ("1.1", "16")
+    );
+    let told = lines(&found);
+    assert_eq!(told.matches("compose-plain-value").count(), 9, "{told}");
+    assert!(told.contains("web: environment: A: 1.10 is not in quotes, and becomes \"1.1\""), "{told}");
+    assert!(!told.contains("0x2A") && !told.contains("42"), "{told}");
+    // What a later file says counts, and is told of only where it stands.
+    let inputs = [service("    environment: {A: 1.10, B: 2.50}\n"), service("    environment: {A: x}\n")];
+    let (project, found) = read(ReadRequest {
+        inputs: inputs
+            .iter()
+            .map(|text| Input::Text(Source::new(format!("{}.yml", text.len()), text.as_str())))
+            .collect(),
+        profiles: &[],
+        environment: &BTreeMap::new(),
+        files: &files(),
+    });
+    let environment = project.unwrap().services.remove(0).environment;
+    assert_eq!((environment["A"].value.as_str(), environment["B"].value.as_str()), ("x", "2.5"));
+    assert_eq!(lines(&found).matches("compose-plain-value").count(), 1, "{}", lines(&found));
 }
 
 #[test]

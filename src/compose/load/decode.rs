@@ -3,11 +3,11 @@
 use serde_json::{Map, Number, Value as Json};
 
 use super::fault::Fault;
+use super::pairs::{self, Pair};
 use super::path::Path;
 use super::scalar::{Timestamp, Value, float, printed};
 use super::types::{Field, Type, Written};
-use super::values;
-use crate::compose::model::{is_secret_literal, is_secret_name};
+use crate::compose::model::{is_secret_literal, is_secret_name, secret_arguments};
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeContent, TreeEntry};
 
@@ -132,19 +132,19 @@ impl Decoder {
             Type::Number | Type::Cpus => match tree.value() {
                 Some(Value::Int(number)) => single(number as f64),
                 Some(Value::Float(number)) => single(number),
-                Some(Value::Str(text)) => match values::number(text) {
+                Some(Value::Str(text)) => match syntax::number(text) {
                     Some(number) => single(number),
                     None => self.invalid(path, "number", tree),
                 },
                 _ => self.wrong(path, "a number", tree),
             },
-            Type::Duration => match values::duration(&printed(tree)) {
-                Some(nanos) => values::print_duration(nanos).into(),
+            Type::Duration => match syntax::duration(&printed(tree)) {
+                Some(nanos) => syntax::print_duration(nanos).into(),
                 None => self.invalid(path, "duration such as 30s or 1m30s", tree),
             },
             Type::Bytes => match tree.value() {
                 Some(Value::Int(number)) if is_signed(number) => number.to_string().into(),
-                Some(Value::Str(text)) => match values::bytes(text) {
+                Some(Value::Str(text)) => match syntax::bytes(text) {
                     Some(bytes) => bytes.to_string().into(),
                     None => self.invalid(path, "size such as 512m or 1gb", tree),
                 },
@@ -170,7 +170,14 @@ impl Decoder {
             },
             Type::Command => self.command(tree, path),
             Type::Test => match (tree.as_str(), tree.as_sequence()) {
-                (Some(text), _) => Json::Array(vec!["CMD-SHELL".into(), self.argument(text, tree.interpolated)]),
+                (Some(text), _) => {
+                    let words = ["CMD-SHELL", text];
+                    let item = |(at, word): (usize, &&str)| {
+                        Tree::text(*word, tree.location.clone(), at > 0 && tree.interpolated)
+                    };
+                    let items: Vec<Tree> = words.iter().enumerate().map(item).collect();
+                    self.words(&items, path)
+                }
                 (None, Some(items)) => self.words(items, path),
                 _ => self.wrong(path, "a string or a list", tree),
             },
@@ -264,28 +271,15 @@ impl Decoder {
         texts.collect()
     }
 
-    fn argument(&self, text: &str, interpolated: bool) -> Json {
-        let assigned = text
-            .split_whitespace()
-            .filter_map(|part| part.split_once('='))
-            .any(|(name, value)| !value.is_empty() && is_secret_name(name));
-        let secret = self.mask && self.secretive && assigned;
-        if secret { MASK.into() } else { self.masked(text.to_owned(), interpolated, "") }
-    }
-
-    /// Arguments; the one after a flag that is named like a secret may be one.
+    /// Arguments of a command line.
     fn words(&mut self, items: &[Tree], path: &Path<'_>) -> Json {
-        let mut follows = false;
-        let mut words = Vec::with_capacity(items.len());
-        for (at, item) in items.iter().enumerate() {
-            let Some(text) = item.as_str() else {
-                words.push(self.wrong(&path.index(at), "a string", item));
-                continue;
-            };
-            words.push(self.argument(text, item.interpolated || follows));
-            follows = text.starts_with('-') && !text.contains(['=', ' ']) && is_secret_name(text);
-        }
-        Json::Array(words)
+        let secret = secret_arguments(items.iter().map(|item| item.as_str().unwrap_or_default()));
+        let words = items.iter().zip(secret).enumerate().map(|(at, (item, secret))| match item.as_str() {
+            Some(_) if self.mask && self.secretive && (secret || item.interpolated) => MASK.into(),
+            Some(text) => text.into(),
+            None => self.wrong(&path.index(at), "a string", item),
+        });
+        words.collect()
     }
 
     fn command(&mut self, tree: &Tree, path: &Path<'_>) -> Json {
@@ -321,41 +315,26 @@ impl Decoder {
 
     fn pairs(&mut self, kind: &Type, tree: &Tree, path: &Path<'_>) -> Json {
         let keeps_null = matches!(kind, Type::Pairs);
-        if let Some(entries) = tree.as_mapping() {
-            if !keeps_null {
-                return self.printed_map(entries);
-            }
-            let values = entries.iter().map(|entry| {
-                let value = if entry.value.is_null() { Json::Null } else { self.print(entry, &entry.value) };
-                (entry.key.clone(), value)
-            });
-            return Json::Object(values.collect());
-        }
-        let Some(items) = tree.as_sequence() else { return self.wrong(path, "a list or a mapping", tree) };
+        let Some(pairs) = pairs::pairs(tree) else { return self.wrong(path, "a list or a mapping", tree) };
+        let is_list = tree.as_sequence().is_some();
         let mut out = Map::new();
-        for (at, item) in items.iter().enumerate() {
-            let text = printed(item);
-            let (key, value) = match text.split_once('=') {
-                Some((key, value)) => (key, Some(value)),
-                None => (text.as_str(), None),
-            };
-            if keeps_null && key.ends_with(char::is_whitespace) {
+        for (at, Pair { key, value, interpolated, location }) in pairs.into_iter().enumerate() {
+            if keeps_null && is_list && key.ends_with(char::is_whitespace) {
                 let message = format!("{}: a name must not end in a blank", path.index(at));
-                self.faults.push(Fault::new("compose-environment", message, &item.location));
+                self.faults.push(Fault::new("compose-environment", message, location));
                 continue;
             }
             let value = match value {
-                Some(value) => self.masked(value.to_owned(), item.interpolated, key),
+                Some(value) => self.masked(value, interpolated, &key),
                 None if keeps_null => Json::Null,
                 None => "".into(),
             };
-            out.insert(key.to_owned(), value);
+            out.insert(key, value);
         }
         Json::Object(out)
     }
 
     fn hosts(&mut self, tree: &Tree, path: &Path<'_>) -> Json {
-        let mut hosts: Vec<(String, String)> = Vec::new();
         let empty = |tree: &Tree| match &tree.content {
             TreeContent::Mapping(entries) => entries.is_empty(),
             TreeContent::Sequence(items) => items.is_empty(),
@@ -364,41 +343,13 @@ impl Decoder {
         if empty(tree) {
             return Json::Null;
         }
-        if let Some(entries) = tree.as_mapping() {
-            for entry in entries {
-                match &entry.value.content {
-                    TreeContent::Sequence(items) => {
-                        hosts.extend(items.iter().map(|item| (entry.key.clone(), printed(item))));
-                    }
-                    _ if entry.value.is_null() => hosts.push((entry.key.clone(), String::new())),
-                    _ => match entry.value.as_str() {
-                        Some(text) => hosts.push((entry.key.clone(), text.to_owned())),
-                        None => return self.wrong(&path.key(&entry.key), "an address or a list of them", &entry.value),
-                    },
-                }
-            }
-        } else if let Some(items) = tree.as_sequence() {
-            for (at, item) in items.iter().enumerate() {
-                let text = printed(item);
-                let Some((host, addresses)) = text.split_once('=').or_else(|| text.split_once(':')) else {
-                    return self.invalid(&path.index(at), "host with its address", item);
-                };
-                hosts.extend(addresses.split(',').map(|address| (host.to_owned(), address.to_owned())));
-            }
-        } else {
+        if matches!(&tree.content, TreeContent::Scalar(_)) {
             return self.wrong(path, "a list or a mapping", tree);
         }
-        let mut lines = Vec::with_capacity(hosts.len());
-        for (host, address) in hosts {
-            if host.is_empty() || host.contains([':', '=']) {
-                return self.invalid(path, "list of host names with their addresses", tree);
-            }
-            let inner =
-                address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|text| !text.is_empty());
-            lines.push(format!("{host}={}", inner.unwrap_or(&address)));
+        match pairs::hosts(tree) {
+            Ok(hosts) => hosts.iter().map(|host| Json::from(format!("{}={}", host.name, host.address))).collect(),
+            Err(part) => self.invalid(path, "host name with its addresses", part),
         }
-        lines.sort();
-        lines.into_iter().map(Json::from).collect()
     }
 
     fn ulimit(&mut self, tree: &Tree, path: &Path<'_>) -> Json {

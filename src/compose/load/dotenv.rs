@@ -1,4 +1,6 @@
 //! `.env` files, env files and label files as `docker compose` reads them. Errors name a line, never a value.
+//!
+//! The env files of an app's services have rules of their own: [`env`](crate::compose::env).
 
 use std::collections::BTreeMap;
 

@@ -116,7 +116,7 @@ fn merge(base: Tree, over: Tree, path: &Path<'_>, cursor: Cursor) -> Step<Tree> 
 }
 
 fn base_of(location: crate::diag::Location, interpolated: bool) -> Tree {
-    Tree { location, tag: None, interpolated, content: TreeContent::Mapping(Vec::new()) }
+    Tree { location, interpolated, content: TreeContent::Mapping(Vec::new()) }
 }
 
 fn conflict<T>(path: &Path<'_>, was: &str, over: &Tree) -> Step<T> {

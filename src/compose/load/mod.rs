@@ -15,16 +15,17 @@ mod fault;
 mod include;
 mod merge;
 mod normalise;
-mod parse;
+pub(super) mod pairs;
+pub(super) mod parse;
 mod path;
 mod paths;
+mod print;
 pub mod project;
-mod scalar;
+pub(super) mod scalar;
 mod schema;
 mod types;
 mod unicity;
 mod validate;
-mod values;
 pub(super) mod volume;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -88,6 +89,9 @@ pub struct Loaded {
     pub environment: BTreeMap<String, String>,
     /// The merged and canonical file.
     pub tree: Tree,
+    /// Numbers, booleans and dates that read as another text than the one that was written, which this gives by the
+    /// place of their key.
+    pub rewritten: HashMap<Location, String>,
     /// The texts that were read, for messages.
     pub sources: Sources,
 }
@@ -102,6 +106,7 @@ pub fn load(request: Request<'_>) -> (Option<Loaded>, Sources, Diagnostics) {
         root: working_dir.clone(),
         sources: Vec::new(),
         hidden: HashSet::new(),
+        rewritten: HashMap::new(),
         warnings: Vec::new(),
         told: HashSet::new(),
         scopes: 0,
@@ -126,7 +131,8 @@ pub fn load(request: Request<'_>) -> (Option<Loaded>, Sources, Diagnostics) {
     let loaded = match outcome {
         Ok((tree, name, environment)) => {
             let environment = Rc::unwrap_or_clone(environment);
-            Some(Loaded { name, environment, tree, sources: sources.clone() })
+            let rewritten = std::mem::take(&mut loader.rewritten);
+            Some(Loaded { name, environment, tree, rewritten, sources: sources.clone() })
         }
         Err(Faults(faults)) => {
             loader.warnings.extend(faults);
@@ -169,6 +175,7 @@ struct Loader<'a> {
     root: String,
     sources: Vec<Source>,
     hidden: HashSet<(Arc<str>, u32)>,
+    rewritten: HashMap<Location, String>,
     warnings: Vec<Fault>,
     /// Warnings that were given already: a file may be read in several scopes.
     told: HashSet<(Location, String)>,
@@ -327,6 +334,7 @@ impl Loader<'_> {
         let document = lowering.document(node);
         self.interpolated = lowering.interpolated;
         self.hidden.extend(lowering.hidden);
+        self.rewritten.extend(lowering.rewritten);
         let (errors, warnings): (Vec<Fault>, Vec<Fault>) =
             lowering.findings.into_iter().partition(|fault| fault.diagnostic.severity == crate::diag::Severity::Error);
         for warning in warnings {

@@ -199,7 +199,8 @@ fn pre_start(service: &mut Tree, path: &Path<'_>) -> Step<()> {
     Ok(())
 }
 
-/// Resources without a name are called after their key, with the project's name in front where they are its own.
+/// Resources without a name are called after their key, with the project's name in front where they are its own;
+/// a project without a name leaves them alone.
 fn names(tree: &mut Tree, project: &str) {
     for kind in ["networks", "volumes", "configs", "secrets"] {
         let Some(resources) = tree.get_mut(kind).and_then(Tree::entries_mut) else { continue };
@@ -208,7 +209,7 @@ fn names(tree: &mut Tree, project: &str) {
             if entry.value.is_null() {
                 entry.value = Tree::mapping(at.clone(), Vec::new());
             }
-            if entry.value.get("name").is_some_and(|name| !name.is_null()) {
+            if project.is_empty() || entry.value.get("name").is_some_and(|name| !name.is_null()) {
                 continue;
             }
             let external = entry.value.get("external").map(super::scalar::printed);

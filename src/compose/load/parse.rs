@@ -128,6 +128,8 @@ pub(super) struct Lowering<'a> {
     pub(super) findings: Vec<Fault>,
     /// Lines that may hold a secret.
     pub(super) hidden: HashSet<(Arc<str>, u32)>,
+    /// Numbers, booleans and dates that read as another text than the one that was written, by the place of their key.
+    pub(super) rewritten: HashMap<Location, String>,
     /// Bytes of all interpolated texts of the project so far.
     pub(super) interpolated: usize,
     /// Variables reported as missing and where: an aliased value is lowered at each of its uses.
@@ -144,6 +146,7 @@ impl<'a> Lowering<'a> {
             environment,
             findings: Vec::new(),
             hidden: HashSet::new(),
+            rewritten: HashMap::new(),
             interpolated,
             reported: HashSet::new(),
             resets: Vec::new(),
@@ -219,6 +222,11 @@ impl<'a> Lowering<'a> {
                     // Extensions often hold an environment that services take by an alias.
                     let secretive = secretive || entry.key.starts_with("x-") || is_secretive(&entry.key);
                     let below = path.key(&entry.key);
+                    if let Content::Scalar(scalar) = &entry.value.content
+                        && let Some(written) = scalar::rewritten(scalar)
+                    {
+                        self.rewritten.insert(entry.key_location.clone(), written.to_owned());
+                    }
                     if let Some(value) = self.node(entry.value, &below, CASTS.key(cursor, &entry.key), secretive) {
                         lowered.push(TreeEntry { key: entry.key, key_location: entry.key_location, value });
                     }
@@ -226,7 +234,7 @@ impl<'a> Lowering<'a> {
                 TreeContent::Mapping(lowered)
             }
         };
-        Tree { location, tag: None, interpolated, content }
+        Tree { location, interpolated, content }
     }
 
     fn scalar(&mut self, scalar: Scalar, path: &Path<'_>, cursor: Cursor, location: &Location) -> (Scalar, bool) {
@@ -314,7 +322,7 @@ fn cast(text: &str, kind: Cast) -> Result<String, &'static str> {
         Cast::Boolean => boolean(text).map(|value| value.to_string()).ok_or("true or false"),
         Cast::Integer => text.parse::<i64>().map(|value| value.to_string()).map_err(|_| "an integer"),
         Cast::Float => {
-            let number = super::values::number(text).ok_or("a number")?;
+            let number = crate::compose::syntax::number(text).ok_or("a number")?;
             Ok(scalar::float(number))
         }
         Cast::Umask => {
@@ -326,7 +334,7 @@ fn cast(text: &str, kind: Cast) -> Result<String, &'static str> {
 }
 
 /// A boolean in the words that the reference takes.
-pub(super) fn boolean(text: &str) -> Option<bool> {
+pub(in crate::compose) fn boolean(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
         "true" | "y" | "yes" | "on" => Some(true),
         "false" | "n" | "no" | "off" => Some(false),

@@ -7,7 +7,7 @@ use crate::yaml::Scalar;
 
 /// A decoded scalar.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Value<'a> {
+pub(in crate::compose) enum Value<'a> {
     Null,
     Bool(bool),
     /// Every signed and unsigned 64 bit integer.
@@ -19,7 +19,7 @@ pub(super) enum Value<'a> {
 
 /// A YAML timestamp.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Timestamp {
+pub(in crate::compose) struct Timestamp {
     date: (u16, u8, u8),
     time: (u8, u8, u8),
     nanos: u32,
@@ -215,17 +215,21 @@ pub(super) fn float(number: f64) -> String {
     format!("{number}")
 }
 
+fn print(value: Value<'_>) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(value) => float(value),
+        Value::Time(value) => value.printed(),
+        Value::Str(value) => value.to_owned(),
+    }
+}
+
 /// The text of a decoded value as Go's `fmt` prints it.
 pub(super) fn printed(tree: &Tree) -> String {
     match &tree.content {
-        TreeContent::Scalar(scalar) => match value(scalar) {
-            Value::Null => "<nil>".to_owned(),
-            Value::Bool(value) => value.to_string(),
-            Value::Int(value) => value.to_string(),
-            Value::Float(value) => float(value),
-            Value::Time(value) => value.printed(),
-            Value::Str(value) => value.to_owned(),
-        },
+        TreeContent::Scalar(scalar) => print(value(scalar)),
         TreeContent::Sequence(items) => {
             format!("[{}]", items.iter().map(printed).collect::<Vec<_>>().join(" "))
         }
@@ -235,6 +239,14 @@ pub(super) fn printed(tree: &Tree) -> String {
             parts.sort();
             format!("map[{}]", parts.join(" "))
         }
+    }
+}
+
+/// What is written, where that is a number, a boolean or a date that prints as another text.
+pub(super) fn rewritten(scalar: &Scalar) -> Option<&str> {
+    match value(scalar) {
+        Value::Null | Value::Str(_) => None,
+        value => Some(scalar.text.as_str()).filter(|text| print(value) != *text),
     }
 }
 
@@ -262,8 +274,13 @@ fn second_value<'t>(entries: &'t [crate::compose::tree::TreeEntry], key: &str) -
 
 impl Tree {
     /// The decoded value of a scalar.
-    pub(super) fn value(&self) -> Option<Value<'_>> {
+    pub(in crate::compose) fn value(&self) -> Option<Value<'_>> {
         self.as_scalar().map(value)
+    }
+
+    /// The text that a scalar stands for; null stands for none.
+    pub(in crate::compose) fn printed(&self) -> Option<String> {
+        self.value().filter(|value| *value != Value::Null).map(print)
     }
 
     /// The text of a value that is a string.
@@ -293,7 +310,7 @@ impl Tree {
     /// A scalar that is read as its decoded value, not as text.
     pub(super) fn literal(text: impl Into<String>, location: Location) -> Self {
         let content = TreeContent::Scalar(Scalar { text: text.into(), plain: true });
-        Self { location, tag: None, interpolated: false, content }
+        Self { location, interpolated: false, content }
     }
 
     /// A null.
@@ -303,12 +320,12 @@ impl Tree {
 
     /// A mapping without entries.
     pub(super) fn mapping(location: Location, entries: Vec<crate::compose::tree::TreeEntry>) -> Self {
-        Self { location, tag: None, interpolated: false, content: TreeContent::Mapping(entries) }
+        Self { location, interpolated: false, content: TreeContent::Mapping(entries) }
     }
 
     /// A list.
     pub(super) fn list(location: Location, items: Vec<Tree>) -> Self {
-        Self { location, tag: None, interpolated: false, content: TreeContent::Sequence(items) }
+        Self { location, interpolated: false, content: TreeContent::Sequence(items) }
     }
 
     /// The entries, to be changed.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::project::{Options, Strictness, project};
+use super::project::{Printing, Project, Strictness};
 use super::*;
 
 /// Files held in memory, below `/p`.
@@ -38,8 +38,9 @@ fn run(main: &[(&str, &str)], others: &[(&str, &str)], show: bool) -> Result<Jso
     let (loaded, _, findings) = load(request);
     let told = |findings: &Diagnostics| findings.iter().map(|found| format!("{} {found}\n", found.code)).collect();
     let Some(loaded) = loaded else { return Err(told(&findings)) };
-    let options = Options { profiles: &[], files: Some(&files), strictness: Strictness::Compose, show_secrets: show };
-    let (json, findings) = project(loaded, &options);
+    let (project, findings) = Project::complete(loaded, &[], Strictness::Compose);
+    let Some(project) = project else { return Err(told(&findings)) };
+    let (json, findings) = project.json(Printing { files: Some(&files), show_secrets: show });
     json.ok_or_else(|| told(&findings))
 }
 

@@ -1,10 +1,8 @@
 //! The short syntaxes of mounts, ports and devices into the long ones.
 
+use crate::compose::syntax::{self, port_range};
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::Location;
-
-/// Ports that one entry may expand to.
-const MAX_RANGE: u32 = 65_536;
 
 /// `[source:]target[:options]`.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -151,9 +149,7 @@ pub(super) fn ports(text: &str, location: &Location, interpolated: bool) -> Resu
         return Err(format!("\"{text}\" names no container port"));
     }
     let protocol = if protocol.is_empty() { "tcp".to_owned() } else { protocol.to_lowercase() };
-    if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
-        return Err(format!("the protocol {protocol} is none of tcp, udp, sctp"));
-    }
+    syntax::protocol(&protocol)?;
     let address = match address.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((inner, "")) => inner.to_owned(),
@@ -165,6 +161,7 @@ pub(super) fn ports(text: &str, location: &Location, interpolated: bool) -> Resu
     if !address.is_empty() && !super::paths::is_address(&address) {
         return Err(format!("\"{address}\" is no address"));
     }
+    let range = |text: &str| port_range(text).map(|(first, last)| (u32::from(first), u32::from(last)));
     let (first, last) = range(container)?;
     if first == 0 {
         return Err(format!("\"{text}\": 0 is no container port"));
@@ -173,9 +170,6 @@ pub(super) fn ports(text: &str, location: &Location, interpolated: bool) -> Resu
     let count = last - first + 1;
     if !host.is_empty() && to - from != last - first && count != 1 {
         return Err(format!("the ranges {host} and {container} differ in length"));
-    }
-    if count > MAX_RANGE {
-        return Err(format!("the range {container} has more than {MAX_RANGE} ports"));
     }
     let mut ports: Vec<(String, u32, String)> = (0..count)
         .map(|at| {
@@ -205,21 +199,6 @@ pub(super) fn ports(text: &str, location: &Location, interpolated: bool) -> Resu
         Tree::mapping(location.clone(), entries)
     };
     Ok(ports.into_iter().map(tree).collect())
-}
-
-fn range(text: &str) -> Result<(u32, u32), String> {
-    let port = |part: &str| {
-        let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let number = if digits { part.parse::<u16>().ok() } else { None };
-        number.map(u32::from).ok_or_else(|| format!("\"{part}\" is no port between 0 and 65535"))
-    };
-    let mut parts = text.split('-');
-    let first = port(parts.next().unwrap_or_default())?;
-    let last = match parts.next() {
-        Some(last) => port(last)?,
-        None => first,
-    };
-    if last < first { Err(format!("the range {text} ends before it starts")) } else { Ok((first, last)) }
 }
 
 /// Reads `source[:target[:permissions]]` of a device.

@@ -91,17 +91,42 @@ pub fn is_namespace_active(namespace: &Value) -> bool {
 }
 
 /// Why the Pods of a workload are not ready, in one word where Kubernetes has one: `ImagePullBackOff`, `Unschedulable`.
+/// What a container's environment or a volume lacks is named: no waiting makes it.
 pub fn pods_trouble(pods: &[Value]) -> Option<String> {
     let container = pods.iter().flat_map(container_statuses).find_map(|status| {
         let waiting = text(status, "/state/waiting/reason").filter(|reason| !is_starting(reason));
-        waiting.or_else(|| text(status, "/state/terminated/reason").filter(|reason| *reason != "Completed"))
+        let reason =
+            waiting.or_else(|| text(status, "/state/terminated/reason").filter(|reason| *reason != "Completed"))?;
+        let message = text(status, "/state/waiting/message").filter(|_| reason == "CreateContainerConfigError");
+        Some(message.map_or_else(|| reason.to_owned(), |message| format!("{reason}: {message}")))
     });
     let condition = || {
         let conditions = pods.iter().flat_map(|pod| items(pod, "/status/conditions"));
         let mut failed = conditions.filter(|condition| text(condition, "/status") == Some("False"));
         failed.find_map(|condition| text(condition, "/reason").filter(|reason| *reason == "Unschedulable"))
     };
-    container.or_else(condition).map(str::to_owned)
+    container.or_else(|| condition().map(str::to_owned))
+}
+
+/// What a volume of these Pods lacks, if that is the last that was heard of them: their state says only that they wait.
+pub fn mount_trouble(events: &[Value], pods: &[Value]) -> Option<String> {
+    let names: Vec<&str> = pods.iter().filter_map(|pod| text(pod, "/metadata/name")).collect();
+    let about = |event: &&Value| text(event, "/involvedObject/name").is_some_and(|name| names.contains(&name));
+    // What failed once may have come right: images are pulled only then.
+    let last = events.iter().filter(about).max_by_key(|event| event_time(event))?;
+    let message = text(last, "/message").unwrap_or_default();
+    (text(last, "/reason") == Some("FailedMount")).then(|| format!("FailedMount: {}", message.trim()))
+}
+
+/// Whether trouble is a ConfigMap or Secret that does not exist: everything else that a Pod refers to was applied before
+/// it, so no waiting makes that.
+pub fn is_lacking(trouble: &str) -> bool {
+    trouble.contains("not found") && ["secret \"", "configmap \""].iter().any(|kind| trouble.contains(kind))
+}
+
+fn event_time(event: &Value) -> &str {
+    let times = ["/lastTimestamp", "/series/lastObservedTime", "/eventTime", "/metadata/creationTimestamp"];
+    times.iter().find_map(|pointer| text(event, pointer)).unwrap_or("")
 }
 
 /// What every Pod passes through.
@@ -171,18 +196,14 @@ fn container_state(status: &Value) -> String {
 /// The last `limit` events of the objects with these names, oldest first: warnings before the others when there are
 /// more.
 pub fn event_details(events: &[Value], names: &[&str], limit: usize) -> Vec<String> {
-    let time = |event: &Value| {
-        let times = ["/lastTimestamp", "/series/lastObservedTime", "/eventTime", "/metadata/creationTimestamp"];
-        times.iter().find_map(|pointer| text(event, pointer)).unwrap_or("").to_owned()
-    };
     let is_warning = |event: &Value| text(event, "/type") == Some("Warning");
     let mut about: Vec<&Value> = events
         .iter()
         .filter(|event| text(event, "/involvedObject/name").is_some_and(|name| names.contains(&name)))
         .collect();
-    about.sort_by_cached_key(|event| (is_warning(event), time(event)));
+    about.sort_by_cached_key(|event| (is_warning(event), event_time(event).to_owned()));
     let mut last = about.split_off(about.len().saturating_sub(limit));
-    last.sort_by_cached_key(|event| time(event));
+    last.sort_by_key(|event| event_time(event));
     last.iter()
         .map(|event| {
             let part = |pointer: &str| text(event, pointer).unwrap_or("").to_owned();
@@ -267,6 +288,21 @@ mod tests {
         let waiting = |reason: &str| json!({"status": {"containerStatuses": [{"name": "a", "state": {"waiting": {"reason": reason}}}]}});
         assert_eq!(pods_trouble(&[waiting("ImagePullBackOff")]).as_deref(), Some("ImagePullBackOff"));
         assert_eq!(pods_trouble(&[waiting("ContainerCreating")]), None);
+        let lacks = json!({"status": {"containerStatuses": [{"name": "a", "state": {"waiting": {
+            "reason": "CreateContainerConfigError", "message": "secret \"x\" not found"
+        }}}]}});
+        assert_eq!(pods_trouble(&[lacks]).as_deref(), Some("CreateContainerConfigError: secret \"x\" not found"));
+        let event = json!({"involvedObject": {"name": "p"}, "type": "Warning", "reason": "FailedMount",
+            "message": "secret \"x\" not found"});
+        let pod = |name: &str| json!({"metadata": {"name": name}});
+        let told = mount_trouble(std::slice::from_ref(&event), &[pod("p")]);
+        assert_eq!(told.as_deref(), Some("FailedMount: secret \"x\" not found"));
+        assert_eq!(mount_trouble(std::slice::from_ref(&event), &[pod("q")]), None);
+        let later = json!({"involvedObject": {"name": "p"}, "type": "Normal", "reason": "Pulling",
+            "lastTimestamp": "2026-01-01T00:00:01Z"});
+        assert_eq!(mount_trouble(&[later, event], &[pod("p")]), None, "it was mounted since");
+        assert!(is_lacking("FailedMount: MountVolume.SetUp failed for volume \"sec-x\" : secret \"x\" not found"));
+        assert!(!is_lacking("ImagePullBackOff: image \"x\" not found") && !is_lacking("Unschedulable"));
         let homeless = json!({"status": {"conditions": [
             {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
         ]}});

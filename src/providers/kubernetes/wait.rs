@@ -18,6 +18,9 @@ const LAST_LOOK: Duration = Duration::from_secs(10);
 /// Every so many looks at an object that is not ready, its Pods are looked at too.
 const PODS_EVERY: u32 = 5;
 
+/// So many such looks in a row that find a ConfigMap or Secret missing end the wait: somebody may be about to make it.
+const LACKING: u32 = 6;
+
 /// How many events a timeout shows.
 const EVENTS: usize = 4;
 
@@ -40,6 +43,7 @@ impl KubernetesProvider {
         let mut trouble = None;
         let mut told = String::new();
         let mut waiting = String::new();
+        let mut lacking = 0;
         for look in 0_u32.. {
             waiting = match ready::readiness(location.resource.kind, &object) {
                 Readiness::Ready => return Ok(object),
@@ -51,7 +55,10 @@ impl KubernetesProvider {
             let look_closer = self.look_closer(subject, &object, look);
             match tokio::time::timeout_at(deadline, look_closer).await {
                 Ok(Closer::Ready) => return Ok(object),
-                Ok(Closer::Trouble(now)) => trouble = now,
+                Ok(Closer::Trouble(now)) => {
+                    lacking = if now.as_deref().is_some_and(ready::is_lacking) { lacking + 1 } else { 0 };
+                    trouble = now;
+                }
                 Ok(Closer::Unknown) | Err(_) => {}
             }
             let text = match &trouble {
@@ -61,6 +68,9 @@ impl KubernetesProvider {
             if text != told {
                 progress.status(&text);
                 told = text;
+            }
+            if lacking >= LACKING {
+                break;
             }
             tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))).await;
             match tokio::time::timeout_at(deadline, self.api.get(subject)).await {
@@ -77,13 +87,22 @@ impl KubernetesProvider {
             }
         }
         let details = tokio::time::timeout(LAST_LOOK, self.last_seen(subject, &object)).await.unwrap_or_default();
-        let mut text = format!("{} is not ready in time: {waiting}", location.describe());
+        let is_lacking = lacking >= LACKING;
+        let trouble = trouble.filter(|_| is_lacking).map(|trouble| format!(": {trouble}")).unwrap_or_default();
+        let late = if is_lacking { "" } else { " in time" };
+        let mut text = format!("{} is not ready{late}: {waiting}{}", location.describe(), subject.mask(&trouble));
         let unanswered = unanswered.map(|error| error.message);
         for line in details.iter().chain(&unanswered) {
             text.push_str("\n  ");
             text.push_str(&subject.mask(line));
         }
-        Err(ProviderError::new(ErrorClass::NotReady, text).hint("mend what it says; the next run goes on waiting"))
+        let hint = match (is_lacking, location.namespace.as_deref()) {
+            (true, Some(namespace)) => {
+                format!("make what is missing in Namespace {namespace}, or correct its name; then run again")
+            }
+            _ => "mend what it says; the next run goes on waiting".to_owned(),
+        };
+        Err(ProviderError::new(ErrorClass::NotReady, text).hint(hint))
     }
 
     /// What the object alone does not tell of why it is not ready.
@@ -94,8 +113,9 @@ impl KubernetesProvider {
                 Some(class) if ready::waits_for_first_consumer(object, &class) => Closer::Ready,
                 _ => Closer::Unknown,
             },
-            ("Deployment", Some(namespace)) if look % PODS_EVERY == 1 => {
-                Closer::Trouble(ready::pods_trouble(&self.api.pods(namespace, object).await))
+            ("Deployment", Some(_)) if look % PODS_EVERY == 1 => {
+                let (pods, events) = self.api.workload(location, object).await;
+                Closer::Trouble(ready::pods_trouble(&pods).or_else(|| ready::mount_trouble(&events, &pods)))
             }
             _ => Closer::Unknown,
         }

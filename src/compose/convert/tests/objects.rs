@@ -433,90 +433,90 @@ secrets:
     let rendered = rendered.unwrap();
     assert!(lines(&diagnostics).contains("Warning compose-target"), "{}", lines(&diagnostics));
     insta::assert_snapshot!(serde_saphyr::to_string(pod(&rendered)).unwrap(), @r#"
-automountServiceAccountToken: false
-containers:
-- envFrom:
-  - secretRef:
-      name: app1-app-web-base
-      optional: true
-  - secretRef:
-      name: app1-app-web-override
-      optional: true
-  image: x
-  name: web
-  volumeMounts:
-  - mountPath: /one
-    name: default
-    subPath: a b
-  - mountPath: /two
-    name: data
-    readOnly: true
-    subPath: x
-  - mountPath: /three
-    name: data
-  - mountPath: /four
-    name: data
-    subPath: sub/y
-  - mountPath: /run
-    name: tmp-1uc17v
-  - mountPath: /dev/shm
-    name: tmp-45131c
-  - mountPath: /etc/app.ini
-    name: cfg-app
-    readOnly: true
-    subPath: app.ini
-  - mountPath: /inline
-    name: cfg-inline
-    readOnly: true
-    subPath: inline
-  - mountPath: /run/secrets/token
-    name: sec-token
-    readOnly: true
-    subPath: token.bin
-initContainers:
-- command:
-  - sh
-  - -c
-  - |-
-    mkdir -m 1777 -p '/work/default/a b'
-    mkdir -m 1777 -p /work/data/sub/y
-    mkdir -m 1777 -p /work/data/x
-  image: busybox:1.36
-  name: init-volume-subpaths
-  volumeMounts:
-  - mountPath: /work/data
-    name: data
-  - mountPath: /work/default
-    name: default
-nodeSelector:
-  kompox.dev/node-pool: user
-  kompox.dev/node-zone: "1"
-volumes:
-- name: default
-  persistentVolumeClaim:
-    claimName: k4x-50vf7y-default-13o40q-53n948
-- name: data
-  persistentVolumeClaim:
-    claimName: k4x-50vf7y-data-13o40q-4n9i8r
-- configMap:
-    defaultMode: 288
-    name: app1-app--cfg-app
-  name: cfg-app
-- configMap:
-    name: app1-app--cfg-inline
-  name: cfg-inline
-- name: sec-token
-  secret:
-    secretName: app1-app--sec-token
-- emptyDir:
-    medium: Memory
-    sizeLimit: 64Mi
-  name: tmp-1uc17v
-- emptyDir:
-    medium: Memory
-    sizeLimit: 1Gi
-  name: tmp-45131c
-"#);
+    automountServiceAccountToken: false
+    containers:
+    - envFrom:
+      - secretRef:
+          name: app1-app-web-base
+          optional: true
+      - secretRef:
+          name: app1-app-web-override
+          optional: true
+      image: x
+      name: web
+      volumeMounts:
+      - mountPath: /one
+        name: default
+        subPath: a b
+      - mountPath: /two
+        name: data
+        readOnly: true
+        subPath: x
+      - mountPath: /three
+        name: data
+      - mountPath: /four
+        name: data
+        subPath: sub/y
+      - mountPath: /dev/shm
+        name: tmp-45131c
+      - mountPath: /run
+        name: tmp-1uc17v
+      - mountPath: /etc/app.ini
+        name: cfg-app
+        readOnly: true
+        subPath: app.ini
+      - mountPath: /inline
+        name: cfg-inline
+        readOnly: true
+        subPath: inline
+      - mountPath: /run/secrets/token
+        name: sec-token
+        readOnly: true
+        subPath: token.bin
+    initContainers:
+    - command:
+      - sh
+      - -c
+      - |-
+        mkdir -m 1777 -p '/work/default/a b'
+        mkdir -m 1777 -p /work/data/sub/y
+        mkdir -m 1777 -p /work/data/x
+      image: busybox:1.36
+      name: init-volume-subpaths
+      volumeMounts:
+      - mountPath: /work/data
+        name: data
+      - mountPath: /work/default
+        name: default
+    nodeSelector:
+      kompox.dev/node-pool: user
+      kompox.dev/node-zone: "1"
+    volumes:
+    - name: default
+      persistentVolumeClaim:
+        claimName: k4x-50vf7y-default-13o40q-53n948
+    - name: data
+      persistentVolumeClaim:
+        claimName: k4x-50vf7y-data-13o40q-4n9i8r
+    - configMap:
+        defaultMode: 288
+        name: app1-app--cfg-app
+      name: cfg-app
+    - configMap:
+        name: app1-app--cfg-inline
+      name: cfg-inline
+    - name: sec-token
+      secret:
+        secretName: app1-app--sec-token
+    - emptyDir:
+        medium: Memory
+        sizeLimit: 64Mi
+      name: tmp-1uc17v
+    - emptyDir:
+        medium: Memory
+        sizeLimit: 1Gi
+      name: tmp-45131c
+    "#);
     assert_eq!(find(&rendered, "ConfigMap", "app1-app--cfg-app")["data"], json!({"app.ini": "[server]\n"}));
     assert_eq!(find(&rendered, "ConfigMap", "app1-app--cfg-inline")["data"], json!({"inline": "x=1.2"}));
     assert_eq!(find(&rendered, "Secret", "app1-app--sec-token")["data"], json!({"token.bin": "AP8="}));

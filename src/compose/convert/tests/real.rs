@@ -50,7 +50,7 @@ fn names_besides_the_services_own() {
     let rendered = converted(text).unwrap();
     let services: Vec<&str> =
         rendered.objects.iter().filter(|o| o.address_kind == "Service").map(|o| o.address_name.as_str()).collect();
-    assert_eq!(services, ["a", "b", "one", "two", "three"]);
+    assert_eq!(services, ["a", "b", "two", "one", "three"]);
     assert!(!findings(text).contains("Warning"));
 }
 

@@ -90,6 +90,33 @@ async fn a_timeout_says_what_was_last_seen() {
 }
 
 #[tokio::test]
+async fn what_no_waiting_makes_ends_the_wait() {
+    let pods = json!({"kind": "PodList", "items": [{"metadata": {"name": "d-1-a"}, "status": {"containerStatuses": [
+        {"name": "db", "ready": false, "state": {"waiting": {"reason": "ContainerCreating"}}}
+    ]}}]});
+    let events = json!({"kind": "EventList", "items": [{
+        "involvedObject": {"name": "d-1-a"}, "type": "Warning", "reason": "FailedMount",
+        "message": "MountVolume.SetUp failed for volume \"sec-a\" : secret \"theirs\" not found"
+    }]});
+    let server = Server::start(move |seen| match (seen.method.as_str(), seen.path.as_str(), seen.nth) {
+        ("GET", ID, 0) => Answer::not_found("deployments", "d"),
+        ("GET", "/api/v1/namespaces/n/pods", _) => Answer::Json(200, pods.clone()),
+        ("GET", "/api/v1/namespaces/n/events", _) => Answer::Json(200, events.clone()),
+        _ => Answer::Json(200, with_status(deployment(), json!({"observedGeneration": 1}))),
+    })
+    .await;
+    let long = Operation { timeout: Duration::from_secs(3600), ..create() };
+    let error = server.provider().execute(&long, &Told::default()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::NotReady);
+    let first = error.message.lines().next().unwrap();
+    assert!(
+        first.contains("is not ready: 0/1 ready: FailedMount: ") && first.contains("secret \"theirs\" not found"),
+        "{first}"
+    );
+    assert_eq!(error.hint.as_deref(), Some("make what is missing in Namespace n, or correct its name; then run again"));
+}
+
+#[tokio::test]
 async fn after_the_apply_no_failure_says_that_nothing_happened() {
     let server = Server::start(|seen| match (seen.method.as_str(), seen.nth) {
         ("GET", 0) => Answer::not_found("deployments", "d"),

@@ -426,12 +426,18 @@ fn volume_fits(pv: &Value, node: &Value) -> bool {
 /// The kubelet's part: volumes are attached, what the Pod refers to must exist, then its containers run.
 fn start(env: &Env<'_>, resource: &Resource, object: Value, now_ms: i64) -> Result<()> {
     let (namespace, name) = key(&object);
-    let problem = match missing_reference(env, &object)? {
-        Some(missing) => Some(("FailedMount", missing)),
-        None => volumes::attach(env, &object)?.map(|why| ("FailedAttachVolume", why)),
+    let problem = match missing_mount(env, &object)? {
+        Some(missing) => Some(("FailedMount", "ContainerCreating", missing)),
+        None => match volumes::attach(env, &object)? {
+            Some(why) => Some(("FailedAttachVolume", "ContainerCreating", why)),
+            None => missing_variables(env, &object)?.map(|missing| ("Failed", "CreateContainerConfigError", missing)),
+        },
     };
-    if let Some((reason, message)) = problem {
-        env.event(&object, reason, &message, "kubelet", now_ms)?;
+    if let Some((event, reason, message)) = problem {
+        env.event(&object, event, &message, "kubelet", now_ms)?;
+        let mut new = object.clone();
+        map_at(&mut new, &["status"]).insert("containerStatuses".into(), waiting(&object, reason, &message));
+        env.update(resource, &object, new, "status", now_ms)?;
         return env.store.schedule(resource.plural, &namespace, &name, now_ms + env.delay_ms.max(1_000));
     }
     let now = env.time(now_ms);
@@ -469,34 +475,43 @@ fn start(env: &Env<'_>, resource: &Resource, object: Value, now_ms: i64) -> Resu
     wake_deployment(env, &object, now_ms)
 }
 
-/// The first ConfigMap or Secret the Pod needs and nobody made.
-fn missing_reference(env: &Env<'_>, pod: &Value) -> Result<Option<String>> {
-    let namespace = text(pod, "/metadata/namespace");
-    let missing = |plural: &str, name: &str, optional: bool| -> Result<Option<String>> {
-        match by_plural(plural) {
-            Some(resource)
-                if !optional && !name.is_empty() && env.store.get_text(resource, namespace, name)?.is_none() =>
-            {
-                Ok(Some(format!("{} \"{name}\" not found", resource.singular)))
-            }
-            _ => Ok(None),
-        }
+/// The status of containers that wait.
+fn waiting(pod: &Value, reason: &str, message: &str) -> Value {
+    let mut state = json!({"reason": reason});
+    // The kubelet names what a container lacks, but not what its volumes lack: an event does.
+    if reason != "ContainerCreating" {
+        state["message"] = message.into();
+    }
+    let one = |c: &Value| {
+        json!({
+            "name": c["name"], "image": c["image"], "imageID": "", "ready": false, "started": false,
+            "restartCount": 0, "state": {"waiting": state},
+        })
     };
-    let optional = |source: &Value| source.get("optional").and_then(Value::as_bool) == Some(true);
+    list(pod, "/spec/containers").iter().map(one).collect()
+}
+
+/// The first ConfigMap or Secret that a volume of the Pod needs and nobody made.
+fn missing_mount(env: &Env<'_>, pod: &Value) -> Result<Option<String>> {
     for volume in list(pod, "/spec/volumes") {
         for (field, plural, name) in [("configMap", "configmaps", "/name"), ("secret", "secrets", "/secretName")] {
             if let Some(source) = volume.get(field)
-                && let Some(found) = missing(plural, text(source, name), optional(source))?
+                && let Some(found) = missing(env, pod, plural, text(source, name), source)?
             {
                 return Ok(Some(found));
             }
         }
     }
+    Ok(None)
+}
+
+/// The first ConfigMap or Secret that a container's environment needs and nobody made.
+fn missing_variables(env: &Env<'_>, pod: &Value) -> Result<Option<String>> {
     for container in list(pod, "/spec/containers").iter().chain(list(pod, "/spec/initContainers")) {
         for from in list(container, "/envFrom") {
             for (field, plural) in [("configMapRef", "configmaps"), ("secretRef", "secrets")] {
                 if let Some(source) = from.get(field)
-                    && let Some(found) = missing(plural, text(source, "/name"), optional(source))?
+                    && let Some(found) = missing(env, pod, plural, text(source, "/name"), source)?
                 {
                     return Ok(Some(found));
                 }
@@ -504,6 +519,14 @@ fn missing_reference(env: &Env<'_>, pod: &Value) -> Result<Option<String>> {
         }
     }
     Ok(None)
+}
+
+/// Says that an object is not there, unless it need not be.
+fn missing(env: &Env<'_>, pod: &Value, plural: &str, name: &str, source: &Value) -> Result<Option<String>> {
+    let optional = source.get("optional").and_then(Value::as_bool) == Some(true);
+    let Some(resource) = by_plural(plural).filter(|_| !optional && !name.is_empty()) else { return Ok(None) };
+    let there = env.store.get_text(resource, text(pod, "/metadata/namespace"), name)?.is_some();
+    Ok((!there).then(|| format!("{} \"{name}\" not found", resource.singular)))
 }
 
 fn wake_deployment(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
