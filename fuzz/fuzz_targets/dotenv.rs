@@ -12,7 +12,7 @@ fn quoted(values: &BTreeMap<String, String>) -> String {
     let mut text = String::new();
     for (key, value) in values {
         let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$");
-        text.push_str(&format!("{key}=\"{value}\"\n"));
+        text.push_str(&format!("export {key}=\"{value}\"\n"));
     }
     text
 }

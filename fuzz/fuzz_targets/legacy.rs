@@ -13,6 +13,8 @@ use libfuzzer_sys::fuzz_target;
 
 const LEGACY: &str = "kompoxops.yml";
 const APP: &str = "kompoxapp.yml";
+/// What a project of KOM has beside it.
+const FOLDER: &str = ".kompox";
 
 /// The ids of all objects, or what is wrong.
 fn outcome(root: &Path) -> Result<Vec<String>, String> {
@@ -38,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     ROOT.with(|root| {
         let root = root.path();
-        let _ = fs::remove_file(root.join(APP));
+        let _ = (fs::remove_file(root.join(APP)), fs::remove_dir_all(root.join(FOLDER)));
         fs::write(root.join(LEGACY), text.as_bytes()).expect("a file");
         let first = outcome(root);
         assert_eq!(first, outcome(root));
@@ -50,6 +52,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(first.is_err() || rewritten.is_ok(), "it is read, but cannot be rewritten: {text}");
         if let (Ok(ids), Ok(kom)) = (first, rewritten) {
             fs::remove_file(root.join(LEGACY)).expect("it was written");
+            fs::create_dir(root.join(FOLDER)).expect("a folder");
             fs::write(root.join(APP), kom.as_bytes()).expect("a file");
             assert_eq!(outcome(root), Ok(ids), "{kom}");
         }

@@ -76,3 +76,21 @@ fn what_render_prints_reads_back_as_the_same_project() {
         assert_eq!(run(&["render", "--out-compose", "-", "--show-secrets"]), printed, "{example}");
     }
 }
+
+#[test]
+fn an_external_secret_that_does_not_exist_is_named_at_once() {
+    let project = Project::gitea();
+    let compose = project.read("compose.yml").replacen(
+        "  gitea:\n",
+        "  gitea:\n    gpus: [{count: 1}]\n    secrets: [theirs]\n",
+        1,
+    );
+    let declared = "secrets:\n  theirs: {external: true, name: theirs-secret}\n";
+    project.write("compose.yml", &format!("{compose}\n{declared}"));
+    let finished = project.run(&["apply", "--auto-approve"]);
+    assert_ne!(finished.code, 0);
+    let words = project.words(&finished);
+    assert!(words.contains("0/1 ready: FailedMount: secret \"theirs-secret\" not found"), "{words}");
+    let data = project.data(&finished);
+    assert!(data.contains("hint: make what is missing in Namespace k4x-"), "{data}");
+}
