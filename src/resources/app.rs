@@ -68,6 +68,7 @@ pub fn expand(
     let origin = &app.meta.location;
     let tags = place.app_tags(name);
     let mut nodes = AppNodes { volumes: Vec::new(), storage: Vec::new(), behind: BTreeMap::new() };
+    settings::check_app(app, &mut builder.diagnostics);
     if app.volumes.is_empty() {
         return nodes;
     }

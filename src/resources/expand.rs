@@ -28,9 +28,10 @@ use crate::parallel;
 use crate::yaml::Source;
 
 /// Findings about manifests, made where the texts of manifests are not at hand.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "setting-value",
     "setting-missing",
+    "setting-unknown",
     "volume",
     "zone",
     "spot",

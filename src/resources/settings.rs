@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::kom::model::{App, Cluster, Provider, Settings};
+use crate::kom::suggest::closest;
 
 /// Reads settings of one object, with the environment behind them, and collects what is wrong.
 pub struct Reader<'a> {
@@ -99,6 +100,45 @@ pub const AUTH_METHODS: [&str; 5] =
 pub const CREDENTIALS: [&str; 4] =
     ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"];
 
+/// What a Provider may set beside [`CREDENTIALS`].
+const OF_PROVIDER: [&str; 4] =
+    ["AZURE_AUTH_METHOD", "AZURE_SUBSCRIPTION_ID", "AZURE_LOCATION", "AZURE_RESOURCE_PREFIX"];
+
+/// What a Cluster may set.
+const OF_CLUSTER: [&str; 16] = [
+    "AZURE_RESOURCE_GROUP_NAME",
+    "AZURE_AKS_CLUSTER_NAME",
+    "AZURE_AKS_KUBERNETES_VERSION",
+    "AZURE_AKS_SYSTEM_VM_SIZE",
+    "AZURE_AKS_SYSTEM_VM_DISK_TYPE",
+    "AZURE_AKS_SYSTEM_VM_DISK_SIZE_GB",
+    "AZURE_AKS_SYSTEM_VM_PRIORITY",
+    "AZURE_AKS_SYSTEM_VM_ZONES",
+    "AZURE_AKS_USER_VM_SIZE",
+    "AZURE_AKS_USER_VM_DISK_TYPE",
+    "AZURE_AKS_USER_VM_DISK_SIZE_GB",
+    "AZURE_AKS_USER_VM_PRIORITY",
+    "AZURE_AKS_USER_VM_ZONES",
+    "AZURE_AKS_DNS_ZONE_RESOURCE_IDS",
+    "AZURE_AKS_CONTAINER_REGISTRY_RESOURCE_IDS",
+    "AZURE_KEY_VAULT_RESOURCE_IDS",
+];
+
+/// What an App may set.
+const OF_APP: [&str; 1] = ["AZURE_RESOURCE_GROUP_NAME"];
+
+/// Warns of settings that nobody reads.
+fn unknown(settings: &Settings, known: &[&str], diagnostics: &mut Diagnostics) {
+    for (key, value) in settings.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
+        let message = format!("the setting {key} is not used: the driver aks does not know it here");
+        let help = match closest(key, known.iter().copied()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("known here are {}", known.join(", ")),
+        };
+        diagnostics.push(Diagnostic::warning("setting-unknown", message).at(value.location.clone(), None).help(help));
+    }
+}
+
 /// Settings of a Provider.
 #[derive(Debug, Clone)]
 pub struct ProviderSettings {
@@ -118,6 +158,7 @@ pub fn provider(
     environment: &BTreeMap<String, String>,
     diagnostics: &mut Diagnostics,
 ) -> ProviderSettings {
+    unknown(&provider.settings, &[OF_PROVIDER, CREDENTIALS].concat(), diagnostics);
     let mut reader = Reader::new(&provider.settings, environment, &provider.meta.location, diagnostics);
     let auth = reader.required("AZURE_AUTH_METHOD", &AUTH_METHODS.join(", "));
     if !auth.is_empty() && !AUTH_METHODS.contains(&auth.as_str()) {
@@ -180,6 +221,7 @@ pub fn cluster(
     environment: &BTreeMap<String, String>,
     diagnostics: &mut Diagnostics,
 ) -> ClusterSettings {
+    unknown(&cluster.settings, &OF_CLUSTER, diagnostics);
     let mut reader = Reader::new(&cluster.settings, environment, &cluster.meta.location, diagnostics);
     let mut pool = |name: &str, priorities: &[&str], priority: &str, zones: &[&str]| {
         let key = |suffix: &str| format!("AZURE_AKS_{name}_VM_{suffix}");
@@ -210,7 +252,34 @@ pub fn cluster(
     }
 }
 
+/// Warns of settings of an App that nobody reads.
+pub fn check_app(app: &App, diagnostics: &mut Diagnostics) {
+    unknown(&app.settings, &OF_APP, diagnostics);
+}
+
 /// The group of an app, if it is not the default.
 pub fn app_group(app: &App) -> Option<String> {
     app.settings.value("AZURE_RESOURCE_GROUP_NAME").filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kom::model::Located;
+
+    #[test]
+    fn settings_that_nobody_reads_are_told_with_what_was_meant() {
+        let at = Location { file: "kompoxapp.yml".into(), line: 3, column: 5 };
+        let written = |keys: &[&str]| {
+            let value = || Located { value: "1".to_owned(), location: at.clone() };
+            Settings(keys.iter().map(|key| ((*key).to_owned(), value())).collect())
+        };
+        let mut found = Diagnostics::default();
+        unknown(&written(&["AZURE_AKS_USR_VM_ZONES", "AZURE_AKS_USER_VM_SIZE", "OTHER"]), &OF_CLUSTER, &mut found);
+        let found: Vec<_> = found.iter().map(|one| (one.to_string(), one.help[0].clone())).collect();
+        assert_eq!(found.len(), 2);
+        assert!(found[0].0.contains("kompoxapp.yml:3:5: the setting AZURE_AKS_USR_VM_ZONES is not used"), "{found:?}");
+        assert_eq!(found[0].1, "did you mean AZURE_AKS_USER_VM_ZONES?");
+        assert!(found[1].1.starts_with("known here are AZURE_RESOURCE_GROUP_NAME, "));
+    }
 }
