@@ -53,8 +53,8 @@ fuzz_target!(|data: &[u8]| {
         if let (Ok(ids), Ok(kom)) = (first, rewritten) {
             fs::remove_file(root.join(LEGACY)).expect("it was written");
             fs::create_dir(root.join(FOLDER)).expect("a folder");
-            fs::write(root.join(APP), kom.as_bytes()).expect("a file");
-            assert_eq!(outcome(root), Ok(ids), "{kom}");
+            fs::write(root.join(APP), kom.text.as_bytes()).expect("a file");
+            assert_eq!(outcome(root), Ok(ids), "{}", kom.text);
         }
     });
 });
