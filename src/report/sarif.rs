@@ -8,7 +8,6 @@ use super::diagnostics::sorted;
 use crate::diag::{Diagnostic, Diagnostics, Location, Severity};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
-const HOME: &str = "https://github.com/kompox/kompox";
 
 /// One run with a rule for each code and a result for each finding. Paths are relative to the working directory, as in
 /// the text; what lies outside of it has its own `file:` URI. Source lines are left out, for they may be long, and
@@ -37,7 +36,7 @@ pub fn log(diagnostics: &Diagnostics, version: &str) -> Json {
         "$schema": SCHEMA,
         "version": "2.1.0",
         "runs": [{
-            "tool": { "driver": { "name": "kompox", "version": version, "informationUri": HOME, "rules": rules } },
+            "tool": { "driver": { "name": "kompox", "version": version, "rules": rules } },
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],
@@ -194,7 +193,6 @@ mod tests {
         "#);
         insta::assert_snapshot!(pretty(&log["runs"][0]["tool"]["driver"]), @r#"
         {
-          "informationUri": "https://github.com/kompox/kompox",
           "name": "kompox",
           "rules": [
             {

@@ -73,7 +73,6 @@ fn findings_for_code_hosts_are_sarif() {
           ],
           "tool": {
             "driver": {
-              "informationUri": "https://github.com/kompox/kompox",
               "name": "kompox",
               "rules": [
                 {

@@ -8,6 +8,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is a test")]
 
+#[allow(dead_code, reason = "the tests of the provider use the rest")]
 #[path = "../controlplane/mod.rs"]
 mod controlplane;
 #[allow(dead_code, reason = "other tests use the rest")]

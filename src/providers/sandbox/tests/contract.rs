@@ -127,8 +127,9 @@ async fn tour(bed: &Bed) {
 #[tokio::test]
 async fn statuses_are_documented() {
     let Ok(text) = std::fs::read_to_string(INDEX) else {
-        // Seen with `--nocapture`: the published files are not part of the repository.
-        std::io::Write::write_all(&mut std::io::stderr(), b"skipped: no index of OpenAPI files\n").unwrap();
+        // Past the harness, which hides what passing tests print. The published files are not part of the repository.
+        let text = format!("\nskipped: statuses of the sandbox against the published OpenAPI: there is no {INDEX}\n");
+        std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
         return;
     };
     let index: Value = serde_json::from_str(&text).unwrap();
