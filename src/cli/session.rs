@@ -15,7 +15,7 @@ use super::output;
 use crate::diag::{Diagnostics, Severity};
 use crate::engine::address::{Address, resolve};
 use crate::engine::event::Sink;
-use crate::engine::graph::{Graph, Protection};
+use crate::engine::graph::Graph;
 use crate::engine::journal::Journal;
 use crate::engine::plan::{Mode, Plan};
 use crate::engine::planner::{self, Inputs, Options};
@@ -422,10 +422,9 @@ pub struct Fixed {
 /// What an expansion takes from the state.
 pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &Snapshot, fixed: Fixed) -> StateView {
     let known = snapshot.records.iter().map(|record| {
-        let protection: Protection = serde_json::from_str(record.protection.text()).unwrap_or_default();
         let known = Known {
             physical_id: record.physical_id.clone(),
-            adopted: protection.adopted,
+            adopted: record.protection.adopted,
             outputs: record.outputs.value(),
         };
         (Address::from_text(record.address.as_str()), known)

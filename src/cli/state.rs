@@ -134,7 +134,7 @@ pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
         "applied": record.applied.value(),
         "outputs": record.outputs.value(),
         "dependencies": record.dependencies,
-        "protection": record.protection.value(),
+        "protection": record.protection,
         "source": record.source,
         "created_serial": record.created_serial,
         "updated_serial": record.updated_serial,

@@ -4,11 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use kompox_state::{ActionDuration, Change as StateChange, Intent, Record};
+use kompox_state::{ActionDuration, Baseline, Change as StateChange, Intent, Record};
 
 use super::action::Action;
 use super::address::Address;
-use super::baseline::Baseline;
 use super::diff::{self, Sides};
 use super::graph::Node;
 use super::journal::JournalError;
@@ -344,8 +343,7 @@ impl Execution<'_> {
             let applied = self.projected(&observed, &desired);
             let mut record = self.record(&applied, observed.physical_id.clone(), Some(&observed));
             // Not this run's work yet: a resumed plan must still do the update.
-            let baseline = Baseline { importing: Some(self.run.id.clone()), run: None, ..Baseline::of(&record) };
-            record.baseline = baseline.stored();
+            record.baseline = Baseline { importing: Some(self.run.id.clone()), run: None, ..record.baseline };
             self.run.journal.commit(vec![StateChange::PutRecord(Box::new(record))]).await?;
             if self.run.adopt_only {
                 return Ok(());
@@ -414,8 +412,8 @@ impl Execution<'_> {
             return None;
         }
         let changing = Some(self.run.id.clone());
-        let baseline = Baseline { changing, unready: true, ..Baseline::of(prior) };
-        Some(StateChange::PutRecord(Box::new(Record { baseline: baseline.stored(), ..prior.clone() })))
+        let baseline = Baseline { changing, unready: true, ..prior.baseline.clone() };
+        Some(StateChange::PutRecord(Box::new(Record { baseline, ..prior.clone() })))
     }
 
     /// The call itself, under its durable intent; then record and intent are settled in one transaction.
@@ -459,7 +457,7 @@ impl Execution<'_> {
                         if intent.action == "create" && ours {
                             let mut record = self.record(desired, observed.physical_id.clone(), Some(&observed));
                             // The next plan waits for it again rather than calling it done.
-                            record.baseline = Baseline { unready: true, ..Baseline::of(&record) }.stored();
+                            record.baseline.unready = true;
                             changes.push(StateChange::PutRecord(Box::new(record)));
                         }
                         let undecided =
@@ -501,10 +499,9 @@ impl Execution<'_> {
             applied: applied.to_stored().into(),
             outputs: outputs.into(),
             dependencies: self.planned.dependencies.iter().map(Address::to_string).collect(),
-            // A struct of booleans always serialises.
-            protection: serde_json::to_value(&self.planned.protection).unwrap_or_default().into(),
+            protection: self.planned.protection.clone(),
             desired_digest: applied.digest(),
-            baseline: baseline.stored(),
+            baseline,
             source: self.planned.origin.as_ref().map(ToString::to_string),
             created_serial: 0,
             updated_serial: 0,

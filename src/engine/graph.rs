@@ -13,20 +13,7 @@ use super::plan::Origin;
 use super::provider::{Find, Target};
 use super::value::{Path, Value};
 
-/// What must not happen to an object. Kept in its record, so that deleting the block that protects it does not lift the
-/// protection.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct Protection {
-    /// Keep the object and forget the record instead of deleting it.
-    pub orphan: bool,
-    /// Refuse any plan that deletes or replaces it.
-    pub prevent_destroy: bool,
-    /// Refuse any plan that changes it once it exists.
-    pub read_only: bool,
-    /// It existed before kompox knew it: never deleted, only forgotten.
-    pub adopted: bool,
-}
+pub use kompox_state::Protection;
 
 /// What a manifest says of protection. What it does not mention stays as the record has it; only an explicit `false`
 /// lifts a protection, and only for later plans.

@@ -4,7 +4,6 @@
 pub mod action;
 pub mod address;
 pub mod apply;
-pub mod baseline;
 pub mod cancel;
 pub mod diff;
 pub mod event;

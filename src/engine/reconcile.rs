@@ -5,7 +5,6 @@ use std::time::Duration;
 use kompox_state::{Change as StateChange, Intent, Record};
 
 use super::address::Address;
-use super::baseline::Baseline;
 use super::diff::{self, Sides};
 use super::event::{Event, Reconciled};
 use super::journal::JournalError;
@@ -126,11 +125,10 @@ fn complete(skeleton: &Record, kind: &Kind, observed: &Observed) -> Record {
     record.physical_id.clone_from(&observed.physical_id);
     record.outputs = outputs_of(kind, &observed.object).into();
     // Whether it became ready, nobody waited to see: the next plan does.
-    let mut baseline = Baseline { unready: true, ..Baseline::of(skeleton) };
+    record.baseline.unready = true;
     if observed.uid.is_some() {
-        baseline.uid.clone_from(&observed.uid);
+        record.baseline.uid.clone_from(&observed.uid);
     }
-    record.baseline = baseline.stored();
     record
 }
 

@@ -6,7 +6,6 @@ use kompox_state::{Digester, Record, Snapshot};
 
 use super::action::Action;
 use super::address::Address;
-use super::baseline::Baseline;
 use super::diff::{self, Sides};
 use super::graph::Graph;
 use super::kind::Kinds;
@@ -126,13 +125,13 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
 
 /// Takes out of the plan what those runs have done, and continues what they left half done.
 fn resume(plan: &mut Plan, records: &HashMap<&str, &Record>, earlier: &HashSet<String>) {
-    let ours = |run: Option<String>| run.is_some_and(|run| earlier.contains(&run));
+    let ours = |run: Option<&String>| run.is_some_and(|run| earlier.contains(run));
     let arrived =
         |planned: &&PlannedAction| planned.moved_from.as_ref().is_some_and(|old| !records.contains_key(old.as_str()));
     let moved: HashSet<Address> = plan.actions.iter().filter(arrived).map(|planned| planned.address.clone()).collect();
     plan.actions.retain(|planned| match (planned.action, records.get(planned.address.as_str())) {
         (Action::Delete | Action::Forget, record) => record.is_some(),
-        (_, Some(record)) => !ours(Baseline::of(record).run),
+        (_, Some(record)) => !ours(record.baseline.run.as_ref()),
         _ => true,
     });
     for planned in &mut plan.actions {
@@ -157,8 +156,8 @@ fn resume(plan: &mut Plan, records: &HashMap<&str, &Record>, earlier: &HashSet<S
         }
         // A move writes the records of what depends on it too.
         let touched = record.dependencies.iter().any(|need| moved.contains(need.as_str()));
-        let taken = planned.action == Action::Import && ours(Baseline::of(record).importing);
-        let begun = ours(Baseline::of(record).changing);
+        let taken = planned.action == Action::Import && ours(record.baseline.importing.as_ref());
+        let begun = ours(record.baseline.changing.as_ref());
         if arrived || touched || taken || begun {
             planned.precondition.record_serial = Some(record.updated_serial);
         }

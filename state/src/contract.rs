@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use crate::{ActionDuration, Change, Intent, LockRequest, Record, Run, StateError, Store};
+use crate::{ActionDuration, Baseline, Change, Intent, LockRequest, Protection, Record, Run, StateError, Store};
 
 /// One place where a state can be kept.
 pub(crate) trait Backend {
@@ -50,9 +50,9 @@ pub(crate) fn record(address: &str) -> Record {
         applied: json!({"sizeGB": 32, "iops": 3000.1, "tags": {"a": "ü\u{0}\n"}, "none": null}).into(),
         outputs: json!(["x", true]).into(),
         dependencies: Vec::new(),
-        protection: json!({"preventDestroy": true}).into(),
+        protection: Protection { prevent_destroy: true, ..Protection::default() },
         desired_digest: "hmac-sha256:00".to_owned(),
-        baseline: json!({}).into(),
+        baseline: Baseline { uid: Some("u".to_owned()), ..Baseline::default() },
         source: Some("kompoxapp.yml:3:5".to_owned()),
         created_serial: 0,
         updated_serial: 0,

@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`store`] | [`Store`], the one trait every backend implements |
+//! | [`guards`] | what a record says that must not be overlooked: [`Protection`], [`Baseline`] |
 //! | [`record`] | what is kept: [`Record`], [`Intent`], [`Run`], [`ActionDuration`], [`Snapshot`] |
 //! | [`change`] | [`Change`], everything a commit can do |
 //! | [`lock`] | [`Lock`], [`Holder`], [`LockRequest`]: one writer at a time |
@@ -37,6 +38,7 @@
 pub mod change;
 pub mod digest;
 pub mod error;
+pub mod guards;
 pub mod identity;
 pub mod lock;
 pub mod record;
@@ -50,6 +52,7 @@ mod contract;
 pub use change::Change;
 pub use digest::Digester;
 pub use error::StateError;
+pub use guards::{Baseline, Protection};
 pub use identity::Identity;
 pub use lock::{Holder, LEASE, Lock, LockRequest};
 pub use record::{ActionDuration, Intent, Record, Run, Snapshot};

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::guards::{Baseline, Protection};
 use crate::stored::Stored;
 
 /// One object that kompox owns, as it was when it was last written.
@@ -28,11 +29,11 @@ pub struct Record {
     /// these.
     pub dependencies: Vec<String>,
     /// Guards that outlive the manifest, such as `preventDestroy` and a cluster's `protection`.
-    pub protection: Stored,
+    pub protection: Protection,
     /// Digest of the desired inputs, to tell "nothing changed" without a request.
     pub desired_digest: String,
-    /// What the server filled in by itself right after the apply; it is no drift.
-    pub baseline: Stored,
+    /// How the object was made.
+    pub baseline: Baseline,
     /// Where the object was asked for, as `file:line:col`.
     pub source: Option<String>,
     /// Serial of the commit that first wrote this address; set by the store, ignored on input.

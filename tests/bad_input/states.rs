@@ -54,6 +54,44 @@ fn a_damaged_state_is_left_alone() {
     unusable(&stage, &["is damaged", "restore a backup, or move it away and reconstruct it"]);
 }
 
+/// Whatever was lost of what a guard stands on, it is never taken for "no guard".
+#[test]
+fn a_record_whose_guards_cannot_be_read_stops_everything() {
+    let stage = Stage::applied();
+    let cluster = "UPDATE records SET {} = ?1 WHERE address LIKE '%/cluster/%'";
+    let change = |column: &str, text: &str| {
+        let state = database(&stage);
+        let before: String = state
+            .query_row(&format!("SELECT {column} FROM records WHERE address LIKE '%/cluster/%'"), [], |row| row.get(0))
+            .unwrap();
+        state.execute(&cluster.replace("{}", column), [text]).unwrap();
+        state.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        before
+    };
+    let world = stage.objects();
+    let protection = r#"{"adopted":false,"orphan":false,"prevent_destroy":"always","read_only":false}"#;
+    for (column, text, says) in [
+        ("protection", protection, "the protection in the record of"),
+        ("protection", "null", "the protection in the record of"),
+        ("protection", "{}", "the protection in the record of"),
+        ("protection", "", "the protection in the record of"),
+        ("baseline", "null", "the baseline in the record of"),
+        ("baseline", r#"{"uid":7}"#, "the baseline in the record of"),
+        ("physical_id", "", "has no physical id"),
+        ("provider", "", "has no provider"),
+        ("kind", "", "has no kind"),
+    ] {
+        let before = change(column, text);
+        let file = stage.state_file().display().to_string();
+        for words in [&["plan"], APPLY, &["destroy", "--auto-approve"], &["state", "list"]] {
+            stage.run(NOWHERE, words).exits(1).says(&["is damaged", says, "/cluster/", "restore a backup", &file]);
+        }
+        assert_eq!(stage.objects(), world);
+        assert_eq!(change(column, &before), text, "nobody wrote over it");
+    }
+    stage.run(NOWHERE, &["state", "list"]).exits(0);
+}
+
 #[test]
 fn a_file_that_is_no_state_is_left_alone() {
     let stage = Stage::applied();

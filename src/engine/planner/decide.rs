@@ -10,7 +10,6 @@ use super::explain::{describe, describe_protection, describe_replacement, show};
 use super::{Planner, Question, observed_fields, outputs_of};
 use crate::engine::action::Action;
 use crate::engine::address::Address;
-use crate::engine::baseline::Baseline;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::{Node, Protection};
 use crate::engine::kind::{Holds, Refusal, Replace};
@@ -69,7 +68,7 @@ impl<'a> Planner<'a> {
             }
             (Some(record), Observation::Found(observed)) if node.read_only => {
                 self.keep_outputs(node, &observed);
-                if protection_of(record).adopted {
+                if record.protection.adopted {
                     self.unchanged.insert(node.address.clone());
                 } else {
                     let reason = "it is only read from now on".to_owned();
@@ -201,7 +200,7 @@ impl<'a> Planner<'a> {
     }
 
     fn compare(&mut self, node: &'a Node, desired: Cow<'_, Value>, record: &'a Record, observed: Observed) {
-        let protection = protection_of(record);
+        let protection = &record.protection;
         if node.kind.marked
             && !protection.adopted
             && observed.lineage.as_deref().is_some_and(|lineage| lineage != self.inputs.lineage)
@@ -211,7 +210,7 @@ impl<'a> Planner<'a> {
             problem.help.push(format!("forget it here:  kompox state rm {}", node.address));
             return;
         }
-        let baseline = Baseline::of(record);
+        let baseline = &record.baseline;
         if node.kind.holds == Holds::Data
             && let (Some(then), Some(now)) = (baseline.uid.as_deref(), observed.uid.as_deref())
             && then != now
@@ -231,7 +230,7 @@ impl<'a> Planner<'a> {
         let changes = if as_it_was { Vec::new() } else { self.changes(node, &desired, Some(record), &observed) };
         let forced = self.inputs.options.replace.contains(&node.address);
         if forced || changes.iter().any(|change| change.forces_replacement) {
-            self.replace(node, &desired, &observed, changes, &protection, forced);
+            self.replace(node, &desired, &observed, changes, protection, forced);
             return;
         }
         self.keep_outputs(node, &observed);
@@ -264,7 +263,7 @@ impl<'a> Planner<'a> {
             Some(Transition::Failed) if changes.is_empty() => "its last operation failed".to_owned(),
             _ => describe(&changes),
         };
-        self.guard_update(node, &protection);
+        self.guard_update(node, protection);
         self.restarts_of(node, &changes);
         self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
     }
@@ -284,10 +283,9 @@ impl<'a> Planner<'a> {
         if self.moved.contains_key(&node.address) {
             return Some((Action::Move, "it was renamed in the manifest".to_owned()));
         }
-        let protection = protection_of(record);
-        let wanted = node.protection.over(&protection);
-        if wanted != protection {
-            return Some((Action::Refresh, describe_protection(&protection, &wanted)));
+        let wanted = node.protection.over(&record.protection);
+        if wanted != record.protection {
+            return Some((Action::Refresh, describe_protection(&record.protection, &wanted)));
         }
         // A destroy works from the state alone, so its order must be today's.
         let needs = self.inputs.graph.dependencies(&node.address);
@@ -408,7 +406,7 @@ impl<'a> Planner<'a> {
         unconfirmed: Option<String>,
     ) {
         let record = self.record(&node.address);
-        let recorded = record.map(protection_of).unwrap_or_default();
+        let recorded = record.map(|record| record.protection.clone()).unwrap_or_default();
         let mut protection = node.protection.over(&recorded);
         if node.read_only {
             // It is somebody else's: whatever the manifests say later, it is forgotten and never deleted.
@@ -520,7 +518,7 @@ impl<'a> Planner<'a> {
                         continue;
                     }
                     let record = self.record(&address);
-                    let unready = record.is_some_and(|record| Baseline::of(record).unready)
+                    let unready = record.is_some_and(|record| record.baseline.unready)
                         && question.observed.as_ref().is_some_and(|observed| !observed.ready);
                     if unready {
                         let action = &mut self.actions[question.action];
@@ -585,7 +583,7 @@ impl<'a> Planner<'a> {
         if changes.is_empty() {
             return false;
         }
-        self.guard_update(node, &protection_of(record));
+        self.guard_update(node, &record.protection);
         self.restarts_of(node, &changes);
         let action = &mut self.actions[question.action];
         action.reason = describe(&changes);
@@ -593,9 +591,4 @@ impl<'a> Planner<'a> {
         action.force = force;
         true
     }
-}
-
-/// The protection that a record holds.
-pub(super) fn protection_of(record: &Record) -> Protection {
-    serde_json::from_str(record.protection.text()).unwrap_or_default()
 }

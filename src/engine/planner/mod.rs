@@ -14,7 +14,6 @@ mod remove;
 mod tests;
 
 use super::address::Address;
-use super::baseline::Baseline;
 use super::diff;
 use super::graph::{Graph, Node};
 use super::kind::{Holds, Kind, Kinds};
@@ -312,10 +311,10 @@ impl<'a> Planner<'a> {
         match self.record(&target.address) {
             None => Observation::NotYet("not asked (no refresh)".into()),
             Some(record) => Observation::Found(Box::new(Observed {
-                ready: !Baseline::of(record).unready,
+                ready: !record.baseline.unready,
                 physical_id: record.physical_id.clone(),
                 object: serde_json::Value::Null,
-                uid: Baseline::of(record).uid,
+                uid: record.baseline.uid.clone(),
                 lineage: Some(self.inputs.lineage.to_owned()),
                 transition: None,
                 writers: Vec::new(),

@@ -5,10 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use kompox_state::Record;
 
 use super::Planner;
-use super::decide::protection_of;
 use crate::engine::action::Action;
 use crate::engine::address::Address;
-use crate::engine::baseline::Baseline;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::Protection;
 use crate::engine::kind::{Holds, Kind};
@@ -94,7 +92,7 @@ impl<'a> Planner<'a> {
 
     /// Plans one removal; `false` if the object is kept.
     fn delete(&mut self, address: &Address, record: &'a Record, kind: &'static Kind, holds: Option<&str>) -> bool {
-        let protection = protection_of(record);
+        let protection = record.protection.clone();
         let observed = match self.observations.remove(address) {
             Some(Observation::Found(observed)) => observed,
             Some(Observation::Failed(error)) => {
@@ -220,7 +218,7 @@ impl<'a> Planner<'a> {
             else {
                 continue;
             };
-            let protection = protection_of(record);
+            let protection = record.protection.clone();
             match observation {
                 Observation::Failed(error) => self.unreadable(&address, error, None),
                 Observation::Missing => {
@@ -271,8 +269,8 @@ impl<'a> Planner<'a> {
                 ..change
             })
             .collect();
-        let recorded_uid = Baseline::of(record).uid;
-        if let (Some(then), Some(now)) = (recorded_uid.as_deref(), observed.uid.as_deref())
+        let recorded_uid = record.baseline.uid.as_ref();
+        if let (Some(then), Some(now)) = (recorded_uid.map(String::as_str), observed.uid.as_deref())
             && then != now
         {
             changes.push(FieldChange {

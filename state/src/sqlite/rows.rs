@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use rusqlite::{OptionalExtension, Row, Transaction};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -65,14 +66,14 @@ pub(super) fn intents(tx: &Transaction<'_>) -> Result<Vec<Intent>, Fault> {
     let mut intents = Vec::new();
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
-        let place = || format!("intent {id}");
+        let address: String = row.get(2)?;
+        let place = || format!("intent {id} of {address}");
         let record = match row.get_ref(9)? {
             rusqlite::types::ValueRef::Null => None,
             _ => Some(parse(row, 9, place)?),
         };
         intents.push(Intent {
             run: row.get(1)?,
-            address: row.get(2)?,
             kind: row.get(3)?,
             provider: row.get(4)?,
             action: row.get(5)?,
@@ -82,6 +83,7 @@ pub(super) fn intents(tx: &Transaction<'_>) -> Result<Vec<Intent>, Fault> {
             record,
             operation_url: row.get(10)?,
             opened_at: row.get(11)?,
+            address,
             id,
         });
     }
@@ -155,9 +157,14 @@ pub(super) fn json(value: &Value, place: &dyn Display) -> Result<String, Fault> 
     Ok(value.to_string())
 }
 
+/// What [`strict`] reads back to the same.
+pub(super) fn guard(value: &impl Serialize, place: &dyn Display) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|e| Fault::refused(format!("a value of {place} is no JSON ({e})")))
+}
+
 /// A whole record as text, for an intent.
 pub(super) fn record_json(record: &Record) -> Result<String, Fault> {
-    let values = [&record.applied, &record.outputs, &record.protection, &record.baseline];
+    let values = [&record.applied, &record.outputs];
     if values.iter().any(|value| deeper_than(&value.value(), MAX_DEPTH)) {
         return Err(Fault::refused(format!(
             "a value of {} is nested more than {MAX_DEPTH} levels deep",
@@ -193,14 +200,19 @@ fn record_of(row: &Row<'_>) -> Result<(i64, Record), Fault> {
         applied: stored(row, 5, place)?,
         outputs: stored(row, 6, place)?,
         dependencies: Vec::new(),
-        protection: stored(row, 7, place)?,
+        protection: strict(row, 7, "protection", &address)?,
         desired_digest: row.get(8)?,
-        baseline: stored(row, 9, place)?,
+        baseline: strict(row, 9, "baseline", &address)?,
         source: row.get(10)?,
         created_serial: unsigned(row.get(11)?, place)?,
         updated_serial: unsigned(row.get(12)?, place)?,
         address,
     };
+    // Whose object a record speaks of is asked of these: without one, every guard would look at nothing.
+    let names = [("kind", &record.kind), ("provider", &record.provider), ("physical id", &record.physical_id)];
+    if let Some((what, _)) = names.into_iter().find(|(_, text)| text.trim().is_empty()) {
+        return Err(Fault::Damaged(format!("the record of {} has no {what}", record.address)));
+    }
     Ok((row.get(0)?, record))
 }
 
@@ -208,6 +220,16 @@ fn record_of(row: &Row<'_>) -> Result<(i64, Record), Fault> {
 fn parse<T: DeserializeOwned>(row: &Row<'_>, column: usize, place: impl FnOnce() -> String) -> Result<T, Fault> {
     let text = row.get_ref(column)?.as_str().map_err(|e| Fault::Damaged(e.to_string()))?;
     serde_json::from_str(text).map_err(|e| unreadable(&e, place))
+}
+
+/// What a guard stands on: unreadable is damaged, and never the same as absent.
+fn strict<T: DeserializeOwned>(row: &Row<'_>, column: usize, what: &str, address: &str) -> Result<T, Fault> {
+    let text = row.get_ref(column)?.as_str().map_err(|e| Fault::Damaged(e.to_string()))?;
+    serde_json::from_str(text).map_err(|_| {
+        Fault::Damaged(format!(
+            "the {what} in the record of {address} cannot be read: it was changed, or another version wrote it"
+        ))
+    })
 }
 
 /// The JSON of one column, checked but not taken apart.

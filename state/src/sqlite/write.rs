@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Transaction, named_params};
 
 use super::fault::Fault;
-use super::rows::{json, record_json, signed};
+use super::rows::{guard, json, record_json, signed};
 use crate::change::Change;
 use crate::record::{ActionDuration, Intent, Record, Run};
 
@@ -64,9 +64,9 @@ fn put_record(tx: &Transaction<'_>, record: &Record, serial: u64) -> Result<(), 
                 ":physical_id": record.physical_id,
                 ":applied": json(&record.applied.value(), place)?,
                 ":outputs": json(&record.outputs.value(), place)?,
-                ":protection": json(&record.protection.value(), place)?,
+                ":protection": guard(&record.protection, place)?,
                 ":desired_digest": record.desired_digest,
-                ":baseline": json(&record.baseline.value(), place)?,
+                ":baseline": guard(&record.baseline, place)?,
                 ":source": record.source,
                 ":serial": signed(serial),
             },

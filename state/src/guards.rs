@@ -1,0 +1,135 @@
+//! What a record says of its object that a later run must not overlook: what must not happen to it, and how it was made.
+//!
+//! Both are read strictly: a key that is missing, unknown or of another type makes the record unreadable
+//! ([`StateError::Corrupt`](crate::StateError::Corrupt)). Read leniently, whatever got lost would be a guard that no
+//! longer holds.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+/// What must not happen to an object. Kept in its record, so that deleting the block that protects it does not lift the
+/// protection.
+///
+/// Every version wrote all four keys, so one that is missing was lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Protection {
+    /// Keep the object and forget the record instead of deleting it.
+    pub orphan: bool,
+    /// Refuse any plan that deletes or replaces it.
+    pub prevent_destroy: bool,
+    /// Refuse any plan that changes it once it exists.
+    pub read_only: bool,
+    /// It existed before kompox knew it: never deleted, only forgotten.
+    pub adopted: bool,
+}
+
+/// What a record says about the making of its object, besides its fields. A key that is absent says that there is nothing
+/// to say; one that is not known was written by a version that may mean a guard by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Baseline {
+    /// The run that last wrote the object, so that a resumed plan knows what is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The run that adopted the object but has not changed it yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub importing: Option<String>,
+    /// What changes when the object is deleted and made anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// The run that began to change the object and has not seen the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changing: Option<String>,
+    /// Nobody saw it become ready: the next plan waits for it again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unready: bool,
+}
+
+/// Serde would read a list as a struct too, field by field; only an object says what is what.
+fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    Map::deserialize(deserializer).map(Value::Object)
+}
+
+impl<'de> Deserialize<'de> for Protection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Keys {
+            orphan: bool,
+            prevent_destroy: bool,
+            read_only: bool,
+            adopted: bool,
+        }
+        let Keys { orphan, prevent_destroy, read_only, adopted } =
+            serde_json::from_value(object(deserializer)?).map_err(D::Error::custom)?;
+        Ok(Self { orphan, prevent_destroy, read_only, adopted })
+    }
+}
+
+impl<'de> Deserialize<'de> for Baseline {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        struct Keys {
+            run: Option<String>,
+            importing: Option<String>,
+            uid: Option<String>,
+            changing: Option<String>,
+            unready: bool,
+        }
+        let Keys { run, importing, uid, changing, unready } =
+            serde_json::from_value(object(deserializer)?).map_err(D::Error::custom)?;
+        Ok(Self { run, importing, uid, changing, unready })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for number in 0..16 {
+            let bit = |place: u32| number >> place & 1 == 1;
+            let protection = Protection { orphan: bit(0), prevent_destroy: bit(1), read_only: bit(2), adopted: bit(3) };
+            let text = serde_json::to_string(&protection).unwrap();
+            assert_eq!(serde_json::from_str::<Protection>(&text).unwrap(), protection);
+        }
+        let full = Baseline {
+            run: Some("r".into()),
+            importing: Some("i".into()),
+            uid: Some("u".into()),
+            changing: Some("c".into()),
+            unready: true,
+        };
+        for baseline in [full, Baseline::default()] {
+            let text = serde_json::to_string(&baseline).unwrap();
+            assert_eq!(serde_json::from_str::<Baseline>(&text).unwrap(), baseline);
+        }
+        assert_eq!(serde_json::to_string(&Baseline::default()).unwrap(), "{}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_never_reads_as_no_protection() {
+        let whole = r#"{"adopted":false,"orphan":false,"prevent_destroy":false,"read_only":false}"#;
+        assert_eq!(serde_json::from_str::<Protection>(whole).unwrap(), Protection::default());
+        for text in [
+            "null",
+            "{}",
+            "[]",
+            "[false,false,false,false]",
+            "false",
+            "\"\"",
+            r#"{"adopted":false,"orphan":false,"prevent_destroy":false}"#,
+            r#"{"adopted":false,"orphan":false,"prevent_destroy":"always","read_only":false}"#,
+            r#"{"adopted":false,"orphan":false,"prevent_destroy":null,"read_only":false}"#,
+            r#"{"adopted":false,"orphan":false,"prevent_destroy":false,"read_only":false,"lock":true}"#,
+            r#"{"adopted":false,"orphan":false,"preventDestroy":true,"read_only":false}"#,
+        ] {
+            assert!(serde_json::from_str::<Protection>(text).is_err(), "{text}");
+        }
+        for text in ["null", "[]", "true", r#"{"uid":1}"#, r#"{"unready":"yes"}"#, r#"{"later":1}"#] {
+            assert!(serde_json::from_str::<Baseline>(text).is_err(), "{text}");
+        }
+    }
+}
