@@ -282,10 +282,10 @@ impl<'g> Session<'g> {
                     }
                     return Ok(Arc::new(lock));
                 }
-                Err(StateError::Locked { .. }) if Instant::now() < give_up => {
+                Err(StateError::Locked { .. } | StateError::Busy { .. }) if Instant::now() < give_up => {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
-                Err(error @ StateError::Locked { .. }) => {
+                Err(error @ (StateError::Locked { .. } | StateError::Busy { .. })) => {
                     return Err(CliError::from(error)
                         .help("wait for it:  --lock-timeout 300")
                         .help("plan without the lock is always possible:  kompox plan"));

@@ -17,6 +17,61 @@ pub enum StateError {
         /// Who holds it; `None` in the instant in which a holder takes or releases it.
         holder: Option<Box<Holder>>,
     },
+    /// Another process is inside a transaction and does not end it. Trying again later helps.
+    #[error(
+        "the state {} is being written by {by}; wait for it, with --lock-timeout, or if it is stopped let it go on or end it",
+        path.display()
+    )]
+    Busy {
+        /// The store.
+        path: PathBuf,
+        /// Process, host and command.
+        by: String,
+    },
+    /// A file without a state in it, where a state was.
+    #[error(
+        "the state {} has nothing in it ({length} bytes, no tables); restore it together with `{}-wal`, which holds what was \
+         written last, or restore both from a backup; if there never was a state in it, move it away",
+        path.display(),
+        path.file_name().unwrap_or_default().to_string_lossy()
+    )]
+    Blank {
+        /// The store.
+        path: PathBuf,
+        /// The length of its file.
+        length: u64,
+    },
+    /// A write-ahead log without its database.
+    #[error(
+        "the state {} is missing, but its write-ahead log {} is there; put the state back beside it, or restore both from a \
+         backup; if that state is given up, move the log away",
+        path.display(),
+        log.display()
+    )]
+    OnlyLog {
+        /// The store.
+        path: PathBuf,
+        /// Its log.
+        log: PathBuf,
+    },
+    /// A state as it was made, although it has been written to.
+    #[error(
+        "the state {} is as it was made, but it had been written {serial} times: its write-ahead log {} is lost; restore both \
+         together; if this state is meant, delete {}",
+        path.display(),
+        log.display(),
+        lock.display()
+    )]
+    LogLost {
+        /// The store.
+        path: PathBuf,
+        /// Its log.
+        log: PathBuf,
+        /// The file that knows of the writes.
+        lock: PathBuf,
+        /// The newest serial that was written.
+        serial: u64,
+    },
     /// The lock was taken over or taken away; this writer must stop. Trying again does not help, a new run does.
     #[error(
         "the lock on the state {} is no longer ours ({id}): {}; nothing more is written, run the command again to reconcile",

@@ -100,6 +100,12 @@ fn a_file_that_is_no_state_is_left_alone() {
         .unwrap();
     unusable(&stage, &["is not a kompox state", "move it away, or name another file in `.kompox/config.yml`"]);
 
+    // Cut off, or copied without its log: a new state in its place would know of nothing.
+    let stage = Stage::applied();
+    drop(database(&stage));
+    fs::write(stage.state_file(), "").unwrap();
+    unusable(&stage, &["has nothing in it (0 bytes, no tables)", "restore it together with `kompox.db-wal`"]);
+
     let stage = Stage::applied();
     fs::remove_file(stage.state_file()).unwrap();
     let other = Connection::open(stage.state_file()).unwrap();

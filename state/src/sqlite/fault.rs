@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 
+use super::blockers;
 use super::shared::folder;
 use crate::error::StateError;
 
@@ -69,6 +70,9 @@ fn sqlite(path: &Path, source: rusqlite::Error) -> StateError {
             }
             Some(ErrorCode::DiskFull) => "the disk is full: free some space and run the command again",
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                if let Some(by) = blockers::of(&path) {
+                    return StateError::Busy { path, by };
+                }
                 "another process has been writing to it for too long: run the command again"
             }
             Some(ErrorCode::SystemIoFailure) => "reading or writing failed: check the disk and the free space on it",

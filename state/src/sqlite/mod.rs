@@ -7,6 +7,7 @@
 //! | `shared` | connections, transactions, the operating system's lock |
 //! | `rows` | rows to values |
 //! | `write` | changes to statements |
+//! | `blockers` | who holds a file of the database, as the system knows |
 //! | `fault` | what SQLite says to what a person can do |
 //!
 //! # Lock
@@ -19,6 +20,7 @@
 //! Other host names come from containers and virtual machines that share the folder. SQLite's log needs shared memory,
 //! so machines that share nothing but a network folder must use another backend.
 
+mod blockers;
 mod fault;
 mod open;
 mod rows;
@@ -209,9 +211,16 @@ impl Store for SqliteStore {
     fn try_lock(&self, request: &LockRequest) -> Result<Lock, StateError> {
         self.shared.still_there()?;
         let Some(file) = FileLock::try_take(self.shared.path())? else {
-            return Err(self.locked(self.shared.holder()?));
+            return Err(match self.shared.holder()? {
+                // Between taking it and writing down who has: a process that was stopped there stays so.
+                None => match blockers::of(self.shared.path()) {
+                    Some(by) => StateError::Busy { path: self.shared.path().to_owned(), by },
+                    None => self.locked(None),
+                },
+                holder => self.locked(holder),
+            });
         };
-        let (holder, displaced) = self.shared.write(|tx| {
+        let (holder, displaced) = self.shared.write_soon(|tx| {
             let epoch = self.same_state(tx)?.epoch + 1;
             let displaced = match rows::holder(tx)? {
                 None => None,
@@ -248,15 +257,21 @@ impl Store for SqliteStore {
     fn unlock(&self, id: &str) -> Result<Holder, StateError> {
         self.shared.still_there()?;
         let file = FileLock::try_take(self.shared.path())?;
-        self.shared.write(|tx| {
+        let named = |tx: &Transaction<'_>| {
             let path = self.shared.path().to_owned();
-            let Some((holder, _)) = rows::holder(tx)? else { return Err(StateError::NotLocked { path }.into()) };
+            let Some((holder, _)) = rows::holder(tx)? else { return Err(Fault::from(StateError::NotLocked { path })) };
             if holder.id != id {
                 return Err(StateError::OtherLock { path, asked: id.to_owned(), holder: Box::new(holder) }.into());
             }
-            if file.is_none() {
-                return Err(StateError::HolderAlive { path, holder: Box::new(holder) }.into());
-            }
+            Ok(holder)
+        };
+        if file.is_none() {
+            // Looked at without writing: the holder may be stopped inside a transaction.
+            let holder = Box::new(self.shared.read(named)?);
+            return Err(StateError::HolderAlive { path: self.shared.path().to_owned(), holder });
+        }
+        self.shared.write_soon(|tx| {
+            let holder = named(tx)?;
             tx.execute("DELETE FROM lock WHERE id = ?1", [id])?;
             Ok(holder)
         })
@@ -273,7 +288,7 @@ impl Store for SqliteStore {
 
     fn commit(&self, lock: &Lock, changes: &[Change]) -> Result<u64, StateError> {
         self.shared.still_there()?;
-        self.shared.write(|tx| {
+        let serial = self.shared.write(|tx| {
             let serial = self.fence(tx, lock)?;
             if changes.is_empty() {
                 return Ok(serial);
@@ -284,7 +299,9 @@ impl Store for SqliteStore {
             }
             tx.prepare_cached("UPDATE meta SET serial = ?1")?.execute([rows::signed(next)])?;
             Ok(next)
-        })
+        })?;
+        shared::note_serial(self.shared.path(), Some(serial));
+        Ok(serial)
     }
 }
 

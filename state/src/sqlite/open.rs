@@ -1,81 +1,174 @@
 //! From a path to a database that is ours, current and ready.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use std::{fs, io, thread};
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::fault::{Fault, io_error};
 use super::schema::{self, Found, Migration};
-use super::shared::{self, BUSY, FileLock, Shared, connect, transact};
+use super::shared::{self, BUSY, FileLock, Shared, beside, connect, transact};
 use crate::error::StateError;
 use crate::identity::Identity;
 
 /// Opens the database at `path`, makes it if there is none.
 pub(super) fn open_or_create(path: &Path, migrations: &[Migration], identity: &Identity) -> Result<Shared, StateError> {
     let new_folders = create_folder(path)?;
-    let mut connection = connect(path, true).map_err(|e| e.at(path))?;
-    let path = resolve(path)?;
-    let found = schema::inspect(&connection).map_err(|e| e.at(&path))?;
-    if found == Found::Empty {
-        // Before anything is in it, the key least of all; SQLite gives its other files the same mode.
-        restrict(&path)?;
-        write_ahead(&connection).map_err(|e| e.at(&path))?;
-        transact(&mut connection, TransactionBehavior::Immediate, |tx| match schema::inspect(tx)? {
-            Found::Empty => schema::create(tx, migrations, identity),
-            // Another process was faster; what it made is checked below like any other.
-            Found::State(_) | Found::Foreign => Ok(()),
-        })
-        .map_err(|e| e.at(&path))?;
-        sync_entries(&path, &new_folders);
+    if !is_there(path)? {
+        make(path, migrations, identity)?;
+        sync_entries(path, &new_folders);
     }
-    finish(path, connection, migrations)
+    open_made(path, migrations)
 }
 
 /// Opens the database at `path` if there is one.
 pub(super) fn open_existing(path: &Path, migrations: &[Migration]) -> Result<Option<Shared>, StateError> {
-    if !path.try_exists().map_err(|e| io_error(path, path, "look at", e))? {
-        return Ok(None);
+    if is_there(path)? { open_made(path, migrations).map(Some) } else { Ok(None) }
+}
+
+/// Whether there is a database at `path`. A write-ahead log without one is an error: SQLite would throw it away.
+fn is_there(path: &Path) -> Result<bool, StateError> {
+    if path.try_exists().map_err(|e| io_error(path, path, "look at", e))? {
+        return Ok(true);
     }
+    let log = beside(path, "-wal");
+    match fs::metadata(&log) {
+        Ok(metadata) if metadata.len() > 0 => Err(StateError::OnlyLog { path: path.to_owned(), log }),
+        _ => Ok(false),
+    }
+}
+
+/// Makes a new database under another name and gives it its own when everything is in it: whoever finds the name finds a
+/// whole state, at whatever instant this is killed. Of several that do so at once the first one counts.
+fn make(path: &Path, migrations: &[Migration], identity: &Identity) -> Result<(), StateError> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let path = &end_of_link(path);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let draft = beside(path, &format!(".new-{}-{}-{count}", std::process::id(), identity.lineage()));
+    let made = draw_up(path, &draft, migrations, identity).and_then(|()| {
+        // What a lost state counted does not speak of this one.
+        shared::note_serial(path, None);
+        publish(path, &draft)
+    });
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        // What is not there need not go, and a draft that stays is in nobody's way.
+        let _ = fs::remove_file(beside(&draft, suffix));
+    }
+    made
+}
+
+fn draw_up(path: &Path, draft: &Path, migrations: &[Migration], identity: &Identity) -> Result<(), StateError> {
+    // Before anything is in it, the key least of all; SQLite gives its other files the same mode.
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(draft).map_err(|e| io_error(path, draft, "create", e))?;
+    let mut connection = connect(draft, false).map_err(|e| e.at(path))?;
+    transact(&mut connection, TransactionBehavior::Immediate, |tx| schema::create(tx, migrations, identity))
+        .map_err(|e| e.at(path))?;
+    write_ahead(&connection).map_err(|e| e.at(path))?;
+    // The last connection takes its log with it.
+    connection.close().map_err(|(_, e)| Fault::Sql(e).at(path))
+}
+
+/// Gives the draft the name `path`, unless something has it.
+fn publish(path: &Path, draft: &Path) -> Result<(), StateError> {
+    match fs::hard_link(draft, path) {
+        Ok(()) => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        // Not every file system has links.
+        Err(_) => {}
+    }
+    let lock = FileLock::try_take(path)?;
+    if lock.is_none() || path.try_exists().map_err(|e| io_error(path, path, "look at", e))? {
+        return Ok(());
+    }
+    fs::rename(draft, path).map_err(|e| io_error(path, path, "create", e))
+}
+
+/// Where a link leads whose end is not there yet.
+fn end_of_link(path: &Path) -> PathBuf {
+    fs::read_link(path).map_or_else(|_| path.to_owned(), |end| shared::folder(path).join(end))
+}
+
+/// Opens a database that is there; where nothing can be written, for reading only.
+fn open_made(path: &Path, migrations: &[Migration]) -> Result<Shared, StateError> {
     let path = resolve(path)?;
-    let connection = connect(&path, false).map_err(|e| e.at(&path))?;
-    if schema::inspect(&connection).map_err(|e| e.at(&path))? == Found::Empty {
-        return Ok(None);
+    let length = fs::metadata(&path).map_err(|e| io_error(&path, &path, "look at", e))?.len();
+    if length == 0 {
+        // Not for SQLite: it would take the file for a new database, and delete a log beside it.
+        return Err(StateError::Blank { path, length });
     }
-    finish(path, connection, migrations).map(Some)
+    match connect(&path, false).map_err(|e| e.at(&path)).and_then(|connection| finish(&path, connection, migrations)) {
+        Err(refused @ StateError::ReadOnly { .. }) => open_unwritable(&path, migrations, refused),
+        opened => opened,
+    }
+}
+
+/// Without a folder to make them in, SQLite opens a database with a write-ahead log only if its log is there already, or
+/// if it is told that nobody changes it (<https://www.sqlite.org/wal.html#read_only_databases>). Where there is no log,
+/// nobody has it open.
+pub(super) fn open_unwritable(
+    path: &Path,
+    migrations: &[Migration],
+    refused: StateError,
+) -> Result<Shared, StateError> {
+    if beside(path, "-wal").exists() {
+        return Err(refused);
+    }
+    let connection = shared::connect_unchanging(path).map_err(|e| e.at(path))?;
+    let reader = shared::connect_unchanging(path).map_err(|e| e.at(path))?;
+    match schema::inspect(&connection).map_err(|e| e.at(path))? {
+        Found::State(version) if version == schema::newest(migrations) => Shared::over(path, connection, reader),
+        Found::State(found) if found > schema::newest(migrations) => {
+            Err(StateError::Newer { path: path.to_owned(), found, supported: schema::newest(migrations) })
+        }
+        // An older one would have to be migrated.
+        Found::State(_) => Err(refused),
+        Found::Empty => Err(blank(path)),
+        Found::Foreign => Err(foreign(path)),
+    }
+}
+
+fn blank(path: &Path) -> StateError {
+    StateError::Blank { path: path.to_owned(), length: fs::metadata(path).map_or(0, |metadata| metadata.len()) }
+}
+
+fn foreign(path: &Path) -> StateError {
+    StateError::NotAState { path: path.to_owned(), reason: "it is a database of something else".to_owned() }
 }
 
 /// Checks whose database it is, brings it to the newest version, and takes it into use.
-fn finish(path: PathBuf, mut connection: Connection, migrations: &[Migration]) -> Result<Shared, StateError> {
+fn finish(path: &Path, mut connection: Connection, migrations: &[Migration]) -> Result<Shared, StateError> {
     let supported = schema::newest(migrations);
-    let found = match schema::inspect(&connection).map_err(|e| e.at(&path))? {
+    let found = match schema::inspect(&connection).map_err(|e| e.at(path))? {
         Found::State(version) => version,
-        Found::Empty | Found::Foreign => {
-            return Err(StateError::NotAState { path, reason: "it is a database of something else".to_owned() });
-        }
+        Found::Empty => return Err(blank(path)),
+        Found::Foreign => return Err(foreign(path)),
     };
     if found > supported {
-        return Err(StateError::Newer { path, found, supported });
+        return Err(StateError::Newer { path: path.to_owned(), found, supported });
     }
-    write_ahead(&connection).map_err(|e| e.at(&path))?;
+    write_ahead(&connection).map_err(|e| e.at(path))?;
     if found == supported {
         return Shared::new(path, connection);
     }
     // A writer that works with the old tables must not find new ones in the middle of its run.
-    let Some(_lock) = FileLock::try_take(&path)? else {
-        let holder = Shared::new(path.clone(), connection)?.holder()?.map(Box::new);
-        return Err(StateError::Locked { path, holder });
+    let Some(_lock) = FileLock::try_take(path)? else {
+        let holder = Shared::new(path, connection)?.holder()?.map(Box::new);
+        return Err(StateError::Locked { path: path.to_owned(), holder });
     };
     transact(&mut connection, TransactionBehavior::Immediate, |tx| match schema::inspect(tx)? {
         Found::State(version) if version > supported => {
-            Err(StateError::Newer { path: path.clone(), found: version, supported }.into())
+            Err(StateError::Newer { path: path.to_owned(), found: version, supported }.into())
         }
         Found::State(version) => schema::migrate(tx, migrations, version),
-        Found::Empty | Found::Foreign => Err(StateError::Replaced { path: path.clone() }.into()),
+        Found::Empty | Found::Foreign => Err(StateError::Replaced { path: path.to_owned() }.into()),
     })
-    .map_err(|e| e.at(&path))?;
+    .map_err(|e| e.at(path))?;
     Shared::new(path, connection)
 }
 
@@ -129,18 +222,6 @@ fn create_folder(path: &Path) -> Result<Vec<PathBuf>, StateError> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(&folder).map_err(|e| io_error(path, &folder, "create", e))?;
     Ok(new)
-}
-
-fn restrict(path: &Path) -> Result<(), StateError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))
-            .map_err(|e| io_error(path, path, "set the mode of", e))?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
 }
 
 /// Makes the names of a new database and its new folders durable. SQLite does it for its journals only. Not every file

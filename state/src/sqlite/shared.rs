@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +16,9 @@ use crate::lock::Holder;
 
 /// How long a statement waits for another process to end its transaction. Transactions here take milliseconds.
 pub(super) const BUSY: Duration = Duration::from_secs(10);
+
+/// How long one that asks for the lock waits so: it asks again, as long as the user allows.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Statements in use, with some room.
 const CACHED_STATEMENTS: usize = 64;
@@ -34,10 +37,32 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Takes over a connection that is set up, for the database at `path`, which is resolved.
-    pub(super) fn new(path: PathBuf, writer: Connection) -> Result<Self, StateError> {
-        let file = FileId::of(&path).map_err(|e| io_error(&path, &path, "look at", e))?;
-        let reader = connect(&path, false).map_err(|e| e.at(&path))?;
-        Ok(Self { path, file, writer: Mutex::new(writer), reader: Mutex::new(reader) })
+    pub(super) fn new(path: &Path, writer: Connection) -> Result<Self, StateError> {
+        let reader = connect(path, false).map_err(|e| e.at(path))?;
+        Self::over(path, writer, reader)
+    }
+
+    /// As [`Shared::new`], with both connections.
+    pub(super) fn over(path: &Path, writer: Connection, reader: Connection) -> Result<Self, StateError> {
+        let file = FileId::of(path).map_err(|e| io_error(path, path, "look at", e))?;
+        let shared = Self { path: path.to_owned(), file, writer: Mutex::new(writer), reader: Mutex::new(reader) };
+        shared.not_lost()?;
+        Ok(shared)
+    }
+
+    /// Refuses a state that says it has never been written, where it has been: its log was lost, or not copied.
+    fn not_lost(&self) -> Result<(), StateError> {
+        let serial: i64 =
+            self.read(|tx| Ok(tx.query_row("SELECT serial FROM meta WHERE only = 1", [], |row| row.get(0))?))?;
+        match noted_serial(&self.path) {
+            Some(noted) if serial == 0 && noted > 0 => Err(StateError::LogLost {
+                log: beside(&self.path, "-wal"),
+                lock: lock_path(&self.path),
+                path: self.path.clone(),
+                serial: noted,
+            }),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -52,6 +77,15 @@ impl Shared {
     /// Runs `f` in a transaction that writes; whatever it returns as an error undoes all of it.
     pub(super) fn write<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, StateError> {
         transact(&mut unpoisoned(&self.writer), TransactionBehavior::Immediate, f).map_err(|e| e.at(&self.path))
+    }
+
+    /// As [`Shared::write`], but waits only so long for another process that writes.
+    pub(super) fn write_soon<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, StateError> {
+        let mut writer = unpoisoned(&self.writer);
+        writer.busy_timeout(SOON).map_err(|e| Fault::Sql(e).at(&self.path))?;
+        let result = transact(&mut writer, TransactionBehavior::Immediate, f).map_err(|e| e.at(&self.path));
+        writer.busy_timeout(BUSY).map_err(|e| Fault::Sql(e).at(&self.path))?;
+        result
     }
 
     /// Refuses to go on when the path leads to another file than the one that is open: what is written there would be
@@ -100,10 +134,32 @@ impl Drop for FileLock {
 }
 
 /// `<db>.lock`. The file is never deleted: whoever has it open may be about to lock it.
-fn lock_path(path: &Path) -> PathBuf {
+pub(super) fn lock_path(path: &Path) -> PathBuf {
+    beside(path, ".lock")
+}
+
+/// The file whose name goes on with `suffix`.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path.as_os_str());
-    name.push(".lock");
+    name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Writes the newest serial into the lock file, outside of the database and its log; `None` forgets it. It helps to tell a
+/// lost log from a new state, no more: a failure is none of the commit, which is durable already.
+pub(super) fn note_serial(path: &Path, serial: Option<u64>) {
+    let at = lock_path(path);
+    let noted = OpenOptions::new().write(true).truncate(serial.is_none()).open(at);
+    if let (Ok(mut file), Some(serial)) = (noted, serial) {
+        // Of one length, so that a newer one covers the older one.
+        let _ = write!(file, "{serial:020}");
+    }
+}
+
+fn noted_serial(path: &Path) -> Option<u64> {
+    let mut text = String::new();
+    File::open(lock_path(path)).ok()?.take(20).read_to_string(&mut text).ok()?;
+    text.parse().ok()
 }
 
 /// The folder a file is in.
@@ -126,6 +182,23 @@ pub(super) fn connect(path: &Path, create: bool) -> Result<Connection, Fault> {
     // On macOS a plain sync ends in the drive's cache; elsewhere these two have no effect.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    Ok(connection)
+}
+
+/// A connection on a file in a place where nothing can be written.
+pub(super) fn connect_unchanging(path: &Path) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let connection = Connection::open_with_flags(uri, flags)?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::open::{open_existing, open_or_create};
+use super::open::{open_existing, open_or_create, open_unwritable};
 use super::schema::{MIGRATIONS, Migration};
 use super::*;
 use crate::contract::{Backend, contract_tests, put, record, request};
@@ -84,14 +84,144 @@ fn open_existing_makes_nothing() {
     assert_eq!(SqliteStore::open_existing(&place.path()).unwrap().unwrap().lineage(), lineage);
 }
 
+/// The text of the error with which both ways to open it fail; neither changes the file.
+fn refusal(path: &Path) -> String {
+    let before = fs::read(path).ok();
+    let texts = [failure(SqliteStore::open(path)), failure(SqliteStore::open_existing(path))].map(|e| e.to_string());
+    assert_eq!(fs::read(path).ok(), before);
+    assert_eq!(texts[0], texts[1]);
+    texts[0].clone()
+}
+
 #[test]
-fn a_creation_that_was_cut_off_is_made_good() {
+fn a_file_without_a_state_in_it_is_no_new_state() {
     let place = Sqlite::new();
+    let log = shared::beside(&place.path(), "-wal");
     fs::create_dir_all(place.path().parent().unwrap()).unwrap();
     fs::write(place.path(), b"").unwrap();
-    assert!(SqliteStore::open_existing(&place.path()).unwrap().is_none());
-    assert_eq!(fs::metadata(place.path()).unwrap().len(), 0);
+    fs::write(&log, b"a log that SQLite would delete").unwrap();
+    let text = refusal(&place.path());
+    assert!(text.contains("(0 bytes, no tables); restore it together with `kompox.db-wal`"), "{text}");
+    assert_eq!(fs::read(&log).unwrap(), b"a log that SQLite would delete");
+
+    // As a copy of the one file is while the tables are in the log.
+    fs::remove_file(&log).unwrap();
+    let raw = place.raw();
+    raw.pragma_update(None, "journal_mode", "WAL").unwrap();
+    raw.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+    raw.execute_batch("CREATE TABLE meta (only INTEGER)").unwrap();
+    let copy = place.path().with_file_name("copy.db");
+    fs::copy(place.path(), &copy).unwrap();
+    let text = refusal(&copy);
+    assert!(text.contains("no tables); restore it together with `copy.db-wal`"), "{text}");
+}
+
+#[test]
+fn a_log_without_its_database_is_no_new_state() {
+    let place = Sqlite::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    let away = place.path().with_extension("away");
+    fs::rename(place.path(), &away).unwrap();
+    let text = refusal(&place.path());
+    assert!(text.contains("is missing, but its write-ahead log") && text.contains("kompox.db-wal"), "{text}");
+    fs::rename(&away, place.path()).unwrap();
+    assert!(place.open().record("/a").unwrap().is_some());
+}
+
+#[test]
+fn a_state_whose_log_was_lost_is_no_new_state() {
+    let place = Sqlite::new();
+    let store = place.open();
+    // What a kill leaves: everything that was committed is in the log.
+    store.shared.write(|tx| Ok(tx.pragma_update(None, "wal_autocheckpoint", 0)?)).unwrap();
+    let made = fs::read(place.path()).unwrap();
+    let lock = store.try_lock(&request("here")).unwrap();
+    for name in ["/a", "/b"] {
+        store.commit(&lock, &[put(record(name))]).unwrap();
+    }
+    drop((lock, store));
+    fs::write(place.path(), &made).unwrap();
+    let text = refusal(&place.path());
+    assert!(text.contains("had been written 2 times") && text.contains("kompox.db-wal is lost"), "{text}");
+    // A state that is made anew has nothing to do with what the lost one counted.
+    fs::remove_file(place.path()).unwrap();
     assert_eq!(place.open().serial().unwrap(), 0);
+    assert_eq!(place.open().serial().unwrap(), 0);
+}
+
+#[test]
+fn a_new_state_gets_its_name_when_it_is_whole() {
+    let place = Sqlite::new();
+    fs::create_dir_all(place.path().parent().unwrap()).unwrap();
+    // Killed before the end: only the draft is there.
+    fs::write(shared::beside(&place.path(), ".new-1-x-0"), b"half").unwrap();
+    assert!(SqliteStore::open_existing(&place.path()).unwrap().is_none());
+    let lineage = place.open().lineage().to_owned();
+    // All of it is in the one file, so that it can be copied alone.
+    let alone = place.path().with_file_name("alone.db");
+    fs::copy(place.path(), &alone).unwrap();
+    assert_eq!(SqliteStore::open_existing(&alone).unwrap().unwrap().lineage(), lineage);
+}
+
+#[test]
+fn where_nothing_can_be_written_it_is_read() {
+    let place = Sqlite::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    let refused = || StateError::ReadOnly { path: place.path(), folder: PathBuf::new(), reason: "no".to_owned() };
+    // With a log beside it somebody may be writing.
+    assert!(matches!(failure(open_unwritable(&place.path(), MIGRATIONS, refused())), StateError::ReadOnly { .. }));
+    drop((lock, store));
+    let odd = place.path().with_file_name("a b%?#.db");
+    fs::rename(place.path(), &odd).unwrap();
+    let before = fs::read_dir(odd.parent().unwrap()).unwrap().count();
+    let store = SqliteStore::over(open_unwritable(&odd, MIGRATIONS, refused()).unwrap()).unwrap();
+    assert_eq!(store.snapshot().unwrap().records.len(), 1);
+    assert_eq!(fs::read_dir(odd.parent().unwrap()).unwrap().count(), before);
+    let text = failure(store.try_lock(&request("here"))).to_string();
+    assert!(text.contains("cannot be written"), "{text}");
+}
+
+/// Set for the process that holds a transaction open.
+#[cfg(target_os = "linux")]
+const HOLDING: &str = "KOMPOX_STATE_TEST_HOLDING";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_does_not_end_a_transaction_is_named() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::process::{Command, Stdio};
+    if let Some(path) = std::env::var_os(HOLDING) {
+        let raw = Connection::open(path).unwrap();
+        raw.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "held").unwrap();
+        out.flush().unwrap();
+        std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        return;
+    }
+    let place = Sqlite::new();
+    let store = place.open();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sqlite::tests::who_does_not_end_a_transaction_is_named", "--nocapture"])
+        .env(HOLDING, place.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("held")));
+    let e = failure(store.try_lock(&request("here")));
+    assert!(matches!(&e, StateError::Busy { by, .. } if by.contains(&format!("pid {} on ", child.id()))), "{e}");
+    assert!(e.to_string().contains("--lock-timeout"), "{e}");
+    // Readers do not wait.
+    assert_eq!(store.serial().unwrap(), 0);
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    store.try_lock(&request("here")).unwrap();
 }
 
 #[test]
