@@ -303,6 +303,9 @@ pub fn same(kind: &Kind, path: &Path, wanted: &Value, seen: &Value) -> bool {
         (Value::Unknown(_), _) | (Value::Sensitive(_), _) | (_, Value::Sensitive(_)) => false,
         (a, b) => kind.rules().any(|field| match field.rule {
             Rule::Same(sameness) if path.matches(field.pattern) => same_written(sameness, a, b),
+            Rule::Release if path.matches(field.pattern) => {
+                matches!((a.as_str(), b.as_str()), (Some(line), Some(release)) if is_release_of(release, line))
+            }
             _ => false,
         }),
     }
@@ -320,6 +323,27 @@ fn same_written(sameness: Sameness, a: &Value, b: &Value) -> bool {
         Sameness::Quantity => matches!((parse_quantity(&a), parse_quantity(&b)), (Some(a), Some(b)) if a == b),
         Sameness::NumberAsText => a == b,
     }
+}
+
+/// Whether a version is one of the line that `line` names: `1.33.4` of `1.33`.
+pub fn is_release_of(release: &str, line: &str) -> bool {
+    release == line || release.strip_prefix(line).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The numbers of a version such as `1.33` or `1.33.4`; `None` if it is none.
+pub fn release(text: &str) -> Option<Vec<u32>> {
+    let number = |part: &str| {
+        let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| part.parse().ok()).flatten()
+    };
+    text.split('.').map(number).collect()
+}
+
+/// Whether the version `wanted` is earlier than `there`, in the parts that both name.
+pub fn is_earlier(wanted: &str, there: &str) -> bool {
+    let (Some(wanted), Some(there)) = (release(wanted), release(there)) else { return false };
+    let parts = wanted.len().min(there.len());
+    wanted[..parts] < there[..parts]
 }
 
 fn quantity(value: Option<&Value>) -> Option<i128> {

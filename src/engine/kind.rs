@@ -24,6 +24,9 @@ pub enum Rule {
     Default(&'static str),
     /// May grow in place; to shrink it is refused.
     GrowOnly,
+    /// A version of a service: one that names fewer parts stands for every release of its line (`1.33` for `1.33.4`), and
+    /// the service never goes back to an earlier one.
+    Release,
 }
 
 /// Ways to write one value.
@@ -80,6 +83,50 @@ pub struct Refusal<'a> {
     pub before: &'a Value,
     /// What was asked for.
     pub after: &'a Value,
+}
+
+/// A change in place, put before the kind's own [`Kind::verdict`].
+#[derive(Debug)]
+pub struct InPlace<'a> {
+    /// The provider's own id of the object.
+    pub physical_id: &'a str,
+    /// The field.
+    pub path: &'a Path,
+    /// What it is.
+    pub before: &'a Value,
+    /// What was asked for.
+    pub after: &'a Value,
+    /// The manifest says what it said at the last apply: somebody else changed the field.
+    pub drifted: bool,
+}
+
+/// What an API makes of a change in place, where no [`Rule`] can say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It carries it out.
+    Accepted,
+    /// It refuses it: why, and the lines of what to do.
+    Refused(String, Vec<String>),
+    /// It would refuse it, and what is there is as good: left as it is, and said.
+    Left(String),
+}
+
+/// What a change of an object does to others that the graph does not name.
+#[derive(Debug, Clone, Copy)]
+pub struct Disturbance {
+    /// The fields whose change does it; a replacement or deletion always does.
+    pub fields: &'static [&'static str],
+    /// What happens, as the plan says it.
+    pub text: &'static str,
+}
+
+/// What an object forbids to be done to others (a management lock).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seal {
+    /// The provider id of what it protects, with everything below it.
+    pub scope: String,
+    /// Nothing may change; else nothing may be deleted.
+    pub changes: bool,
 }
 
 /// What is lost with an object of the kind.
@@ -146,6 +193,12 @@ pub struct Kind {
     pub restarts: &'static [&'static str],
     /// What an object (its stored form) does with data, for kinds whose parts may pass from one object to another.
     pub uses: Option<fn(&serde_json::Value) -> Vec<Use>>,
+    /// What the API makes of a change in place; all are accepted where there is none.
+    pub verdict: Option<fn(&InPlace<'_>) -> Verdict>,
+    /// What a change does to others.
+    pub disturbs: Option<Disturbance>,
+    /// What an object of the kind (its id and form) forbids.
+    pub seals: Option<fn(&str, &serde_json::Value) -> Option<Seal>>,
     /// JSON pointers into the object that other objects refer to; kept as outputs in the state. Never secrets.
     pub outputs: &'static [&'static str],
     /// How long a creation usually takes, until durations are learned from history.
@@ -168,6 +221,9 @@ impl Kind {
             preview: false,
             restarts: &[],
             uses: None,
+            verdict: None,
+            disturbs: None,
+            seals: None,
             outputs: &[],
             typical: Duration::from_secs(5),
             timeout: Duration::from_secs(600),

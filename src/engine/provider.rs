@@ -282,6 +282,8 @@ pub enum ErrorClass {
     Ambiguous,
     /// It is there but not ready in time.
     NotReady,
+    /// A lock closes the way to it: nothing was done, and once the lock is lifted it can be.
+    Locked,
 }
 
 /// One API. Implementations retry what may be retried and obey the API's rate limits; they never print.

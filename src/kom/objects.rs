@@ -5,7 +5,9 @@ use super::model::{
     Certificate, Cluster, ClusterIngress, Driver, KomBox, Lifecycle, Located, Meta, Protection, Provider, Workspace,
 };
 use super::reader::{Fields, Reader};
+use super::suggest::closest;
 use super::{keys, network};
+use crate::diag::Diagnostic;
 
 pub(super) fn workspace(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Workspace {
     Workspace { meta, settings: reader.settings(spec) }
@@ -89,7 +91,36 @@ fn cluster_ingress(reader: &mut Reader<'_>, spec: Fields<'_>) -> ClusterIngress 
 /// `certResolver`: any resolver's name, as the annotation of an Ingress takes it.
 pub(super) fn cert_resolver(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<String> {
     let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@'));
-    checked(reader, fields, "certResolver", plain, "the name of a resolver: staging, production, or one of your own")
+    let resolver = checked(
+        reader,
+        fields,
+        "certResolver",
+        plain,
+        "the name of a resolver: staging, production, or one of your own",
+    )?;
+    if let Some(node) = fields.get("certResolver").filter(|_| !RESOLVERS.contains(&resolver.as_str())) {
+        let message =
+            format!("no resolver that kompox installs is called \"{resolver}\": there is staging and production");
+        let help = match meant(&resolver) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "without a resolver of that name in Traefik there is no certificate".to_owned(),
+        };
+        reader.report(Diagnostic::warning("cert-resolver", message).help(help), &node.location);
+    }
+    Some(resolver)
+}
+
+/// The certificate resolvers of the Traefik that kompox installs.
+const RESOLVERS: [&str; 2] = ["staging", "production"];
+
+fn meant(resolver: &str) -> Option<&'static str> {
+    let short = resolver.to_ascii_lowercase();
+    let begins = RESOLVERS.into_iter().find(|known| short.len() > 2 && known.starts_with(&short));
+    begins.or_else(|| closest(resolver, RESOLVERS)).or(match short.as_str() {
+        "stage" | "stg" | "test" => Some("staging"),
+        "prd" | "live" => Some("production"),
+        _ => None,
+    })
 }
 
 fn checked(

@@ -114,6 +114,7 @@ fn error(error: &ProviderError) -> Json {
         ErrorClass::Conflict => "conflict",
         ErrorClass::Ambiguous => "ambiguous",
         ErrorClass::NotReady => "not-ready",
+        ErrorClass::Locked => "locked",
     };
     json!({
         "class": class,

@@ -49,6 +49,7 @@ pub fn expand(builder: &mut Builder<'_>, place: &Place, cluster: &Cluster, setti
         .unwrap_or_else(|| names::cluster_group(&place.prefix, &place.workspace, &place.provider, name));
     let group_id = place.group_id(&group);
     let cluster_name = settings.name.clone().unwrap_or_else(|| names::cluster(&place.prefix, name));
+    check_names(builder, place, cluster, settings, &group, &cluster_name);
     let cluster_id = format!("{group_id}/providers/Microsoft.ContainerService/managedClusters/{cluster_name}");
     let address = Address::new(scope, azure::CLUSTER.name, name);
     let tags = place.cluster_tags(name);
@@ -68,6 +69,11 @@ pub fn expand(builder: &mut Builder<'_>, place: &Place, cluster: &Cluster, setti
     node.depends_on.push(group_address.clone());
     node.protection = wish.clone();
     node.ignore_changes.clone_from(&cluster.lifecycle.ignore_changes);
+    if settings.version.is_none() {
+        // Nobody chose a version: what runs is right, whatever it was made with.
+        let pool = format!("/properties/agentPoolProfiles/{SYSTEM_POOL}/orchestratorVersion");
+        node.ignore_changes.extend(["/properties/kubernetesVersion".to_owned(), pool]);
+    }
     if cluster.protection.lock == Some(true) {
         let level = match cluster.protection.provisioning {
             Some(crate::kom::model::Guard::ReadOnly) => "ReadOnly",
@@ -78,23 +84,81 @@ pub fn expand(builder: &mut Builder<'_>, place: &Place, cluster: &Cluster, setti
         let lock = Address::new(scope, azure::LOCK.name, name);
         builder.add(lock, &azure::LOCK, &place.azure, desired, origin).depends_on.push(address.clone());
     }
-    let pools = user_pools(builder, place, cluster, &cluster_id, &address, &settings.user);
+    let pools = user_pools(builder, place, cluster, &cluster_id, &address, settings);
     let identity = ingress_identity(builder, place, cluster, &group_id, &group_address, &address, &tags);
     grants(builder, place, cluster, settings, &address, &identity);
     ClusterNodes { cluster: address, cluster_id, pools, identity: Some(identity) }
 }
 
+/// Names that Azure would refuse once other things are made: said before anything is.
+fn check_names(
+    builder: &mut Builder<'_>,
+    place: &Place,
+    cluster: &Cluster,
+    settings: &ClusterSettings,
+    group: &str,
+    cluster_name: &str,
+) {
+    let mut checks = vec![(names::GROUP_RULE, group.to_owned()), (names::CLUSTER_RULE, cluster_name.to_owned())];
+    if !cluster.existing {
+        checks.push((names::DNS_PREFIX_RULE, dns_prefix(cluster_name)));
+        checks.push((names::NODE_GROUP_RULE, node_group(group)));
+        checks.push((names::IDENTITY_RULE, identity_name(place, cluster)));
+    }
+    for (rule, name) in checks {
+        let Some(why) = rule.broken_by(&name) else { continue };
+        // The line to change: the setting that gave the name, else the prefix if somebody chose one, else the cluster.
+        let own = match rule.what {
+            what if what == names::GROUP_RULE.what || what == names::NODE_GROUP_RULE.what => &settings.group_place,
+            what if what == names::IDENTITY_RULE.what => &None,
+            _ => &settings.name_place,
+        };
+        let at = own.as_ref().or(place.prefix_place.as_ref()).unwrap_or(&cluster.meta.location);
+        let help = match (own, &place.prefix_place) {
+            (Some(_), _) => "choose another name in this setting".to_owned(),
+            (None, Some(_)) => format!(
+                "the name is made of AZURE_RESOURCE_PREFIX and the cluster's name \"{}\": change either",
+                cluster.meta.name
+            ),
+            (None, None) => "give the cluster a shorter name".to_owned(),
+        };
+        let message = format!("\"{name}\" cannot be the name of a {}: {why}", rule.what);
+        builder.diagnostics.push(Diagnostic::error("name", message).at(at.clone(), None).help(help));
+    }
+}
+
+fn dns_prefix(cluster_name: &str) -> String {
+    format!("{cluster_name}-dns")
+}
+
+fn node_group(group: &str) -> String {
+    format!("{group}_mc")
+}
+
+fn identity_name(place: &Place, cluster: &Cluster) -> String {
+    format!("id-{}-{}", place.prefix, cluster.meta.name)
+}
+
+/// The pool of the cluster's own services.
+const SYSTEM_POOL: &str = "npsystem";
+/// Kubernetes of a new cluster for which nobody chose a version.
+const DEFAULT_VERSION: &str = "1.33";
+
 fn managed_cluster(name: &str, group: &str, settings: &ClusterSettings) -> serde_json::Value {
     let mut system = pool_profile(&settings.system, &settings.system.zones, "system", 1, 3);
-    system["name"] = "npsystem".into();
+    system["name"] = SYSTEM_POOL.into();
     system["mode"] = "System".into();
+    if let Some(version) = &settings.version {
+        // In the cluster's own request, as `az aks upgrade` does: the control plane goes first, then these nodes.
+        system["orchestratorVersion"] = version.as_str().into();
+    }
     json!({
         "sku": {"name": "Base", "tier": "Free"},
         "identity": {"type": "SystemAssigned"},
         "properties": {
-            "kubernetesVersion": settings.version,
-            "dnsPrefix": format!("{name}-dns"),
-            "nodeResourceGroup": format!("{group}_mc"),
+            "kubernetesVersion": settings.version.as_deref().unwrap_or(DEFAULT_VERSION),
+            "dnsPrefix": dns_prefix(name),
+            "nodeResourceGroup": node_group(group),
             "enableRBAC": true,
             "aadProfile": {"managed": true, "enableAzureRBAC": true},
             "oidcIssuerProfile": {"enabled": true},
@@ -141,8 +205,9 @@ fn user_pools(
     cluster: &Cluster,
     cluster_id: &str,
     needs: &Address,
-    pool: &PoolSettings,
+    settings: &ClusterSettings,
 ) -> Vec<Address> {
+    let pool = &settings.user;
     let zones: Vec<Vec<String>> = if pool.zones.is_empty() {
         vec![Vec::new()]
     } else {
@@ -159,11 +224,18 @@ fn user_pools(
         } else {
             properties["scaleSetPriority"] = "Regular".into();
         }
+        if let Some(version) = &settings.version {
+            // After the control plane, which a pool must not be ahead of.
+            properties["orchestratorVersion"] = version.as_str().into();
+        }
         let desired = json!({"id": format!("{cluster_id}/agentPools/{name}"), "properties": properties});
         let address = Address::new(cluster.meta.id.as_str(), azure::POOL.name, &name);
         let node =
             builder.add(address.clone(), &azure::POOL, &place.azure, Value::from(desired), &cluster.meta.location);
         node.depends_on.push(needs.clone());
+        if settings.version.is_none() {
+            node.ignore_changes.push("/properties/orchestratorVersion".to_owned());
+        }
         node.protection = protection(cluster.protection.provisioning, &cluster.lifecycle, false);
         addresses.push(address);
     }
@@ -180,7 +252,7 @@ fn ingress_identity(
     tags: &BTreeMap<String, String>,
 ) -> Address {
     let (scope, origin) = (cluster.meta.id.as_str(), &cluster.meta.location);
-    let name = format!("id-{}-{}", place.prefix, cluster.meta.name);
+    let name = identity_name(place, cluster);
     let id = format!("{group_id}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}");
     let address = Address::new(scope, azure::IDENTITY.name, "ingress");
     let desired = builder.arm(&id, place, tags, json!({}));

@@ -28,7 +28,8 @@ use crate::parallel;
 use crate::yaml::Source;
 
 /// Findings about manifests, made where the texts of manifests are not at hand.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
+    "name",
     "setting-value",
     "setting-missing",
     "setting-unknown",
@@ -171,6 +172,7 @@ impl<'a> Expansion<'a> {
         self.connections.insert(azure.clone(), Connection { credentials: credentials.collect() });
         Place {
             prefix: names::prefix(settings.prefix.as_deref(), &workspace, &provider.meta.name),
+            prefix_place: settings.prefix_place,
             workspace,
             provider: provider.meta.name.clone(),
             provider_id: provider.meta.id.as_str().to_owned(),

@@ -6,6 +6,7 @@
 //! | [`kinds`] | the schema of every kind, one table per API |
 //! | [`names`] | names of Azure objects |
 //! | [`settings`] | the driver's settings, typed and checked |
+//! | `regions` | the names of Azure's regions |
 //! | [`scope`] | what every part shares: places, tags, the nodes so far |
 //! | [`cluster`], [`ingress`] | a cluster in Azure, and its ingress controller |
 //! | [`app`], [`dns`] | what an app keeps in Azure |
@@ -22,5 +23,6 @@ pub mod ingress;
 pub mod kinds;
 pub mod names;
 pub mod quota;
+mod regions;
 pub mod scope;
 pub mod settings;

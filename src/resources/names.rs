@@ -56,6 +56,65 @@ pub fn cluster(prefix: &str, cluster: &str) -> String {
     format!("{prefix}-{cluster}").chars().take(63).collect()
 }
 
+/// What Azure allows in a name (Azure docs, "Naming rules and restrictions for Azure resources").
+#[derive(Debug, Clone, Copy)]
+pub struct NameRule {
+    /// What is named.
+    pub what: &'static str,
+    /// The fewest characters.
+    pub least: usize,
+    /// The most characters.
+    pub most: usize,
+    /// What is allowed beside letters and digits.
+    pub also: &'static str,
+    /// What it may not begin with, of that.
+    pub not_first: &'static str,
+    /// What it may not end with.
+    pub not_last: &'static str,
+}
+
+/// A resource group: 1 to 90 letters, digits and `_-.()`, no period at the end.
+pub const GROUP_RULE: NameRule =
+    NameRule { what: "resource group", least: 1, most: 90, also: "_-.()", not_first: "", not_last: "." };
+/// A managed cluster.
+pub const CLUSTER_RULE: NameRule =
+    NameRule { what: "managed cluster", least: 1, most: 63, also: "_-", not_first: "_-", not_last: "_-" };
+/// The DNS prefix of a managed cluster (OpenAPI: `^[a-zA-Z0-9][a-zA-Z0-9-]{0,52}[a-zA-Z0-9]$`).
+pub const DNS_PREFIX_RULE: NameRule =
+    NameRule { what: "DNS prefix of a managed cluster", least: 2, most: 54, also: "-", not_first: "-", not_last: "-" };
+/// The group that AKS makes for the nodes.
+pub const NODE_GROUP_RULE: NameRule = NameRule {
+    what: "resource group of a cluster's nodes",
+    least: 1,
+    most: 80,
+    also: "_-.()",
+    not_first: "",
+    not_last: ".",
+};
+/// A user-assigned identity.
+pub const IDENTITY_RULE: NameRule =
+    NameRule { what: "managed identity", least: 3, most: 128, also: "_-", not_first: "_-", not_last: "" };
+
+impl NameRule {
+    /// What is wrong with a name; `None` if nothing is.
+    pub fn broken_by(&self, name: &str) -> Option<String> {
+        let length = name.chars().count();
+        if length > self.most {
+            return Some(format!("it has {length} characters, and {} are allowed", self.most));
+        }
+        if length < self.least {
+            return Some(format!("it has {length} characters, and {} are the fewest", self.least));
+        }
+        if let Some(bad) = name.chars().find(|c| !c.is_ascii_alphanumeric() && !self.also.contains(*c)) {
+            let also: Vec<String> = self.also.chars().map(|c| format!("\"{c}\"")).collect();
+            return Some(format!("\"{bad}\" is not allowed in it, only letters, digits and {}", also.join(" ")));
+        }
+        let ends = [("begin", name.chars().next(), self.not_first), ("end", name.chars().last(), self.not_last)];
+        ends.into_iter()
+            .find_map(|(end, c, not)| c.filter(|c| not.contains(*c)).map(|c| format!("it may not {end} with \"{c}\"")))
+    }
+}
+
 /// A compact id, for a disk that nobody named: 7 base-36 digits of the Unix time, 5 random.
 pub fn compact_id(now: SystemTime, random: u64) -> String {
     let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());

@@ -91,6 +91,8 @@ pub struct Place {
     pub provider_id: String,
     /// Prefix of names.
     pub prefix: String,
+    /// Where that was chosen, if somebody chose it.
+    pub prefix_place: Option<Location>,
     /// `/subscriptions/<id>`.
     pub subscription: String,
     /// Region.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::regions::{self, Region};
 use crate::diag::{Diagnostic, Diagnostics, Location};
+use crate::engine::diff::release;
 use crate::kom::model::{App, Cluster, Provider, Settings};
 use crate::kom::suggest::closest;
 
@@ -37,6 +39,88 @@ impl<'a> Reader<'a> {
     fn wrong(&mut self, key: &str, message: String) {
         let place = self.place(key);
         self.diagnostics.push(Diagnostic::error("setting-value", message).at(place, None));
+    }
+
+    fn wrong_but(&mut self, key: &str, message: String, help: String) {
+        let place = self.place(key);
+        self.diagnostics.push(Diagnostic::error("setting-value", message).at(place, None).help(help));
+    }
+
+    /// The subscription's id: a GUID, as ARM's OpenAPI has it (`format: uuid`).
+    fn subscription(&mut self) -> String {
+        const KEY: &str = "AZURE_SUBSCRIPTION_ID";
+        let id = self.required(KEY, "the subscription's id");
+        if !id.is_empty() && uuid::Uuid::try_parse(&id).is_err() {
+            let help = "it is the GUID that `az account show --query id --output tsv` prints".to_owned();
+            self.wrong_but(KEY, format!("{KEY} is \"{id}\", which is no subscription id"), help);
+        }
+        id
+    }
+
+    fn location(&mut self) -> String {
+        const KEY: &str = "AZURE_LOCATION";
+        let text = self.required(KEY, "the region, such as japaneast");
+        if text.is_empty() {
+            return text;
+        }
+        let place = self.place(KEY);
+        match regions::judge(&text) {
+            Region::Known => {}
+            Region::Unknown(help) => {
+                let message = format!("{KEY} is \"{text}\", a region that this version of kompox does not know");
+                self.diagnostics.push(Diagnostic::warning("setting-value", message).at(place, None).help(help));
+            }
+            Region::Malformed(help) => {
+                let message = format!("{KEY} is \"{text}\", which is no name of a region");
+                self.diagnostics.push(Diagnostic::error("setting-value", message).at(place, None).help(help));
+            }
+        }
+        text
+    }
+
+    /// The size of a pool's machines, as Azure writes sizes: `Standard_D2lds_v6`.
+    fn vm_size(&mut self, key: &str) -> String {
+        let Some(text) = self.text(key) else { return "Standard_D2lds_v6".to_owned() };
+        let rest = ["Standard_", "Basic_"]
+            .iter()
+            .find_map(|family| text.get(..family.len()).filter(|start| start.eq_ignore_ascii_case(family)))
+            .map_or("", |start| &text[start.len()..]);
+        let fits = rest.starts_with(|c: char| c.is_ascii_alphabetic())
+            && rest.contains(|c: char| c.is_ascii_digit())
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        if !fits {
+            let tail = text.rsplit([' ', '.', '/']).next().unwrap_or(&text);
+            let tail = ["standard_", "standard-", "basic_", "basic-"]
+                .iter()
+                .find(|start| tail.to_ascii_lowercase().starts_with(*start))
+                .map_or(tail, |start| &tail[start.len()..]);
+            let help = match tail.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+                true if tail.contains(|c: char| c.is_ascii_digit()) => {
+                    format!("did you mean Standard_{tail}? `az vm list-sizes --location REGION --output table` lists sizes")
+                }
+                _ => "sizes are written as in Standard_D2lds_v6; `az vm list-sizes --location REGION --output table` lists them"
+                    .to_owned(),
+            };
+            self.wrong_but(key, format!("{key} is \"{text}\", which is no VM size"), help);
+        }
+        text
+    }
+
+    /// A Kubernetes version as AKS takes it: `1.33`, or `1.33.4`.
+    fn kubernetes_version(&mut self) -> Option<String> {
+        const KEY: &str = "AZURE_AKS_KUBERNETES_VERSION";
+        let text = self.text(KEY)?;
+        let parts = release(&text);
+        if !parts.as_deref().is_some_and(|parts| matches!(parts, [1..=9, _] | [1..=9, _, _])) {
+            let bare = text.trim_start_matches(['v', 'V']);
+            let help = match release(bare) {
+                Some(parts) if matches!(parts.as_slice(), [_, _] | [_, _, _]) => format!("did you mean \"{bare}\"?"),
+                _ => "write a version such as \"1.33\", or \"1.33.4\"".to_owned(),
+            };
+            self.wrong_but(KEY, format!("{KEY} is \"{text}\", which is no Kubernetes version"), help);
+            return None;
+        }
+        Some(text)
     }
 
     fn required(&mut self, key: &str, what: &str) -> String {
@@ -150,6 +234,8 @@ pub struct ProviderSettings {
     pub auth: String,
     /// The prefix of names, if it is not the default.
     pub prefix: Option<String>,
+    /// Where that stands.
+    pub prefix_place: Option<Location>,
 }
 
 /// Reads the settings of a Provider.
@@ -172,9 +258,10 @@ pub fn provider(
         reader.wrong("AZURE_RESOURCE_PREFIX", "AZURE_RESOURCE_PREFIX has more than 32 characters".to_owned());
     }
     ProviderSettings {
-        subscription: reader.required("AZURE_SUBSCRIPTION_ID", "the subscription's id"),
-        location: reader.required("AZURE_LOCATION", "the region, such as japaneast"),
+        subscription: reader.subscription(),
+        location: reader.location(),
         auth,
+        prefix_place: prefix.as_ref().map(|_| reader.place("AZURE_RESOURCE_PREFIX")),
         prefix,
     }
 }
@@ -199,10 +286,14 @@ pub struct PoolSettings {
 pub struct ClusterSettings {
     /// The group's name, if it is not the default.
     pub group: Option<String>,
+    /// Where that stands.
+    pub group_place: Option<Location>,
     /// The cluster's name, if it is not the default (ext): for `existing: true`.
     pub name: Option<String>,
-    /// Kubernetes version.
-    pub version: String,
+    /// Where that stands.
+    pub name_place: Option<Location>,
+    /// The Kubernetes version that was chosen, of the control plane and of all pools.
+    pub version: Option<String>,
     /// Pool of the cluster's own services.
     pub system: PoolSettings,
     /// Pools of apps, one per zone.
@@ -226,7 +317,7 @@ pub fn cluster(
     let mut pool = |name: &str, priorities: &[&str], priority: &str, zones: &[&str]| {
         let key = |suffix: &str| format!("AZURE_AKS_{name}_VM_{suffix}");
         PoolSettings {
-            vm_size: reader.text(&key("SIZE")).unwrap_or_else(|| "Standard_D2lds_v6".to_owned()),
+            vm_size: reader.vm_size(&key("SIZE")),
             disk_type: reader.choice(&key("DISK_TYPE"), &["Ephemeral", "Managed"], "Ephemeral"),
             disk_size_gb: reader.number(&key("DISK_SIZE_GB"), 110),
             priority: reader.choice(&key("PRIORITY"), priorities, priority),
@@ -239,11 +330,22 @@ pub fn cluster(
         if let Some(zone) = zones.iter().find(|zone| zone.is_empty() || !zone.bytes().all(|b| b.is_ascii_digit())) {
             reader.wrong(key, format!("{key} holds \"{zone}\"; zones are numbers such as 1,2,3"));
         }
+        let repeated = zones.iter().enumerate().find(|(at, zone)| zones[..*at].contains(zone));
+        if let Some((_, zone)) = repeated {
+            reader.wrong(key, format!("{key} holds the zone {zone} twice"));
+        }
+        if let Some(zone) = zones.iter().find(|zone| zone.len() > 6 && zone.bytes().all(|b| b.is_ascii_digit())) {
+            reader.wrong(key, format!("{key} holds \"{zone}\": no region has so many zones"));
+        }
     }
+    let group = reader.text("AZURE_RESOURCE_GROUP_NAME");
+    let name = reader.text("AZURE_AKS_CLUSTER_NAME");
     ClusterSettings {
-        group: reader.text("AZURE_RESOURCE_GROUP_NAME"),
-        name: reader.text("AZURE_AKS_CLUSTER_NAME"),
-        version: reader.text("AZURE_AKS_KUBERNETES_VERSION").unwrap_or_else(|| "1.33".to_owned()),
+        group_place: group.as_ref().map(|_| reader.place("AZURE_RESOURCE_GROUP_NAME")),
+        group,
+        name_place: name.as_ref().map(|_| reader.place("AZURE_AKS_CLUSTER_NAME")),
+        name,
+        version: reader.kubernetes_version(),
         system,
         user,
         dns_zones: reader.resource_ids("AZURE_AKS_DNS_ZONE_RESOURCE_IDS"),

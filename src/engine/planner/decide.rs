@@ -12,8 +12,8 @@ use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::{Node, Protection};
-use crate::engine::kind::{Holds, Refusal, Replace};
-use crate::engine::plan::{Cause, FieldChange, PlannedAction, Precondition, Restart};
+use crate::engine::kind::{Holds, InPlace, Refusal, Replace, Verdict};
+use crate::engine::plan::{Cause, Danger, FieldChange, PlannedAction, Precondition, Restart};
 use crate::engine::provider::{Observation, Observed, Preview, Transition};
 use crate::engine::value::{Path, Reference, Value};
 
@@ -160,8 +160,26 @@ impl<'a> Planner<'a> {
             problem.help.push(format!("kompox import {} {id}", node.address));
             return;
         };
-        let mut changes = self.changes(node, &desired, None, &observed);
+        let changes = self.changes(node, &desired, None, &observed);
         if self.refuse_replacement(node, &observed.physical_id, &changes) {
+            return;
+        }
+        let Some(mut changes) = self.judged(node, &observed.physical_id, changes) else { return };
+        if matches!(node.kind.replace, Replace::DeleteFirst)
+            && let Some(fixed) = changes.iter().find(|change| change.forces_replacement)
+        {
+            let (id, null) = (&observed.physical_id, Value::Null);
+            let (before, after) = (fixed.before.as_ref().unwrap_or(&null), fixed.after.as_ref().unwrap_or(&null));
+            let message = format!(
+                "{} exists already and cannot become as the manifest says: {} {} → {} ({id})",
+                node.address,
+                fixed.path,
+                show(before),
+                show(after)
+            );
+            let origin = node.origin_of(&fixed.path).cloned();
+            let problem = self.problem(Some(&node.address), message, origin);
+            problem.help.push("write what it is into the manifest, or delete it first; then it is made anew".into());
             return;
         }
         if let Some(other) = observed.lineage.as_deref().filter(|_| node.kind.marked && !ours) {
@@ -228,6 +246,7 @@ impl<'a> Planner<'a> {
             && desired.is_stored_as(record.applied.text())
             && desired.is_observed_in(&observed.object, &self.digest());
         let changes = if as_it_was { Vec::new() } else { self.changes(node, &desired, Some(record), &observed) };
+        let Some(changes) = self.judged(node, &observed.physical_id, changes) else { return };
         let forced = self.inputs.options.replace.contains(&node.address);
         if forced || changes.iter().any(|change| change.forces_replacement) {
             self.replace(node, &desired, &observed, changes, protection, forced);
@@ -328,6 +347,36 @@ impl<'a> Planner<'a> {
             self.problem(Some(&node.address), message, origin).help.extend(lines);
         }
         refused
+    }
+
+    /// The changes that the API carries out, by the kind's own verdict; `None` if it refuses one, which is a problem then.
+    fn judged(&mut self, node: &Node, physical_id: &str, changes: Vec<FieldChange>) -> Option<Vec<FieldChange>> {
+        let Some(verdict) = node.kind.verdict else { return Some(changes) };
+        let mut kept = Vec::with_capacity(changes.len());
+        let mut refused = false;
+        for change in changes {
+            let null = Value::Null;
+            let judged = verdict(&InPlace {
+                physical_id,
+                path: &change.path,
+                before: change.before.as_ref().unwrap_or(&null),
+                after: change.after.as_ref().unwrap_or(&null),
+                drifted: matches!(change.cause, Cause::Drift { .. }),
+            });
+            match judged {
+                Verdict::Accepted => kept.push(change),
+                Verdict::Left(text) => {
+                    self.dangers.push(Danger { address: Some(node.address.clone()), text, help: Vec::new() });
+                }
+                Verdict::Refused(why, help) => {
+                    refused = true;
+                    let origin = node.origin_of(&change.path).cloned();
+                    let message = format!("{} {why}", node.address);
+                    self.problem(Some(&node.address), message, origin).help.extend(help);
+                }
+            }
+        }
+        (!refused).then_some(kept)
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -462,6 +511,13 @@ impl<'a> Planner<'a> {
             return;
         }
         let providers = self.inputs.providers;
+        // What a lock keeps from being read cannot be asked either.
+        let (locked, questions): (Vec<_>, Vec<_>) = questions
+            .into_iter()
+            .partition(|question| self.locked.contains_key(&self.actions[question.action].address));
+        for question in locked {
+            self.actions[question.action].unconfirmed = Some("a lock keeps it from being asked".to_owned());
+        }
         let asked: Vec<_> = questions
             .into_iter()
             .map(|question| {

@@ -10,6 +10,7 @@ mod explain;
 mod handover;
 mod order;
 mod remove;
+mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,7 @@ use super::diff;
 use super::graph::{Graph, Node};
 use super::kind::{Holds, Kind, Kinds};
 use super::plan::{Danger, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
-use super::provider::{Observation, Observed, ProviderError, Providers, Target, api_of};
+use super::provider::{ErrorClass, Observation, Observed, ProviderError, Providers, Target, api_of};
 use super::refresh;
 use super::value::{Reference, Value};
 
@@ -161,6 +162,8 @@ pub(super) struct Planner<'a> {
     problems: Vec<Problem>,
     /// What could not be read, by what the API said: one API that cannot be reached is one problem, not one per object.
     unreadable: BTreeMap<String, Unreadable>,
+    /// What could not be read because a lock closes the way to it: taken as the state knows it.
+    locked: BTreeMap<Address, Box<ProviderError>>,
     dangers: Vec<Danger>,
     notes: Vec<Danger>,
     restarts: Vec<Restart>,
@@ -199,6 +202,7 @@ impl<'a> Planner<'a> {
             questions: Vec::new(),
             problems: Vec::new(),
             unreadable: BTreeMap::new(),
+            locked: BTreeMap::new(),
             dangers: Vec::new(),
             notes: Vec::new(),
             restarts: Vec::new(),
@@ -265,6 +269,7 @@ impl<'a> Planner<'a> {
         if inputs.options.refresh {
             refresh::read_all(inputs.providers, targets, &mut self.observations).await;
             self.refresh_later(later).await;
+            self.take_locked_as_recorded();
         } else {
             for (_, target) in targets {
                 let observation = self.as_recorded(&target);
@@ -296,6 +301,20 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// What a lock hides is as the state knows it: else the lock itself could not be lifted.
+    fn take_locked_as_recorded(&mut self) {
+        let is_locked = |observation: &Observation| matches!(observation, Observation::Failed(error) if error.class == ErrorClass::Locked);
+        let hidden: Vec<Address> =
+            self.observations.iter().filter(|(_, seen)| is_locked(seen)).map(|(address, _)| address.clone()).collect();
+        for address in hidden {
+            let known =
+                self.recorded_as_found(&address).unwrap_or_else(|| Observation::NotYet("a lock hides it".into()));
+            if let Some(Observation::Failed(error)) = self.observations.insert(address.clone(), known) {
+                self.locked.insert(address, error);
+            }
+        }
+    }
+
     fn observed_output(&self, reference: &Reference) -> Option<Value> {
         match self.observations.get(&reference.address) {
             Some(Observation::Found(observed)) if reference.output == "/id" => {
@@ -308,18 +327,21 @@ impl<'a> Planner<'a> {
 
     /// What the state says, as if it had been observed (`--refresh=false`, `--offline`).
     fn as_recorded(&self, target: &Target) -> Observation {
-        match self.record(&target.address) {
-            None => Observation::NotYet("not asked (no refresh)".into()),
-            Some(record) => Observation::Found(Box::new(Observed {
-                ready: !record.baseline.unready,
-                physical_id: record.physical_id.clone(),
-                object: serde_json::Value::Null,
-                uid: record.baseline.uid.clone(),
-                lineage: Some(self.inputs.lineage.to_owned()),
-                transition: None,
-                writers: Vec::new(),
-            })),
-        }
+        let known = self.recorded_as_found(&target.address);
+        known.unwrap_or_else(|| Observation::NotYet("not asked (no refresh)".into()))
+    }
+
+    fn recorded_as_found(&self, address: &Address) -> Option<Observation> {
+        let record = self.record(address)?;
+        Some(Observation::Found(Box::new(Observed {
+            ready: !record.baseline.unready,
+            physical_id: record.physical_id.clone(),
+            object: serde_json::Value::Null,
+            uid: record.baseline.uid.clone(),
+            lineage: Some(self.inputs.lineage.to_owned()),
+            transition: None,
+            writers: Vec::new(),
+        })))
     }
 
     fn recorded_output(&self, reference: &Reference) -> Option<Value> {
@@ -350,9 +372,11 @@ impl<'a> Planner<'a> {
         };
         let is_workload = |kind: &str| kinds(kind).is_some_and(|kind| !kind.restarts.is_empty());
         let is_container = |kind: &str| kinds(kind).is_some_and(|kind| kind.holds == Holds::Objects);
+        self.disturbances();
         let handovers = self.handovers();
-        if let Err(circle) =
-            order::order(&mut self.actions, &self.records, &handovers, is_data, is_workload, is_container)
+        let sealed = self.seals();
+        let waits: Vec<_> = handovers.iter().chain(&sealed).cloned().collect();
+        if let Err(circle) = order::order(&mut self.actions, &self.records, &waits, is_data, is_workload, is_container)
         {
             let passes = |address: &Address| handovers.iter().any(|one| one.from == *address || one.to == *address);
             let both_ways = circle.iter().filter(|address| passes(address)).count() > 1;

@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use crate::engine::diff;
+use crate::engine::kind::{Kind, Rule};
 use crate::engine::value::{Path, Segment};
 
-use super::types::{ResourceType, Tags, Update};
+use super::types::{self, ResourceType, Tags, Update};
 
 /// Removes the fields that only a response may have.
 pub(super) fn strip_read_only(body: &mut Value, kind: &ResourceType) {
@@ -27,6 +29,10 @@ fn remove_dotted(value: &mut Value, field: &str) {
         map.remove(key);
         return;
     };
+    if key == "*" {
+        map.values_mut().for_each(|member| remove_dotted(member, rest));
+        return;
+    }
     match map.get_mut(key) {
         Some(Value::Array(items)) if each => items.iter_mut().for_each(|item| remove_dotted(item, rest)),
         Some(inner) if !each => remove_dotted(inner, rest),
@@ -104,6 +110,69 @@ fn merge(live: &mut Value, desired: &Value) {
             }
         }
         (live, desired) => live.clone_from(desired),
+    }
+}
+
+/// Takes out of a wish what an update must leave as it is: what others own once the object is there (the node count of an
+/// autoscaled pool), what is there in another spelling, and a version that is older than the one that runs.
+pub(super) fn leave(desired: &mut Value, live: &Value, kind: &Kind) {
+    leave_at(&Path::root(), desired, live, kind);
+}
+
+/// Whether nothing of `desired` is left to be sent.
+fn leave_at(path: &Path, desired: &mut Value, live: &Value, kind: &Kind) -> bool {
+    if kind.any_rule(path, |rule| matches!(rule, Rule::Computed)) {
+        return !live.is_null();
+    }
+    match (desired, live) {
+        (Value::Object(wanted), Value::Object(seen)) => {
+            wanted.retain(|key, value| seen.get(key).is_none_or(|live| !leave_at(&path.key(key), value, live, kind)));
+            false
+        }
+        (Value::Array(wanted), Value::Array(seen)) => {
+            if let Some(key) = kind.list_key(path) {
+                for item in wanted {
+                    let Some(name) = item.get(key).and_then(Value::as_str).map(str::to_owned) else { continue };
+                    if let Some(live) = seen.iter().find(|live| live.get(key) == item.get(key)) {
+                        leave_at(&path.then(Segment::Item(name)), item, live, kind);
+                    }
+                }
+            }
+            false
+        }
+        (Value::String(wanted), Value::String(seen)) => {
+            let older = kind.any_rule(path, |rule| matches!(rule, Rule::Release)) && diff::is_earlier(wanted, seen);
+            let (wanted, seen) = (wanted.as_str().into(), seen.as_str().into());
+            older || (wanted != seen && diff::same(kind, path, &wanted, &seen))
+        }
+        _ => false,
+    }
+}
+
+/// AKS refuses a count outside the bounds of the autoscaler, even one that it chose under older bounds.
+fn keep_within_bounds(object: &mut Value, kind: &ResourceType) {
+    let pools: Vec<&mut Value> = match kind.name {
+        types::CLUSTERS => object
+            .pointer_mut("/properties/agentPoolProfiles")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+            .collect(),
+        types::POOLS => object.get_mut("properties").into_iter().collect(),
+        _ => return,
+    };
+    for pool in pools {
+        let number = |key: &str| pool.get(key).and_then(Value::as_i64);
+        if let (Some(true), Some(count), Some(least), Some(most)) = (
+            pool.get("enableAutoScaling").and_then(Value::as_bool),
+            number("count"),
+            number("minCount"),
+            number("maxCount"),
+        ) && least <= most
+            && !(least..=most).contains(&count)
+        {
+            pool["count"] = count.clamp(least, most).into();
+        }
     }
 }
 
@@ -192,6 +261,7 @@ pub(super) fn update(
         remove(&mut after, path);
     }
     set_lineage(&mut after, kind, lineage);
+    keep_within_bounds(&mut after, kind);
     let Update::Patch { top, properties } = kind.update else { return Ok((after != before).then_some(after)) };
 
     let differing = |before: &Value, after: &Value| -> Vec<String> {
@@ -238,7 +308,7 @@ fn is_same(before: Option<&Value>, after: Option<&Value>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::types::{self, CLUSTERS, DISKS};
+    use super::super::types::{CLUSTERS, DISKS};
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
@@ -265,6 +335,77 @@ mod tests {
                 "properties": {"agentPoolProfiles": [{"name": "npsystem", "count": 3}, {"name": "npuser1", "count": 5}]},
             })
         );
+    }
+
+    #[test]
+    fn what_others_own_of_a_cluster_and_its_pools_is_sent_as_it_is() {
+        let kind = types::find(CLUSTERS).unwrap();
+        let schema = crate::resources::kinds::find("cluster").unwrap();
+        // What AKS, a policy, an autoscaler and an administrator put there.
+        let live = json!({
+            "location": "eastus",
+            "tags": {"cost-center": "7", "kompox-lineage": "L"},
+            "identity": {"type": "SystemAssigned", "principalId": "p", "tenantId": "t"},
+            "properties": {
+                "kubernetesVersion": "1.33.4", "currentKubernetesVersion": "1.33.4",
+                "addonProfiles": {
+                    "azurepolicy": {"enabled": true, "identity": {"clientId": "c"}},
+                    "omsagent": {"enabled": true, "config": {"logAnalyticsWorkspaceResourceID": "w"}, "identity": {}},
+                },
+                "networkProfile": {"outboundType": "loadBalancer", "loadBalancerProfile": {"managedOutboundIPs": {"count": 2}}},
+                "linuxProfile": {"adminUsername": "a", "ssh": {"publicKeys": [{"keyData": "k"}]}},
+                "autoUpgradeProfile": {"upgradeChannel": "patch"},
+                "agentPoolProfiles": [
+                    {"name": "npsystem", "count": 3, "minCount": 1, "maxCount": 3, "enableAutoScaling": true,
+                     "orchestratorVersion": "1.33.4", "vmSize": "Standard_D2LDS_v6", "nodeTaints": ["t"],
+                     "upgradeSettings": {"maxSurge": "33%"}},
+                    {"name": "npuser1", "count": 5, "minCount": 0, "maxCount": 10, "enableAutoScaling": true},
+                ],
+            },
+        });
+        let mut desired = json!({
+            "location": "East US", "tags": {"managed-by": "kompox"}, "identity": {"type": "SystemAssigned"},
+            "properties": {
+                "kubernetesVersion": "1.33",
+                "addonProfiles": {"azurepolicy": {"enabled": true}},
+                "networkProfile": {"networkPlugin": "azure"},
+                "agentPoolProfiles": [{
+                    "name": "npsystem", "count": 1, "minCount": 1, "maxCount": 4, "enableAutoScaling": true,
+                    "orchestratorVersion": "1.33", "vmSize": "Standard_D2lds_v6",
+                }],
+            },
+        });
+        leave(&mut desired, &live, schema);
+        let body = update(kind, &live, &desired, &[], "L").unwrap().unwrap();
+        let mut wanted = live.clone();
+        strip_read_only(&mut wanted, kind);
+        wanted["tags"]["managed-by"] = json!("kompox");
+        wanted["properties"]["networkProfile"]["networkPlugin"] = json!("azure");
+        wanted["properties"]["agentPoolProfiles"][0]["maxCount"] = json!(4);
+        assert_eq!(body, wanted);
+        assert!(body.pointer("/properties/addonProfiles/omsagent/identity").is_none());
+        assert!(body.pointer("/properties/currentKubernetesVersion").is_none());
+    }
+
+    #[test]
+    fn a_pool_keeps_its_count_within_new_bounds_and_its_later_version() {
+        let kind = types::find("Microsoft.ContainerService/managedClusters/agentPools").unwrap();
+        let schema = crate::resources::kinds::find("node-pool").unwrap();
+        let live = json!({"properties": {
+            "count": 5, "minCount": 0, "maxCount": 10, "enableAutoScaling": true, "orchestratorVersion": "1.34.1",
+            "tags": {"kompox-lineage": "L"},
+        }});
+        let sent = |max: i32, version: &str| {
+            let mut desired = json!({"properties": {"count": 1, "maxCount": max, "orchestratorVersion": version}});
+            leave(&mut desired, &live, schema);
+            update(kind, &live, &desired, &[], "L").unwrap().map(|body| {
+                (body["properties"]["count"].as_i64().unwrap(), body["properties"]["orchestratorVersion"].clone())
+            })
+        };
+        assert_eq!(sent(10, "1.34"), None);
+        assert_eq!(sent(8, "1.34"), Some((5, json!("1.34.1"))));
+        assert_eq!(sent(3, "1.33"), Some((3, json!("1.34.1"))));
+        assert_eq!(sent(10, "1.35"), Some((5, json!("1.35"))));
     }
 
     #[test]

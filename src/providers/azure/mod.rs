@@ -11,6 +11,7 @@
 //! | `error` | ARM's error envelope to [`ProviderError`] with a hint |
 //! | `id`, `types` | what an id names, and what must be known of its type |
 //! | `read`, `contents` | lists and single reads |
+//! | `recent` | what was seen and unlocked, where another region says otherwise for a while |
 //! | `write`, `body`, `role` | creations, changes, deletions, and the bodies they send |
 //! | `operation` | long-running operations |
 //!
@@ -27,6 +28,7 @@ mod error;
 mod id;
 mod operation;
 mod read;
+mod recent;
 mod role;
 mod safety;
 #[cfg(test)]
@@ -52,7 +54,11 @@ use crate::providers::retry::Policy;
 
 pub use auth::Auth;
 use client::{Arm, Method, Precondition, Request};
+use recent::Recent;
 pub use role::ROLE_ASSIGNMENT_NAMESPACE;
+
+/// Time between two tries at what a lock refuses that was lifted a moment ago.
+const UNLOCK_POLL: Duration = Duration::from_secs(2);
 
 /// How to reach a subscription.
 #[derive(Debug, Clone)]
@@ -92,6 +98,7 @@ impl AzureConfig {
 #[derive(Debug)]
 pub struct AzureProvider {
     arm: Arm,
+    recent: Recent,
     concurrency: usize,
     poll_cap: Duration,
 }
@@ -108,7 +115,12 @@ impl AzureProvider {
             return Err(ProviderError::new(ErrorClass::Rejected, format!("`{id}` is no subscription id"))
                 .hint("set AZURE_SUBSCRIPTION_ID to the GUID that `az account show` prints"));
         }
-        Ok(Self { arm: Arm::new(&config)?, concurrency: config.concurrency.max(1), poll_cap: config.poll_cap })
+        Ok(Self {
+            arm: Arm::new(&config)?,
+            recent: Recent::new(config.retry.budget),
+            concurrency: config.concurrency.max(1),
+            poll_cap: config.poll_cap,
+        })
     }
 
     /// The administrator's kubeconfig of a cluster (`ManagedClusters_ListClusterAdminCredentials`): a secret. `None` if
@@ -121,9 +133,26 @@ impl AzureProvider {
         let url = self.arm.url(&format!("{id}/listClusterAdminCredential"), kind.api_version);
         let request =
             Request { method: Method::POST, url, body: None, precondition: Precondition::None, progress: None };
-        let response = match self.arm.send(&request).await {
+        let mut answer = self.arm.send(&request).await;
+        while let Err(error) = &answer
+            && error.code.as_deref() == Some("ScopeLocked")
+            && self.recent.is_unlocked(id.as_str())
+        {
+            tokio::time::sleep(self.poll_cap.min(UNLOCK_POLL)).await;
+            answer = self.arm.send(&request).await;
+        }
+        let response = match answer {
             Ok(response) => response,
             Err(error) if error::is_missing(&error) => return Ok(None),
+            // Handing out credentials is a POST, and a ReadOnly lock refuses every POST (Azure docs, "Lock your resources").
+            Err(error) if error.code.as_deref() == Some("ScopeLocked") => {
+                let hint = format!(
+                    "a ReadOnly lock on {id} or above it keeps the cluster's credentials back: lift it (protection.lock: \
+                     false if it is ours; `az lock list --resource-group {group}` lists others)",
+                    group = id.parent().split('/').nth(4).unwrap_or("GROUP"),
+                );
+                return Err(ProviderError { class: ErrorClass::Locked, ..error }.hint(hint));
+            }
             // A cluster that is only being made has no objects yet; in any other operation it has.
             Err(error) if error.status == Some(409) => {
                 let cluster = self.arm.get_object(self.arm.url(id.as_str(), kind.api_version)).await?;

@@ -14,6 +14,7 @@ use super::client::{Arm, Response};
 use super::error;
 use super::id::ArmId;
 use super::read::transition;
+use super::recent::Recent;
 use super::types::ResourceType;
 
 /// Time between polls when the server does not say.
@@ -28,6 +29,8 @@ const POLL_FLOOR_STEPS: u32 = 40;
 pub(super) struct Wait<'a> {
     /// Where.
     pub arm: &'a Arm,
+    /// What was seen and unlocked in this run.
+    pub recent: &'a Recent,
     /// The object.
     pub id: &'a ArmId,
     /// Its type.

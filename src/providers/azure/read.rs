@@ -85,6 +85,9 @@ impl AzureProvider {
         }
         let read = join_all(groups.into_values().map(|group| read_group(&self.arm, group))).await;
         for (index, observation) in read.into_iter().flatten() {
+            if let Observation::Found(observed) = &observation {
+                self.recent.saw(&observed.physical_id);
+            }
             answers[index] = observation;
         }
         answers

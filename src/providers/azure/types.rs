@@ -41,7 +41,8 @@ pub(super) struct ResourceType {
     pub update: Update,
     /// Whether `PUT` obeys `If-None-Match: *` and `If-Match`.
     pub if_none_match: bool,
-    /// Fields that a response has and a request must not have (`readOnly` in the OpenAPI); `[]` is each item.
+    /// Fields that a response has and a request must not have (`readOnly` in the OpenAPI); `[]` is each item, `*` each
+    /// member.
     pub read_only: &'static [&'static str],
     /// JSON pointers to what changes when the object is made anew; the first that is there counts.
     pub uid: &'static [&'static str],
@@ -91,6 +92,10 @@ impl ResourceType {
 pub(super) const ROLE_ASSIGNMENTS: &str = "Microsoft.Authorization/roleAssignments";
 /// The type of clusters.
 pub(super) const CLUSTERS: &str = "Microsoft.ContainerService/managedClusters";
+/// The type of a cluster's node pools.
+pub(super) const POOLS: &str = "Microsoft.ContainerService/managedClusters/agentPools";
+/// The type of management locks.
+pub(super) const LOCKS: &str = "Microsoft.Authorization/locks";
 /// The type of resource groups.
 pub(super) const GROUPS: &str = "Microsoft.Resources/resourceGroups";
 /// The type of storage accounts.
@@ -194,6 +199,7 @@ static TYPES: &[ResourceType] = &[
             "properties.agentPoolProfiles[].currentOrchestratorVersion",
             "properties.agentPoolProfiles[].nodeImageVersion",
             "properties.agentPoolProfiles[].provisioningState",
+            "properties.addonProfiles.*.identity",
             "properties.podIdentityProfile.userAssignedIdentities[].provisioningState",
             "properties.podIdentityProfile.userAssignedIdentities[].provisioningInfo",
             "properties.oidcIssuerProfile.issuerURL",
@@ -213,11 +219,7 @@ static TYPES: &[ResourceType] = &[
         tags: Some(Tags { keys: &["properties", "tags"], lineage: LINEAGE }),
         if_none_match: true,
         read_only: &["properties.eTag", "properties.currentOrchestratorVersion", "properties.nodeImageVersion"],
-        ..ResourceType::new(
-            "Microsoft.ContainerService/managedClusters/agentPools",
-            "2024-09-01",
-            Listing::Parent("/agentPools"),
-        )
+        ..ResourceType::new(POOLS, "2024-09-01", Listing::Parent("/agentPools"))
     },
     ResourceType {
         tags: TOP_TAGS,
@@ -249,11 +251,7 @@ static TYPES: &[ResourceType] = &[
             Listing::Subscription("/providers/Microsoft.Authorization/roleAssignments"),
         )
     },
-    ResourceType::new(
-        "Microsoft.Authorization/locks",
-        "2020-05-01",
-        Listing::Subscription("/providers/Microsoft.Authorization/locks"),
-    ),
+    ResourceType::new(LOCKS, "2020-05-01", Listing::Subscription("/providers/Microsoft.Authorization/locks")),
     ResourceType {
         tags: TOP_TAGS,
         update: Update::Patch {

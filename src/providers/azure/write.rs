@@ -14,7 +14,7 @@ use super::error::{is_busy, is_missing};
 use super::id::ArmId;
 use super::operation::Wait;
 use super::read::{identify, observed, transition, uid};
-use super::types::{ROLE_ASSIGNMENTS, ResourceType, Update};
+use super::types::{LOCKS, ROLE_ASSIGNMENTS, ResourceType, Update};
 use super::{AzureProvider, body, desired_id, role};
 
 /// Times that a change starts anew because the object changed between the look and the request.
@@ -39,6 +39,7 @@ impl AzureProvider {
         let (id, kind) = identify(&known)?;
         let wait = Wait {
             arm: &self.arm,
+            recent: &self.recent,
             id: &id,
             kind,
             progress,
@@ -62,6 +63,13 @@ impl AzureProvider {
             }
             Change::Resume { operation_url } => resume(&wait, operation_url).await?,
         };
+        match &object {
+            Some(_) => self.recent.saw(id.as_str()),
+            None => self.recent.lost(id.as_str()),
+        }
+        if kind.name == LOCKS && !matches!(operation.change, Change::Create { .. }) {
+            self.recent.unlocked(id.scope());
+        }
         Ok(object.map(|object| observed(object, &id, kind)))
     }
 }
@@ -146,7 +154,7 @@ fn request<'a>(wait: &'a Wait<'_>, method: Method, body: Option<&'a Value>, prec
 /// Whether to look and try again after an error: returns when it is time to, and gives the error back when it stands.
 /// What was seen before may have changed, so the caller starts from a new look.
 async fn again(wait: &Wait<'_>, error: ProviderError, looks: usize) -> Result<(), ProviderError> {
-    if is_busy(&error) {
+    if is_busy(&error) || wait.recent.lags(&error, wait.id, wait.started) {
         let reason = error.code.clone().unwrap_or_default();
         return wait.pause(None, &reason).await.map_err(|_| error);
     }
@@ -168,7 +176,9 @@ async fn update(
                 .hint("plan again"));
         };
         let lineage = operation.lineage.as_str();
-        let body = body::update(wait.kind, &live.body, desired, removed, lineage).map_err(|field| {
+        let mut wanted = desired.clone();
+        body::leave(&mut wanted, &live.body, operation.target.kind);
+        let body = body::update(wait.kind, &live.body, &wanted, removed, lineage).map_err(|field| {
             ProviderError::new(ErrorClass::Rejected, format!("{}: {field} cannot be changed in place", wait.id))
                 .hint("plan again: what Azure has differs from what was reviewed")
         })?;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::engine::diff::parse_quantity;
-use crate::engine::kind::{Field, Holds, Kind, Refusal, Replace, Rule, Sameness};
-use crate::engine::value::Value;
+use crate::engine::diff::{is_earlier, parse_quantity, release};
+use crate::engine::kind::{Disturbance, Field, Holds, InPlace, Kind, Refusal, Replace, Rule, Sameness, Seal, Verdict};
+use crate::engine::value::{Path, Segment, Value};
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
     Field { pattern, rule }
@@ -34,9 +34,18 @@ pub static CLUSTER: Kind = Kind {
         field("properties.agentPoolProfiles.*.count", Rule::Computed),
         field("properties.agentPoolProfiles.*.availabilityZones", Rule::Set),
         field("properties.agentPoolProfiles.*.vmSize", Rule::Same(Sameness::IgnoreCase)),
+        field("properties.agentPoolProfiles.*.osDiskType", Rule::Same(Sameness::IgnoreCase)),
+        field("properties.agentPoolProfiles.*.orchestratorVersion", Rule::Release),
+        field("properties.kubernetesVersion", Rule::Release),
         field("properties.networkProfile.networkPlugin", Rule::Immutable),
+        field("properties.enableRBAC", Rule::Immutable),
     ],
     holds: Holds::Objects,
+    verdict: Some(cluster_verdict),
+    disturbs: Some(Disturbance {
+        fields: &["properties.agentPoolProfiles.*.orchestratorVersion"],
+        text: "the system nodes are drained one after the other, and the ingress with them",
+    }),
     outputs: &[
         "/identity/principalId",
         "/identity/tenantId",
@@ -60,8 +69,22 @@ pub static POOL: Kind = Kind {
         field("properties.scaleSetPriority", Rule::Immutable),
         field("properties.availabilityZones", Rule::Immutable),
         field("properties.availabilityZones", Rule::Set),
+        field("properties.maxPods", Rule::Immutable),
+        field("properties.osType", Rule::Immutable),
+        field("properties.osType", Rule::Same(Sameness::IgnoreCase)),
+        field("properties.type", Rule::Immutable),
+        field("properties.type", Rule::Same(Sameness::IgnoreCase)),
+        field("properties.osDiskType", Rule::Same(Sameness::IgnoreCase)),
+        field("properties.scaleSetPriority", Rule::Same(Sameness::IgnoreCase)),
+        field("properties.scaleSetEvictionPolicy", Rule::Immutable),
+        field("properties.orchestratorVersion", Rule::Release),
         field("properties.count", Rule::Computed),
     ],
+    verdict: Some(pool_verdict),
+    disturbs: Some(Disturbance {
+        fields: &["properties.orchestratorVersion"],
+        text: "its nodes are drained and made anew, so every app on them is stopped and started on another node",
+    }),
     typical: Duration::from_secs(120),
     timeout: Duration::from_secs(1800),
     ..Kind::plain("node-pool")
@@ -98,7 +121,7 @@ pub static ROLE_ASSIGNMENT: Kind = Kind {
 };
 
 /// A management lock.
-pub static LOCK: Kind = Kind { fields: &[ID], marked: false, ..Kind::plain("lock") };
+pub static LOCK: Kind = Kind { fields: &[ID], marked: false, seals: Some(lock_seals), ..Kind::plain("lock") };
 
 /// A managed disk: the only copy of an app's data.
 pub static DISK: Kind = Kind {
@@ -173,6 +196,110 @@ pub static KINDS: &[&Kind] = &[
     &SHARE,
     &DNS_RECORD,
 ];
+
+/// What a lock forbids (Azure docs, "Lock your resources"): `ReadOnly` every change, and every action that is a POST, such
+/// as handing out the credentials of a cluster; `CanNotDelete` deletions.
+fn lock_seals(id: &str, lock: &serde_json::Value) -> Option<Seal> {
+    let at = id.to_ascii_lowercase().find("/providers/microsoft.authorization/locks/")?;
+    let scope = id.get(..at)?.to_owned();
+    match lock.pointer("/properties/level").and_then(serde_json::Value::as_str) {
+        Some(level) if level.eq_ignore_ascii_case("ReadOnly") => Some(Seal { scope, changes: true }),
+        Some(level) if level.eq_ignore_ascii_case("CanNotDelete") => Some(Seal { scope, changes: false }),
+        _ => None,
+    }
+}
+
+/// Fields of a pool that AKS answers with `PropertyChangeNotAllowed` (AKS docs, "Resize node pools": a new pool instead).
+const POOL_FIXED: [&str; 9] = [
+    "vmSize",
+    "osDiskType",
+    "osDiskSizeGB",
+    "osType",
+    "maxPods",
+    "type",
+    "availabilityZones",
+    "scaleSetPriority",
+    "vnetSubnetID",
+];
+
+fn cluster_verdict(change: &InPlace<'_>) -> Verdict {
+    let steps = change.path.0.as_slice();
+    let is_key = |step: &Segment, name: &str| matches!(step, Segment::Key(key) if key == name);
+    match steps {
+        [properties, version] if is_key(properties, "properties") && is_key(version, "kubernetesVersion") => {
+            version_verdict(change, "the cluster")
+        }
+        [_, profiles, Segment::Item(pool), Segment::Key(key), ..] if is_key(profiles, "agentPoolProfiles") => {
+            match key.as_str() {
+                "orchestratorVersion" => version_verdict(change, &format!("the pool {pool}")),
+                fixed if POOL_FIXED.contains(&fixed) => system_pool_verdict(change, pool, fixed),
+                _ => Verdict::Accepted,
+            }
+        }
+        _ => Verdict::Accepted,
+    }
+}
+
+fn pool_verdict(change: &InPlace<'_>) -> Verdict {
+    match change.path == &Path::root().key("properties").key("orchestratorVersion") {
+        true => version_verdict(change, "the pool"),
+        false => Verdict::Accepted,
+    }
+}
+
+/// Versions as AKS takes them (OpenAPI of `ManagedClusterProperties.kubernetesVersion`; AKS/issues/3831): never back, and
+/// a control plane one minor version at a time.
+fn version_verdict(change: &InPlace<'_>, what: &str) -> Verdict {
+    let (Some(live), Some(wanted)) = (change.before.as_str(), change.after.as_str()) else { return Verdict::Accepted };
+    let minor = |text: &str| release(text).and_then(|parts| Some((*parts.first()?, *parts.get(1)?)));
+    let (Some((_, at)), Some((major, to))) = (minor(live), minor(wanted)) else { return Verdict::Accepted };
+    let key = "AZURE_AKS_KUBERNETES_VERSION";
+    if is_earlier(wanted, live) {
+        if change.drifted {
+            return Verdict::Left(format!(
+                "{what} runs Kubernetes {live}, later than the {wanted} of the manifest; AKS never goes back, so it is left: \
+                 set {key}: \"{}\"",
+                line_of(live)
+            ));
+        }
+        return Verdict::Refused(
+            format!("cannot go back from Kubernetes {live} to {wanted}: AKS downgrades neither clusters nor pools"),
+            vec![format!("set {key}: \"{}\"", line_of(live))],
+        );
+    }
+    if what == "the cluster" && to > at + 1 {
+        return Verdict::Refused(
+            format!("cannot go from Kubernetes {live} to {wanted} at once: AKS upgrades one minor version at a time"),
+            vec![format!("set {key}: \"{major}.{}\", apply, and go on from there", at + 1)],
+        );
+    }
+    Verdict::Accepted
+}
+
+/// `1.33` of `1.33.4`.
+fn line_of(version: &str) -> String {
+    version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
+}
+
+/// The system pool is part of its cluster, so it cannot be deleted and made anew as other pools are.
+fn system_pool_verdict(change: &InPlace<'_>, pool: &str, field: &str) -> Verdict {
+    let (before, after) = (text(change.before), text(change.after));
+    let why =
+        format!("cannot change {field} of its system pool {pool} from {before} to {after}: a pool never changes it");
+    let mut lines = vec![format!("undo this change: it is {before}")];
+    let segments: Vec<&str> = change.physical_id.split('/').collect();
+    if let ["", _, subscription, _, group, _, _, _, cluster] = segments.as_slice() {
+        let pools = format!("--subscription {subscription} --resource-group {group} --cluster-name {cluster}");
+        lines.extend([
+            "or let another system pool stand in for it while it is made anew; what runs on it moves over:".to_owned(),
+            format!("az aks nodepool add {pools} --name standin --mode System --node-count 1 --labels kompox.dev/node-pool=system"),
+            format!("az aks nodepool delete {pools} --name {pool}"),
+            "then apply this change, which makes the pool anew, and end the stand-in:".to_owned(),
+            format!("az aks nodepool delete {pools} --name standin"),
+        ]);
+    }
+    Verdict::Refused(why, lines)
+}
 
 fn text(value: &Value) -> String {
     match value {

@@ -14,7 +14,7 @@ use super::operations::{self, Follow, Work};
 use super::resource::{self, NameRule, Subject, check_conditions, check_name};
 use super::route::Typed;
 use super::store::{self, GROUP_TYPE, Place};
-use super::{Call, authorization, disks, groups, identities, pools};
+use super::{Call, authorization, disks, groups, identities, pools, versions};
 
 /// The type of clusters, as rows carry it.
 pub(super) const TYPE: &str = "microsoft.containerservice/managedclusters";
@@ -110,6 +110,12 @@ fn in_progress(name: &str) -> Failure {
 
 fn put(call: &Call<'_>, typed: &Typed, subject: &Subject) -> Result<Answer, Failure> {
     check_name(typed.name(), &NameRule { min: 1, max: 63, also: "_-", lower: false })?;
+    if typed.name().starts_with(['_', '-']) || typed.name().ends_with(['_', '-']) {
+        return Err(Failure::invalid(format!(
+            "The name '{}' of a managed cluster must begin and end with a letter or digit.",
+            typed.name()
+        )));
+    }
     let mut new = body::read(&call.body, FIELDS, false)?;
     groups::check_location(&new)?;
     body::normalise_location(&mut new);
@@ -119,6 +125,12 @@ fn put(call: &Call<'_>, typed: &Typed, subject: &Subject) -> Result<Answer, Fail
     authorization::check_write(call, &subject.key)?;
     resource::keep_location(old, &new)?;
     let profiles = body::at(&new, "properties.agentPoolProfiles").as_array().cloned().unwrap_or_default();
+    if let (Some(running), Some(wanted)) = (
+        old.and_then(|old| body::text(old, "properties.currentKubernetesVersion")),
+        body::text(&new, "properties.kubernetesVersion"),
+    ) {
+        versions::upgrade(running, wanted)?;
+    }
     match old {
         None => check_new(&new, &profiles)?,
         Some(old) => {
@@ -141,7 +153,7 @@ fn put(call: &Call<'_>, typed: &Typed, subject: &Subject) -> Result<Answer, Fail
         let uid = Uuid::new_v5(&Uuid::NAMESPACE_URL, seed.as_bytes());
         body::set(&mut new, "properties.resourceUID", json!(uid.simple().to_string()));
     }
-    fill(call, typed, &mut new);
+    fill(call, typed, old, &mut new)?;
     body::set(&mut new, "properties.provisioningState", json!(if old.is_some() { "Updating" } else { "Creating" }));
     subject.save(call, typed, &mut new)?;
     if old.is_none() {
@@ -150,6 +162,11 @@ fn put(call: &Call<'_>, typed: &Typed, subject: &Subject) -> Result<Answer, Fail
     }
     for profile in profiles {
         pools::apply_profile(call, &subject.key, &new, profile)?;
+    }
+    let control_plane = body::text(&new, "properties.currentKubernetesVersion").unwrap_or_default();
+    for (_, pool) in store::children(call.tx, &subject.key, pools::TYPE)? {
+        let running = body::text(&pool, "properties.currentOrchestratorVersion").unwrap_or(control_plane);
+        versions::compatible(running, control_plane)?;
     }
     refresh_profiles(call.tx, &subject.key)?;
     let headers = operations::begin(call, &subject.key, Work::Write, 3, Follow::Status)?;
@@ -189,14 +206,15 @@ fn check_new(new: &Value, profiles: &[Value]) -> Result<(), Failure> {
 }
 
 /// What the server fills in. Identifiers follow from `resourceUID`, so that they stay over writes.
-fn fill(call: &Call<'_>, typed: &Typed, new: &mut Value) {
+fn fill(call: &Call<'_>, typed: &Typed, old: Option<&Value>, new: &mut Value) -> Result<(), Failure> {
     let name = typed.name();
     let location = body::text(new, "location").unwrap_or_default().to_owned();
     let group = call.route.group.as_deref().unwrap_or_default();
     body::default(new, "sku", json!({ "name": "Base", "tier": "Free" }));
     body::default(new, "properties.kubernetesVersion", json!(DEFAULT_VERSION));
     let version = body::text(new, "properties.kubernetesVersion").unwrap_or(DEFAULT_VERSION);
-    let current = if version.split('.').count() < 3 { format!("{version}.0") } else { version.to_owned() };
+    let running = old.and_then(|old| body::text(old, "properties.currentKubernetesVersion"));
+    let current = versions::release(version, running)?;
     body::set(new, "properties.currentKubernetesVersion", json!(current));
     let long_name: String = format!("MC_{group}_{name}_{location}").chars().take(80).collect();
     body::default(new, "properties.nodeResourceGroup", json!(long_name));
@@ -249,6 +267,7 @@ fn fill(call: &Call<'_>, typed: &Typed, new: &mut Value) {
             }
         }
     }
+    Ok(())
 }
 
 fn node_group_path(subscription: &str, cluster: &Value) -> String {
@@ -369,6 +388,8 @@ pub(super) fn action(call: &Call<'_>, typed: &Typed, action: &str) -> Result<Ans
     let key = call.route.key.rsplit_once('/').map_or("", |(key, _)| key);
     resource::group(call, &call.route.group_key().unwrap_or_default())?;
     let cluster = store::get(call.tx, key)?.ok_or_else(|| Failure::missing(key))?;
+    // A ReadOnly lock refuses every POST, reads among them (Azure docs, "Lock your resources", for AKS clusters).
+    authorization::check_write(call, key)?;
     let user = match action.to_lowercase().as_str() {
         "listclusteradmincredential" => "clusterAdmin",
         "listclusterusercredential" => "clusterUser",

@@ -17,6 +17,7 @@ mod route;
 mod storage;
 mod store;
 mod tags;
+mod versions;
 
 use std::time::Duration;
 

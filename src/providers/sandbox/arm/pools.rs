@@ -11,7 +11,7 @@ use super::operations::{self, Follow, Work};
 use super::resource::{self, NameRule, Subject, check_conditions, check_name};
 use super::route::Typed;
 use super::store::{self, Place};
-use super::{Call, authorization, clusters};
+use super::{Call, authorization, clusters, versions};
 
 /// The type of agent pools, as rows carry it.
 pub(super) const TYPE: &str = "microsoft.containerservice/managedclusters/agentpools";
@@ -136,7 +136,15 @@ fn apply(call: &Call<'_>, subject: &Subject, cluster: &Value, name: &str, mut ne
         body::carry_missing(old, &mut new, IMMUTABLE);
         body::carry_missing(old, &mut new, &["properties.count", "properties.mode", "properties.orchestratorVersion"]);
     }
-    fill(cluster, &mut new);
+    let running = subject.old.as_ref().and_then(|old| body::text(old, "properties.currentOrchestratorVersion"));
+    if let (Some(running), Some(wanted)) = (running, body::text(&new, "properties.orchestratorVersion")) {
+        versions::upgrade_pool(running, wanted)?;
+    }
+    fill(cluster, running, &mut new)?;
+    versions::compatible(
+        body::text(&new, "properties.currentOrchestratorVersion").unwrap_or_default(),
+        body::text(cluster, "properties.currentKubernetesVersion").unwrap_or_default(),
+    )?;
     counts(&mut new)?;
     spot(&mut new)?;
     let state = if subject.old.is_some() { "Updating" } else { "Creating" };
@@ -150,9 +158,9 @@ fn apply(call: &Call<'_>, subject: &Subject, cluster: &Value, name: &str, mut ne
     Ok(call.kube.pool_changed(call.tx, &subject.parent, &pool, call.now_ms)?)
 }
 
-fn fill(cluster: &Value, new: &mut Value) {
+fn fill(cluster: &Value, running: Option<&str>, new: &mut Value) -> Result<(), Failure> {
     let version = body::text(cluster, "properties.kubernetesVersion").unwrap_or_default();
-    let current = body::text(cluster, "properties.currentKubernetesVersion").unwrap_or(version);
+    let control_plane = body::text(cluster, "properties.currentKubernetesVersion");
     for (path, value) in [
         ("vmSize", json!("Standard_D4ds_v5")),
         ("osDiskSizeGB", json!(128)),
@@ -168,7 +176,14 @@ fn fill(cluster: &Value, new: &mut Value) {
     ] {
         body::default(new, &format!("properties.{path}"), value);
     }
+    let wanted = body::text(new, "properties.orchestratorVersion").unwrap_or(version).to_owned();
+    // The release of a line that the pool has already, else the one that the control plane has.
+    let current = match versions::release(&wanted, running)? {
+        same if running == Some(&same) => same,
+        _ => versions::release(&wanted, control_plane)?,
+    };
     body::set(new, "properties.currentOrchestratorVersion", json!(current));
+    Ok(())
 }
 
 fn counts(new: &mut Value) -> Result<(), Failure> {

@@ -162,6 +162,8 @@ pub(super) fn action(call: &Call<'_>, _typed: &Typed, action: &str) -> Result<An
     let key = call.route.key.rsplit_once('/').map_or("", |(key, _)| key);
     resource::group(call, &call.route.group_key().unwrap_or_default())?;
     let account = store::get(call.tx, key)?.ok_or_else(|| Failure::missing(key))?;
+    // A ReadOnly lock keeps keys back too (Azure docs, "Lock your resources", for storage accounts).
+    authorization::check_write(call, key)?;
     let value = |name: &str| STANDARD.encode(Sha256::digest(format!("{name}/{key}").as_bytes()).repeat(2));
     let created = body::at(&account, "properties.creationTime");
     let keys: Vec<Value> = ["key1", "key2"]
