@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use kompox_state::{ActionDuration, Baseline, Change as StateChange, Intent, Record};
+use kompox_state::{ActionDuration, Baseline, Change as StateChange, Held, Intent, Record};
 
 use super::action::Action;
 use super::address::Address;
 use super::diff::{self, Sides};
 use super::graph::Node;
 use super::journal::JournalError;
-use super::kind::{Holds, Kind};
+use super::kind::{Holds, Kind, Use};
 use super::plan::{FieldChange, PlannedAction};
 use super::planner::outputs_of;
 use super::provider::{
@@ -198,7 +198,12 @@ impl Execution<'_> {
         self.keep_ignored(&mut request, &physical_id, known).await?;
         let removed = removed_paths(&self.planned.changes);
         // With nothing to take away, the object itself tells a later run whether the change was made.
-        let skeleton = removed.is_empty().then(|| self.record(&desired, physical_id.clone().unwrap_or_default(), None));
+        let skeleton = removed.is_empty().then(|| {
+            let mut record = self.record(&desired, physical_id.clone().unwrap_or_default(), None);
+            // Whoever finds the change made has not seen the old part end.
+            record.baseline.holds = self.held(&record);
+            record
+        });
         let intent = self.open("update", physical_id.clone(), &desired, skeleton).await?;
         self.call(&intent, physical_id, Change::Update { desired: request, removed }, &desired).await?;
         Ok(())
@@ -358,6 +363,10 @@ impl Execution<'_> {
                 }
                 let mut record = self.record(&applied, observed.physical_id.clone(), Some(&observed));
                 record.desired_digest.clone_from(&prior.desired_digest);
+                if self.kind.uses.is_some() && !observed.ready {
+                    let Baseline { changing, unready, holds, .. } = prior.baseline.clone();
+                    record.baseline = Baseline { changing, unready, holds, ..record.baseline };
+                }
                 StateChange::PutRecord(Box::new(record))
             }
             _ => self.put(&self.desired()?, &observed),
@@ -398,22 +407,43 @@ impl Execution<'_> {
             opened_at: timestamp(self.run.environment.now()),
         };
         let mut changes = vec![StateChange::OpenIntent(Box::new(intent.clone()))];
-        changes.extend(self.begun(action));
+        changes.extend(self.begun(action, &desired.to_stored()));
         self.run.journal.commit(changes).await?;
         Ok(intent)
     }
 
     /// While a workload changes, and after a change that failed or whose end nobody saw, its old part may still run: the
     /// record says so and keeps what the part used, so that a later run waits before it gives that to another.
-    fn begun(&self, action: &str) -> Option<StateChange> {
+    fn begun(&self, action: &str, desired: &serde_json::Value) -> Option<StateChange> {
         let prior = self.prior.filter(|_| action == "update" && self.kind.uses.is_some())?;
         // What a rename writes into records at the same time must stay.
         if self.planned.action != Action::Update || self.planned.moved_from.is_some() {
             return None;
         }
         let changing = Some(self.run.id.clone());
-        let baseline = Baseline { changing, unready: true, ..prior.baseline.clone() };
+        let mut baseline = Baseline { changing, unready: true, ..prior.baseline.clone() };
+        let taken = self.uses(desired).into_iter().map(Held::from).filter(|place| !baseline.holds.contains(place));
+        baseline.holds.extend(taken.collect::<Vec<_>>());
         Some(StateChange::PutRecord(Box::new(Record { baseline, ..prior.clone() })))
+    }
+
+    fn uses(&self, object: &serde_json::Value) -> Vec<Use> {
+        self.kind.uses.and_then(|uses| uses(object)).unwrap_or_default()
+    }
+
+    /// Where the workload worked before and does no longer, by this record of it.
+    fn held(&self, record: &Record) -> Vec<Held> {
+        let Some(prior) = self.prior.filter(|_| self.kind.uses.is_some()) else { return Vec::new() };
+        let now = self.uses(&record.applied.value());
+        let before = self.uses(&prior.applied.value()).into_iter();
+        let before = before.chain(prior.baseline.holds.iter().cloned().map(Use::from));
+        let mut held: Vec<Held> = Vec::new();
+        for place in before.filter(|place| !now.contains(place)).map(Held::from) {
+            if !held.contains(&place) {
+                held.push(place);
+            }
+        }
+        held
     }
 
     /// The call itself, under its durable intent; then record and intent are settled in one transaction.
@@ -433,6 +463,9 @@ impl Execution<'_> {
         match result {
             Ok(observed) => {
                 match &observed {
+                    Some(observed) if !operation.wait => {
+                        changes.push(self.put_unseen(desired, observed));
+                    }
                     Some(observed) => changes.push(self.put(desired, observed)),
                     None => changes.push(StateChange::DeleteRecord(self.planned.address.to_string())),
                 }
@@ -466,6 +499,8 @@ impl Execution<'_> {
                             return Err(Failure::Open(error));
                         }
                     }
+                    // What ran in it may run on: it is known until that has ended.
+                    Some(Observation::Missing) if deletes && self.kind.uses.is_some() => {}
                     Some(Observation::Missing) if deletes => {
                         changes.push(StateChange::DeleteRecord(self.planned.address.to_string()));
                     }
@@ -484,6 +519,16 @@ impl Execution<'_> {
 
     fn put(&self, desired: &Value, observed: &Observed) -> StateChange {
         StateChange::PutRecord(Box::new(self.record(desired, observed.physical_id.clone(), Some(observed))))
+    }
+
+    /// The record of a change for whose end nobody waited: its old part may still run where it worked.
+    fn put_unseen(&self, desired: &Value, observed: &Observed) -> StateChange {
+        let mut record = self.record(desired, observed.physical_id.clone(), Some(observed));
+        let holds = self.held(&record);
+        if !holds.is_empty() && !observed.ready {
+            record.baseline = Baseline { unready: true, holds, ..record.baseline };
+        }
+        StateChange::PutRecord(Box::new(record))
     }
 
     /// The record of this action.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use kompox_state::Held;
+
 use super::value::{Path, Value};
 
 /// What a rule says of the fields that its pattern covers (see [`Path::matches`] for patterns).
@@ -161,6 +163,18 @@ impl Use {
     }
 }
 
+impl From<Held> for Use {
+    fn from(Held { part, volume, folder }: Held) -> Self {
+        Self { part, volume, folder }
+    }
+}
+
+impl From<Use> for Held {
+    fn from(Use { part, volume, folder }: Use) -> Self {
+        Self { part, volume, folder }
+    }
+}
+
 impl fmt::Display for Use {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.folder.as_str() {
@@ -168,6 +182,26 @@ impl fmt::Display for Use {
             folder => write!(f, "{folder} on the volume {}", self.volume),
         }
     }
+}
+
+/// What stands between a workload and data: an object that others work on under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Its name as [`Use::volume`] and [`Behind::Volume`] give it, unique in its API.
+    pub name: String,
+    /// Where its data is.
+    pub behind: Behind,
+}
+
+/// Where the data of a volume is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Behind {
+    /// In another volume of the same API, by its name.
+    Volume(String),
+    /// In what a driver calls by this id: the same everywhere, whatever volumes lead to it.
+    Data(String),
+    /// The server keeps it for this volume alone.
+    Itself,
 }
 
 /// The schema of a kind.
@@ -191,8 +225,11 @@ pub struct Kind {
     pub preview: bool,
     /// A change of these fields restarts the app; empty where none does.
     pub restarts: &'static [&'static str],
-    /// What an object (its stored form) does with data, for kinds whose parts may pass from one object to another.
-    pub uses: Option<fn(&serde_json::Value) -> Vec<Use>>,
+    /// What an object (its stored form) does with data, for kinds whose parts may pass from one object to another. The
+    /// function gives `None` where the object does not tell.
+    pub uses: Option<fn(&serde_json::Value) -> Option<Vec<Use>>>,
+    /// What an object (its stored form) is as a volume, for kinds through which workloads get at data.
+    pub volume: Option<fn(&serde_json::Value) -> Option<Volume>>,
     /// What the API makes of a change in place; all are accepted where there is none.
     pub verdict: Option<fn(&InPlace<'_>) -> Verdict>,
     /// What a change does to others.
@@ -224,6 +261,7 @@ impl Kind {
             verdict: None,
             disturbs: None,
             seals: None,
+            volume: None,
             outputs: &[],
             typical: Duration::from_secs(5),
             timeout: Duration::from_secs(600),

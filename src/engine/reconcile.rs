@@ -101,6 +101,8 @@ async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Rec
             _ => Reconciled::Replanned,
         },
         ("create", None) => Reconciled::NotStarted,
+        // What ran in it may run on: the next plan looks for its end.
+        ("delete", None) if kind.uses.is_some() => Reconciled::Replanned,
         ("delete", None) => {
             changes.push(StateChange::DeleteRecord(intent.address.clone()));
             Reconciled::Deleted

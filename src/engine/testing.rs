@@ -22,7 +22,7 @@ use super::cancel::{self, Cancel};
 use super::event::{Event, Summary};
 use super::graph::{Graph, Node, ProtectionWish};
 use super::journal::Journal;
-use super::kind::{Field, Holds, Kind, Refusal, Replace, Rule, Use};
+use super::kind::{Behind, Field, Holds, Kind, Refusal, Replace, Rule, Use, Volume};
 use super::plan::{Mode, Origin, Plan};
 use super::planner::{self, Inputs, Options, PlanError};
 use super::provider::{
@@ -66,19 +66,27 @@ pub(crate) static SLOW: Kind = Kind { common: COMMON, outputs: &["/token"], ..Ki
 pub(crate) static POD: Kind =
     Kind { common: COMMON, preview: true, restarts: &["mounts"], uses: Some(mounts), ..Kind::plain("pod") };
 
-fn mounts(object: &Json) -> Vec<Use> {
+fn mounts(object: &Json) -> Option<Vec<Use>> {
     let texts = object["mounts"].as_array().into_iter().flatten().filter_map(Json::as_str);
     let place = |text: &str| {
         let (part, place) = text.split_once('=')?;
         let (volume, folder) = place.split_once('/')?;
         Some(Use { part: part.to_owned(), volume: volume.to_owned(), folder: folder.to_owned() })
     };
-    texts.filter_map(place).collect()
+    Some(texts.filter_map(place).collect())
+}
+
+/// A volume that leads to the `data` with that id, or to its own.
+pub(crate) static VOLUME: Kind = Kind { common: COMMON, volume: Some(volume), ..Kind::plain("volume") };
+
+fn volume(object: &Json) -> Option<Volume> {
+    let behind = object["data"].as_str().map_or(Behind::Itself, |id| Behind::Data(id.to_owned()));
+    Some(Volume { name: object["name"].as_str()?.to_owned(), behind })
 }
 
 /// All kinds of the tests.
 pub(crate) fn kinds(name: &str) -> Option<&'static Kind> {
-    [&THING, &DISK, &GROUP, &ASKED, &BARE, &SLOW, &POD].into_iter().find(|kind| kind.name == name)
+    [&THING, &DISK, &GROUP, &ASKED, &BARE, &SLOW, &POD, &VOLUME].into_iter().find(|kind| kind.name == name)
 }
 
 fn safe_way(refusal: &Refusal<'_>) -> Vec<String> {
@@ -215,6 +223,11 @@ impl World {
     /// Reads of the object with this id fail.
     pub(crate) fn unreadable(&self, id: &str) {
         self.inside().unreadable.insert(id.to_owned());
+    }
+
+    /// Whether somebody saw the last change of an object become effective.
+    pub(crate) fn is_ready(&self, id: &str) -> bool {
+        !self.inside().unready.contains(id)
     }
 
     /// Takes the calls made so far, as `create /g/a`.
@@ -635,6 +648,8 @@ pub(crate) struct Ask {
     pub options: Options,
     pub moment: Option<Moment>,
     pub cancel: Option<Cancel>,
+    /// `--no-wait`.
+    pub no_wait: bool,
 }
 
 impl Site {
@@ -643,7 +658,7 @@ impl Site {
         let store = SqliteStore::open(&folder.path().join("kompox.db")).unwrap();
         let world = World::default();
         let memory: Arc<dyn Provider> = Arc::new(Memory(world.clone()));
-        let providers = BTreeMap::from([("test".into(), Arc::clone(&memory)), ("other".into(), memory)]);
+        let providers = ["test", "other", "third"].map(|key| (key.into(), Arc::clone(&memory))).into();
         Self {
             folder,
             world,
@@ -668,6 +683,13 @@ impl Site {
     /// The store as another process opens it.
     pub(crate) fn store(&self) -> impl Store + use<> {
         self.open()
+    }
+
+    /// Writes into the state without a run.
+    pub(crate) fn commit(&self, changes: Vec<StateChange>) {
+        let store = self.open();
+        let lock = store.try_lock(&request()).unwrap();
+        store.commit(&lock, &changes).unwrap();
     }
 
     pub(crate) fn records(&self) -> BTreeMap<String, Record> {
@@ -724,7 +746,7 @@ impl Site {
         let moment = ask.moment.take();
         let cancel = ask.cancel.take();
         let mode = ask.mode.unwrap_or(Mode::Apply);
-        self.process(moment, async |run: &Run<'_>, store: &dyn Store| {
+        self.process(moment, !ask.no_wait, async |run: &Run<'_>, store: &dyn Store| {
             reconcile(run, &store.open_intents().unwrap()).await.map_err(Stopped::Reconcile)?;
             let snapshot = store.snapshot().unwrap();
             let plan = self.plan_from(graph, mode, &ask.options, &snapshot).await.map_err(Stopped::Plan)?;
@@ -735,7 +757,7 @@ impl Site {
 
     /// Applies a plan that was made before, without looking.
     pub(crate) async fn apply_plan(&self, plan: &Plan, graph: &Graph, ask: Ask) -> Result<Summary, Stopped> {
-        self.process(ask.moment, async |run: &Run<'_>, store: &dyn Store| {
+        self.process(ask.moment, !ask.no_wait, async |run: &Run<'_>, store: &dyn Store| {
             let snapshot = store.snapshot().unwrap();
             Ok(self.carry_out(run, plan, graph, &snapshot, ask.cancel).await)
         })
@@ -744,7 +766,7 @@ impl Site {
 
     /// Settles what is open.
     pub(crate) async fn reconcile(&self) -> Result<(), Stopped> {
-        self.process(None, async |run: &Run<'_>, store: &dyn Store| {
+        self.process(None, true, async |run: &Run<'_>, store: &dyn Store| {
             reconcile(run, &store.open_intents().unwrap()).await.map_err(Stopped::Reconcile)
         })
         .await
@@ -766,6 +788,7 @@ impl Site {
     async fn process<T>(
         &self,
         moment: Option<Moment>,
+        wait: bool,
         work: impl AsyncFnOnce(&Run<'_>, &dyn Store) -> Result<T, Stopped>,
     ) -> Result<T, Stopped> {
         self.world.start(moment);
@@ -787,7 +810,7 @@ impl Site {
             digester: &self.digester,
             environment: &self.environment,
             sink: &sink,
-            wait: true,
+            wait,
             adopt_only: false,
             notes: Default::default(),
         };

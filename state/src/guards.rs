@@ -43,6 +43,21 @@ pub struct Baseline {
     /// Nobody saw it become ready: the next plan waits for it again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unready: bool,
+    /// Where it may work besides what it was applied to: a change began, and nobody saw its end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Held>,
+}
+
+/// A place on a volume, and the part of an object that works in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// The part: a container.
+    pub part: String,
+    /// The volume, by a name that is unique in its API.
+    pub volume: String,
+    /// The folder on it, empty for the whole.
+    pub folder: String,
 }
 
 /// Serde would read a list as a struct too, field by field; only an object says what is what.
@@ -76,10 +91,11 @@ impl<'de> Deserialize<'de> for Baseline {
             uid: Option<String>,
             changing: Option<String>,
             unready: bool,
+            holds: Vec<Held>,
         }
-        let Keys { run, importing, uid, changing, unready } =
+        let Keys { run, importing, uid, changing, unready, holds } =
             serde_json::from_value(object(deserializer)?).map_err(D::Error::custom)?;
-        Ok(Self { run, importing, uid, changing, unready })
+        Ok(Self { run, importing, uid, changing, unready, holds })
     }
 }
 
@@ -101,6 +117,7 @@ mod tests {
             uid: Some("u".into()),
             changing: Some("c".into()),
             unready: true,
+            holds: vec![Held { part: "p".into(), volume: "v".into(), folder: "f".into() }],
         };
         for baseline in [full, Baseline::default()] {
             let text = serde_json::to_string(&baseline).unwrap();
@@ -128,7 +145,7 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Protection>(text).is_err(), "{text}");
         }
-        for text in ["null", "[]", "true", r#"{"uid":1}"#, r#"{"unready":"yes"}"#, r#"{"later":1}"#] {
+        for text in ["null", "[]", "true", r#"{"uid":1}"#, r#"{"unready":"yes"}"#, r#"{"later":1}"#, r#"{"holds":["v"]}"#] {
             assert!(serde_json::from_str::<Baseline>(text).is_err(), "{text}");
         }
     }

@@ -52,7 +52,7 @@ mod contract;
 pub use change::Change;
 pub use digest::Digester;
 pub use error::StateError;
-pub use guards::{Baseline, Protection};
+pub use guards::{Baseline, Held, Protection};
 pub use identity::Identity;
 pub use lock::{Holder, LEASE, Lock, LockRequest};
 pub use record::{ActionDuration, Intent, Record, Run, Snapshot};

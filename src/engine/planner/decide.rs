@@ -52,6 +52,11 @@ impl<'a> Planner<'a> {
         };
         let observation = self.observations.remove(&node.address).unwrap_or(Observation::Missing);
         let record = self.record(&node.address);
+        if let (Some(uses), Observation::Found(observed)) = (node.kind.uses, &observation)
+            && let Some(seen) = uses(&observed.object)
+        {
+            self.seen.insert(node.address.clone(), seen);
+        }
         match (record, observation) {
             (_, Observation::Failed(error)) => self.unreadable(&node.address, error, node.origin.clone()),
             (None, Observation::Found(observed)) if node.read_only => {
@@ -253,7 +258,7 @@ impl<'a> Planner<'a> {
             return;
         }
         self.keep_outputs(node, &observed);
-        let unready = baseline.unready && !observed.ready;
+        let unready = (baseline.unready || lets_go(node, record)) && !observed.ready;
         // A digest is made only where somebody asks for it: it costs more than the comparison.
         let changed_wish = !as_it_was && (node.kind.preview || unready) && desired.digest() != record.desired_digest;
         if unready && !changed_wish && changes.is_empty() {
@@ -647,4 +652,10 @@ impl<'a> Planner<'a> {
         action.force = force;
         true
     }
+}
+
+/// Whether a workload is to work elsewhere than it was applied to: until it is ready, its old part may run.
+fn lets_go(node: &Node, record: &Record) -> bool {
+    let Some(uses) = node.kind.uses else { return false };
+    !record.baseline.holds.is_empty() || uses(&node.desired.to_stored()) != uses(&record.applied.value())
 }

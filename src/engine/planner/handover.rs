@@ -1,13 +1,15 @@
-//! Data that passes from one workload to another: a part of the one becomes a part of the other, on the same place of the
-//! same volume. Two programs in one place would destroy what is there, so whoever leaves is gone before the other comes.
+//! Data that passes from one workload to another. Two programs in one place would destroy what is there, so whoever leaves
+//! is gone before the other comes, whatever names, Namespaces and clusters lie between them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+
+use kompox_state::Record;
 
 use super::Planner;
 use crate::engine::action::Action;
 use crate::engine::address::Address;
-use crate::engine::kind::Use;
-use crate::engine::plan::Danger;
+use crate::engine::kind::{Behind, Holds, Kind, Use};
+use crate::engine::plan::{Danger, PlannedAction};
 use crate::engine::provider::api_of;
 
 /// One place that changes its user.
@@ -19,98 +21,289 @@ pub(super) struct Handover {
     pub(super) to: Address,
 }
 
-struct Leaver {
-    address: Address,
+/// A place on a volume of one API, with the data that the volume leads to.
+#[derive(Debug, Clone)]
+struct Place {
+    used: Use,
     api: String,
-    lost: Vec<Use>,
+    /// The providers' own ids of the data, the same wherever it is used; `None` if nobody can tell.
+    data: Option<BTreeSet<String>>,
 }
 
-impl Planner<'_> {
+impl Place {
+    fn same_volume(&self, other: &Self) -> bool {
+        self.api == other.api && self.used.volume == other.used.volume
+    }
+
+    fn is_at(&self, other: &Self) -> bool {
+        self.api == other.api && self.used == other.used
+    }
+
+    /// Whether two would work on the same. On one volume that is a matter of folders; data that is reached by two volumes
+    /// has one user at a time, and what nobody can tell may be the same.
+    fn meets(&self, other: &Self) -> bool {
+        if self.same_volume(other) {
+            return self.used.meets(&other.used);
+        }
+        match (&self.data, &other.data) {
+            (Some(one), Some(another)) => !one.is_disjoint(another),
+            _ => true,
+        }
+    }
+}
+
+struct Comer {
+    address: Address,
+    gained: Vec<Place>,
+}
+
+struct Leaver {
+    address: Address,
+    /// Where it works, or may still work, now.
+    now: Vec<Place>,
+    /// Where it will work.
+    then: Vec<Place>,
+    /// What the plan does with it.
+    action: Option<Action>,
+}
+
+/// What the volumes of all APIs lead to, by API and name.
+#[derive(Default)]
+struct Volumes(HashMap<(String, String), Vec<(Behind, BTreeSet<String>)>>);
+
+impl Volumes {
+    fn add(&mut self, api: String, kind: &Kind, object: &serde_json::Value, data: BTreeSet<String>) {
+        if let Some(volume) = kind.volume.and_then(|volume| volume(object)) {
+            self.0.entry((api, volume.name)).or_default().push((volume.behind, data));
+        }
+    }
+
+    fn data(&self, api: &str, name: &str) -> Option<BTreeSet<String>> {
+        self.follow(api, name, &mut HashSet::new())
+    }
+
+    fn follow(&self, api: &str, name: &str, seen: &mut HashSet<String>) -> Option<BTreeSet<String>> {
+        let known = self.0.get(&(api.to_owned(), name.to_owned())).filter(|_| seen.insert(name.to_owned()))?;
+        let mut found = BTreeSet::new();
+        for (behind, data) in known {
+            found.extend(data.iter().cloned());
+            match behind {
+                Behind::Data(id) => {
+                    found.insert(id.to_lowercase());
+                }
+                Behind::Volume(inner) => match self.follow(api, inner, seen) {
+                    Some(inner) => found.extend(inner),
+                    None if data.is_empty() => return None,
+                    None => {}
+                },
+                Behind::Itself => {
+                    found.insert(format!("{api} {name}"));
+                }
+            }
+        }
+        Some(found)
+    }
+}
+
+impl<'a> Planner<'a> {
     /// Who must have let go before whom. A place that would be taken from a workload that this plan leaves alone is a
     /// problem.
     pub(super) fn handovers(&mut self) -> Vec<Handover> {
-        let comers: Vec<(Address, String, Vec<Use>)> = self
+        let uses = |kind: &str| (self.inputs.kinds)(kind).is_some_and(|kind| kind.uses.is_some());
+        let comes = |planned: &&PlannedAction| {
+            let verbs = [Action::Create, Action::Update, Action::Replace, Action::Import];
+            verbs.contains(&planned.action) && uses(&planned.kind)
+        };
+        if !self.actions.iter().any(|planned| comes(&planned)) || !self.records.values().any(|r| uses(&r.kind)) {
+            return Vec::new();
+        }
+        let volumes = self.volumes();
+        let comers: Vec<Comer> = self
             .actions
             .iter()
-            .filter(|planned| {
-                matches!(planned.action, Action::Create | Action::Update | Action::Replace | Action::Import)
-            })
+            .filter(comes)
             .filter_map(|planned| {
-                let after = self.wished(&planned.address)?;
+                let after = self.wished(&planned.address, &volumes)?;
                 // What was deleted outside of kompox uses nothing any more.
-                let before = if planned.action == Action::Create { None } else { self.used(&planned.address) };
-                let gained = lacking(&after, &before.unwrap_or_default());
-                (!gained.is_empty()).then(|| (planned.address.clone(), api_of(&planned.provider), gained))
+                let record = self.record(&planned.address).filter(|_| planned.action != Action::Create);
+                let before = record.and_then(|record| self.applied(record, &volumes)).unwrap_or_default();
+                let gained = lacking(&after, &before);
+                (!gained.is_empty()).then(|| Comer { address: planned.address.clone(), gained })
             })
             .collect();
         if comers.is_empty() {
             return Vec::new();
         }
-        let leavers = self.leavers();
-        let mut by_volume: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (position, leaver) in leavers.iter().enumerate() {
-            let volumes: BTreeSet<&str> = leaver.lost.iter().map(|place| place.volume.as_str()).collect();
-            for volume in volumes {
-                by_volume.entry(volume).or_default().push(position);
-            }
-        }
-        let planned: HashSet<Address> = self.actions.iter().map(|planned| planned.address.clone()).collect();
+        let leavers = self.leavers(&volumes);
         let mut found = Vec::new();
-        for (to, api, gained) in comers {
-            let mut seen = BTreeSet::new();
-            for place in &gained {
-                for position in by_volume.get(place.volume.as_str()).into_iter().flatten() {
-                    let leaver = &leavers[*position];
-                    let meets =
-                        leaver.api == api && leaver.address != to && leaver.lost.iter().any(|lost| lost.meets(place));
-                    if !meets || !seen.insert(*position) {
-                        continue;
-                    }
-                    if planned.contains(&leaver.address) {
-                        found.push(Handover { from: leaver.address.clone(), to: to.clone() });
-                    } else if !self.selected.contains(&leaver.address) {
-                        let message = format!("{to} would use {place} while {} still does", leaver.address);
-                        let origin = self.inputs.graph.get(&to).and_then(|node| node.origin.clone());
-                        let problem = self.problem(Some(&to), message, origin);
-                        problem.help.push(format!("change both in one go: add --target {}", leaver.address));
-                    }
-                }
+        for Comer { address: to, gained } in comers {
+            for leaver in leavers.iter().filter(|leaver| leaver.address != to) {
+                self.between(&to, &gained, leaver, &mut found);
             }
         }
         for handover in &found {
             let text = format!("takes over what {} uses now; it is down until that one has let go", handover.from);
             self.notes.push(Danger { address: Some(handover.to.clone()), text, help: Vec::new() });
+            // What ran in an object that somebody deleted may run on: the provider waits for its end.
+            if self.gone.contains(&handover.from)
+                && let Some(leaver) = self.actions.iter_mut().find(|planned| planned.address == handover.from)
+            {
+                leaver.action = Action::Delete;
+                leaver.reason = "it is gone already; what ran in it must have ended".to_owned();
+            }
         }
         found
     }
 
-    /// Workloads that the state knows and that use less, or nothing, from now on.
-    fn leavers(&self) -> Vec<Leaver> {
+    /// What one workload takes from another.
+    fn between(&mut self, to: &Address, gained: &[Place], leaver: &Leaver, found: &mut Vec<Handover>) {
+        let met = gained.iter().flat_map(|place| {
+            let meets = leaver.now.iter().filter(move |held| held.meets(place));
+            meets.map(move |held| (place, held, !leaver.then.iter().any(|then| then.is_at(held))))
+        });
+        let met: Vec<(&Place, &Place, bool)> = met.collect();
+        let runs_on = leaver.action == Some(Action::Forget);
+        // What both are to use is the wish of the manifests, as long as it is one volume in one place.
+        let kept = met.iter().find(|(place, held, lets_go)| {
+            let known = place.data.is_some() && held.data.is_some();
+            !lets_go && (runs_on || known && !place.same_volume(held))
+        });
+        let lets_go = met.iter().find(|(_, _, lets_go)| *lets_go);
+        let origin = self.inputs.graph.get(to).and_then(|node| node.origin.clone());
+        let says = |place: &Place, held: &Place| {
+            let shared = place.data.iter().flatten().find(|id| held.data.iter().flatten().any(|other| other == *id));
+            match shared.filter(|_| !place.same_volume(held)) {
+                Some(id) => format!("{to} would use {} ({id}) while {} still does", place.used, leaver.address),
+                None => format!("{to} would use {} while {} still does", place.used, leaver.address),
+            }
+        };
+        if let Some((place, held, _)) = kept {
+            let message = says(place, held);
+            let help = if runs_on {
+                "the state would forget it, but it would run on: delete it by hand first, or keep it"
+            } else {
+                "data has one user at a time: take the volume out of one of them"
+            };
+            self.problem(Some(to), message, origin).help.push(help.to_owned());
+        } else if let Some((place, held, _)) = lets_go {
+            if leaver.action.is_some() {
+                found.push(Handover { from: leaver.address.clone(), to: to.clone() });
+            } else if !self.selected.contains(&leaver.address) {
+                let mut message = says(place, held);
+                if held.data.is_none() || place.data.is_none() {
+                    message.push_str(", as far as can be told: what its volumes lead to is not in the state");
+                }
+                let problem = self.problem(Some(to), message, origin);
+                problem.help.push(format!("change both in one go: add --target {}", leaver.address));
+            }
+        }
+    }
+
+    /// Workloads that the state knows, with what they use.
+    fn leavers(&self, volumes: &Volumes) -> Vec<Leaver> {
         let renamed: HashMap<&Address, &Address> = self.moved.iter().map(|(new, old)| (old, new)).collect();
-        let leaver = |(recorded, record): (&Address, &&kompox_state::Record)| {
-            let uses = (self.inputs.kinds)(&record.kind)?.uses?;
+        let actions: HashMap<&Address, Action> =
+            self.actions.iter().map(|planned| (&planned.address, planned.action)).collect();
+        let leaver = |(recorded, record): (&Address, &&'a Record)| {
             let address = renamed.get(recorded).copied().unwrap_or(recorded);
-            let after = self.wished(address).unwrap_or_default();
-            let lost = lacking(&uses(&record.applied.value()), &after);
-            let api = api_of(&record.provider);
-            (!lost.is_empty()).then(|| Leaver { address: address.clone(), api, lost })
+            let action = actions.get(address).copied();
+            let mut now = self.applied(record, volumes)?;
+            // A change that failed, or whose end nobody saw, leaves both behind: what was and what was to be.
+            let also =
+                record.baseline.holds.iter().cloned().map(Use::from).chain(self.seen.get(address).cloned().unwrap_or_default());
+            let also = self.places(also.collect(), &record.provider, record_needs(record), volumes);
+            now.extend(lacking(&also, &now));
+            let goes = action == Some(Action::Delete) || self.gone.contains(address) || self.vanished.contains(address);
+            let then = match self.wished(address, volumes) {
+                _ if goes => Vec::new(),
+                Some(wished) => wished,
+                None if action.is_some() => now.clone(),
+                None => Vec::new(),
+            };
+            Some(Leaver { address: address.clone(), now, then, action })
         };
         let mut leavers: Vec<Leaver> = self.records.iter().filter_map(leaver).collect();
         leavers.sort_by(|a, b| a.address.cmp(&b.address));
         leavers
     }
 
-    fn wished(&self, address: &Address) -> Option<Vec<Use>> {
-        let node = self.inputs.graph.get(address)?;
-        Some(node.kind.uses?(&node.desired.to_stored()))
+    /// What the manifests and the state say of volumes, whatever the plan is about.
+    fn volumes(&self) -> Volumes {
+        let mut volumes = Volumes::default();
+        for record in self.records.values() {
+            if let Some(kind) = (self.inputs.kinds)(&record.kind).filter(|kind| kind.volume.is_some()) {
+                let data = self.data(record_needs(record));
+                volumes.add(api_of(&record.provider), kind, &record.applied.value(), data);
+            }
+        }
+        for node in self.inputs.graph.iter().filter(|node| node.kind.volume.is_some()) {
+            let needs = self.inputs.graph.dependencies(&node.address).into_iter().cloned();
+            let data = self.data(needs);
+            volumes.add(api_of(&node.provider), node.kind, &node.desired.to_stored(), data);
+        }
+        volumes
     }
 
-    fn used(&self, address: &Address) -> Option<Vec<Use>> {
-        let record = self.record(address)?;
-        Some((self.inputs.kinds)(&record.kind)?.uses?(&record.applied.value()))
+    /// The providers' own ids of what holds data among these.
+    fn data(&self, needs: impl IntoIterator<Item = Address>) -> BTreeSet<String> {
+        let ids = needs.into_iter().filter_map(|need| self.data_id(&need));
+        ids.map(|(id, _)| id).collect()
+    }
+
+    /// The provider's own id of what holds data, and its API; its address as long as it has no id.
+    pub(super) fn data_id(&self, address: &Address) -> Option<(String, String)> {
+        let kind = (self.inputs.kinds)(address.kind()).filter(|kind| kind.holds == Holds::Data)?;
+        if let Some(record) = self.records.get(address).copied().or_else(|| self.record(address)) {
+            return Some((record.physical_id.to_lowercase(), api_of(&record.provider)));
+        }
+        let node = self.inputs.graph.get(address)?;
+        let provider = self.inputs.providers.get(&node.provider);
+        let id = node.import.clone().or_else(|| provider?.physical_id(kind, &node.desired));
+        Some((id.map_or_else(|| address.to_string(), |id| id.to_lowercase()), api_of(&node.provider)))
+    }
+
+    /// Where an object works that does so; without a word of its own, everywhere on the data that it needs.
+    fn places(
+        &self,
+        uses: Vec<Use>,
+        provider: &str,
+        needs: impl IntoIterator<Item = Address>,
+        volumes: &Volumes,
+    ) -> Vec<Place> {
+        if uses.is_empty() {
+            return Vec::new();
+        }
+        let api = api_of(provider);
+        let needed = self.data(needs);
+        let place = |used: Use| {
+            let data = volumes.data(&api, &used.volume).or_else(|| (!needed.is_empty()).then(|| needed.clone()));
+            Place { used, api: api.clone(), data }
+        };
+        uses.into_iter().map(place).collect()
+    }
+
+    fn wished(&self, address: &Address, volumes: &Volumes) -> Option<Vec<Place>> {
+        let node = self.inputs.graph.get(address)?;
+        let uses = node.kind.uses?(&node.desired.to_stored()).unwrap_or_else(anywhere);
+        let needs = self.inputs.graph.dependencies(address).into_iter().cloned();
+        Some(self.places(uses, &node.provider, needs, volumes))
+    }
+
+    fn applied(&self, record: &Record, volumes: &Volumes) -> Option<Vec<Place>> {
+        let uses = (self.inputs.kinds)(&record.kind)?.uses?(&record.applied.value()).unwrap_or_else(anywhere);
+        Some(self.places(uses, &record.provider, record_needs(record), volumes))
     }
 }
 
-fn lacking(have: &[Use], others: &[Use]) -> Vec<Use> {
-    have.iter().filter(|place| !others.contains(place)).cloned().collect()
+/// A workload that does not say where it works.
+fn anywhere() -> Vec<Use> {
+    vec![Use { part: String::new(), volume: String::new(), folder: String::new() }]
+}
+
+fn record_needs(record: &Record) -> impl Iterator<Item = Address> {
+    record.dependencies.iter().map(|need| Address::from_text(need.as_str()))
+}
+
+fn lacking(have: &[Place], others: &[Place]) -> Vec<Place> {
+    have.iter().filter(|place| !others.iter().any(|other| other.is_at(place))).cloned().collect()
 }

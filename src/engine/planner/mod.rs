@@ -14,10 +14,11 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
+use self::handover::Handover;
 use super::address::Address;
 use super::diff;
 use super::graph::{Graph, Node};
-use super::kind::{Holds, Kind, Kinds};
+use super::kind::{Holds, Kind, Kinds, Use};
 use super::plan::{Danger, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
 use super::provider::{ErrorClass, Observation, Observed, ProviderError, Providers, Target, api_of};
 use super::refresh;
@@ -168,6 +169,12 @@ pub(super) struct Planner<'a> {
     notes: Vec<Danger>,
     restarts: Vec<Restart>,
     unchanged: HashSet<Address>,
+    /// Where workloads were seen to work.
+    seen: HashMap<Address, Vec<Use>>,
+    /// Recorded objects that are to go and are gone already.
+    gone: HashSet<Address>,
+    /// Those that are gone with what they lived in.
+    vanished: HashSet<Address>,
     /// Physical objects (by provider and id) that stay under some address.
     claimed: HashMap<(String, String), Address>,
 }
@@ -207,6 +214,9 @@ impl<'a> Planner<'a> {
             notes: Vec::new(),
             restarts: Vec::new(),
             unchanged: HashSet::new(),
+            seen: HashMap::new(),
+            gone: HashSet::new(),
+            vanished: HashSet::new(),
             claimed: HashMap::new(),
         }
     }
@@ -364,31 +374,44 @@ impl<'a> Planner<'a> {
         self.unreadable.entry(error.message.clone()).and_modify(|same| same.others += 1).or_insert_with(first);
     }
 
-    fn finish(mut self) -> Result<Plan, PlanError> {
+    /// Puts the actions in their order; where there is none, that is a problem.
+    fn order(&mut self, handovers: &[Handover], sealed: &[Handover]) {
         let kinds = self.inputs.kinds;
-        let is_data = |address: &str| {
-            let address = Address::from_text(address);
-            kinds(address.kind()).is_some_and(|kind| kind.holds == Holds::Data)
-        };
         let is_workload = |kind: &str| kinds(kind).is_some_and(|kind| !kind.restarts.is_empty());
         let is_container = |kind: &str| kinds(kind).is_some_and(|kind| kind.holds == Holds::Objects);
+        let mut actions = std::mem::take(&mut self.actions);
+        let data = |address: &str| self.data_id(&Address::from_text(address));
+        let waits: Vec<_> = handovers.iter().chain(sealed).cloned().collect();
+        let ordered = order::order(&mut actions, &self.records, &waits, data, is_workload, is_container);
+        self.actions = actions;
+        let Err(circle) = ordered else { return };
+        let passes = |address: &Address| handovers.iter().any(|one| one.from == *address || one.to == *address);
+        let both_ways = circle.iter().filter(|address| passes(address)).count() > 1;
+        let line = |address: &Address| {
+            let planned = self.actions.iter().find(|planned| planned.address == *address);
+            let verb = planned.map_or(String::new(), |planned| format!("{} ", planned.action));
+            // What is removed stands in no manifest any more: where it was asked for, the state knows.
+            let origin = planned.and_then(|planned| planned.origin.as_ref()).map(ToString::to_string);
+            let was = || Some(format!("was {}", self.record(address)?.source.as_ref()?));
+            let place = origin.or_else(was).map_or(String::new(), |place| format!(" ({place})"));
+            format!("  {verb}{address}{place}")
+        };
+        let lines: Vec<_> = circle.iter().chain(circle.first()).map(line).collect();
+        let message = format!("these changes wait for each other:\n{}", lines.join("\n    waits for\n"));
+        let help = if both_ways {
+            "what uses a volume would pass both ways between them; move one service, apply, then move the other"
+        } else {
+            "make the change in two steps: apply the new objects first, then drop the old ones"
+        };
+        let origin = circle.first().and_then(|address| self.inputs.graph.get(address)?.origin.clone());
+        self.problem(None, message, origin).help.push(help.into());
+    }
+
+    fn finish(mut self) -> Result<Plan, PlanError> {
         self.disturbances();
         let handovers = self.handovers();
         let sealed = self.seals();
-        let waits: Vec<_> = handovers.iter().chain(&sealed).cloned().collect();
-        if let Err(circle) = order::order(&mut self.actions, &self.records, &waits, is_data, is_workload, is_container)
-        {
-            let passes = |address: &Address| handovers.iter().any(|one| one.from == *address || one.to == *address);
-            let both_ways = circle.iter().filter(|address| passes(address)).count() > 1;
-            let lines: Vec<_> = circle.iter().map(|address| format!("  {address}")).collect();
-            let message = format!("these changes wait for each other:\n{}", lines.join("\n"));
-            let help = if both_ways {
-                "what uses a volume would pass both ways between them; move one service, apply, then move the other"
-            } else {
-                "make the change in two steps: apply the new objects first, then drop the old ones"
-            };
-            self.problem(None, message, None).help.push(help.into());
-        }
+        self.order(&handovers, &sealed);
         for Unreadable { address, origin, error, others } in std::mem::take(&mut self.unreadable).into_values() {
             let others = match others {
                 0 => String::new(),

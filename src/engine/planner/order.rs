@@ -10,16 +10,18 @@ use crate::engine::address::Address;
 use crate::engine::plan::PlannedAction;
 use crate::engine::provider::api_of;
 
-/// Fills in `after_addresses` and sorts the actions so that each comes after those. `is_data` tells addresses of what
-/// holds data, `is_workload` kinds that use it, `is_container` kinds that hold other objects.
+/// Fills in `after_addresses` and sorts the actions so that each comes after those. `data` gives the provider's own id of
+/// what holds data, and its API, for such addresses only; `is_workload` tells kinds that use it, `is_container` kinds that
+/// hold other objects.
 ///
 /// # Errors
-/// Actions that wait for each other: the wish and the records are acyclic each, but need not be together.
+/// Actions that wait for each other, each for the next and the last for the first: the wish and the records are acyclic
+/// each, but need not be together.
 pub(super) fn order(
     actions: &mut Vec<PlannedAction>,
     records: &HashMap<Address, &Record>,
     handovers: &[Handover],
-    is_data: impl Fn(&str) -> bool,
+    data: impl Fn(&str) -> Option<(String, String)>,
     is_workload: impl Fn(&str) -> bool,
     is_container: impl Fn(&str) -> bool,
 ) -> Result<(), Vec<Address>> {
@@ -60,25 +62,21 @@ pub(super) fn order(
     }
     // A disk has one user at a time: whoever leaves goes before whoever comes, even between two clusters. Within one
     // API that holds for workloads only: there two volumes of one disk may exist for a while, because the workload in
-    // front of them moves from one to the other.
-    let mut leaving: HashMap<&str, Vec<(&Address, &Record)>> = HashMap::new();
+    // front of them moves from one to the other. What is made of the data in its own API, such as a snapshot, uses none.
+    let mut leaving: HashMap<String, Vec<(&Address, &Record)>> = HashMap::new();
     let mut turns: HashMap<Address, Vec<Address>> = HashMap::new();
-    for (address, record) in records {
-        if verbs.get(address) == Some(&Action::Delete) {
-            for need in record.dependencies.iter().filter(|need| is_data(need)) {
-                leaving.entry(need).or_default().push((address, record));
-            }
-        }
-    }
     // A service may move from one workload to another that shares its disk: whoever drops it by a change goes before
     // whoever is new, and whoever is removed before all others. What is known to be handed over always goes in this order.
-    let mut changing: HashMap<&str, Vec<(&Address, &Record)>> = HashMap::new();
-    for (recorded, record) in records.iter().filter(|(_, record)| is_workload(&record.kind)) {
+    let mut changing: HashMap<String, Vec<(&Address, &Record)>> = HashMap::new();
+    for (recorded, record) in records {
         let address = renamed.get(recorded.as_str()).copied().unwrap_or(recorded);
-        if matches!(verbs.get(address), Some(Action::Update | Action::Replace)) {
-            for need in record.dependencies.iter().filter(|need| is_data(need)) {
-                changing.entry(need).or_default().push((address, record));
-            }
+        let users = match verbs.get(address) {
+            Some(Action::Delete) => &mut leaving,
+            Some(Action::Update | Action::Replace) if is_workload(&record.kind) => &mut changing,
+            _ => continue,
+        };
+        for (id, _) in record.dependencies.iter().filter_map(|need| data(need)) {
+            users.entry(id).or_default().push((address, record));
         }
     }
     for action in actions.iter() {
@@ -86,10 +84,12 @@ pub(super) fn order(
         if !creates && !matches!(action.action, Action::Update | Action::Replace) {
             continue;
         }
-        for need in &action.dependencies {
-            for (address, record) in leaving.get(need.as_str()).into_iter().flatten() {
-                if api_of(&record.provider) != api_of(&action.provider) {
-                    if creates {
+        let api = api_of(&action.provider);
+        for (id, home) in action.dependencies.iter().filter_map(|need| data(need.as_str())) {
+            for (address, record) in leaving.get(&id).into_iter().flatten() {
+                let other = api_of(&record.provider);
+                if other != api {
+                    if creates && api != home && other != home {
                         after.entry(action.address.clone()).or_default().push((*address).clone());
                     }
                 } else if is_workload(&record.kind) && is_workload(&action.kind) {
@@ -97,8 +97,8 @@ pub(super) fn order(
                 }
             }
             if creates && is_workload(&action.kind) {
-                for (address, record) in changing.get(need.as_str()).into_iter().flatten() {
-                    if api_of(&record.provider) == api_of(&action.provider) {
+                for (address, record) in changing.get(&id).into_iter().flatten() {
+                    if api_of(&record.provider) == api {
                         turns.entry(action.address.clone()).or_default().push((*address).clone());
                     }
                 }
@@ -116,7 +116,25 @@ pub(super) fn order(
         turns.remove(&address);
     }
     set(actions, &after, &turns);
-    sort(actions)
+    sort(actions).map_err(|stuck| one_circle(actions, &stuck))
+}
+
+/// One circle among actions of which none can go first.
+fn one_circle(actions: &[PlannedAction], stuck: &[Address]) -> Vec<Address> {
+    let left: HashMap<&Address, &[Address]> = actions
+        .iter()
+        .filter(|action| stuck.contains(&action.address))
+        .map(|action| (&action.address, action.after_addresses.as_slice()))
+        .collect();
+    // Each that is stuck waits for another that is, so the walk comes back to where it was.
+    let mut path: Vec<&Address> = stuck.iter().take(1).collect();
+    while let Some(next) = path.last().and_then(|here| left.get(*here)?.iter().find(|next| left.contains_key(*next))) {
+        if let Some(start) = path.iter().position(|seen| *seen == next) {
+            return path[start..].iter().map(|address| (*address).clone()).collect();
+        }
+        path.push(next);
+    }
+    stuck.to_vec()
 }
 
 fn set(actions: &mut [PlannedAction], after: &HashMap<Address, Vec<Address>>, turns: &HashMap<Address, Vec<Address>>) {

@@ -100,10 +100,12 @@ impl<'a> Planner<'a> {
                 return false;
             }
             Some(Observation::Missing) => {
+                self.gone.insert(address.clone());
                 self.push_removal(address, record, None, Action::Forget, "it is gone already".into(), protection);
                 return true;
             }
             Some(Observation::NotYet(reason)) => {
+                self.vanished.insert(address.clone());
                 self.push_removal(
                     address,
                     record,

@@ -1,15 +1,17 @@
 //! What is planned for which world and which state, and what is refused.
 
+use kompox_state::Change as StateChange;
 use serde_json::json;
 
 use super::Options;
 use crate::engine::action::Action;
 use crate::engine::graph::{Graph, Node, ProtectionWish};
+use crate::engine::kind::Kind;
 use crate::engine::plan::{Cause, Mode, Plan};
 use crate::engine::provider::Transition;
 use crate::engine::testing::{
-    ASKED, Ask, BARE, DISK, Fault, GROUP, Moment, POD, SLOW, Site, Stopped, THING, address, graph, node, problems,
-    verbs,
+    ASKED, Ask, BARE, DISK, Fault, GROUP, Moment, POD, SLOW, Site, Stopped, THING, VOLUME, address, graph, node,
+    problems, verbs,
 };
 use crate::engine::value::Value;
 
@@ -626,13 +628,18 @@ async fn a_part_that_moves_between_workloads_of_one_disk_leaves_before_it_comes(
     site.assert_converged(&whole).await;
 }
 
-/// Workloads on one disk, each with its mounts.
+/// Workloads on one disk, each with its mounts: `v` is the disk, `w` is another.
 fn pods(pods: &[(&str, &[&str])]) -> Graph {
     let pod = |(name, mounts): &(&str, &[&str])| {
         let mounts = Value::Array(mounts.iter().map(|mount| Value::from(*mount)).collect());
         node(&POD, name).with("mounts", mounts).using(&DISK, "data")
     };
-    graph(std::iter::once(node(&DISK, "data")).chain(pods.iter().map(pod)))
+    let volumes = [volume("v", "/data"), volume("w", "/other")];
+    graph([node(&DISK, "data")].into_iter().chain(volumes).chain(pods.iter().map(pod)))
+}
+
+fn volume(name: &str, data: &str) -> Node {
+    node(&VOLUME, name).with("data", data)
 }
 
 /// Where a call is in a log.
@@ -693,10 +700,6 @@ async fn a_handover_stays_in_order_where_other_turns_cannot_be_kept() {
 async fn a_place_is_not_taken_from_a_workload_outside_of_the_targets() {
     let site = applied(&pods(&[("a", &["x=v/x", "y=v/y"])])).await;
     let wish = pods(&[("a", &["x=v/x"]), ("b", &["y=v/y"])]);
-    let targets = |names: &[&str]| Options {
-        targets: names.iter().map(|name| address(&POD, name)).collect(),
-        ..Options::default()
-    };
     let said = problems(site.plan_as(&wish, Mode::Apply, &targets(&["b"])).await);
     assert!(said.contains("/ws/t/pod/b would use y on the volume v while /ws/t/pod/a still does"), "{said}");
     let plan = site.plan_as(&wish, Mode::Apply, &targets(&["a", "b"])).await.unwrap();
@@ -730,6 +733,164 @@ async fn a_place_is_not_taken_while_the_old_part_may_still_run() {
         assert!(at(&log, "update /z-a") < at(&log, "create /b"), "{log:?}");
         site.assert_converged(&wish).await;
     }
+}
+
+/// A workload on the disk `data` by a volume of its own, in an API.
+fn user(name: &str, api: &str) -> [Node; 2] {
+    let volume_name = format!("v-{name}");
+    let mut volume = volume(&volume_name, "/DATA");
+    volume.depends_on = vec![address(&DISK, "data")];
+    let mounts = Value::Array(vec![Value::from(format!("x={volume_name}/x").as_str())]);
+    let pod = node(&POD, name).with("mounts", mounts).using(&DISK, "data").using(&VOLUME, &volume_name);
+    [volume, pod].map(|node| Node { provider: api.into(), ..node })
+}
+
+fn users(pods: &[(&str, &str)]) -> Graph {
+    graph(std::iter::once(node(&DISK, "data")).chain(pods.iter().flat_map(|(name, api)| user(name, api))))
+}
+
+fn targets(names: &[&str]) -> Options {
+    Options { targets: names.iter().map(|name| address(&POD, name)).collect(), ..Options::default() }
+}
+
+/// The data is the same under whatever names, and in whatever API.
+#[tokio::test]
+async fn a_disk_is_let_go_by_the_one_before_another_uses_it_under_another_name() {
+    for api in ["test", "other"] {
+        let (before, after) = (users(&[("z-old", "test")]), users(&[("a-new", api)]));
+        let site = applied(&before).await;
+        let plan = site.plan(&after).await.unwrap();
+        let new = plan.actions.iter().find(|planned| planned.address == address(&POD, "a-new")).unwrap();
+        assert!(new.after_addresses.contains(&address(&POD, "z-old")), "{api}: {:?}", new.after_addresses);
+        assert!(plan.notes.iter().any(|note| note.text.contains("takes over what /ws/t/pod/z-old uses")));
+        // Whoever does not go keeps the other from coming.
+        site.world.fail("z-old", "delete", Fault::Rejected);
+        let summary = site.run(&after, Ask::default()).await.unwrap();
+        assert!(summary.skipped.iter().any(|(at, ..)| *at == address(&POD, "a-new")), "{summary:?}");
+        assert!(site.world.get("/a-new").is_none() && site.world.get("/z-old").is_some());
+        site.world.heal();
+        site.world.take_log();
+        site.apply(&after).await;
+        let log = site.world.take_log();
+        assert!(at(&log, "delete /z-old") < at(&log, "create /a-new"), "{log:?}");
+        site.assert_converged(&after).await;
+    }
+}
+
+/// Between two APIs every user of a disk waits, not only workloads; its own API makes copies of it at any time.
+#[tokio::test]
+async fn what_uses_a_disk_in_another_api_waits_until_the_first_has_let_go() {
+    let site = applied(&users(&[("z-old", "third")])).await;
+    let copy = node(&DISK, "copy").using(&DISK, "data");
+    let wish = graph([node(&DISK, "data"), copy].into_iter().chain(user("a-new", "other")));
+    let plan = site.plan(&wish).await.unwrap();
+    let after = |kind: &'static Kind, name: &str| {
+        let of = address(kind, name);
+        plan.actions.iter().find(|planned| planned.address == of).unwrap().after_addresses.clone()
+    };
+    for gone in [address(&POD, "z-old"), address(&VOLUME, "v-z-old")] {
+        assert!(after(&VOLUME, "v-a-new").contains(&gone) && after(&POD, "a-new").contains(&gone));
+        assert!(!after(&DISK, "copy").contains(&gone));
+    }
+}
+
+#[tokio::test]
+async fn a_disk_is_not_taken_from_a_workload_outside_of_the_targets_by_any_name() {
+    for api in ["test", "other"] {
+        let site = applied(&users(&[("z-old", "test")])).await;
+        let after = users(&[("a-new", api)]);
+        let said = problems(site.plan_as(&after, Mode::Apply, &targets(&["a-new"])).await);
+        let message = "/ws/t/pod/a-new would use x on the volume v-a-new (/data) while /ws/t/pod/z-old still does";
+        assert!(said.contains(message), "{said}");
+        assert!(said.contains("change both in one go: add --target /ws/t/pod/z-old"), "{said}");
+        let plan = site.plan_as(&after, Mode::Apply, &targets(&["a-new", "z-old"])).await.unwrap();
+        let place = |verb: &str| verbs(&plan).iter().position(|one| one == verb).unwrap();
+        assert!(place("delete pod/z-old") < place("create pod/a-new"));
+    }
+}
+
+/// What a record does not tell may be the same data.
+#[tokio::test]
+async fn a_workload_whose_data_is_unknown_may_use_any() {
+    let site = applied(&users(&[("z-old", "test")])).await;
+    let mut record = site.records().remove("/ws/t/pod/z-old").unwrap();
+    record.dependencies.clear();
+    site.commit(vec![
+        StateChange::PutRecord(Box::new(record)),
+        StateChange::DeleteRecord("/ws/t/volume/v-z-old".into()),
+    ]);
+    let said = problems(site.plan_as(&users(&[("a-new", "test")]), Mode::Apply, &targets(&["a-new"])).await);
+    assert!(said.contains("while /ws/t/pod/z-old still does, as far as can be told"), "{said}");
+    let plan = site.plan(&users(&[("a-new", "test")])).await.unwrap();
+    let new = plan.actions.iter().find(|planned| planned.address == address(&POD, "a-new")).unwrap();
+    assert!(new.after_addresses.contains(&address(&POD, "z-old")));
+}
+
+/// A workload that is only forgotten runs on.
+#[tokio::test]
+async fn a_disk_is_not_taken_from_a_workload_that_is_only_forgotten() {
+    let [volume, pod] = user("z-old", "test");
+    let site = applied(&graph([node(&DISK, "data"), volume, orphan(pod)])).await;
+    let said = problems(site.plan(&users(&[("a-new", "test")])).await);
+    assert!(said.contains("while /ws/t/pod/z-old still does") && said.contains("it would run on"), "{said}");
+}
+
+/// Somebody deleted the object; what ran in it may not have ended.
+#[tokio::test]
+async fn what_ran_in_a_workload_that_somebody_deleted_is_waited_for() {
+    let site = applied(&users(&[("z-old", "test")])).await;
+    site.world.remove("/z-old");
+    let after = users(&[("a-new", "test")]);
+    site.world.fail("z-old", "delete", Fault::Rejected);
+    let summary = site.run(&after, Ask::default()).await.unwrap();
+    assert!(summary.skipped.iter().any(|(at, ..)| *at == address(&POD, "a-new")), "{summary:?}");
+    site.world.heal();
+    site.apply(&after).await;
+    site.assert_converged(&after).await;
+}
+
+/// `--no-wait` is for readiness; who takes over waits all the same.
+#[tokio::test]
+async fn a_handover_is_waited_for_whatever_is_asked() {
+    let site = applied(&pods(&[("z-a", &["a=v/a", "x=v/x"]), ("b", &["b=v/b"])])).await;
+    let wish = pods(&[("z-a", &["a=v/a"]), ("b", &["b=v/b", "x=v/x"])]);
+    let summary = site.run(&wish, Ask { no_wait: true, ..Ask::default() }).await.unwrap();
+    assert!(summary.is_complete(), "{summary:?}");
+    assert_eq!(site.world.take_log(), ["update /z-a", "update /b"]);
+    assert!(site.world.is_ready("/z-a"), "b began while the old part of z-a may have run");
+    assert!(!site.world.is_ready("/b"), "nobody waits for b");
+}
+
+/// Nobody waited for the one that let go, so the next run does before another takes the place.
+#[tokio::test]
+async fn what_was_let_go_without_waiting_is_waited_for_by_the_next_run() {
+    let site = applied(&pods(&[("z-a", &["a=v/a", "x=v/x"]), ("b", &["b=v/b"])])).await;
+    let less = pods(&[("z-a", &["a=v/a"]), ("b", &["b=v/b"])]);
+    site.run(&less, Ask { no_wait: true, ..Ask::default() }).await.unwrap();
+    site.world.take_log();
+    let wish = pods(&[("z-a", &["a=v/a"]), ("b", &["b=v/b", "x=v/x"])]);
+    let said = problems(site.plan_as(&wish, Mode::Apply, &targets(&["b"])).await);
+    assert!(said.contains("add --target /ws/t/pod/z-a"), "{said}");
+    site.apply(&wish).await;
+    assert_eq!(site.world.take_log(), ["update /z-a", "update /b"]);
+    site.assert_converged(&wish).await;
+}
+
+/// A change that failed half-way may have begun to use what it was to use.
+#[tokio::test]
+async fn what_a_failed_change_was_to_use_is_in_use() {
+    let site = applied(&pods(&[("z-a", &["a=v/a"])])).await;
+    site.world.fail("z-a", "update", Fault::NotReady);
+    let summary = site.run(&pods(&[("z-a", &["a=v/a", "x=v/x"])]), Ask::default()).await.unwrap();
+    assert_eq!(summary.failed.len(), 1);
+    site.world.take_log();
+    let wish = pods(&[("z-a", &["a=v/a"]), ("b", &["x=v/x"])]);
+    let said = problems(site.plan_as(&wish, Mode::Apply, &targets(&["b"])).await);
+    assert!(said.contains("while /ws/t/pod/z-a still does"), "{said}");
+    site.world.heal();
+    site.apply(&wish).await;
+    let log = site.world.take_log();
+    assert!(at(&log, "update /z-a") < at(&log, "create /b"), "{log:?}");
 }
 
 #[tokio::test]

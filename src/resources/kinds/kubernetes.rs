@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::compose::convert::SUB_PATHS;
-use crate::engine::kind::{Field, Holds, Kind, Refusal, Replace, Rule, Sameness, Use};
+use crate::engine::kind::{Behind, Field, Holds, Kind, Refusal, Replace, Rule, Sameness, Use, Volume};
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
     Field { pattern, rule }
@@ -52,6 +52,7 @@ pub static PERSISTENT_VOLUME: Kind = Kind {
         field("spec.capacity.storage", Rule::Same(Sameness::Quantity)),
         field("spec.claimRef", Rule::Computed),
     ],
+    volume: Some(of_volume),
     ..object("PersistentVolume")
 };
 
@@ -63,6 +64,7 @@ pub static PERSISTENT_VOLUME_CLAIM: Kind = Kind {
         field("spec.storageClassName", Rule::Immutable),
         field("spec.resources.requests.storage", Rule::Same(Sameness::Quantity)),
     ],
+    volume: Some(of_claim),
     typical: Duration::from_secs(5),
     ..object("PersistentVolumeClaim")
 };
@@ -74,9 +76,28 @@ pub static CONFIG_MAP: Kind = object("ConfigMap");
 pub static SECRET: Kind =
     Kind { fields: &[field("data.*", Rule::Sensitive), field("stringData.*", Rule::Sensitive)], ..object("Secret") };
 
-/// The folders on claimed volumes that each container of a workload mounts.
-fn uses(object: &Value) -> Vec<Use> {
-    let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+fn text(value: &Value, pointer: &str) -> Option<String> {
+    value.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// What a PersistentVolume leads to. The handle is the driver's own id of the disk or share (CSI specification,
+/// `Volume.volume_id`); names of PersistentVolumes have no slash, those of claims do.
+fn of_volume(object: &Value) -> Option<Volume> {
+    let behind = text(object, "/spec/csi/volumeHandle").map_or(Behind::Itself, Behind::Data);
+    Some(Volume { name: text(object, "/metadata/name")?, behind })
+}
+
+/// What a claim leads to; without a volume of its own the server makes one for it.
+fn of_claim(object: &Value) -> Option<Volume> {
+    let namespace = text(object, "/metadata/namespace").unwrap_or_default();
+    let named = text(object, "/spec/volumeName").filter(|name| !name.is_empty());
+    let behind = named.map_or(Behind::Itself, Behind::Volume);
+    Some(Volume { name: format!("{namespace}/{}", text(object, "/metadata/name")?), behind })
+}
+
+/// The folders on claimed volumes that each container of a workload mounts; `None` if it shows no containers.
+fn uses(object: &Value) -> Option<Vec<Use>> {
+    object.pointer("/spec/template/spec/containers").and_then(Value::as_array)?;
     let pod = |key: &str| object.pointer("/spec/template/spec")?.get(key)?.as_array();
     let list = |key: &str| pod(key).into_iter().flatten();
     let namespace = text(object, "/metadata/namespace").unwrap_or_default();
@@ -86,7 +107,7 @@ fn uses(object: &Value) -> Vec<Use> {
     // The one that makes the folders is gone before anything works in them.
     let containers = list("initContainers").chain(list("containers"));
     let containers = containers.filter(|container| text(container, "/name").as_deref() != Some(SUB_PATHS));
-    containers
+    let places = containers
         .flat_map(|container| {
             let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
             mounts.filter_map(|mount| {
@@ -98,7 +119,8 @@ fn uses(object: &Value) -> Vec<Use> {
                 })
             })
         })
-        .collect()
+        .collect();
+    Some(places)
 }
 
 /// A workload. Any change of its template ends the old Pod first (strategy Recreate).
