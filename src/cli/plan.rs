@@ -52,6 +52,10 @@ pub struct Selection {
     /// Allow that this object is deleted with its data; repeatable
     #[arg(long = "allow-data-loss", value_name = "ADDRESS")]
     allow_data_loss: Vec<String>,
+    /// Do without this cluster where it cannot be reached: what is to go in it is forgotten, and a disk is free when its
+    /// provider says that no machine has it; repeatable. A cluster's Resource ID or a unique suffix of one
+    #[arg(long = "abandon-cluster", value_name = "ID")]
+    abandon_cluster: Vec<String>,
 }
 
 impl Selection {
@@ -62,7 +66,11 @@ impl Selection {
             let found = texts.iter().map(|text| resolve(text, &all));
             found.collect::<Result<_, _>>().map_err(|error| CliError::message(format!("{flag}: {error}")))
         };
+        let clusters = super::session::clusters(&all);
+        let abandoned = self.abandon_cluster.iter().map(|text| resolve(text, &clusters));
+        let abandoned = abandoned.collect::<Result<_, _>>();
         Ok(Options {
+            abandoned: abandoned.map_err(|error| CliError::message(format!("--abandon-cluster: {error}")))?,
             targets: session.selection(graph, snapshot, &self.targets)?,
             only_targets: false,
             replace: find("--replace", &self.replace)?,

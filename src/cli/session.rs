@@ -403,6 +403,12 @@ fn prefix_of(address: &Address, segment: &str) -> Option<Address> {
     Some(Address::from_text(&text[..end]))
 }
 
+/// The Resource IDs of all clusters in which something is or is to be.
+pub fn clusters(all: &[Address]) -> Vec<Address> {
+    let ids: BTreeSet<Address> = all.iter().filter_map(|address| prefix_of(address, "/cls/")).collect();
+    ids.into_iter().collect()
+}
+
 /// All addresses of graph and state.
 pub fn addresses(graph: &Graph, snapshot: &Snapshot) -> Vec<Address> {
     let recorded = snapshot.records.iter().map(|record| Address::from_text(record.address.as_str()));

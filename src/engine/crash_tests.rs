@@ -8,7 +8,7 @@ use super::graph::{Graph, Node};
 use super::kind::{Holds, Kind};
 use super::planfile;
 use super::planner::Options;
-use super::testing::{ASKED, Ask, BARE, DISK, GROUP, Moment, SLOW, Site, Stopped, THING, address, graph, node};
+use super::testing::{ASKED, Ask, BARE, DISK, GROUP, Moment, SLOW, Site, Stopped, THING, address, graph, node, users};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -204,6 +204,11 @@ fn fifteen(value: i64, fixed: i64) -> Vec<Node> {
 
 /// Kills one apply at each of its moments, each in a world of its own.
 fn killed_everywhere(first: impl Fn() -> Graph, second: impl Fn() -> Graph, kept: &[&str]) {
+    watched(first, second, kept, 10, |_| ());
+}
+
+/// The same with more than `least` moments, and a look at each world as the killed apply left it.
+fn watched(first: impl Fn() -> Graph, second: impl Fn() -> Graph, kept: &[&str], least: usize, look: impl Fn(&Site)) {
     let runtime = runtime();
     for of in [Moment::Before as fn(usize) -> Moment, Moment::After, Moment::Commit] {
         for number in 1.. {
@@ -219,11 +224,12 @@ fn killed_everywhere(first: impl Fn() -> Graph, second: impl Fn() -> Graph, kept
                         return true;
                     }
                 }
+                look(&site);
                 complete(&site, &wish, kept).await;
                 false
             });
             if finished {
-                assert!(number > 10, "only {number} moments");
+                assert!(number > least, "only {number} moments");
                 break;
             }
         }
@@ -270,4 +276,15 @@ fn a_mixed_plan_killed_at_every_moment() {
         graph(nodes)
     };
     killed_everywhere(|| graph(fifteen(1, 1)), second, &[]);
+}
+
+/// Whatever kills a run, and however the next ones go on: a disk never has two users.
+#[test]
+fn a_handover_killed_at_every_moment() {
+    for api in ["test", "other"] {
+        let one_user = |site: &Site| {
+            assert!(site.world.get("/z-old").is_none() || site.world.get("/a-new").is_none(), "{api}");
+        };
+        watched(|| users(&[("z-old", "test")]), || users(&[("a-new", api)]), &[], 4, one_user);
+    }
 }

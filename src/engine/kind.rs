@@ -85,6 +85,12 @@ pub struct Refusal<'a> {
     pub before: &'a Value,
     /// What was asked for.
     pub after: &'a Value,
+    /// Nobody asked for a change: the object is not as it was applied, or was adopted as it is.
+    pub outside: bool,
+    /// The line that asks for it, as far as known.
+    pub place: Option<String>,
+    /// The addresses of what works with its data.
+    pub users: Vec<String>,
 }
 
 /// A change in place, put before the kind's own [`Kind::verdict`].
@@ -236,6 +242,9 @@ pub struct Kind {
     pub disturbs: Option<Disturbance>,
     /// What an object of the kind (its id and form) forbids.
     pub seals: Option<fn(&str, &serde_json::Value) -> Option<Seal>>,
+    /// Whether the provider says of data, as it was read, that no machine has it attached; for kinds that are attached to
+    /// one machine at a time.
+    pub unattached: Option<fn(&serde_json::Value) -> bool>,
     /// JSON pointers into the object that other objects refer to; kept as outputs in the state. Never secrets.
     pub outputs: &'static [&'static str],
     /// How long a creation usually takes, until durations are learned from history.
@@ -262,6 +271,7 @@ impl Kind {
             disturbs: None,
             seals: None,
             volume: None,
+            unattached: None,
             outputs: &[],
             typical: Duration::from_secs(5),
             timeout: Duration::from_secs(600),

@@ -49,6 +49,7 @@ pub(crate) static DISK: Kind = Kind {
     fields: &[Field { pattern: "zone", rule: Rule::Immutable }, Field { pattern: "size", rule: Rule::GrowOnly }],
     replace: Replace::Refused(safe_way),
     holds: Holds::Data,
+    unattached: Some(|disk| disk["attached"] == false),
     outputs: &["/token"],
     ..Kind::plain("disk")
 };
@@ -910,6 +911,26 @@ impl Node {
 /// A graph of these nodes.
 pub(crate) fn graph(nodes: impl IntoIterator<Item = Node>) -> Graph {
     Graph::new(nodes.into_iter().collect()).unwrap()
+}
+
+/// A volume that leads to data with this id.
+pub(crate) fn leads(name: &str, data: &str) -> Node {
+    node(&VOLUME, name).with("data", data)
+}
+
+/// A workload on the disk `data` by a volume of its own, in an API.
+pub(crate) fn user(name: &str, api: &str) -> [Node; 2] {
+    let volume_name = format!("v-{name}");
+    let mut volume = leads(&volume_name, "/DATA");
+    volume.depends_on = vec![address(&DISK, "data")];
+    let mounts = Value::Array(vec![Value::from(format!("x={volume_name}/x").as_str())]);
+    let pod = node(&POD, name).with("mounts", mounts).using(&DISK, "data").using(&VOLUME, &volume_name);
+    [volume, pod].map(|node| Node { provider: api.into(), ..node })
+}
+
+/// Workloads on the disk `data`, each with a volume of its own.
+pub(crate) fn users(pods: &[(&str, &str)]) -> Graph {
+    graph(std::iter::once(node(&DISK, "data")).chain(pods.iter().flat_map(|(name, api)| user(name, api))))
 }
 
 /// The actions of a plan, as `create thing/a`.

@@ -313,6 +313,8 @@ pub struct DeclaredDisk {
     pub import: Option<Located<String>>,
     /// Its size in bytes; none means the volume's.
     pub size_bytes: Option<u64>,
+    /// Where the size is written.
+    pub size_location: Option<Location>,
     /// Options over those of the volume.
     pub options: BTreeMap<String, Located<String>>,
     /// Where it is declared.

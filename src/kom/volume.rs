@@ -122,9 +122,18 @@ fn disk(reader: &mut Reader<'_>, node: &Node) -> Option<DeclaredDisk> {
         let help = "import adopts a disk as it is, source makes a new one: keep one of them";
         reader.error("kom-disk-source", message, &import.location, help);
     }
-    let size_bytes = size(reader, fields).map(|size| size.value);
+    let size = size(reader, fields);
     let options = reader.scalars(fields, "options");
-    Some(DeclaredDisk { name: name?.value, zone, source, import, size_bytes, options, location: node.location.clone() })
+    Some(DeclaredDisk {
+        name: name?.value,
+        zone,
+        source,
+        import,
+        size_bytes: size.as_ref().map(|size| size.value),
+        size_location: size.map(|size| size.location),
+        options,
+        location: node.location.clone(),
+    })
 }
 
 fn snapshots(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<DeclaredSnapshot> {

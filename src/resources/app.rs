@@ -364,7 +364,8 @@ impl Volumes<'_, '_> {
         let find_tags = self.find_tags(volume);
         let zone_location = declared.and_then(|disk| disk.zone.as_ref()).map(|zone| &zone.location);
         let zone_location = zone_location.or(self.app.deployment.zone_location.as_ref());
-        let size_location = volume.size_location.as_ref();
+        let own_size = declared.and_then(|disk| disk.size_location.as_ref());
+        let size_location = own_size.or(volume.size_location.as_ref());
         let fields = [
             ("zones.**", zone_location),
             ("sku.**", sku.as_ref().map(|sku| &sku.location)),
@@ -493,6 +494,9 @@ impl Volumes<'_, '_> {
         let address = Address::new(&self.scope, azure::SHARE.name, &name_part);
         let size = declared.and_then(|disk| disk.size_bytes).or(volume.size_bytes).unwrap_or(GIB);
         let option = |key: &str| declared.and_then(|disk| disk.options.get(key)).or_else(|| volume.options.get(key));
+        let own_size = declared.and_then(|disk| disk.size_location.as_ref());
+        let size_location = own_size.or(volume.size_location.as_ref()).cloned();
+        let quota_location = option("quotaGiB").map(|quota| quota.location.clone()).or(size_location);
         let quota = match option("quotaGiB") {
             Some(quota) => quota.value.parse().unwrap_or_else(|_| {
                 self.builder.diagnostics.push(
@@ -513,6 +517,7 @@ impl Volumes<'_, '_> {
         }));
         let guard = self.guard(volume);
         let node = self.builder.add(address.clone(), &azure::SHARE, &place.azure, desired, location);
+        node.field_origins = quota_location.iter().map(|at| ("properties.shareQuota", origin_of(at))).collect();
         node.depends_on.push(account.clone());
         node.protection = guard;
         node.ignore_changes.clone_from(&volume.lifecycle.ignore_changes);

@@ -263,11 +263,24 @@ impl<'a> Expansion<'a> {
                 path: &path,
                 before: &before,
                 after: &after,
+                outside: false,
+                place: None,
+                users: self.workloads_of(app),
             };
             let first = format!("{address} cannot follow into zone {zone}: it would be a new one, and its data lost");
             Some(std::iter::once(first).chain(kinds::azure::disk_safe_way(&refusal)).collect::<Vec<_>>())
         });
         lines.flatten().collect()
+    }
+
+    /// The workloads of an app that the state knows.
+    fn workloads_of(&self, app: &App) -> Vec<String> {
+        let known = self.builder.state.known.keys();
+        let kind = kinds::kubernetes::DEPLOYMENT.name;
+        let of_app = known.filter(|address| address.scope() == app.meta.id.as_str() && address.kind() == kind);
+        let mut workloads: Vec<String> = of_app.map(ToString::to_string).collect();
+        workloads.sort_unstable();
+        workloads
     }
 
     /// Pods must find a pool in their zone.

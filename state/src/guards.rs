@@ -145,7 +145,9 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Protection>(text).is_err(), "{text}");
         }
-        for text in ["null", "[]", "true", r#"{"uid":1}"#, r#"{"unready":"yes"}"#, r#"{"later":1}"#, r#"{"holds":["v"]}"#] {
+        for text in
+            ["null", "[]", "true", r#"{"uid":1}"#, r#"{"unready":"yes"}"#, r#"{"later":1}"#, r#"{"holds":["v"]}"#]
+        {
             assert!(serde_json::from_str::<Baseline>(text).is_err(), "{text}");
         }
     }

@@ -106,6 +106,9 @@ fn two_boxes_that_exchange_services_are_told_to_do_it_in_two_steps() {
         words.contains("these changes wait for each other") && words.contains("move one service, apply"),
         "{words}"
     );
+    // Each step of the circle with the line that asks for it.
+    let step = |name: &str| format!("update /ws/ops/prv/cloud1/cls/cluster1/app/wiki/Deployment/wiki-{name} (");
+    assert!(words.contains(&step("a")) && words.contains(&step("b")) && words.contains("waits for"), "{words}");
     let before = project.object("/deployments/wiki-a");
     project.run(&["apply", "--auto-approve"]).exits(1);
     assert_eq!(project.object("/deployments/wiki-a"), before);

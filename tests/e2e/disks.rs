@@ -23,15 +23,16 @@ fn a_disk_in_another_zone_is_refused_and_nothing_changes() {
     78 |     zone: "2" # pod and disk must be in one zone
        |           ^^^
        |
-       = help: undo this change; the safe way is a snapshot, a new disk made from it, and a switch:
+       = help: the safe way is a snapshot, a new disk made from it, and a switch:
        = help:   - name: default
        = help:     disks:
-       = help:       - {name: blue, import: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q}
+       = help:       - {name: blue, import: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q, zone: "1"}
        = help:       - {name: green, source: "snapshot:before-switch", zone: "2"}
        = help:     assigned: green
        = help:     snapshots:
        = help:       - {name: before-switch, source: "disk:blue"}
-       = help: stop the app before the snapshot, so that nothing is written after it
+       = help: stop the app before the snapshot, so that nothing is written after it; the next apply starts it again:
+       = help: kompox --sandbox destroy --target /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app
 
     1 error
     "#);
@@ -53,7 +54,7 @@ fn a_zone_without_machines_is_refused_before_the_cloud_is_asked() {
        |           ^^^
        |
        = help: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default cannot follow into zone 2: it would be a new one, and its data lost
-       = help: undo this change; the safe way is a snapshot, a new disk made from it, and a switch:
+       = help: the safe way is a snapshot, a new disk made from it, and a switch:
        = help:   - name: default
        = help:     disks:
        = help:       - {name: blue, import: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q}
@@ -61,7 +62,8 @@ fn a_zone_without_machines_is_refused_before_the_cloud_is_asked() {
        = help:     assigned: green
        = help:     snapshots:
        = help:       - {name: before-switch, source: "disk:blue"}
-       = help: stop the app before the snapshot, so that nothing is written after it
+       = help: stop the app before the snapshot, so that nothing is written after it; the next apply starts it again:
+       = help: kompox --sandbox destroy --target /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app
        = help: add the zone to AZURE_AKS_USER_VM_ZONES, or choose another zone
 
     1 error, 1 warning
@@ -339,4 +341,104 @@ fn what_does_not_exist_cannot_be_imported() {
 
     1 error
     ");
+}
+
+/// The YAML that a refusal prints, as the items of `volumes:`.
+fn printed_volume(words: &str) -> String {
+    let lines = words.lines().filter_map(|line| line.split_once("= help: ").map(|(_, text)| text));
+    let from = lines.skip_while(|text| !text.contains("the safe way is")).skip(1);
+    from.take_while(|text| text.starts_with(' ')).map(|line| format!("  {line}\n")).collect()
+}
+
+/// What stands in the manifest of the example from `volumes:` on.
+fn set_volumes(project: &Project, volumes: &str) {
+    let manifest = project.read("kompoxapp.yml");
+    let head = &manifest[..manifest.rfind("    - name: default").unwrap()];
+    project.write("kompoxapp.yml", &format!("{head}{volumes}"));
+}
+
+/// The volume that a refusal prints, with the size that it says now.
+fn as_printed(project: &Project) -> String {
+    let words = project.run(&["plan"]).exits(1).errors();
+    let yaml = printed_volume(&words);
+    assert!(yaml.contains("assigned: ") && yaml.contains("snapshots:"), "{words}");
+    yaml.replacen("- name: default\n", "- name: default\n      size: 10Gi\n", 1)
+}
+
+/// The disk that the app's Pods have.
+fn mounted(project: &Project) -> String {
+    let claim = project.object("/deployments/app1-app")["spec"]["template"]["spec"]["volumes"].to_string();
+    let volumes = project.ids().into_iter().filter(|id| id.contains("/persistentvolumes/"));
+    let volumes: Vec<String> = volumes.filter(|id| claim.contains(id.rsplit('/').next().unwrap())).collect();
+    assert_eq!(volumes.len(), 1, "{claim}");
+    project.object(&volumes[0])["spec"]["csi"]["volumeHandle"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_safe_way_applies_as_it_is_printed() {
+    for declared in ["", "      disks: [{name: blue}]\n      assigned: blue\n"] {
+        let project = Project::gitea();
+        let volume = "    - name: default\n      size: 10Gi\n      options: {sku: PremiumV2_LRS}\n";
+        set_volumes(&project, &format!("{volume}{declared}"));
+        project.edit("kompoxapp.yml", "AZURE_AKS_USER_VM_ZONES: 1", "AZURE_AKS_USER_VM_ZONES: 1,2");
+        project.run(&["apply", "--auto-approve"]).done();
+        let old = mounted(&project);
+        project.edit("kompoxapp.yml", "zone: \"1\" #", "zone: \"2\" #");
+        let yaml = as_printed(&project);
+        set_volumes(&project, &format!("{yaml}      options: {{sku: PremiumV2_LRS}}\n"));
+        project.run(&["apply", "--auto-approve"]).done();
+        let new = mounted(&project);
+        assert_ne!(old, new);
+        let (old, new) = (project.object(&old), project.object(&new));
+        assert_eq!((&old["zones"], &new["zones"]), (&serde_json::json!(["1"]), &serde_json::json!(["2"])));
+        assert!(new["properties"]["creationData"]["sourceResourceId"].as_str().unwrap().contains("/snapshots/"));
+        project.run(&["plan", "--detailed-exitcode"]).done();
+    }
+}
+
+/// In one step also where nothing is to change but the disk, and whatever happens to disks that are dropped.
+#[test]
+fn a_switch_to_a_copy_is_one_step() {
+    let project = Project::gitea();
+    let volume = "    - name: default\n      size: 10Gi\n      deletionPolicy: Delete\n";
+    set_volumes(&project, &format!("{volume}      disks: [{{name: blue}}]\n      assigned: blue\n"));
+    project.run(&["apply", "--auto-approve"]).done();
+    let old = mounted(&project);
+    let switch = "      disks: [{name: blue}, {name: green, source: \"snapshot:before\"}]\n      assigned: green\n      \
+                  snapshots: [{name: before, source: \"disk:blue\"}]\n";
+    set_volumes(&project, &format!("{volume}{switch}"));
+    project.run(&["apply", "--auto-approve"]).done();
+    assert_ne!(mounted(&project), old);
+    assert!(project.disks().contains(&old));
+    project.run(&["plan", "--detailed-exitcode"]).done();
+}
+
+/// A disk that was changed in the portal: nobody asked for another one, so the manifest is what has to follow.
+#[test]
+fn a_disk_that_was_changed_outside_is_written_down_as_it_is() {
+    let project = Project::gitea_applied();
+    let disk = project.disks().remove(0);
+    let served = Served::beside(&project);
+    served.arm("PATCH", &disk, &serde_json::json!({"properties": {"diskSizeGB": 20}})).json();
+    crate::http::wait_for("the disk's new size", || {
+        let seen = served.arm("GET", &disk, &serde_json::Value::Null).json();
+        (seen["properties"]["provisioningState"] == "Succeeded").then_some(())
+    });
+    drop(served);
+    let plan = project.run(&["plan"]).exits(1);
+    assert_snapshot!(project.redact(&plan.errors()), @"
+    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default is not as the manifests say; for that it would have to be replaced, and its data would be lost: properties.diskSizeGB is 20, not 10
+      --> kompoxapp.yml:83:13
+       |
+    83 |       size: 10Gi
+       |             ^^^^
+       |
+       = help: a disk never shrinks; write what it is:  size: 20Gi  (kompoxapp.yml:83:13)
+       = help: for a smaller one declare another volume, mount both, copy the files, then drop this one
+
+    1 error
+    ");
+    project.edit("kompoxapp.yml", "size: 10Gi", "size: 20Gi");
+    project.run(&["apply", "--auto-approve"]).done();
+    project.run(&["plan", "--detailed-exitcode"]).done();
 }

@@ -105,8 +105,18 @@ impl Served {
 
     /// Serves the world in `data` on a free port.
     pub fn start(project: &Project, data: &Path) -> Self {
+        Self::with(project, data, &[])
+    }
+
+    /// Serves the world that the project's own `--sandbox` uses, with a fault.
+    #[allow(dead_code, reason = "tests/judge, which shares this file, has no faults")]
+    pub fn with_fault(project: &Project, fault: &str) -> Self {
+        Self::with(project, &project.root().join(".kompox/sandbox"), &["--fault", fault])
+    }
+
+    fn with(project: &Project, data: &Path, options: &[&str]) -> Self {
         let arguments = ["sandbox", "serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()];
-        let mut command = project.command(&arguments);
+        let mut command = project.command(&[&arguments, options].concat());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut endpoint = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut endpoint).unwrap();

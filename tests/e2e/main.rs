@@ -17,6 +17,7 @@ mod disks;
 mod drift;
 mod formats;
 mod guards;
+mod handover;
 mod init;
 mod manifests;
 mod quota;

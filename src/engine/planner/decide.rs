@@ -57,7 +57,14 @@ impl<'a> Planner<'a> {
         {
             self.seen.insert(node.address.clone(), seen);
         }
+        if let (Some(unattached), Observation::Found(observed)) = (node.kind.unattached, &observation)
+            && unattached(&observed.object)
+        {
+            self.unattached.insert(observed.physical_id.to_lowercase());
+        }
         match (record, observation) {
+            // Nothing is done in a cluster that is given up.
+            (_, Observation::Failed(_)) if self.is_abandoned(&node.address) => {}
             (_, Observation::Failed(error)) => self.unreadable(&node.address, error, node.origin.clone()),
             (None, Observation::Found(observed)) if node.read_only => {
                 self.keep_outputs(node, &observed);
@@ -336,18 +343,32 @@ impl<'a> Planner<'a> {
             let null = Value::Null;
             let (before, after) = (change.before.as_ref().unwrap_or(&null), change.after.as_ref().unwrap_or(&null));
             let name = node.address.name();
-            let refusal = Refusal { name, physical_id, path: &change.path, before, after };
-            let lost =
-                if node.kind.holds == Holds::Data { ", and its data would be lost" } else { " while it is in use" };
-            let message = format!(
-                "{} would have to be replaced{lost}: {} {} → {}",
-                node.address,
-                change.path,
-                show(before),
-                show(after)
-            );
-            let lines = help(&refusal);
             let origin = node.origin_of(&change.path).cloned();
+            let is_data = node.kind.holds == Holds::Data;
+            let applied = self.record(&node.address).map(|record| Value::from_stored(&record.applied.value()));
+            let last = applied.as_ref().and_then(|applied| diff::lookup(applied, &change.path));
+            let refusal = Refusal {
+                name,
+                physical_id,
+                path: &change.path,
+                before,
+                after,
+                outside: matches!(change.cause, Cause::Drift { .. }) || last != change.before.as_ref(),
+                place: origin.as_ref().map(ToString::to_string),
+                users: if is_data { self.users_of(physical_id) } else { Vec::new() },
+            };
+            let lost = if is_data { ", and its data would be lost" } else { " while it is in use" };
+            let (path, before, after) = (&change.path, show(before), show(after));
+            let message = if refusal.outside && is_data && applied.is_some() {
+                format!(
+                    "{} is not as the manifests say; for that it would have to be replaced{lost}: {path} is {before}, not \
+                     {after}",
+                    node.address
+                )
+            } else {
+                format!("{} would have to be replaced{lost}: {path} {before} → {after}", node.address)
+            };
+            let lines = help(&refusal);
             let lines = lines.into_iter().map(|line| line.replace("ADDRESS", node.address.as_str()));
             self.problem(Some(&node.address), message, origin).help.extend(lines);
         }

@@ -179,7 +179,10 @@ impl<'a> Planner<'a> {
         };
         if let Some((place, held, _)) = kept {
             let message = says(place, held);
-            let help = if runs_on {
+            let help = if self.given_up.contains(&leaver.address) {
+                "its cluster is abandoned, but its provider does not say that no machine has the data attached; stop or \
+                 delete the machines of that cluster, then run again"
+            } else if runs_on {
                 "the state would forget it, but it would run on: delete it by hand first, or keep it"
             } else {
                 "data has one user at a time: take the volume out of one of them"
@@ -209,13 +212,23 @@ impl<'a> Planner<'a> {
             let action = actions.get(address).copied();
             let mut now = self.applied(record, volumes)?;
             // A change that failed, or whose end nobody saw, leaves both behind: what was and what was to be.
-            let also =
-                record.baseline.holds.iter().cloned().map(Use::from).chain(self.seen.get(address).cloned().unwrap_or_default());
+            let also = record
+                .baseline
+                .holds
+                .iter()
+                .cloned()
+                .map(Use::from)
+                .chain(self.seen.get(address).cloned().unwrap_or_default());
             let also = self.places(also.collect(), &record.provider, record_needs(record), volumes);
             now.extend(lacking(&also, &now));
             let goes = action == Some(Action::Delete) || self.gone.contains(address) || self.vanished.contains(address);
+            let is_free = |place: &Place| {
+                let data = place.data.as_ref().filter(|data| !data.is_empty());
+                data.is_some_and(|data| data.iter().all(|id| self.unattached.contains(id)))
+            };
             let then = match self.wished(address, volumes) {
                 _ if goes => Vec::new(),
+                _ if self.given_up.contains(address) => now.iter().filter(|place| !is_free(place)).cloned().collect(),
                 Some(wished) => wished,
                 None if action.is_some() => now.clone(),
                 None => Vec::new(),
@@ -225,6 +238,20 @@ impl<'a> Planner<'a> {
         let mut leavers: Vec<Leaver> = self.records.iter().filter_map(leaver).collect();
         leavers.sort_by(|a, b| a.address.cmp(&b.address));
         leavers
+    }
+
+    /// The recorded workloads that use the data with this id.
+    pub(super) fn users_of(&self, id: &str) -> Vec<String> {
+        let volumes = self.volumes();
+        let id = id.to_lowercase();
+        let uses = |record: &Record| {
+            let places = self.applied(record, &volumes).unwrap_or_default();
+            places.iter().any(|place| place.data.as_ref().is_some_and(|data| data.contains(&id)))
+        };
+        let mut users: Vec<String> =
+            self.records.values().filter(|record| uses(record)).map(|record| record.address.clone()).collect();
+        users.sort_unstable();
+        users
     }
 
     /// What the manifests and the state say of volumes, whatever the plan is about.

@@ -67,6 +67,9 @@ pub struct Options {
     pub force_conflicts: BTreeSet<Address>,
     /// Data of these may be lost.
     pub allow_data_loss: BTreeSet<Address>,
+    /// Clusters, by the address that everything in them begins with, that need not be asked any more: where one cannot be
+    /// reached, what is to go is forgotten, and the provider's word alone decides whether its data is free.
+    pub abandoned: BTreeSet<Address>,
 }
 
 impl Default for Options {
@@ -78,6 +81,7 @@ impl Default for Options {
             refresh: true,
             force_conflicts: BTreeSet::new(),
             allow_data_loss: BTreeSet::new(),
+            abandoned: BTreeSet::new(),
         }
     }
 }
@@ -171,6 +175,10 @@ pub(super) struct Planner<'a> {
     unchanged: HashSet<Address>,
     /// Where workloads were seen to work.
     seen: HashMap<Address, Vec<Use>>,
+    /// Data that no machine has attached, by the provider's id in lower case.
+    unattached: HashSet<String>,
+    /// Workloads that are forgotten with a cluster that cannot be reached.
+    given_up: HashSet<Address>,
     /// Recorded objects that are to go and are gone already.
     gone: HashSet<Address>,
     /// Those that are gone with what they lived in.
@@ -215,6 +223,8 @@ impl<'a> Planner<'a> {
             restarts: Vec::new(),
             unchanged: HashSet::new(),
             seen: HashMap::new(),
+            unattached: HashSet::new(),
+            given_up: HashSet::new(),
             gone: HashSet::new(),
             vanished: HashSet::new(),
             claimed: HashMap::new(),
@@ -360,6 +370,14 @@ impl<'a> Planner<'a> {
             return Some(record.physical_id.as_str().into());
         }
         record.outputs.value().pointer(&reference.output).map(Value::from)
+    }
+
+    /// Whether an object is in a cluster that is given up.
+    fn is_abandoned(&self, address: &Address) -> bool {
+        let inside = |cluster: &Address| {
+            address.as_str().strip_prefix(cluster.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.inputs.options.abandoned.iter().any(inside)
     }
 
     fn problem(&mut self, address: Option<&Address>, message: String, origin: Option<Origin>) -> &mut Problem {

@@ -95,6 +95,10 @@ impl<'a> Planner<'a> {
         let protection = record.protection.clone();
         let observed = match self.observations.remove(address) {
             Some(Observation::Found(observed)) => observed,
+            Some(Observation::Failed(_)) if self.is_abandoned(address) => {
+                self.give_up(address, record, kind, protection);
+                return true;
+            }
             Some(Observation::Failed(error)) => {
                 self.unreadable(address, error, None);
                 return false;
@@ -172,6 +176,23 @@ impl<'a> Planner<'a> {
         let reason = if self.inputs.graph.is_empty() { "destroy" } else { "the manifests no longer mention it" };
         self.push_removal(address, record, Some(&observed), Action::Delete, reason.into(), protection);
         true
+    }
+
+    /// Plans to forget what is in a cluster that cannot be reached and was given up.
+    fn give_up(&mut self, address: &Address, record: &Record, kind: &Kind, protection: Protection) {
+        let reason = "its cluster is abandoned and cannot be reached: it may run on there".to_owned();
+        self.push_removal(address, record, None, Action::Forget, reason, protection);
+        if let Some(planned) = self.actions.last_mut() {
+            // Nobody looked, so nobody can say that it is gone.
+            planned.precondition.existed = None;
+        }
+        if kind.uses.is_some() {
+            self.given_up.insert(address.clone());
+            let text =
+                format!("forgotten, and it may run on in a cluster that cannot be reached: {}", record.physical_id);
+            let help = vec!["delete it there by hand as soon as that cluster can be reached".to_owned()];
+            self.dangers.push(Danger { address: Some(address.clone()), text, help });
+        }
     }
 
     fn push_removal(

@@ -10,8 +10,8 @@ use crate::engine::kind::Kind;
 use crate::engine::plan::{Cause, Mode, Plan};
 use crate::engine::provider::Transition;
 use crate::engine::testing::{
-    ASKED, Ask, BARE, DISK, Fault, GROUP, Moment, POD, SLOW, Site, Stopped, THING, VOLUME, address, graph, node,
-    problems, verbs,
+    ASKED, Ask, BARE, DISK, Fault, GROUP, Moment, POD, SLOW, Site, Stopped, THING, VOLUME, address, graph, leads, node,
+    problems, user, users, verbs,
 };
 use crate::engine::value::Value;
 
@@ -634,12 +634,8 @@ fn pods(pods: &[(&str, &[&str])]) -> Graph {
         let mounts = Value::Array(mounts.iter().map(|mount| Value::from(*mount)).collect());
         node(&POD, name).with("mounts", mounts).using(&DISK, "data")
     };
-    let volumes = [volume("v", "/data"), volume("w", "/other")];
+    let volumes = [leads("v", "/data"), leads("w", "/other")];
     graph([node(&DISK, "data")].into_iter().chain(volumes).chain(pods.iter().map(pod)))
-}
-
-fn volume(name: &str, data: &str) -> Node {
-    node(&VOLUME, name).with("data", data)
 }
 
 /// Where a call is in a log.
@@ -733,20 +729,6 @@ async fn a_place_is_not_taken_while_the_old_part_may_still_run() {
         assert!(at(&log, "update /z-a") < at(&log, "create /b"), "{log:?}");
         site.assert_converged(&wish).await;
     }
-}
-
-/// A workload on the disk `data` by a volume of its own, in an API.
-fn user(name: &str, api: &str) -> [Node; 2] {
-    let volume_name = format!("v-{name}");
-    let mut volume = volume(&volume_name, "/DATA");
-    volume.depends_on = vec![address(&DISK, "data")];
-    let mounts = Value::Array(vec![Value::from(format!("x={volume_name}/x").as_str())]);
-    let pod = node(&POD, name).with("mounts", mounts).using(&DISK, "data").using(&VOLUME, &volume_name);
-    [volume, pod].map(|node| Node { provider: api.into(), ..node })
-}
-
-fn users(pods: &[(&str, &str)]) -> Graph {
-    graph(std::iter::once(node(&DISK, "data")).chain(pods.iter().flat_map(|(name, api)| user(name, api))))
 }
 
 fn targets(names: &[&str]) -> Options {
@@ -847,6 +829,52 @@ async fn what_ran_in_a_workload_that_somebody_deleted_is_waited_for() {
     site.world.heal();
     site.apply(&after).await;
     site.assert_converged(&after).await;
+}
+
+/// Of a cluster that cannot be reached nobody knows whether it still uses a disk: its provider does.
+#[tokio::test]
+async fn a_cluster_that_cannot_be_reached_is_given_up_by_name_and_the_providers_word() {
+    let after = |attached: bool| {
+        graph([node(&DISK, "data").with("attached", attached)].into_iter().chain(user("a-new", "other")))
+    };
+    for attached in [true, false] {
+        let disk = node(&DISK, "data").with("attached", attached);
+        let site = applied(&graph([disk].into_iter().chain(user("z-old", "test")))).await;
+        site.world.unreadable("/z-old");
+        site.world.unreadable("/v-z-old");
+        let said = problems(site.plan(&after(attached)).await);
+        assert!(said.contains("/z-old is not for you"), "{said}");
+        let options = |cluster: &str| Options {
+            abandoned: [crate::engine::address::Address::from_text(cluster)].into(),
+            ..Options::default()
+        };
+        let said = problems(site.plan_as(&after(attached), Mode::Apply, &options("/ws/other")).await);
+        assert!(said.contains("/z-old is not for you"), "{said}");
+        let plan = site.plan_as(&after(attached), Mode::Apply, &options("/ws/t")).await;
+        if attached {
+            let said = problems(plan);
+            assert!(said.contains("while /ws/t/pod/z-old still does") && said.contains("does not say that"), "{said}");
+            continue;
+        }
+        let plan = plan.unwrap();
+        assert!(verbs(&plan).contains(&"forget pod/z-old".to_owned()), "{:?}", verbs(&plan));
+        assert!(plan.dangers.iter().any(|danger| danger.text.contains("may run on")), "{:?}", plan.dangers);
+        let summary = site.apply_plan(&plan, &after(attached), Ask::default()).await.unwrap();
+        assert!(summary.is_complete(), "{summary:?}");
+        assert!(site.world.get("/z-old").is_some() && site.world.get("/a-new").is_some());
+    }
+}
+
+#[tokio::test]
+async fn what_changed_outside_and_cannot_change_back_is_said_so() {
+    let wish = graph([node(&DISK, "data").with("zone", "1").with("size", 32)]);
+    let site = applied(&wish).await;
+    site.world.edit("/data", |thing| thing.object["size"] = 64.into());
+    let said = problems(site.plan(&wish).await);
+    assert!(
+        said.contains("/ws/t/disk/data is not as the manifests say;") && said.contains("size is 64, not 32"),
+        "{said}"
+    );
 }
 
 /// `--no-wait` is for readiness; who takes over waits all the same.

@@ -13,10 +13,12 @@ use super::table::Location;
 use crate::engine::provider::{ErrorClass, Operation, Progress, ProviderError};
 
 impl KubernetesProvider {
-    /// Deletes an object and waits until it is gone, finalizers and Pods included.
+    /// Deletes an object and waits until it is gone, finalizers and Pods included, whether anybody asked to wait or not:
+    /// what is gone no longer uses its disks.
     ///
     /// # Errors
-    /// Another object has its name now; it belongs to another state; the server refuses; it is held until the timeout.
+    /// Another object has its name now; it belongs to another state; the server refuses; it is held until the timeout; its
+    /// Pods cannot be listed.
     pub(super) async fn delete_object(
         &self,
         operation: &Operation,
@@ -27,10 +29,12 @@ impl KubernetesProvider {
         let subject = Subject { location: &location, kind: operation.target.kind, desired: None };
         let object = match self.api.get(subject).await? {
             Lookup::Found(object) => object,
+            // Somebody deleted it and did not wait: its Pods may still end.
+            Lookup::Missing if runs_pods(&location) => Value::Null,
             Lookup::Missing | Lookup::NoKind => return Ok(()),
         };
         let found = uid_of(&object).to_owned();
-        if uid.is_some_and(|reviewed| reviewed != found) {
+        if !object.is_null() && uid.is_some_and(|reviewed| reviewed != found) {
             return Err(another_object(&location));
         }
         if let Some(other) = lineage(&object).filter(|lineage| *lineage != operation.lineage) {
@@ -39,7 +43,7 @@ impl KubernetesProvider {
             return Err(ProviderError::new(ErrorClass::Conflict, text).hint("forget it here with: kompox state rm"));
         }
         // Kubernetes answers 409 to the second deletion of a Namespace.
-        if object.pointer("/metadata/deletionTimestamp").is_none() {
+        if !object.is_null() && object.pointer("/metadata/deletionTimestamp").is_none() {
             self.send_delete(subject, &found, progress).await?;
         }
         let deadline = Instant::now() + operation.timeout;
@@ -106,13 +110,14 @@ impl KubernetesProvider {
                 *last = object;
                 Ok(Some(held))
             }
-            Lookup::Found(_) | Lookup::Missing | Lookup::NoKind => Ok(self.pods_left(subject.location, deleted).await),
+            Lookup::Found(_) | Lookup::Missing | Lookup::NoKind => self.pods_left(subject.location, deleted).await,
         }
     }
 
-    /// The Pods of a deleted Deployment that still run, and with it its disks in use.
-    async fn pods_left(&self, location: &Location, deployment: &Value) -> Option<String> {
-        let namespace = location.namespace.as_deref().filter(|_| location.resource.kind == "Deployment")?;
+    /// The Pods of a deleted Deployment that still run, and with it its disks in use. Who cannot see them cannot say that
+    /// they are gone.
+    async fn pods_left(&self, location: &Location, deployment: &Value) -> Result<Option<String>, ProviderError> {
+        let Some(namespace) = location.namespace.as_deref().filter(|_| runs_pods(location)) else { return Ok(None) };
         let prefix = format!("{}-", location.name);
         let is_of_it = |pod: &Value| {
             let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
@@ -123,14 +128,24 @@ impl KubernetesProvider {
                 text("kind") == "ReplicaSet" && hash.is_some()
             })
         };
-        let pods = self.api.pods(namespace, deployment).await;
-        let left = pods.iter().filter(|pod| is_of_it(pod)).count();
-        match left {
+        // In these phases all containers have ended (Kubernetes documentation, "Pod Lifecycle", Pod phase).
+        let has_ended = |pod: &Value| {
+            let phase = pod.pointer("/status/phase").and_then(Value::as_str);
+            matches!(phase, Some("Succeeded" | "Failed"))
+        };
+        let pods = self.api.all_pods(namespace, deployment).await?;
+        let left = pods.iter().filter(|pod| is_of_it(pod) && !has_ended(pod)).count();
+        Ok(match left {
             0 => None,
             1 => Some("its Pod still runs".to_owned()),
             _ => Some(format!("its {left} Pods still run")),
-        }
+        })
     }
+}
+
+/// Whether an object is a workload, whose Pods go after it.
+fn runs_pods(location: &Location) -> bool {
+    location.resource.kind == "Deployment"
 }
 
 fn uid_of(object: &Value) -> &str {

@@ -251,15 +251,34 @@ impl Api {
         join(self.pods(namespace, object), self.all(namespace, "events", "")).await
     }
 
-    /// The Pods that a Deployment's selector finds.
-    pub async fn pods(&self, namespace: &str, deployment: &Value) -> Vec<Value> {
-        let Some(labels) = deployment.pointer("/spec/selector/matchLabels").and_then(Value::as_object) else {
-            return Vec::new();
-        };
-        let pairs: Vec<String> =
-            labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
-        let selector: String = url::form_urlencoded::byte_serialize(pairs.join(",").as_bytes()).collect();
-        self.all(namespace, "pods", &format!("&labelSelector={selector}")).await
+    /// The Pods that a Deployment's selector finds; whatever cannot be read is left out.
+    async fn pods(&self, namespace: &str, deployment: &Value) -> Vec<Value> {
+        match selector(deployment) {
+            Some(selector) => self.all(namespace, "pods", &selector).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// The Pods that a Deployment's selector finds; without one, all of the Namespace.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub async fn all_pods(&self, namespace: &str, deployment: &Value) -> Result<Vec<Value>, ProviderError> {
+        let mut pods = Vec::new();
+        let collection = format!("/api/v1/namespaces/{namespace}/pods");
+        let query = selector(deployment).unwrap_or_default();
+        match self.list(&collection, &query, "application/json", |pod| pods.push(pod)).await? {
+            Ok(()) => Ok(pods),
+            Err(reply) => {
+                let told = reply.text("/message").unwrap_or("no reason given");
+                let text = format!(
+                    "the Pods in the Namespace {namespace} cannot be listed, so nobody knows whether they ended: {told}"
+                );
+                let error =
+                    ProviderError { status: Some(reply.status), ..ProviderError::new(ErrorClass::Denied, text) };
+                Err(error.hint("the account needs the right to list Pods; then run again"))
+            }
+        }
     }
 
     async fn all(&self, namespace: &str, plural: &str, query: &str) -> Vec<Value> {
@@ -270,6 +289,15 @@ impl Api {
             _ => Vec::new(),
         }
     }
+}
+
+/// The query for what a Deployment's labels select.
+fn selector(deployment: &Value) -> Option<String> {
+    let labels = deployment.pointer("/spec/selector/matchLabels").and_then(Value::as_object)?;
+    let pairs: Vec<String> =
+        labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+    let selector: String = url::form_urlencoded::byte_serialize(pairs.join(",").as_bytes()).collect();
+    Some(format!("&labelSelector={selector}"))
 }
 
 fn not_served(resource: &Resource) -> Observation {

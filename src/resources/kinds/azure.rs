@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::diff::{is_earlier, parse_quantity, release};
+use crate::engine::diff::{is_earlier, release};
 use crate::engine::kind::{Disturbance, Field, Holds, InPlace, Kind, Refusal, Replace, Rule, Sameness, Seal, Verdict};
 use crate::engine::value::{Path, Segment, Value};
 
@@ -140,6 +140,7 @@ pub static DISK: Kind = Kind {
     replace: Replace::Refused(disk_safe_way),
     holds: Holds::Data,
     safeguarded: true,
+    unattached: Some(unattached),
     outputs: &["/properties/diskSizeGB"],
     typical: Duration::from_secs(8),
     ..Kind::plain("disk")
@@ -309,40 +310,73 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// The lines that change a disk's zone, SKU or size without losing its data: a snapshot, a new disk from it, and the
-/// switch (`manifests.md`, "Declared disks and snapshots").
-/// The lines by which a disk changes what it cannot change: a snapshot, a new disk made from it, and a switch.
+/// Azure's word that no machine has a disk: `Unattached` is "can be attached to a VM", while a disk of a machine that is
+/// only deallocated is `Reserved` (Compute resource provider, `DiskState`, `managedBy`).
+fn unattached(disk: &serde_json::Value) -> bool {
+    let state = disk.pointer("/properties/diskState").and_then(serde_json::Value::as_str);
+    let users = disk.get("managedBy").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let more = disk.get("managedByExtended").and_then(serde_json::Value::as_array).is_some_and(|all| !all.is_empty());
+    state == Some("Unattached") && users.is_empty() && !more
+}
+
+/// ` (kompoxapp.yml:7:3)`, if the line is known.
+fn place(refusal: &Refusal<'_>) -> String {
+    refusal.place.as_ref().map_or(String::new(), |place| format!("  ({place})"))
+}
+
+/// The lines by which a disk changes what it cannot change: a snapshot, a new disk made from it, and a switch
+/// (`manifests.md`, "Declared disks and snapshots"). They apply as they stand, whether the change that was refused is undone
+/// or not: each disk says for itself what it is.
 pub(in crate::resources) fn disk_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
     let (volume, disk) = refusal.name.split_once('.').unwrap_or((refusal.name, ""));
-    let new = if disk == "green" { "blue" } else { "green" };
     let field = refusal.path.to_string();
-    let wanted = text(refusal.after);
-    let extra = if field.starts_with("zones") {
-        format!(", zone: \"{wanted}\"")
-    } else if field.starts_with("sku") {
-        format!(", options: {{sku: {wanted}}}")
-    } else {
-        String::new()
+    let is = text(refusal.before);
+    if field.ends_with("diskSizeGB") {
+        return vec![
+            format!("a disk never shrinks; write what it is:  size: {is}Gi{}", place(refusal)),
+            "for a smaller one declare another volume, mount both, copy the files, then drop this one".to_owned(),
+        ];
+    }
+    let says = |value: &Value| {
+        let text = text(value);
+        if matches!(value, Value::Null) || text.is_empty() {
+            String::new()
+        } else if field.starts_with("zones") {
+            format!(", zone: \"{text}\"")
+        } else if field.starts_with("sku") {
+            format!(", options: {{sku: {text}}}")
+        } else {
+            String::new()
+        }
     };
+    let (now, wanted) = (says(refusal.before), says(refusal.after));
+    let (old, new) = (if disk.is_empty() { "blue" } else { disk }, if disk == "green" { "blue" } else { "green" });
     let first = if disk.is_empty() {
-        format!("      - {{name: blue, import: {}}}", refusal.physical_id)
+        format!("      - {{name: blue, import: {}{}}}", refusal.physical_id, now)
     } else {
-        format!("      - {{name: {disk}, …}}                 # as it is")
+        format!("      - {{name: {disk}{}}}  # and what else it says now", now)
     };
-    let old = if disk.is_empty() { "blue" } else { disk };
-    let mut lines = vec![
-        "undo this change; the safe way is a snapshot, a new disk made from it, and a switch:".to_owned(),
+    let mut lines = Vec::new();
+    if refusal.outside && !now.is_empty() {
+        let it = now.trim_start_matches(", ");
+        lines.push(format!("nothing here asked for that; write what it is:  {it}{}", place(refusal)));
+    }
+    lines.push("the safe way is a snapshot, a new disk made from it, and a switch:".to_owned());
+    lines.extend([
         format!("  - name: {volume}"),
         "    disks:".to_owned(),
         first,
-        format!("      - {{name: {new}, source: \"snapshot:before-switch\"{extra}}}"),
+        format!("      - {{name: {new}, source: \"snapshot:before-switch\"{}}}", wanted),
         format!("    assigned: {new}"),
         "    snapshots:".to_owned(),
         format!("      - {{name: before-switch, source: \"disk:{old}\"}}"),
-        "stop the app before the snapshot, so that nothing is written after it".to_owned(),
-    ];
-    if field.ends_with("diskSizeGB") && parse_quantity(&wanted).is_some() {
-        lines.push("a disk cannot shrink: copy the files to a smaller new disk instead of using a snapshot".to_owned());
+    ]);
+    let stop = "stop the app before the snapshot, so that nothing is written after it";
+    if refusal.users.is_empty() {
+        lines.push(stop.to_owned());
+    } else {
+        lines.push(format!("{stop}; the next apply starts it again:"));
+        lines.extend(refusal.users.iter().map(|user| format!("kompox destroy --target {user}")));
     }
     lines
 }
@@ -352,6 +386,10 @@ fn snapshot_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
     vec![format!("a snapshot never changes: declare another one under volume {volume} with a name of its own")]
 }
 
-fn share_safe_way(_: &Refusal<'_>) -> Vec<String> {
-    vec!["a share cannot shrink: declare another share, copy the files, then assign it".to_owned()]
+fn share_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
+    let is = text(refusal.before);
+    vec![
+        format!("a share never shrinks; write what it is:  size: {is}Gi, or quotaGiB: {is}{}", place(refusal)),
+        "for a smaller one declare another volume, mount both, copy the files, then drop this one".to_owned(),
+    ]
 }

@@ -374,3 +374,38 @@ async fn a_deployment_is_gone_when_its_pods_are() {
     let pods = seen.iter().find(|seen| seen.path.ends_with("/pods")).unwrap();
     assert_eq!(pods.query["labelSelector"], "app=d");
 }
+
+/// Somebody deleted the Deployment and left its Pods to end by themselves, or to run on.
+#[tokio::test]
+async fn the_pods_of_a_deployment_that_is_gone_already_are_waited_for() {
+    let server = Server::start(|seen| match (seen.path.as_str(), seen.nth) {
+        ("/api/v1/namespaces/n/pods", nth) => {
+            let pod = |phase: &str| {
+                let owners = json!([{"kind": "ReplicaSet", "name": "d-5d4f"}]);
+                json!({"metadata": {"ownerReferences": owners}, "status": {"phase": phase}})
+            };
+            let mut pods = vec![pod("Failed")];
+            pods.extend((nth < 2).then(|| pod("Running")));
+            Answer::Json(200, json!({"metadata": {}, "items": pods}))
+        }
+        _ => Answer::not_found("deployments", "d"),
+    })
+    .await;
+    let told = Told::default();
+    let id = "/apis/apps/v1/namespaces/n/deployments/d";
+    server.provider().execute(&delete(&DEPLOYMENT, id, Some("u")), &told).await.unwrap();
+    assert_eq!(*told.statuses.lock().unwrap(), ["its Pod still runs"; 2]);
+    assert_eq!(server.count(&format!("DELETE {id}")), 0);
+}
+
+#[tokio::test]
+async fn a_deployment_whose_pods_cannot_be_seen_is_not_known_to_be_gone() {
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/api/v1/namespaces/n/pods" => Answer::forbidden("list"),
+        _ => Answer::not_found("deployments", "d"),
+    })
+    .await;
+    let error = run(&server, &delete(&DEPLOYMENT, "/apis/apps/v1/namespaces/n/deployments/d", None)).await.unwrap_err();
+    assert!(error.message.contains("nobody knows whether they ended"), "{error}");
+    assert!(error.hint.unwrap().contains("right to list Pods"));
+}
