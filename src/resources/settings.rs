@@ -362,7 +362,9 @@ pub fn cluster(
         group,
         name_place: name.as_ref().map(|_| reader.place("AZURE_AKS_CLUSTER_NAME")),
         name,
-        version_place: reader.text("AZURE_AKS_KUBERNETES_VERSION").map(|_| reader.place("AZURE_AKS_KUBERNETES_VERSION")),
+        version_place: reader
+            .text("AZURE_AKS_KUBERNETES_VERSION")
+            .map(|_| reader.place("AZURE_AKS_KUBERNETES_VERSION")),
         version: reader.kubernetes_version(),
         system,
         user,
