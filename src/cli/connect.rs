@@ -9,7 +9,7 @@ use url::Url;
 
 use super::error::CliError;
 use crate::engine::provider::{Provider, ProviderError, ProviderKey, Providers};
-use crate::providers::azure::{Auth, AzureConfig, AzureProvider};
+use crate::providers::azure::{Auth, AzureConfig, AzureProvider, SignIns};
 use crate::providers::kubernetes::{Connector, KubernetesConfig, KubernetesProvider};
 use crate::providers::retry::Policy;
 use crate::providers::sandbox::TOKEN_PREFIX;
@@ -33,7 +33,12 @@ pub struct Connections<'a> {
     pub sandbox: Option<&'a str>,
     /// Seed of the jitter of retries.
     pub seed: u64,
+    /// The sign-ins of the run.
+    pub sign_ins: &'a SignIns,
 }
+
+/// Another metadata service than that of Azure machines, under the name that the SDKs of Azure read.
+const METADATA_SERVICE: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
 
 /// `azure://<subscription>?auth=<method>`
 struct AzureKey<'k> {
@@ -90,6 +95,8 @@ impl Connections<'_> {
             None => self.auth(key)?,
         };
         let mut config = AzureConfig::new(key.subscription, auth, self.seed);
+        config.sign_ins = self.sign_ins.clone();
+        config.tenant_id = self.optional(key, "AZURE_TENANT_ID");
         let endpoint =
             self.sandbox.or_else(|| self.environment.get("AZURE_RESOURCE_MANAGER_ENDPOINT").map(String::as_str));
         if let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_empty()) {
@@ -110,13 +117,14 @@ impl Connections<'_> {
         })
     }
 
+    /// A setting of the sign-in: the manifest's, else the environment's.
+    fn optional(&self, key: &AzureKey<'_>, name: &str) -> Option<String> {
+        let known = self.known.get(key.whole).and_then(|connection| connection.credentials.get(name));
+        known.or_else(|| self.environment.get(name)).filter(|value| !value.is_empty()).cloned()
+    }
+
     fn auth(&self, key: &AzureKey<'_>) -> Result<Auth, CliError> {
-        let known = self.known.get(key.whole);
-        let optional = |name: &str| {
-            let set =
-                known.and_then(|connection| connection.credentials.get(name)).or_else(|| self.environment.get(name));
-            set.filter(|value| !value.is_empty()).cloned()
-        };
+        let optional = |name: &str| self.optional(key, name);
         let required = |name: &str| {
             optional(name).ok_or_else(|| {
                 CliError::message(format!("{name} is missing; AZURE_AUTH_METHOD {} needs it", key.auth))
@@ -131,7 +139,15 @@ impl Connections<'_> {
                 client_id: required("AZURE_CLIENT_ID")?,
                 client_secret: required("AZURE_CLIENT_SECRET")?,
             },
-            "managed_identity" => Auth::ManagedIdentity { client_id: optional("AZURE_CLIENT_ID") },
+            "managed_identity" => Auth::ManagedIdentity {
+                client_id: optional("AZURE_CLIENT_ID"),
+                service: optional(METADATA_SERVICE)
+                    .map(|service| {
+                        Url::parse(&service)
+                            .map_err(|error| CliError::message(format!("{METADATA_SERVICE} is no URL: {error}")))
+                    })
+                    .transpose()?,
+            },
             "workload_identity" => Auth::WorkloadIdentity {
                 tenant_id: required("AZURE_TENANT_ID")?,
                 client_id: required("AZURE_CLIENT_ID")?,

@@ -24,6 +24,7 @@ use crate::engine::reconcile::reconcile;
 use crate::engine::run::{Environment, Run, SharedEnvironment, System, timestamp};
 use crate::kom::layout::{Layout, StateConfig, discover};
 use crate::kom::load::{LoadOptions, Loaded, load};
+use crate::providers::azure::SignIns;
 use crate::providers::sandbox::{self, Sandbox};
 use crate::report;
 use crate::resources::app::Chance;
@@ -80,6 +81,8 @@ pub struct Session<'g> {
     variables: BTreeMap<String, String>,
     sandbox: Option<Sandbox>,
     endpoint: Option<String>,
+    /// Shared by all connections of the run, so that it signs in once.
+    sign_ins: SignIns,
 }
 
 /// A plan with what it was made from.
@@ -129,6 +132,7 @@ impl<'g> Session<'g> {
             variables: global.environment(),
             sandbox,
             endpoint,
+            sign_ins: SignIns::default(),
         })
     }
 
@@ -181,6 +185,7 @@ impl<'g> Session<'g> {
             environment: &self.variables,
             sandbox: self.endpoint.as_deref(),
             seed: random_number(self.environment.as_ref()),
+            sign_ins: &self.sign_ins,
         };
         let keys: BTreeSet<&str> = connections
             .keys()

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::kinds::azure;
 use super::names;
-use super::scope::{Builder, Place, protection};
+use super::scope::{Builder, Place, origin_of, protection};
 use super::settings::{ClusterSettings, PoolSettings};
 use crate::diag::Diagnostic;
 use crate::engine::address::Address;
@@ -69,6 +69,12 @@ pub fn expand(builder: &mut Builder<'_>, place: &Place, cluster: &Cluster, setti
     node.depends_on.push(group_address.clone());
     node.protection = wish.clone();
     node.ignore_changes.clone_from(&cluster.lifecycle.ignore_changes);
+    let lines = settings.system.places.iter().filter_map(|(field, place)| Some((system_field(field)?, place)));
+    node.field_origins.extend(lines.map(|(pattern, place)| (pattern, origin_of(place))));
+    if let Some(place) = &settings.version_place {
+        let fields = ["properties.kubernetesVersion", "properties.agentPoolProfiles.*.orchestratorVersion"];
+        node.field_origins.extend(fields.map(|pattern| (pattern, origin_of(place))));
+    }
     if settings.version.is_none() {
         // Nobody chose a version: what runs is right, whatever it was made with.
         let pool = format!("/properties/agentPoolProfiles/{SYSTEM_POOL}/orchestratorVersion");
@@ -198,6 +204,17 @@ fn pool_profile(pool: &PoolSettings, zones: &[String], label: &str, min: u32, ma
     profile
 }
 
+/// The field of a cluster that a field of its system pool is.
+fn system_field(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "vmSize" => "properties.agentPoolProfiles.*.vmSize",
+        "osDiskType" => "properties.agentPoolProfiles.*.osDiskType",
+        "osDiskSizeGB" => "properties.agentPoolProfiles.*.osDiskSizeGB",
+        "availabilityZones" => "properties.agentPoolProfiles.*.availabilityZones",
+        _ => return None,
+    })
+}
+
 /// One pool per zone, so that a pod in a zone always finds a pool that scales there.
 fn user_pools(
     builder: &mut Builder<'_>,
@@ -233,6 +250,9 @@ fn user_pools(
         let node =
             builder.add(address.clone(), &azure::POOL, &place.azure, Value::from(desired), &cluster.meta.location);
         node.depends_on.push(needs.clone());
+        if let Some(place) = &settings.version_place {
+            node.field_origins.push(("properties.orchestratorVersion", origin_of(place)));
+        }
         if settings.version.is_none() {
             node.ignore_changes.push("/properties/orchestratorVersion".to_owned());
         }

@@ -279,6 +279,8 @@ pub struct PoolSettings {
     pub priority: String,
     /// Zones; empty means wherever Azure places it.
     pub zones: Vec<String>,
+    /// Where the settings stand that somebody wrote, by the field of the pool that they become.
+    pub places: Vec<(&'static str, Location)>,
 }
 
 /// Settings of a Cluster.
@@ -292,6 +294,8 @@ pub struct ClusterSettings {
     pub name: Option<String>,
     /// Where that stands.
     pub name_place: Option<Location>,
+    /// Where the version stands.
+    pub version_place: Option<Location>,
     /// The Kubernetes version that was chosen, of the control plane and of all pools.
     pub version: Option<String>,
     /// Pool of the cluster's own services.
@@ -305,6 +309,15 @@ pub struct ClusterSettings {
     /// Key vaults of the ingress certificates (ext): a certificate's source names a vault, a role needs its resource id.
     pub key_vaults: Vec<String>,
 }
+
+/// Settings of a pool and the fields that they become.
+const POOL_FIELDS: [(&str, &str); 5] = [
+    ("SIZE", "vmSize"),
+    ("DISK_TYPE", "osDiskType"),
+    ("DISK_SIZE_GB", "osDiskSizeGB"),
+    ("PRIORITY", "scaleSetPriority"),
+    ("ZONES", "availabilityZones"),
+];
 
 /// Reads the settings of a Cluster.
 pub fn cluster(
@@ -322,6 +335,10 @@ pub fn cluster(
             disk_size_gb: reader.number(&key("DISK_SIZE_GB"), 110),
             priority: reader.choice(&key("PRIORITY"), priorities, priority),
             zones: reader.list(&key("ZONES"), zones),
+            places: POOL_FIELDS
+                .iter()
+                .filter_map(|(suffix, field)| Some((*field, reader.settings.get(&key(suffix))?.location.clone())))
+                .collect(),
         }
     };
     let system = pool("SYSTEM", &["Regular"], "Regular", &[]);
@@ -345,6 +362,9 @@ pub fn cluster(
         group,
         name_place: name.as_ref().map(|_| reader.place("AZURE_AKS_CLUSTER_NAME")),
         name,
+        version_place: reader
+            .text("AZURE_AKS_KUBERNETES_VERSION")
+            .map(|_| reader.place("AZURE_AKS_KUBERNETES_VERSION")),
         version: reader.kubernetes_version(),
         system,
         user,

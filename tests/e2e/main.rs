@@ -11,6 +11,7 @@ mod project;
 mod apply;
 mod boxes;
 mod changes;
+mod clusters;
 mod commands;
 mod compose;
 mod disks;

@@ -120,6 +120,11 @@ impl Project {
         command
     }
 
+    /// Sets a variable of the environment that commands run in.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.insert(name.to_owned(), value.to_owned());
+    }
+
     /// Everything that commands have printed so far.
     pub fn printed(&self) -> Vec<u8> {
         self.printed.borrow().clone()

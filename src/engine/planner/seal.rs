@@ -81,7 +81,10 @@ impl Planner<'_> {
             };
             let origin = self.inputs.graph.get(&lock).and_then(|node| node.origin.clone());
             let problem = self.problem(Some(&lock), format!("{lock} stays and refuses {first}{others}"), origin);
-            problem.help.push("lift it in the same apply: set protection.lock to false; it is lifted first".to_owned());
+            problem.help.push(
+                "lift it in the same apply: set `lock: false` in the protection of the Cluster; it is lifted first"
+                    .to_owned(),
+            );
             problem.help.push("then set it again: it comes back after everything else".to_owned());
         }
         let hidden = self.locked.len() - unreadable.len().min(self.locked.len());

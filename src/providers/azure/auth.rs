@@ -1,8 +1,9 @@
 //! Bearer tokens. The only file that names the Azure SDK (`azure_core`, `azure_identity`).
 //!
-//! `azure_identity` has no Azure Developer CLI, no user-assigned managed identity and reads a federated token only once;
-//! those three are done here, behind its trait.
+//! `azure_identity` has no Azure Developer CLI, no user-assigned managed identity, asks the Azure CLI for whatever tenant
+//! was used last and reads a federated token only once; those four are done here, behind its trait.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use azure_core::auth::{AccessToken, Secret, TokenCredential};
 use azure_core::error::{Error, ErrorKind, ResultExt as _};
 use azure_core::{HttpClient, Method, Request, Response};
-use azure_identity::{AzureCliCredential, ClientSecretCredential, WorkloadIdentityCredential};
+use azure_identity::{ClientSecretCredential, WorkloadIdentityCredential};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -47,6 +48,9 @@ pub enum Auth {
     ManagedIdentity {
         /// The user-assigned identity's client id; the system-assigned one if `None`.
         client_id: Option<String>,
+        /// Another metadata service than that of Azure machines, as the SDKs of Azure take it from
+        /// `AZURE_POD_IDENTITY_AUTHORITY_HOST`.
+        service: Option<Url>,
     },
     /// A token that a Kubernetes cluster or a CI service issued, exchanged for one of Azure.
     WorkloadIdentity {
@@ -81,7 +85,10 @@ impl Auth {
     fn hint(&self) -> &'static str {
         match self {
             Self::Static(_) => "the given token is not accepted any more",
-            Self::AzureCli => "sign in with `az login`, and see that `az account show` names the right tenant",
+            Self::AzureCli => {
+                "sign in with `az login` (`az login --tenant TENANT` if the subscription is in another tenant), and see that \
+                 `az account list` shows the subscription"
+            }
             Self::AzureDeveloperCli => "sign in with `azd auth login`",
             Self::ClientSecret { .. } => {
                 "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; the secret may have expired"
@@ -100,15 +107,54 @@ impl Auth {
 const EARLY: Duration = Duration::from_secs(120);
 /// Tries at signing in when the network or the login server fails.
 const TRIES: u32 = 3;
+/// A refusal stands for so long; whoever signs in meanwhile is heard after that.
+const REFUSED: Duration = Duration::from_secs(10);
+/// The metadata service of a machine answers at once, or is not there.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
+/// A token of a CLI that does not say when it expires.
+const SHORT_LIFE: time::Duration = time::Duration::minutes(5);
 /// Time before the second try; longer before the third.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// What a sign-in gave, and until when that counts.
+type Cached = Mutex<Option<(Result<Secret, ProviderError>, Instant)>>;
+
+/// The sign-ins of a run: whoever signs in the same way shares one token, and one refusal.
+#[derive(Clone, Default)]
+pub struct SignIns(Arc<std::sync::Mutex<HashMap<String, Arc<Cached>>>>);
+
+impl fmt::Debug for SignIns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignIns")
+    }
+}
+
+impl SignIns {
+    fn of(&self, key: String) -> Arc<Cached> {
+        match self.0.lock() {
+            Ok(mut known) => known.entry(key).or_default().clone(),
+            // Only after a panic in this very line; one of its own then.
+            Err(_) => Arc::default(),
+        }
+    }
+}
+
+/// Whom to sign in for.
+pub(super) struct Audience<'a> {
+    /// The subscription's id.
+    pub subscription: &'a str,
+    /// The tenant's id, where somebody named it.
+    pub tenant: Option<&'a str>,
+    /// The ARM endpoint.
+    pub endpoint: &'a Url,
+}
 
 /// Gives bearer tokens, asking for a new one only when the last is about to expire.
 pub(super) struct Credential {
     auth: Auth,
     source: Option<Arc<dyn TokenCredential>>,
     scope: String,
-    cached: Mutex<Option<(Secret, Instant)>>,
+    cached: Arc<Cached>,
 }
 
 impl fmt::Debug for Credential {
@@ -118,11 +164,18 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
-    /// Signs in by `auth` for the ARM endpoint `endpoint`; requests of the sign-in go through `http`.
+    /// Signs in by `auth` for an audience; requests of the sign-in go through `http`.
     ///
     /// # Errors
-    /// The login host of the endpoint's cloud is no URL.
-    pub fn new(auth: Auth, endpoint: &Url, http: reqwest::Client) -> Result<Self, ProviderError> {
+    /// The login host of the endpoint's cloud is no URL, or no HTTP client can be made.
+    pub fn new(
+        auth: Auth,
+        audience: &Audience<'_>,
+        http: reqwest::Client,
+        sign_ins: &SignIns,
+    ) -> Result<Self, ProviderError> {
+        let endpoint = audience.endpoint;
+        let tenant = audience.tenant.map(str::to_owned);
         let authority = match endpoint.host_str() {
             Some("management.chinacloudapi.cn") => "https://login.chinacloudapi.cn",
             Some("management.usgovcloudapi.net") => "https://login.microsoftonline.us",
@@ -134,18 +187,41 @@ impl Credential {
         let http: Arc<dyn HttpClient> = Arc::new(LoginHttp(http));
         let source: Option<Arc<dyn TokenCredential>> = match auth.clone() {
             Auth::Static(_) => None,
-            Auth::AzureCli => Some(Arc::new(AzureCliCredential::new())),
-            Auth::AzureDeveloperCli => Some(Arc::new(DeveloperCli)),
+            Auth::AzureCli => {
+                Some(Arc::new(AzureCli { subscription: audience.subscription.to_owned(), tenant: tenant.clone() }))
+            }
+            Auth::AzureDeveloperCli => Some(Arc::new(DeveloperCli { tenant: tenant.clone() })),
             Auth::ClientSecret { tenant_id, client_id, client_secret } => {
                 Some(Arc::new(ClientSecretCredential::new(http, authority, tenant_id, client_id, client_secret)))
             }
-            Auth::ManagedIdentity { client_id } => Some(Arc::new(ManagedIdentity { http, client_id })),
+            Auth::ManagedIdentity { client_id, service } => {
+                // It answers on the machine itself: a proxy would ask its own machine, and hand out that one's identity.
+                let direct = reqwest::Client::builder()
+                    .no_proxy()
+                    .redirect(reqwest::redirect::Policy::none())
+                    .connect_timeout(METADATA_TIMEOUT)
+                    .timeout(METADATA_TIMEOUT)
+                    .build()
+                    .map_err(|error| {
+                        ProviderError::new(ErrorClass::Rejected, format!("no HTTP client: {}", chain(&error)))
+                    })?;
+                Some(Arc::new(ManagedIdentity { http: Arc::new(LoginHttp(direct)), client_id, service }))
+            }
             Auth::WorkloadIdentity { tenant_id, client_id, token_file } => {
                 Some(Arc::new(WorkloadIdentity { http, authority, tenant_id, client_id, token_file }))
             }
         };
         let scope = format!("{}/.default", endpoint.origin().ascii_serialization());
-        Ok(Self { auth, source, scope, cached: Mutex::new(None) })
+        let who = match &auth {
+            Auth::AzureCli if tenant.is_none() => audience.subscription.to_owned(),
+            Auth::ClientSecret { tenant_id, client_id, .. } | Auth::WorkloadIdentity { tenant_id, client_id, .. } => {
+                format!("{tenant_id}/{client_id}")
+            }
+            Auth::ManagedIdentity { client_id, .. } => client_id.clone().unwrap_or_default(),
+            _ => tenant.unwrap_or_default(),
+        };
+        let cached = sign_ins.of(format!("{} {who} {scope}", auth.method()));
+        Ok(Self { auth, source, scope, cached })
     }
 
     /// A token that is good for two minutes at least.
@@ -160,16 +236,21 @@ impl Credential {
         };
         // Held while signing in: the others wait for this one token and do not ask for their own.
         let mut cached = self.cached.lock().await;
-        if let Some((token, until)) = &*cached
+        if let Some((result, until)) = &*cached
             && *until > Instant::now()
         {
-            return Ok(token.clone());
+            return result.clone();
         }
-        let token = source.get_token(&[&self.scope]).await.map_err(|error| self.refused(chain(&error)))?;
-        let lifetime = token.expires_on - OffsetDateTime::now_utc();
-        let lifetime = Duration::try_from(lifetime).unwrap_or_default().saturating_sub(EARLY);
-        *cached = Some((token.token.clone(), Instant::now() + lifetime));
-        Ok(token.token)
+        let (result, lifetime) = match source.get_token(&[&self.scope]).await {
+            Ok(token) => {
+                let lifetime = Duration::try_from(token.expires_on - OffsetDateTime::now_utc()).unwrap_or_default();
+                (Ok(token.token), lifetime.saturating_sub(EARLY))
+            }
+            // Whoever waited for this answer has it: asking again, once for each, would get the same.
+            Err(error) => (Err(self.refused(chain(&error))), REFUSED),
+        };
+        *cached = Some((result.clone(), Instant::now() + lifetime));
+        result
     }
 
     /// Forgets the token, because ARM did not accept it. Returns whether another one can be had.
@@ -251,9 +332,68 @@ impl HttpClient for LoginHttp {
     }
 }
 
+/// `az account get-access-token`, for the subscription's own tenant: without that it answers for the tenant that was used
+/// last, whose tokens the subscription refuses.
+#[derive(Debug)]
+struct AzureCli {
+    subscription: String,
+    tenant: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct AzureCliToken {
+    #[serde(rename = "accessToken")]
+    access_token: String,
+    /// Seconds since 1970; older versions of the CLI tell local time only.
+    expires_on: Option<i64>,
+}
+
+#[async_trait]
+impl TokenCredential for AzureCli {
+    async fn get_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
+        let scope = scopes.first().copied().unwrap_or_default();
+        let resource = scope.strip_suffix("/.default").unwrap_or(scope).to_owned();
+        // `az` takes one of the two.
+        let (option, whose) = match &self.tenant {
+            Some(tenant) => ("--tenant", tenant.clone()),
+            None => ("--subscription", self.subscription.clone()),
+        };
+        let run = move || {
+            let mut command = if cfg!(windows) { Command::new("cmd") } else { Command::new("az") };
+            if cfg!(windows) {
+                command.args(["/C", "az"]);
+            }
+            command
+                .args(["account", "get-access-token", "--output", "json", "--resource", &resource, option, &whose])
+                .stdin(Stdio::null())
+                .output()
+        };
+        let output = tokio::task::spawn_blocking(run)
+            .await
+            .context(ErrorKind::Credential, "running az")?
+            .context(ErrorKind::Credential, "running az (is the Azure CLI installed?)")?;
+        if !output.status.success() {
+            // Standard output may hold a token; standard error does not.
+            let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(Error::message(ErrorKind::Credential, format!("az account get-access-token: {told}")));
+        }
+        let token: AzureCliToken = serde_json::from_slice(&output.stdout)
+            .map_err(|_| Error::message(ErrorKind::Credential, "az account get-access-token gave no token"))?;
+        let expires_on = token.expires_on.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+        let expires_on = expires_on.unwrap_or_else(|| OffsetDateTime::now_utc() + SHORT_LIFE);
+        Ok(AccessToken::new(token.access_token, expires_on))
+    }
+
+    async fn clear_cache(&self) -> azure_core::Result<()> {
+        Ok(())
+    }
+}
+
 /// `azd auth token`.
 #[derive(Debug)]
-struct DeveloperCli;
+struct DeveloperCli {
+    tenant: Option<String>,
+}
 
 #[derive(Deserialize)]
 struct DeveloperCliToken {
@@ -266,11 +406,14 @@ struct DeveloperCliToken {
 impl TokenCredential for DeveloperCli {
     async fn get_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
         let scope = scopes.first().copied().unwrap_or_default().to_owned();
+        let tenant = self.tenant.clone();
         let run = move || {
-            Command::new("azd")
-                .args(["auth", "token", "--output", "json", "--scope", &scope])
-                .stdin(Stdio::null())
-                .output()
+            let mut command = Command::new("azd");
+            command.args(["auth", "token", "--output", "json", "--scope", &scope]);
+            if let Some(tenant) = &tenant {
+                command.args(["--tenant-id", tenant]);
+            }
+            command.stdin(Stdio::null()).output()
         };
         let output = tokio::task::spawn_blocking(run)
             .await
@@ -298,6 +441,7 @@ impl TokenCredential for DeveloperCli {
 struct ManagedIdentity {
     http: Arc<dyn HttpClient>,
     client_id: Option<String>,
+    service: Option<Url>,
 }
 
 #[derive(Deserialize)]
@@ -311,7 +455,10 @@ struct ManagedIdentityToken {
 impl TokenCredential for ManagedIdentity {
     async fn get_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
         let scope = scopes.first().copied().unwrap_or_default();
-        let mut url = Url::parse("http://169.254.169.254/metadata/identity/oauth2/token")?;
+        let mut url = match &self.service {
+            Some(service) => service.join("/metadata/identity/oauth2/token")?,
+            None => Url::parse("http://169.254.169.254/metadata/identity/oauth2/token")?,
+        };
         url.query_pairs_mut()
             .append_pair("api-version", "2018-02-01")
             .append_pair("resource", scope.strip_suffix("/.default").unwrap_or(scope));
@@ -395,7 +542,7 @@ pub(super) mod tests {
     }
 
     fn credential(auth: Auth, source: impl TokenCredential + 'static) -> Credential {
-        Credential { auth, source: Some(Arc::new(source)), scope: "x/.default".into(), cached: Mutex::new(None) }
+        Credential { auth, source: Some(Arc::new(source)), scope: "x/.default".into(), cached: Arc::default() }
     }
 
     /// Gives `token-1` for an hour, and `token-2` once that is forgotten.
@@ -420,10 +567,50 @@ pub(super) mod tests {
         assert_eq!(ending.token().await.unwrap().secret(), "token-2");
     }
 
+    /// Refuses, and counts how often it was asked.
+    #[derive(Debug)]
+    struct Refusing(Arc<AtomicI64>);
+
+    #[async_trait]
+    impl TokenCredential for Refusing {
+        async fn get_token(&self, _scopes: &[&str]) -> azure_core::Result<AccessToken> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Err(Error::message(ErrorKind::Credential, "please run az login"))
+        }
+
+        async fn clear_cache(&self) -> azure_core::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_to_all_who_waited_for_it() {
+        let asked = Arc::new(AtomicI64::new(0));
+        let refusing = credential(Auth::AzureCli, Refusing(asked.clone()));
+        let answers = join_all((0..7).map(|_| refusing.token())).await;
+        assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|error| error.message.contains("az login"))));
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn the_same_sign_in_is_shared_and_another_is_not() {
+        let url = Url::parse("http://127.0.0.1:1").unwrap();
+        let sign_ins = SignIns::default();
+        let of = |subscription: &str, tenant: Option<&str>| {
+            let audience = Audience { subscription, tenant, endpoint: &url };
+            Credential::new(Auth::AzureCli, &audience, reqwest::Client::new(), &sign_ins).unwrap().cached
+        };
+        assert!(Arc::ptr_eq(&of("s", None), &of("s", None)));
+        assert!(!Arc::ptr_eq(&of("s", None), &of("t", None)));
+        assert!(Arc::ptr_eq(&of("s", Some("x")), &of("t", Some("x"))));
+    }
+
     #[tokio::test]
     async fn a_given_token_cannot_be_renewed() {
         let url = Url::parse("http://127.0.0.1:1").unwrap();
-        let fixed = Credential::new(Auth::Static("hunter2".into()), &url, reqwest::Client::new()).unwrap();
+        let audience = Audience { subscription: "s", tenant: None, endpoint: &url };
+        let auth = Auth::Static("hunter2".into());
+        let fixed = Credential::new(auth, &audience, reqwest::Client::new(), &SignIns::default()).unwrap();
         assert_eq!(fixed.token().await.unwrap().secret(), "hunter2");
         assert!(!fixed.forget().await);
     }

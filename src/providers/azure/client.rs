@@ -16,7 +16,7 @@ use crate::engine::provider::{ErrorClass, Progress, ProviderError};
 use crate::providers::retry::{Limiter, Policy};
 
 use super::AzureConfig;
-use super::auth::Credential;
+use super::auth::{Audience, Credential};
 use super::error::{self, chain};
 
 /// The public cloud.
@@ -150,7 +150,16 @@ impl Arm {
         }
         let http = builder.build().map_err(|error| rejected(format!("no HTTP client: {}", chain(&error))))?;
         Ok(Self {
-            credential: Credential::new(config.auth.clone(), &base, http.clone())?,
+            credential: Credential::new(
+                config.auth.clone(),
+                &Audience {
+                    subscription: &config.subscription_id,
+                    tenant: config.tenant_id.as_deref(),
+                    endpoint: &base,
+                },
+                http.clone(),
+                &config.sign_ins,
+            )?,
             http,
             base,
             policy: config.retry,

@@ -52,7 +52,7 @@ use crate::engine::provider::{
 use crate::engine::value::Value;
 use crate::providers::retry::Policy;
 
-pub use auth::Auth;
+pub use auth::{Auth, SignIns};
 use client::{Arm, Method, Precondition, Request};
 use recent::Recent;
 pub use role::ROLE_ASSIGNMENT_NAMESPACE;
@@ -65,8 +65,12 @@ const UNLOCK_POLL: Duration = Duration::from_secs(2);
 pub struct AzureConfig {
     /// The subscription's id.
     pub subscription_id: String,
+    /// The tenant to sign in to; the subscription's own if `None`.
+    pub tenant_id: Option<String>,
     /// How to sign in.
     pub auth: Auth,
+    /// Sign-ins that are shared with other providers of the run.
+    pub sign_ins: SignIns,
     /// Another Resource Manager than the public cloud's: a sovereign cloud, or the sandbox.
     pub endpoint: Option<Url>,
     /// Requests at once, per subscription and apart for reads and writes.
@@ -84,7 +88,9 @@ impl AzureConfig {
     pub fn new(subscription_id: impl Into<String>, auth: Auth, seed: u64) -> Self {
         Self {
             subscription_id: subscription_id.into(),
+            tenant_id: None,
             auth,
+            sign_ins: SignIns::default(),
             endpoint: None,
             concurrency: 16,
             retry: Policy::default(),

@@ -264,7 +264,9 @@ fn version_verdict(change: &InPlace<'_>, what: &str) -> Verdict {
             ));
         }
         return Verdict::Refused(
-            format!("cannot go back from Kubernetes {live} to {wanted}: AKS downgrades neither clusters nor pools"),
+            format!(
+                "cannot go back from Kubernetes {live} to {wanted} ({what}): AKS downgrades neither clusters nor pools"
+            ),
             vec![format!("set {key}: \"{}\"", line_of(live))],
         );
     }
