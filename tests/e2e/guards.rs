@@ -197,6 +197,9 @@ fn a_rename_keeps_the_objects() {
       + Ingress/forge-app-default  host forge-2jgce0-3000.cluster1.aks1.exp.kompox.dev, class traefik  (kompoxapp.yml:75)
       + Deployment/forge-app  image docker.gitea.com/gitea:1.24.6 postgres:17, replicas 1  (compose.yml:2)
 
+    Notes:
+      * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/forge/Deployment/forge-app: takes over what /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app uses now; it is down until that one has let go
+
     Plan: 18 to create, 1 to update, 16 to delete, 1 to forget; 15 unchanged
 
     Planned without the server's answer, checked again when it can give one:

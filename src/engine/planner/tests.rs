@@ -877,6 +877,18 @@ async fn what_changed_outside_and_cannot_change_back_is_said_so() {
     );
 }
 
+/// What was deleted outside of kompox uses nothing any more, whatever its record says: it comes like any other.
+#[tokio::test]
+async fn a_workload_that_is_made_again_takes_its_turn() {
+    let site = applied(&pods(&[("z-a", &["a=v/x"]), ("b", &["x=v/x"])])).await;
+    site.world.remove("/b");
+    let plan = site.plan(&pods(&[("z-a", &["a=v/a"]), ("b", &["x=v/x"])])).await.unwrap();
+    assert_eq!(verbs(&plan), ["update pod/z-a", "create pod/b"]);
+    let b = &plan.actions[1];
+    assert!(b.after_addresses.contains(&address(&POD, "z-a")), "{:?}", b.after_addresses);
+    assert!(plan.notes.iter().any(|note| note.text.contains("takes over what /ws/t/pod/z-a uses")));
+}
+
 /// `--no-wait` is for readiness; who takes over waits all the same.
 #[tokio::test]
 async fn a_handover_is_waited_for_whatever_is_asked() {
