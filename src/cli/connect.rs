@@ -12,7 +12,6 @@ use crate::engine::provider::{Provider, ProviderError, ProviderKey, Providers};
 use crate::providers::azure::{Auth, AzureConfig, AzureProvider, SignIns};
 use crate::providers::kubernetes::{Connector, KubernetesConfig, KubernetesProvider};
 use crate::providers::retry::Policy;
-use crate::providers::sandbox::TOKEN_PREFIX;
 use crate::resources::expand::Connection;
 
 /// When to try again on this machine: what the sandbox refuses for some seconds it refuses on purpose.
@@ -29,8 +28,8 @@ pub struct Connections<'a> {
     pub known: &'a BTreeMap<ProviderKey, Connection>,
     /// The process's environment.
     pub environment: &'a BTreeMap<String, String>,
-    /// The sandbox's endpoint, if it stands for every cloud.
-    pub sandbox: Option<&'a str>,
+    /// The sandbox's endpoint and token, if it stands for every cloud.
+    pub sandbox: Option<(&'a str, &'a str)>,
     /// Seed of the jitter of retries.
     pub seed: u64,
     /// The sign-ins of the run.
@@ -91,14 +90,16 @@ impl Connections<'_> {
 
     fn azure(&self, key: &AzureKey<'_>) -> Result<AzureProvider, CliError> {
         let auth = match self.sandbox {
-            Some(_) => Auth::Static(format!("{TOKEN_PREFIX}local")),
+            Some((_, token)) => Auth::Static(token.to_owned()),
             None => self.auth(key)?,
         };
         let mut config = AzureConfig::new(key.subscription, auth, self.seed);
         config.sign_ins = self.sign_ins.clone();
         config.tenant_id = self.optional(key, "AZURE_TENANT_ID");
-        let endpoint =
-            self.sandbox.or_else(|| self.environment.get("AZURE_RESOURCE_MANAGER_ENDPOINT").map(String::as_str));
+        let endpoint = self
+            .sandbox
+            .map(|(endpoint, _)| endpoint)
+            .or_else(|| self.environment.get("AZURE_RESOURCE_MANAGER_ENDPOINT").map(String::as_str));
         if let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_empty()) {
             let url = Url::parse(endpoint)
                 .map_err(|error| CliError::message(format!("the endpoint {endpoint} is no URL: {error}")))?;

@@ -59,6 +59,9 @@ pub struct Serve {
     /// Milliseconds until a workload, claim or load balancer is ready
     #[arg(long, value_name = "MS", default_value_t = 100)]
     readiness_delay: u64,
+    /// Demand the world's token of processes of your own, too
+    #[arg(long)]
+    require_token: bool,
     /// Seed of faults that name none
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -105,9 +108,14 @@ async fn serve(args: &Serve, global: &Global) -> Result<Exit, CliError> {
     config.operation_delay = millis(args.operation_delay);
     config.readiness_delay = millis(args.readiness_delay);
     config.seed = args.seed;
+    config.token_required = args.require_token;
+    let token = config.data.join("token");
     let sandbox = Sandbox::start(config, args.listen).await?;
     output::stdout(|out| writeln!(out, "{}", sandbox.endpoint()))?;
-    output::stderr(|err| writeln!(err, "Use it:  kompox --sandbox --sandbox-endpoint {} plan", sandbox.endpoint()));
+    output::stderr(|err| {
+        writeln!(err, "Use it:  kompox --sandbox --sandbox-endpoint {} plan", sandbox.endpoint())?;
+        writeln!(err, "Other users of this machine need the token in {} (KOMPOX_SANDBOX_TOKEN).", token.display())
+    });
     let mut cancel = signal::on_interrupt();
     cancel.raised().await;
     sandbox.stop().await;

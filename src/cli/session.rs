@@ -80,7 +80,8 @@ pub struct Session<'g> {
     pub environment: SharedEnvironment,
     variables: BTreeMap<String, String>,
     sandbox: Option<Sandbox>,
-    endpoint: Option<String>,
+    /// The sandbox's endpoint and token.
+    endpoint: Option<(String, String)>,
     /// Shared by all connections of the run, so that it signs in once.
     sign_ins: SignIns,
 }
@@ -114,13 +115,20 @@ impl<'g> Session<'g> {
 
     async fn start(global: &'g Global, layout: Layout, loaded: Option<Loaded>) -> Result<Self, CliError> {
         let store = SqliteStore::open(&state_path(&layout, global.sandbox))?;
+        let variables = global.environment();
         let (sandbox, endpoint) = match (global.sandbox, &global.sandbox_endpoint) {
             (false, _) => (None, None),
-            (true, Some(endpoint)) => (None, Some(loopback(endpoint)?)),
+            (true, Some(endpoint)) => {
+                // Needed for another user's sandbox only; of one's own project it is at hand.
+                let given = variables.get("KOMPOX_SANDBOX_TOKEN").filter(|token| !token.is_empty()).cloned();
+                let token = given.or_else(|| sandbox::existing_token(&sandbox_path(&layout)));
+                let token = token.unwrap_or_else(|| format!("{}local", sandbox::TOKEN_PREFIX));
+                (None, Some((loopback(endpoint)?, token)))
+            }
             (true, None) => {
                 let config = sandbox::Config::new(sandbox_path(&layout));
                 let sandbox = Sandbox::start(config, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-                let endpoint = sandbox.endpoint();
+                let endpoint = (sandbox.endpoint(), sandbox.token().to_owned());
                 (Some(sandbox), Some(endpoint))
             }
         };
@@ -129,7 +137,7 @@ impl<'g> Session<'g> {
             loaded,
             store: Arc::new(store),
             environment: Arc::new(System),
-            variables: global.environment(),
+            variables,
             sandbox,
             endpoint,
             sign_ins: SignIns::default(),
@@ -183,7 +191,7 @@ impl<'g> Session<'g> {
         let opener = Connections {
             known: connections,
             environment: &self.variables,
-            sandbox: self.endpoint.as_deref(),
+            sandbox: self.endpoint.as_ref().map(|(endpoint, token)| (endpoint.as_str(), token.as_str())),
             seed: random_number(self.environment.as_ref()),
             sign_ins: &self.sign_ins,
         };
@@ -437,12 +445,14 @@ pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &S
             physical_id: record.physical_id.clone(),
             adopted: record.protection.adopted,
             outputs: record.outputs.value(),
+            applied: record.applied.value(),
         };
         (Address::from_text(record.address.as_str()), known)
     });
     let mut known: BTreeMap<Address, Known> = known.collect();
     for (address, id) in &fixed.imports {
-        let import = Known { physical_id: id.clone(), adopted: true, outputs: serde_json::json!({}) };
+        let (outputs, applied) = (serde_json::json!({}), serde_json::json!({}));
+        let import = Known { physical_id: id.clone(), adopted: true, outputs, applied };
         known.insert(address.clone(), import);
     }
     let mut chosen = chosen_by_intents(snapshot);

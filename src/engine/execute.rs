@@ -283,7 +283,7 @@ impl Execution<'_> {
     /// A container goes only if it holds nothing but what this plan deletes or the server made.
     async fn check_contents(&self) -> Result<(), Failure> {
         let target = self.target(self.planned.physical_id.clone());
-        let mut foreign = self.foreign(&self.planned.provider, self.provider, &target).await?;
+        let mut foreign = Vec::new();
         for (key, inner) in self.inner_providers() {
             // What went a moment ago may still be listed: its own server removes it in the background.
             let give_up = tokio::time::Instant::now() + SETTLE;
@@ -296,6 +296,8 @@ impl Execution<'_> {
                 tokio::time::sleep(SETTLE_POLL).await;
             }
         }
+        // Last: what was made for something inside goes before that does.
+        foreign.extend(self.foreign(&self.planned.provider, self.provider, &target).await?);
         if foreign.is_empty() {
             return Ok(());
         }

@@ -7,10 +7,14 @@ use std::time::SystemTime;
 use serde_json::json;
 
 use super::cluster::{ClusterNodes, Grant, grant, roles};
-use super::kinds::azure;
+use super::kinds::{azure, kubernetes};
 use super::names;
 use super::scope::{Builder, Place, origin_of, protection};
 use super::settings;
+pub(super) use super::storage::is_zone_redundant;
+use super::storage::{
+    ACCOUNT_SKUS, DISK_SKUS, Finding, account_kind, check_account_name, check_disk, check_quota, is_without_cache, sku,
+};
 use crate::compose::convert::{Access, VolumeInput};
 use crate::compose::names::{id_hash, sp_hash};
 use crate::diag::{Diagnostic, Location};
@@ -21,16 +25,6 @@ use crate::engine::value::Value;
 use crate::kom::model::{App, DeclaredDisk, DeletionPolicy, DiskSource, Located, Volume, VolumeType};
 
 const GIB: u64 = 1024 * 1024 * 1024;
-/// SKUs of disks (`resources.md`, row "disk").
-const DISK_SKUS: [&str; 7] = [
-    "Standard_LRS",
-    "Premium_LRS",
-    "StandardSSD_LRS",
-    "UltraSSD_LRS",
-    "Premium_ZRS",
-    "StandardSSD_ZRS",
-    "PremiumV2_LRS",
-];
 
 /// What an app's pods mount, and what they wait for.
 pub struct AppNodes {
@@ -55,12 +49,13 @@ pub fn lasting_scope(place: &Place, app: &str) -> String {
     format!("{}/app/{app}", place.provider_id)
 }
 
-/// Adds the Azure nodes of an app.
+/// Adds the Azure nodes of an app. `derived_zone` says that its zone was not written but follows from its disks.
 pub fn expand(
     builder: &mut Builder<'_>,
     place: &Place,
     app: &App,
     cluster: &ClusterNodes,
+    derived_zone: bool,
     chance: &Chance<'_>,
 ) -> AppNodes {
     let name = &app.meta.name;
@@ -87,14 +82,26 @@ pub fn expand(
     let desired = builder.arm(&group_id, place, &tags, json!({}));
     let node = builder.add(group_address.clone(), &azure::GROUP, &place.azure, desired, origin);
     node.protection = protection(None, &app.lifecycle, false);
-    let mut expansion = Volumes { builder, place, app, scope, group_id, group: group_address, tags, chance };
+    let mut expansion = Volumes {
+        builder,
+        place,
+        app,
+        cluster,
+        derived_zone,
+        scope,
+        group_id,
+        group: group_address,
+        tags,
+        said_of_account: false,
+        chance,
+    };
     for volume in &app.volumes {
         match volume.kind {
             VolumeType::Disk => expansion.disks(volume, &mut nodes),
             VolumeType::Files => expansion.share(volume, &mut nodes),
         }
     }
-    expansion.rights(cluster, &mut nodes);
+    expansion.rights(&mut nodes);
     nodes
 }
 
@@ -129,10 +136,14 @@ struct Volumes<'a, 'b> {
     builder: &'a mut Builder<'b>,
     place: &'a Place,
     app: &'a App,
+    cluster: &'a ClusterNodes,
+    derived_zone: bool,
     scope: String,
     group_id: String,
     group: Address,
     tags: BTreeMap<String, String>,
+    /// What is wrong with the storage account has been said.
+    said_of_account: bool,
     chance: &'a Chance<'a>,
 }
 
@@ -140,6 +151,10 @@ impl Volumes<'_, '_> {
     fn wrong(&mut self, location: &Location, message: String, help: &str) {
         let diagnostic = Diagnostic::error("volume", message).at(location.clone(), None).help(help.to_owned());
         self.builder.diagnostics.push(diagnostic);
+    }
+
+    fn found(&mut self, location: &Location, (message, help): Finding) {
+        self.wrong(location, message, &help);
     }
 
     fn id_hash(&self) -> String {
@@ -302,24 +317,28 @@ impl Volumes<'_, '_> {
         let import = declared.and_then(|disk| disk.import.as_ref());
         let chosen = self.name_of(&address, volume, disk_name);
         let id = self.adopted_id(&address, import).unwrap_or_else(|| self.disk_id(&chosen));
-        let known = self.builder.state.known(&address);
+        let known = self.builder.state.known(&address).cloned();
+        let known = known.as_ref();
         let adopted = import.is_some() || known.is_some_and(|known| known.adopted);
         let real_gib = known.and_then(|known| known.outputs.pointer("/properties/diskSizeGB")?.as_u64());
 
         let location = declared.map_or(&volume.location, |disk| &disk.location);
         let option = |key: &str| declared.and_then(|disk| disk.options.get(key)).or_else(|| volume.options.get(key));
-        let sku = option("sku").cloned();
-        if let Some(sku) = &sku
-            && !DISK_SKUS.iter().any(|known| known.eq_ignore_ascii_case(&sku.value))
-        {
-            let message = format!("\"{}\" is no SKU of a disk", sku.value);
-            self.wrong(&sku.location, message, &format!("one of {}", DISK_SKUS.join(", ")));
+        let written = option("sku").cloned();
+        let mut sku_name = "Premium_LRS";
+        if let Some(written) = &written {
+            match sku("a disk", &DISK_SKUS, &written.value) {
+                Ok(found) => sku_name = found,
+                Err(finding) => self.found(&written.location, finding),
+            }
         }
-        let sku_name = sku.as_ref().map_or("Premium_LRS", |sku| sku.value.as_str()).to_owned();
-        let zone = declared
-            .and_then(|disk| disk.zone.as_ref())
-            .map(|zone| zone.value.clone())
-            .or_else(|| self.app.deployment.zones.first().filter(|_| self.app.deployment.zones.len() == 1).cloned());
+        let recorded = known.filter(|known| !known.adopted).map(|known| known.zone().map(str::to_owned));
+        let zone = match (declared.and_then(|disk| disk.zone.as_ref()), recorded) {
+            (Some(zone), _) => Some(zone.value.clone()),
+            // What nobody wrote never moves a disk.
+            (None, Some(recorded)) if self.derived_zone => recorded,
+            (None, _) => self.app.deployment.zones.first().filter(|_| self.app.deployment.zones.len() == 1).cloned(),
+        };
         if let Some(zone) = &zone
             && assigned
             && !self.app.deployment.zones.is_empty()
@@ -353,10 +372,14 @@ impl Volumes<'_, '_> {
         }
         let mut rest = json!({"properties": properties});
         // What an adopted disk is, it stays, unless the manifest says so outright.
-        if sku.is_some() || !adopted {
+        if written.is_some() || !adopted {
             rest["sku"] = json!({"name": sku_name});
         }
-        let zonal = !sku_name.to_ascii_uppercase().ends_with("_ZRS");
+        let zonal = !is_zone_redundant(sku_name);
+        if !adopted {
+            let at = written.as_ref().map_or(location, |written| &written.location).clone();
+            self.check_disk(&at, &name_part, sku_name, gib, &properties_of(&rest), (assigned, zone.is_some()));
+        }
         if let Some(zone) = zone.filter(|_| zonal && (!adopted || declared.is_some_and(|disk| disk.zone.is_some()))) {
             rest["zones"] = json!([zone]);
         }
@@ -368,7 +391,7 @@ impl Volumes<'_, '_> {
         let size_location = own_size.or(volume.size_location.as_ref());
         let fields = [
             ("zones.**", zone_location),
-            ("sku.**", sku.as_ref().map(|sku| &sku.location)),
+            ("sku.**", written.as_ref().map(|sku| &sku.location)),
             ("properties.diskSizeGB", size_location),
         ];
         let guard = self.guard(volume);
@@ -383,6 +406,7 @@ impl Volumes<'_, '_> {
             node.find = Some(Find { within: self.group_id.clone(), tags: find_tags });
         }
         if assigned {
+            let attributes = self.attributes(&name_part, sku_name);
             nodes.storage.push(address.clone());
             nodes.behind.insert(name_part, address);
             nodes.volumes.push(VolumeInput {
@@ -393,10 +417,56 @@ impl Volumes<'_, '_> {
                 handle: id,
                 storage_class: "managed-csi".into(),
                 driver: "disk.csi.azure.com".into(),
-                attributes: BTreeMap::from([("fsType".to_owned(), "ext4".to_owned())]),
+                attributes,
                 previous_handle: None,
                 origin: Some(location.clone()),
             });
+        }
+    }
+
+    /// What the CSI driver is told of a disk. A volume that is there keeps what it says: its source never changes.
+    fn attributes(&self, name_part: &str, sku: &str) -> BTreeMap<String, String> {
+        let address = Address::new(self.app.meta.id.as_str(), kubernetes::PERSISTENT_VOLUME.name, name_part);
+        let known = self.builder.state.known(&address);
+        let recorded = known.and_then(|known| known.applied.pointer("/spec/csi/volumeAttributes")?.as_object());
+        if let Some(recorded) = recorded {
+            let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+            return recorded.iter().filter_map(|(key, value)| Some((key.clone(), text(value)?))).collect();
+        }
+        let mut attributes = BTreeMap::from([("fsType".to_owned(), "ext4".to_owned())]);
+        if known.is_none() && is_without_cache(sku) {
+            attributes.insert("cachingMode".to_owned(), "None".to_owned());
+        }
+        attributes
+    }
+
+    /// Size and performance of a disk, and whether a node can have it attached.
+    fn check_disk(
+        &mut self,
+        at: &Location,
+        name: &str,
+        sku: &str,
+        gib: u64,
+        (iops, mbps): &(Option<u64>, Option<u64>),
+        (assigned, in_zone): (bool, bool),
+    ) {
+        for finding in check_disk(sku, gib, *iops, *mbps) {
+            self.found(at, finding);
+        }
+        let cluster = self.cluster;
+        if sku == "UltraSSD_LRS" && assigned && cluster.ultra == Some(false) {
+            // https://learn.microsoft.com/azure/aks/use-ultra-disks
+            let message = format!("the disk {name} is an ultra disk, and no node of the cluster can attach one");
+            let help = "set AZURE_AKS_USER_VM_ULTRA_SSD: \"true\" of the Cluster (its user pools are made anew), or use another sku";
+            self.wrong(at, message, help);
+        }
+        if is_without_cache(sku) && !in_zone && assigned {
+            let message = format!(
+                "the disk {name} is in no zone: where a region has zones, disks of the SKU {sku} must be in one"
+            );
+            let help = "set zones of the node pools, and the zone of the app";
+            let diagnostic = Diagnostic::warning("volume", message).at(at.clone(), None).help(help);
+            self.builder.diagnostics.push(diagnostic);
         }
     }
 
@@ -429,14 +499,13 @@ impl Volumes<'_, '_> {
     /// The share of a volume of type `files`, in the app's own storage account.
     fn share(&mut self, volume: &Volume, nodes: &mut AppNodes) {
         let place = self.place;
-        let account_name = names::storage_account(&sp_hash(&place.workspace, &place.provider), &self.id_hash());
-        let account_id = format!("{}/providers/Microsoft.Storage/storageAccounts/{account_name}", self.group_id);
         let account = Address::new(&self.scope, azure::STORAGE_ACCOUNT.name, &self.app.meta.name);
+        let (account_id, account_name) = self.account(&account);
+        let sku_name = self.account_sku();
         if !self.builder.nodes.iter().any(|node| node.address == account) {
-            let sku = volume.options.get("sku").map_or("Standard_LRS", |sku| sku.value.as_str());
             let rest = json!({
-                "kind": "StorageV2",
-                "sku": {"name": sku},
+                "kind": account_kind(sku_name),
+                "sku": {"name": sku_name},
                 "properties": {
                     "allowBlobPublicAccess": false,
                     "allowSharedKeyAccess": true,
@@ -476,6 +545,61 @@ impl Volumes<'_, '_> {
         }
     }
 
+    /// Id and name of the app's storage account: the recorded one, for it cannot be renamed, else the one that the app names,
+    /// else the one that follows from its id.
+    fn account(&mut self, address: &Address) -> (String, String) {
+        let named = settings::storage_account(self.app).cloned();
+        if let Some(Err(finding)) = named.as_ref().map(check_account_name) {
+            let at = named.as_ref().map_or_else(|| self.app.meta.location.clone(), |named| named.location.clone());
+            self.found(&at, finding);
+        }
+        let place = self.place;
+        let own = || names::storage_account(&sp_hash(&place.workspace, &place.provider), &self.id_hash());
+        let name = named.as_ref().map_or_else(own, |named| named.value.clone());
+        if let Some(known) = self.builder.state.known(address) {
+            let (id, recorded) = (known.physical_id.clone(), last(&known.physical_id).to_owned());
+            if let Some(named) = named.filter(|named| !named.value.eq_ignore_ascii_case(&recorded)) {
+                let message = format!(
+                    "the shares of the app {} stay in the storage account {recorded}, not {}",
+                    self.app.meta.name, named.value
+                );
+                let help = "a storage account cannot be renamed; take AZURE_STORAGE_ACCOUNT_NAME out";
+                let warning = Diagnostic::warning("volume", message).at(named.location, None).help(help);
+                if !self.builder.diagnostics.iter().any(|said| said.message == warning.message) {
+                    self.builder.diagnostics.push(warning);
+                }
+            }
+            return (id, recorded);
+        }
+        (format!("{}/providers/Microsoft.Storage/storageAccounts/{name}", self.group_id), name)
+    }
+
+    /// The SKU of the app's storage account: all of its shares are in that one.
+    fn account_sku(&mut self) -> &'static str {
+        let files = self.app.volumes.iter().filter(|volume| volume.kind == VolumeType::Files);
+        let written: Vec<&Located<String>> = files.clone().filter_map(|volume| volume.options.get("sku")).collect();
+        let Some(first) = written.first() else { return "Standard_LRS" };
+        let other = written.iter().find(|sku| !sku.value.eq_ignore_ascii_case(&first.value));
+        if let Some(other) = other.filter(|_| !self.said_of_account) {
+            let message =
+                format!("the shares of an app are in one storage account, which is {} or {}", first.value, other.value);
+            self.wrong(&other.location.clone(), message, "write the same sku for all volumes of type files");
+        }
+        let found = sku("a storage account", &ACCOUNT_SKUS, &first.value);
+        match found {
+            Ok(found) => {
+                self.said_of_account = true;
+                found
+            }
+            Err(finding) => {
+                if !std::mem::replace(&mut self.said_of_account, true) {
+                    self.found(&first.location.clone(), finding);
+                }
+                "Standard_LRS"
+            }
+        }
+    }
+
     /// One share; the assigned one is what pods mount. `account` is the storage account's address, id and name.
     fn one_share(
         &mut self,
@@ -507,6 +631,11 @@ impl Volumes<'_, '_> {
             }),
             None => size.div_ceil(GIB),
         };
+        let sku_name = self.account_sku();
+        if let Err(finding) = check_quota(sku_name, quota) {
+            let at = option("quotaGiB").map_or(location, |quota| &quota.location).clone();
+            self.found(&at, finding);
+        }
         let desired = Value::from(json!({
             "id": format!("{account_id}/fileServices/default/shares/{share}"),
             "properties": {"shareQuota": quota, "enabledProtocols": "SMB", "metadata": {
@@ -543,7 +672,8 @@ impl Volumes<'_, '_> {
     }
 
     /// The cluster may attach the app's disks, its nodes may mount the app's shares.
-    fn rights(&mut self, cluster: &ClusterNodes, nodes: &mut AppNodes) {
+    fn rights(&mut self, nodes: &mut AppNodes) {
+        let cluster = self.cluster;
         let origin = self.app.meta.location.clone();
         let cluster_scope = self.app.meta.id.parent().map(|id| id.as_str().to_owned()).unwrap_or_default();
         // Named by the cluster: an app that moves gets the right in the new one before it loses it in the old.
@@ -583,6 +713,12 @@ impl Volumes<'_, '_> {
             grant(self.builder, self.place, &origin, wanted);
         }
     }
+}
+
+/// IOPS and MB/s of a disk, as they are asked for.
+fn properties_of(disk: &serde_json::Value) -> (Option<u64>, Option<u64>) {
+    let number = |key: &str| disk.get("properties")?.get(key)?.as_u64();
+    (number("diskIOPSReadWrite"), number("diskMBpsReadWrite"))
 }
 
 struct Source {

@@ -36,6 +36,8 @@ pub struct ClusterNodes {
     pub pools: Vec<Address>,
     /// The ingress identity, unless the cluster is only read.
     pub identity: Option<Address>,
+    /// Whether nodes of apps can attach ultra disks; not known of a cluster that is only read.
+    pub ultra: Option<bool>,
 }
 
 /// Adds the nodes of a cluster.
@@ -57,7 +59,7 @@ pub fn expand(builder: &mut Builder<'_>, place: &Place, cluster: &Cluster, setti
         let mut desired = Value::object();
         desired.set(&["id"], cluster_id.as_str().into());
         builder.add(address.clone(), &azure::CLUSTER, &place.azure, desired, origin).read_only = true;
-        return ClusterNodes { cluster: address, cluster_id, pools: Vec::new(), identity: None };
+        return ClusterNodes { cluster: address, cluster_id, pools: Vec::new(), identity: None, ultra: None };
     }
     let wish = protection(cluster.protection.provisioning, &cluster.lifecycle, false);
     let group_address = Address::new(scope, azure::GROUP.name, name);
@@ -93,7 +95,7 @@ pub fn expand(builder: &mut Builder<'_>, place: &Place, cluster: &Cluster, setti
     let pools = user_pools(builder, place, cluster, &cluster_id, &address, settings);
     let identity = ingress_identity(builder, place, cluster, &group_id, &group_address, &address, &tags);
     grants(builder, place, cluster, settings, &address, &identity);
-    ClusterNodes { cluster: address, cluster_id, pools, identity: Some(identity) }
+    ClusterNodes { cluster: address, cluster_id, pools, identity: Some(identity), ultra: Some(settings.user.ultra) }
 }
 
 /// Names that Azure would refuse once other things are made: said before anything is.
@@ -200,6 +202,9 @@ fn pool_profile(pool: &PoolSettings, zones: &[String], label: &str, min: u32, ma
     });
     if !zones.is_empty() {
         profile["availabilityZones"] = zones.into();
+    }
+    if pool.ultra {
+        profile["enableUltraSSD"] = true.into();
     }
     profile
 }

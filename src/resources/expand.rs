@@ -11,7 +11,7 @@ use super::composes::{self, Composed, Texts};
 use super::kinds;
 use super::scope::{Builder, Place, StateView, address_before, protection};
 use super::settings::{self, ClusterSettings};
-use super::{dns, ingress, names, quota};
+use super::{dns, ingress, names, quota, zones};
 use crate::compose::convert::{
     BoxInput, ConvertInput, IngressInput, IsolationInput, Rendered, RuleInput, Scope, convert,
 };
@@ -209,7 +209,10 @@ impl<'a> Expansion<'a> {
         service: &Address,
     ) {
         self.check_zones(cluster, settings, app);
-        let storage = app::expand(&mut self.builder, place, app, nodes, &self.request.chance);
+        let settled = zones::settle(&mut self.builder, place, cluster, settings, app);
+        let derived_zone = settled.deployment.zones != app.deployment.zones;
+        let app = &settled;
+        let storage = app::expand(&mut self.builder, place, app, nodes, derived_zone, &self.request.chance);
         let at = Address::from_text(app.meta.id.as_str());
         let Some(mut rendered) = self.render(place, cluster, app, &storage) else { return };
         if settings.user.priority == "Spot" && !cluster.existing {

@@ -10,6 +10,8 @@
 //! | [`scope`] | what every part shares: places, tags, the nodes so far |
 //! | [`cluster`], [`ingress`] | a cluster in Azure, and its ingress controller |
 //! | [`app`], [`dns`] | what an app keeps in Azure |
+//! | `storage` | what disks, accounts and shares of each SKU can be |
+//! | `zones` | whether disks, Pods and nodes of an app can meet |
 //! | [`quota`] | whether an app fits into its own quota |
 //! | `composes` | an app's compose files, read |
 //! | [`expand`] | all of it, in order |
@@ -26,3 +28,5 @@ pub mod quota;
 mod regions;
 pub mod scope;
 pub mod settings;
+mod storage;
+mod zones;

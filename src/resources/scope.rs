@@ -23,6 +23,15 @@ pub struct Known {
     pub adopted: bool,
     /// Its outputs.
     pub outputs: serde_json::Value,
+    /// What was last applied.
+    pub applied: serde_json::Value,
+}
+
+impl Known {
+    /// The zone of a disk, as it was applied.
+    pub fn zone(&self) -> Option<&str> {
+        self.applied.pointer("/zones/0")?.as_str()
+    }
 }
 
 /// What an expansion takes from the state: names that are fixed, and the key that hides secrets.

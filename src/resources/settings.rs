@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::regions::{self, Region};
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::engine::diff::release;
-use crate::kom::model::{App, Cluster, Provider, Settings};
+use crate::kom::model::{App, Cluster, Located, Provider, Settings};
 use crate::kom::suggest::closest;
 
 /// Reads settings of one object, with the environment behind them, and collects what is wrong.
@@ -189,7 +189,7 @@ const OF_PROVIDER: [&str; 4] =
     ["AZURE_AUTH_METHOD", "AZURE_SUBSCRIPTION_ID", "AZURE_LOCATION", "AZURE_RESOURCE_PREFIX"];
 
 /// What a Cluster may set.
-const OF_CLUSTER: [&str; 16] = [
+const OF_CLUSTER: [&str; 17] = [
     "AZURE_RESOURCE_GROUP_NAME",
     "AZURE_AKS_CLUSTER_NAME",
     "AZURE_AKS_KUBERNETES_VERSION",
@@ -203,13 +203,14 @@ const OF_CLUSTER: [&str; 16] = [
     "AZURE_AKS_USER_VM_DISK_SIZE_GB",
     "AZURE_AKS_USER_VM_PRIORITY",
     "AZURE_AKS_USER_VM_ZONES",
+    "AZURE_AKS_USER_VM_ULTRA_SSD",
     "AZURE_AKS_DNS_ZONE_RESOURCE_IDS",
     "AZURE_AKS_CONTAINER_REGISTRY_RESOURCE_IDS",
     "AZURE_KEY_VAULT_RESOURCE_IDS",
 ];
 
 /// What an App may set.
-const OF_APP: [&str; 1] = ["AZURE_RESOURCE_GROUP_NAME"];
+const OF_APP: [&str; 2] = ["AZURE_RESOURCE_GROUP_NAME", "AZURE_STORAGE_ACCOUNT_NAME"];
 
 /// Warns of settings that nobody reads.
 fn unknown(settings: &Settings, known: &[&str], diagnostics: &mut Diagnostics) {
@@ -281,6 +282,8 @@ pub struct PoolSettings {
     pub zones: Vec<String>,
     /// Where the settings stand that somebody wrote, by the field of the pool that they become.
     pub places: Vec<(&'static str, Location)>,
+    /// Whether its nodes can attach ultra disks (ext).
+    pub ultra: bool,
 }
 
 /// Settings of a Cluster.
@@ -311,12 +314,13 @@ pub struct ClusterSettings {
 }
 
 /// Settings of a pool and the fields that they become.
-const POOL_FIELDS: [(&str, &str); 5] = [
+const POOL_FIELDS: [(&str, &str); 6] = [
     ("SIZE", "vmSize"),
     ("DISK_TYPE", "osDiskType"),
     ("DISK_SIZE_GB", "osDiskSizeGB"),
     ("PRIORITY", "scaleSetPriority"),
     ("ZONES", "availabilityZones"),
+    ("ULTRA_SSD", "enableUltraSSD"),
 ];
 
 /// Reads the settings of a Cluster.
@@ -339,6 +343,7 @@ pub fn cluster(
                 .iter()
                 .filter_map(|(suffix, field)| Some((*field, reader.settings.get(&key(suffix))?.location.clone())))
                 .collect(),
+            ultra: name == "USER" && reader.choice(&key("ULTRA_SSD"), &["true", "false"], "false") == "true",
         }
     };
     let system = pool("SYSTEM", &["Regular"], "Regular", &[]);
@@ -384,10 +389,14 @@ pub fn app_group(app: &App) -> Option<String> {
     app.settings.value("AZURE_RESOURCE_GROUP_NAME").filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
+/// The name of an app's storage account, if it is not the default (ext): such names are one namespace for all of Azure.
+pub fn storage_account(app: &App) -> Option<&Located<String>> {
+    app.settings.get("AZURE_STORAGE_ACCOUNT_NAME").filter(|name| !name.value.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kom::model::Located;
 
     #[test]
     fn settings_that_nobody_reads_are_told_with_what_was_meant() {

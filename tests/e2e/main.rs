@@ -24,4 +24,5 @@ mod manifests;
 mod quota;
 mod saved_plans;
 mod secrets;
+mod storage;
 mod two_clusters;

@@ -45,6 +45,32 @@ pub(super) fn tags_of<'a>(object: &'a Value, tags: &Tags) -> Option<&'a Map<Stri
     tags.keys.iter().try_fold(object, |value, key| value.get(key)).and_then(Value::as_object)
 }
 
+/// Whether we write tags of this name, and so how it is spelled: in small letters.
+fn is_our_tag(name: &str) -> bool {
+    name == "managed-by" || name.starts_with("kompox-") || name.starts_with("kompox_")
+}
+
+/// Spells the tags of ours as we do. Names of tags are the same whatever their case, and services and policies change it
+/// (<https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources>).
+pub(super) fn spell_tags(object: &mut Value, kind: &ResourceType) {
+    let Some(place) = &kind.tags else { return };
+    let tags = place.keys.iter().try_fold(object, |value, key| value.get_mut(key)).and_then(Value::as_object_mut);
+    let Some(tags) = tags else { return };
+    let odd: Vec<String> = tags
+        .keys()
+        .filter(|name| {
+            let spelled = name.to_ascii_lowercase();
+            is_our_tag(&spelled) && spelled != **name
+        })
+        .cloned()
+        .collect();
+    for name in odd {
+        if let Some(value) = tags.remove(&name) {
+            tags.entry(name.to_ascii_lowercase()).or_insert(value);
+        }
+    }
+}
+
 /// The lineage that an object carries.
 pub(super) fn lineage_of<'a>(object: &'a Value, kind: &ResourceType) -> Option<&'a str> {
     let tags = kind.tags.as_ref()?;
@@ -255,6 +281,8 @@ pub(super) fn update(
     strip_read_only(&mut wanted, kind);
     let mut before = live.clone();
     strip_read_only(&mut before, kind);
+    // A body never has two names that differ in case only.
+    spell_tags(&mut before, kind);
     let mut after = before.clone();
     overlay(&mut after, &wanted, kind);
     for path in removed {
@@ -427,6 +455,19 @@ mod tests {
         assert_eq!(update(kind, &live, &moved, &[], "L"), Err("zones".to_owned()));
         let copied = json!({"properties": {"creationData": {"createOption": "Copy"}}});
         assert_eq!(update(kind, &live, &copied, &[], "L"), Err("properties.creationData".to_owned()));
+    }
+
+    #[test]
+    fn a_tag_in_another_case_is_the_same_tag() {
+        let kind = types::find(DISKS).unwrap();
+        let live = json!({"tags": {"Managed-By": "kompox", "KOMPOX-Volume": "default", "Owner": "maria", "kompox-lineage": "L"}});
+        let same = json!({"tags": {"managed-by": "kompox", "kompox-volume": "default"}});
+        assert_eq!(update(kind, &live, &same, &[], "L").unwrap(), None);
+        let other = json!({"tags": {"managed-by": "kompox", "kompox-volume": "data"}});
+        assert_eq!(
+            update(kind, &live, &other, &[], "L").unwrap().unwrap()["tags"],
+            json!({"managed-by": "kompox", "kompox-volume": "data", "Owner": "maria", "kompox-lineage": "L"})
+        );
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

@@ -1,43 +1,170 @@
 //! What a container holds, just before it is deleted.
 
+use futures::future::try_join_all;
 use serde_json::Value;
 
 use crate::engine::provider::{Content, ProviderError, Target};
 
 use super::AzureProvider;
+use super::id::ArmId;
 use super::read::identify;
-use super::types::{CLUSTERS, DISKS, GROUPS, SNAPSHOTS, STORAGE_ACCOUNTS};
+use super::types::{CLUSTERS, DISKS, GROUPS, STORAGE_ACCOUNTS};
+
+/// What AKS itself makes in the group of a cluster's nodes, and removes with the cluster ("What resource groups are made",
+/// <https://learn.microsoft.com/azure/aks/faq>). Whatever is not here may be somebody's data: disks, snapshots, storage
+/// accounts, vaults, databases.
+const MADE_BY_AKS: [&str; 18] = [
+    "Microsoft.Compute/availabilitySets",
+    "Microsoft.Compute/virtualMachines",
+    "Microsoft.Compute/virtualMachines/extensions",
+    "Microsoft.Compute/virtualMachineScaleSets",
+    "Microsoft.Compute/virtualMachineScaleSets/extensions",
+    "Microsoft.Insights/dataCollectionEndpoints",
+    "Microsoft.Insights/dataCollectionRules",
+    "Microsoft.ManagedIdentity/userAssignedIdentities",
+    "Microsoft.Network/loadBalancers",
+    "Microsoft.Network/natGateways",
+    "Microsoft.Network/networkInterfaces",
+    "Microsoft.Network/networkSecurityGroups",
+    "Microsoft.Network/privateDnsZones",
+    "Microsoft.Network/privateDnsZones/virtualNetworkLinks",
+    "Microsoft.Network/privateEndpoints",
+    "Microsoft.Network/privateLinkServices",
+    "Microsoft.Network/routeTables",
+    "Microsoft.Network/virtualNetworks",
+];
+
+/// Addresses that AKS made carry one of these tags (`aks-managed-…`, and those of the cloud provider for Services); one
+/// without was put there by somebody, mostly for its fixed number.
+const ADDRESSES: [&str; 2] = ["Microsoft.Network/publicIPAddresses", "Microsoft.Network/publicIPPrefixes"];
+const TAGS_OF_AKS: [&str; 4] = ["aks-managed", "k8s-azure", "kubernetes-", "service"];
+
+/// The services of a storage account and what they hold.
+const SERVICES: [&str; 4] = [
+    "fileServices/default/shares",
+    "blobServices/default/containers",
+    "queueServices/default/queues",
+    "tableServices/default/tables",
+];
 
 impl AzureProvider {
-    /// Everything in a resource group, or every share of a storage account. Other types hold nothing of their own that
-    /// ARM knows. Missing containers are empty.
+    /// Everything in a resource group; of a cluster what is in the group of its nodes, which goes with it; of a storage
+    /// account every share, container, queue and table. Other types hold nothing of their own that ARM knows. Missing
+    /// containers are empty.
+    ///
+    /// # Errors
+    /// Anything cannot be listed: half a list would be taken for all there is.
     pub(super) async fn list_contents(&self, target: &Target) -> Result<Vec<Content>, ProviderError> {
         let Some(id) = &target.physical_id else { return Ok(Vec::new()) };
         let (id, kind) = identify(id)?;
-        let (path, node_group) = match kind.name {
-            GROUPS => {
-                let Some(group) = self.arm.get(self.arm.url(id.as_str(), kind.api_version)).await? else {
-                    return Ok(Vec::new());
-                };
-                (format!("{id}/resources"), is_cluster(group.body.get("managedBy")))
+        match kind.name {
+            GROUPS => self.in_group(&id).await,
+            CLUSTERS => {
+                let cluster = self.arm.get_object(self.arm.url(id.as_str(), kind.api_version)).await?;
+                let group =
+                    cluster.as_ref().and_then(|cluster| text_at(&cluster.body, "/properties/nodeResourceGroup"));
+                match group {
+                    Some(group) => {
+                        let path = format!("/subscriptions/{}/resourceGroups/{group}", id.subscription());
+                        self.in_group(&identify(&path)?.0).await
+                    }
+                    None => Ok(Vec::new()),
+                }
             }
-            STORAGE_ACCOUNTS => (format!("{id}/fileServices/default/shares"), false),
-            _ => return Ok(Vec::new()),
-        };
-        let items = self.arm.list_all(self.arm.url(&path, kind.api_version)).await?.unwrap_or_default();
-        let text = |item: &Value, key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let contents = items.iter().map(|item| {
-            let kind = text(item, "type");
-            Content {
-                physical_id: text(item, "id"),
-                // In the group that AKS keeps for its nodes, a disk, snapshot or account may be the data of a claim.
-                server_made: (node_group || is_cluster(item.get("managedBy")))
-                    && ![DISKS, SNAPSHOTS, STORAGE_ACCOUNTS].iter().any(|data| data.eq_ignore_ascii_case(&kind)),
-                kind,
+            STORAGE_ACCOUNTS => {
+                let account = self.arm.get_object(self.arm.url(id.as_str(), kind.api_version)).await?;
+                let Some(account) = account else { return Ok(Vec::new()) };
+                let lists = services(&account.body).map(|service| self.in_account(&id, kind.api_version, service));
+                Ok(try_join_all(lists).await?.into_iter().flatten().collect())
             }
-        });
-        Ok(contents.collect())
+            _ => Ok(Vec::new()),
+        }
     }
+
+    async fn in_group(&self, id: &ArmId) -> Result<Vec<Content>, ProviderError> {
+        let (_, kind) = identify(id.as_str())?;
+        let Some(group) = self.arm.get(self.arm.url(id.as_str(), kind.api_version)).await? else {
+            return Ok(Vec::new());
+        };
+        let node_group = is_cluster(group.body.get("managedBy"));
+        let items = self.arm.list_all(self.arm.url(&format!("{id}/resources"), kind.api_version)).await?;
+        let items = items.unwrap_or_default();
+        let owned = |item: &Value| {
+            let made = is_cluster(item.get("managedBy")) && MADE_BY_AKS.iter().any(|made| is_type(item, made));
+            content(item, made || node_group && is_made_by_aks(item))
+        };
+        if !node_group {
+            return Ok(items.iter().map(owned).collect());
+        }
+        // The list of a group lags behind, and disks of claims come and go there: their own service is asked for them.
+        let mut contents: Vec<Content> = items.iter().filter(|item| !is_type(item, DISKS)).map(owned).collect();
+        contents.extend(self.node_disks(id).await?);
+        Ok(contents)
+    }
+
+    /// The disks in a group of nodes. Those that nodes run from go with them: they belong to a machine of the group and
+    /// hold an operating system.
+    async fn node_disks(&self, group: &ArmId) -> Result<Vec<Content>, ProviderError> {
+        let (_, kind) = identify(&format!("{group}/providers/{DISKS}/x"))?;
+        let disks = self.arm.list_all(self.arm.url(&format!("{group}/providers/{DISKS}"), kind.api_version)).await?;
+        let machines = format!("{}/providers/microsoft.compute/virtualmachine", group.key());
+        let is_system = |disk: &Value| {
+            text_at(disk, "/properties/osType").is_some()
+                && text_of(disk, "managedBy").to_lowercase().starts_with(&machines)
+        };
+        Ok(disks.iter().flatten().map(|disk| content(disk, is_system(disk))).collect())
+    }
+
+    async fn in_account(&self, id: &ArmId, version: &str, service: &str) -> Result<Vec<Content>, ProviderError> {
+        match self.arm.list_all(self.arm.url(&format!("{id}/{service}"), version)).await {
+            Ok(items) => Ok(items.iter().flatten().map(|item| content(item, false)).collect()),
+            // An account may have a service less than its kind says.
+            Err(error) if error.code.as_deref() == Some("FeatureNotSupportedForAccount") => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The services that an account has by its kind and SKU
+/// (<https://learn.microsoft.com/azure/storage/common/storage-account-overview>); of an unknown kind all.
+fn services(account: &Value) -> impl Iterator<Item = &'static str> {
+    let premium = text_at(account, "/sku/name").is_some_and(|sku| sku.to_ascii_lowercase().starts_with("premium"));
+    let kind = text_of(account, "kind").to_ascii_lowercase();
+    let has = move |service: &&str| match kind.as_str() {
+        "filestorage" => service.starts_with("file"),
+        "blobstorage" | "blockblobstorage" => service.starts_with("blob"),
+        "storagev2" | "storage" if premium => service.starts_with("blob"),
+        _ => true,
+    };
+    SERVICES.into_iter().filter(has)
+}
+
+fn is_made_by_aks(item: &Value) -> bool {
+    if ADDRESSES.iter().any(|address| is_type(item, address)) {
+        let tags = item.get("tags").and_then(Value::as_object);
+        let of_aks = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            TAGS_OF_AKS.iter().any(|tag| name.starts_with(tag))
+        };
+        return tags.is_some_and(|tags| tags.keys().any(|name| of_aks(name)));
+    }
+    MADE_BY_AKS.iter().any(|made| is_type(item, made))
+}
+
+fn content(item: &Value, server_made: bool) -> Content {
+    Content { physical_id: text_of(item, "id").to_owned(), kind: text_of(item, "type").to_owned(), server_made }
+}
+
+fn text_of<'a>(item: &'a Value, key: &str) -> &'a str {
+    item.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn text_at<'a>(item: &'a Value, pointer: &str) -> Option<&'a str> {
+    item.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+fn is_type(item: &Value, name: &str) -> bool {
+    text_of(item, "type").eq_ignore_ascii_case(name)
 }
 
 /// Whether an owner is an AKS cluster.

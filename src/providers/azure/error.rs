@@ -3,7 +3,9 @@
 use std::error::Error;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
+use super::id::ArmId;
 use crate::engine::provider::{ErrorClass, ProviderError};
 
 /// Longest message that is kept of an answer.
@@ -109,7 +111,6 @@ fn hint_for(status: u16, code: &str, message: &str) -> Option<&'static str> {
             "give the signed-in principal a role with this action at this scope (Contributor; for \
              role assignments also User Access Administrator)"
         }
-        "StorageAccountAlreadyTaken" => "names of storage accounts are global: set another AZURE_RESOURCE_PREFIX",
         "OperationNotAllowed" if message.to_ascii_lowercase().contains("attached") => {
             "a machine still uses it: stop the app that has it mounted first"
         }
@@ -138,6 +139,22 @@ fn hint_for(status: u16, code: &str, message: &str) -> Option<&'static str> {
         },
     };
     Some(hint)
+}
+
+/// What to do when somebody in the world has the name of a storage account: a name that most likely nobody has, as it is
+/// written in the manifest.
+pub(super) fn with_free_name(mut error: ProviderError, id: &ArmId) -> ProviderError {
+    let taken = ["StorageAccountAlreadyTaken", "StorageAccountInAnotherResourceGroup"];
+    if error.code.as_deref().is_some_and(|code| taken.contains(&code)) {
+        let digest = Sha256::digest(id.key().as_bytes());
+        let head: String = id.name().chars().take(16).collect();
+        let tail: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        error.hint = Some(format!(
+            "names of storage accounts are one namespace for all of Azure; under spec of the App write another one:  \
+             settings: {{AZURE_STORAGE_ACCOUNT_NAME: {head}{tail}}}"
+        ));
+    }
+    error
 }
 
 /// Whether an error says that the object (or what it lives in) does not exist. An answer without an error code, such as

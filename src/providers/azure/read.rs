@@ -36,8 +36,12 @@ pub(super) fn uid(object: &Value, kind: &ResourceType) -> Option<String> {
 }
 
 /// An object as the engine wants it.
-pub(super) fn observed(object: Value, id: &ArmId, kind: &ResourceType) -> Observed {
-    let physical_id = object.get("id").and_then(Value::as_str).unwrap_or(id.as_str()).to_owned();
+pub(super) fn observed(mut object: Value, id: &ArmId, kind: &ResourceType) -> Observed {
+    body::spell_tags(&mut object, kind);
+    // Lists and answers differ in the case of an id. What stands in records, and in the handles of volumes, stays as it was
+    // first written.
+    let shown = object.get("id").and_then(Value::as_str);
+    let physical_id = shown.filter(|shown| !shown.eq_ignore_ascii_case(id.as_str())).unwrap_or(id.as_str()).to_owned();
     Observed {
         ready: transition(&object, kind).is_none(),
         physical_id,
@@ -171,12 +175,12 @@ async fn read_group(arm: &Arm, group: Group<'_>) -> Vec<(usize, Observation)> {
     }
     join_all(group.members.into_iter().map(|(index, wanted)| {
         let found = match &wanted {
-            Wanted::Id(id) => Ok(by_id.get(&id.key()).copied()),
+            Wanted::Id(id) => Ok(by_id.get(&id.key()).copied().map(|item| (item, id.clone()))),
             Wanted::Tagged(find) => tagged(&items, find, kind),
         };
         async move {
             let observation = match found {
-                Ok(Some(item)) => complete(arm, item, kind).await,
+                Ok(Some((item, asked))) => complete(arm, item, asked, kind).await,
                 Ok(None) => Observation::Missing,
                 Err(error) => Observation::failed(error),
             };
@@ -186,23 +190,31 @@ async fn read_group(arm: &Arm, group: Group<'_>) -> Vec<(usize, Observation)> {
     .await
 }
 
-/// An item of a list, read by itself if the list may have left something out.
-async fn complete(arm: &Arm, item: &Value, kind: &'static ResourceType) -> Observation {
-    let Some(id) = item.get("id").and_then(Value::as_str) else {
-        return Observation::failed(ProviderError::new(ErrorClass::Rejected, "an item of a list has no id"));
-    };
-    match ArmId::parse(id) {
-        Ok(id) if kind.list_may_omit.is_some_and(|pointer| item.pointer(pointer).is_none()) => {
-            read_one(arm, &id, kind).await
+/// An item of a list, read by itself if the list may have left something out. `asked` is its id as we spell it.
+async fn complete(arm: &Arm, item: &Value, asked: ArmId, kind: &'static ResourceType) -> Observation {
+    let shown = item.get("id").and_then(Value::as_str).map(ArmId::parse);
+    match shown {
+        None => Observation::failed(ProviderError::new(ErrorClass::Rejected, "an item of a list has no id")),
+        Some(Err(error)) => Observation::failed(ProviderError::new(ErrorClass::Rejected, error.to_string())),
+        Some(Ok(shown)) => {
+            let id = if shown.key() == asked.key() { asked } else { shown };
+            if kind.list_may_omit.is_some_and(|pointer| item.pointer(pointer).is_none()) {
+                read_one(arm, &id, kind).await
+            } else {
+                Observation::Found(Box::new(observed(item.clone(), &id, kind)))
+            }
         }
-        Ok(id) => Observation::Found(Box::new(observed(item.clone(), &id, kind))),
-        Err(error) => Observation::failed(ProviderError::new(ErrorClass::Rejected, error.to_string())),
     }
 }
 
 /// The one item in a collection that carries all tags.
-fn tagged<'a>(items: &'a [Value], find: &Find, kind: &ResourceType) -> Result<Option<&'a Value>, ProviderError> {
-    let prefix = format!("{}/", find.within.trim_end_matches('/').to_lowercase());
+fn tagged<'a>(
+    items: &'a [Value],
+    find: &Find,
+    kind: &ResourceType,
+) -> Result<Option<(&'a Value, ArmId)>, ProviderError> {
+    let prefix_as_written = format!("{}/", find.within.trim_end_matches('/'));
+    let prefix = prefix_as_written.to_ascii_lowercase();
     let carries = |item: &Value| {
         let Some(tags) = kind.tags.as_ref().and_then(|place| body::tags_of(item, place)) else { return false };
         find.tags.iter().all(|(key, value)| {
@@ -210,14 +222,21 @@ fn tagged<'a>(items: &'a [Value], find: &Find, kind: &ResourceType) -> Result<Op
         })
     };
     let id_of = |item: &'a Value| item.get("id").and_then(Value::as_str).unwrap_or_default();
-    let mut found = items.iter().filter(|item| id_of(item).to_lowercase().starts_with(&prefix) && carries(item));
+    let mut found = items.iter().filter(|item| id_of(item).to_ascii_lowercase().starts_with(&prefix) && carries(item));
     match (found.next(), found.next()) {
         (Some(first), Some(second)) => Err(ProviderError::new(
             ErrorClass::Conflict,
             format!("more than one object carries the same tags: {} and {}", id_of(first), id_of(second)),
         )
         .hint("import the right one by its id, or remove the tags of the other")),
-        (found, _) => Ok(found),
+        (Some(item), None) => {
+            // The container is spelled as we spell it, not as a list does.
+            let id = id_of(item);
+            let id = format!("{}{}", prefix_as_written, id.get(prefix.len()..).unwrap_or_default());
+            let id = ArmId::parse(&id).map_err(|error| ProviderError::new(ErrorClass::Rejected, error.to_string()))?;
+            Ok(Some((item, id)))
+        }
+        (None, _) => Ok(None),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::engine::provider::{Change, ErrorClass, Observed, Operation, Progress,
 use crate::engine::value::Path;
 
 use super::client::{Method, Precondition, Request, Response};
-use super::error::{is_busy, is_missing};
+use super::error::{is_busy, is_missing, with_free_name};
 use super::id::ArmId;
 use super::operation::Wait;
 use super::read::{identify, observed, transition, uid};
@@ -55,7 +55,9 @@ impl AzureProvider {
             polls: AtomicU32::new(0),
         };
         let object = match &operation.change {
-            Change::Create { desired } => Some(create(&wait, operation, desired).await?),
+            Change::Create { desired } => {
+                Some(create(&wait, operation, desired).await.map_err(|error| with_free_name(error, &id))?)
+            }
             Change::Update { desired, removed } => Some(update(&wait, operation, desired, removed).await?),
             Change::Delete { uid } => {
                 delete(&wait, operation, uid.as_deref()).await?;

@@ -82,6 +82,7 @@ impl KubernetesProvider {
 
         let mut object = desired.clone();
         mark(&location, &mut object, &operation.lineage)?;
+        keep_capacity(target.kind.name, &mut object, existing.as_ref());
         if let Some(uid) = existing.as_ref().and_then(|object| object.pointer("/metadata/uid")) {
             // With a uid the server refuses to change, or make, any other object than the one just looked at.
             object["metadata"]["uid"] = uid.clone();
@@ -213,6 +214,19 @@ fn check_existing(
         (None, Intent::Create) => conflict("exists already and is not managed by this state", import),
         // An imported object gets its annotation with its first update.
         (None, Intent::Update) => Ok(()),
+    }
+}
+
+/// The capacity of a volume that is there is the resizer's to raise, after its claim: a volume that is as large as its claim
+/// asks for is never resized, and its file system stays as it was ("Expanding Persistent Volumes Claims" in the documentation
+/// of Kubernetes; `pvNeedResize` of kubernetes-csi/external-resizer).
+fn keep_capacity(kind: &str, object: &mut Value, existing: Option<&Value>) {
+    const CAPACITY: &str = "/spec/capacity/storage";
+    if kind == "PersistentVolume"
+        && let Some(live) = existing.and_then(|existing| existing.pointer(CAPACITY))
+        && let Some(wanted) = object.pointer_mut(CAPACITY)
+    {
+        wanted.clone_from(live);
     }
 }
 

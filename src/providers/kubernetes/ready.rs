@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::engine::diff::parse_quantity;
+
 /// What is known of an object's readiness.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
@@ -15,7 +17,8 @@ pub enum Readiness {
 pub fn readiness(kind: &str, object: &Value) -> Readiness {
     let (ready, waiting) = match kind {
         "Deployment" => (is_deployment_rolled_out(object), deployment_progress(object)),
-        "PersistentVolumeClaim" => (is_claim_bound(object), format!("claim is {}", phase(object))),
+        "PersistentVolumeClaim" if is_claim_bound(object) => (is_claim_grown(object), claim_growth(object)),
+        "PersistentVolumeClaim" => (false, format!("claim is {}", phase(object))),
         "Service" if is_load_balancer(object) => {
             (has_load_balancer_address(object), "load balancer has no address yet".to_owned())
         }
@@ -65,6 +68,26 @@ fn deployment_progress(deployment: &Value) -> String {
 /// The claim has its volume.
 pub fn is_claim_bound(claim: &Value) -> bool {
     phase(claim) == "Bound"
+}
+
+/// The claim has what it asks for; or the volume has grown, and its file system grows when a Pod mounts it.
+pub fn is_claim_grown(claim: &Value) -> bool {
+    let (asked, has) = (text(claim, "/spec/resources/requests/storage"), text(claim, "/status/capacity/storage"));
+    let (Some(asked), Some(has)) = (asked.and_then(parse_quantity), has.and_then(parse_quantity)) else { return true };
+    asked <= has || condition(claim, "FileSystemResizePending").is_some()
+}
+
+fn claim_growth(claim: &Value) -> String {
+    let of = |pointer: &str| text(claim, pointer).unwrap_or("?");
+    let (asked, has) = (of("/spec/resources/requests/storage"), of("/status/capacity/storage"));
+    let failed = ["ControllerResizeError", "NodeResizeError"].iter().find_map(|kind| condition(claim, kind));
+    let why = failed.and_then(|condition| text(condition, "/message")).map(|message| format!(": {message}"));
+    format!("claim has {has} of {asked}{}", why.unwrap_or_default())
+}
+
+fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    let holds = |one: &&Value| text(one, "/type") == Some(kind) && text(one, "/status") == Some("True");
+    items(object, "/status/conditions").iter().find(holds)
 }
 
 /// The claim names no volume and its class makes one only when the first Pod uses the claim: waiting for it before the
@@ -252,6 +275,18 @@ mod tests {
         for claim in [json!({}), json!({"status": {"phase": "Pending"}}), json!({"status": {"phase": "Lost"}})] {
             assert!(matches!(readiness("PersistentVolumeClaim", &claim), Readiness::Waiting(_)));
         }
+        let grows = |has: &str, conditions: Value| {
+            json!({"spec": {"resources": {"requests": {"storage": "20Gi"}}},
+                "status": {"phase": "Bound", "capacity": {"storage": has}, "conditions": conditions}})
+        };
+        assert_eq!(readiness("PersistentVolumeClaim", &grows("20480Mi", json!([]))), Readiness::Ready);
+        let waiting = Readiness::Waiting("claim has 10Gi of 20Gi".to_owned());
+        assert_eq!(readiness("PersistentVolumeClaim", &grows("10Gi", json!([]))), waiting);
+        let pending = json!([{"type": "FileSystemResizePending", "status": "True"}]);
+        assert_eq!(readiness("PersistentVolumeClaim", &grows("10Gi", pending)), Readiness::Ready);
+        let failed = json!([{"type": "ControllerResizeError", "status": "True", "message": "no quota"}]);
+        let waiting = Readiness::Waiting("claim has 10Gi of 20Gi: no quota".to_owned());
+        assert_eq!(readiness("PersistentVolumeClaim", &grows("10Gi", failed)), waiting);
         let late = json!({"volumeBindingMode": "WaitForFirstConsumer"});
         assert!(waits_for_first_consumer(&json!({"spec": {"storageClassName": "managed-csi"}}), &late));
         assert!(!waits_for_first_consumer(&json!({"spec": {"volumeName": "pv"}}), &late));

@@ -5,11 +5,13 @@
 //!
 //! - [`World`] is the file; [`kube_api`] the seam to the Kubernetes part; `arm` the resource manager part.
 //! - `server` reads requests, logs each with a sequence number, lets due operations take effect, meets out faults, and answers.
+//! - `door` lets in the same user, and whoever bears the world's token.
 //! - Below `/_sandbox/` is what tests and rehearsals use: `GET health`, `GET requests`, `GET inspect`, `POST drift`.
 
 mod arm;
 mod clock;
 mod control;
+mod door;
 mod fault;
 pub mod kube_api;
 pub mod kubernetes;
@@ -29,13 +31,14 @@ use serde_json::Value;
 
 pub use arm::{attach_disk, detach_disk};
 pub use clock::{Clock, rfc3339};
+pub use door::existing_token;
 pub use fault::{Fault, FaultError, FaultRule};
 pub use log::RequestLogEntry;
 pub use world::{World, WorldError};
 
 use kube_api::KubernetesApi;
 
-/// Every token that begins so is let in; there is nothing to protect from the machine's own user.
+/// Every token begins so. From processes of the same user any is taken; others need the world's own.
 pub const TOKEN_PREFIX: &str = "sandbox-";
 
 /// How a sandbox behaves.
@@ -57,6 +60,8 @@ pub struct Config {
     pub page_size: usize,
     /// The clock.
     pub clock: Clock,
+    /// Let no one in without the world's token, processes of the same user neither.
+    pub token_required: bool,
 }
 
 impl Config {
@@ -72,6 +77,7 @@ impl Config {
             seed: 0,
             page_size: 100,
             clock: Clock::system(),
+            token_required: false,
         }
     }
 }
@@ -88,7 +94,7 @@ pub struct Latency {
 /// Why a sandbox could not start, or its world not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The address is reachable from elsewhere. The sandbox lets everyone in, so it must not be.
+    /// The address is reachable from elsewhere. The sandbox must not be.
     #[error("the sandbox listens on loopback only, not on {address}; use 127.0.0.1:0 or [::1]:0")]
     NotLoopback {
         /// The address asked for.
@@ -159,6 +165,12 @@ impl Sandbox {
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address())
+    }
+
+    /// The world's token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        self.server.token()
     }
 
     /// Stops: nothing new is accepted, running requests may end, then connections are closed. Returns when nothing is served any more.
@@ -239,8 +251,17 @@ impl kubernetes::Disks for CloudDisks {
         cluster: &str,
         handle: &str,
         node: &str,
+        caching: &str,
     ) -> Result<Option<String>, WorldError> {
-        attach_disk(tx, cluster, handle, node)
+        attach_disk(tx, cluster, handle, node, caching)
+    }
+
+    fn grow(&self, tx: &Transaction<'_>, handle: &str, gib: i64) -> Result<Option<String>, WorldError> {
+        arm::grow_disk(tx, handle, gib)
+    }
+
+    fn delete(&self, tx: &Transaction<'_>, handle: &str) -> Result<(), WorldError> {
+        arm::delete_disk(tx, handle)
     }
 
     fn detach(&self, tx: &Transaction<'_>, cluster: &str, handle: &str) -> Result<(), WorldError> {

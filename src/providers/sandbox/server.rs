@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use super::arm::{self, Answer, Content, Failure, Route};
 use super::clock::Clock;
+use super::door::{self, Door};
 use super::fault::{Fault, FaultRule, Faults, Subject};
 use super::kube_api::{Body, KubeRequest, KubernetesApi};
 use super::world::{World, WorldError};
@@ -54,12 +55,15 @@ struct App {
     faults: Faults,
     latency: Latency,
     clock: Clock,
+    token: String,
+    token_required: bool,
 }
 
 /// A running server.
 #[derive(Debug)]
 pub(super) struct Handle {
     address: SocketAddr,
+    token: String,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
@@ -67,6 +71,10 @@ pub(super) struct Handle {
 impl Handle {
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     pub async fn stop(self) {
@@ -87,24 +95,30 @@ pub(super) async fn start(
     let address = listener.local_addr().map_err(cannot_listen)?;
     let schema = kube.schema();
     let data = config.data.clone();
-    let world = blocking(move || {
+    let (world, token) = blocking(move || {
         let world = World::open(&data, schema)?;
         world.write(log::prune)?;
-        Ok::<_, WorldError>(world)
+        Ok::<_, WorldError>((world, door::token(&data)?))
     })
     .await
     .ok_or(SandboxError::Stopped)??;
     let app = Arc::new(App {
         world,
         kube,
-        settings: arm::Settings { page_size: config.page_size, operation_delay: config.operation_delay },
+        settings: arm::Settings {
+            page_size: config.page_size,
+            operation_delay: config.operation_delay,
+            token: token.clone(),
+        },
         faults: Faults::new(config.faults, config.seed),
         latency: config.latency,
         clock: config.clock,
+        token: token.clone(),
+        token_required: config.token_required,
     });
     let (stop, stopped) = watch::channel(false);
     let accepting = tokio::spawn(accept(app, listener, stopped));
-    Ok(Handle { address, stop, accepting })
+    Ok(Handle { address, token, stop, accepting })
 }
 
 /// Runs database work where it may block; none when the runtime is shutting down or the work panicked.
@@ -120,8 +134,10 @@ async fn accept(app: Arc<App>, listener: TcpListener, stopped: watch::Receiver<b
             () = is_stopped(&mut stopping) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(serve_connection(Arc::clone(&app), stream, stopped.clone()));
+                Ok((stream, peer)) => {
+                    let own = stream.local_addr().ok().filter(|_| !app.token_required);
+                    let door = Arc::new(Door::new(&app.token, peer, own));
+                    connections.spawn(serve_connection(Arc::clone(&app), door, stream, stopped.clone()));
                 }
                 // Out of file descriptors, or a client that left at once: try again a little later.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -139,10 +155,10 @@ async fn is_stopped(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-async fn serve_connection(app: Arc<App>, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
+async fn serve_connection(app: Arc<App>, door: Arc<Door>, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
     // Small answers are the rule; waiting to fill a packet would only cost time.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| serve(Arc::clone(&app), request));
+    let service = service_fn(move |request| serve(Arc::clone(&app), Arc::clone(&door), request));
     let mut connection = http1::Builder::new().keep_alive(true).serve_connection(TokioIo::new(stream), service);
     let mut stopping = false;
     let result = loop {
@@ -207,7 +223,7 @@ struct Parts {
     now_ms: i64,
 }
 
-async fn serve(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Reset> {
+async fn serve(app: Arc<App>, door: Arc<Door>, request: Request<Incoming>) -> Result<Reply, Reset> {
     let (head, body) = request.into_parts();
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
     if !is_loopback(&host) || head.headers.contains_key(ORIGIN) {
@@ -216,6 +232,19 @@ async fn serve(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Reset
             403,
             "Forbidden",
             "The sandbox is reached by its loopback address only, and not by web pages.",
+        ));
+    }
+    // Before anything of the request is read or written down.
+    let headers = head.headers.clone();
+    if blocking(move || door.admits(&headers)).await != Some(true) {
+        drain(body).await;
+        return Ok(refusal(
+            !head.uri.path().starts_with(KUBERNETES),
+            0,
+            401,
+            "AuthenticationFailed",
+            "Unauthorized",
+            "Another user's sandbox is entered with its token, which is in the file `token` beside its world: kompox takes it from KOMPOX_SANDBOX_TOKEN, others send it as bearer token.",
         ));
     }
     let Ok(body) = Limited::new(body, LONGEST_BODY).collect().await else {
@@ -247,6 +276,18 @@ async fn serve(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Reset
     }
     let target = head.uri.path_and_query().map_or_else(|| parts.path.clone(), ToString::to_string);
     serve_logged(app, parts, target).await
+}
+
+/// Reads a body away, so that its sender gets to the answer.
+async fn drain(mut body: Incoming) {
+    let mut left = LONGEST_BODY;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        if length > left {
+            return;
+        }
+        left -= length;
+    }
 }
 
 /// Whether a `Host` header names this machine.
@@ -327,11 +368,7 @@ async fn finish(app: &Arc<App>, seq: i64, status: Option<u16>) {
 }
 
 fn is_authorized(headers: &HeaderMap) -> bool {
-    headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && token.trim().starts_with(TOKEN_PREFIX))
+    door::bearer(headers).is_some_and(|token| token.starts_with(TOKEN_PREFIX))
 }
 
 fn destination(parts: &Parts) -> Destination {

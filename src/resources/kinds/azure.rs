@@ -67,6 +67,8 @@ pub static POOL: Kind = Kind {
         field("properties.osDiskType", Rule::Immutable),
         field("properties.osDiskSizeGB", Rule::Immutable),
         field("properties.scaleSetPriority", Rule::Immutable),
+        field("properties.enableUltraSSD", Rule::Immutable),
+        field("properties.enableUltraSSD", Rule::Default("false")),
         field("properties.availabilityZones", Rule::Immutable),
         field("properties.availabilityZones", Rule::Set),
         field("properties.maxPods", Rule::Immutable),
@@ -166,6 +168,7 @@ pub static SNAPSHOT: Kind = Kind {
 /// A storage account for shares.
 pub static STORAGE_ACCOUNT: Kind = Kind {
     fields: &[ID, LOCATION, MOVES, field("kind", Rule::Immutable), field("sku.name", Rule::Same(Sameness::IgnoreCase))],
+    replace: Replace::Refused(account_safe_way),
     holds: Holds::Objects,
     typical: Duration::from_secs(30),
     ..Kind::plain("storage-account")
@@ -386,6 +389,13 @@ pub(in crate::resources) fn disk_safe_way(refusal: &Refusal<'_>) -> Vec<String> 
 fn snapshot_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
     let (volume, _) = refusal.name.split_once('.').unwrap_or((refusal.name, ""));
     vec![format!("a snapshot never changes: declare another one under volume {volume} with a name of its own")]
+}
+
+fn account_safe_way(_: &Refusal<'_>) -> Vec<String> {
+    vec![
+        "undo this change: a storage account never becomes one of another kind, and its shares are in it".to_owned(),
+        "the way is another app with that sku, to which the files are copied".to_owned(),
+    ]
 }
 
 fn share_safe_way(refusal: &Refusal<'_>) -> Vec<String> {

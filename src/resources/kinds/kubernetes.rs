@@ -49,7 +49,8 @@ pub static PERSISTENT_VOLUME: Kind = Kind {
     replace: Replace::Refused(let_go_first),
     fields: &[
         field("spec.csi.**", Rule::Immutable),
-        field("spec.capacity.storage", Rule::Same(Sameness::Quantity)),
+        // Follows the claim: the resizer raises it.
+        field("spec.capacity.storage", Rule::Computed),
         field("spec.claimRef", Rule::Computed),
     ],
     volume: Some(of_volume),

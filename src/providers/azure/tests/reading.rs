@@ -44,7 +44,7 @@ async fn many_of_a_type_are_one_paged_list() {
     unknown.find = None;
     let targets = [target(&disk("a")), target(&disk("b")), by_tag, unknown, target("/nonsense")];
     let read = provider(&server.url).read(&targets).await;
-    assert_eq!(found(&read[0]).physical_id, upper);
+    assert_eq!(found(&read[0]).physical_id, disk("a"), "as it was asked for");
     assert!(matches!(read[1], Observation::Missing));
     let observed = found(&read[2]);
     assert_eq!((observed.uid.as_deref(), observed.lineage.as_deref()), (Some("u1"), Some("L1")));
@@ -252,24 +252,158 @@ async fn the_server_sets_the_pace() {
     assert!(futures::poll!(std::pin::pin!(azure.arm.limiter(&url, false).enter())).is_pending());
 }
 
+fn made(contents: &[Content]) -> Vec<(&str, bool)> {
+    contents.iter().map(|content| (content.physical_id.as_str(), content.server_made)).collect()
+}
+
 #[tokio::test]
 async fn contents_are_complete_and_data_is_never_the_servers_own() {
     let cluster = format!("{GROUP}/providers/Microsoft.ContainerService/managedClusters/c");
+    let nodes = "/subscriptions/s1/resourceGroups/g_mc";
+    let machine = format!("{nodes}/providers/Microsoft.Compute/virtualMachineScaleSets/a/virtualMachines/0");
+    let lists = |first: String| {
+        [
+            (first, json(200, j!({"id": cluster, "properties": {"nodeResourceGroup": "g_mc"}}))),
+            (format!("GET {nodes}"), json(200, j!({"id": nodes, "managedBy": cluster}))),
+            (
+                format!("GET {nodes}/resources"),
+                json(
+                    200,
+                    j!({"nextLink": "{url}/2", "value": [
+                        {"id": "/lb", "type": "Microsoft.Network/loadBalancers"},
+                        {"id": "/ip", "type": "Microsoft.Network/publicIPAddresses", "tags": {"k8s-azure-service": "x"}},
+                        {"id": "/fixed-ip", "type": "microsoft.network/publicipaddresses", "tags": {"owner": "maria"}},
+                        {"id": "/gone-but-listed", "type": "microsoft.compute/disks"},
+                    ]}),
+                ),
+            ),
+            (
+                "GET /2".to_owned(),
+                json(
+                    200,
+                    j!({"value": [
+                        {"id": "/snap", "type": "Microsoft.Compute/snapshots"},
+                        {"id": "/account", "type": "Microsoft.Storage/storageAccounts"},
+                        {"id": "/db", "type": "Microsoft.DBforPostgreSQL/flexibleServers"},
+                    ]}),
+                ),
+            ),
+            (
+                format!("GET {nodes}/providers/Microsoft.Compute/disks"),
+                json(
+                    200,
+                    j!({"value": [
+                        {"id": "/system", "type": "Microsoft.Compute/disks", "managedBy": machine.to_uppercase(), "properties": {"osType": "Linux"}},
+                        {"id": "/attached", "type": "Microsoft.Compute/disks", "managedBy": machine, "properties": {}},
+                        {"id": "/copy-of-a-system", "type": "Microsoft.Compute/disks", "properties": {"osType": "Linux"}},
+                        {"id": "/pvc-1", "type": "microsoft.compute/disks", "properties": {}},
+                    ]}),
+                ),
+            ),
+        ]
+    };
+    let expected = [
+        ("/lb", true),
+        ("/ip", true),
+        ("/fixed-ip", false),
+        ("/snap", false),
+        ("/account", false),
+        ("/db", false),
+        ("/system", true),
+        ("/attached", false),
+        ("/copy-of-a-system", false),
+        ("/pvc-1", false),
+    ];
+    // Of a cluster, and of the group itself: both take all of it along.
+    let of_cluster = lists(format!("GET {cluster}"));
+    let names = of_cluster.each_ref().map(|(line, _)| line.clone());
+    let mut answers = of_cluster.into_iter().map(|(_, answer)| answer);
+    let server = Server::start(names.each_ref().map(|line| (line.as_str(), answers.next().unwrap()))).await;
+    assert_eq!(made(&provider(&server.url).contents(&target(&cluster)).await.unwrap()), expected);
+    server.finish();
+    let of_group = lists(String::new());
+    let mut answers = of_group.into_iter().skip(1).map(|(_, answer)| answer);
+    let server = Server::start([1, 2, 3, 4].map(|step| (names[step].as_str(), answers.next().unwrap()))).await;
+    assert_eq!(made(&provider(&server.url).contents(&target(nodes)).await.unwrap()), expected);
+    server.finish();
+    // In a group that is no cluster's, everything is somebody's.
     let server = Server::start([
-        (&*format!("GET {GROUP}"), json(200, j!({"id": GROUP, "managedBy": cluster}))),
+        (&*format!("GET {GROUP}"), json(200, j!({"id": GROUP}))),
         (
             &*format!("GET {GROUP}/resources"),
-            json(200, j!({"value": [{"id": "/1", "type": "Microsoft.Network/loadBalancers"}], "nextLink": "{url}/2"})),
+            json(200, j!({"value": [{"id": "/1", "type": "Microsoft.Network/publicIPAddresses"}]})),
         ),
-        ("GET /2", json(200, j!({"value": [{"id": "/2", "type": "microsoft.compute/disks"}]}))),
     ])
     .await;
-    let contents = provider(&server.url).contents(&target(GROUP)).await.unwrap();
-    let made: Vec<_> = contents.iter().map(|content| (content.physical_id.as_str(), content.server_made)).collect();
-    assert_eq!(made, [("/1", true), ("/2", false)]);
-    server.finish();
+    assert_eq!(made(&provider(&server.url).contents(&target(GROUP)).await.unwrap()), [("/1", false)]);
     let server = Server::start([(&*format!("GET {GROUP}"), refusal(404, "ResourceGroupNotFound", "gone"))]).await;
     assert_eq!(provider(&server.url).contents(&target(GROUP)).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_storage_account_holds_what_any_of_its_services_holds() {
+    let account = format!("{GROUP}/providers/Microsoft.Storage/storageAccounts/a");
+    let list = |id: &str| json(200, j!({"value": [{"id": id, "type": "t"}]}));
+    let server = Server::start([
+        (
+            &*format!("GET {account}"),
+            json(200, j!({"id": account, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}})),
+        ),
+        (&*format!("GET {account}/fileServices/default/shares"), list("/share")),
+        (&*format!("GET {account}/blobServices/default/containers"), list("/container")),
+        (&*format!("GET {account}/queueServices/default/queues"), list("/queue")),
+        (
+            &*format!("GET {account}/tableServices/default/tables"),
+            refusal(409, "FeatureNotSupportedForAccount", "no tables"),
+        ),
+    ])
+    .await;
+    let contents = provider(&server.url).contents(&target(&account)).await.unwrap();
+    assert_eq!(made(&contents), [("/share", false), ("/container", false), ("/queue", false)]);
+    server.finish();
+    let server = Server::start([
+        (
+            &*format!("GET {account}"),
+            json(200, j!({"id": account, "kind": "FileStorage", "sku": {"name": "Premium_LRS"}})),
+        ),
+        (&*format!("GET {account}/fileServices/default/shares"), list("/share")),
+    ])
+    .await;
+    assert_eq!(made(&provider(&server.url).contents(&target(&account)).await.unwrap()), [("/share", false)]);
+    server.finish();
+    // Half a list would be taken for all there is.
+    let server = Server::start([
+        (
+            &*format!("GET {account}"),
+            json(200, j!({"id": account, "kind": "BlobStorage", "sku": {"name": "Standard_LRS"}})),
+        ),
+        (&*format!("GET {account}/blobServices/default/containers"), refusal(403, "AuthorizationFailed", "no")),
+    ])
+    .await;
+    assert!(provider(&server.url).contents(&target(&account)).await.is_err());
+    server.finish();
+}
+
+#[tokio::test]
+async fn the_case_of_an_id_is_the_one_it_was_asked_by() {
+    let ours = disk("a");
+    let shouted = ours.replace("/resourceGroups/g/", "/RESOURCEGROUPS/G/");
+    let tags = j!({"KOMPOX-Volume": "default", "Managed-By": "kompox", "Owner": "maria"});
+    let item = j!({"id": shouted, "type": "Microsoft.Compute/disks", "tags": tags, "properties": {}});
+    let list = "GET /subscriptions/s1/providers/Microsoft.Compute/disks";
+    let find = Find { within: GROUP.to_owned(), tags: [("kompox-volume".to_owned(), "default".to_owned())].into() };
+    let by_tags = Target { physical_id: None, find: Some(find), ..target("") };
+    let server =
+        Server::start([(list, json(200, j!({"value": [item]}))), (&*format!("GET {ours}"), json(200, item))]).await;
+    let mut answers = provider(&server.url).read(&[target(&ours), target(&disk("b")), by_tags]).await;
+    answers.extend(provider(&server.url).read(&[target(&ours)]).await);
+    assert!(matches!(answers.remove(1), Observation::Missing));
+    for answer in answers {
+        let Observation::Found(found) = answer else { panic!("{answer:?}") };
+        assert_eq!(found.physical_id, ours);
+        assert_eq!(found.object["tags"], j!({"kompox-volume": "default", "managed-by": "kompox", "Owner": "maria"}));
+    }
+    server.finish();
 }
 
 #[tokio::test]

@@ -93,6 +93,7 @@ fn check_tags(members: &Map<String, Value>) -> Result<(), Failure> {
     if tags.len() > 50 {
         return Err(Failure::new(400, "InvalidTags", "The maximum number of tags of a resource, 50, was exceeded."));
     }
+    check_tag_names(tags)?;
     for (name, value) in tags {
         let fits = value.as_str().is_some_and(|text| text.chars().count() <= 256);
         let forbidden =
@@ -106,6 +107,25 @@ fn check_tags(members: &Map<String, Value>) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Names of tags are the same whatever their case
+/// (<https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources>).
+///
+/// # Errors
+/// Two of them differ in case only.
+pub(super) fn check_tag_names(tags: &Map<String, Value>) -> Result<(), Failure> {
+    let mut seen = std::collections::BTreeSet::new();
+    match tags.keys().find(|name| !seen.insert(name.to_lowercase())) {
+        Some(twice) => Err(Failure::new(
+            400,
+            "InvalidRequestContent",
+            format!(
+                "The request content was invalid and could not be deserialized: 'An item with the same key has already been added. Key: {twice}'."
+            ),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn check_field(body: &Value, field: &Field, partial: bool) -> Result<(), Failure> {

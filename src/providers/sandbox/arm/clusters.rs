@@ -405,15 +405,16 @@ pub(super) fn action(call: &Call<'_>, typed: &Typed, action: &str) -> Result<Ans
             "Getting static credential is not allowed because this cluster is set to disable local accounts.",
         ));
     }
-    let kubeconfig = kubeconfig(&call.base, key, typed.name(), user, call.route.group.as_deref().unwrap_or_default());
+    let group = call.route.group.as_deref().unwrap_or_default();
+    let kubeconfig = kubeconfig(&call.base, &call.settings.token, key, typed.name(), user, group);
     Ok(Answer::found(json!({ "kubeconfigs": [{ "name": user, "value": STANDARD.encode(kubeconfig) }] })))
 }
 
 /// A kubeconfig in YAML. JSON strings are YAML strings, which settles all quoting.
-fn kubeconfig(base: &str, key: &str, name: &str, user: &str, group: &str) -> String {
+fn kubeconfig(base: &str, token: &str, key: &str, name: &str, user: &str, group: &str) -> String {
     let quote = |text: &str| Value::from(text).to_string();
     let server = quote(&format!("{base}/kubernetes/{}", mount_of_cluster(key)));
-    let token = quote(&format!("sandbox-{}", identities::principal(user, key)));
+    let token = quote(token);
     let context = if user == "clusterAdmin" { format!("{name}-admin") } else { name.to_owned() };
     let user = quote(&format!("{user}_{group}_{name}"));
     let (name, context) = (quote(name), quote(&context));

@@ -235,6 +235,9 @@ fn size(new: &mut Value, old: Option<&Value>, source: Option<&Value>) -> Result<
             ),
         ));
     }
+    if let Some(why) = old.and_then(|old| cannot_grow(old, of(old).unwrap_or(size), size)) {
+        return Err(Failure::new(409, "OperationNotAllowed", why));
+    }
     if let Some(least) = source.and_then(of).filter(|least| size < *least) {
         return Err(Failure::invalid(format!("The size {size} GB is smaller than that of the source, {least} GB.")));
     }
@@ -329,12 +332,18 @@ fn performance(sku: &str, size: i64) -> (i64, i64, Option<&'static str>) {
     }
 }
 
-/// Attaches a disk to a node of a cluster; gives the reason when that cannot be: there is no such disk, or another node holds it. `cluster`
-/// and `disk` are ARM ids in any case.
+/// Attaches a disk to a node of a cluster with a host cache; gives the reason when that cannot be: there is no such disk, another node holds
+/// it, or the machine cannot have it. `cluster` and `disk` are ARM ids in any case.
 ///
 /// # Errors
 /// Failures of the database.
-pub fn attach_disk(tx: &Transaction<'_>, cluster: &str, disk: &str, node: &str) -> Result<Option<String>, WorldError> {
+pub fn attach_disk(
+    tx: &Transaction<'_>,
+    cluster: &str,
+    disk: &str,
+    node: &str,
+    caching: &str,
+) -> Result<Option<String>, WorldError> {
     let key = disk.to_lowercase();
     let Some(mut object) = store::get(tx, &key)? else {
         return Ok(Some(format!("the disk {disk} does not exist")));
@@ -347,10 +356,94 @@ pub fn attach_disk(tx: &Transaction<'_>, cluster: &str, disk: &str, node: &str) 
         let ours = holder.eq_ignore_ascii_case(&machine);
         return Ok((!ours).then(|| format!("Multi-Attach error: the disk {disk} is attached to {holder}")));
     }
+    if let Some(why) = unfit(tx, cluster, &object, node, caching)? {
+        return Ok(Some(why));
+    }
     body::set(&mut object, "managedBy", json!(machine));
     body::set(&mut object, "properties.diskState", json!("Attached"));
     store::update(tx, &key, &object)?;
     Ok(None)
+}
+
+/// Why a machine cannot have a disk, in the service's words: its zone (kubernetes-sigs/azuredisk-csi-driver#183), what its pool can do
+/// (<https://learn.microsoft.com/azure/aks/use-ultra-disks>), the cache ("Limitations" of ultra disks and Premium SSD v2 in
+/// <https://learn.microsoft.com/azure/virtual-machines/disks-types>).
+fn unfit(
+    tx: &Transaction<'_>,
+    cluster: &str,
+    disk: &Value,
+    node: &str,
+    caching: &str,
+) -> Result<Option<String>, WorldError> {
+    let (id, sku) = (body::text(disk, "id").unwrap_or_default(), body::text(disk, "sku.name").unwrap_or_default());
+    let is = |name: &str| sku.eq_ignore_ascii_case(name);
+    // Nodes are called after their pool: `aks-<pool>-vmss000001`.
+    let parts = node.strip_prefix("aks-").and_then(|rest| rest.rsplit_once("-vmss"));
+    let Some((pool, index)) = parts else { return Ok(None) };
+    let Some(pool) = store::get(tx, &format!("{}/agentpools/{pool}", cluster.to_lowercase()))? else { return Ok(None) };
+    let zones: Vec<&str> = body::at(&pool, "properties.availabilityZones")
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let machine = index.parse::<usize>().ok().and_then(|index| zones.get(index % zones.len().max(1)).copied());
+    let zone = disk.get("zones").and_then(|zones| zones.get(0)).and_then(Value::as_str);
+    if zone != machine && !sku.to_uppercase().ends_with("_ZRS") {
+        return Ok(Some(match machine {
+            Some(machine) => {
+                format!("BadRequest: Disk {id} cannot be attached to the VM because it is not in zone '{machine}'.")
+            }
+            None => format!("BadRequest: Disk {id} cannot be attached to the VM because the VM is not in any zone."),
+        }));
+    }
+    if is("UltraSSD_LRS") && body::at(&pool, "properties.enableUltraSSD") != &json!(true) {
+        return Ok(Some(
+            "InvalidParameter: StorageAccountType UltraSSD_LRS can be used only when additionalCapabilities.ultraSSDEnabled is set."
+                .to_owned(),
+        ));
+    }
+    if (is("UltraSSD_LRS") || is("PremiumV2_LRS")) && !caching.eq_ignore_ascii_case("None") {
+        return Ok(Some(format!(
+            "InvalidParameter: Caching '{caching}' is not supported for disks with account type {sku}; only 'None' is."
+        )));
+    }
+    Ok(None)
+}
+
+/// Makes a disk as large as a claim asks for; one that is large enough stays as it is.
+pub(in super::super) fn grow_disk(tx: &Transaction<'_>, disk: &str, gib: i64) -> Result<Option<String>, WorldError> {
+    let key = disk.to_lowercase();
+    let Some(mut object) = store::get(tx, &key)? else { return Ok(Some(format!("the disk {disk} does not exist"))) };
+    let before = body::at(&object, "properties.diskSizeGB").as_i64().unwrap_or_default();
+    if gib > before {
+        if let Some(why) = cannot_grow(&object, before, gib) {
+            return Ok(Some(why));
+        }
+        body::set(&mut object, "properties.diskSizeGB", json!(gib));
+        body::set(&mut object, "properties.diskSizeBytes", json!(gib << 30));
+        store::update(tx, &key, &object)?;
+    }
+    Ok(None)
+}
+
+/// "Expand without downtime" of <https://learn.microsoft.com/azure/virtual-machines/linux/expand-disks>: not over 4 TiB.
+fn cannot_grow(disk: &Value, before: i64, after: i64) -> Option<String> {
+    let sku = body::text(disk, "sku.name").unwrap_or_default();
+    let own = ["UltraSSD_LRS", "PremiumV2_LRS"].iter().any(|own| own.eq_ignore_ascii_case(sku));
+    let user = body::text(disk, "managedBy")?;
+    (!own && before <= 4096 && after > 4096).then(|| {
+        format!("Disk resizing from {before} GB to more than 4096 GB is not allowed while the disk is attached to the running VM {user}.")
+    })
+}
+
+/// Removes a disk that no machine has.
+pub(in super::super) fn delete_disk(tx: &Transaction<'_>, disk: &str) -> Result<(), WorldError> {
+    let key = disk.to_lowercase();
+    match store::get(tx, &key)? {
+        Some(object) if body::at(&object, "managedBy").is_null() => store::remove_tree(tx, &key),
+        _ => Ok(()),
+    }
 }
 
 /// Detaches a disk from whichever node of the cluster holds it.

@@ -16,8 +16,11 @@ pub(in super::super) enum Family {
     Lock,
     Tags,
     StorageAccount,
-    FileService,
+    /// One of the services of a storage account.
+    StorageService,
     Share,
+    /// A container, queue or table of a storage account.
+    StorageItem,
     DnsZone,
     RecordSet,
     /// What the engine only refers to.
@@ -69,6 +72,7 @@ const IDENTITY: &[&str] = &["2023-01-31"];
 const STORAGE: &[&str] = &["2023-05-01"];
 const KEY_VAULT: &[&str] = &["2023-07-01"];
 const REGISTRY: &[&str] = &["2023-07-01"];
+const NETWORK: &[&str] = &["2023-11-01"];
 const DNS: &[&str] = &["2018-05-01"];
 
 macro_rules! kinds {
@@ -89,8 +93,15 @@ static KINDS: &[Kind] = kinds! {
     "Microsoft.Authorization" ["locks"], Lock, LOCKS;
     "Microsoft.Resources" ["tags"], Tags, RESOURCES_VERSIONS;
     "Microsoft.Storage" ["storageAccounts"], StorageAccount, STORAGE;
-    "Microsoft.Storage" ["storageAccounts", "fileServices"], FileService, STORAGE;
+    "Microsoft.Storage" ["storageAccounts", "fileServices"], StorageService, STORAGE;
     "Microsoft.Storage" ["storageAccounts", "fileServices", "shares"], Share, STORAGE;
+    "Microsoft.Storage" ["storageAccounts", "blobServices"], StorageService, STORAGE;
+    "Microsoft.Storage" ["storageAccounts", "blobServices", "containers"], StorageItem, STORAGE;
+    "Microsoft.Storage" ["storageAccounts", "queueServices"], StorageService, STORAGE;
+    "Microsoft.Storage" ["storageAccounts", "queueServices", "queues"], StorageItem, STORAGE;
+    "Microsoft.Storage" ["storageAccounts", "tableServices"], StorageService, STORAGE;
+    "Microsoft.Storage" ["storageAccounts", "tableServices", "tables"], StorageItem, STORAGE;
+    "Microsoft.Network" ["publicIPAddresses"], Plain, NETWORK;
     "Microsoft.KeyVault" ["vaults"], Plain, KEY_VAULT;
     "Microsoft.ContainerRegistry" ["registries"], Plain, REGISTRY;
     "Microsoft.Network" ["dnsZones"], DnsZone, DNS;

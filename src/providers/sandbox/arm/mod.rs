@@ -33,18 +33,21 @@ use super::world::WorldError;
 pub(super) use answer::{Answer, Content, Failure};
 pub(super) use clusters::{cluster_of_mount, serving};
 pub use disks::{attach_disk, detach_disk};
+pub(super) use disks::{delete_disk, grow_disk};
 pub(super) use route::{Route, Target, parse};
 
 use kinds::{Family, RESOURCES_VERSIONS};
 use store::Paging;
 
 /// What the emulator is told at start.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Settings {
     /// Entries of a list page.
     pub page_size: usize,
     /// The time a simple long-running operation takes.
     pub operation_delay: Duration,
+    /// The world's token, which kubeconfigs carry.
+    pub token: String,
 }
 
 /// A request as it came, and what belongs to it.
@@ -141,8 +144,9 @@ pub(super) fn handle(
             Family::Lock => authorization::lock(&call, typed),
             Family::Tags => tags::one(&call, typed),
             Family::StorageAccount => storage::account(&call, typed),
-            Family::FileService => storage::service(&call, typed),
+            Family::StorageService => storage::service(&call, typed),
             Family::Share => storage::share(&call, typed),
+            Family::StorageItem => storage::item(&call, typed),
             Family::Plain => plain::one(&call, typed),
             Family::DnsZone => dns::zone(&call, typed),
             Family::RecordSet => dns::record_set(&call, typed),
@@ -152,7 +156,7 @@ pub(super) fn handle(
             Family::RoleAssignment => authorization::assignments(&call, typed),
             Family::Lock => authorization::locks(&call, typed),
             Family::RecordSet | Family::RecordSets => dns::record_sets(&call, typed),
-            Family::FileService => storage::services(&call, typed),
+            Family::StorageService => storage::services(&call, typed),
             Family::RoleDefinition | Family::Tags => Err(Failure::method()),
             _ => resource::list(&call, typed),
         },

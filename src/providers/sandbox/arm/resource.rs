@@ -7,7 +7,7 @@ use super::answer::{Answer, Failure};
 use super::operations::{self, Work};
 use super::route::Typed;
 use super::store::{self, Place, Query};
-use super::{Call, authorization, body};
+use super::{Call, authorization, body, storage};
 
 /// A resource that a request is about.
 pub(super) struct Subject {
@@ -81,11 +81,9 @@ impl Subject {
 
 /// The id of a nested resource's parent, as stored.
 fn parent_id(call: &Call<'_>, typed: &Typed, parent: &str) -> Result<String, Failure> {
-    // `fileServices/default` is there with its account, without a row of its own.
-    let (row, suffix) = match parent.strip_suffix("/fileservices/default") {
-        Some(account) => (account, "/fileServices/default"),
-        None => (parent, ""),
-    };
+    // `fileServices/default` and its like are there with their account, without a row of their own.
+    let service = storage::SERVICES.iter().find_map(|(lower, suffix)| Some((parent.strip_suffix(lower)?, *suffix)));
+    let (row, suffix) = service.unwrap_or((parent, ""));
     match store::get(call.tx, row)? {
         Some(found) => Ok(format!("{}{suffix}", body::text(&found, "id").unwrap_or(row))),
         None if !matches!(call.method.as_str(), "PUT" | "PATCH") => Err(Failure::missing(row)),

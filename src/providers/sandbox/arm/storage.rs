@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -72,12 +73,13 @@ pub(super) fn account(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure>
     body::normalise_location(&mut new);
     resource::keep_location(old, &new)?;
     match old {
-        None => check_free(call, typed.name())?,
+        None => {
+            check_kind(&new)?;
+            check_free(call, typed.name())?;
+        }
         Some(old) => {
             body::keep(old, &new, &["kind", "properties.isHnsEnabled"])?;
-            let premium =
-                |account: &Value| body::text(account, "sku.name").is_some_and(|sku| sku.starts_with("Premium"));
-            if premium(old) != premium(&new) {
+            if is_premium(old) != is_premium(&new) {
                 return Err(Failure::immutable("sku.name"));
             }
             body::carry(old, &mut new, &["properties.creationTime"]);
@@ -95,24 +97,52 @@ pub(super) fn account(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure>
     Ok(Answer::empty(202, true).with(headers))
 }
 
+/// Which SKUs a kind has (<https://learn.microsoft.com/azure/storage/common/storage-account-overview>).
+fn check_kind(new: &Value) -> Result<(), Failure> {
+    let premium = is_premium(new);
+    let kind = body::text(new, "kind").unwrap_or_default();
+    let fits = match kind.to_lowercase().as_str() {
+        "filestorage" | "blockblobstorage" => premium,
+        "blobstorage" => !premium,
+        _ => true,
+    };
+    if fits {
+        return Ok(());
+    }
+    let sku = body::text(new, "sku.name").unwrap_or_default();
+    Err(Failure::new(
+        400,
+        "InvalidRequestPropertyValue",
+        format!("The value '{sku}' is not allowed for property sku.name of an account of the kind {kind}."),
+    ))
+}
+
 /// Names of accounts are unique in the whole cloud.
 fn check_free(call: &Call<'_>, name: &str) -> Result<(), Failure> {
-    let taken = call
+    let holder: Option<String> = call
         .tx
-        .prepare_cached("SELECT 1 FROM arm_resources WHERE type = ?1 AND id_lower LIKE '%/storageaccounts/' || ?2")?
-        .exists([ACCOUNT_TYPE, &name.to_lowercase()])?;
-    if taken {
-        return Err(Failure::new(
+        .prepare_cached(
+            "SELECT subscription FROM arm_resources WHERE type = ?1 AND id_lower LIKE '%/storageaccounts/' || ?2",
+        )?
+        .query_row([ACCOUNT_TYPE, &name.to_lowercase()], |row| row.get(0))
+        .optional()?;
+    match holder {
+        None => Ok(()),
+        Some(own) if own.eq_ignore_ascii_case(&call.route.subscription) => Err(Failure::new(
+            409,
+            "StorageAccountInAnotherResourceGroup",
+            format!("The account {name} is already in another resource group in this subscription."),
+        )),
+        Some(_) => Err(Failure::new(
             409,
             "StorageAccountAlreadyTaken",
             format!("The storage account named {name} is already taken."),
-        ));
+        )),
     }
-    Ok(())
 }
 
 fn fill(call: &Call<'_>, name: &str, new: &mut Value) {
-    let premium = body::text(new, "sku.name").is_some_and(|sku| sku.starts_with("Premium"));
+    let premium = is_premium(new);
     body::set(new, "sku.tier", json!(if premium { "Premium" } else { "Standard" }));
     body::default(new, "properties.creationTime", json!(rfc3339(call.now_ms)));
     let location = new["location"].clone();
@@ -173,31 +203,103 @@ pub(super) fn action(call: &Call<'_>, _typed: &Typed, action: &str) -> Result<An
     Ok(Answer::found(json!({ "keys": keys })))
 }
 
-/// `fileServices/default`, which every account has.
+/// The services of an account: the ends of their ids in lower case and as they are shown.
+pub(super) const SERVICES: [(&str, &str); 4] = [
+    ("/fileservices/default", "/fileServices/default"),
+    ("/blobservices/default", "/blobServices/default"),
+    ("/queueservices/default", "/queueServices/default"),
+    ("/tableservices/default", "/tableServices/default"),
+];
+
+/// `fileServices/default` and its like, which every account has.
 pub(super) fn service(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
     if call.method != http::Method::GET || !typed.name().eq_ignore_ascii_case("default") {
         return Err(Failure::method());
     }
     let subject = Subject::of(call, typed)?;
-    Ok(Answer::found(service_object(&subject.id)))
+    Ok(Answer::found(service_object(&subject.id, typed)))
 }
 
-/// All file services of an account: the one.
-pub(super) fn services(call: &Call<'_>, _typed: &Typed) -> Result<Answer, Failure> {
+/// All services of a sort that an account has: the one.
+pub(super) fn services(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
     resource::group(call, &call.route.group_key().unwrap_or_default())?;
     let key = call.route.key.rsplit_once('/').map_or("", |(key, _)| key);
     let account = store::get(call.tx, key)?.ok_or_else(|| Failure::missing(key))?;
-    let id = format!("{}/fileServices/default", body::text(&account, "id").unwrap_or(key));
-    Ok(Answer::found(json!({ "value": [service_object(&id)] })))
+    let id = format!("{}/{}/default", body::text(&account, "id").unwrap_or(key), typed.kind.short());
+    Ok(Answer::found(json!({ "value": [service_object(&id, typed)] })))
 }
 
-fn service_object(id: &str) -> Value {
-    json!({
-        "id": id,
-        "name": "default",
-        "type": "Microsoft.Storage/storageAccounts/fileServices",
-        "properties": { "shareDeleteRetentionPolicy": { "enabled": true, "days": 7 } },
-    })
+fn service_object(id: &str, typed: &Typed) -> Value {
+    let mut object = json!({ "id": id, "name": "default", "type": typed.kind.full(), "properties": {} });
+    if typed.kind.short() == "fileServices" {
+        object["properties"]["shareDeleteRetentionPolicy"] = json!({ "enabled": true, "days": 7 });
+    }
+    object
+}
+
+/// The account that something in one of its services belongs to.
+fn account_of(call: &Call<'_>, subject: &Subject) -> Result<Value, Failure> {
+    let key = SERVICES.iter().find_map(|(lower, _)| subject.parent.strip_suffix(lower)).unwrap_or(&subject.parent);
+    let account = store::get(call.tx, key)?.unwrap_or_default();
+    if body::text(&account, "properties.provisioningState") == Some("Creating") {
+        return Err(Failure::new(
+            409,
+            "StorageAccountIsNotProvisioned",
+            "The storage account provisioning state must be 'Succeeded' before executing the operation.",
+        ));
+    }
+    Ok(account)
+}
+
+/// Accounts have services by their kind and SKU: premium ones have one of them.
+fn check_service(account: &Value, service: &str) -> Result<(), Failure> {
+    let kind = body::text(account, "kind").unwrap_or_default();
+    let premium = is_premium(account);
+    let has = match kind.to_lowercase().as_str() {
+        "filestorage" => service == "file",
+        "blobstorage" | "blockblobstorage" => service == "blob",
+        _ if premium => service == "blob",
+        _ => true,
+    };
+    if has {
+        return Ok(());
+    }
+    let sku = body::text(account, "sku.name").unwrap_or_default();
+    Err(Failure::new(
+        409,
+        "FeatureNotSupportedForAccount",
+        format!("The {service} service is not supported for the account: its kind is {kind} and its SKU {sku}."),
+    ))
+}
+
+fn is_premium(account: &Value) -> bool {
+    body::text(account, "sku.name").is_some_and(|sku| sku.to_lowercase().starts_with("premium"))
+}
+
+/// A container, queue or table: what it holds is not the sandbox's matter.
+pub(super) fn item(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
+    let subject = Subject::of(call, typed)?;
+    let fields = [optional("properties", Shape::Object)];
+    let mut new = match call.method.as_str() {
+        "GET" => return Ok(Answer::found(subject.found()?)),
+        "DELETE" => return resource::delete_now(call, &subject),
+        "PUT" if call.body.is_empty() => json!({}),
+        "PUT" => body::read(&call.body, &fields, false)?,
+        "PATCH" => {
+            let old = subject.old.as_ref().ok_or_else(|| Failure::missing(&subject.id))?;
+            body::patched(old, &body::read(&call.body, &fields, true)?)
+        }
+        _ => return Err(Failure::method()),
+    };
+    let tables = typed.kind.short() == "tables";
+    check_name(typed.name(), &NameRule { min: 3, max: 63, also: if tables { "" } else { "-" }, lower: !tables })?;
+    authorization::check_write(call, &subject.key)?;
+    let account = account_of(call, &subject)?;
+    check_service(&account, typed.kind.types[1].trim_end_matches("Services"))?;
+    let created = subject.old.is_none();
+    subject.save(call, typed, &mut new)?;
+    // Only containers are answered with 201.
+    Ok(Answer::changed(if created && typed.kind.short() == "containers" { 201 } else { 200 }, new))
 }
 
 /// A file share.
@@ -222,24 +324,27 @@ pub(super) fn share(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
         _ => return Err(Failure::method()),
     };
     authorization::check_write(call, &subject.key)?;
-    let account = subject.parent.strip_suffix("/fileservices/default").unwrap_or(&subject.parent);
-    let account = store::get(call.tx, account)?.unwrap_or_default();
-    if body::text(&account, "properties.provisioningState") == Some("Creating") {
-        return Err(Failure::new(
-            409,
-            "StorageAccountIsNotProvisioned",
-            "The storage account provisioning state must be 'Succeeded' before executing the operation.",
-        ));
-    }
+    let account = account_of(call, &subject)?;
+    check_service(&account, "file")?;
     if let Some(old) = old {
         body::keep(old, &new, &["properties.enabledProtocols"])?;
         body::carry_missing(old, &mut new, &["properties.shareQuota", "properties.accessTier"]);
     }
     body::default(&mut new, "properties.enabledProtocols", json!("SMB"));
-    body::default(&mut new, "properties.shareQuota", json!(5120));
-    body::default(&mut new, "properties.accessTier", json!("TransactionOptimized"));
-    body::default(&mut new, "properties.leaseStatus", json!("unlocked"));
-    body::default(&mut new, "properties.leaseState", json!("available"));
+    let premium = is_premium(&account);
+    body::default(&mut new, "properties.shareQuota", json!(if premium { 102_400 } else { 5120 }));
+    // "Provisioned v1 SSD" shares (https://learn.microsoft.com/azure/storage/files/storage-files-scale-targets).
+    if premium && body::at(&new, "properties.shareQuota").as_i64().is_some_and(|quota| quota < 100) {
+        return Err(Failure::new(
+            400,
+            "InvalidHeaderValue",
+            "The share quota of a premium file share must be from 100 to 102400 GiB.",
+        ));
+    }
+    let tier = if premium { "Premium" } else { "TransactionOptimized" };
+    body::default(&mut new, "properties.accessTier", json!(tier));
+    body::default(&mut new, "properties.leaseStatus", json!("Unlocked"));
+    body::default(&mut new, "properties.leaseState", json!("Available"));
     body::set(&mut new, "properties.lastModifiedTime", json!(rfc3339(call.now_ms)));
     new["etag"] = json!(format!("\"0x{:X}\"", call.seq));
     subject.save(call, typed, &mut new)?;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
 use super::route::Typed;
-use super::{Call, authorization, store};
+use super::{Call, authorization, body, store};
 
 /// The tags of the scope.
 pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
@@ -45,10 +45,10 @@ fn given(call: &Call<'_>) -> Result<(String, Value), Failure> {
         Failure::new(400, "InvalidRequestContent", format!("The request content could not be deserialized: '{error}'."))
     })?;
     let tags = body.pointer("/properties/tags").cloned().unwrap_or_else(|| json!({}));
-    let texts = tags.as_object().is_some_and(|tags| tags.values().all(Value::is_string));
-    if !texts {
+    let Some(names) = tags.as_object().filter(|tags| tags.values().all(Value::is_string)) else {
         return Err(Failure::invalid("'properties.tags' must be an object of strings."));
-    }
+    };
+    body::check_tag_names(names)?;
     let operation = body.get("operation").and_then(Value::as_str).unwrap_or_default();
     Ok((operation.to_owned(), tags))
 }
@@ -57,9 +57,17 @@ fn combine(operation: &str, old: Value, given: &Value) -> Result<Value, Failure>
     let mut tags = old.as_object().cloned().unwrap_or_default();
     let given = given.as_object().cloned().unwrap_or_default();
     match operation.to_lowercase().as_str() {
-        "merge" => tags.extend(given),
+        // A name in another case is the same tag, and keeps the case that it has.
+        "merge" => {
+            for (name, value) in given {
+                let own = tags.keys().find(|own| own.eq_ignore_ascii_case(&name)).cloned().unwrap_or(name);
+                tags.insert(own, value);
+            }
+        }
         "replace" => tags = given,
-        "delete" => tags.retain(|name, value| given.get(name) != Some(value)),
+        "delete" => tags.retain(|name, value| {
+            !given.iter().any(|(given, unwanted)| given.eq_ignore_ascii_case(name) && unwanted == value)
+        }),
         _ => return Err(Failure::invalid(format!("The operation '{operation}' is none of Merge, Replace, Delete."))),
     }
     Ok(Value::Object(tags))

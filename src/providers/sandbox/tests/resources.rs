@@ -129,7 +129,8 @@ async fn an_attached_disk_is_not_deleted() {
     let path = bed.disk(&apps, "d1").await;
     let disk = format!("{SUBSCRIPTION}{path}");
     let world = World::open(bed.dir.path(), "").unwrap();
-    let attach = |node: &str| world.write::<_, WorldError>(|tx| attach_disk(tx, &cluster, &disk, node)).unwrap();
+    let attach =
+        |node: &str| world.write::<_, WorldError>(|tx| attach_disk(tx, &cluster, &disk, node, "ReadOnly")).unwrap();
     let detach = |cluster: &str| world.write(|tx| detach_disk(tx, cluster, &disk)).unwrap();
     assert_eq!(attach("aks-1"), None);
     assert_eq!(attach("aks-1"), None);
@@ -394,7 +395,7 @@ async fn identities_shares_and_records() {
     assert_eq!(bed.follow(started.header("location")).await.expect(200).body["name"], "k4xabc");
     let other = bed.group("g2").await;
     let taken = format!("{other}/providers/Microsoft.Storage/storageAccounts/k4xabc");
-    bed.put(&taken, STORAGE, body).await.refused(409, "StorageAccountAlreadyTaken");
+    bed.put(&taken, STORAGE, body).await.refused(409, "StorageAccountInAnotherResourceGroup");
     bed.put(&share, STORAGE, quota(10)).await.expect(201);
     let patched = bed.patch(&share, STORAGE, quota(20)).await.expect(200).body;
     assert_eq!(
@@ -425,4 +426,168 @@ async fn identities_shares_and_records() {
     bed.delete(&record("NS", "@"), DNS).await.refused(400, "BadRequest");
     bed.delete(&record("A", "www"), DNS).await.expect(200);
     bed.delete(&record("A", "www"), DNS).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_disk_is_attached_where_its_zone_sku_and_cache_allow() {
+    let bed = Bed::new().await;
+    let group = bed.group("g1").await;
+    let cluster = bed.cluster(&group, "c1").await;
+    for (name, zones, ultra) in
+        [("zonal", json!(["1"]), false), ("regional", json!(null), false), ("ultra", json!(["1"]), true)]
+    {
+        let properties = json!({ "mode": "User", "count": 1, "vmSize": "Standard_D2s_v5", "enableUltraSSD": ultra, "availabilityZones": zones });
+        bed.put(&format!("{cluster}/agentPools/{name}"), CONTAINERS, json!({ "properties": properties }))
+            .await
+            .expect(201);
+        bed.pass(20);
+    }
+    let world = World::open(bed.dir.path(), "").unwrap();
+    let full = format!("{SUBSCRIPTION}{cluster}");
+    let mut made = 0;
+    for (sku, zone, pool, caching, says) in [
+        ("Premium_LRS", None, "regional", "ReadOnly", None),
+        ("Premium_LRS", Some("1"), "zonal", "ReadOnly", None),
+        ("Premium_LRS", None, "zonal", "ReadOnly", Some("not in zone '1'")),
+        ("Premium_LRS", Some("2"), "zonal", "ReadOnly", Some("not in zone '1'")),
+        ("Premium_LRS", Some("1"), "regional", "ReadOnly", Some("the VM is not in any zone")),
+        ("Premium_ZRS", None, "zonal", "ReadOnly", None),
+        ("Premium_ZRS", None, "regional", "ReadOnly", None),
+        ("PremiumV2_LRS", Some("1"), "zonal", "ReadOnly", Some("Caching 'ReadOnly' is not supported")),
+        ("PremiumV2_LRS", Some("1"), "zonal", "None", None),
+        ("UltraSSD_LRS", Some("1"), "zonal", "None", Some("ultraSSDEnabled")),
+        ("UltraSSD_LRS", Some("1"), "ultra", "None", None),
+    ] {
+        made += 1;
+        let path = format!("{group}/providers/Microsoft.Compute/disks/d{made}");
+        let mut body = empty_disk(32);
+        body["sku"]["name"] = json!(sku);
+        body["zones"] = zone.map_or(Value::Null, |zone| json!([zone]));
+        bed.put(&path, COMPUTE, body).await.expect(202);
+        bed.pass(10);
+        let disk = format!("{SUBSCRIPTION}{path}");
+        let node = format!("aks-{pool}-vmss000000");
+        let why = world.write::<_, WorldError>(|tx| attach_disk(tx, &full, &disk, &node, caching)).unwrap();
+        match (why, says) {
+            (None, None) => {}
+            (Some(why), Some(says)) => assert!(why.contains(says), "{sku} {zone:?} {pool}: {why}"),
+            (why, _) => panic!("{sku} {zone:?} {pool}: {why:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_attached_disk_does_not_grow_over_four_tebibytes() {
+    let bed = Bed::new().await;
+    let group = bed.group("g1").await;
+    let cluster = format!("{SUBSCRIPTION}{}", bed.cluster(&group, "c1").await);
+    let path = bed.disk(&group, "d1").await;
+    let world = World::open(bed.dir.path(), "").unwrap();
+    let disk = format!("{SUBSCRIPTION}{path}");
+    world.write::<_, WorldError>(|tx| attach_disk(tx, &cluster, &disk, "aks-1", "ReadOnly")).unwrap();
+    let size = |gib: i64| json!({ "properties": { "diskSizeGB": gib } });
+    bed.patch(&path, COMPUTE, size(4096)).await.expect(202);
+    bed.pass(10);
+    bed.patch(&path, COMPUTE, size(4097)).await.refused(409, "OperationNotAllowed");
+    world.write::<_, WorldError>(|tx| detach_disk(tx, &cluster, &disk)).unwrap();
+    bed.patch(&path, COMPUTE, size(4097)).await.expect(202);
+}
+
+#[tokio::test]
+async fn tags_are_one_whatever_their_case() {
+    let bed = Bed::new().await;
+    let group = bed.group("g1").await;
+    let path = bed.disk(&group, "d1").await;
+    let twice = json!({ "Managed-By": "a", "managed-by": "b" });
+    bed.patch(&path, COMPUTE, json!({ "tags": twice })).await.refused(400, "InvalidRequestContent");
+    let tags = format!("{path}/providers/Microsoft.Resources/tags/default");
+    let body = |operation: &str, tags: Value| json!({ "operation": operation, "properties": { "tags": tags } });
+    bed.patch(&tags, RESOURCES, body("Merge", twice)).await.refused(400, "InvalidRequestContent");
+    let merged = bed.patch(&tags, RESOURCES, body("Merge", json!({ "MANAGED-BY": "x" }))).await.expect(200).body;
+    assert_eq!(merged["properties"]["tags"], json!({ "managed-by": "x" }));
+    let left = bed.patch(&tags, RESOURCES, body("Delete", json!({ "Managed-By": "x" }))).await.expect(200).body;
+    assert_eq!(left["properties"]["tags"], json!({}));
+}
+
+#[tokio::test]
+async fn an_account_has_services_by_its_kind_and_its_name_is_the_worlds() {
+    let bed = Bed::new().await;
+    let group = bed.group("g1").await;
+    let account = |name: &str| format!("{group}/providers/Microsoft.Storage/storageAccounts/{name}");
+    let body = |kind: &str, sku: &str| json!({ "location": "eastus", "kind": kind, "sku": { "name": sku } });
+    for (kind, sku) in
+        [("FileStorage", "Standard_LRS"), ("BlockBlobStorage", "Standard_LRS"), ("BlobStorage", "Premium_LRS")]
+    {
+        bed.put(&account("wrong"), STORAGE, body(kind, sku)).await.refused(400, "InvalidRequestPropertyValue");
+    }
+    for (name, kind, sku) in [
+        ("general", "StorageV2", "Standard_LRS"),
+        ("pages", "StorageV2", "Premium_LRS"),
+        ("files", "FileStorage", "premium_lrs"),
+    ] {
+        bed.put(&account(name), STORAGE, body(kind, sku)).await.expect(202);
+        bed.pass(10);
+    }
+    let share = |account: String| format!("{account}/fileServices/default/shares/data");
+    let quota = |gib: i64| json!({ "properties": { "shareQuota": gib } });
+    bed.put(&share(account("pages")), STORAGE, quota(100)).await.refused(409, "FeatureNotSupportedForAccount");
+    bed.put(&share(account("files")), STORAGE, quota(99)).await.refused(400, "InvalidHeaderValue");
+    let made = bed.put(&share(account("files")), STORAGE, quota(100)).await.expect(201).body;
+    assert_eq!(
+        (made["properties"]["leaseState"].as_str(), made["properties"]["accessTier"].as_str()),
+        (Some("Available"), Some("Premium"))
+    );
+    for (service, item, name) in [
+        ("blobServices", "containers", "my-box"),
+        ("queueServices", "queues", "jobs"),
+        ("tableServices", "tables", "Rows"),
+    ] {
+        let list = format!("{}/{service}/default/{item}", account("general"));
+        let status = if item == "containers" { 201 } else { 200 };
+        let made = bed.put(&format!("{list}/{name}"), STORAGE, json!({})).await.expect(status).body;
+        assert_eq!(made["type"], format!("Microsoft.Storage/storageAccounts/{service}/{item}"));
+        assert_eq!(bed.names(&list, STORAGE).await, [name]);
+        bed.put(&format!("{}/{service}/default/{item}/{name}", account("files")), STORAGE, json!({}))
+            .await
+            .refused(409, "FeatureNotSupportedForAccount");
+    }
+    let other = format!("{}/resourceGroups/g2", SUBSCRIPTION.replace("11111111", "22222222"));
+    let send = |path: String, version: &str, body: Value| {
+        let url = format!("{}{path}?api-version={version}", bed.base);
+        let bed = &bed;
+        async move { bed.send(Method::PUT, &url, Some(body)).await.unwrap() }
+    };
+    send(other.clone(), RESOURCES, json!({ "location": "eastus" })).await.expect(201);
+    let taken = format!("{other}/providers/Microsoft.Storage/storageAccounts/general");
+    send(taken, STORAGE, body("StorageV2", "Standard_LRS")).await.refused(409, "StorageAccountAlreadyTaken");
+    bed.delete(&account("general"), STORAGE).await.expect(200);
+    bed.get(&format!("{}/blobServices/default/containers/my-box", account("general")), STORAGE)
+        .await
+        .refused(404, "ResourceNotFound");
+}
+
+#[tokio::test]
+async fn whoever_is_another_user_needs_the_worlds_token() {
+    let mut bed = Bed::new().await;
+    bed.stop().await;
+    // As for a process of another user: nothing but the token opens.
+    let config = Config { token_required: true, ..bed.config(&[], 100) };
+    let sandbox = Sandbox::start(config, loopback()).await.unwrap();
+    let (base, token) = (sandbox.endpoint(), sandbox.token().to_owned());
+    assert_eq!(crate::providers::sandbox::existing_token(bed.dir.path()).as_deref(), Some(token.as_str()));
+    let arm = format!("{base}{SUBSCRIPTION}/resourceGroups?api-version={RESOURCES}");
+    let inside = ["/_sandbox/health", "/_sandbox/inspect", "/_sandbox/requests", "/kubernetes/x/api/v1/secrets"];
+    for url in inside.iter().map(|path| format!("{base}{path}")).chain([arm.clone()]) {
+        for wrong in [None, Some("sandbox-local"), Some(&token[..token.len() - 1])] {
+            let mut request = bed.http.get(&url);
+            if let Some(wrong) = wrong {
+                request = request.bearer_auth(wrong);
+            }
+            assert_eq!(request.send().await.unwrap().status().as_u16(), 401, "{url} {wrong:?}");
+        }
+        let status = bed.http.get(&url).bearer_auth(&token).send().await.unwrap().status().as_u16();
+        assert!(matches!(status, 200 | 503), "{url} {status}");
+    }
+    assert_eq!(bed.http.post(format!("{base}/_sandbox/drift")).body("{}").send().await.unwrap().status().as_u16(), 401);
+    sandbox.stop().await;
 }

@@ -214,25 +214,63 @@ fn bind(
     workloads::retry_pending(env, &namespace, now_ms)
 }
 
-/// A bound claim that asks for more gets it; one whose volume is gone is lost.
+/// One whose volume is gone is lost. One that asks for more gets it as the external resizer gives it: it has the driver grow what is behind the
+/// volume, then the volume; a volume that is as large already is left alone, and so is the claim (`pvNeedResize` of
+/// kubernetes-csi/external-resizer; "Expanding Persistent Volumes Claims" in the documentation of Kubernetes). The kubelet grows the file
+/// system while a Pod has it mounted.
 fn bound_claim(env: &Env<'_>, claims: &Resource, claim: &Value, volumes: &Resource, now_ms: i64) -> Result<()> {
+    const PENDING: &str = "FileSystemResizePending";
     let mut new = claim.clone();
     let Some(volume) = env.store.get(volumes, "", text(claim, "/spec/volumeName"))? else {
         map_at(&mut new, &["status"]).insert("phase".into(), "Lost".into());
         env.update(claims, claim, new, "status", now_ms)?;
         return Ok(());
     };
-    let asked = claim["spec"]["resources"]["requests"]["storage"].clone();
-    if storage(claim, "/spec/resources/requests/storage") > storage(claim, "/status/capacity/storage") {
-        if storage(&volume, "/spec/capacity/storage") < storage(claim, "/spec/resources/requests/storage") {
-            let mut grown = volume.clone();
-            map_at(&mut grown, &["spec", "capacity"]).insert("storage".into(), asked.clone());
-            env.update(volumes, &volume, grown, "", now_ms)?;
-        }
-        map_at(&mut new, &["status", "capacity"]).insert("storage".into(), asked);
-        env.update(claims, claim, new, "status", now_ms)?;
+    let asked = storage(claim, "/spec/resources/requests/storage");
+    if asked <= storage(claim, "/status/capacity/storage") {
+        return Ok(());
     }
+    let pending = list(claim, "/status/conditions").iter().any(|condition| text(condition, "/type") == PENDING);
+    if storage(&volume, "/spec/capacity/storage") >= asked && !pending {
+        return Ok(());
+    }
+    if !pending {
+        const GIB: i128 = 1000 << 30;
+        let gib = i64::try_from((asked + GIB - 1) / GIB).unwrap_or(i64::MAX);
+        if let Some(handle) = disk_of(&volume)
+            && let Some(why) = env.disks.grow(env.store.tx, handle, gib)?
+        {
+            return env.event(claim, "VolumeResizeFailed", &why, "external-resizer disk.csi.azure.com", now_ms);
+        }
+        let mut grown = volume.clone();
+        let size = claim["spec"]["resources"]["requests"]["storage"].clone();
+        map_at(&mut grown, &["spec", "capacity"]).insert("storage".into(), size);
+        env.update(volumes, &volume, grown, "", now_ms)?;
+    }
+    let status = map_at(&mut new, &["status"]);
+    // A share has no file system of its own.
+    if disk_of(&volume).is_none() || is_mounted(env, claim)? {
+        let size = claim["spec"]["resources"]["requests"]["storage"].clone();
+        map_at(&mut new, &["status", "capacity"]).insert("storage".into(), size);
+        map_at(&mut new, &["status"]).remove("conditions");
+    } else {
+        let now = env.time(now_ms);
+        status.insert(
+            "conditions".into(),
+            json!([{"type": PENDING, "status": "True", "lastTransitionTime": now,
+                "message": "Waiting for user to (re-)start a pod to finish file system resize of volume on node."}]),
+        );
+    }
+    env.update(claims, claim, new, "status", now_ms)?;
     Ok(())
+}
+
+/// Whether a Pod that runs has the claim mounted.
+fn is_mounted(env: &Env<'_>, claim: &Value) -> Result<bool> {
+    let Some(pods) = by_plural("pods") else { return Ok(false) };
+    let (namespace, name) = key(claim);
+    let runs = |pod: &Value| text(pod, "/status/phase") == "Running" && claim_names(pod).any(|claim| claim == name);
+    Ok(env.store.list(pods, &namespace)?.iter().any(runs))
 }
 
 fn in_use(env: &Env<'_>, claim: &Value) -> Result<bool> {
@@ -268,6 +306,10 @@ pub fn volume(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64
     map_at(&mut object, &["status"]).insert("phase".into(), phase.into());
     env.update(resource, &old, object.clone(), "status", now_ms)?;
     if phase == "Released" && text(&object, "/spec/persistentVolumeReclaimPolicy") == "Delete" {
+        // The driver deletes the disk, whoever made it.
+        if let Some(handle) = disk_of(&object) {
+            env.disks.delete(env.store.tx, handle)?;
+        }
         lifecycle::begin_delete(env, resource, object, None, Propagation::Background, now_ms)?;
     }
     Ok(())
@@ -311,8 +353,24 @@ pub fn volume_gone(env: &Env<'_>, volume: &Value, now_ms: i64) -> Result<()> {
     }
 }
 
-/// The cloud disks a Pod mounts, by their handles.
-fn handles(env: &Env<'_>, pod: &Value) -> Result<Vec<String>> {
+/// The handle of a volume's disk. Only disks are attached; shares are mounted over the network. Provisioned volumes have no resource behind
+/// them here.
+fn disk_of(volume: &Value) -> Option<&str> {
+    let handle = text(volume, "/spec/csi/volumeHandle");
+    let is_disk = text(volume, "/spec/csi/driver") == "disk.csi.azure.com";
+    (is_disk && handle.to_ascii_lowercase().contains("/disks/")).then_some(handle)
+}
+
+/// The host cache that the driver asks for: `ReadOnly`, where the attributes do not say (`NormalizeCachingMode` of
+/// kubernetes-sigs/azuredisk-csi-driver).
+fn caching(volume: &Value) -> &str {
+    let attributes = volume.pointer("/spec/csi/volumeAttributes").and_then(Value::as_object);
+    let said = attributes.into_iter().flatten().find(|(key, _)| key.eq_ignore_ascii_case("cachingMode"));
+    said.and_then(|(_, mode)| mode.as_str()).unwrap_or("ReadOnly")
+}
+
+/// The cloud disks a Pod mounts, by their handles, with the caches.
+fn handles(env: &Env<'_>, pod: &Value) -> Result<Vec<(String, String)>> {
     let (Some(claims), Some(volumes)) = (by_plural("persistentvolumeclaims"), by_plural("persistentvolumes")) else {
         return Ok(Vec::new());
     };
@@ -321,12 +379,7 @@ fn handles(env: &Env<'_>, pod: &Value) -> Result<Vec<String>> {
     for name in claim_names(pod) {
         let Some(claim) = env.store.get(claims, namespace, name)? else { continue };
         let Some(volume) = env.store.get(volumes, "", text(&claim, "/spec/volumeName"))? else { continue };
-        // Only disks are attached; shares are mounted over the network. Provisioned volumes have no resource behind them here.
-        let handle = text(&volume, "/spec/csi/volumeHandle");
-        if text(&volume, "/spec/csi/driver") == "disk.csi.azure.com" && handle.to_ascii_lowercase().contains("/disks/")
-        {
-            out.push(handle.to_owned());
-        }
+        out.extend(disk_of(&volume).map(|handle| (handle.to_owned(), caching(&volume).to_owned())));
     }
     Ok(out)
 }
@@ -334,8 +387,8 @@ fn handles(env: &Env<'_>, pod: &Value) -> Result<Vec<String>> {
 /// Attaches a Pod's disks to its node; gives the reason when one cannot be.
 pub fn attach(env: &Env<'_>, pod: &Value) -> Result<Option<String>> {
     let node = text(pod, "/spec/nodeName");
-    for handle in handles(env, pod)? {
-        if let Some(why) = env.disks.attach(env.store.tx, env.store.cluster, &handle, node)? {
+    for (handle, caching) in handles(env, pod)? {
+        if let Some(why) = env.disks.attach(env.store.tx, env.store.cluster, &handle, node, &caching)? {
             return Ok(Some(format!("AttachVolume.Attach failed for volume {handle:?}: {why}")));
         }
     }
@@ -362,8 +415,8 @@ pub fn released(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
             others.extend(handles(env, &other)?);
         }
     }
-    for handle in mine.iter().filter(|handle| !others.contains(handle)) {
-        env.disks.detach(env.store.tx, env.store.cluster, handle)?;
+    for mounted in mine.iter().filter(|mounted| !others.contains(mounted)) {
+        env.disks.detach(env.store.tx, env.store.cluster, &mounted.0)?;
     }
     Ok(())
 }

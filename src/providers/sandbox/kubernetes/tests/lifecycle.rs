@@ -187,13 +187,30 @@ struct Recorder {
 }
 
 impl Disks for Recorder {
-    fn attach(&self, _: &Transaction<'_>, _: &str, handle: &str, node: &str) -> Result<Option<String>, WorldError> {
+    fn attach(
+        &self,
+        _: &Transaction<'_>,
+        _: &str,
+        handle: &str,
+        node: &str,
+        _: &str,
+    ) -> Result<Option<String>, WorldError> {
         self.calls.lock().unwrap().push(format!("attach {handle} {node}"));
         Ok(self.refused.lock().unwrap().clone())
     }
 
     fn detach(&self, _: &Transaction<'_>, _: &str, handle: &str) -> Result<(), WorldError> {
         self.calls.lock().unwrap().push(format!("detach {handle}"));
+        Ok(())
+    }
+
+    fn grow(&self, _: &Transaction<'_>, handle: &str, gib: i64) -> Result<Option<String>, WorldError> {
+        self.calls.lock().unwrap().push(format!("grow {handle} {gib}"));
+        Ok(self.refused.lock().unwrap().clone())
+    }
+
+    fn delete(&self, _: &Transaction<'_>, handle: &str) -> Result<(), WorldError> {
+        self.calls.lock().unwrap().push(format!("delete {handle}"));
         Ok(())
     }
 }
@@ -274,6 +291,63 @@ fn a_disk_that_cannot_be_attached_keeps_the_pod_from_starting() {
     *disks.refused.lock().unwrap() = None;
     bench.pass(10);
     assert_eq!(condition(&bench.get(&web()).1, "Available")["status"], "True");
+}
+
+#[test]
+fn a_claim_grows_the_disk_and_its_volume_and_never_the_other_way() {
+    let disks = Arc::new(Recorder::default());
+    let bench = Bench::with(Emulator::new(std::time::Duration::from_secs(5)).with_disks(disks.clone()));
+    bench.namespace("shop");
+    for name in ["data", "late"] {
+        bench.post(VOLUMES, &volume(name));
+        bench.post(CLAIMS, &claim(name));
+    }
+    bench.pass(10);
+    let size =
+        |path: String, pointer: &str| bench.get(&path).1.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let capacity = |name: &str| size(format!("{VOLUMES}/{name}"), "/spec/capacity/storage").unwrap();
+    let has = |name: &str| size(format!("{CLAIMS}/{name}"), "/status/capacity/storage").unwrap();
+    let asks = json!({"spec": {"resources": {"requests": {"storage": "64Gi"}}}});
+
+    // The claim first: everything follows, and the file system when a Pod mounts it.
+    bench.merge(&format!("{CLAIMS}/data"), &asks);
+    bench.pass(10);
+    assert_eq!(*disks.calls.lock().unwrap(), ["grow /x/disks/d 64"]);
+    assert_eq!((capacity("data").as_str(), has("data").as_str()), ("64Gi", "32Gi"));
+    let (_, pending) = bench.get(&format!("{CLAIMS}/data"));
+    assert_eq!(pending["status"]["conditions"][0]["type"], "FileSystemResizePending");
+    let mut object = deployment("web");
+    object["spec"]["template"]["spec"]["volumes"] =
+        json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]);
+    bench.post(DEPLOYMENTS, &object);
+    bench.pass(60);
+    bench.merge(&format!("{CLAIMS}/data"), &json!({"metadata": {"labels": {"looked": "at"}}}));
+    bench.pass(10);
+    assert_eq!(has("data"), "64Gi");
+
+    // The volume first: it is as large as the claim asks for, so nothing is done.
+    bench.merge(&format!("{VOLUMES}/late"), &json!({"spec": {"capacity": {"storage": "64Gi"}}}));
+    bench.merge(&format!("{CLAIMS}/late"), &asks);
+    bench.pass(60);
+    assert_eq!(has("late"), "32Gi");
+    assert_eq!(disks.calls.lock().unwrap().iter().filter(|call| call.starts_with("grow")).count(), 1);
+}
+
+#[test]
+fn a_volume_that_is_to_be_deleted_takes_its_disk_along() {
+    for (policy, gone) in [("Delete", true), ("Retain", false)] {
+        let disks = Arc::new(Recorder::default());
+        let bench = Bench::with(Emulator::new(std::time::Duration::from_secs(5)).with_disks(disks.clone()));
+        bench.namespace("shop");
+        bench.post(VOLUMES, &volume("data"));
+        bench.post(CLAIMS, &claim("data"));
+        bench.pass(10);
+        bench.merge(&format!("{VOLUMES}/data"), &json!({"spec": {"persistentVolumeReclaimPolicy": policy}}));
+        bench.delete(&format!("{CLAIMS}/data"));
+        bench.pass(60);
+        let deleted = disks.calls.lock().unwrap().contains(&"delete /x/disks/d".to_owned());
+        assert_eq!((deleted, bench.get(&format!("{VOLUMES}/data")).0 == 404), (gone, gone), "{policy}");
+    }
 }
 
 #[test]

@@ -1,0 +1,172 @@
+//! Zones: where an app's disks are, its Pods must be, and nodes must be there.
+//!
+//! A locally redundant disk in a zone is attached to a machine of that zone only, one in no zone to machines in no zone,
+//! a zone-redundant one to any, and the zone of a disk never changes
+//! (<https://learn.microsoft.com/azure/aks/availability-zones>, kubernetes-sigs/azuredisk-csi-driver#183).
+
+use std::collections::BTreeSet;
+
+use super::app::{self, is_zone_redundant};
+use super::kinds::azure;
+use super::scope::{Builder, Place};
+use super::settings::ClusterSettings;
+use crate::diag::{Diagnostic, Location};
+use crate::engine::address::Address;
+use crate::kom::model::{App, Cluster, Volume, VolumeType};
+
+/// Where the disk that a volume's Pods mount is.
+enum Spot {
+    /// In this zone, and it stays there.
+    In(String),
+    /// In no zone, and it stays so.
+    Nowhere(String),
+    /// Nobody has said yet, and it is still to be made.
+    Open,
+    /// It was adopted, and the manifest does not say.
+    Unknown,
+}
+
+/// The app with the one zone that its disks leave it: where the manifest names none, or several, the zone of the disks
+/// that are there, else the first that the nodes have. Says what cannot meet.
+pub fn settle(
+    builder: &mut Builder<'_>,
+    place: &Place,
+    cluster: &Cluster,
+    settings: &ClusterSettings,
+    app: &App,
+) -> App {
+    let mut settled = app.clone();
+    if cluster.existing {
+        // What nodes it has is not known here.
+        return settled;
+    }
+    let (zones, nowhere) = zones_of_nodes(settings, app);
+    let wanted = &app.deployment.zones;
+    let at = app.deployment.zone_location.as_ref().unwrap_or(&app.meta.location);
+    if let (Some(zone), true) = (wanted.first(), zones.is_empty()) {
+        let message = format!("the app runs in zone {zone}, but its nodes are in no zone");
+        wrong(builder, message, at, "set AZURE_AKS_USER_VM_ZONES of the Cluster, or take the zone out");
+        return settled;
+    }
+    let volumes = || app.volumes.iter().filter(|volume| volume.kind == VolumeType::Disk && !is_redundant(volume));
+    let spots: Vec<(&Volume, Spot)> =
+        volumes().map(|volume| (volume, spot(builder, &app::lasting_scope(place, &app.meta.name), volume))).collect();
+    let fixed: BTreeSet<&str> = spots
+        .iter()
+        .filter_map(|(_, spot)| if let Spot::In(zone) = spot { Some(zone.as_str()) } else { None })
+        .collect();
+    if fixed.len() > 1 && wanted.len() != 1 {
+        let zones = fixed.iter().copied().collect::<Vec<_>>().join(" and ");
+        let message = format!("the disks of the app {} are in zone {zones}: its Pods cannot be in both", app.meta.name);
+        wrong(builder, message, at, "assign disks of one zone, or use a SKU that ends in _ZRS");
+        return settled;
+    }
+    if let (Some(zone), true, true) = (fixed.first(), zones.is_empty(), nowhere) {
+        let message = format!(
+            "a disk of the app {} is in zone {zone}, but its nodes are in no zone: it cannot be attached",
+            app.meta.name
+        );
+        wrong(builder, message, at, "set AZURE_AKS_USER_VM_ZONES of the Cluster, or take the zone of the disk out");
+        return settled;
+    }
+    if zones.is_empty() {
+        return settled;
+    }
+    let stuck = spots.iter().find_map(|(volume, spot)| match spot {
+        Spot::Nowhere(id) => Some((volume, id)),
+        _ => None,
+    });
+    if let Some((volume, id)) = stuck {
+        if wanted.is_empty() || wanted.len() > 1 {
+            let message = format!(
+                "the disk of the volume {} is in no zone, and nodes are: it cannot be attached to them",
+                volume.name
+            );
+            let help = [
+                "a disk never changes its zone; the way is a snapshot and a new disk in a zone:".to_owned(),
+                format!("  - name: {}", volume.name),
+                "    disks:".to_owned(),
+                format!("      - {{name: blue, import: {id}}}"),
+                format!("      - {{name: green, source: \"snapshot:before-switch\", zone: \"{}\"}}", zones[0]),
+                "    assigned: green".to_owned(),
+                "    snapshots:".to_owned(),
+                "      - {name: before-switch, source: \"disk:blue\"}".to_owned(),
+            ];
+            let mut diagnostic = Diagnostic::warning("zone", message).at(volume.location.clone(), None);
+            diagnostic.help = help.into();
+            builder.diagnostics.push(diagnostic);
+        }
+        return settled;
+    }
+    if wanted.len() == 1 {
+        return settled;
+    }
+    let open = spots.iter().find(|(_, spot)| matches!(spot, Spot::Open)).map(|(volume, _)| *volume);
+    let zone = match (fixed.first(), open) {
+        (Some(zone), _) => (*zone).to_owned(),
+        (None, Some(_)) => wanted.first().unwrap_or(&zones[0]).clone(),
+        (None, None) => return settled,
+    };
+    if !zones.contains(&zone) || !(wanted.is_empty() || wanted.contains(&zone)) {
+        let where_to = if wanted.is_empty() { &zones } else { wanted }.join(", ");
+        let message = format!(
+            "a disk of the app {} is in zone {zone}, but its Pods can run in zone {where_to} only: they cannot meet",
+            app.meta.name
+        );
+        wrong(builder, message, at, "add the zone to AZURE_AKS_USER_VM_ZONES of the Cluster, and to the app's zones");
+        return settled;
+    }
+    if let Some(volume) = open {
+        let message = format!(
+            "the disk of the volume {} can be in one zone only, for good, and the app names {}: zone {zone} is taken, for \
+             its Pods too",
+            volume.name,
+            if wanted.is_empty() { "none".to_owned() } else { wanted.join(", ") }
+        );
+        let at = app.deployment.zone_location.as_ref().unwrap_or(&volume.location);
+        let help = format!("write it, or another one, under spec of the App:  deployment: {{zone: \"{zone}\"}}");
+        builder.diagnostics.push(Diagnostic::warning("zone", message).at(at.clone(), None).help(help));
+    }
+    settled.deployment.zones = vec![zone];
+    settled.deployment.single_zone = true;
+    settled
+}
+
+fn wrong(builder: &mut Builder<'_>, message: String, at: &Location, help: &str) {
+    builder.diagnostics.push(Diagnostic::error("zone", message).at(at.clone(), None).help(help));
+}
+
+/// The zones of the pools that the app's Pods may run on, and whether some of these have none.
+fn zones_of_nodes(settings: &ClusterSettings, app: &App) -> (Vec<String>, bool) {
+    let runs_on = |pool: &str| app.deployment.pools.iter().any(|named| named == pool);
+    let mut pools = Vec::new();
+    if app.deployment.pools.is_empty() || runs_on("user") {
+        pools.push(&settings.user);
+    }
+    if runs_on("system") {
+        pools.push(&settings.system);
+    }
+    let zones: BTreeSet<String> = pools.iter().flat_map(|pool| pool.zones.iter().cloned()).collect();
+    (zones.into_iter().collect(), pools.iter().any(|pool| pool.zones.is_empty()))
+}
+
+fn is_redundant(volume: &Volume) -> bool {
+    let own = volume.assigned_disk().and_then(|disk| disk.options.get("sku"));
+    own.or_else(|| volume.options.get("sku")).is_some_and(|sku| is_zone_redundant(&sku.value))
+}
+
+fn spot(builder: &Builder<'_>, scope: &str, volume: &Volume) -> Spot {
+    let declared = volume.assigned_disk();
+    let name = declared.map_or_else(|| volume.name.clone(), |disk| format!("{}.{}", volume.name, disk.name));
+    let address = Address::new(scope, azure::DISK.name, &name);
+    let said = declared.and_then(|disk| disk.zone.as_ref()).map(|zone| Spot::In(zone.value.clone()));
+    match builder.state.known(&address) {
+        Some(known) => match known.zone() {
+            Some(zone) => Spot::In(zone.to_owned()),
+            None if known.adopted => said.unwrap_or(Spot::Unknown),
+            None => Spot::Nowhere(known.physical_id.clone()),
+        },
+        None if declared.is_some_and(|disk| disk.import.is_some()) => said.unwrap_or(Spot::Unknown),
+        None => said.unwrap_or(Spot::Open),
+    }
+}
