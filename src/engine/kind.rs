@@ -190,6 +190,9 @@ impl fmt::Display for Use {
     }
 }
 
+/// Reads off an object where it works; `None` where it does not tell.
+pub type Uses = fn(&serde_json::Value) -> Option<Vec<Use>>;
+
 /// What stands between a workload and data: an object that others work on under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
@@ -231,9 +234,8 @@ pub struct Kind {
     pub preview: bool,
     /// A change of these fields restarts the app; empty where none does.
     pub restarts: &'static [&'static str],
-    /// What an object (its stored form) does with data, for kinds whose parts may pass from one object to another. The
-    /// function gives `None` where the object does not tell.
-    pub uses: Option<fn(&serde_json::Value) -> Option<Vec<Use>>>,
+    /// What an object (its stored form) does with data, for kinds whose parts may pass from one object to another.
+    pub uses: Option<Uses>,
     /// What an object (its stored form) is as a volume, for kinds through which workloads get at data.
     pub volume: Option<fn(&serde_json::Value) -> Option<Volume>>,
     /// What the API makes of a change in place; all are accepted where there is none.

@@ -67,9 +67,12 @@ struct Leaver {
     action: Option<Action>,
 }
 
+/// What a manifest or a record says of a volume: what is behind it, and the ids of the data that it needs.
+type Lead = (Behind, BTreeSet<String>);
+
 /// What the volumes of all APIs lead to, by API and name.
 #[derive(Default)]
-struct Volumes(HashMap<(String, String), Vec<(Behind, BTreeSet<String>)>>);
+struct Volumes(HashMap<(String, String), Vec<Lead>>);
 
 impl Volumes {
     fn add(&mut self, api: String, kind: &Kind, object: &serde_json::Value, data: BTreeSet<String>) {
