@@ -122,6 +122,7 @@ async fn work(what: &str, size: usize, folder: &Path) -> Result<()> {
         inputs: BTreeMap::new(),
         chosen: BTreeMap::new(),
         hosts: Vec::new(),
+        imports: Vec::new(),
         engine_version: "0.1.0",
     })
     .await?;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kompox_state::Record;
+
 use super::apply::{Execution, carry_out, recover};
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
@@ -10,6 +12,7 @@ use super::plan::{self, Format};
 use super::session::{Fixed, Session, addresses};
 use crate::engine::action::Action;
 use crate::engine::address::resolve;
+use crate::engine::identity::is_one_object;
 use crate::engine::plan::Mode;
 use crate::engine::planner::Options;
 
@@ -42,14 +45,16 @@ async fn import(args: &Args, session: &Session<'_>, global: &Global, terminal: &
     let address = resolve(&args.address, &addresses(&known.graph, &before))
         .map_err(|error| CliError::message(error.to_string()))?;
     if let Some(record) = session.store.record(address.as_str())? {
-        if record.physical_id.eq_ignore_ascii_case(&args.id) {
+        if is_one_object((&record.provider, &record.physical_id), (&record.provider, &args.id)) {
             output::stderr(|err| writeln!(err, "{address} is {} already; nothing was done.", args.id));
             return Ok(Exit::Done);
         }
         return Err(CliError::message(format!("{address} is in the state already: {}", record.physical_id))
             .help(format!("to give it up first:  kompox state rm {address}")));
     }
-    if let Some(other) = before.records.iter().find(|record| record.physical_id.eq_ignore_ascii_case(&args.id)) {
+    let provider = known.graph.get(&address).map(|node| node.provider.clone()).unwrap_or_default();
+    let same = |record: &&Record| is_one_object((&record.provider, &record.physical_id), (&provider, &args.id));
+    if let Some(other) = before.records.iter().find(same) {
         return Err(CliError::message(format!("{} is in the state already, as {}", args.id, other.address))
             .help(format!("to rename it:  kompox state mv {} {address}", other.address)));
     }

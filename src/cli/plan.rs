@@ -40,7 +40,7 @@ pub struct Selection {
     /// Replace this object although nothing forces it; repeatable
     #[arg(long = "replace", value_name = "ADDRESS")]
     replace: Vec<String>,
-    /// Ask the clouds what exists; false takes the state's word
+    /// Ask the clouds what exists; false takes the state's word, but for disks, shares and snapshots and for what is removed
     #[arg(long = "refresh", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     refresh: bool,
     /// No network at all; implies --refresh=false
@@ -75,6 +75,7 @@ impl Selection {
             only_targets: false,
             replace: find("--replace", &self.replace)?,
             refresh: self.refresh && !self.offline,
+            offline: self.offline,
             force_conflicts: find("--force-conflicts", &self.force_conflicts)?,
             allow_data_loss: find("--allow-data-loss", &self.allow_data_loss)?,
         })

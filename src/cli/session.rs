@@ -27,7 +27,7 @@ use crate::kom::load::{LoadOptions, Loaded, load};
 use crate::providers::azure::SignIns;
 use crate::providers::sandbox::{self, Sandbox};
 use crate::report;
-use crate::resources::app::Chance;
+use crate::resources::app::{Chance, imports};
 use crate::resources::expand::{Connection, Expanded, Request, expand};
 use crate::resources::kinds;
 use crate::resources::scope::{Known, StateView};
@@ -241,6 +241,7 @@ impl<'g> Session<'g> {
             inputs,
             chosen,
             hosts,
+            imports: self.loaded.as_ref().map(|loaded| imports(&loaded.project)).unwrap_or_default(),
             engine_version: VERSION,
         };
         let plan = planner::plan(request).await.map_err(|error| {

@@ -13,8 +13,9 @@ use super::cancel::{Cancel, Level};
 use super::event::{Event, SkipReason, Summary};
 use super::execute::{Execution, Failure, Outputs};
 use super::graph::Graph;
+use super::identity::Identity;
 use super::plan::{Plan, PlannedAction};
-use super::provider::{ErrorClass, ProviderError, api_of};
+use super::provider::{ErrorClass, ProviderError};
 use super::run::Run;
 use super::schedule::Schedule;
 
@@ -40,12 +41,12 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
     let mut schedule = schedule(run, work, &lanes);
     let records: HashMap<&str, &Record> = work.records.iter().map(|record| (record.address.as_str(), record)).collect();
     let outputs = Outputs::from_records(work.records);
-    let doomed: HashSet<(String, String)> = actions
+    let doomed: HashSet<Identity> = actions
         .iter()
         .filter(|planned| {
             planned.action.deletes() || planned.action == Action::Forget && planned.precondition.existed == Some(false)
         })
-        .filter_map(|planned| Some((api_of(&planned.provider), planned.physical_id.as_deref()?.to_ascii_lowercase())))
+        .filter_map(|planned| Some(Identity::new(&planned.provider, planned.physical_id.as_deref()?)))
         .collect();
     let awaited = awaited(run, actions);
     let mut tally = Tally::default();
@@ -68,8 +69,9 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
             let (outputs, doomed, awaited) = (&outputs, &doomed, awaited.contains(&planned.address));
             let prior_address = planned.moved_from.as_ref().unwrap_or(&planned.address);
             let prior = records.get(prior_address.as_str()).copied();
-            running
-                .push(async move { (number, one(run, work.graph, planned, outputs, doomed, (prior, awaited)).await) });
+            running.push(async move {
+                (number, one(run, work.graph, planned, outputs, doomed, (work.records, prior, awaited)).await)
+            });
         }
         if running.is_empty() {
             break;
@@ -139,8 +141,8 @@ async fn one(
     graph: &Graph,
     planned: &PlannedAction,
     outputs: &Outputs,
-    doomed: &HashSet<(String, String)>,
-    (prior, awaited): (Option<&Record>, bool),
+    doomed: &HashSet<Identity>,
+    (records, prior, awaited): (&[Record], Option<&Record>, bool),
 ) -> Result<(), Failure> {
     let rejected = |message: String| Failure::Provider(ProviderError::new(ErrorClass::Rejected, message));
     let kind = (run.kinds)(&planned.kind)
@@ -151,7 +153,7 @@ async fn one(
         .ok_or_else(|| rejected(format!("there is no connection for {}", planned.provider)))?;
     let node = graph.get(&planned.address);
     let execution =
-        Execution { run, planned, node, kind, provider: provider.as_ref(), outputs, doomed, prior, awaited };
+        Execution { run, planned, node, kind, provider: provider.as_ref(), outputs, doomed, records, prior, awaited };
     execution.carry_out().await
 }
 

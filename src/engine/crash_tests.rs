@@ -76,9 +76,13 @@ impl Wish {
                     node.depends_on.push(address(kind_of(other), &format!("n{other}")));
                 }
             }
+            if !node.kind.marked {
+                // What cannot carry a mark is ours by what it stands on.
+                node.depends_on.push(address(&THING, "base"));
+            }
             Some(node)
         });
-        graph(nodes.collect::<Vec<_>>())
+        graph(std::iter::once(node(&THING, "base")).chain(nodes).collect::<Vec<_>>())
     }
 }
 
@@ -196,7 +200,9 @@ fn fifteen(value: i64, fixed: i64) -> Vec<Node> {
         nodes.push(node(&THING, &name("db")).inside("g").using(&DISK, "n3").with("value", value));
         nodes.push(node(&ASKED, &name("svc")).using(&THING, &name("db")).with("value", value));
         nodes.push(node(&THING, &name("web")).using(&ASKED, &name("svc")).with("fixed", fixed));
-        nodes.push(node(&BARE, &name("child")).with("value", value));
+        let mut child = node(&BARE, &name("child")).with("value", value);
+        child.depends_on.push(address(&THING, &name("web")));
+        nodes.push(child);
     }
     nodes.push(node(&SLOW, "pool"));
     nodes

@@ -10,12 +10,14 @@ use super::action::Action;
 use super::address::Address;
 use super::diff::{self, Sides};
 use super::graph::Node;
+use super::ground::{self, Grounds, Seen};
+use super::identity::Identity;
 use super::journal::JournalError;
 use super::kind::{Holds, Kind, Use};
 use super::plan::{FieldChange, PlannedAction};
 use super::planner::outputs_of;
 use super::provider::{
-    Change, ErrorClass, Observation, Observed, Operation, Preview, Provider, ProviderError, Target, Transition, api_of,
+    Change, ErrorClass, Observation, Observed, Operation, Preview, Provider, ProviderError, Target, Transition,
 };
 use super::run::{Run, timestamp};
 use super::value::{Path, Reference, Value};
@@ -87,8 +89,10 @@ pub struct Execution<'a> {
     pub provider: &'a dyn Provider,
     /// Outputs of what exists.
     pub outputs: &'a Outputs,
-    /// What this plan deletes, by API and id in lower case: a container may hold nothing else.
-    pub doomed: &'a HashSet<(String, String)>,
+    /// What this plan deletes: a container may hold nothing else.
+    pub(super) doomed: &'a HashSet<Identity>,
+    /// What the state knew when the run began.
+    pub records: &'a [Record],
     /// What the state knew of the object when the run began.
     pub prior: Option<&'a Record>,
     /// Another workload waits until this one has let go of what they share: `--no-wait` does not hold for it.
@@ -146,6 +150,9 @@ impl Execution<'_> {
         let desired = self.desired()?;
         let request = self.request(&desired)?;
         let physical_id = self.provider.physical_id(self.kind, &desired).or_else(|| self.planned.physical_id.clone());
+        if self.kind.holds == Holds::Data {
+            self.refuse_second(&physical_id).await?;
+        }
         if self.planned.unconfirmed.is_some() && self.kind.preview {
             self.ask_again(&physical_id, &request).await?;
         }
@@ -156,6 +163,84 @@ impl Execution<'_> {
             self.check_kept(&desired, observed.as_ref())?;
         }
         Ok(())
+    }
+
+    /// Data is made only where there is none: whatever the plan was made from, a second, empty one would hide the first.
+    /// Neither disks nor snapshots nor shares have a precondition for that (`Disks_CreateOrUpdate`,
+    /// `Snapshots_CreateOrUpdate` and `FileShares_Create` of the Azure API know no `If-None-Match`), so the look comes right
+    /// before the request.
+    async fn refuse_second(&self, physical_id: &Option<String>) -> Result<(), Failure> {
+        let by_id = physical_id.iter().map(|id| Target { find: None, ..self.target(Some(id.clone())) });
+        let by_tags = Some(self.target(None)).filter(|target| target.find.is_some());
+        let targets: Vec<Target> = by_id.chain(by_tags).collect();
+        for observation in self.provider.read(&targets).await {
+            match observation {
+                Observation::Missing | Observation::NotYet(_) => {}
+                Observation::Failed(error) => return Err(Failure::Provider(*error)),
+                Observation::Found(there) => {
+                    let id = &there.physical_id;
+                    let message = format!("{id} exists already and may hold data; no second one is made");
+                    let hint = format!("adopt it: kompox import {} {id}", self.planned.address);
+                    return Err(Failure::Provider(ProviderError::new(ErrorClass::Conflict, message).hint(hint)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Before data is changed or deleted it is looked at once more: the plan may be old, or made without looking.
+    async fn refuse_another(&self, physical_id: &Option<String>) -> Result<(), Failure> {
+        let target = Target { find: None, ..self.target(physical_id.clone()) };
+        let observed = match self.provider.read(&[target]).await.pop() {
+            Some(Observation::Found(observed)) => observed,
+            Some(Observation::Failed(error)) => return Err(Failure::Provider(*error)),
+            _ => return Ok(()),
+        };
+        let id = &observed.physical_id;
+        let conflict = |text: String| {
+            Err(Failure::Provider(
+                ProviderError::new(ErrorClass::Conflict, text).hint("plan again to see what changed"),
+            ))
+        };
+        let ours = observed.lineage.as_deref() == Some(self.run.lineage) || self.planned.protection.adopted;
+        if self.kind.marked && !ours {
+            return conflict(format!("{id} does not carry the mark of this state; it is left as it is"));
+        }
+        let reviewed = self.planned.uid.as_ref();
+        let known = self.prior.and_then(|prior| prior.baseline.uid.as_ref());
+        if observed.uid.is_some()
+            && [reviewed, known].into_iter().flatten().any(|uid| Some(uid) != observed.uid.as_ref())
+        {
+            return conflict(format!("{id} was deleted and made anew since kompox knew it; it is left as it is"));
+        }
+        Ok(())
+    }
+
+    /// What cannot carry our mark is ours by what it stands on, which is looked at before it is deleted.
+    async fn refuse_foreign_ground(&self) -> Result<(), Failure> {
+        let Some(record) = self.prior.filter(|_| !self.kind.marked) else { return Ok(()) };
+        let mut seen = Vec::new();
+        for ground in Grounds::new(self.records, self.run.kinds).of(record) {
+            let (Some(kind), Some(provider)) =
+                ((self.run.kinds)(&ground.kind), self.run.providers.get(ground.provider.as_str()))
+            else {
+                continue;
+            };
+            let address = Address::from_text(ground.address.as_str());
+            let physical_id = Some(ground.physical_id.clone());
+            let target = Target { address: address.clone(), kind, physical_id, find: None };
+            match provider.read(&[target]).await.pop() {
+                Some(Observation::Found(observed)) => {
+                    seen.push(Some(Seen { address, lineage: observed.lineage, adopted: ground.protection.adopted }));
+                }
+                Some(Observation::Failed(error)) => return Err(Failure::Provider(*error)),
+                _ => seen.push(None),
+            }
+        }
+        let Some(why) = ground::not_ours(&seen, self.run.lineage) else { return Ok(()) };
+        let id = self.planned.physical_id.as_deref().unwrap_or_default();
+        let error = ProviderError::new(ErrorClass::Conflict, format!("{id} is left as it is: {why}"));
+        Err(Failure::Provider(error.hint(format!("forget it: kompox state rm {}", self.planned.address))))
     }
 
     /// What was planned from its rendered form only is put to the server now that it can be asked.
@@ -195,6 +280,9 @@ impl Execution<'_> {
         let desired = self.desired()?;
         let mut request = self.request(&desired)?;
         let physical_id = known.map(|seen| seen.physical_id.clone()).or_else(|| self.planned.physical_id.clone());
+        if self.kind.holds == Holds::Data && known.is_none() {
+            self.refuse_another(&physical_id).await?;
+        }
         self.keep_ignored(&mut request, &physical_id, known).await?;
         let removed = removed_paths(&self.planned.changes);
         // With nothing to take away, the object itself tells a later run whether the change was made.
@@ -237,6 +325,10 @@ impl Execution<'_> {
             self.check_contents().await?;
         }
         let physical_id = self.planned.physical_id.clone();
+        if self.kind.holds == Holds::Data {
+            self.refuse_another(&physical_id).await?;
+        }
+        self.refuse_foreign_ground().await?;
         let intent = self.open("delete", physical_id.clone(), &Value::Null, None).await?;
         let change = Change::Delete { uid: self.planned.uid.clone() };
         if self.kind.safeguarded {
@@ -316,9 +408,8 @@ impl Execution<'_> {
     }
 
     async fn foreign(&self, key: &str, provider: &dyn Provider, target: &Target) -> Result<Vec<String>, Failure> {
-        let api = api_of(key);
         let contents = provider.contents(target).await.map_err(Failure::Provider)?;
-        let doomed = |id: &str| self.doomed.contains(&(api.clone(), id.to_ascii_lowercase()));
+        let doomed = |id: &str| self.doomed.contains(&Identity::new(key, id));
         Ok(contents
             .into_iter()
             .filter(|content| !content.server_made && !doomed(&content.physical_id))

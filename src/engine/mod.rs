@@ -10,6 +10,8 @@ pub mod event;
 pub mod execute;
 pub mod fields;
 pub mod graph;
+mod ground;
+pub mod identity;
 pub mod journal;
 pub mod kind;
 pub mod plan;

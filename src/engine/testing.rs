@@ -27,7 +27,7 @@ use super::plan::{Mode, Origin, Plan};
 use super::planner::{self, Inputs, Options, PlanError};
 use super::provider::{
     Change, Conflict, Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider,
-    ProviderError, Providers, Target, Transition, Writer,
+    ProviderError, Providers, Safeguard, Target, Transition, Writer,
 };
 use super::reconcile::{ReconcileError, reconcile};
 use super::run::{Environment, Run};
@@ -53,6 +53,8 @@ pub(crate) static DISK: Kind = Kind {
     outputs: &["/token"],
     ..Kind::plain("disk")
 };
+/// A kind that holds data, of which a copy is taken before it goes.
+pub(crate) static VAULT: Kind = Kind { common: COMMON, holds: Holds::Data, safeguarded: true, ..Kind::plain("vault") };
 /// A container.
 pub(crate) static GROUP: Kind =
     Kind { common: COMMON, holds: Holds::Objects, outputs: &["/token"], ..Kind::plain("group") };
@@ -87,7 +89,7 @@ fn volume(object: &Json) -> Option<Volume> {
 
 /// All kinds of the tests.
 pub(crate) fn kinds(name: &str) -> Option<&'static Kind> {
-    [&THING, &DISK, &GROUP, &ASKED, &BARE, &SLOW, &POD, &VOLUME].into_iter().find(|kind| kind.name == name)
+    [&THING, &DISK, &VAULT, &GROUP, &ASKED, &BARE, &SLOW, &POD, &VOLUME].into_iter().find(|kind| kind.name == name)
 }
 
 fn safe_way(refusal: &Refusal<'_>) -> Vec<String> {
@@ -515,6 +517,19 @@ impl Provider for Memory {
         Ok(self.0.ids().into_iter().filter(|id| id.starts_with(&inner)).map(content).collect())
     }
 
+    async fn safeguard(
+        &self,
+        operation: &Operation,
+        _progress: &dyn Progress,
+    ) -> Result<Option<Safeguard>, ProviderError> {
+        let Some(id) = operation.target.physical_id.as_deref().filter(|id| self.0.get(id).is_some()) else {
+            return Ok(None);
+        };
+        let copy = format!("{id}_safety");
+        self.0.put(&copy, json!({"name": copy}), Some(&operation.lineage));
+        Ok(Some(Safeguard { physical_id: copy, restore: "bring it back".to_owned() }))
+    }
+
     fn concurrency(&self) -> usize {
         4
     }
@@ -697,6 +712,20 @@ impl Site {
         self.store().records().unwrap().into_iter().map(|record| (record.address.clone(), record)).collect()
     }
 
+    /// Changes the records of the state behind kompox's back.
+    pub(crate) fn rewrite(&self, changes: Vec<StateChange>) {
+        let store = self.open();
+        let lock = store.try_lock(&request()).unwrap();
+        store.commit(&lock, &changes).unwrap();
+    }
+
+    /// Puts a copy of a record under another address.
+    pub(crate) fn alias(&self, from: &str, to: &str, change: impl FnOnce(&mut Record)) {
+        let mut record = Record { address: to.to_owned(), ..self.records()[from].clone() };
+        change(&mut record);
+        self.rewrite(vec![StateChange::PutRecord(Box::new(record))]);
+    }
+
     /// A secret under this state's key.
     pub(crate) fn secret(&self, text: &str) -> Value {
         Value::Sensitive(Sensitive::new(text, self.digester.digest(text.as_bytes())))
@@ -730,6 +759,7 @@ impl Site {
             inputs: BTreeMap::from([("kompoxapp.yml".to_owned(), "digest".to_owned())]),
             chosen: BTreeMap::new(),
             hosts: Vec::new(),
+            imports: Vec::new(),
             engine_version: "0.1.0",
         })
         .await

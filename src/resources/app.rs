@@ -20,9 +20,10 @@ use crate::compose::names::{id_hash, sp_hash};
 use crate::diag::{Diagnostic, Location};
 use crate::engine::address::Address;
 use crate::engine::graph::ProtectionWish;
-use crate::engine::provider::Find;
+use crate::engine::provider::{Find, ProviderKey};
 use crate::engine::value::Value;
-use crate::kom::model::{App, DeclaredDisk, DeletionPolicy, DiskSource, Located, Volume, VolumeType};
+use crate::kom::id::ResourceKind;
+use crate::kom::model::{App, DeclaredDisk, DeletionPolicy, DiskSource, Located, Project, Volume, VolumeType};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
@@ -47,6 +48,31 @@ pub struct Chance<'a> {
 /// The Resource ID under which what outlives a cluster is addressed: the app's without its cluster.
 pub fn lasting_scope(place: &Place, app: &str) -> String {
     format!("{}/app/{app}", place.provider_id)
+}
+
+/// The disks and snapshots that the manifests adopt: address, key of the provider, id.
+pub fn imports(project: &Project) -> Vec<(Address, ProviderKey, String)> {
+    let mut all = Vec::new();
+    for app in &project.apps {
+        let Some(provider) = app.meta.id.ancestor(ResourceKind::Provider) else { continue };
+        let scope = format!("{}/app/{}", provider.as_str(), app.meta.name);
+        let mut add = |kind: &str, volume: &str, name: &str, import: Option<&Located<String>>| {
+            // An ARM id says which subscription it is in; the key need not.
+            let found = import.map(|id| {
+                (Address::new(&scope, kind, &format!("{volume}.{name}")), "azure://".into(), id.value.clone())
+            });
+            all.extend(found);
+        };
+        for volume in &app.volumes {
+            for disk in &volume.disks {
+                add(azure::DISK.name, &volume.name, &disk.name, disk.import.as_ref());
+            }
+            for snapshot in &volume.snapshots {
+                add(azure::SNAPSHOT.name, &volume.name, &snapshot.name, snapshot.import.as_ref());
+            }
+        }
+    }
+    all
 }
 
 /// Adds the Azure nodes of an app. `derived_zone` says that its zone was not written but follows from its disks.

@@ -9,7 +9,8 @@ use super::app::{self, AppNodes, Chance};
 use super::cluster::{self, ClusterNodes};
 use super::composes::{self, Composed, Texts};
 use super::kinds;
-use super::scope::{Builder, Place, StateView, address_before, protection};
+use super::places;
+use super::scope::{Builder, Place, StateView, addresses_before, protection};
 use super::settings::{self, ClusterSettings};
 use super::{dns, ingress, names, quota, zones};
 use crate::compose::convert::{
@@ -28,7 +29,9 @@ use crate::parallel;
 use crate::yaml::Source;
 
 /// Findings about manifests, made where the texts of manifests are not at hand.
-const OURS: [&str; 11] = [
+const OURS: [&str; 13] = [
+    "place",
+    "moved-from",
     "name",
     "setting-value",
     "setting-missing",
@@ -107,6 +110,7 @@ pub fn expand(request: &Request<'_>) -> Result<Expanded, Diagnostics> {
     for source in request.sources {
         expansion.input(&source.file, source.text.as_bytes());
     }
+    expansion.exchanges();
     expansion.clusters_and_apps();
     expansion.finish()
 }
@@ -130,6 +134,37 @@ struct Expansion<'a> {
 impl<'a> Expansion<'a> {
     fn input(&mut self, name: &str, bytes: &[u8]) {
         self.inputs.insert(name.to_owned(), self.request.state.digester.digest(bytes));
+    }
+
+    /// Renames of what is still declared: its address is taken, and nothing can be at two.
+    fn exchanges(&mut self) {
+        let metas: Vec<_> = self.request.project.metas().collect();
+        let known = &self.request.state.known;
+        let has = |id: &ResourceId| {
+            let inside = format!("{}/", id.as_str());
+            known.keys().any(|address| address.as_str().starts_with(&inside))
+        };
+        for meta in &metas {
+            let Some(old) = &meta.moved_from else { continue };
+            let Some(other) = metas.iter().find(|other| other.id == *old) else { continue };
+            // What was renamed long ago may still say so when its old name belongs to another.
+            let exchange = other.moved_from.as_ref() == Some(&meta.id);
+            if !exchange && (has(&meta.id) || !has(old)) {
+                continue;
+            }
+            let message = format!("{} says that it was {old}, which is still declared", meta.id);
+            let (first, second) = if exchange {
+                ("rename in two steps: give one of them a third name, apply, then rename the other", None)
+            } else {
+                ("to rename it, take the old one out", Some("to make another one, take moved-from out"))
+            };
+            let mut diagnostic =
+                Diagnostic::error("moved-from", message).at(meta.id_location.clone(), None).help(first);
+            if let Some(second) = second {
+                diagnostic = diagnostic.help(second);
+            }
+            self.builder.diagnostics.push(diagnostic);
+        }
     }
 
     fn clusters_and_apps(&mut self) {
@@ -394,9 +429,8 @@ impl<'a> Expansion<'a> {
 
     fn finish(mut self) -> Result<Expanded, Diagnostics> {
         for node in &mut self.builder.nodes {
-            let before = address_before(&self.renames, &node.address);
             // An object whose own name follows the rename is another object: the new one is made, the old one deleted.
-            node.moved_from = before.filter(|before| {
+            node.moved_from = addresses_before(&self.renames, &node.address).into_iter().find(|before| {
                 let known = self.request.state.known(before);
                 known.is_some_and(|known| is_still_named(&node.desired, &known.physical_id))
             });
@@ -404,6 +438,7 @@ impl<'a> Expansion<'a> {
                 node.import = Some(id.clone());
             }
         }
+        places::check(&self.builder.nodes, &mut self.builder.diagnostics, self.builder.state);
         let diagnostics = std::mem::take(&mut self.builder.diagnostics);
         let mut diagnostics = self.with_lines(diagnostics);
         if diagnostics.has_errors() {
@@ -474,15 +509,26 @@ fn is_still_named(desired: &Value, id: &str) -> bool {
 /// Resource IDs that were renamed, old and new, and with each app the ID under which what outlives its cluster is
 /// addressed: without that a renamed app would leave its disks behind and get empty ones.
 fn renames(project: &Project) -> Vec<(String, String)> {
-    let written = project.metas().filter_map(|meta| Some((meta.moved_from.as_ref()?.as_str(), meta.id.as_str())));
+    let declared = |id: &ResourceId| project.metas().any(|meta| meta.id == *id);
+    // What is still declared keeps what it has, whoever says to have been it.
+    let written = project.metas().filter_map(|meta| {
+        let old = meta.moved_from.as_ref().filter(|old| !declared(old))?;
+        Some((old.as_str(), meta.id.as_str()))
+    });
     let written: Vec<(&str, &str)> = written.collect();
     let mut renames: Vec<_> = written.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
     for (old, new) in &written {
         let (Some((old_provider, old_app)), Some((new_provider, new_app))) = (lasting(old), lasting(new)) else {
             continue;
         };
-        // A disk cannot follow an app into another subscription or region.
-        if old_provider == new_provider || written.contains(&(old_provider, new_provider)) {
+        // A disk cannot follow an app into another subscription or region; a renamed Provider is the same one.
+        let renamed = |(old, new): &(&str, &str)| {
+            old_provider
+                .strip_prefix(old)
+                .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+                .is_some_and(|rest| new_provider.strip_prefix(new).is_some_and(|now| now == rest))
+        };
+        if old_provider == new_provider || written.iter().any(renamed) {
             renames.push((format!("{old_provider}/app/{old_app}"), format!("{new_provider}/app/{new_app}")));
         }
     }

@@ -24,6 +24,7 @@ pub mod expand;
 pub mod ingress;
 pub mod kinds;
 pub mod names;
+mod places;
 pub mod quota;
 mod regions;
 pub mod scope;

@@ -59,19 +59,19 @@ impl StateView {
     #[must_use]
     pub fn renamed(&self, renames: &[(String, String)]) -> Self {
         let mut view = self.clone();
-        for (old, new) in renames {
-            let moved = |address: &Address| {
-                let rest = address.as_str().strip_prefix(old.as_str()).filter(|rest| rest.starts_with('/'))?;
-                Some(Address::from_text(format!("{new}{rest}")))
-            };
-            for (address, known) in &self.known {
-                if let Some(address) = moved(address) {
-                    view.known.entry(address).or_insert_with(|| known.clone());
+        // A rename within a renamed Workspace is written with the old name or the new one: each may lead to the next.
+        for _ in renames {
+            for (old, new) in renames {
+                let moved = |address: &Address| renamed(old, new, address);
+                let known: Vec<_> =
+                    view.known.iter().filter_map(|(address, known)| Some((moved(address)?, known.clone()))).collect();
+                for (address, known) in known {
+                    view.known.entry(address).or_insert(known);
                 }
-            }
-            for (address, name) in &self.chosen {
-                if let Some(address) = moved(address) {
-                    view.chosen.entry(address).or_insert_with(|| name.clone());
+                let chosen: Vec<_> =
+                    view.chosen.iter().filter_map(|(address, name)| Some((moved(address)?, name.clone()))).collect();
+                for (address, name) in chosen {
+                    view.chosen.entry(address).or_insert(name);
                 }
             }
         }
@@ -79,14 +79,43 @@ impl StateView {
     }
 }
 
-/// The address that an object had before the longest rename it is under.
-pub fn address_before(renames: &[(String, String)], address: &Address) -> Option<Address> {
-    let text = address.as_str();
-    let (old, new) = renames
-        .iter()
-        .filter(|(_, new)| text.strip_prefix(new.as_str()).is_some_and(|rest| rest.starts_with('/')))
-        .max_by_key(|(_, new)| new.len())?;
-    Some(Address::from_text(format!("{old}{}", &text[new.len()..])))
+/// The address under a new Resource ID of what had this one under the old.
+fn renamed(old: &str, new: &str, address: &Address) -> Option<Address> {
+    let rest = address.as_str().strip_prefix(old).filter(|rest| rest.starts_with('/'))?;
+    let named = own_name(old, rest).and_then(|kind| Some(format!("{new}/{kind}/{}", own(new)?)));
+    Some(Address::from_text(named.unwrap_or_else(|| format!("{new}{rest}"))))
+}
+
+/// The kind of an object that is named after the Cluster that it is of, if this is one: it is renamed with it.
+fn own_name<'a>(id: &str, rest: &'a str) -> Option<&'a str> {
+    let (kind, name) = rest.strip_prefix('/')?.split_once('/')?;
+    (own(id)? == name).then_some(kind)
+}
+
+/// The name of a Cluster, from its Resource ID.
+fn own(id: &str) -> Option<&str> {
+    let (_, name) = id.rsplit_once("/cls/")?;
+    (!name.contains('/')).then_some(name)
+}
+
+/// The addresses that an object may have had before the renames that it is under, the likeliest first.
+pub fn addresses_before(renames: &[(String, String)], address: &Address) -> Vec<Address> {
+    let mut before: Vec<Address> = Vec::new();
+    let mut waiting = vec![address.clone()];
+    // Each round takes one rename back; more of them than there are renames would go in a circle.
+    for _ in renames {
+        let mut next = Vec::new();
+        for address in &waiting {
+            let mut under: Vec<_> =
+                renames.iter().filter_map(|(old, new)| Some((new.len(), renamed(new, old, address)?))).collect();
+            under.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+            next.extend(under.into_iter().map(|(_, old)| old));
+        }
+        next.retain(|old| old != address && !before.contains(old));
+        before.extend(next.iter().cloned());
+        waiting = next;
+    }
+    before
 }
 
 /// The names of an app's or cluster's place, with the hashes that go into names and tags.
@@ -263,6 +292,27 @@ mod tests {
         assert_eq!((lifted.prevent_destroy, lifted.read_only), (Some(false), Some(false)));
         let prevent = Lifecycle { prevent_destroy: Some(true), ..lifecycle };
         assert_eq!(protection(Some(Guard::None), &prevent, false).prevent_destroy, Some(true));
+    }
+
+    #[test]
+    fn renames_are_followed_through_each_other_and_take_names_along() {
+        let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
+        let at = |text: &str| Address::from_text(text);
+        let cluster = pair("/ws/a/prv/p/cls/c1", "/ws/a/prv/p/cls/c2");
+        let before = addresses_before(std::slice::from_ref(&cluster), &at("/ws/a/prv/p/cls/c2/cluster/c2"));
+        assert_eq!(before, [at("/ws/a/prv/p/cls/c1/cluster/c1")]);
+        let before = addresses_before(&[cluster], &at("/ws/a/prv/p/cls/c2/node-pool/npuser1"));
+        assert_eq!(before, [at("/ws/a/prv/p/cls/c1/node-pool/npuser1")]);
+        // The Workspace is renamed, too, and the Cluster's old name is written with the old Workspace or the new one.
+        let workspace = pair("/ws/a", "/ws/b");
+        for old in ["/ws/a/prv/p/cls/c1", "/ws/b/prv/p/cls/c1"] {
+            let renames = [workspace.clone(), pair(old, "/ws/b/prv/p/cls/c2")];
+            let before = addresses_before(&renames, &at("/ws/b/prv/p/cls/c2/node-pool/x"));
+            assert!(before.contains(&at("/ws/a/prv/p/cls/c1/node-pool/x")), "{before:?}");
+        }
+        // A circle ends.
+        let circle = [pair("/ws/a", "/ws/b"), pair("/ws/b", "/ws/a")];
+        assert_eq!(addresses_before(&circle, &at("/ws/a/x/y")), [at("/ws/b/x/y")]);
     }
 
     #[test]

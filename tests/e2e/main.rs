@@ -19,6 +19,7 @@ mod drift;
 mod formats;
 mod guards;
 mod handover;
+mod identity;
 mod init;
 mod manifests;
 mod quota;

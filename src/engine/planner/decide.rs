@@ -7,14 +7,16 @@ use futures::StreamExt;
 use kompox_state::Record;
 
 use super::explain::{describe, describe_protection, describe_replacement, show};
-use super::{Planner, Question, observed_fields, outputs_of};
+use super::{Planner, Question, Strayed, observed_fields, outputs_of};
 use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::{Node, Protection};
+use crate::engine::ground;
+use crate::engine::identity::{Identity, same_api};
 use crate::engine::kind::{Holds, InPlace, Refusal, Replace, Verdict};
 use crate::engine::plan::{Cause, Danger, FieldChange, PlannedAction, Precondition, Restart};
-use crate::engine::provider::{Observation, Observed, Preview, Transition};
+use crate::engine::provider::{Observation, Observed, Preview, Transition, api_of};
 use crate::engine::value::{Path, Reference, Value};
 
 /// Why an object is applied again although nothing of it differs.
@@ -52,6 +54,11 @@ impl<'a> Planner<'a> {
         };
         let observation = self.observations.remove(&node.address).unwrap_or(Observation::Missing);
         let record = self.record(&node.address);
+        if let (Some(record), Observation::Found(observed)) = (record, &observation)
+            && self.refuse_strayed(node, &desired, record, observed)
+        {
+            return;
+        }
         if let (Some(uses), Observation::Found(observed)) = (node.kind.uses, &observation)
             && let Some(seen) = uses(&observed.object)
         {
@@ -102,6 +109,11 @@ impl<'a> Planner<'a> {
                 }
                 None => self.create(node, desired.into_owned(), "new".into(), None),
             },
+            (None, Observation::NotYet(reason)) if node.import.is_some() => {
+                let message = format!("{} cannot be imported without looking at it: {reason}", node.address);
+                let problem = self.problem(Some(&node.address), message, node.origin.clone());
+                problem.help.push("plan without --offline and --refresh=false".into());
+            }
             (None, Observation::NotYet(reason)) => self.create(node, desired.into_owned(), "new".into(), Some(reason)),
             (None, Observation::Found(observed)) => self.adopt(node, desired.into_owned(), *observed),
             (Some(record), Observation::Missing | Observation::NotYet(_)) if node.kind.holds == Holds::Data => {
@@ -136,8 +148,59 @@ impl<'a> Planner<'a> {
     }
 
     fn physical_id(&self, node: &Node, desired: &Value) -> Option<String> {
-        let recorded = self.record(&node.address).map(|record| record.physical_id.clone());
-        recorded.or_else(|| self.inputs.providers.get(&node.provider)?.physical_id(node.kind, desired))
+        let wanted = self.inputs.providers.get(&node.provider).and_then(|one| one.physical_id(node.kind, desired));
+        wanted.or_else(|| self.record(&node.address).map(|record| record.physical_id.clone()))
+    }
+
+    /// The id that the wish gives, where that is another object than the recorded one.
+    fn elsewhere(&self, node: &Node, desired: &Value, record: &Record) -> Option<String> {
+        let provider = self.inputs.providers.get(&node.provider)?;
+        let wanted = provider.physical_id(node.kind, desired)?;
+        // Nearly all are to the letter where they were.
+        if wanted.eq_ignore_ascii_case(&record.physical_id) {
+            return None;
+        }
+        let identity = Identity::new(&node.provider, &wanted);
+        if identity == Identity::of(record) {
+            return None;
+        }
+        // Some objects have names that others gave them (a role that was assigned already): of these the wish tells whether
+        // it still means the same.
+        let last = provider.physical_id(node.kind, &Value::from_stored(&record.applied.value()));
+        (last.map(|last| Identity::new(&node.provider, &last)) != Some(identity)).then_some(wanted)
+    }
+
+    /// What is recorded in one API and wanted in another is no change of it, and nothing that one action could do.
+    fn refuse_strayed(&mut self, node: &Node, desired: &Value, record: &Record, observed: &Observed) -> bool {
+        if node.read_only {
+            // What is only read may be another one from now on, but what kompox made is not dropped for it.
+            let other = Identity::new(&node.provider, &observed.physical_id) != Identity::of(record);
+            if other && !record.protection.adopted {
+                let message = format!(
+                    "{} is {}, which kompox made, and the manifest would read {} instead",
+                    node.address, record.physical_id, observed.physical_id
+                );
+                let problem = self.problem(Some(&node.address), message, node.origin.clone());
+                problem.help.push("undo this change, or remove the one that kompox made first:".into());
+                problem.help.push(format!("kompox destroy --target {}", node.address));
+                return true;
+            }
+            return false;
+        }
+        if same_api(&record.provider, &node.provider) {
+            return false;
+        }
+        let wanted = self.inputs.providers.get(&node.provider).and_then(|one| one.physical_id(node.kind, desired));
+        let first = || Strayed {
+            address: node.address.clone(),
+            origin: node.origin.clone(),
+            physical_id: record.physical_id.clone(),
+            wanted,
+            others: 0,
+        };
+        let apis = (api_of(&record.provider), api_of(&node.provider));
+        self.strayed.entry(apis).and_modify(|same| same.others += 1).or_insert_with(first);
+        true
     }
 
     /// Something is there and the state does not know it.
@@ -240,17 +303,45 @@ impl<'a> Planner<'a> {
             problem.help.push(format!("forget it here:  kompox state rm {}", node.address));
             return;
         }
-        let baseline = &record.baseline;
-        if node.kind.holds == Holds::Data
-            && let (Some(then), Some(now)) = (baseline.uid.as_deref(), observed.uid.as_deref())
-            && then != now
-        {
-            let message = format!(
-                "{} is not the one that kompox made: {} was deleted and made anew, so its data is not the app's",
-                node.address, observed.physical_id
-            );
+        // What one of these stood on may be about to be made anew; only what is another state's speaks against it.
+        let grounds = self.stands_on(record, node.kind);
+        if let Some(why) = grounds.and_then(|grounds| ground::theirs(&grounds, self.inputs.lineage)) {
+            let message = format!("{} is not this state's: {why}", node.address);
             let problem = self.problem(Some(&node.address), message, node.origin.clone());
+            problem.help.push(format!("forget it here:  kompox state rm {}", node.address));
+            return;
+        }
+        let baseline = &record.baseline;
+        // A record that never learned a uid cannot tell.
+        if node.kind.holds == Holds::Data && observed.uid.is_some() && baseline.uid != observed.uid {
+            let message = match baseline.uid {
+                Some(_) => format!(
+                    "{} is not the one that kompox made: {} was deleted and made anew, so its data is not the app's",
+                    node.address, observed.physical_id
+                ),
+                None => format!(
+                    "{}: the state does not say whether {} is the one that kompox made",
+                    node.address, observed.physical_id
+                ),
+            };
+            let problem = self.problem(Some(&node.address), message, node.origin.clone());
+            problem.help.push(format!("forget the old one:  kompox state rm {}", node.address));
             problem.help.push(format!("adopt the new one:  kompox import {} {}", node.address, observed.physical_id));
+            return;
+        }
+        if let Some(wanted) = self.elsewhere(node, &desired, record) {
+            self.wanted.push((Identity::new(&node.provider, &wanted), node.address.clone()));
+            let mut changes = self.changes(node, &desired, Some(record), &observed);
+            if !changes.iter().any(|change| change.forces_replacement) {
+                changes.push(FieldChange {
+                    path: Path::root().key("id"),
+                    before: Some(observed.physical_id.as_str().into()),
+                    after: Some(wanted.into()),
+                    cause: Cause::Manifest,
+                    forces_replacement: true,
+                });
+            }
+            self.replace(node, &desired, &observed, record, changes, false);
             return;
         }
         // Most objects are to the letter as they were applied; only the others are worth a walk.
@@ -261,7 +352,7 @@ impl<'a> Planner<'a> {
         let Some(changes) = self.judged(node, &observed.physical_id, changes) else { return };
         let forced = self.inputs.options.replace.contains(&node.address);
         if forced || changes.iter().any(|change| change.forces_replacement) {
-            self.replace(node, &desired, &observed, changes, protection, forced);
+            self.replace(node, &desired, &observed, record, changes, forced);
             return;
         }
         self.keep_outputs(node, &observed);
@@ -368,7 +459,12 @@ impl<'a> Planner<'a> {
             } else {
                 format!("{} would have to be replaced{lost}: {path} {before} → {after}", node.address)
             };
-            let lines = help(&refusal);
+            // Another id is another object: nothing that the kind could say leads there.
+            let lines = if change.path == Path::root().key("id") {
+                vec![format!("undo this change: what is kept stays where it is, {physical_id}")]
+            } else {
+                help(&refusal)
+            };
             let lines = lines.into_iter().map(|line| line.replace("ADDRESS", node.address.as_str()));
             self.problem(Some(&node.address), message, origin).help.extend(lines);
         }
@@ -411,8 +507,8 @@ impl<'a> Planner<'a> {
         node: &'a Node,
         desired: &Value,
         observed: &Observed,
+        record: &Record,
         changes: Vec<FieldChange>,
-        protection: &Protection,
         forced: bool,
     ) {
         if self.refuse_replacement(node, &observed.physical_id, &changes) {
@@ -423,12 +519,12 @@ impl<'a> Planner<'a> {
             self.problem(Some(&node.address), message, node.origin.clone());
             return;
         }
-        let inside = self
-            .inputs
-            .snapshot
-            .records
-            .iter()
-            .filter(|other| other.dependencies.iter().any(|need| need == node.address.as_str()));
+        // By what they need, under the name that they know it by, and by where they are.
+        let identity = Identity::of(record);
+        let inside = self.inputs.snapshot.records.iter().filter(|other| {
+            other.address != record.address
+                && (other.dependencies.contains(&record.address) || identity.holds(&Identity::of(other)))
+        });
         if node.kind.holds == Holds::Objects
             && let Some(inner) = inside.map(|other| other.address.clone()).next()
         {
@@ -439,11 +535,22 @@ impl<'a> Planner<'a> {
             );
             let problem = self.problem(Some(&node.address), message, node.origin.clone());
             problem.help.push("undo this change, or remove what is in it first; disks are kept:".into());
-            problem.help.push(format!("kompox destroy --target {}", node.address));
+            // The state knows it by its old name until then.
+            problem.help.push(format!("kompox destroy --target {}", record.address));
             return;
         }
-        if protection.prevent_destroy || protection.read_only || protection.adopted && node.kind.holds == Holds::Objects
-        {
+        let protection = &record.protection;
+        if protection.adopted {
+            let message = format!(
+                "{} is never replaced, because kompox did not make it: {}",
+                node.address,
+                describe_replacement(&changes)
+            );
+            let problem = self.problem(Some(&node.address), message, node.origin.clone());
+            problem.help.push("undo this change".into());
+            return;
+        }
+        if protection.prevent_destroy || protection.read_only {
             let message = format!("{} is protected, but {}", node.address, describe_replacement(&changes));
             let problem = self.problem(Some(&node.address), message, node.origin.clone());
             problem
@@ -523,7 +630,7 @@ impl<'a> Planner<'a> {
             .map(|observed| observed_fields(node.kind, &observed.object, desired, last.as_ref(), &self.digest()));
         Precondition {
             record_serial: record.map(|record| record.updated_serial),
-            existed: (asked && self.inputs.options.refresh).then_some(observed.is_some()),
+            existed: (asked && self.looks_at(node.kind)).then_some(observed.is_some()),
             uid: observed.and_then(|observed| observed.uid.clone()),
             observed_digest: seen.as_ref().map(Value::digest),
             observed: seen.as_ref().map(Value::to_stored),
@@ -588,6 +695,9 @@ impl<'a> Planner<'a> {
                 Ok(Preview::Unconfirmed(reason)) => {
                     self.actions[question.action].unconfirmed = Some(reason);
                     if self.actions[question.action].action == Action::Update {
+                        if let Some(record) = self.record(&address) {
+                            self.guard_update(node, &record.protection);
+                        }
                         let changes = self.actions[question.action].changes.clone();
                         self.restarts_of(node, &changes);
                     }

@@ -10,6 +10,8 @@ pub(super) fn show(value: &Value) -> String {
         Value::Null => "(none)".to_owned(),
         Value::Sensitive(_) => "(sensitive)".to_owned(),
         Value::Unknown(_) => "(known after apply)".to_owned(),
+        // Ids differ anywhere, and only the whole says where something is.
+        Value::String(id) if id.starts_with('/') && id.chars().count() <= 512 => format!("\"{id}\""),
         other => {
             let text = other.to_stored().to_string();
             match text.char_indices().nth(60) {

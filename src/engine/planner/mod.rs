@@ -7,6 +7,8 @@ use kompox_state::{Digester, Record, Snapshot};
 
 mod decide;
 mod explain;
+#[cfg(test)]
+mod guard_tests;
 mod handover;
 mod order;
 mod remove;
@@ -18,9 +20,11 @@ use self::handover::Handover;
 use super::address::Address;
 use super::diff;
 use super::graph::{Graph, Node};
+use super::ground::{Grounds, Seen};
+use super::identity::{Identity, same_api};
 use super::kind::{Holds, Kind, Kinds, Use};
 use super::plan::{Danger, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
-use super::provider::{ErrorClass, Observation, Observed, ProviderError, Providers, Target, api_of};
+use super::provider::{ErrorClass, Observation, Observed, ProviderError, ProviderKey, Providers, Target};
 use super::refresh;
 use super::value::{Reference, Value};
 
@@ -48,6 +52,8 @@ pub struct Inputs<'a> {
     pub chosen: BTreeMap<Address, String>,
     /// Hosts the apps answer on.
     pub hosts: Vec<(Address, String)>,
+    /// What the manifests adopt: address, key of the provider, id. A destroy, which has no graph, must know it, too.
+    pub imports: Vec<(Address, ProviderKey, String)>,
     /// The version that plans.
     pub engine_version: &'a str,
 }
@@ -61,8 +67,10 @@ pub struct Options {
     pub only_targets: bool,
     /// Replace these although nothing forces it.
     pub replace: BTreeSet<Address>,
-    /// Ask the providers; otherwise what the state says is taken as observed.
+    /// Ask the providers; otherwise what the state says is taken as observed, but for data and for what is removed.
     pub refresh: bool,
+    /// Ask nobody anything, whatever `refresh` says.
+    pub offline: bool,
     /// Fields of other writers may be taken here.
     pub force_conflicts: BTreeSet<Address>,
     /// Data of these may be lost.
@@ -79,6 +87,7 @@ impl Default for Options {
             only_targets: false,
             replace: BTreeSet::new(),
             refresh: true,
+            offline: false,
             force_conflicts: BTreeSet::new(),
             allow_data_loss: BTreeSet::new(),
             abandoned: BTreeSet::new(),
@@ -130,6 +139,7 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
                 }
             }
             planner.refuse_shared_data();
+            planner.refuse_merged_data();
             planner.ask_servers().await;
             planner.deletions(false);
         }
@@ -183,8 +193,23 @@ pub(super) struct Planner<'a> {
     gone: HashSet<Address>,
     /// Those that are gone with what they lived in.
     vanished: HashSet<Address>,
-    /// Physical objects (by provider and id) that stay under some address.
-    claimed: HashMap<(String, String), Address>,
+    /// What was seen of what unmarked objects stand on, by the address that the state knows it by; `None`: it is gone.
+    under: HashMap<Address, Option<Seen>>,
+    /// What unmarked objects stand on, where there are any.
+    grounds: Option<Grounds<'a>>,
+    /// Objects that come to be somewhere else than their records say.
+    wanted: Vec<(Identity, Address)>,
+    /// Records of an API that their address is no longer in, by both APIs.
+    strayed: BTreeMap<(String, String), Strayed>,
+}
+
+/// Objects whose wish is in another API than their records.
+struct Strayed {
+    address: Address,
+    origin: Option<Origin>,
+    physical_id: String,
+    wanted: Option<String>,
+    others: usize,
 }
 
 impl<'a> Planner<'a> {
@@ -192,10 +217,10 @@ impl<'a> Planner<'a> {
         let records: HashMap<Address, &Record> =
             inputs.snapshot.records.iter().map(|r| (Address::from_text(r.address.as_str()), r)).collect();
         let moved = inputs.graph.iter().filter_map(|node| {
-            let old = node.moved_from.as_ref()?;
+            let old = node.moved_from.as_ref().filter(|old| inputs.graph.get(old).is_none())?;
             let record = records.get(old).filter(|_| !records.contains_key(&node.address))?;
             // An object never moves from one API to another: there it is made anew, and here it must still be removed.
-            (api_of(&record.provider) == api_of(&node.provider)).then(|| (node.address.clone(), old.clone()))
+            same_api(&record.provider, &node.provider).then(|| (node.address.clone(), old.clone()))
         });
         let moved: HashMap<_, _> = moved.collect();
         let selected = select(inputs, &records);
@@ -227,7 +252,10 @@ impl<'a> Planner<'a> {
             given_up: HashSet::new(),
             gone: HashSet::new(),
             vanished: HashSet::new(),
-            claimed: HashMap::new(),
+            under: HashMap::new(),
+            grounds: None,
+            wanted: Vec::new(),
+            strayed: BTreeMap::new(),
         }
     }
 
@@ -241,17 +269,26 @@ impl<'a> Planner<'a> {
         move |text: &str| digester.digest(text.as_bytes())
     }
 
+    /// Whether a planned object is looked at, whatever `--refresh` says: data is, because taking the state's word for it
+    /// would make a second, empty one, or change another than the one that kompox made.
+    fn looks_at(&self, kind: &Kind) -> bool {
+        !self.inputs.options.offline && (self.inputs.options.refresh || kind.holds == Holds::Data)
+    }
+
     /// Reads every object that is planned or recorded.
     async fn refresh(&mut self) {
         let inputs = self.inputs;
+        let options = inputs.options;
         let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
+        let mut unasked: Vec<Target> = Vec::new();
         let mut known = HashSet::new();
         let mut later: Vec<&Node> = Vec::new();
         for node in inputs.graph.iter().filter(|node| self.selected.contains(&node.address)) {
             known.insert(node.address.clone());
             known.extend(self.moved.get(&node.address).cloned());
-            let recorded = self.record(&node.address).map(|record| record.physical_id.clone());
-            let id = recorded.or_else(|| node.import.clone()).or_else(|| {
+            // What is only read is read where the manifest says that it is.
+            let record = self.record(&node.address).filter(|_| !node.read_only);
+            let id = record.map(|record| record.physical_id.clone()).or_else(|| node.import.clone()).or_else(|| {
                 if node.find.is_some() {
                     // The name in the wish is a new one that nothing has yet: only a search can tell what exists.
                     return None;
@@ -260,42 +297,123 @@ impl<'a> Planner<'a> {
                 let desired = node.desired.resolve(&|reference| self.recorded_output(reference));
                 inputs.providers.get(&node.provider).and_then(|provider| provider.physical_id(node.kind, &desired))
             });
-            if id.is_some() || node.find.is_some() {
-                targets.push((node.provider.clone(), node.target(id)));
-            } else {
+            if id.is_none() && node.find.is_none() {
                 // Its id depends on what the state does not know.
-                later.push(node);
+                if self.looks_at(node.kind) {
+                    later.push(node);
+                }
                 self.observations.insert(node.address.clone(), Observation::Missing);
+                continue;
             }
+            // Where the record says that it is, should the wish be elsewhere.
+            let strayed = record.filter(|record| !same_api(&record.provider, &node.provider));
+            let provider = strayed.map_or_else(|| node.provider.clone(), |record| record.provider.as_str().into());
+            let target = node.target(id);
+            if self.looks_at(node.kind) { targets.push((provider, target)) } else { unasked.push(target) }
         }
+        let mut unmarked: Vec<&Record> = Vec::new();
         for record in &inputs.snapshot.records {
             let address = Address::from_text(record.address.as_str());
-            if known.contains(&address) || !self.selected.contains(&address) {
-                continue;
-            }
-            let Some(kind) = (inputs.kinds)(&record.kind) else {
-                self.problem(
-                    Some(&address),
-                    format!("the state holds the kind \"{}\", which this version does not know", record.kind),
-                    None,
-                )
-                .help
-                .push("use the version of kompox that wrote it, or drop the record: kompox state rm".into());
+            let Some(kind) = (inputs.kinds)(&record.kind).filter(|_| address.kind() == record.kind) else {
+                let message = format!("the state holds the kind \"{}\", which this version does not know", record.kind);
+                let problem = self.problem(Some(&address), message, None);
+                problem
+                    .help
+                    .push("use the version of kompox that wrote it, or drop the record: kompox state rm".into());
                 continue;
             };
+            let planned = known.contains(&address);
+            if !planned && !self.selected.contains(&address) {
+                continue;
+            }
+            if !kind.marked {
+                unmarked.push(record);
+            }
+            if planned {
+                continue;
+            }
             let physical_id = Some(record.physical_id.clone());
-            targets.push((record.provider.as_str().into(), Target { address, kind, physical_id, find: None }));
+            let target = Target { address, kind, physical_id, find: None };
+            // What is removed is looked at whatever `--refresh` says: nothing else tells whether it is still ours.
+            if options.offline { unasked.push(target) } else { targets.push((record.provider.as_str().into(), target)) }
         }
-        if inputs.options.refresh {
-            refresh::read_all(inputs.providers, targets, &mut self.observations).await;
-            self.refresh_later(later).await;
-            self.take_locked_as_recorded();
+        let stands_on: Vec<&Record> = if unmarked.is_empty() {
+            Vec::new()
         } else {
-            for (_, target) in targets {
-                let observation = self.as_recorded(&target);
-                self.observations.insert(target.address, observation);
+            let grounds = Grounds::new(&inputs.snapshot.records, inputs.kinds);
+            let stands_on = unmarked.into_iter().flat_map(|record| grounds.of(record)).collect();
+            self.grounds = Some(grounds);
+            stands_on
+        };
+        refresh::read_all(inputs.providers, targets, &mut self.observations).await;
+        self.refresh_later(later).await;
+        self.take_locked_as_recorded();
+        for target in unasked {
+            let observation = self.as_recorded(&target);
+            self.observations.insert(target.address, observation);
+        }
+        self.see(&stands_on).await;
+    }
+
+    /// Looks at what unmarked objects stand on, where it was not read already.
+    async fn see(&mut self, stands_on: &[&Record]) {
+        let new_address: HashMap<&Address, &Address> = self.moved.iter().map(|(new, old)| (old, new)).collect();
+        let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
+        let mut places: BTreeMap<Address, (Address, &Record)> = BTreeMap::new();
+        for record in stands_on {
+            let old = Address::from_text(record.address.as_str());
+            let address = new_address.get(&old).map_or_else(|| old.clone(), |new| (*new).clone());
+            let read = matches!(self.observations.get(&address),
+                Some(Observation::Found(seen)) if !seen.object.is_null())
+                || matches!(self.observations.get(&address), Some(Observation::Missing | Observation::Failed(_)));
+            if let Some(kind) = (self.inputs.kinds)(&record.kind)
+                && !read
+                && !places.contains_key(&address)
+                && !self.inputs.options.offline
+            {
+                let physical_id = Some(record.physical_id.clone());
+                let target = Target { address: address.clone(), kind, physical_id, find: None };
+                targets.push((record.provider.as_str().into(), target));
+            }
+            places.insert(address, (old, record));
+        }
+        let mut looked = HashMap::new();
+        refresh::read_all(self.inputs.providers, targets, &mut looked).await;
+        for (address, (old, record)) in places {
+            // What a lock hides is as the state knows it.
+            let hidden = matches!(looked.get(&address),
+                Some(Observation::Failed(error)) if error.class == ErrorClass::Locked);
+            let found = looked.get(&address).filter(|_| !hidden).or_else(|| self.observations.get(&address));
+            let seen = match found {
+                Some(Observation::Found(observed)) => Some(Some(Seen {
+                    address: old.clone(),
+                    lineage: observed.lineage.clone(),
+                    adopted: record.protection.adopted,
+                })),
+                Some(Observation::Missing | Observation::NotYet(_)) => Some(None),
+                // Unread, it speaks for nothing.
+                Some(Observation::Failed(_)) | None => None,
+            };
+            // Without a network the state's word stands; the look comes when it is carried out.
+            let seen = seen.or_else(|| {
+                self.inputs.options.offline.then(|| {
+                    let lineage = Some(self.inputs.lineage.to_owned());
+                    Some(Seen { address: old.clone(), lineage, adopted: false })
+                })
+            });
+            if let Some(seen) = seen {
+                self.under.insert(old, seen);
             }
         }
+    }
+
+    /// What was seen of what an object without a mark stands on; `None` for one that can carry a mark.
+    fn stands_on(&self, record: &Record, kind: &Kind) -> Option<Vec<Option<Seen>>> {
+        if kind.marked {
+            return None;
+        }
+        let grounds = self.grounds.as_ref().map(|grounds| grounds.of(record)).unwrap_or_default();
+        Some(grounds.iter().filter_map(|ground| self.under.get(ground.address.as_str()).cloned()).collect())
     }
 
     /// Reads what could not be named before: its id depends on an object that exists although the state does not know
@@ -439,6 +557,25 @@ impl<'a> Planner<'a> {
             let message = format!("{address}{others} cannot be read: {}", error.described());
             self.problem(Some(&address), message, origin).help.extend(error.hint);
         }
+        for ((from, to), strayed) in std::mem::take(&mut self.strayed) {
+            let Strayed { address, origin, physical_id, wanted, others } = strayed;
+            let others = match others {
+                0 => String::new(),
+                1 => " and 1 other object".to_owned(),
+                others => format!(" and {others} other objects"),
+            };
+            let wanted = wanted.map_or_else(String::new, |id| format!(": {id}"));
+            let message = format!(
+                "{address}{others} would move to another place: it is {physical_id} in {from}, and would be in {to}{wanted}"
+            );
+            let problem = self.problem(Some(&address), message, origin);
+            problem
+                .help
+                .push("an object never moves from one subscription or cluster to another: undo this change".into());
+            problem
+                .help
+                .push("or make it under a name of its own there, and remove this one when nothing needs it".into());
+        }
         if !self.problems.is_empty() {
             let mut seen = HashSet::new();
             self.problems.retain(|problem| seen.insert((problem.address.clone(), problem.message.clone())));
@@ -468,27 +605,80 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// The address that the wish has for a record.
+    fn address_now(&self, recorded: &str) -> Address {
+        let old = Address::from_text(recorded);
+        self.moved.iter().find(|(_, from)| **from == old).map_or(old, |(new, _)| new.clone())
+    }
+
+    /// Whether this plan lets go of a record: nothing in the wish stands for it any more.
+    fn lets_go(&self, address: &Address) -> bool {
+        self.inputs.graph.get(address).is_none() && self.selected.contains(address)
+    }
+
     /// Data has one address: two would hand one disk to two apps, and removing one would end the other.
     fn refuse_shared_data(&mut self) {
         let inputs = self.inputs;
-        let records = inputs.graph.iter().filter(|node| node.kind.holds == Holds::Data).filter_map(|node| {
-            Some((self.record(&node.address)?.physical_id.to_ascii_lowercase(), node.address.clone()))
-        });
         let is_data = |kind: &str| (inputs.kinds)(kind).is_some_and(|kind| kind.holds == Holds::Data);
-        let planned = self.actions.iter().filter(|planned| is_data(&planned.kind)).filter_map(|planned| {
-            Some((planned.physical_id.as_deref()?.to_ascii_lowercase(), planned.address.clone()))
-        });
-        let mut owners: BTreeMap<String, BTreeSet<Address>> = BTreeMap::new();
-        for (id, address) in records.chain(planned) {
-            owners.entry(id).or_default().insert(address);
+        let mut owners: BTreeMap<Identity, (String, BTreeSet<Address>)> = BTreeMap::new();
+        let mut add = |provider: &str, id: &str, address: Address| {
+            let first = || (id.to_owned(), BTreeSet::new());
+            owners.entry(Identity::new(provider, id)).or_insert_with(first).1.insert(address);
+        };
+        for record in inputs.snapshot.records.iter().filter(|record| is_data(&record.kind)) {
+            let address = self.address_now(&record.address);
+            if !self.lets_go(&address) {
+                add(&record.provider, &record.physical_id, address);
+            }
         }
-        for (id, addresses) in owners.into_iter().filter(|(_, addresses)| addresses.len() > 1) {
+        for planned in self.actions.iter().filter(|planned| is_data(&planned.kind)) {
+            if let Some(id) = &planned.physical_id {
+                add(&planned.provider, id, planned.address.clone());
+            }
+        }
+        for node in inputs.graph.iter().filter(|node| node.kind.holds == Holds::Data) {
+            if let Some(id) = node.import.as_ref().filter(|_| self.record(&node.address).is_none()) {
+                add(&node.provider, id, node.address.clone());
+            }
+        }
+        for (id, addresses) in owners.into_values().filter(|(_, addresses)| addresses.len() > 1) {
             let names: Vec<_> = addresses.iter().map(Address::as_str).collect();
-            let last = addresses.last();
-            let origin = last.and_then(|address| inputs.graph.get(address)?.origin.clone());
+            let wish = addresses.iter().rev().find(|address| inputs.graph.get(address).is_some());
+            let origin = wish.and_then(|address| inputs.graph.get(address)?.origin.clone());
             let message = format!("{id} would be two objects at once: {}", names.join(" and "));
-            let problem = self.problem(last, message, origin);
-            problem.help.push("it holds data and can have one address only: take the import out of one of them".into());
+            let stale: Vec<&Address> = addresses.iter().filter(|one| inputs.graph.get(one).is_none()).collect();
+            let fresh = wish.filter(|address| self.record(address).is_none());
+            let problem = self.problem(wish.or(addresses.last()), message, origin);
+            let Some(stale) = stale.first() else {
+                problem
+                    .help
+                    .push("it holds data and can have one address only: take the import out of one of them".into());
+                continue;
+            };
+            problem.help.push(format!("it holds data and can have one address only, and {stale} is in the state"));
+            problem.help.push(match fresh {
+                Some(fresh) => format!("carry it over:  kompox state mv {stale} {fresh}"),
+                None => format!("forget it there, it stays:  kompox state rm {stale}"),
+            });
+        }
+    }
+
+    /// Two records never become one: an address that has data of its own cannot become what another one was.
+    fn refuse_merged_data(&mut self) {
+        let inputs = self.inputs;
+        for node in inputs.graph.iter().filter(|node| node.kind.holds == Holds::Data) {
+            let Some(old) = node.moved_from.as_ref().filter(|old| inputs.graph.get(old).is_none()) else { continue };
+            let (Some(here), Some(there)) = (self.records.get(&node.address), self.records.get(old)) else { continue };
+            if Identity::of(here) == Identity::of(there) {
+                continue;
+            }
+            let message = format!(
+                "{} cannot become what {old} was: it has data of its own, {}, and the other is {}",
+                node.address, here.physical_id, there.physical_id
+            );
+            let problem = self.problem(Some(&node.address), message, node.origin.clone());
+            problem.help.push("take moved-from out: each keeps its own".into());
+            problem.help.push(format!("or give up the one here first, it stays:  kompox state rm {}", node.address));
         }
     }
 

@@ -9,17 +9,35 @@ use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::Protection;
+use crate::engine::ground;
+use crate::engine::identity::Identity;
 use crate::engine::kind::{Holds, Kind};
 use crate::engine::plan::{Cause, Danger, FieldChange, PlannedAction, Precondition};
-use crate::engine::provider::{Observation, Observed, api_of};
+use crate::engine::provider::{Observation, Observed};
 use crate::engine::value::{Path, Value};
+
+/// A record that is to be removed.
+struct Doomed<'a> {
+    identity: Identity,
+    address: Address,
+    record: &'a Record,
+    kind: &'static Kind,
+}
+
+/// An object that several addresses stand for.
+struct Shared {
+    /// The address for which it is kept, and why.
+    keep: Option<(Address, String)>,
+    /// The address under which it is deleted.
+    first: Option<Address>,
+}
 
 impl<'a> Planner<'a> {
     /// Plans the removal of records that no node stands for (of all, for a destroy).
     pub(super) fn deletions(&mut self, all: bool) {
         let renamed: HashSet<Address> = self.moved.values().cloned().collect();
         let inputs = self.inputs;
-        let mut doomed: Vec<(Address, &'a Record, &'static Kind)> = Vec::new();
+        let mut doomed: Vec<Doomed<'a>> = Vec::new();
         for record in &inputs.snapshot.records {
             let address = Address::from_text(record.address.as_str());
             let wanted = !all && (inputs.graph.get(&address).is_some() || renamed.contains(&address));
@@ -27,73 +45,138 @@ impl<'a> Planner<'a> {
                 && !wanted
                 && self.selected.contains(&address)
             {
-                doomed.push((address, record, kind));
+                doomed.push(Doomed { identity: Identity::of(record), address, record, kind });
             }
         }
         if doomed.is_empty() {
             return;
         }
-        self.claimed = self.claims(all);
+        let mut shared = self.shared(&doomed);
+        let going: HashSet<Address> = doomed.iter().map(|one| one.address.clone()).collect();
         // What is kept is decided first: a container that holds any of it is kept with it.
         let mut kept: BTreeSet<String> = BTreeSet::new();
-        let place = |record: &Record| physical_place(&record.provider, &record.physical_id);
         let mut containers = Vec::new();
-        for (address, record, kind) in doomed {
-            if kind.holds == Holds::Objects {
-                containers.push((address, record, kind));
-            } else if !self.delete(&address, record, kind, None) {
-                kept.insert(place(record));
-            } else if kind.safeguarded {
+        for one in doomed {
+            if one.kind.holds == Holds::Objects {
+                containers.push(one);
+            } else if !self.delete(&one, &mut shared, None) {
+                kept.insert(one.identity.text().to_owned());
+            } else if one.kind.safeguarded {
                 // The safety copy is made beside it, and stays.
-                kept.insert(format!("{}_safety", place(record)));
+                kept.insert(format!("{}_safety", one.identity.text()));
             }
         }
-        // What was renamed stays where it is, unless it is made anew elsewhere.
+        // What this plan does not remove stays, selected or not; what was renamed, too, unless it is made anew elsewhere.
         let replaced = self.actions.iter().filter(|planned| planned.action == Action::Replace);
-        let replaced: HashSet<&Address> = replaced.map(|planned| &planned.address).collect();
-        let staying: HashSet<&Address> =
-            self.moved.iter().filter(|(new, _)| !replaced.contains(new)).map(|(_, old)| old).collect();
-        let stays = |address: &Address| (inputs.graph.get(address).is_some() || staying.contains(address)) && !all;
+        let vacated: HashSet<&Address> = replaced.filter_map(|planned| planned.moved_from.as_ref()).collect();
         kept.extend(
             inputs
                 .snapshot
                 .records
                 .iter()
-                .filter(|record| stays(&Address::from_text(record.address.as_str())))
-                .map(&place),
+                .filter(|record| {
+                    !going.contains(record.address.as_str())
+                        && !vacated.iter().any(|old| old.as_str() == record.address)
+                })
+                .map(|record| Identity::of(record).text().to_owned()),
         );
         // Inner containers first, so that an outer one sees what is kept of them.
-        containers.sort_by_key(|(_, record, _)| std::cmp::Reverse(record.physical_id.len()));
-        for (address, record, kind) in containers {
-            let inside = format!("{}/", place(record));
+        containers.sort_by_key(|one| std::cmp::Reverse(one.record.physical_id.len()));
+        for one in containers {
+            let inside = format!("{}/", one.identity.text());
             let holds = kept.range(inside.clone()..).next().filter(|id| id.starts_with(&inside)).cloned();
-            if !self.delete(&address, record, kind, holds.as_deref()) {
-                kept.insert(place(record));
+            if !self.delete(&one, &mut shared, holds.as_deref()) {
+                kept.insert(one.identity.text().to_owned());
             }
         }
     }
 
-    /// Physical objects that stay under some address: nothing of them may be deleted under another.
-    fn claims(&self, all: bool) -> HashMap<(String, String), Address> {
-        if all {
-            return HashMap::new();
+    /// Objects that another address stands for too, with why this plan must keep them, if it must: what is recorded or
+    /// wanted under an address that goes on is never deleted under another one.
+    fn shared(&self, doomed: &[Doomed<'a>]) -> HashMap<Identity, Shared> {
+        let going: HashMap<&Address, &Doomed<'_>> = doomed.iter().map(|one| (&one.address, one)).collect();
+        let of_doomed: HashSet<&Identity> = doomed.iter().map(|one| &one.identity).collect();
+        let inputs = self.inputs;
+        let mut holders: HashMap<Identity, BTreeSet<Address>> = HashMap::new();
+        let mut add = |identity: Identity, address: Address| {
+            if of_doomed.contains(&identity) {
+                holders.entry(identity).or_default().insert(address);
+            }
+        };
+        for record in &inputs.snapshot.records {
+            add(Identity::of(record), self.address_now(&record.address));
         }
-        let key = |provider: &str, id: &str| (api_of(provider), id.to_ascii_lowercase());
-        let planned = self.actions.iter().filter_map(|planned| {
-            Some((key(&planned.provider, planned.physical_id.as_deref()?), planned.address.clone()))
-        });
-        let kept = self.inputs.snapshot.records.iter().filter_map(|record| {
-            let address = Address::from_text(record.address.as_str());
-            self.inputs.graph.get(&address)?;
-            Some((key(&record.provider, &record.physical_id), address))
-        });
-        planned.chain(kept).collect()
+        for planned in &self.actions {
+            if let Some(id) = &planned.physical_id {
+                add(Identity::new(&planned.provider, id), planned.address.clone());
+            }
+        }
+        for node in inputs.graph.iter() {
+            if let Some(id) = &node.import {
+                add(Identity::new(&node.provider, id), node.address.clone());
+            }
+        }
+        for (address, provider, id) in &inputs.imports {
+            add(Identity::new(provider, id), address.clone());
+        }
+        for (identity, address) in &self.wanted {
+            add(identity.clone(), address.clone());
+        }
+        let several = holders.into_iter().filter(|(_, addresses)| addresses.len() > 1);
+        several
+            .map(|(identity, addresses)| {
+                let stays = addresses.iter().find(|address| !going.contains_key(address));
+                let keep = stays.map(|other| match inputs.graph.get(other) {
+                    Some(_) => (other.clone(), format!("it goes on as {other}")),
+                    None => (other.clone(), format!("it is {other}, too, which this plan does not remove")),
+                });
+                let keep = keep.or_else(|| {
+                    addresses.iter().find_map(|address| {
+                        self.kept_anyway(going.get(address)?)?;
+                        Some((address.clone(), format!("it is {address}, too, which is kept")))
+                    })
+                });
+                (identity, Shared { keep, first: None })
+            })
+            .collect()
+    }
+
+    /// Why an object is kept although it is to be removed, whoever else knows it.
+    fn kept_anyway(&self, one: &Doomed<'_>) -> Option<String> {
+        let Some(Observation::Found(observed)) = self.observations.get(&one.address) else { return None };
+        self.keep(one, observed)
+    }
+
+    fn keep(&self, one: &Doomed<'_>, observed: &Observed) -> Option<String> {
+        let Doomed { record, kind, .. } = one;
+        let protection = &record.protection;
+        if protection.orphan {
+            return Some("its deletionPolicy is Orphan: the object is kept, the state forgets it".to_owned());
+        }
+        if protection.adopted {
+            return Some("kompox did not make it: the object is kept, the state forgets it".to_owned());
+        }
+        // What kompox made carries its mark; what does not is never deleted, whoever took the mark away.
+        if kind.marked && observed.lineage.as_deref() != Some(self.inputs.lineage) {
+            return Some(
+                "it does not carry the mark of this state: the object is kept, the state forgets it".to_owned(),
+            );
+        }
+        let grounds = self.stands_on(record, kind);
+        if let Some(why) = grounds.and_then(|grounds| ground::not_ours(&grounds, self.inputs.lineage)) {
+            return Some(format!("{why}: the object is kept, the state forgets it"));
+        }
+        // Deleted and made anew by somebody: whatever is in it now, nobody named its loss. A record that never learned a
+        // uid cannot tell.
+        let another = kind.holds == Holds::Data && observed.uid.is_some() && observed.uid != record.baseline.uid;
+        another.then(|| "it is not the one that kompox made: the object is kept, the state forgets it".to_owned())
     }
 
     /// Plans one removal; `false` if the object is kept.
-    fn delete(&mut self, address: &Address, record: &'a Record, kind: &'static Kind, holds: Option<&str>) -> bool {
+    fn delete(&mut self, one: &Doomed<'a>, shared: &mut HashMap<Identity, Shared>, holds: Option<&str>) -> bool {
+        let Doomed { identity, address, record, kind } = one;
         let protection = record.protection.clone();
-        let observed = match self.observations.remove(address) {
+        let observed = match self.observations.get(address).cloned() {
             Some(Observation::Found(observed)) => observed,
             Some(Observation::Failed(_)) if self.is_abandoned(address) => {
                 self.give_up(address, record, kind, protection);
@@ -122,25 +205,16 @@ impl<'a> Planner<'a> {
             }
             None => return false,
         };
-        // What kompox made carries its mark; what does not is never deleted, whoever took the mark away.
-        let foreign = kind.marked && observed.lineage.as_deref() != Some(self.inputs.lineage);
-        let claimed = self.claimed.get(&(api_of(&record.provider), record.physical_id.to_ascii_lowercase()));
-        let keep = if let Some(new) = claimed.filter(|new| *new != address) {
-            Some(format!("it goes on as {new}"))
-        } else if protection.orphan {
-            Some("its deletionPolicy is Orphan: the object is kept, the state forgets it".to_owned())
-        } else if protection.adopted {
-            Some("kompox did not make it: the object is kept, the state forgets it".to_owned())
-        } else if foreign {
-            Some("it does not carry the mark of this state: the object is kept, the state forgets it".to_owned())
-        } else {
-            let free = !protection.prevent_destroy && !protection.read_only;
-            let held = holds.filter(|_| free).map(|inner| inner.rsplit('/').next().unwrap_or(inner));
-            held.map(|inner| format!("it holds what is kept: {inner}"))
-        };
-        let goes_on = claimed.is_some_and(|new| new != address);
+        let others = shared.get_mut(identity);
+        let goes_on = others.as_ref().and_then(|shared| shared.keep.clone()).filter(|(other, _)| other != address);
+        let keep =
+            goes_on.as_ref().map(|(_, reason)| reason.clone()).or_else(|| self.keep(one, &observed)).or_else(|| {
+                let free = !protection.prevent_destroy && !protection.read_only;
+                let held = holds.filter(|_| free).map(|inner| inner.rsplit('/').next().unwrap_or(inner));
+                held.map(|inner| format!("it holds what is kept: {inner}"))
+            });
         if let Some(reason) = keep {
-            if kind.holds == Holds::Data && !goes_on {
+            if kind.holds == Holds::Data && goes_on.is_none() {
                 let text = format!("kept: {}", observed.physical_id);
                 let help =
                     vec!["to adopt it again:".to_owned(), format!("kompox import {address} {}", observed.physical_id)];
@@ -165,6 +239,17 @@ impl<'a> Planner<'a> {
                 problem.help.push(format!("or lose it:  --allow-data-loss {address}"));
                 return false;
             }
+        }
+        // Two records of one object: it is deleted once.
+        if let Some(shared) = others {
+            if let Some(first) = &shared.first {
+                let reason = format!("it goes as {first}");
+                self.push_removal(address, record, Some(&observed), Action::Forget, reason, protection);
+                return true;
+            }
+            shared.first = Some(address.clone());
+        }
+        if kind.holds == Holds::Data {
             let copy = if kind.safeguarded {
                 "a safety copy is taken first and never deleted"
             } else {
@@ -219,7 +304,7 @@ impl<'a> Planner<'a> {
             after_addresses: Vec::new(),
             precondition: Precondition {
                 record_serial: Some(record.updated_serial),
-                existed: self.inputs.options.refresh.then_some(observed.is_some()),
+                existed: (!self.inputs.options.offline).then_some(observed.is_some()),
                 uid: observed.and_then(|observed| observed.uid.clone()),
                 observed_digest: None,
                 observed: None,
@@ -314,9 +399,4 @@ impl<'a> Planner<'a> {
             action.changes = changes;
         }
     }
-}
-
-/// A physical id with the API it is in: two clusters use the same names.
-fn physical_place(provider: &str, physical_id: &str) -> String {
-    format!("{} {}", api_of(provider), physical_id.to_ascii_lowercase())
 }

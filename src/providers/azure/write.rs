@@ -230,8 +230,12 @@ async fn delete(wait: &Wait<'_>, operation: &Operation, reviewed: Option<&str>) 
             if reviewed.is_some() && uid(&live.body, wait.kind).as_deref() != reviewed {
                 return conflict("was deleted and made anew since the review");
             }
-            if body::lineage_of(&live.body, wait.kind).is_some_and(|lineage| lineage != operation.lineage) {
-                return conflict("belongs to another state now");
+            // A mark that somebody took away is as good as another state's.
+            match body::lineage_of(&live.body, wait.kind) {
+                _ if wait.kind.tags.is_none() => {}
+                Some(lineage) if lineage == operation.lineage => {}
+                Some(_) => return conflict("belongs to another state now"),
+                None => return conflict("does not carry the mark of this state any more"),
             }
         }
         match wait.arm.send(&request(wait, Method::DELETE, None, Precondition::None)).await {

@@ -21,6 +21,9 @@ use crate::providers::retry::{Limiter, Policy};
 /// The content type of server-side apply; JSON is YAML.
 pub const APPLY_PATCH: &str = "application/apply-patch+yaml";
 
+/// The content type of a merge patch (RFC 7396).
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// How much of an answer that is no JSON an error quotes, in characters.
 const QUOTED: usize = 200;
 
@@ -74,6 +77,12 @@ impl<'a> Call<'a> {
     pub fn apply(url: String, object: &Value, dry_run: bool) -> Self {
         let body = Some((APPLY_PATCH, Bytes::from(object.to_string())));
         Self { method: Method::PATCH, body, mutates: !dry_run, ..Self::get(url) }
+    }
+
+    /// A merge patch.
+    pub fn merge(url: String, patch: &Value) -> Self {
+        let body = Some((MERGE_PATCH, Bytes::from(patch.to_string())));
+        Self { method: Method::PATCH, body, mutates: true, ..Self::get(url) }
     }
 
     /// A DELETE with its `DeleteOptions`.

@@ -37,11 +37,18 @@ impl KubernetesProvider {
         if !object.is_null() && uid.is_some_and(|reviewed| reviewed != found) {
             return Err(another_object(&location));
         }
-        if let Some(other) = lineage(&object).filter(|lineage| *lineage != operation.lineage) {
-            let text =
-                format!("{} belongs to another state (lineage {other}); it was not deleted", location.describe());
+        // A mark that somebody took away is as good as another state's.
+        let mark = lineage(&object);
+        if mark.as_deref() != Some(operation.lineage.as_str()) {
+            let text = match mark {
+                Some(other) => {
+                    format!("{} belongs to another state (lineage {other}); it was not deleted", location.describe())
+                }
+                None => format!("{} does not carry the mark of this state; it was not deleted", location.describe()),
+            };
             return Err(ProviderError::new(ErrorClass::Conflict, text).hint("forget it here with: kompox state rm"));
         }
+        self.keep_below(operation, &location, &object, progress).await?;
         // Kubernetes answers 409 to the second deletion of a Namespace.
         if !object.is_null() && object.pointer("/metadata/deletionTimestamp").is_none() {
             self.send_delete(subject, &found, progress).await?;

@@ -2,7 +2,7 @@
 //!
 //! - `table`: kinds and their paths; `fields`: `managedFields` as writers
 //! - `api`: connection, retries, limits; `error`: what a refusal means, without secrets
-//! - `read`, `apply`, `delete`, `contents`: the calls of [`Provider`]; `ready`: predicates, `wait`: waiting for them
+//! - `read`, `apply`, `delete`, `contents`: the calls of [`Provider`]; `retain`: what is below a volume stays; `ready`: predicates, `wait`: waiting for them
 
 mod api;
 mod apply;
@@ -12,6 +12,7 @@ mod error;
 mod fields;
 mod read;
 mod ready;
+mod retain;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;

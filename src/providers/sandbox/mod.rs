@@ -29,7 +29,7 @@ use std::time::Duration;
 use rusqlite::Transaction;
 use serde_json::Value;
 
-pub use arm::{attach_disk, detach_disk};
+pub use arm::{attach_disk, delete_below, detach_disk};
 pub use clock::{Clock, rfc3339};
 pub use door::existing_token;
 pub use fault::{Fault, FaultError, FaultRule};
@@ -260,11 +260,11 @@ impl kubernetes::Disks for CloudDisks {
         arm::grow_disk(tx, handle, gib)
     }
 
-    fn delete(&self, tx: &Transaction<'_>, handle: &str) -> Result<(), WorldError> {
-        arm::delete_disk(tx, handle)
-    }
-
     fn detach(&self, tx: &Transaction<'_>, cluster: &str, handle: &str) -> Result<(), WorldError> {
         detach_disk(tx, cluster, handle)
+    }
+
+    fn delete(&self, tx: &Transaction<'_>, handle: &str) -> Result<(), WorldError> {
+        delete_below(tx, handle)
     }
 }

@@ -11,12 +11,14 @@ const fn field(pattern: &'static str, rule: Rule) -> Field {
 }
 
 const ID: Field = field("id", Rule::Same(Sameness::IgnoreCase));
+/// Another id is another object: no change of it, but a replacement with all its guards.
+const PLACE: Field = field("id", Rule::Immutable);
 const LOCATION: Field = field("location", Rule::Same(Sameness::Location));
 const MOVES: Field = field("location", Rule::Immutable);
 
 /// A resource group.
 pub static GROUP: Kind = Kind {
-    fields: &[ID, LOCATION, MOVES],
+    fields: &[ID, PLACE, LOCATION, MOVES],
     holds: Holds::Objects,
     typical: Duration::from_secs(3),
     ..Kind::plain("resource-group")
@@ -26,6 +28,7 @@ pub static GROUP: Kind = Kind {
 pub static CLUSTER: Kind = Kind {
     fields: &[
         ID,
+        PLACE,
         LOCATION,
         MOVES,
         field("properties.dnsPrefix", Rule::Immutable),
@@ -62,6 +65,7 @@ pub static CLUSTER: Kind = Kind {
 pub static POOL: Kind = Kind {
     fields: &[
         ID,
+        PLACE,
         field("properties.vmSize", Rule::Immutable),
         field("properties.vmSize", Rule::Same(Sameness::IgnoreCase)),
         field("properties.osDiskType", Rule::Immutable),
@@ -94,14 +98,14 @@ pub static POOL: Kind = Kind {
 
 /// A user-assigned identity.
 pub static IDENTITY: Kind = Kind {
-    fields: &[ID, LOCATION, MOVES],
+    fields: &[ID, PLACE, LOCATION, MOVES],
     outputs: &["/properties/principalId", "/properties/clientId", "/properties/tenantId"],
     ..Kind::plain("identity")
 };
 
 /// A federated credential of an identity.
 pub static FEDERATED_CREDENTIAL: Kind = Kind {
-    fields: &[ID, field("properties.audiences", Rule::Set)],
+    fields: &[ID, PLACE, field("properties.audiences", Rule::Set)],
     marked: false,
     ..Kind::plain("federated-credential")
 };
@@ -110,6 +114,7 @@ pub static FEDERATED_CREDENTIAL: Kind = Kind {
 pub static ROLE_ASSIGNMENT: Kind = Kind {
     fields: &[
         ID,
+        PLACE,
         field("scope", Rule::Computed),
         field("properties.principalId", Rule::Immutable),
         field("properties.principalId", Rule::Same(Sameness::IgnoreCase)),
@@ -123,12 +128,13 @@ pub static ROLE_ASSIGNMENT: Kind = Kind {
 };
 
 /// A management lock.
-pub static LOCK: Kind = Kind { fields: &[ID], marked: false, seals: Some(lock_seals), ..Kind::plain("lock") };
+pub static LOCK: Kind = Kind { fields: &[ID, PLACE], marked: false, seals: Some(lock_seals), ..Kind::plain("lock") };
 
 /// A managed disk: the only copy of an app's data.
 pub static DISK: Kind = Kind {
     fields: &[
         ID,
+        PLACE,
         LOCATION,
         MOVES,
         field("zones", Rule::Immutable),
@@ -152,6 +158,7 @@ pub static DISK: Kind = Kind {
 pub static SNAPSHOT: Kind = Kind {
     fields: &[
         ID,
+        PLACE,
         LOCATION,
         MOVES,
         field("properties.creationData.**", Rule::Computed),
@@ -167,7 +174,14 @@ pub static SNAPSHOT: Kind = Kind {
 
 /// A storage account for shares.
 pub static STORAGE_ACCOUNT: Kind = Kind {
-    fields: &[ID, LOCATION, MOVES, field("kind", Rule::Immutable), field("sku.name", Rule::Same(Sameness::IgnoreCase))],
+    fields: &[
+        ID,
+        PLACE,
+        LOCATION,
+        MOVES,
+        field("kind", Rule::Immutable),
+        field("sku.name", Rule::Same(Sameness::IgnoreCase)),
+    ],
     replace: Replace::Refused(account_safe_way),
     holds: Holds::Objects,
     typical: Duration::from_secs(30),
@@ -176,14 +190,15 @@ pub static STORAGE_ACCOUNT: Kind = Kind {
 
 /// A file share: the only copy of an app's data.
 pub static SHARE: Kind = Kind {
-    fields: &[ID, field("properties.shareQuota", Rule::GrowOnly)],
+    fields: &[ID, PLACE, field("properties.shareQuota", Rule::GrowOnly)],
     replace: Replace::Refused(share_safe_way),
     holds: Holds::Data,
     ..Kind::plain("share")
 };
 
 /// A set of DNS records of one name and type.
-pub static DNS_RECORD: Kind = Kind { fields: &[ID], typical: Duration::from_secs(4), ..Kind::plain("dns-record") };
+pub static DNS_RECORD: Kind =
+    Kind { fields: &[ID, PLACE], typical: Duration::from_secs(4), ..Kind::plain("dns-record") };
 
 /// All of them.
 pub static KINDS: &[&Kind] = &[

@@ -302,7 +302,9 @@ async fn what_is_gone_already_is_deleted() {
 async fn only_the_reviewed_object_of_our_state_is_deleted() {
     let mut theirs = live(config_map("a"));
     theirs["metadata"]["annotations"]["kompox.dev/lineage"] = "22222222".into();
-    for (object, uid) in [(live(config_map("a")), Some("uid-2")), (theirs, Some("uid-1"))] {
+    let mut unmarked = live(config_map("a"));
+    unmarked["metadata"]["annotations"] = json!({});
+    for (object, uid) in [(live(config_map("a")), Some("uid-2")), (theirs, Some("uid-1")), (unmarked, Some("uid-1"))] {
         let server = server(Some(object), accepted).await;
         let error = run(&server, &delete(&CONFIG_MAP, ID, uid)).await.unwrap_err();
         assert_eq!(error.class, ErrorClass::Conflict);
@@ -326,7 +328,8 @@ async fn only_the_reviewed_object_of_our_state_is_deleted() {
 #[tokio::test]
 async fn a_deletion_that_is_held_says_by_what() {
     let namespace = json!({
-        "metadata": {"name": "n", "uid": "uid-1", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+        "metadata": {"name": "n", "uid": "uid-1", "deletionTimestamp": "2026-01-01T00:00:00Z",
+            "annotations": {"kompox.dev/lineage": OURS}},
         "spec": {"finalizers": ["kubernetes"]},
         "status": {"phase": "Terminating", "conditions": [
             {"type": "NamespaceContentRemaining", "status": "True", "reason": "SomeResourcesRemain",
@@ -359,7 +362,8 @@ async fn a_deployment_is_gone_when_its_pods_are() {
         }
         ("GET", _, 0) => Answer::Json(
             200,
-            json!({"metadata": {"name": "d", "uid": "u"}, "spec": {"selector": {"matchLabels": {"app": "d"}}}}),
+            json!({"metadata": {"name": "d", "uid": "u", "annotations": {"kompox.dev/lineage": OURS}},
+                "spec": {"selector": {"matchLabels": {"app": "d"}}}}),
         ),
         ("GET", ..) => Answer::not_found("deployments", "d"),
         _ => Answer::Json(200, json!({"kind": "Status", "status": "Success"})),
@@ -408,4 +412,56 @@ async fn a_deployment_whose_pods_cannot_be_seen_is_not_known_to_be_gone() {
     let error = run(&server, &delete(&DEPLOYMENT, "/apis/apps/v1/namespaces/n/deployments/d", None)).await.unwrap_err();
     assert!(error.message.contains("nobody knows whether they ended"), "{error}");
     assert!(error.hint.unwrap().contains("right to list Pods"));
+}
+
+/// A claim on a volume that `policy` and `mark` are of; what the volume is after a patch, `patched` says.
+async fn claimed(policy: &'static str, mark: &'static str, obeys: bool) -> Server {
+    Server::start(move |seen| {
+        let live = |policy: &str| {
+            json!({"apiVersion": "v1", "kind": "PersistentVolume",
+                "metadata": {"name": "v", "uid": "uid-v", "resourceVersion": "7", "annotations": {"kompox.dev/lineage": mark}},
+                "spec": {"persistentVolumeReclaimPolicy": policy, "csi": {"volumeHandle": "/disks/d"}}})
+        };
+        match (seen.method.as_str(), seen.path.as_str(), seen.nth) {
+            ("GET", "/api/v1/persistentvolumes/v", 0) => Answer::Json(200, live(policy)),
+            ("GET" | "PATCH", "/api/v1/persistentvolumes/v", _) => {
+                Answer::Json(200, live(if obeys { "Retain" } else { policy }))
+            }
+            ("GET", _, 0) => Answer::Json(
+                200,
+                json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                    "metadata": {"name": "c", "namespace": "n", "uid": "uid-1", "annotations": {"kompox.dev/lineage": OURS}},
+                    "spec": {"volumeName": "v"}}),
+            ),
+            ("GET", ..) => Answer::not_found("persistentvolumeclaims", "c"),
+            _ => Answer::Json(200, json!({"kind": "Status", "status": "Success"})),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_claim_goes_only_when_the_disk_below_it_stays() {
+    static CLAIM: Kind = Kind::plain("PersistentVolumeClaim");
+    let id = "/api/v1/namespaces/n/persistentvolumeclaims/c";
+    let removal = || delete(&CLAIM, id, Some("uid-1"));
+    let (patch, gone) = ("PATCH /api/v1/persistentvolumes/v", format!("DELETE {id}"));
+    for (policy, patches) in [("Retain", 0), ("Delete", 1), ("Recycle", 1)] {
+        let server = claimed(policy, OURS, true).await;
+        assert!(run(&server, &removal()).await.unwrap().is_none());
+        assert_eq!((server.count(patch), server.count(&gone)), (patches, 1), "{policy}");
+        let sent = server.seen().into_iter().find(|seen| seen.method == "PATCH");
+        if let Some(sent) = sent {
+            assert_eq!(sent.body["spec"], json!({"persistentVolumeReclaimPolicy": "Retain"}));
+            assert_eq!(sent.body["metadata"], json!({"resourceVersion": "7", "uid": "uid-v"}));
+        }
+    }
+    // Somebody else's volume, and one whose policy does not stay.
+    for (mark, obeys, patches) in [("22222222", true, 0), (OURS, false, 1)] {
+        let server = claimed("Delete", mark, obeys).await;
+        let error = run(&server, &removal()).await.unwrap_err();
+        assert!(error.message.contains("/disks/d would be deleted with it"), "{error}");
+        assert!(error.hint.unwrap().starts_with("kubectl patch pv v -p "));
+        assert_eq!((server.count(patch), server.count(&gone)), (patches, 0));
+    }
 }

@@ -438,7 +438,7 @@ fn cannot_grow(disk: &Value, before: i64, after: i64) -> Option<String> {
 }
 
 /// Removes a disk that no machine has.
-pub(in super::super) fn delete_disk(tx: &Transaction<'_>, disk: &str) -> Result<(), WorldError> {
+fn delete_disk(tx: &Transaction<'_>, disk: &str) -> Result<(), WorldError> {
     let key = disk.to_lowercase();
     match store::get(tx, &key)? {
         Some(object) if body::at(&object, "managedBy").is_null() => store::remove_tree(tx, &key),
@@ -457,6 +457,24 @@ pub fn detach_disk(tx: &Transaction<'_>, cluster: &str, disk: &str) -> Result<()
         Some(object) if is_held_by(&object, &group) => release(tx, &key, object),
         _ => Ok(()),
     }
+}
+
+/// Deletes the disk or share that a volume was made of, as its CSI driver does: `handle` is a disk's ARM id or
+/// `GROUP#ACCOUNT#SHARE####SUBSCRIPTION`. What is gone already is no error.
+///
+/// # Errors
+/// Failures of the database.
+pub fn delete_below(tx: &Transaction<'_>, handle: &str) -> Result<(), WorldError> {
+    let parts: Vec<&str> = handle.split('#').collect();
+    let key = match parts.as_slice() {
+        [group, account, share, "", "", "", subscription] => format!(
+            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}\
+             /fileServices/default/shares/{share}"
+        ),
+        [id] if id.to_ascii_lowercase().contains("/disks/") => return delete_disk(tx, id),
+        _ => return Ok(()),
+    };
+    store::remove_tree(tx, &key.to_lowercase())
 }
 
 /// The id of the group that a cluster's machines are in; of a cluster that is gone, a group that holds nothing.

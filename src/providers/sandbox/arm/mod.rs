@@ -32,8 +32,8 @@ use super::world::WorldError;
 
 pub(super) use answer::{Answer, Content, Failure};
 pub(super) use clusters::{cluster_of_mount, serving};
-pub use disks::{attach_disk, detach_disk};
-pub(super) use disks::{delete_disk, grow_disk};
+pub(super) use disks::grow_disk;
+pub use disks::{attach_disk, delete_below, detach_disk};
 pub(super) use route::{Route, Target, parse};
 
 use kinds::{Family, RESOURCES_VERSIONS};

@@ -344,6 +344,10 @@ pub fn claim_gone(env: &Env<'_>, claim: &Value, now_ms: i64) -> Result<()> {
 
 /// A volume is gone: its claim is lost.
 pub fn volume_gone(env: &Env<'_>, volume: &Value, now_ms: i64) -> Result<()> {
+    // As the CSI drivers do, also for a volume that is deleted itself (HonorPVReclaimPolicy, Kubernetes 1.33).
+    if text(volume, "/spec/persistentVolumeReclaimPolicy") == "Delete" {
+        env.disks.delete(env.store.tx, text(volume, "/spec/csi/volumeHandle"))?;
+    }
     match volume.pointer("/spec/claimRef") {
         Some(reference) => {
             let (namespace, name) = (text(reference, "/namespace"), text(reference, "/name"));
