@@ -1,5 +1,6 @@
 //! One error of the command line: what failed, where, and what to do; and the one mapping to exit codes.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -70,7 +71,7 @@ impl CliError {
     /// What stopped a plan, with the source lines of its places.
     pub fn problems(problems: Vec<Problem>, sources: &[Source]) -> Self {
         let mut diagnostics = Diagnostics::default();
-        for problem in problems {
+        for problem in gathered(problems) {
             let mut diagnostic = Diagnostic::error("plan", problem.message);
             if let Some(origin) = problem.origin {
                 let location = Location::new(origin.file.clone(), origin.line, origin.column);
@@ -109,6 +110,43 @@ impl CliError {
     pub fn exit(&self) -> Exit {
         Exit::Failed
     }
+}
+
+/// Problems of which those that say one thing are one: a cluster that another project has is not told object by object.
+fn gathered(problems: Vec<Problem>) -> Vec<Problem> {
+    let cluster = |problem: &Problem| {
+        let scope = problem.foreign.as_ref().and(problem.address.as_ref())?.scope();
+        let (above, _) = scope.rsplit_once('/')?;
+        above.ends_with("/cls").then(|| scope.to_owned())
+    };
+    let mut counts: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for problem in &problems {
+        if let (Some(scope), Some(address), Some(id)) = (cluster(problem), &problem.address, &problem.foreign) {
+            counts.entry(scope).or_default().push((address.to_string(), id.clone()));
+        }
+    }
+    let mut gathered = Vec::new();
+    for problem in problems {
+        let Some(scope) = cluster(&problem).filter(|scope| counts.get(scope).is_none_or(|all| all.len() > 1)) else {
+            gathered.push(problem);
+            continue;
+        };
+        // The first stands for all.
+        let Some(all) = counts.remove(&scope) else { continue };
+        let mut help = vec![
+            "put this app into that project:  kompox init --from compose.yml --into PROJECT".to_owned(),
+            "or only use that cluster: set `existing: true` in the Cluster's spec".to_owned(),
+            "or have one of its own: write another Workspace name in all Resource IDs of this project".to_owned(),
+            "if it is this project's and its state was lost: restore the state, or adopt each of these:".to_owned(),
+        ];
+        help.extend(all.iter().map(|(address, id)| format!("kompox import {address} {id}")));
+        let message = format!(
+            "another project already has the cluster {scope}: {} of its objects exist and are not ours",
+            all.len()
+        );
+        gathered.push(Problem { message, help, ..problem });
+    }
+    gathered
 }
 
 impl From<Diagnostics> for CliError {

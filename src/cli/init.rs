@@ -1,9 +1,18 @@
 //! `kompox init`
 
+mod build;
 mod draft;
 mod files;
+mod fill;
+mod folders;
+#[cfg(test)]
+mod generated;
+mod identity;
 mod images;
+mod into;
 mod mounts;
+mod ports;
+mod rules;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -14,6 +23,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use self::draft::{Draft, DraftError};
+use self::identity::{Place, whose};
 use self::survey::{Remark, Survey};
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
@@ -44,12 +54,15 @@ const NAME: usize = 30;
     after_help = "Files that exist are never changed. With --from a compose file the project is written beside it: volumes for what \
 it mounts, hosts for what it publishes, and compose.kompox.yml, which is merged over it, for what cannot work in a \
 cluster as it is.\n\nExamples:\n  kompox init\n  kompox init --name wiki && kompox --sandbox apply\n  kompox init --from \
-compose.yml && kompox --sandbox plan\n  kompox init --from compose.yml --from compose.prod.yml\n  kompox init --from kompoxops.yml"
+compose.yml && kompox --sandbox plan\n  kompox init --from compose.yml --from compose.prod.yml\n  kompox init --from ../git --into .\n  kompox init --from kompoxops.yml"
 )]
 pub struct Args {
     /// Take an existing project: a compose file (repeatable, merged in order), a folder with one, or kompoxops.yml
     #[arg(long, value_name = "FILE")]
     from: Vec<PathBuf>,
+    /// With --from a compose file: add it as one more App to the project in this folder, on its cluster
+    #[arg(long, value_name = "PROJECT", requires = "from")]
+    into: Option<PathBuf>,
     /// The app's name [default: the compose file's, else the folder's]
     #[arg(long)]
     name: Option<String>,
@@ -62,22 +75,30 @@ pub struct Args {
 pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let cwd = global.cwd()?;
     match args.from.as_slice() {
-        [] => from_nothing(args, &cwd),
-        [file] if is_legacy(&cwd.join(file)) => from_legacy(&cwd.join(file), global, terminal),
+        [] => from_nothing(args, &cwd, global),
+        [file] if is_legacy(&cwd.join(file)) => match args.into {
+            None => from_legacy(&cwd.join(file), global, terminal),
+            Some(_) => Err(CliError::message(format!("{} is a whole project, not an App to add", file.display()))
+                .help("name the App's compose file with --from")),
+        },
         files => {
             let paths: Vec<PathBuf> = files.iter().map(|file| cwd.join(file)).collect();
-            from_compose(args, &paths, global, terminal)
+            match &args.into {
+                Some(into) => into::run(args, into, &paths, global, terminal),
+                None => from_compose(args, &paths, global, terminal),
+            }
         }
     }
 }
 
-fn from_nothing(args: &Args, root: &Path) -> Result<Exit, CliError> {
+fn from_nothing(args: &Args, root: &Path, global: &Global) -> Result<Exit, CliError> {
     let name = match &args.name {
         Some(name) => name.clone(),
         None => root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default(),
     };
     check_name(&name)?;
-    let app = format!("{FRAME}---\n{APP}").replace("@NAME@", &name).replace("@DRIVER@", &args.driver);
+    let place = place(root, global);
+    let app = place.fill(&format!("{FRAME}---\n{APP}")).replace("@NAME@", &name).replace("@DRIVER@", &args.driver);
     let mut files = vec![
         (APP_FILE_NAME.to_owned(), format!("{}{app}", files::EDITOR_LINE)),
         ("compose.yml".to_owned(), COMPOSE.to_owned()),
@@ -91,6 +112,13 @@ fn from_nothing(args: &Args, root: &Path) -> Result<Exit, CliError> {
         writeln!(err, "Then put your subscription into kompoxapp.yml:  kompox plan")
     });
     Ok(Exit::Done)
+}
+
+/// Where the first App of a project in a folder belongs.
+fn place(root: &Path, global: &Global) -> Place {
+    let environment = global.environment();
+    let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    Place::of_folder(&real, &whose(|name| environment.get(name).cloned()))
 }
 
 fn check_name(name: &str) -> Result<(), CliError> {
@@ -147,17 +175,8 @@ fn from_legacy(path: &Path, global: &Global, terminal: &Terminal) -> Result<Exit
 fn from_compose(args: &Args, paths: &[PathBuf], global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let draft = draft::read(paths, &global.environment())?;
     let name = app_name(args, &draft)?;
-    let survey = survey::survey(&draft, &name, |services| files::size(services).disks);
-    if survey.refused.has_errors() {
-        return Err(CliError::Diagnostics(survey.refused));
-    }
-    let mut written = vec![(APP_FILE_NAME.to_owned(), files::app_file(FRAME, &name, &args.driver, &draft, &survey))];
-    if files::needs_override(&survey) {
-        written.push((files::OVERRIDE.to_owned(), files::override_file(&draft, &survey)));
-    }
-    let env = files::env_file(&draft, &survey);
-    let has_env = env.is_some();
-    written.extend(env.map(|text| (".env".to_owned(), text)));
+    let place = place(&draft.root, global);
+    let Planned { survey, files: written, has_env } = planned(&draft, &name, &place, &args.driver)?;
     write_new(&draft.root, written)?;
     let todo = to_do(&draft, &survey, has_env);
     let then = format!("Then put your subscription and hosts into {APP_FILE_NAME}");
@@ -167,12 +186,40 @@ fn from_compose(args: &Args, paths: &[PathBuf], global: &Global, terminal: &Term
     })
 }
 
+/// What is written for a compose project.
+struct Planned {
+    survey: Survey,
+    files: Vec<(String, String)>,
+    has_env: bool,
+}
+
+fn planned(draft: &Draft, name: &str, place: &Place, driver: &str) -> Result<Planned, CliError> {
+    let survey = survey::survey(draft, name, |services| files::size(services).disks);
+    if survey.refused.has_errors() {
+        return Err(CliError::Diagnostics(survey.refused));
+    }
+    let frame = place.fill(FRAME).replace("@DRIVER@", driver);
+    let mut written = vec![(APP_FILE_NAME.to_owned(), files::app_file(&frame, place, name, draft, &survey))];
+    if files::needs_override(&survey) {
+        written.push((files::OVERRIDE.to_owned(), files::override_file(draft, &survey)));
+    }
+    let env = files::env_file(draft, &survey);
+    let has_env = env.is_some();
+    written.extend(env.map(|text| (".env".to_owned(), text)));
+    Ok(Planned { survey, files: written, has_env })
+}
+
 /// The name given, else the compose file's, else the folder's.
 fn app_name(args: &Args, draft: &Draft) -> Result<String, CliError> {
     if let Some(name) = &args.name {
         check_name(name)?;
         return Ok(name.clone());
     }
+    Ok(name_of(draft))
+}
+
+/// The name that the compose file or the folder suggests.
+fn name_of(draft: &Draft) -> String {
     let own = draft.tree.get("name").and_then(Tree::as_text).map(str::to_owned);
     let folder = || draft.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name = yaml::slug(&own.unwrap_or_else(folder), NAME - 4);
@@ -183,7 +230,7 @@ fn app_name(args: &Args, draft: &Draft) -> Result<String, CliError> {
         services.iter().any(|service| ends.iter().any(|end| service.key.starts_with(end.as_str())))
     };
     let letter = name.starts_with(|c: char| c.is_ascii_lowercase());
-    Ok(if reserved(&name) || !letter { format!("my-{name}") } else { name })
+    if reserved(&name) || !letter { format!("my-{name}") } else { name }
 }
 
 /// What only the user can do: the survey's, and values of variables.
@@ -287,9 +334,12 @@ fn write_new(root: &Path, files: Vec<(String, String)>) -> Result<(), CliError> 
     if !exist.is_empty() {
         let would: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
         let (is, it) = if exist.len() == 1 { ("is", "it") } else { ("are", "them") };
-        return Err(CliError::message(format!("{} {is} there already; nothing was written", exist.join(", ")))
+        let error = CliError::message(format!("{} {is} there already; nothing was written", exist.join(", ")))
             .help(format!("this would write {}", would.join(", ")))
-            .help(format!("files are never overwritten: move {it} away, or edit {it} by hand")));
+            .help(format!("files are never overwritten: move {it} away, or edit {it} by hand"));
+        let project = exist.contains(&APP_FILE_NAME);
+        let help = "to add an App to the project that is there, say so:  kompox init --from FILE --into PROJECT";
+        return Err(if project { error.help(help) } else { error });
     }
     for (path, text) in files.iter().chain(&folder()?) {
         write(root, path, text)?;
@@ -307,18 +357,23 @@ fn write(root: &Path, path: &str, text: &str) -> Result<(), CliError> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    // Created only if it is still absent: nothing of the user's is ever overwritten.
+    create(&file, text.as_bytes())?;
+    output::stderr(|err| writeln!(err, "written  {path}"));
+    Ok(())
+}
+
+/// Makes a file. It is created only if it is still absent: nothing of the user's is ever overwritten.
+fn create(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let failed = |error: std::io::Error| CliError::message(format!("{} cannot be written: {error}", file.display()));
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    if path == ".env" {
+    if file.file_name().is_some_and(|name| name == ".env") {
         // It is where secrets go.
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
-    let mut created = options.open(&file).map_err(failed)?;
-    std::io::Write::write_all(&mut created, text.as_bytes()).map_err(failed)?;
-    output::stderr(|err| writeln!(err, "written  {path}"));
-    Ok(())
+    let mut created = options.open(file).map_err(failed)?;
+    created.write_all(bytes).map_err(failed)
 }
 
 impl From<DraftError> for CliError {

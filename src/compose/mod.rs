@@ -21,6 +21,7 @@ mod network;
 mod process;
 pub mod read;
 mod resources;
+pub mod sensitive;
 mod service;
 pub mod support;
 pub mod syntax;

@@ -59,6 +59,10 @@ pub fn read(request: ReadRequest<'_>) -> (Option<ComposeProject>, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     let environment = project_environment(&request, &mut diagnostics);
     let ReadRequest { inputs, profiles, files, .. } = request;
+    // Where none is named, compose-go splits an empty COMPOSE_PROFILES, which gives the profile "" (cli/options.go,
+    // `WithDefaultProfiles`): services with that one are on.
+    let unnamed = [String::new()];
+    let profiles = if profiles.is_empty() { &unnamed } else { profiles };
     // Files that the first one refers to stand beside it, in messages too.
     let first = inputs.first().map(|input| input.source().file.clone()).unwrap_or_else(|| "compose.yml".into());
     let prefix = first.rfind('/').map_or("", |at| &first[..=at]);

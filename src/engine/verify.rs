@@ -41,8 +41,13 @@ pub struct Present<'a> {
 /// that applying it again resumes it.
 pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<String>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let whole =
-        |message: String, help: &str| Problem { address: None, message, origin: None, help: vec![help.to_owned()] };
+    let whole = |message: String, help: &str| Problem {
+        address: None,
+        message,
+        origin: None,
+        help: vec![help.to_owned()],
+        foreign: None,
+    };
     let again = "make the plan again and have it reviewed:  kompox plan --out FILE";
     if plan.lineage != present.lineage {
         problems.push(whole(format!("the plan was made for another state (lineage {})", plan.lineage), again));
@@ -110,6 +115,7 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
                 message,
                 origin: None,
                 help: vec![again.to_owned()],
+                foreign: None,
             });
         }
     }
@@ -170,6 +176,7 @@ fn stale(planned: &PlannedAction, what: &str) -> Problem {
         message: format!("{}: {what} since the plan was made", planned.address),
         origin: planned.origin.clone(),
         help: vec!["make the plan again and have it reviewed:  kompox plan --out FILE".to_owned()],
+        foreign: None,
     }
 }
 

@@ -16,7 +16,10 @@ const COMPOSE_HELP: &str = "write compose: file:compose.yml, or the compose defi
 /// Reads an App; none where its compose definition is missing or wrong.
 pub(super) fn read(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Option<App> {
     let compose = compose(reader, spec);
-    let profiles = reader.texts(spec, "profiles").into_iter().map(|profile| profile.value).collect();
+    // A profile may be the empty text, as `COMPOSE_PROFILES=a,` names it.
+    let profiles = reader.list(spec, "profiles").iter();
+    let profiles: Vec<_> = profiles.filter_map(|item| reader.text(item, "an item of \"profiles\"")).collect();
+    let profiles = profiles.into_iter().map(|profile| profile.value).collect();
     let ingress = ingress(reader, spec);
     let volumes = volume::read(reader, spec);
     let deployment = deployment(reader, spec);
@@ -147,13 +150,16 @@ fn rules(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<IngressRule> {
 }
 
 fn rule_name(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<Located<String>> {
-    let help = "1 to 15 of a-z, 0-9 and \"-\", beginning with a letter";
+    let help = "1 to 15 of a-z, 0-9 and single \"-\", beginning with a letter, not ending with \"-\"";
     let name = reader.required_text(fields, "name", help)?;
-    // ^[a-z]([-a-z0-9]{0,14})$
+    // ^[a-z]([-a-z0-9]{0,14})$, and as a Service port's name without "--" and "-" at the end (RFC 6335 section 5.1,
+    // which the API server's IsValidPortName follows).
     let tail = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let valid = name.value.len() <= 15
         && name.value.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.value.bytes().all(tail);
+        && name.value.bytes().all(tail)
+        && !name.value.ends_with('-')
+        && !name.value.contains("--");
     if valid {
         return Some(name);
     }

@@ -50,6 +50,8 @@ pub(super) enum Shape {
     Integer(i64, i64),
     /// A list of texts.
     Texts,
+    /// A list of texts that may be empty.
+    AnyTexts,
     /// A mapping of any keys to single values.
     Scalars,
     /// A mapping.
@@ -186,7 +188,7 @@ pub(super) static APP: Object = Object {
             Shape::Compose,
             "The compose definition: file:compose.yml, a list of files that are merged, or the definition itself",
         ),
-        optional("profiles", Shape::Texts, "Compose profiles that are on"),
+        optional("profiles", Shape::AnyTexts, "Compose profiles that are on"),
         optional("ingress", Shape::Object(&APP_INGRESS), "Hosts and where they lead"),
         optional("volumes", Shape::Objects(&VOLUME), "Disks and shares; a relative bind mount uses the first"),
         optional("deployment", Shape::Object(&DEPLOYMENT), "Where its pods run"),
@@ -209,7 +211,7 @@ pub(super) static APP_INGRESS: Object = Object {
 pub(super) static INGRESS_RULE: Object = Object {
     about: "Hosts that lead to one port",
     keys: &[
-        required("name", Shape::Pattern("^[a-z]([-a-z0-9]{0,14})$"), "Its name, and that of the Service port"),
+        required("name", Shape::Pattern("^[a-z]([-a-z0-9]{0,13}[a-z0-9])?$"), "Its name, and that of the Service port"),
         required("port", Shape::Integer(PORTS.0, PORTS.1), "A host port that the compose file publishes"),
         optional("hosts", Shape::Texts, "Your own host names"),
     ],

@@ -179,6 +179,7 @@ fn key(key: &Key) -> Value {
         ] }),
         Shape::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Shape::Texts => list(json!({ "type": PRESENT, "minLength": 1 })),
+        Shape::AnyTexts => list(json!({ "type": SCALAR })),
         Shape::Scalars => json!({ "type": ["object", "null"], "additionalProperties": { "type": SCALAR } }),
         Shape::Quota => json!({
             "type": ["object", "null"],

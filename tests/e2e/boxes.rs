@@ -39,6 +39,14 @@ fn boxes() -> Project {
     let project = Project::empty("wiki");
     compose(&project, "a", "b");
     project.run(&["init", "--from", "compose.yml"]).done();
+    // The names that the tests speak of.
+    let own = project.read("kompoxapp.yml");
+    let workspace = own.split("/ws/").nth(1).and_then(|rest| rest.split('\n').next()).unwrap().to_owned();
+    let own = own.replace(&workspace, "ops").replace("cls/wiki", "cls/cluster1");
+    project.write(
+        "kompoxapp.yml",
+        &own.replace("kind: Cluster\nmetadata:\n  name: wiki", "kind: Cluster\nmetadata:\n  name: cluster1"),
+    );
     let both = ["a", "b"].map(|name| BOX.replace('@', name)).concat();
     project.write("kompoxapp.yml", &(project.read("kompoxapp.yml") + &both));
     project.run(&["apply", "--auto-approve"]).done();

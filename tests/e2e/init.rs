@@ -2,7 +2,8 @@
 
 use insta::assert_snapshot;
 
-use crate::project::Project;
+use crate::http::Served;
+use crate::project::{Finished, Project};
 
 /// Applies what `init` wrote, and asserts that nothing is left to do.
 #[track_caller]
@@ -67,6 +68,7 @@ fn a_compose_file_becomes_a_project_that_works_at_once() {
 
     For you to do:
       docker-compose.yml:20:12: worker is only built: build the image, push it to a registry, and name it in compose.kompox.yml
+      the ports of these images are not known: worker; services of one Pod cannot listen on one port: write a Box for one that does
       docker-compose.yml:7:23: set DB_PASSWORD in .env, where placeholders stand
 
     The project is valid: 34 objects.
@@ -108,12 +110,12 @@ fn a_compose_file_becomes_a_project_that_works_at_once() {
     ");
     let app = project.read("kompoxapp.yml");
     assert!(app.starts_with("# yaml-language-server: $schema=.kompox/schema.json\n"), "{app}");
-    let (_, app) = app.split_once("kind: App\n").unwrap();
+    let app = project.redact(app.split_once("kind: App\n").unwrap().1);
     assert_snapshot!(app, @r#"
     metadata:
       name: blog
       annotations:
-        ops.kompox.dev/id: /ws/ops/prv/cloud1/cls/cluster1/app/blog
+        ops.kompox.dev/id: /ws/blog-[HASH]/prv/cloud1/cls/blog/app/blog
     spec:
       compose: # merged in this order
         - file:docker-compose.yml
@@ -373,4 +375,347 @@ fn the_legacy_file_plans_applies_and_becomes_the_same_project() {
     assert_eq!(project.run(&["graph", "--format", "dot"]).done().stdout, graph);
     std::fs::remove_file(project.root().join("kompoxops.yml")).unwrap();
     project.run(&["plan", "--detailed-exitcode"]).done();
+}
+
+/// What of the output speaks of the project, without what is written and what comes next.
+fn remarks(project: &Project, init: &Finished) -> String {
+    let words = project.words(init);
+    let from = words.find("\nDecided").or_else(|| words.find("\nFor you to do")).unwrap_or(0);
+    let to = words.find("\nThe project is valid").unwrap_or(words.len());
+    words[from..to].trim().to_owned()
+}
+
+/// The part of a text between two others.
+fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
+    let start = text.find(from).unwrap_or_else(|| panic!("{from}: {text}"));
+    let rest = &text[start..];
+    &rest[..rest.find(to).unwrap_or(rest.len())]
+}
+
+#[test]
+fn rules_have_names_that_a_host_and_a_port_can_have() {
+    let project = Project::empty("ports");
+    project.write("compose.yml", "services:\n  administration:\n    image: registry.example.com/admin:1\n    ports: [\"8081:8081\", \"8082:8082\", \"8083:8083\", \"18081:9000\"]\n");
+    project.run_as_is(&["init", "--from", "."]).done();
+    let app = project.read("kompoxapp.yml");
+    assert_snapshot!(between(&app, "  ingress:\n    rules", "  deployment"), @"
+    ingress:
+      rules: # host ports of the compose file that speak HTTP
+        - name: main
+          port: 8081 # of administration
+          hosts: [ports.example.com] # yours, with a DNS record to the cluster's ingress
+        - name: administra-8082
+          port: 8082 # of administration
+          hosts: [administra-8082.ports.example.com] # yours, with a DNS record to the cluster's ingress
+        - name: administra-8083
+          port: 8083 # of administration
+          hosts: [administra-8083.ports.example.com] # yours, with a DNS record to the cluster's ingress
+        - name: administr-18081
+          port: 18081 # of administration
+          hosts: [administr-18081.ports.example.com] # yours, with a DNS record to the cluster's ingress
+    ");
+    applies(&project);
+}
+
+#[test]
+fn what_is_for_this_machine_only_gets_no_host() {
+    let project = Project::empty("trace");
+    project.write("compose.yml", "services:\n  worker:\n    image: example.com/worker:1\n    ports: [\"127.0.0.1:3030:3030\"]\n  web:\n    image: example.com/web:1\n    ports: [\"3000:3000\"]\n");
+    let init = project.run_as_is(&["init", "--from", "compose.yml"]).done();
+    assert_snapshot!(remarks(&project, &init), @"
+    Decided (your compose files are not changed):
+      compose.yml:4:13: worker: port 3030 is for this machine only and gets no host: it is reached inside of the cluster only
+    ");
+    let app = project.read("kompoxapp.yml");
+    assert_snapshot!(between(&app, "  ingress:\n    rules", "  deployment"), @"
+    ingress:
+      rules: # host ports of the compose file that speak HTTP
+        - name: main
+          port: 3000 # of web
+          hosts: [trace.example.com] # yours, with a DNS record to the cluster's ingress
+    ");
+    applies(&project);
+    assert!(!project.ids().iter().any(|id| id.contains("3030")));
+}
+
+#[test]
+fn a_profile_that_is_empty_is_on() {
+    let project = Project::empty("pix");
+    project.write("compose.yml", "services:\n  web:\n    image: nginx:1.27\n    ports: [\"8080:80\"]\n    profiles: [\"${WEB_PROFILE:-}\"]\n  db:\n    image: postgres:17\n    environment: {POSTGRES_PASSWORD: x}\n  debug: {image: x, profiles: [debug]}\n");
+    project.run_as_is(&["init", "--from", "compose.yml"]).done();
+    let containers = || {
+        let objects = project.run(&["render"]).done().stdout;
+        ["nginx:1.27", "postgres:17", "image: x"].map(|image| objects.contains(image))
+    };
+    assert_eq!(containers(), [true, true, false]);
+    let line = "  # profiles: [\"\", debug] # turns on the services behind them\n";
+    project.edit("kompoxapp.yml", line, "  profiles: [\"\", debug]\n");
+    assert_eq!(containers(), [true, true, true], "the line of the comment works as it stands");
+    project.edit("kompoxapp.yml", "  profiles: [\"\", debug]\n", "");
+    applies(&project);
+}
+
+#[test]
+fn mounts_of_what_is_built_are_left_out_and_unnamed_ones_are_apart() {
+    let project = Project::empty("code");
+    project.write("app/Dockerfile", "FROM python:3\nCOPY . /code\n");
+    project.write("app/main.py", "print()\n");
+    project.write("compose.yml", "services:\n  web:\n    build: {context: app}\n    ports: [\"8000:8000\"]\n    volumes:\n      - ./app:/code\n      - ./app/data:/code/data\n      - /var/www/data/files\n      - /var/lib/web/cache/files\n");
+    let init = project.run_as_is(&["init", "--from", "compose.yml"]).done();
+    assert_snapshot!(remarks(&project, &init), @"
+    Decided (your compose files are not changed):
+      compose.yml:6:9: web: ./app is not mounted: the image is built from it, and what is written to /code is gone with the container
+      compose.yml:8:9: web: /var/www/data/files has no name; its data is kept in ./web/files
+      compose.yml:9:9: web: /var/lib/web/cache/files has no name; its data is kept in ./web/var-lib-web-cache-files
+
+    For you to do:
+      compose.yml:3:12: web is only built: build the image, push it to a registry, and name it in compose.kompox.yml
+      compose.yml:8:9: web: the volume starts empty in the cluster; `docker compose` fills a new volume with what the image holds at /var/www/data/files: copy that once, or take the mount out if nothing there is to be kept (docs/init.md)
+    ");
+    applies(&project);
+    let mounts = &project.object("/deployments/code-app")["spec"]["template"]["spec"]["containers"][0]["volumeMounts"];
+    let mut paths: Vec<String> =
+        mounts.as_array().unwrap().iter().map(|mount| format!("{} {}", mount["mountPath"], mount["subPath"])).collect();
+    paths.sort();
+    assert_snapshot!(paths.join("\n"), @r#"
+    "/code/data" "app/data"
+    "/var/lib/web/cache/files" "web/var-lib-web-cache-files"
+    "/var/www/data/files" "web/files"
+    "#);
+}
+
+#[test]
+fn volumes_that_docker_fills_are_for_you_to_do() {
+    let project = Project::empty("site");
+    project.write("compose.yml", "services:\n  drupal:\n    image: drupal:10-apache\n    ports: [\"8080:80\"]\n    volumes:\n      - sites:/var/www/html/sites\n  db:\n    image: postgres:17\n    volumes: [\"db:/var/lib/postgresql/data\"]\nvolumes: {sites: , db: }\n");
+    let init = project.run_as_is(&["init", "--from", "."]).done();
+    assert_snapshot!(remarks(&project, &init), @"
+    For you to do:
+      compose.yml:6:9: drupal: sites starts empty in the cluster; `docker compose` fills a new volume with what the image holds at /var/www/html/sites: copy that once, or take the mount out if nothing there is to be kept (docs/init.md)
+    ");
+    applies(&project);
+    // What docs/init.md says to write.
+    let fill = "  fill-sites:\n    image: drupal:10-apache # the same\n    command: [sh, -c, \"ls /fill/* > /dev/null 2>&1 || cp -a /var/www/html/sites/. /fill/\"]\n    volumes: [\"sites/data:/fill\"]\n";
+    let waits = "  drupal:\n    depends_on: {fill-sites: {condition: service_completed_successfully}}\n";
+    project.edit("compose.kompox.yml", "services:\n", &format!("services:\n{fill}"));
+    project.edit("compose.kompox.yml", "\n  drupal:\n", &format!("\n{waits}"));
+    applies(&project);
+}
+
+#[test]
+fn files_that_hold_secrets_are_secrets_and_show_nowhere() {
+    let project = Project::empty("mail");
+    project.write(".env", "APP_KEY=base64:hunter2\n");
+    project.write("config/configuration.yml", "default:\n  smtp:\n    password: hunter2\n");
+    project.write("plain.conf", "a: 1\n");
+    project.write("compose.yml", "services:\n  web:\n    image: nginx:1.27\n    ports: [\"8080:80\"]\n    volumes:\n      - ./.env:/var/www/.env\n      - ./config/configuration.yml:/conf.yml:ro\n      - ./plain.conf:/plain.conf:ro\n");
+    let init = project.run_as_is(&["init", "--from", "compose.yml"]).done();
+    assert_snapshot!(remarks(&project, &init), @"
+    Decided (your compose files are not changed):
+      compose.yml:6:9: web: ./.env is a secret, since its name says so, which the service can read and not change
+      compose.yml:7:9: web: ./config/configuration.yml is a secret, since it sets password in line 3
+    ");
+    assert!(project.run(&["render"]).done().stdout.contains("a: 1"));
+    applies(&project);
+    project.edit("config/configuration.yml", "smtp:\n", "smtp: # changed\n");
+    project.run(&["plan", "--format", "markdown", "--out", "p.kplan"]).done();
+    let printed = String::from_utf8(project.printed()).unwrap();
+    let kept = |file: &str| String::from_utf8_lossy(&std::fs::read(project.root().join(file)).unwrap()).into_owned();
+    for text in [printed, kept("p.kplan"), kept(".kompox/state/sandbox.db"), project.read("compose.kompox.yml")] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn services_that_seem_to_share_a_port_get_boxes() {
+    let project = Project::empty("gate");
+    project.write("default.conf", "server { listen 80; location / { proxy_pass http://api:80; } }\n");
+    project.write("compose.yml", "services:\n  gateway:\n    image: nginx:1.27\n    ports: [\"8080:80\"]\n    volumes: [\"./default.conf:/etc/nginx/conf.d/default.conf:ro\"]\n  geo:\n    image: example.com/geo:1\n    healthcheck: {test: [\"CMD\", \"curl\", \"-f\", \"http://localhost/v1/health\"]}\n  api:\n    image: example.com/api:1\n    environment: {GEO_URL: \"http://geo/v1\"}\n  worker:\n    image: example.com/worker:1\n    restart: on-failure\n");
+    let init = project.run_as_is(&["init", "--from", "compose.yml"]).done();
+    assert_snapshot!(remarks(&project, &init), @"
+    Decided (your compose files are not changed):
+      compose.yml:6:3: geo gets a Pod of its own, a Box: gateway and geo both seem to listen on port 80, as far as images and addresses tell
+      compose.yml:9:3: api gets a Pod of its own, a Box: gateway and api both seem to listen on port 80, as far as images and addresses tell
+
+    For you to do:
+      compose.yml:14:14: worker ends (restart: on-failure) and no service waits for it: where one needs its work done, let it wait with depends_on: {worker: {condition: service_completed_successfully}}
+    ");
+    applies(&project);
+}
+
+const WIKI: &str = "services:\n  wiki:\n    image: ghcr.io/requarks/wiki:2\n    ports: [\"3000:3000\"]\n    volumes: [\"./data:/wiki/data\"]\n";
+const GIT: &str = "services:\n  git:\n    image: gitea/gitea:1.22\n    ports: [\"3000:3000\"]\n    env_file: git.env\n    volumes: [\"data:/data\", \"./app.ini:/app.ini:ro\"]\n    environment: {A: \"${A}\"}\nvolumes: {data: }\n";
+
+/// Two compose projects side by side.
+fn wiki_and_git() -> Project {
+    let project = Project::empty("home-of-two");
+    project.write("wiki/compose.yml", WIKI);
+    project.write("git/compose.yml", GIT);
+    project.write("git/git.env", "B=2\n");
+    project.write("git/.env", "A=1\n");
+    project.write("git/app.ini", "PASSWD = hunter2\n");
+    project
+}
+
+#[test]
+fn projects_of_two_folders_have_nothing_in_common() {
+    let project = wiki_and_git();
+    let served = Served::start(&project, &project.root().join("cloud"));
+    for folder in ["wiki", "git"] {
+        project.run_as_is(&["-C", folder, "init", "--from", "."]).done();
+        let endpoint = ["--sandbox-endpoint", served.endpoint.as_str(), "-C", folder];
+        project.run(&[endpoint.as_slice(), &["apply", "--auto-approve"]].concat()).done();
+        project.run(&[endpoint.as_slice(), &["plan", "--detailed-exitcode"]].concat()).done();
+    }
+    let workspace = |folder: &str| {
+        let app = project.read(&format!("{folder}/kompoxapp.yml"));
+        between(&app, "ops.kompox.dev/id: /ws/", "\n").to_owned()
+    };
+    let (wiki, git) = (workspace("wiki"), workspace("git"));
+    assert!(wiki.contains("/ws/wiki-") && git.contains("/ws/git-"), "{wiki} {git}");
+
+    // A third one that says it has the wiki's cluster.
+    project.write("third/compose.yml", WIKI);
+    project.run_as_is(&["-C", "third", "init", "--from", ".", "--name", "third"]).done();
+    let own = project.read("third/kompoxapp.yml").replace("cls/third", "cls/wiki");
+    let name = |text: &str| between(text, "name: ", "\n").trim_start_matches("name: ").to_owned();
+    let own = own.replace(&name(&own), &name(&project.read("wiki/kompoxapp.yml")));
+    let own = own.replace("kind: Cluster\nmetadata:\n  name: third", "kind: Cluster\nmetadata:\n  name: wiki");
+    project.write("third/kompoxapp.yml", &own);
+    let refused = project
+        .run(&["--sandbox-endpoint", served.endpoint.as_str(), "-C", "third", "apply", "--auto-approve"])
+        .exits(1);
+    let words = project.words(&refused);
+    let (words, imports) = words.split_once("   = help: kompox --sandbox import ").unwrap();
+    assert!(imports.matches("kompox --sandbox import ").count() > 5 && imports.ends_with("\n1 error\n"), "{imports}");
+    assert_snapshot!(words, @"
+    error[plan]: another project already has the cluster /ws/wiki-[HASH]/prv/cloud1/cls/wiki: 13 of its objects exist and are not ours
+      --> kompoxapp.yml:25:1
+       |
+    25 | apiVersion: ops.kompox.dev/v1alpha1
+       | ^^^^^^^^^^
+       |
+       = help: put this app into that project:  kompox init --from compose.yml --into PROJECT
+       = help: or only use that cluster: set `existing: true` in the Cluster's spec
+       = help: or have one of its own: write another Workspace name in all Resource IDs of this project
+       = help: if it is this project's and its state was lost: restore the state, or adopt each of these:
+    ");
+}
+
+#[test]
+fn a_second_app_goes_into_a_project_that_is_there() {
+    let project = wiki_and_git();
+    project.run_as_is(&["-C", "wiki", "init", "--from", "."]).done();
+    let before = project.read("wiki/kompoxapp.yml");
+    let init = project.run_as_is(&["init", "--from", "git/compose.yml", "--into", "wiki"]).done();
+    assert_snapshot!(project.words(&init), @"
+    copied   git/.env
+    copied   git/app.ini
+    copied   git/compose.yml
+    copied   git/git.env
+    written  git/compose.kompox.yml
+    added    the App git to kompoxapp.yml
+
+    The project reads the copies below git; [TMP]/home-of-two/git is not changed.
+
+    Decided (your compose files are not changed):
+      compose.yml:6:29: git: ./app.ini is a secret, since it sets PASSWD in line 1
+
+    The project is valid: 44 objects.
+
+    Try it without an account:  kompox -C wiki --sandbox plan, then kompox -C wiki --sandbox apply
+    ");
+    let after = project.read("wiki/kompoxapp.yml");
+    let added = after.strip_prefix(before.trim_end()).expect("nothing that was there is changed");
+    assert_snapshot!(project.redact(added), @r#"
+
+    ---
+    apiVersion: ops.kompox.dev/v1alpha1
+    kind: App
+    metadata:
+      name: git
+      annotations:
+        ops.kompox.dev/id: /ws/wiki-[HASH]/prv/cloud1/cls/wiki/app/git
+    spec:
+      compose: # merged in this order
+        - file:git/compose.yml
+        - file:git/compose.kompox.yml
+      ingress:
+        rules: # host ports of the compose file that speak HTTP
+          - name: main
+            port: 3000 # of git
+            hosts: [git.example.com] # yours, with a DNS record to the cluster's ingress
+      deployment:
+        zone: "1" # pod and disks must be in one zone
+      volumes: # disks; they outlive app and cluster
+        - name: data # the named volume data
+          size: 10Gi # enough? it can grow at any time, and never shrink
+    "#);
+    assert_eq!(project.read("git/compose.yml"), GIT);
+    let run = |arguments: &[&str]| project.run(&[&["-C", "wiki"], arguments].concat());
+    run(&["apply", "--auto-approve"]).done();
+    run(&["plan", "--detailed-exitcode"]).done();
+    let ids: Vec<String> = run(&["sandbox", "inspect", "--json"])
+        .done()
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|object| object["id"].as_str().unwrap().to_owned())
+        .collect();
+    for end in ["/deployments/wiki-app", "/deployments/git-app"] {
+        assert_eq!(ids.iter().filter(|id| id.ends_with(end)).count(), 1, "{end}: {ids:#?}");
+    }
+    let named = |kind: &str| {
+        let names = ids.iter().filter_map(|id| id.rsplit_once(kind));
+        names.filter(|(_, name)| !name.contains('/')).count()
+    };
+    assert_eq!((named("/managedClusters/"), named("/Microsoft.Compute/disks/")), (1, 2), "each has its own disk");
+    assert!(!run(&["render"]).done().stdout.contains("hunter2"));
+
+    // Once more, and by another name.
+    let again = project.run_as_is(&["init", "--from", "git", "--into", "wiki"]).exits(1);
+    assert_snapshot!(project.words(&again), @"
+    error[kompox]: the project has an App git already, at kompoxapp.yml:59:1
+     |
+     = help: name this one otherwise:  add --name and a name to the command; names of disks are made of it
+
+    1 error
+    ");
+    project.run_as_is(&["init", "--from", "git", "--into", "wiki", "--name", "git2"]).done();
+    assert!(project.root().join("wiki/git2/git.env").exists());
+
+    // Below the project nothing is copied, and what cannot work leaves nothing behind.
+    project.write("wiki/chat/compose.yml", "services:\n  chat: {image: x, ports: [\"80:80\"], volumes: [\"d:/d\"]}\n");
+    project.run_as_is(&["-C", "wiki", "init", "--from", "chat", "--into", "."]).done();
+    assert!(
+        project
+            .read("wiki/kompoxapp.yml")
+            .contains("    - file:chat/compose.yml\n    - file:chat/compose.kompox.yml\n")
+    );
+    run(&["plan"]).done();
+    let files = project.files();
+    let before = project.read("wiki/kompoxapp.yml");
+    project.write(
+        "bad/compose.yml",
+        "services:\n  a: {image: x, ports: [\"80:80\"]}\n  b: {image: x, ports: [\"80:81\"]}\n",
+    );
+    let bad = project.run_as_is(&["init", "--from", "bad", "--into", "wiki"]).exits(1);
+    assert_snapshot!(project.words(&bad), @r#"
+
+    The project could not run with this App; nothing was written:
+
+    error[compose-port-conflict]: host port 80 is published twice: by a for 80 and by b for 81
+     --> bad/compose.yml:3:25
+      |
+    3 |   b: {image: x, ports: ["80:81"]}
+      |                         ^^^
+      |
+      = help: the first use is at bad/compose.yml:2:25
+
+    1 error
+    "#);
+    assert_eq!((project.files().len(), project.read("wiki/kompoxapp.yml")), (files.len() + 1, before));
+    let nowhere = project.run_as_is(&["init", "--from", "git", "--into", "bad"]).exits(1);
+    assert!(nowhere.stderr.contains("kompox init"), "{}", nowhere.stderr);
 }

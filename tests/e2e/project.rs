@@ -247,6 +247,8 @@ impl Finished {
 
 /// What varies from run to run, and what stands for it.
 const VARYING: &[(&str, &str)] = &[
+    // A workspace that `init` named after the folder.
+    (r"(/ws/[a-z0-9-]+)-[0-9a-z]{6}(/prv/cloud1)", "${1}-[HASH]${2}"),
     // A disk's compact id, and what is made from its handle.
     (r"((?:_|&#95;)disk(?:_|&#95;)[a-z0-9-]+?(?:_|&#95;))[0-9a-z]{12}((?:_|&#95;)[0-9a-z]{6})", "${1}[ID]${2}"),
     (r"(k4x-[0-9a-z]{6}-[a-z0-9]+-[0-9a-z]{6}-)[0-9a-z]{6}\b", "${1}[HASH]"),

@@ -4,10 +4,11 @@
 //! Reading is lenient: a variable without a value gets a placeholder. Whatever else is wrong is said by the check of the
 //! written project, which reads the files again as every command does.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::compose::files::LocalFiles;
+use crate::compose::files::{FileError, Files, LocalFiles};
 use crate::compose::load::{self, Name, dotenv};
 use crate::compose::read::Input;
 use crate::compose::tree::Tree;
@@ -51,9 +52,11 @@ pub struct Draft {
     pub tree: Tree,
     /// What is there of `.env`.
     pub env: Env,
+    /// These and every file that they were read with, relative to the root.
+    pub read: Vec<String>,
     /// The texts of the files.
     pub sources: Vec<Source>,
-    /// Profiles that `COMPOSE_PROFILES` turns on, in the environment or in `.env`.
+    /// Profiles that `COMPOSE_PROFILES` turns on, in the environment or in `.env`; one may be the empty text.
     pub profiles: Vec<String>,
 }
 
@@ -148,8 +151,10 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
     }
     let (env, values) = variables(&root, &documents, environment);
     let list = values.get("COMPOSE_PROFILES").map_or("", String::as_str);
-    let profiles = list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    let local = LocalFiles::new(&root);
+    let profiles: Vec<String> = list.split(',').map(|name| name.trim().to_owned()).collect();
+    // That is how none is named.
+    let profiles = if profiles.iter().all(String::is_empty) { Vec::new() } else { profiles };
+    let local = Recorder { files: LocalFiles::new(&root), read: RefCell::default() };
     let request = load::Request {
         inputs,
         name: Name::Optional,
@@ -161,8 +166,38 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
     };
     // Warnings are those of the check that follows, which knows no placeholders.
     match load::load(request) {
-        (Some(loaded), ..) => Ok(Draft { root, files, tree: loaded.tree, env, sources, profiles }),
+        (Some(loaded), ..) => {
+            let mut read: Vec<String> = files.clone();
+            read.extend(local.read.into_inner());
+            Ok(Draft { root, files, tree: loaded.tree, env, read, sources, profiles })
+        }
         (None, _, findings) => Err(DraftError::Wrong(findings)),
+    }
+}
+
+/// Remembers which files were read.
+struct Recorder {
+    files: LocalFiles,
+    read: RefCell<BTreeSet<String>>,
+}
+
+impl Files for Recorder {
+    fn read(&self, relative: &str) -> Result<Vec<u8>, FileError> {
+        let bytes = self.files.read(relative)?;
+        self.read.borrow_mut().insert(relative.to_owned());
+        Ok(bytes)
+    }
+
+    fn is_file(&self, relative: &str) -> bool {
+        self.files.is_file(relative)
+    }
+
+    fn is_dir(&self, relative: &str) -> bool {
+        self.files.is_dir(relative)
+    }
+
+    fn followed(&self, path: &str) -> Option<String> {
+        self.files.followed(path)
     }
 }
 

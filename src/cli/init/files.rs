@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::draft::{Draft, PLACEHOLDER};
+use super::identity::Place;
 use super::survey::{Change, FileUse, Survey};
 use super::yaml::quoted;
 
@@ -21,6 +22,11 @@ pub struct Size {
     pub disks: usize,
 }
 
+/// Data disks that a size which is set here can hold, else as few as the smallest.
+pub fn disks_of(name: &str) -> usize {
+    [0, 4, 9].map(size).into_iter().find(|size| size.name == name).map_or(size(0).disks, |size| size.disks)
+}
+
 /// A size for so many services in one Pod.
 pub fn size(services: usize) -> Size {
     match services {
@@ -36,9 +42,8 @@ pub fn needs_override(survey: &Survey) -> bool {
 }
 
 /// The documents of the App and its surroundings.
-pub fn app_file(frame: &str, app: &str, driver: &str, draft: &Draft, survey: &Survey) -> String {
+pub fn app_file(frame: &str, place: &Place, app: &str, draft: &Draft, survey: &Survey) -> String {
     let size = size(survey.services);
-    let frame = frame.replace("@DRIVER@", driver);
     let frame = frame.replace(
         "    AZURE_AKS_USER_VM_PRIORITY:",
         &format!(
@@ -46,42 +51,56 @@ pub fn app_file(frame: &str, app: &str, driver: &str, draft: &Draft, survey: &Su
             size.name, size.about, size.disks
         ),
     );
-    let mut out = format!("{EDITOR_LINE}{frame}");
-    // Writing to a text cannot fail.
-    let _ = writeln!(
-        out,
-        "---\napiVersion: ops.kompox.dev/v1alpha1\nkind: App\nmetadata:\n  name: {app}\n  annotations:\n    \
-         ops.kompox.dev/id: /ws/ops/prv/cloud1/cls/cluster1/app/{app}\nspec:"
-    );
     let mut files = draft.files.clone();
     if needs_override(survey) {
         files.push(OVERRIDE.to_owned());
     }
-    if let [file] = files.as_slice() {
+    format!("{EDITOR_LINE}{frame}---\n{}", app_documents(place, app, &files, draft, survey))
+}
+
+/// The documents of the App alone, which is merged of these files.
+pub fn app_documents(place: &Place, app: &str, files: &[String], draft: &Draft, survey: &Survey) -> String {
+    let mut out = String::new();
+    // Writing to a text cannot fail.
+    let _ = writeln!(
+        out,
+        "apiVersion: ops.kompox.dev/v1alpha1\nkind: App\nmetadata:\n  name: {}\n  annotations:\n    \
+         ops.kompox.dev/id: {}/app/{app}\nspec:",
+        quoted(app),
+        place.cluster
+    );
+    if let [file] = files {
         let _ = writeln!(out, "  compose: {}", plain(&format!("file:{file}")));
     } else {
         out.push_str("  compose: # merged in this order\n");
-        for file in &files {
+        for file in files {
             let _ = writeln!(out, "    - {}", plain(&format!("file:{file}")));
         }
     }
     let names = |profiles: &[String]| profiles.iter().map(|profile| plain(profile)).collect::<Vec<_>>().join(", ");
+    let off: Vec<String> = survey.profiles.iter().filter(|profile| !profile.is_empty()).cloned().collect();
     if !survey.active.is_empty() {
         let why = if draft.profiles.is_empty() { "take out what is not to run" } else { "as COMPOSE_PROFILES says" };
         let _ = writeln!(out, "  profiles: [{}] # {why}", names(&survey.active));
     }
-    if !survey.profiles.is_empty() {
-        let _ = writeln!(out, "  # profiles: [{}] # turns on the services behind them", names(&survey.profiles));
+    if !off.is_empty() {
+        // Whoever names some does not have what counts where none is named.
+        let mut all = survey.active.clone();
+        all.extend(survey.unnamed.then(String::new).filter(|name| !all.contains(name)));
+        all.extend(off);
+        let _ = writeln!(out, "  # profiles: [{}] # turns on the services behind them", names(&all));
     }
     ingress(&mut out, app, survey);
-    out.push_str("  deployment:\n    zone: \"1\" # pod and disks must be in one zone\n");
+    let _ = writeln!(out, "  deployment:\n    zone: \"{}\" # pod and disks must be in one zone", place.zone);
     volumes(&mut out, survey);
     for service in &survey.boxes {
         let _ = writeln!(
             out,
             "---\n# A Pod of its own for {service}, which needs a port that another service has.\n\
-             apiVersion: ops.kompox.dev/v1alpha1\nkind: Box\nmetadata:\n  name: {service}\n  annotations:\n    \
-             ops.kompox.dev/id: /ws/ops/prv/cloud1/cls/cluster1/app/{app}/box/{service}\nspec: {{}}"
+             apiVersion: ops.kompox.dev/v1alpha1\nkind: Box\nmetadata:\n  name: {}\n  annotations:\n    \
+             ops.kompox.dev/id: {}/app/{app}/box/{service}\nspec: {{}}",
+            quoted(service),
+            place.cluster
         );
     }
     out
@@ -95,8 +114,9 @@ fn ingress(out: &mut String, app: &str, survey: &Survey) {
     }
     out.push_str("  ingress:\n    rules: # host ports of the compose file that speak HTTP\n");
     for (index, rule) in survey.rules.iter().enumerate() {
-        let host = if index == 0 { format!("{app}.example.com") } else { format!("{}.{app}.example.com", rule.name) };
-        let _ = writeln!(out, "      - name: {}", rule.name);
+        let main = index == 0 && !rule.local;
+        let host = if main { format!("{app}.example.com") } else { format!("{}.{app}.example.com", rule.name) };
+        let _ = writeln!(out, "      - name: {}", quoted(&rule.name));
         let _ = writeln!(out, "        port: {} # of {}", rule.port, comment(&rule.service));
         let _ = writeln!(out, "        hosts: [{host}] # yours, with a DNS record to the cluster's ingress");
     }
@@ -109,7 +129,7 @@ fn volumes(out: &mut String, survey: &Survey) {
     }
     out.push_str("  volumes: # disks; they outlive app and cluster\n");
     for (index, (name, what)) in survey.volumes.iter().enumerate() {
-        let _ = writeln!(out, "    - name: {name} # {}", comment(what));
+        let _ = writeln!(out, "    - name: {} # {}", quoted(name), comment(what));
         let hint = if index == 0 { " # enough? it can grow at any time, and never shrink" } else { "" };
         let _ = writeln!(out, "      size: 10Gi{hint}");
     }
@@ -134,7 +154,7 @@ pub fn override_file(draft: &Draft, survey: &Survey) -> String {
         }
         let _ = writeln!(out, "{key}:");
         for (name, file) in files {
-            let _ = writeln!(out, "  {name}:\n    file: {}", quoted(&format!("./{file}")));
+            let _ = writeln!(out, "  {}:\n    file: {}", quoted(name), quoted(&format!("./{file}")));
         }
     }
     out
@@ -165,7 +185,7 @@ fn write_change(out: &mut String, change: &Change) {
     let uses = |uses: &[FileUse]| -> Vec<String> {
         let item = |one: &FileUse| {
             let mode = if one.executable { ", mode: \"0755\"" } else { "" };
-            format!("{{source: {}, target: {}{mode}}}", one.source, quoted(&one.target))
+            format!("{{source: {}, target: {}{mode}}}", quoted(&one.source), quoted(&one.target))
         };
         uses.iter().map(item).collect()
     };

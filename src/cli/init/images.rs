@@ -30,6 +30,20 @@ const FAMILIES: &[Family] = &[
     Family { names: &["adminer"], ports: &[8080], http: true },
 ];
 
+/// Images whose entrypoint fills an empty volume with the program that they bring along.
+const FILL_THEMSELVES: [&str; 10] = [
+    "wordpress",
+    "nextcloud",
+    "joomla",
+    "matomo",
+    "ghost",
+    "monica",
+    "yourls",
+    "friendica",
+    "postfixadmin",
+    "backdrop",
+];
+
 /// Where PHP listens for the web server beside it.
 const FAST_CGI: &[u16] = &[9000];
 
@@ -89,6 +103,11 @@ fn is_of(word: &str, known: &str) -> bool {
 /// Whether an image is one that nobody opens in a browser: a database, a cache, a queue.
 pub fn is_backend(image: &str) -> bool {
     family(image).is_some_and(|family| !family.http)
+}
+
+/// Whether an image puts its files into an empty volume when it starts, as `docker compose` would before.
+pub fn fills_itself(image: &str) -> bool {
+    FILL_THEMSELVES.contains(&short_name(image).as_str())
 }
 
 /// The ports that an image listens on unless told otherwise, where they are known; the first is the one that clients use.

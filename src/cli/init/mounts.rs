@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::build::Build;
 use super::draft::Draft;
+use super::folders::{Folders, unnamed};
 use super::survey::{FileUse, Remark};
 use super::yaml::{quoted, slug};
 use crate::compose::files::{Files, LocalFiles};
-use crate::compose::model::is_secret_name;
+use crate::compose::sensitive;
 use crate::compose::syntax;
 use crate::compose::tree::Tree;
 use crate::diag::Location;
@@ -60,6 +62,8 @@ struct Written {
     target: String,
     read_only: bool,
     sub_path: String,
+    /// Whether its source was written as a path from elsewhere that leads into this folder.
+    moved: bool,
     at: Location,
 }
 
@@ -79,6 +83,10 @@ pub struct Mounts<'a> {
     order: Vec<String>,
     /// Folders on the first volume.
     folders: BTreeSet<String>,
+    /// The folder of each mount from outside and of each without a name, by its key.
+    places: BTreeMap<String, String>,
+    /// What the images of services are built from.
+    builds: BTreeMap<String, Build>,
     /// Configs and secrets by file.
     configs: BTreeMap<String, String>,
     secrets: BTreeMap<String, String>,
@@ -97,23 +105,40 @@ impl<'a> Mounts<'a> {
             named: BTreeMap::new(),
             order: Vec::new(),
             folders: BTreeSet::new(),
+            places: BTreeMap::new(),
+            builds: builds(draft),
             configs: BTreeMap::new(),
             secrets: BTreeMap::new(),
             emptied: BTreeMap::new(),
             decided: Vec::new(),
             todo: Vec::new(),
         };
-        let written: Vec<Written> =
-            services.iter().flat_map(|(_, tree)| tree.as_sequence().unwrap_or_default()).filter_map(written).collect();
-        let binds = written.iter().any(|mount| mount.kind == Kind::Anonymous || mounts.is_folder(mount));
-        let mut names: Vec<(&str, &Location)> = Vec::new();
-        for mount in written.iter().filter(|mount| mount.kind == Kind::Volume) {
-            if !names.iter().any(|(name, _)| *name == mount.source) {
-                names.push((&mount.source, &mount.at));
+        let written: Vec<(&str, Written)> = services
+            .iter()
+            .flat_map(|(service, tree)| tree.as_sequence().unwrap_or_default().iter().map(move |item| (*service, item)))
+            .filter_map(|(service, item)| Some((service, written(item, mounts.root)?)))
+            .collect();
+        let mut folders = Folders::default();
+        let mut binds = false;
+        for (_, mount) in &written {
+            binds |= mount.kind == Kind::Anonymous || mounts.is_folder(mount);
+            if mounts.is_folder(mount)
+                && !is_outside(mount)
+                && let Ok(path) = syntax::sub_path(&mount.source)
+            {
+                folders.hold(&path);
+            }
+        }
+        // Two names of one volume (`name: shared`) are one volume.
+        let mut names: Vec<(String, &str, &Location)> = Vec::new();
+        for (_, mount) in written.iter().filter(|(_, mount)| mount.kind == Kind::Volume) {
+            let identity = identity(draft, &mount.source);
+            if !names.iter().any(|(known, ..)| *known == identity) {
+                names.push((identity, &mount.source, &mount.at));
             }
         }
         let fold = names.len() + usize::from(binds) > most;
-        if fold && let Some((_, at)) = names.first() {
+        if fold && let Some((_, _, at)) = names.first() {
             let text = format!(
                 "the {} named volumes are folders of one disk: a node of this size holds {most} disks",
                 names.len()
@@ -121,13 +146,18 @@ impl<'a> Mounts<'a> {
             mounts.decided.push(Remark { at: Some((*at).clone()), text });
         }
         let mut taken = BTreeSet::from([DEFAULT.to_owned()]);
-        for (name, at) in names {
+        let mut places: BTreeMap<String, (String, String)> = BTreeMap::new();
+        for (identity, name, at) in names {
             if fold {
-                let folder = slug(name, 60);
-                mounts.named.insert(name.to_owned(), (DEFAULT.to_owned(), folder));
+                let folder = folders.claim(&[slug(name, 60)]);
+                places.insert(identity, (DEFAULT.to_owned(), folder));
                 continue;
             }
-            let volume = unique(&slug(name, VOLUME_NAME), VOLUME_NAME, &mut taken);
+            // The Pod's volumes of configs and secrets are named so.
+            let own = slug(name, VOLUME_NAME);
+            let reserved = ["cfg-", "sec-", "tmp-"].iter().any(|start| own.starts_with(start));
+            let own = if reserved { slug(&format!("vol-{own}"), VOLUME_NAME) } else { own };
+            let volume = unique(&own, VOLUME_NAME, &mut taken);
             if volume != name {
                 let text = format!(
                     "the named volume {name} is the volume {volume}: its name must fit {VOLUME_NAME} of a-z, 0-9 and \"-\""
@@ -135,9 +165,47 @@ impl<'a> Mounts<'a> {
                 mounts.decided.push(Remark { at: Some(at.clone()), text });
             }
             mounts.order.push(volume.clone());
-            mounts.named.insert(name.to_owned(), (volume, "data".to_owned()));
+            places.insert(identity, (volume, "data".to_owned()));
+        }
+        for (_, mount) in written.iter().filter(|(_, mount)| mount.kind == Kind::Volume) {
+            if let Some(place) = places.get(&identity(draft, &mount.source)) {
+                mounts.named.insert(mount.source.clone(), place.clone());
+            }
+        }
+        mounts.from_outside(&written, &mut folders);
+        for (service, mount) in written.iter().filter(|(_, mount)| mount.kind == Kind::Anonymous) {
+            let folder = folders.claim(&unnamed(service, &mount.target));
+            mounts.places.insert(format!("{service}:{}", mount.target), folder);
         }
         mounts
+    }
+
+    /// Chooses the folders of bind mounts from outside: those from one place keep what lies in what.
+    fn from_outside(&mut self, written: &[(&str, Written)], folders: &mut Folders) {
+        let mut groups: BTreeMap<(&str, usize), BTreeSet<(String, String)>> = BTreeMap::new();
+        for (_, mount) in written.iter().filter(|(_, mount)| mount.kind == Kind::Bind && is_outside(mount)) {
+            if !self.is_folder(mount) || mount.source.ends_with("/docker.sock") {
+                continue;
+            }
+            let source = mount.source.as_str();
+            let ups = lexical(source).iter().take_while(|part| *part == "..").count();
+            let place = match source.chars().next() {
+                Some('/') => "host",
+                Some('~') => "home",
+                _ => "outside",
+            };
+            let parts: Vec<String> =
+                lexical(source).into_iter().filter(|part| part != ".." && !part.starts_with('~')).collect();
+            let folder = if parts.is_empty() { slug(&mount.target, 40) } else { parts.join("/") };
+            groups.entry((place, ups)).or_default().insert((source.to_owned(), folder));
+        }
+        for ((place, _), mounts) in groups {
+            let names: BTreeSet<String> = mounts.iter().map(|(_, folder)| folder.clone()).collect();
+            let prefix = folders.claim_all(&names.into_iter().collect::<Vec<_>>(), place);
+            for (source, folder) in mounts {
+                self.places.insert(source, format!("{prefix}{folder}"));
+            }
+        }
     }
 
     /// Whether a bind mount will be a folder on the first volume.
@@ -152,14 +220,14 @@ impl<'a> Mounts<'a> {
         let mut all = Vec::new();
         let mut changed = false;
         for item in tree.as_sequence().unwrap_or_default() {
-            let Some(mount) = written(item) else {
+            let Some(mount) = written(item, self.root) else {
                 // Memory and what is wrong stay as they are: the check that follows speaks of the latter.
                 all.extend(memory(item));
                 continue;
             };
             let place = self.place(service, &mount, &mut out);
             // Only a folder of the project stays where it is.
-            changed |= place.is_none() || is_outside(&mount);
+            changed |= place.is_none() || is_outside(&mount) || mount.moved;
             if let Some(source) = place {
                 let option = if mount.read_only { ":ro" } else { "" };
                 all.push(quoted(&format!("{source}:{}{option}", mount.target)));
@@ -185,7 +253,7 @@ impl<'a> Mounts<'a> {
                 Some(format!("{volume}/{folder}"))
             }
             Kind::Anonymous => {
-                let folder = format!("{service}/{}", slug(mount.target.rsplit('/').next().unwrap_or("data"), 40));
+                let folder = self.places.get(&format!("{service}:{}", mount.target))?.clone();
                 // What masks a folder of the image would hide it.
                 if mount.target.ends_with("/node_modules") || mount.target.ends_with("/vendor") {
                     note(&mut out.why, "a mount over what the image brings along is left out");
@@ -227,8 +295,7 @@ impl<'a> Mounts<'a> {
             );
             return None;
         }
-        let parts: Vec<&str> = source.split('/').filter(|part| !matches!(*part, "" | "." | ".." | "~")).collect();
-        let folder = if parts.is_empty() { slug(&mount.target, 40) } else { parts.join("/") };
+        let folder = self.places.get(source)?.clone();
         note(&mut out.why, "a folder outside of this one is a folder on the first volume");
         self.remind(
             mount,
@@ -242,6 +309,34 @@ impl<'a> Mounts<'a> {
     fn inside(&mut self, service: &str, mount: &Written, out: &mut Rewritten) -> Option<String> {
         let source = mount.source.as_str();
         let Ok(path) = syntax::sub_path(source) else { return Some(source.to_owned()) };
+        if let Some(known) = self.builds.get(service).and_then(|build| build.has(self.root, &path)) {
+            note(&mut out.why, "the image is built from what is mounted, and has it");
+            let shown = if path.is_empty() { "this folder".to_owned() } else { format!("./{path}") };
+            let text = format!(
+                "{service}: {shown} is not mounted: the image is built from it, and what is written to {} is gone with \
+                 the container",
+                mount.target
+            );
+            match known.databases.first() {
+                Some(first) => {
+                    let text = format!("{text}; it holds {first}: mount a folder of its own for data");
+                    self.remind(mount, text);
+                }
+                None => self.decide(mount, text),
+            }
+            return None;
+        }
+        if self.files.is_file(&path) && !is_config_key(last(&path)) {
+            note(&mut out.why, "a file whose name no config can have is left out");
+            self.remind(
+                mount,
+                format!(
+                    "{service}: ./{path} is left out: a config cannot have a file of that name; rename it with letters, \
+                     digits, \"-\", \"_\" and \".\", also here, and run init again"
+                ),
+            );
+            return None;
+        }
         if self.files.is_file(&path) {
             self.file(service, mount, &path, &mount.target, out);
             return None;
@@ -257,7 +352,12 @@ impl<'a> Mounts<'a> {
         }
         let inner = if full.is_dir() { listing(&full, MOST_FILES) } else { Some(Vec::new()) };
         match inner {
-            Some(inner) if mount.read_only && !inner.is_empty() && self.are_small(&path, &inner) => {
+            Some(inner)
+                if mount.read_only
+                    && !inner.is_empty()
+                    && inner.iter().all(|name| is_config_key(name))
+                    && self.are_small(&path, &inner) =>
+            {
                 for name in inner {
                     let target = format!("{}/{name}", mount.target.trim_end_matches('/'));
                     self.file(service, mount, &join(&path, &name), &target, out);
@@ -297,10 +397,8 @@ impl<'a> Mounts<'a> {
                 return;
             }
         };
-        let text = std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains('\0') && !text.starts_with('\u{feff}'));
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let private = [".key", ".pem", ".p12", ".pfx", ".jks", "htpasswd"].iter().any(|end| name.ends_with(end));
-        let secret = !text || private || is_secret_name(name) || bytes.starts_with(b"-----BEGIN");
+        let sign = sensitive::sign(path, &bytes);
+        let secret = sign.is_some();
         let known = if secret { &mut self.secrets } else { &mut self.configs };
         let source = match known.get(path) {
             Some(source) => source.clone(),
@@ -314,8 +412,18 @@ impl<'a> Mounts<'a> {
         let one = FileUse { source, target: target.to_owned(), executable: executable(&self.root.join(path)) };
         let kind = if secret { "secret" } else { "config" };
         note(&mut out.why, "single files are configs and secrets, read-only");
-        if !mount.read_only {
-            self.decide(mount, format!("{service}: ./{path} is a {kind}, which the service can read and not change"));
+        match sign {
+            Some(sign) => {
+                let change = if mount.read_only { "" } else { ", which the service can read and not change" };
+                self.decide(mount, format!("{service}: ./{path} is a secret, since {sign}{change}"));
+            }
+            None if !mount.read_only => {
+                self.decide(
+                    mount,
+                    format!("{service}: ./{path} is a {kind}, which the service can read and not change"),
+                );
+            }
+            None => {}
         }
         if secret { out.secrets.push(one) } else { out.configs.push(one) }
     }
@@ -337,8 +445,10 @@ impl<'a> Mounts<'a> {
             volumes.push((DEFAULT.to_owned(), format!("{}{more}", shown.join(", "))));
         }
         for volume in &self.order {
-            let of = self.named.iter().find(|(_, (known, _))| known == volume).map(|(name, _)| name.as_str());
-            volumes.push((volume.clone(), format!("the named volume {}", of.unwrap_or(volume))));
+            let of: Vec<&str> =
+                self.named.iter().filter(|(_, (known, _))| known == volume).map(|(name, _)| name.as_str()).collect();
+            let plural = if of.len() == 1 { "" } else { "s" };
+            volumes.push((volume.clone(), format!("the named volume{plural} {}", of.join(", "))));
         }
         let mut todo = self.todo;
         let mut emptied: Vec<_> = self.emptied.into_iter().collect();
@@ -359,7 +469,7 @@ impl<'a> Mounts<'a> {
 }
 
 /// Reads a mount; none where it is memory or cannot be read.
-fn written(item: &Tree) -> Option<Written> {
+fn written(item: &Tree, root: &Path) -> Option<Written> {
     let field = |key: &str| item.get(key).and_then(Tree::as_text);
     let target = field("target")?.to_owned();
     let source = field("source").unwrap_or_default();
@@ -373,14 +483,74 @@ fn written(item: &Tree) -> Option<Written> {
         }
         _ => return None,
     };
+    // `${PWD}/data` and `./a/../data` are `./data`.
+    let odd = kind == Kind::Bind && (source.starts_with('/') || source.split('/').any(|part| part == ".."));
+    let moved = if odd { inside(root, source) } else { None };
+    let source = match &moved {
+        Some(path) if path.is_empty() => ".".to_owned(),
+        Some(path) => format!("./{path}"),
+        None => source.to_owned(),
+    };
     Some(Written {
         kind,
-        source: source.to_owned(),
+        source,
         target,
         read_only: field("read_only") == Some("true"),
         sub_path: syntax::sub_path(&sub_path).ok()?,
+        moved: moved.is_some(),
         at: item.location.clone(),
     })
+}
+
+/// The parts of a path without those that lead nowhere: `a/./b/../c` is `a/c`. What climbs out stays in front.
+fn lexical(path: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        if part == ".." && parts.last().is_some_and(|last| last != "..") {
+            parts.pop();
+        } else if part != ".." || !path.starts_with('/') {
+            parts.push(part.to_owned());
+        }
+    }
+    parts
+}
+
+/// A path as one below a folder, which is absolute and real, without `.` and `..`; none where it leads elsewhere.
+pub(super) fn inside(root: &Path, path: &str) -> Option<String> {
+    let parts = lexical(path);
+    if path.starts_with('~') || parts.first().is_some_and(|part| part == "..") {
+        return None;
+    }
+    if !path.starts_with('/') {
+        return Some(parts.join("/"));
+    }
+    let absolute = Path::new("/").join(parts.join("/"));
+    // The folder may have been named through a link.
+    let real = absolute.ancestors().find_map(|above| {
+        let rest = absolute.strip_prefix(above).ok()?;
+        Some(above.canonicalize().ok()?.join(rest))
+    });
+    let relative = real.as_deref().unwrap_or(&absolute).strip_prefix(root).ok()?;
+    relative.to_str().map(|text| text.trim_end_matches('/').to_owned())
+}
+
+/// What tells whether two named volumes are one: the name that Docker gives them.
+fn identity(draft: &Draft, source: &str) -> String {
+    let volume = draft.tree.get("volumes").and_then(|volumes| volumes.get(source));
+    let field = |key: &str| volume.and_then(|volume| volume.get(key)).and_then(Tree::as_text);
+    let external = field("external") == Some("true");
+    match field("name") {
+        Some(name) => format!("name:{name}"),
+        None if external => format!("name:{source}"),
+        None => format!("key:{source}"),
+    }
+}
+
+fn builds(draft: &Draft) -> BTreeMap<String, Build> {
+    let services = draft.tree.get("services").and_then(Tree::as_mapping).unwrap_or_default();
+    let build =
+        |entry: &crate::compose::tree::TreeEntry| Some((entry.key.clone(), Build::of(&draft.root, &entry.value)?));
+    services.iter().filter_map(build).collect()
 }
 
 /// A memory file system in the long syntax.
@@ -404,8 +574,21 @@ fn is_of_the_machine(source: &str) -> bool {
     source == "/" || OF_THE_MACHINE.iter().any(below)
 }
 
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Whether a file of this name can be in a ConfigMap or a Secret (IsConfigMapKey of k8s.io/apimachinery).
+fn is_config_key(name: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (1..=253).contains(&name.len()) && name.chars().all(part) && name != "." && !name.starts_with("..")
+}
+
 /// Whether two paths look like files of one type, as far as names tell.
 fn looks_like_file(source: &str, target: &str) -> bool {
+    if last(source).ends_with(".env") {
+        return true;
+    }
     let extension = |path: &str| {
         let name = path.rsplit('/').next()?;
         let (stem, extension) = name.rsplit_once('.')?;

@@ -5,19 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::draft::Draft;
-use super::images;
 use super::mounts::{Mounts, Rewritten};
 use super::yaml::slug;
-use crate::compose::addresses::{LOCAL, addresses};
+use super::{fill, images, ports, rules};
+use crate::compose::addresses::addresses;
 use crate::compose::files::{Files, LocalFiles};
 use crate::compose::model::Protocol;
 use crate::compose::names::is_dns_label;
+use crate::compose::sensitive;
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::{Diagnostic, Diagnostics, Location};
 
-/// Host ports of one service that get rules; ranges beyond are no web servers.
-const MOST_RULES: usize = 4;
 /// Places that one remark lists.
 const MOST_LINES: usize = 8;
 
@@ -43,6 +42,8 @@ pub struct Survey {
     pub profiles: Vec<String>,
     /// Profiles that are on: those that `COMPOSE_PROFILES` names, else all where no service is without one.
     pub active: Vec<String>,
+    /// Whether services run since the profile "" is on where none is named.
+    pub unnamed: bool,
     /// Services that get Pods of their own, since another one listens on their port.
     pub boxes: Vec<String>,
     /// What is changed about services, in the order of the compose file.
@@ -70,6 +71,8 @@ pub struct Rule {
     pub port: u16,
     /// The service behind it.
     pub service: String,
+    /// Whether the port was for one machine only.
+    pub local: bool,
 }
 
 /// What the written compose file changes about a service.
@@ -111,21 +114,22 @@ impl Change {
 }
 
 /// A service as far as it matters here.
-struct Service<'t> {
-    name: &'t str,
-    at: &'t Location,
-    tree: &'t Tree,
-    image: &'t str,
-    ports: Vec<Port>,
+pub(super) struct Service<'t> {
+    pub name: &'t str,
+    pub at: &'t Location,
+    pub tree: &'t Tree,
+    pub image: &'t str,
+    pub ports: Vec<Port>,
 }
 
-struct Port {
-    published: Option<u16>,
-    target: u16,
-    protocol: Protocol,
+/// A port that a service publishes.
+pub(super) struct Port {
+    pub published: Option<u16>,
+    pub target: u16,
+    pub protocol: Protocol,
     /// Whether it is bound to the loopback address.
-    local: bool,
-    at: Location,
+    pub local: bool,
+    pub at: Location,
 }
 
 /// Looks at a compose project for an app of this name; `disks` is the number of disks that one node can hold.
@@ -136,13 +140,26 @@ pub fn survey(draft: &Draft, app: &str, disks: impl Fn(usize) -> usize) -> Surve
         entries.iter().filter(|entry| !entry.key.starts_with("x-") && entry.value.as_mapping().is_some()).collect();
     let profiles = |entry: &TreeEntry| texts(entry.value.get("profiles"));
     let known: BTreeSet<String> = entries.iter().flat_map(|entry| profiles(entry)).collect();
+    // Without COMPOSE_PROFILES the profile "" is on (see `compose::read`): an App without profiles has it, too.
+    let unnamed = [String::new()];
+    let named = if draft.profiles.is_empty() { &unnamed } else { draft.profiles.as_slice() };
+    let starts = |entry: &&TreeEntry| {
+        let own = profiles(entry);
+        own.is_empty() || own.iter().any(|name| named.contains(name))
+    };
     let all = if draft.profiles.is_empty() {
-        entries.iter().all(|entry| !profiles(entry).is_empty())
+        !entries.iter().any(starts)
     } else {
         draft.profiles.iter().any(|name| name == "*")
     };
-    (survey.active, survey.profiles) = known.into_iter().partition(|name| all || draft.profiles.contains(name));
-    let on = |names: &[String]| names.is_empty() || names.iter().any(|name| survey.active.contains(name));
+    let counts = |name: &String| all || named.contains(name);
+    let (active, off): (Vec<String>, Vec<String>) = known.into_iter().partition(counts);
+    let on = |names: &[String]| names.is_empty() || names.iter().any(|name| active.contains(name));
+    // What an App has that names none need not be written.
+    survey.active =
+        if active.iter().all(String::is_empty) && draft.profiles.is_empty() { Vec::new() } else { active.clone() };
+    survey.profiles = off;
+    survey.unnamed = draft.profiles.is_empty() && active.iter().any(String::is_empty);
     let running = entries.iter().filter(|entry| on(&profiles(entry)));
     let mut services: Vec<Service<'_>> = running.map(|entry| service(entry)).collect();
     let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
@@ -181,8 +198,16 @@ pub fn survey(draft: &Draft, app: &str, disks: impl Fn(usize) -> usize) -> Surve
         env_files(&mut survey, entry, &files, change);
     }
     names(&mut survey, &entries, &services, draft);
-    rules(&mut survey, &services, &mut changes);
-    shared_ports(&mut survey, &services);
+    rules::rules(&mut survey, &services, &mut changes);
+    let (awaited, ended) = endings(&mut survey, &services);
+    waits_for_nobody(&mut survey, &entries, &services);
+    ports::shared_ports(&mut survey, draft, app, &services, (&awaited, &ended), &changes);
+    let left_out = |service: &str, target: &str| {
+        let volumes = changes.get(service).and_then(|change| change.volumes.as_ref());
+        volumes.is_some_and(|volumes| !volumes.iter().any(|volume| mounts_at(volume, target)))
+    };
+    fill::from_images(&mut survey, draft, &services, &left_out);
+    declared_configs(&mut survey, draft);
     for (name, what) in [("networks", "network"), ("volumes", "volume")] {
         for entry in draft.tree.get(name).and_then(Tree::as_mapping).unwrap_or_default() {
             if entry.value.get("external").and_then(Tree::as_text) == Some("true") {
@@ -193,6 +218,15 @@ pub fn survey(draft: &Draft, app: &str, disks: impl Fn(usize) -> usize) -> Surve
                     ),
                     _ => format!("the external volume {} starts empty on the cluster: copy its data once", entry.key),
                 };
+                survey.todo.push(Remark { at: Some(entry.key_location.clone()), text });
+            } else if what == "volume"
+                && let Some(device) = entry.value.get("driver_opts").and_then(|options| options.get("device"))
+                && let Some(path) = device.as_text().filter(|path| path.contains('/') && !path.contains("//"))
+            {
+                let text = format!(
+                    "the volume {} is {path} here and starts empty on the cluster: copy its data once",
+                    entry.key
+                );
                 survey.todo.push(Remark { at: Some(entry.key_location.clone()), text });
             }
         }
@@ -214,15 +248,22 @@ fn service(entry: &TreeEntry) -> Service<'_> {
         let port = |key: &str| field(key).and_then(|text| text.parse().ok());
         let protocol = syntax::protocol(field("protocol").unwrap_or("tcp"));
         if let (Some(target), Ok(protocol)) = (port("target"), protocol) {
-            let local = field("host_ip").and_then(|ip| ip.parse().ok()).is_some_and(|ip: IpAddr| ip.is_loopback());
+            let local = field("host_ip").is_some_and(is_loopback);
             ports.push(Port { published: port("published"), target, protocol, local, at: item.location.clone() });
         }
     }
     Service { name: &entry.key, at: &entry.key_location, tree: &entry.value, image, ports }
 }
 
+/// Whether a host address is that of the machine for itself: `127.0.0.0/8`, `::1`, also in the other's spelling.
+fn is_loopback(address: &str) -> bool {
+    let bare = address.trim_start_matches('[').trim_end_matches(']');
+    let ip: Result<IpAddr, _> = bare.parse();
+    bare.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
 /// A text or a list of texts.
-fn texts(tree: Option<&Tree>) -> Vec<String> {
+pub(super) fn texts(tree: Option<&Tree>) -> Vec<String> {
     let Some(tree) = tree else { return Vec::new() };
     let items = tree.as_sequence().unwrap_or(std::slice::from_ref(tree));
     items.iter().filter_map(Tree::as_text).map(str::to_owned).collect()
@@ -387,252 +428,101 @@ fn env_files(survey: &mut Survey, entry: &TreeEntry, files: &dyn Files, change: 
     }
 }
 
-/// Rules for published ports that look like HTTP; where there is none, for the likeliest port that is not published.
-fn rules<'t>(survey: &mut Survey, services: &[Service<'t>], changes: &mut BTreeMap<&'t str, Change>) {
-    let mut taken: BTreeSet<u16> = BTreeSet::new();
-    for service in services {
-        let web: Vec<&Port> = service.ports.iter().filter(|port| is_web(service, port)).collect();
-        let plain = web.iter().any(|port| !images::is_https(port.target));
-        let mut named: Vec<(u16, u16)> = Vec::new();
-        for port in web {
-            let at = Some(port.at.clone());
-            if images::is_https(port.target) {
-                if !plain {
-                    let text = format!(
-                        "{} speaks HTTPS on {}: the ingress ends TLS and speaks HTTP to it; publish its HTTP port and \
-                         write a rule for it",
-                        service.name, port.target
-                    );
-                    survey.todo.push(Remark { at, text });
-                }
-                continue;
-            }
-            // One rule leads to each container port, however often that is published.
-            if named.len() >= MOST_RULES || named.iter().any(|(_, target)| *target == port.target) {
-                continue;
-            }
-            match port.published {
-                Some(published) if taken.insert(published) => named.push((published, port.target)),
-                Some(_) => {}
-                None => {
-                    let Some(published) = free(&taken, port.target) else { continue };
-                    taken.insert(published);
-                    named.push((published, port.target));
-                    let change = changes.entry(service.name).or_default();
-                    change.ports.push(format!("{published}:{}", port.target));
-                    change.why.push(format!("port {} has no host port, which a rule needs", port.target));
-                }
-            }
-        }
-        survey.rules.extend(named.iter().map(|(port, _)| rule(service.name, *port, named.len() > 1)));
-        for port in service.ports.iter().filter(|port| port.local) {
-            if let Some((published, _)) = named.iter().find(|(published, _)| Some(*published) == port.published) {
-                let text = format!(
-                    "{}: port {published} was for this machine only, and its rule opens it to everybody: take the rule \
-                     out if that is not meant",
-                    service.name
-                );
-                survey.todo.push(Remark { at: Some(port.at.clone()), text });
-            }
-        }
-        let others = service.ports.iter().filter(|port| !is_web(service, port) && port.published.is_some());
-        for port in others {
-            let text = format!(
-                "{}: port {} speaks no HTTP and gets no host: it is reached inside of the cluster only",
-                service.name, port.target
-            );
-            survey.decided.push(Remark { at: Some(port.at.clone()), text });
-        }
-    }
-    if survey.rules.is_empty()
-        && let Some((service, target)) = services.iter().find_map(|service| Some((service, hidden_port(service)?)))
-    {
-        let published = free(&taken, target).unwrap_or(target);
-        survey.rules.push(rule(service.name, published, false));
-        let change = changes.entry(service.name).or_default();
-        change.ports.push(format!("{published}:{target}"));
-        change.why.push("no service publishes a port for browsers; this is the likeliest".to_owned());
-        let text = format!("{} gets a host for port {target}: no service publishes one", service.name);
-        survey.decided.push(Remark { at: Some(service.at.clone()), text });
-    }
-    unique_names(&mut survey.rules);
-    if survey.rules.is_empty() {
-        let mut text =
-            "no service publishes a port that looks like HTTP, so the app has no host; add a rule if one does"
-                .to_owned();
-        if !survey.profiles.is_empty() {
-            text += &format!(", or turn on what is behind the profiles {}", survey.profiles.join(", "));
-        }
-        survey.todo.push(Remark { at: None, text });
-    }
+/// Whether a written mount is at this path: `source:target` or `source:target:ro`.
+fn mounts_at(volume: &str, target: &str) -> bool {
+    let bare = volume.trim_matches('"');
+    let bare = bare.strip_suffix(":ro").unwrap_or(bare);
+    bare.ends_with(&format!(":{target}")) || volume.starts_with('{')
 }
 
-fn is_web(service: &Service<'_>, port: &Port) -> bool {
-    port.protocol == Protocol::Tcp && images::may_be_http(port.target) && !images::is_backend(service.image)
+/// Services that end: those that others wait for, which run before the app's containers, and the rest.
+fn endings<'t>(survey: &mut Survey, services: &[Service<'t>]) -> (BTreeSet<&'t str>, BTreeSet<&'t str>) {
+    let awaited: BTreeSet<String> = services.iter().flat_map(|service| awaits(service.tree)).collect();
+    let mut ended = BTreeSet::new();
+    for service in services.iter().filter(|service| !awaited.contains(service.name)) {
+        let Some((restart, at)) = ends(service).filter(|_| !is_needed(service.name, services)) else { continue };
+        let text = format!(
+            "{0} ends (restart: {restart}) and no service waits for it: where one needs its work done, let it wait with \
+             depends_on: {{{0}: {{condition: service_completed_successfully}}}}",
+            service.name
+        );
+        survey.todo.push(Remark { at: Some(at.clone()), text });
+        ended.insert(service.name);
+    }
+    (services.iter().map(|service| service.name).filter(|name| awaited.contains(*name)).collect(), ended)
 }
 
-fn free(taken: &BTreeSet<u16>, wanted: u16) -> Option<u16> {
-    (wanted..=u16::MAX).find(|port| !taken.contains(port))
-}
-
-/// A port that a reverse proxy in the compose file would have been told of.
-fn hidden_port(service: &Service<'_>) -> Option<u16> {
-    if images::is_backend(service.image) || images::is_fast_cgi(service.image) {
+/// How a service says that it is not to be started again; none where it serves a port.
+fn ends<'t>(service: &Service<'t>) -> Option<(&'t str, &'t Location)> {
+    let quiet = ["ports", "expose", "healthcheck", "network_mode"];
+    if quiet.iter().any(|key| service.tree.get(key).is_some_and(|tree| !tree.is_null())) {
         return None;
     }
-    let port = |text: &str| text.split(['/', '-']).next()?.trim().parse::<u16>().ok().filter(|port| *port > 0);
-    let pairs = |key: &str| -> Vec<(String, String)> {
-        let Some(tree) = service.tree.get(key) else { return Vec::new() };
-        match tree.as_mapping() {
-            Some(entries) => {
-                entries.iter().filter_map(|e| Some((e.key.clone(), e.value.as_text()?.to_owned()))).collect()
-            }
-            None => texts(Some(tree))
-                .iter()
-                .filter_map(|text| text.split_once('='))
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
-        }
-    };
-    let names = |key: &str| -> Vec<String> {
-        let Some(tree) = service.tree.get(key) else { return Vec::new() };
-        match tree.as_mapping() {
-            Some(entries) => entries.iter().map(|entry| entry.key.clone()).collect(),
-            None => texts(Some(tree)).iter().filter_map(|text| Some(text.split('=').next()?.to_owned())).collect(),
-        }
-    };
-    let label = pairs("labels").into_iter().find(|(key, _)| key.ends_with(".loadbalancer.server.port"));
-    let environment = names("environment");
-    let variable = pairs("environment").into_iter().find(|(key, _)| key == "VIRTUAL_PORT");
-    let told = label.or(variable).and_then(|(_, value)| port(&value));
-    // nginx-proxy takes port 80 where it is told a host only.
-    let hosted = environment.iter().any(|name| name == "VIRTUAL_HOST").then_some(80);
-    told.or(hosted)
-        .or_else(|| texts(service.tree.get("expose")).iter().find_map(|text| port(text)))
-        .or_else(|| images::default_ports(service.image).first().copied())
-        .filter(|port| images::may_be_http(*port))
+    let policy = service.tree.get("deploy").and_then(|deploy| deploy.get("restart_policy")?.get("condition"));
+    let tree = policy.or_else(|| service.tree.get("restart"))?;
+    let restart = tree.as_text()?;
+    let ends = ["no", "none"].contains(&restart) || restart.starts_with("on-failure");
+    ends.then_some((restart, &tree.location))
 }
 
-fn rule(service: &str, port: u16, several: bool) -> Rule {
-    let name = if several { format!("{service}-{port}") } else { service.to_owned() };
-    Rule { name, port, service: service.to_owned() }
-}
-
-/// `^[a-z]([-a-z0-9]{0,14})$`, each once; the first is `main`.
-fn unique_names(rules: &mut [Rule]) {
-    let mut seen = BTreeSet::new();
-    for (index, rule) in rules.iter_mut().enumerate() {
-        let text = rule.name.to_ascii_lowercase();
-        let text: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        let mut name: String = text.trim_start_matches(|c: char| !c.is_ascii_lowercase()).chars().take(15).collect();
-        if index == 0 {
-            name = "main".to_owned();
-        }
-        if name.is_empty() || !seen.insert(name.clone()) {
-            name = format!("port-{}", rule.port);
-            seen.insert(name.clone());
-        }
-        rule.name = name;
-    }
-}
-
-/// Containers of one Pod share its ports, also those that nobody wrote down: of two services on one port the later gets
-/// a Pod of its own.
-fn shared_ports(survey: &mut Survey, services: &[Service<'_>]) {
-    let seen = seen_ports(services);
-    let mut first: BTreeMap<(u16, Protocol), &Service<'_>> = BTreeMap::new();
-    for service in services {
-        let mut ports: BTreeSet<(u16, Protocol)> = declared_ports(service);
-        // Another program in the image listens where it likes, and a web server where its configuration says.
-        let own = service.tree.get("entrypoint").is_none_or(Tree::is_null);
-        if own && (ports.is_empty() || images::is_backend(service.image)) {
-            ports.extend(images::default_ports(service.image).iter().map(|port| (*port, Protocol::Tcp)));
-        }
-        ports.extend(seen.get(service.name).into_iter().flatten().map(|port| (*port, Protocol::Tcp)));
-        let clash = ports.iter().find_map(|port| Some((*port, *first.get(port)?)));
-        let Some(((port, _), other)) = clash.filter(|(_, other)| !share_network(service, other)) else {
-            ports.into_iter().for_each(|port| _ = first.entry(port).or_insert(service));
-            continue;
-        };
-        let surely = [service, other].iter().all(|one| declared_ports(one).iter().any(|(known, _)| *known == port));
-        let (seem, listen) =
-            if surely { ("both", "") } else { ("both seem to", ", as far as images and addresses tell") };
-        let pair = format!("{} and {} {seem} listen on port {port}{listen}", other.name, service.name);
-        let at = Some(service.at.clone());
-        if may_move(service, services) {
-            let text = format!("{} gets a Pod of its own, a Box: {pair}", service.name);
-            survey.decided.push(Remark { at, text });
-            survey.boxes.push(service.name.to_owned());
-        } else if !surely {
-            // Where both write the port down, the check that follows says it with both lines.
-            let text = format!("{pair}, and share one Pod: give one of them another port, or an App of its own");
-            survey.todo.push(Remark { at, text });
-        }
-    }
-}
-
-/// Ports on which services listen, as health checks and other services' variables say.
-fn seen_ports<'t>(services: &[Service<'t>]) -> BTreeMap<&'t str, BTreeSet<u16>> {
-    let mut seen: BTreeMap<&str, BTreeSet<u16>> = services.iter().map(|one| (one.name, BTreeSet::new())).collect();
-    for service in services {
+/// Whether others say that they need a service while they run.
+fn is_needed(name: &str, services: &[Service<'_>]) -> bool {
+    let texts = |service: &Service<'_>| -> bool {
+        let keys = ["environment", "command"].into_iter().filter_map(|key| service.tree.get(key));
         let check = service.tree.get("healthcheck").and_then(|check| check.get("test"));
-        for text in check.into_iter().flat_map(shown) {
-            for (host, port) in addresses(text) {
-                let name = if LOCAL.contains(&host) { service.name } else { host };
-                seen.get_mut(name).map(|ports| ports.insert(port));
-            }
-        }
-        for text in service.tree.get("environment").into_iter().flat_map(shown) {
-            for (host, port) in addresses(text) {
-                seen.get_mut(host).map(|ports| ports.insert(port));
+        let named = |text: &str| addresses(text).iter().any(|(host, _)| *host == name);
+        keys.chain(check).flat_map(ports::shown).any(named)
+    };
+    services.iter().filter(|other| other.name != name).any(|other| {
+        let mode = other.tree.get("network_mode").and_then(Tree::as_text);
+        depends_on(other.tree).iter().any(|one| one == name)
+            || mode.and_then(|mode| mode.strip_prefix("service:")) == Some(name)
+            || texts(other)
+    })
+}
+
+/// A service that runs cannot wait for one whose profile is off.
+fn waits_for_nobody(survey: &mut Survey, entries: &[&TreeEntry], services: &[Service<'_>]) {
+    let runs = |name: &str| services.iter().any(|service| service.name == name);
+    let off = |name: &str| entries.iter().any(|entry| entry.key == name) && !runs(name);
+    for service in services {
+        for entry in service.tree.get("depends_on").and_then(Tree::as_mapping).unwrap_or_default() {
+            let required = entry.value.get("required").and_then(Tree::as_text) != Some("false");
+            if required && off(&entry.key) {
+                let message = format!("{} depends on {}, whose profile is not on", service.name, entry.key);
+                let finding = Diagnostic::error("compose-dependency", message).at(entry.key_location.clone(), None);
+                let help = "turn its profile on with COMPOSE_PROFILES, or write required: false there";
+                survey.refused.push(finding.help(help).help("then run init again; nothing was written"));
             }
         }
     }
-    seen
 }
 
-/// The texts of a list, a mapping or a single value that hold no variable's value: what is said of them may be shown.
-fn shown(tree: &Tree) -> Vec<&str> {
-    let items: Vec<&Tree> = match (tree.as_mapping(), tree.as_sequence()) {
-        (Some(entries), _) => entries.iter().map(|entry| &entry.value).collect(),
-        (_, Some(items)) => items.iter().collect(),
-        _ => vec![tree],
+/// Services for whose end a service waits.
+fn awaits(service: &Tree) -> Vec<String> {
+    let entries = service.get("depends_on").and_then(Tree::as_mapping).unwrap_or_default();
+    let ends = |entry: &&TreeEntry| {
+        entry.value.get("condition").and_then(Tree::as_text) == Some("service_completed_successfully")
     };
-    items.into_iter().filter(|item| !item.interpolated).filter_map(Tree::as_text).collect()
+    entries.iter().filter(ends).map(|entry| entry.key.clone()).collect()
 }
 
-/// The container ports that a service writes down.
-fn declared_ports(service: &Service<'_>) -> BTreeSet<(u16, Protocol)> {
-    let exposed = texts(service.tree.get("expose"));
-    let exposed = exposed.iter().filter_map(|text| {
-        let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        Some((port.parse().ok()?, syntax::protocol(protocol).ok()?))
-    });
-    service.ports.iter().map(|port| (port.target, port.protocol)).chain(exposed).collect()
-}
-
-/// Services that share a network in the compose file have agreed on their ports.
-fn share_network(a: &Service<'_>, b: &Service<'_>) -> bool {
-    let of = |service: &Service<'_>| {
-        let mode = service.tree.get("network_mode").and_then(Tree::as_text)?;
-        mode.strip_prefix("service:").map(str::to_owned)
-    };
-    of(a).is_some_and(|name| name == b.name) || of(b).is_some_and(|name| name == a.name)
-}
-
-/// Whether a service can have a Pod of its own: nobody waits for its end, it waits for no other's, and a Box can be named
-/// as it is.
-fn may_move(service: &Service<'_>, services: &[Service<'_>]) -> bool {
-    let waits = |tree: &Tree, name: Option<&str>| {
-        tree.get("depends_on").and_then(Tree::as_mapping).unwrap_or_default().iter().any(|entry| {
-            name.is_none_or(|name| entry.key == name)
-                && entry.value.get("condition").and_then(Tree::as_text) == Some("service_completed_successfully")
-        })
-    };
-    let shares = service.tree.get("network_mode").is_some_and(|mode| !mode.is_null());
-    let named = service.name != "app" && service.name != "box" && is_dns_label(service.name);
-    named
-        && !shares
-        && !waits(service.tree, None)
-        && !services.iter().any(|other| waits(other.tree, Some(service.name)))
+/// Says which configs of the compose files hold secrets: their author made them configs, and only the author can make
+/// them secrets where services name them.
+fn declared_configs(survey: &mut Survey, draft: &Draft) {
+    let files = LocalFiles::new(&draft.root);
+    for entry in draft.tree.get("configs").and_then(Tree::as_mapping).unwrap_or_default() {
+        let file = entry.value.get("file").and_then(Tree::as_text);
+        let sign = match file {
+            Some(path) => files.read(path).ok().and_then(|bytes| sensitive::sign(path, &bytes)),
+            None => entry.value.get("content").and_then(Tree::as_text).and_then(sensitive::sign_in_text),
+        };
+        if let Some(sign) = sign {
+            let text = format!(
+                "the config {} holds a secret ({sign}): move it from `configs` to `secrets`, also where services name it",
+                entry.key
+            );
+            survey.todo.push(Remark { at: Some(entry.key_location.clone()), text });
+        }
+    }
 }

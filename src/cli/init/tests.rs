@@ -109,7 +109,13 @@ fn single_files_are_configs_and_secrets() {
     );
     assert_eq!((change.secrets[0].source.as_str(), change.secrets[0].target.as_str()), ("tls-key", "/tls.key"));
     assert_eq!(found.configs[0], ("conf-d-a-conf".to_owned(), "conf.d/a.conf".to_owned()));
-    assert_eq!(texts(&found.decided), ["8: a: ./run.sh is a config, which the service can read and not change"]);
+    assert_eq!(
+        texts(&found.decided),
+        [
+            "7: a: ./tls.key is a secret, since its name says so",
+            "8: a: ./run.sh is a config, which the service can read and not change"
+        ]
+    );
     assert_eq!(
         texts(&found.todo),
         ["10: a: ./missing.conf does not exist; write it, or take its mount out, and run init again"]
@@ -162,7 +168,7 @@ fn a_service_for_docker_is_left_out_unless_others_need_it() {
 fn hosts_are_for_what_speaks_http() {
     let compose = "services:\n  web: {image: x, ports: ['8080:80', '8443:443', '2222:22', '53:53/udp']}\n  db: {image: postgres, ports: ['5432:5432']}\n  admin_ui: {image: y, ports: ['127.0.0.1:9000:9000', {target: 9100, published: '9100'}]}\n";
     let rules: Vec<(String, u16)> = look(compose, &[]).rules.into_iter().map(|rule| (rule.name, rule.port)).collect();
-    assert_eq!(rules, [("main".into(), 8080), ("admin-ui-9000".into(), 9000), ("admin-ui-9100".into(), 9100)]);
+    assert_eq!(rules, [("main".into(), 8080), ("admin-ui".into(), 9100)]);
 
     let found = look("services:\n  web: {image: x, ports: ['80']}\n", &[]);
     assert_eq!(found.rules[0].port, 80);
@@ -178,7 +184,7 @@ fn hosts_are_for_what_speaks_http() {
 
     let fpm = "services:\n  app: {image: 'nextcloud:fpm'}\n  cron: {image: 'nextcloud:fpm', entrypoint: /cron.sh}\n  web: {image: x, environment: [VIRTUAL_HOST=h]}\n";
     let found = look(fpm, &[]);
-    assert_eq!((found.rules[0].service.as_str(), found.rules[0].port, found.todo.len()), ("web", 80, 0));
+    assert_eq!((found.rules[0].service.as_str(), found.rules[0].port, found.todo.len()), ("web", 80, 1));
 
     let found = look("services:\n  web: {image: x, ports: ['443:443']}\n", &[]);
     assert!(texts(&found.todo)[0].starts_with("2: web speaks HTTPS on 443"), "{:?}", found.todo);
@@ -227,12 +233,211 @@ fn what_waits_for_an_end_stays_in_the_pod() {
     );
 }
 
+fn named(compose: &str) -> Vec<(String, u16)> {
+    look(compose, &[]).rules.into_iter().map(|rule| (rule.name, rule.port)).collect()
+}
+
 #[test]
-fn ports_for_one_machine_are_told_when_a_rule_opens_them() {
-    let found = look("services:\n  a: {image: x, ports: ['127.0.0.1:80:80', '[::1]:81:81', '1.2.3.4:82:82']}\n", &[]);
+fn ports_for_one_machine_get_no_rule_beside_others() {
+    let web = "  web: {image: y, ports: ['3000:3000']}\n";
+    for local in ["127.0.0.1", "127.1.2.3", "[::1]", "[::ffff:127.0.0.1]"] {
+        let compose = format!("services:\n  worker: {{image: x, ports: ['{local}:3030:3030']}}\n{web}");
+        let found = look(&compose, &[]);
+        assert_eq!(named(&compose), [("main".to_owned(), 3000)], "{local}");
+        assert_eq!(
+            texts(&found.decided),
+            [
+                "2: worker: port 3030 is for this machine only and gets no host: it is reached inside of the cluster only"
+            ]
+        );
+    }
+    let long = "services:\n  a: {image: x, ports: [{target: 81, published: '81', host_ip: '::1'}]}\n";
+    assert_eq!(named(&format!("{long}{web}")), [("main".to_owned(), 3000)]);
+    // Published, but not for browsers: what is private stays so.
+    assert_eq!(named(&format!("{long}  db: {{image: postgres, ports: ['5432:5432']}}\n")), []);
+    // One port, for everybody and for this machine.
+    assert_eq!(named("services:\n  a: {image: x, ports: ['127.0.0.1:81:80', '82:80']}\n"), [("main".to_owned(), 82)]);
+    // A web server's own port is not opened by another way.
+    let nginx = "services:\n  a: {image: nginx, ports: ['127.0.0.1:81:80']}\n  s: {image: x, ports: ['22:22']}\n";
+    assert_eq!(named(nginx), []);
+}
+
+#[test]
+fn ports_for_one_machine_alone_are_told_when_a_rule_opens_them() {
+    let compose = "services:\n  a: {image: x, ports: ['127.0.0.1:80:80', '[::1]:81:81']}\n";
+    let found = look(compose, &[]);
+    assert_eq!(named(compose), [("a-80".to_owned(), 80), ("a-81".to_owned(), 81)], "never main");
     let todo = texts(&found.todo);
     assert_eq!(todo.len(), 2, "{todo:#?}");
     assert!(todo[0].starts_with("2: a: port 80 was for this machine only"), "{todo:#?}");
+    // What a proxy would have been told of is meant for everybody.
+    let told = format!("{compose}  b: {{image: y, environment: [VIRTUAL_HOST=h, VIRTUAL_PORT=90]}}\n");
+    assert_eq!(named(&told), [("main".to_owned(), 90)]);
+}
+
+#[test]
+fn names_of_rules_are_cut_in_the_service_and_end_in_a_letter_or_a_digit() {
+    let ports = "ports: ['8081:8081', '8082:8082', '18081:9000']";
+    for (service, expected) in [
+        ("administration", ["main", "administra-8082", "administr-18081"]),
+        ("vaultwarden", ["main", "vaultwarde-8082", "vaultward-18081"]),
+        ("hoppscotch-app", ["main", "hoppscotch-8082", "hoppscotc-18081"]),
+        ("a-b-c-d-e-f-g-h", ["main", "a-b-c-d-e-8082", "a-b-c-d-e-18081"]),
+        ("main", ["main", "main-8082", "main-18081"]),
+        ("\"2048\"", ["main", "port-8082", "port-18081"]),
+    ] {
+        let names: Vec<String> = named(&format!("services:\n  {service}: {{image: x, {ports}}}\n"))
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        for name in &names {
+            assert!(name.len() <= 15 && !name.ends_with('-') && !name.contains("--"), "{name}");
+        }
+        assert_eq!(names, expected, "{service}");
+        assert!(names[1].ends_with("-8082") && names[2].ends_with("-18081"), "{names:?}");
+    }
+    let two = "services:\n  web: {image: x, ports: ['80:80']}\n  administration-web: {image: x, ports: ['81:81']}\n  administration-api: {image: x, ports: ['82:82']}\n";
+    assert_eq!(
+        named(two).into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        ["main", "administration", "administrati-82"]
+    );
+}
+
+#[test]
+fn a_profile_without_a_name_is_on() {
+    let compose = "services:\n  a: {image: x, profiles: ['${P:-}'], ports: ['80:80']}\n  b: {image: y}\n  c: {image: z, profiles: [debug]}\n";
+    let found = look(compose, &[]);
+    assert_eq!((found.services, found.active.len(), found.profiles.clone()), (2, 0, vec!["debug".to_owned()]));
+    assert!(found.unnamed, "whoever names another has to name it, too");
+    let all = "services:\n  a: {image: x, profiles: ['']}\n  b: {image: y, profiles: ['']}\n";
+    let found = look(all, &[]);
+    assert_eq!((found.services, found.active.len(), found.profiles.len()), (2, 0, 0));
+    let found = look(compose, &[(".env", "COMPOSE_PROFILES=debug\n")]);
+    assert_eq!((found.services, found.active), (2, vec!["debug".to_owned()]), "as docker compose: a is off");
+    let found = look(compose, &[(".env", "COMPOSE_PROFILES=debug,\n")]);
+    assert_eq!((found.services, found.active), (3, vec![String::new(), "debug".to_owned()]));
+}
+
+#[test]
+fn mounts_that_get_a_folder_have_one_each() {
+    let compose = "services:\n  app:\n    image: x\n    volumes: ['/var/www/data/files', '/var/lib/cache/files', './app/new:/n', '/srv/x:/a', '~/x:/b', '../x:/c', '../x/y:/d']\n  web:\n    image: y\n    volumes: ['/srv/x:/a', '/w/Files', '/v/files', './x:/y']\n";
+    let found = look(compose, &[]);
+    let of = |service: &str| change(&found, service).volumes.clone().unwrap();
+    assert_eq!(
+        of("app"),
+        [
+            "./app/files:/var/www/data/files",
+            "./app/var-lib-cache-files:/var/lib/cache/files",
+            "./app/new:/n",
+            "./srv/x:/a",
+            "./home/x:/b",
+            "./outside/x:/c",
+            "./outside/x/y:/d"
+        ]
+    );
+    assert_eq!(of("web"), ["./srv/x:/a", "./web/files:/w/Files", "./web/v-files:/v/files", "./x:/y"]);
+    // Folded volumes are folders, too.
+    let found = look_with(&mounts("      - aa:/a\n      - a_b:/b\n      - ./a-b/x:/c\n      - AA:/d\n"), &[], 1);
+    assert_eq!(change(&found, "a").volumes.as_deref().unwrap(), ["./aa:/a", "./a-b-2:/b", "./a-b/x:/c", "./aa-2:/d"]);
+}
+
+#[test]
+fn two_names_of_one_volume_are_one_volume() {
+    let compose = "services:\n  a: {image: x, volumes: ['one:/a']}\n  b: {image: y, volumes: ['two:/b']}\nvolumes: {one: {name: shared}, two: {name: shared}}\n";
+    let found = look(compose, &[]);
+    assert_eq!(found.volumes, [("one".to_owned(), "the named volumes one, two".to_owned())]);
+    assert_eq!(change(&found, "b").volumes.as_deref().unwrap(), ["one/data:/b"]);
+}
+
+#[test]
+fn absolute_and_roundabout_paths_into_the_folder_are_folders_of_it() {
+    let outer = tempfile::tempdir().unwrap();
+    let compose = format!(
+        "services:\n  a:\n    image: x\n    volumes: ['{}/data:/a', './x/../data:/b']\n",
+        outer.path().display()
+    );
+    std::fs::write(outer.path().join("compose.yml"), compose).unwrap();
+    let draft = draft::read(&[outer.path().join("compose.yml")], &BTreeMap::new()).unwrap();
+    let found = survey(&draft, "app", |_| 4);
+    assert_eq!(change(&found, "a").volumes.as_deref().unwrap(), ["./data:/a", "./data:/b"]);
+}
+
+#[test]
+fn what_an_image_is_built_from_is_not_mounted() {
+    let compose = "services:\n  web: {build: {context: app}, ports: ['8000:8000'], volumes: ['./app:/code', './app/data:/data', './logs:/logs']}\n  side: {image: x, volumes: ['./app:/code:ro']}\n";
+    let found = look(compose, &[("app/Dockerfile", "COPY . /code"), ("app/main.py", ""), ("app/data/", "")]);
+    let change = change(&found, "web");
+    assert_eq!(change.volumes.as_deref().unwrap(), ["./app/data:/data", "./logs:/logs"]);
+    assert_eq!(
+        texts(&found.decided)[0],
+        "2: web: ./app is not mounted: the image is built from it, and what is written to /code is gone with the container"
+    );
+    let found = look("services:\n  web: {build: ., ports: ['80:80'], volumes: ['.:/code']}\n", &[("db.sqlite3", "")]);
+    assert!(
+        texts(&found.todo)[0].ends_with("it holds db.sqlite3: mount a folder of its own for data"),
+        "{:?}",
+        found.todo
+    );
+    assert!(found.volumes.is_empty());
+}
+
+#[test]
+fn volumes_that_docker_would_fill_are_told() {
+    let compose = "services:\n  drupal: {image: 'drupal:10', ports: ['80:80'], volumes: ['sites:/var/www/html/sites', 'up:/var/lib/up', '/opt/x', {type: volume, source: no, target: /opt/y, volume: {nocopy: true}}]}\n  db: {image: 'postgres:17', volumes: ['db:/var/lib/postgresql/data']}\n  again: {image: x, volumes: ['sites:/usr/sites', 'there:/usr/there']}\nvolumes: {there: {external: true}}\n";
+    let found = look(compose, &[]);
+    let told: Vec<String> = texts(&found.todo).into_iter().filter(|line| line.contains("fills a new volume")).collect();
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told[0].starts_with("2: drupal: sites starts empty in the cluster"), "{told:#?}");
+    assert!(told[1].contains("at /opt/x: copy that once"), "{told:#?}");
+}
+
+#[test]
+fn files_with_secrets_are_secrets() {
+    let compose = mounts(
+        "      - ./.env:/app/.env\n      - ./config.yml:/c.yml:ro\n      - ./plain.yml:/p.yml:ro\n      - ./all:/all:ro\n",
+    ) + "configs: {declared: {file: ./config.yml}}\n";
+    let files = [
+        (".env", "A=1\n"),
+        ("config.yml", "smtp:\n  password: hunter2\n"),
+        ("plain.yml", "password:\nurl: http://x\n"),
+        ("all/a.conf", "x\n"),
+        ("all/b.conf", "url=redis://:hunter2@x\n"),
+    ];
+    let found = look(&compose, &files);
+    let change = change(&found, "a");
+    let sources = |uses: &[super::survey::FileUse]| uses.iter().map(|one| one.source.clone()).collect::<Vec<_>>();
+    assert_eq!(sources(&change.secrets), ["env", "config-yml", "all-b-conf"]);
+    assert_eq!(sources(&change.configs), ["plain-yml", "all-a-conf"]);
+    let decided = texts(&found.decided);
+    assert!(
+        decided.contains(&"7: a: ./config.yml is a secret, since it sets password in line 2".to_owned()),
+        "{decided:#?}"
+    );
+    let todo = texts(&found.todo);
+    assert!(
+        todo.iter().any(|line| line.starts_with("10: the config declared holds a secret (it sets password in line 2)")),
+        "{todo:#?}"
+    );
+    assert!(!format!("{decided:?}{todo:?}").contains("hunter2"));
+}
+
+#[test]
+fn ports_are_seen_in_urls_and_in_files() {
+    let compose = "services:\n  gateway: {image: nginx, ports: ['8080:80'], volumes: ['./default.conf:/etc/nginx/conf.d/default.conf:ro']}\n  geo: {image: x, healthcheck: {test: [CMD, curl, 'http://localhost/v1']}}\n  api: {image: y}\n  other: {image: z}\n  worker: {image: w}\n";
+    let conf = "# proxy_pass http://worker:80;\nserver { listen 80; location / { proxy_pass http://api; } }\n";
+    let found = look(compose, &[("default.conf", conf)]);
+    assert_eq!(found.boxes, ["geo", "api"]);
+    let todo = texts(&found.todo);
+    assert!(
+        todo.iter().any(|line| line.starts_with("the ports of these images are not known: other, worker;")),
+        "{todo:#?}"
+    );
+    // A web server listens where its configuration says.
+    let found = look(
+        "services:\n  a: {image: nginx, volumes: ['./a.conf:/etc/nginx/nginx.conf:ro']}\n  b: {image: x, ports: ['80:80']}\n",
+        &[("a.conf", "server {\n  listen [::]:8080 default_server;\n}\n")],
+    );
+    assert_eq!(found.boxes, [""; 0]);
 }
 
 #[test]

@@ -233,6 +233,7 @@ impl<'a> Planner<'a> {
             let problem = self.problem(Some(&node.address), message, node.origin.clone());
             problem.help.push(format!("{why}:"));
             problem.help.push(format!("kompox import {} {id}", node.address));
+            problem.foreign = (!ours).then(|| id.clone());
             return;
         };
         let changes = self.changes(node, &desired, None, &observed);

@@ -106,6 +106,8 @@ pub struct Problem {
     pub origin: Option<Origin>,
     /// What to do.
     pub help: Vec<String>,
+    /// The physical id of what is there and is not ours, where that is what stops it.
+    pub foreign: Option<String>,
 }
 
 /// Objects of which the API said the same.
@@ -499,7 +501,7 @@ impl<'a> Planner<'a> {
     }
 
     fn problem(&mut self, address: Option<&Address>, message: String, origin: Option<Origin>) -> &mut Problem {
-        self.problems.push(Problem { address: address.cloned(), message, origin, help: Vec::new() });
+        self.problems.push(Problem { address: address.cloned(), message, origin, help: Vec::new(), foreign: None });
         let last = self.problems.len() - 1;
         &mut self.problems[last]
     }

@@ -123,7 +123,7 @@ fn sample(shape: &Shape) -> Option<Value> {
         Shape::Choice(words) => json!(words()[0]),
         Shape::Boolean => json!(true),
         Shape::Integer(min, _) => json!(min),
-        Shape::Texts => json!(["x"]),
+        Shape::Texts | Shape::AnyTexts => json!(["x"]),
         Shape::Scalars => json!({ "x": "y" }),
         Shape::Quota => json!({ "pods": 1 }),
         Shape::Compose => json!("file:c.yml"),

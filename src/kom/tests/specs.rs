@@ -195,13 +195,13 @@ fn compose_has_four_forms() {
 #[test]
 fn apps_are_read_whole() {
     let app = app(
-        "  profiles: [web, 1]\n  ingress:\n    certResolver: staging\n    rules:\n      - {name: main, port: 3000, hosts: [a.org, \"*.b.org\"]}\n      \
+        "  profiles: [web, 1, \"\"]\n  ingress:\n    certResolver: staging\n    rules:\n      - {name: main, port: 3000, hosts: [a.org, \"*.b.org\"]}\n      \
          - {name: a-234567890123z, port: 65535}\n  deployment: {pools: [user, big], zone: 1}\n  resources: {cpu: 0.5, memory: 1Gi}\n  \
          settings: {AZURE_RESOURCE_GROUP_NAME: rg}\n  lifecycle: {preventDestroy: true}\n  networkPolicy:\n    ingressRules:\n      \
          - from: [{namespaceSelector: {matchLabels: {team: 1}}}]\n        ports: [{port: 9090}, {protocol: UDP, port: 53}]\n      \
          - from: [{namespaceSelector: {matchExpressions: [{key: a, operator: In, values: [b]}, {key: c, operator: Exists}]}}]",
     );
-    assert_eq!(app.profiles, ["web", "1"]);
+    assert_eq!(app.profiles, ["web", "1", ""]);
     assert_eq!(app.ingress.cert_resolver.as_deref(), Some("staging"));
     assert_eq!((app.ingress.rules[0].port, app.ingress.rules[0].hosts.len()), (3000, 2));
     assert_eq!((app.ingress.rules[1].name.as_str(), app.ingress.rules[1].port), ("a-234567890123z", 65535));
@@ -236,6 +236,8 @@ fn ingress_is_checked() {
             ),
             ("  ingress: {rules: [{name: a234567890123456, port: 80}]}", "error[kom-name] 9:28"),
             ("  ingress: {rules: [{name: aB, port: 80}]}", "error[kom-name] 9:28"),
+            ("  ingress: {rules: [{name: a-, port: 80}]}", "error[kom-name] 9:28"),
+            ("  ingress: {rules: [{name: a--b, port: 80}]}", "error[kom-name] 9:28"),
             ("  ingress: {rules: [{name: a}]}", "error[kom-required] 9:21: an ingress rule has no \"port\""),
             (
                 "  ingress: {rules: [{name: a, port: 0}]}",
@@ -314,7 +316,10 @@ fn deployment_and_resources_are_checked() {
                 "  resources: {gpu: 1}",
                 "error[kom-unknown-key] 9:15: the resources of an App has no key \"gpu\" | did you mean \"cpu\"?",
             ),
-            ("  profiles: [\"\"]", "error[kom-value] 9:14: an item of \"profiles\" is empty"),
+            (
+                "  profiles: [a, {b: c}]",
+                "error[kom-type] 9:17: an item of \"profiles\" must be a single value, not a mapping | write a single value here",
+            ),
         ],
     );
     let app = app("  deployment: {pool: , zones: [\"1\", \"2\"]}");

@@ -1,0 +1,177 @@
+//! Volumes that `docker compose` fills from the image: a new volume gets what the image holds where it is first mounted
+//! (Docker documentation, "Volumes", "Populate a volume using a container"). In a Pod it starts empty.
+
+use std::collections::BTreeSet;
+
+use super::draft::Draft;
+use super::images;
+use super::survey::{Remark, Service, Survey};
+use crate::compose::tree::Tree;
+
+/// Where images keep what they bring along.
+const OF_IMAGES: [&str; 20] = [
+    "/usr",
+    "/opt",
+    "/etc",
+    "/srv",
+    "/var/www",
+    "/var/html",
+    "/app",
+    "/application",
+    "/code",
+    "/src",
+    "/home",
+    "/www",
+    "/html",
+    "/site",
+    "/public",
+    "/workspace",
+    "/bitnami",
+    "/lib",
+    "/var/lib/tomcat",
+    "/themes",
+];
+/// Last parts of paths that images fill wherever they are.
+const FILLED: [&str; 21] = [
+    "html",
+    "htdocs",
+    "www",
+    "webapps",
+    "public",
+    "static",
+    "assets",
+    "themes",
+    "theme",
+    "plugins",
+    "modules",
+    "sites",
+    "extensions",
+    "templates",
+    "conf",
+    "conf.d",
+    "dist",
+    "locale",
+    "content",
+    "web",
+    "wwwroot",
+];
+/// Last parts of paths below those of images that are empty in them as a rule.
+const EMPTY: [&str; 20] = [
+    "data",
+    "db",
+    "database",
+    "log",
+    "logs",
+    "cache",
+    ".cache",
+    "tmp",
+    "temp",
+    "backup",
+    "backups",
+    "upload",
+    "uploads",
+    "letsencrypt",
+    "acme",
+    "repositories",
+    "sessions",
+    "attachments",
+    "spool",
+    "run",
+];
+
+/// Says which volumes start empty though the image may hold something at their place.
+pub(super) fn from_images(
+    survey: &mut Survey,
+    draft: &Draft,
+    services: &[Service<'_>],
+    left_out: &dyn Fn(&str, &str) -> bool,
+) {
+    let mut told = BTreeSet::new();
+    // One that fills its own volume fills it for all.
+    let fillers = services.iter().filter(|service| images::fills_itself(service.image));
+    let items = fillers.filter_map(|service| service.tree.get("volumes")?.as_sequence()).flatten();
+    let filled: BTreeSet<&str> = items.filter_map(|item| item.get("source")?.as_text()).collect();
+    for service in services {
+        let items = service.tree.get("volumes").and_then(Tree::as_sequence).unwrap_or_default();
+        for item in items {
+            let field = |key: &str| item.get(key).and_then(Tree::as_text);
+            let volume = |key: &str| item.get("volume").and_then(|volume| volume.get(key)).and_then(Tree::as_text);
+            let (Some("volume"), Some(target)) = (field("type"), field("target")) else { continue };
+            let source = field("source").unwrap_or_default();
+            if volume("nocopy") == Some("true") || volume("subpath").is_some() || left_out(service.name, target) {
+                continue;
+            }
+            if !source.is_empty() && (filled.contains(source) || !is_new(draft, source)) {
+                continue;
+            }
+            if !may_fill(service.image, target) {
+                continue;
+            }
+            let key = if source.is_empty() { format!("{}:{target}", service.name) } else { source.to_owned() };
+            if !told.insert(key) {
+                continue;
+            }
+            let what = if source.is_empty() { "the volume" } else { source };
+            let text = format!(
+                "{}: {what} starts empty in the cluster; `docker compose` fills a new volume with what the image holds \
+                 at {target}: copy that once, or take the mount out if nothing there is to be kept (docs/init.md)",
+                service.name
+            );
+            survey.todo.push(Remark { at: Some(item.location.clone()), text });
+        }
+    }
+}
+
+/// Whether Docker would make the volume, and with its own driver: others are told to bring their data.
+fn is_new(draft: &Draft, name: &str) -> bool {
+    let volume = draft.tree.get("volumes").and_then(|volumes| volumes.get(name));
+    let field = |key: &str| volume.and_then(|volume| volume.get(key));
+    let external = field("external").and_then(Tree::as_text) == Some("true");
+    !external && field("driver_opts").is_none_or(Tree::is_null)
+}
+
+/// Whether an image may hold files at a path, as far as names tell.
+fn may_fill(image: &str, target: &str) -> bool {
+    if images::is_backend(image) || images::fills_itself(image) {
+        return false;
+    }
+    let target = target.trim_end_matches('/').to_ascii_lowercase();
+    let last = target.rsplit('/').next().unwrap_or("");
+    let below =
+        |folder: &&str| target.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let in_image = OF_IMAGES.iter().any(below);
+    FILLED.contains(&last) || (in_image && !EMPTY.contains(&last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_tell_what_images_hold() {
+        for (image, target) in [
+            ("drupal:10-apache", "/var/www/html/sites"),
+            ("nginx", "/usr/share/nginx/html"),
+            ("x", "/app/public"),
+            ("x", "/opt/tomcat/webapps"),
+            ("grafana/grafana", "/etc/grafana"),
+            ("x", "/home/node/app"),
+            ("x", "/static"),
+            ("x", "/APP"),
+        ] {
+            assert!(may_fill(image, target), "{image} {target}");
+        }
+        for (image, target) in [
+            ("postgres:17", "/var/lib/postgresql/data"),
+            ("postgres:17", "/opt/x"),
+            ("wordpress:6", "/var/www/html"),
+            ("gitea/gitea", "/data"),
+            ("x", "/var/lib/x"),
+            ("x", "/app/data"),
+            ("x", "/applications"),
+            ("x", "/config"),
+        ] {
+            assert!(!may_fill(image, target), "{image} {target}");
+        }
+    }
+}
