@@ -1,4 +1,4 @@
-//! Addresses in texts that other programs read: environment values and commands.
+//! Addresses in texts that programs read: environment values, commands and configuration files.
 
 /// Below this a number behind a name is an image's tag rather than a port: `redis:7`.
 const LOWEST: u16 = 80;
@@ -6,7 +6,64 @@ const LOWEST: u16 = 80;
 /// What names the container itself, as [`addresses`] gives it.
 pub const LOCAL: [&str; 4] = ["localhost", "127.0.0.1", "0.0.0.0", "[::1]"];
 
-/// Every `host:port` in a text, in its order; also as `host/port` of `/dev/tcp` and as `host port` behind `nc`.
+/// The ports that URLs mean without naming them, by scheme (IANA's registries of URI schemes and of ports).
+const SCHEMES: [(&str, u16); 18] = [
+    ("amqp", 5672),
+    ("amqps", 5671),
+    ("fcgi", 9000),
+    ("http", 80),
+    ("https", 443),
+    ("kafka", 9092),
+    ("mariadb", 3306),
+    ("memcached", 11211),
+    ("mongodb", 27017),
+    ("mqtt", 1883),
+    ("mysql", 3306),
+    ("nats", 4222),
+    ("postgres", 5432),
+    ("postgresql", 5432),
+    ("redis", 6379),
+    ("rediss", 6379),
+    ("ws", 80),
+    ("wss", 443),
+];
+
+/// The host of every URL without a port, with the port of its scheme.
+fn schemes(text: &str) -> impl Iterator<Item = (&str, u16)> {
+    text.match_indices("://").filter_map(|(at, _)| {
+        let before = &text[..at];
+        let scheme = &before[before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '+').len()..];
+        let (_, port) = SCHEMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(scheme))?;
+        let rest = &text[at + 3..];
+        let end = rest.find(|c: char| c.is_whitespace() || "/?#\"'`,;)>|".contains(c)).unwrap_or(rest.len());
+        let host = rest[..end].rsplit('@').next().unwrap_or_default();
+        let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let bare = !host.is_empty() && host.chars().all(part);
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        (bare || bracketed).then_some((host, *port))
+    })
+}
+
+/// The ports on which a line of a configuration file has its program listen: `listen 80;` of nginx, `bind *:80` of
+/// HAProxy, `:80 {` of Caddy.
+pub fn listens(line: &str) -> Option<u16> {
+    let line = line.trim();
+    let number = |text: &str| -> Option<u16> {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let ends = text[digits..].chars().next().is_none_or(|c| c.is_whitespace() || c == ';' || c == '{' || c == ',');
+        text[..digits].parse().ok().filter(|_| ends)
+    };
+    let words =
+        line.strip_prefix("listen").or_else(|| line.strip_prefix("Listen")).or_else(|| line.strip_prefix("bind"));
+    if let Some(rest) = words.filter(|rest| rest.starts_with([' ', '\t'])) {
+        let word = rest.split_whitespace().next()?;
+        return number(word).or_else(|| number(word.rsplit_once(':')?.1));
+    }
+    number(line.strip_prefix(':')?).filter(|_| line.ends_with('{'))
+}
+
+/// Every `host:port` in a text, in its order; also as `host/port` of `/dev/tcp` and as `host port` behind `nc`. Then the
+/// hosts of URLs without a port, with that of their scheme.
 pub fn addresses(text: &str) -> Vec<(&str, u16)> {
     let netcat = text.split_whitespace().any(|word| word == "nc" || word.ends_with("/nc"));
     let mut found = Vec::new();
@@ -37,12 +94,30 @@ pub fn addresses(text: &str) -> Vec<(&str, u16)> {
             found.push((host, port));
         }
     }
+    found.extend(schemes(text));
     found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_say_where_their_program_listens() {
+        for (line, want) in [
+            ("  listen 80;", Some(80)),
+            ("listen [::]:8080 default_server;", Some(8080)),
+            ("Listen 0.0.0.0:81", Some(81)),
+            ("bind *:443 ssl", Some(443)),
+            (":2015 {", Some(2015)),
+            ("listen unix:/run/x.sock;", None),
+            ("bind_address 80", None),
+            ("listener 80", None),
+            (": 80", None),
+        ] {
+            assert_eq!(listens(line), want, "{line}");
+        }
+    }
 
     #[test]
     fn addresses_are_found_in_urls_commands_and_lists() {
@@ -58,7 +133,12 @@ mod tests {
             ("redis:7", vec![]),
             ("redis:7.2-alpine postgres:160a x:80.1", vec![]),
             ("x:65536 x:99999999999999999999 :80 ]:80 é:80", vec![]),
-            ("http://a/9000", vec![]),
+            ("http://a/9000", vec![("a", 80)]),
+            ("http://geo/v1,https://x", vec![("geo", 80), ("x", 443)]),
+            ("postgres://u:pw@db/x?y=1 redis://cache", vec![("db", 5432), ("cache", 6379)]),
+            ("curl -f 'http://localhost' || exit 1", vec![("localhost", 80)]),
+            ("jdbc:postgresql://db/x", vec![("db", 5432)]),
+            ("file:///a smb://b x://c http:// https://", vec![]),
             ("", vec![]),
         ] {
             assert_eq!(addresses(text), want, "{text}");

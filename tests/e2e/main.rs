@@ -22,6 +22,7 @@ mod handover;
 mod init;
 mod manifests;
 mod quota;
+mod running;
 mod saved_plans;
 mod secrets;
 mod storage;

@@ -1,6 +1,5 @@
 //! What is decided about compose projects of many shapes.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::survey::{Change, Remark, Survey, survey};
@@ -21,7 +20,7 @@ fn look_with(compose: &str, others: &[(&str, &str)], disks: usize) -> Survey {
     };
     others.iter().for_each(|(name, text)| write(name, text));
     write("compose.yml", compose);
-    let draft = draft::read(&[Path::new(&folder).join("compose.yml")], &BTreeMap::new()).unwrap();
+    let draft = draft::read(&[Path::new(&folder).join("compose.yml")], &Default::default()).unwrap();
     survey(&draft, "app", |_| disks)
 }
 
