@@ -14,7 +14,7 @@
 //! | [`engine`] | addresses, values, graph, diff, plan, apply, reconcile; knows no cloud |
 //! | [`providers`] | Azure, Kubernetes, and the sandbox that emulates both |
 //! | [`report`] | everything people and machines read |
-//! | [`diag`], [`yaml`], [`parallel`] | messages with a place in a file; YAML as a located tree; work on all processors |
+//! | [`diag`], [`yaml`], [`quantity`], [`secret`], [`pod_security`], [`parallel`] | messages with a place in a file; YAML as a located tree; Kubernetes quantities; what may be a secret; what a Pod may do to its node; work on all processors |
 //!
 //! # Files on disk
 //!
@@ -41,7 +41,10 @@ pub mod diag;
 pub mod engine;
 pub mod kom;
 pub mod parallel;
+pub mod pod_security;
 pub mod providers;
+pub mod quantity;
 pub mod report;
 pub mod resources;
+pub mod secret;
 pub mod yaml;

@@ -8,6 +8,7 @@ use kompox::compose::convert::{
     Access, ConvertInput, IngressInput, IsolationInput, Scope, VolumeInput, convert, manifest,
 };
 use kompox::compose::files::{FileError, Files};
+use kompox::compose::gate::Gate;
 use kompox::compose::load::project::Printing;
 use kompox::compose::{ComposeProject, Input, ReadRequest, read};
 use kompox::diag::Diagnostics;
@@ -49,7 +50,8 @@ fn outcome(parts: &[&str]) -> String {
     let mut inputs = vec![input_of("compose.yml", part(0).unwrap_or_default())];
     inputs.extend(part(1).map(|text| input_of("override.yml", text)));
     let environment = BTreeMap::from([("A".to_owned(), "1".to_owned()), ("B".to_owned(), "$A".to_owned())]);
-    let request = ReadRequest { inputs, profiles: &["*".to_owned()], environment: &environment, files: &files };
+    let gate = Gate::new(environment, None);
+    let request = ReadRequest { inputs, profiles: &["*".to_owned()], gate: &gate, files: &files };
     let (project, diagnostics) = read(request);
     assert_eq!(project.is_some(), !diagnostics.has_errors(), "a project exactly when there is no error");
     let Some(project) = project else { return said(&diagnostics) };
@@ -91,7 +93,7 @@ fn outcome(parts: &[&str]) -> String {
     let mut text = print(&project, true);
     let inputs = vec![input_of("compose.yml", &text)];
     let (again, findings) =
-        read(ReadRequest { inputs, profiles: &["*".to_owned()], environment: &environment, files: &files });
+        read(ReadRequest { inputs, profiles: &["*".to_owned()], gate: &gate, files: &files });
     let again = again.unwrap_or_else(|| panic!("{text}\n{}", said(&findings)));
     assert_eq!(print(&again, true), text, "what is canonical stays");
     text.push_str(&said(&diagnostics));

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use kompox::compose::convert::manifest;
+use kompox::compose::gate::Gate;
 use kompox::diag::Diagnostics;
 use kompox::kom::layout::{LayoutRequest, discover};
 use kompox::kom::load::{LoadOptions, Loaded, load};
@@ -34,6 +35,7 @@ fn outcome(root: &Path) -> String {
     };
     assert!(!loaded.diagnostics.has_errors(), "loaded with an error");
     let environment: BTreeMap<String, String> = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
+    let gate = Gate::new(environment.clone(), None);
     let state = StateView {
         lineage: String::new(),
         digester: Digester::new(&[0; 32]),
@@ -45,6 +47,7 @@ fn outcome(root: &Path) -> String {
         project: &loaded.project,
         sources: &loaded.sources,
         environment: &environment,
+        gate: &gate,
         state: &state,
         chance: Chance { now: SystemTime::UNIX_EPOCH, random: &|| 0 },
     };

@@ -11,6 +11,7 @@ use super::global::{Global, Terminal};
 use super::output;
 use super::session::print_findings;
 use crate::compose::files::{Files, LocalFiles, UserFiles};
+use crate::compose::gate::{Gate, Veil};
 use crate::compose::load::project::{Printing, Project, Strictness};
 use crate::compose::load::{self, Name, Request, dotenv, project_name};
 use crate::compose::read::Input;
@@ -70,16 +71,17 @@ pub struct Args {
 pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let Command::Config(args) = command;
     let cwd = global.cwd()?;
-    let process = global.environment();
+    let gate = global.gate();
     // The `.env` beside the first file may name the files, and then the one beside these counts too.
     let named: Vec<PathBuf> = args.files.iter().map(|path| absolute(&cwd, path)).collect();
-    let mut environment = process.clone();
+    let mut environment = gate.variables().clone();
     complete(args, &cwd, &project_directory(args, &cwd, &named), &mut environment)?;
     let paths = if named.is_empty() { compose_files(args, &cwd, &environment)? } else { named };
     let dir = project_directory(args, &cwd, &paths);
     complete(args, &cwd, &dir, &mut environment)?;
     let name = name(args, &dir, &environment)?;
     let profiles = profiles(args, &environment);
+    let variables = environment.clone();
     let display = |path: &str| shown(Path::new(path), &cwd);
     let files = UserFiles::new(&dir);
     let request = Request {
@@ -91,7 +93,12 @@ pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Ex
         files: &files,
         display: &display,
     };
-    let (loaded, _, mut findings) = load::load(request);
+    let (loaded, sources, found) = load::load(request);
+    let texts: Vec<&Source> = sources.texts().collect();
+    let veil = if args.show_secrets { Veil::default() } else { gate.veil(&texts, &variables) };
+    let mut findings = settings_withheld(&gate);
+    findings.extend(gate.withheld(&texts, &variables));
+    findings.extend(found);
     let project = loaded.and_then(|loaded| {
         let (project, found) = Project::complete(loaded, &profiles, Strictness::Compose);
         findings.extend(found);
@@ -102,21 +109,51 @@ pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Ex
     if let Some(project) = project {
         let found = if global.json || args.format == Format::Json {
             let (json, found) = project.json(printing);
-            json.iter().try_for_each(|json| report::json::write(&mut bytes, json, true))?;
+            json.iter().try_for_each(|json| report::json::write(&mut bytes, &veiled(json, &veil), true))?;
             found
         } else {
             let (yaml, found) = project.yaml(printing);
-            bytes.extend(yaml.unwrap_or_default().into_bytes());
+            let yaml = yaml.unwrap_or_default();
+            bytes.extend(veil.cover(&yaml).unwrap_or(yaml).into_bytes());
             found
         };
         findings.extend(found);
     }
+    // Also where secrets are shown: what is wrong is told with the names of variables.
+    let findings = gate.veil(&texts, &variables).over(findings);
     if findings.has_errors() {
         return Err(CliError::Diagnostics(findings));
     }
     print_findings(&findings, terminal);
     output::stdout(|out| out.write_all(&bytes))?;
     Ok(Exit::Done)
+}
+
+/// A JSON text without the values that nothing may show.
+fn veiled(json: &serde_json::Value, veil: &Veil) -> serde_json::Value {
+    use serde_json::Value;
+    match json {
+        Value::String(text) => veil.cover(text).unwrap_or_else(|| text.clone()).into(),
+        Value::Array(items) => items.iter().map(|item| veiled(item, veil)).collect(),
+        Value::Object(map) => {
+            let entries =
+                map.iter().map(|(key, value)| (veil.cover(key).unwrap_or_else(|| key.clone()), veiled(value, veil)));
+            Value::Object(entries.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// Variables that steer the reading itself, and that are set and withheld.
+pub(super) fn settings_withheld(gate: &Gate) -> Diagnostics {
+    let mut findings = Diagnostics::default();
+    for name in ["COMPOSE_FILE", "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME", "COMPOSE_DISABLE_ENV_FILE"] {
+        if gate.withholds(name) {
+            let message = format!("{name} is set, but not used");
+            findings.push(Diagnostic::warning("compose-variable-withheld", message).help(Gate::help(name)));
+        }
+    }
+    findings
 }
 
 const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::CliError;
+use crate::compose::gate::Gate;
 use crate::kom::layout::LayoutRequest;
 use crate::report::Style;
 
@@ -47,6 +48,10 @@ pub struct Global {
     /// With --sandbox: use a running `kompox sandbox serve` instead of starting one
     #[arg(long, value_name = "URL", env = "KOMPOX_SANDBOX_ENDPOINT", global = true)]
     pub sandbox_endpoint: Option<String>,
+    /// Let compose files read these variables of the process and no others; repeatable [default: all, but none where CI
+    /// is set]
+    #[arg(long = "env-allow", value_name = "NAME", env = "KOMPOX_ENV_ALLOW", value_delimiter = ',', global = true)]
+    pub env_allow: Option<Vec<String>>,
     /// Machine-readable output
     #[arg(long, global = true)]
     pub json: bool,
@@ -66,6 +71,13 @@ impl Global {
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(key, _)| !hidden(key))
             .collect()
+    }
+
+    /// The process's environment, as far as compose files may read it.
+    pub fn gate(&self) -> Gate {
+        let names = self.env_allow.as_ref();
+        let names: Option<Vec<String>> = names.map(|names| names.iter().map(|name| name.trim().to_owned()).collect());
+        Gate::new(self.environment(), names.as_deref())
     }
 
     /// The directory to work in, absolute.

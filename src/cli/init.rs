@@ -173,7 +173,8 @@ fn from_legacy(path: &Path, global: &Global, terminal: &Terminal) -> Result<Exit
 }
 
 fn from_compose(args: &Args, paths: &[PathBuf], global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
-    let draft = draft::read(paths, &global.environment())?;
+    let gate = global.gate();
+    let draft = draft::read(paths, &gate)?;
     let name = app_name(args, &draft)?;
     let place = place(&draft.root, global);
     let Planned { survey, files: written, has_env } = planned(&draft, &name, &place, &args.driver)?;

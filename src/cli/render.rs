@@ -53,7 +53,9 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
         let chosen: Vec<_> = expanded.composes.iter().filter(|(app, _)| chosen(app)).collect();
         let mut texts = Vec::with_capacity(chosen.len());
         for (text, findings) in parallel::map(&chosen, |(_, compose)| {
-            compose.canonical.yaml(Printing { files: None, show_secrets: args.show_secrets })
+            let (text, findings) = compose.canonical.yaml(Printing { files: None, show_secrets: args.show_secrets });
+            let covered = text.as_deref().filter(|_| !args.show_secrets).and_then(|text| compose.veil.cover(text));
+            (covered.or(text), findings)
         }) {
             texts.push(text.ok_or(CliError::Diagnostics(findings))?);
         }

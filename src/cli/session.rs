@@ -12,6 +12,7 @@ use super::connect::Connections;
 use super::error::CliError;
 use super::global::{Global, Terminal};
 use super::output;
+use crate::compose::gate::Gate;
 use crate::diag::{Diagnostics, Severity};
 use crate::engine::address::{Address, resolve};
 use crate::engine::event::Sink;
@@ -79,6 +80,8 @@ pub struct Session<'g> {
     /// Time and randomness.
     pub environment: SharedEnvironment,
     variables: BTreeMap<String, String>,
+    /// Those that compose files may read.
+    gate: Gate,
     sandbox: Option<Sandbox>,
     /// The sandbox's endpoint and token.
     endpoint: Option<(String, String)>,
@@ -138,6 +141,7 @@ impl<'g> Session<'g> {
             store: Arc::new(store),
             environment: Arc::new(System),
             variables,
+            gate: global.gate(),
             sandbox,
             endpoint,
             sign_ins: SignIns::default(),
@@ -172,6 +176,7 @@ impl<'g> Session<'g> {
             project: &loaded.project,
             sources: &loaded.sources,
             environment: &self.variables,
+            gate: &self.gate,
             state: &view,
             chance: Chance { now: self.environment.now(), random: &random },
         };
@@ -259,6 +264,7 @@ impl<'g> Session<'g> {
             project: &loaded.project,
             sources: &loaded.sources,
             environment: &self.variables,
+            gate: &self.gate,
             state: &view,
             chance: Chance { now: self.environment.now(), random: &|| 0 },
         };

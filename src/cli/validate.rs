@@ -92,10 +92,12 @@ pub fn offline(global: &Global) -> Result<(ManuallyDrop<Expanded>, Diagnostics),
     };
     let view = state_view(&lineage, &digester, &snapshot, Fixed::default());
     let environment = global.environment();
+    let gate = global.gate();
     let request = Request {
         project: &manifests.loaded.project,
         sources: &manifests.loaded.sources,
         environment: &environment,
+        gate: &gate,
         state: &view,
         chance: Chance { now: std::time::SystemTime::UNIX_EPOCH, random: &|| 0 },
     };

@@ -1,6 +1,6 @@
 //! Commands that Kubernetes runs beside the process: health checks and hooks.
 
-use crate::compose::model::{Healthcheck, Hook, Text};
+use crate::compose::model::{Healthcheck, Hook, Service, Text};
 use crate::compose::read::Reader;
 use crate::compose::service::{known_entries, mark_secret_arguments, report_value, variables, words};
 use crate::compose::syntax;
@@ -42,6 +42,20 @@ pub(super) fn healthcheck(reader: &mut Reader<'_>, service: &str, tree: &Tree) -
         reader.push(finding, &tree.location);
     }
     if disabled || check.command.is_empty() { None } else { Some(check) }
+}
+
+/// Whether a container that is not healthy is to be restarted: what docker does not do by itself, but the container
+/// `willfarrell/autoheal` for those with this label.
+pub(super) fn liveness(reader: &mut Reader<'_>, service: &mut Service, labels: Option<&Tree>) {
+    let labels = labels.and_then(crate::compose::load::pairs::pairs).unwrap_or_default();
+    if let Some(label) = labels.iter().find(|label| label.key == "autoheal" && label.value.as_deref() == Some("true")) {
+        service.liveness.get_or_insert_with(|| label.location.clone());
+    }
+    if let (Some(location), None) = (&service.liveness, &service.healthcheck) {
+        let message = format!("{}: there is no health check whose failure could restart it", service.name);
+        let finding = Diagnostic::warning("compose-healthcheck", message).help("give it a healthcheck with a test");
+        reader.push(finding, &location.clone());
+    }
 }
 
 /// The command of a health check; none when it is switched off or wrong.

@@ -1,6 +1,6 @@
 //! Docker Compose files: reading them as `docker compose` does, and converting them to Kubernetes objects.
 //!
-//! Pure: text in, objects and diagnostics out. Files come through the [`files::Files`] trait, the environment as a map,
+//! Pure: text in, objects and diagnostics out. Files come through the [`files::Files`] trait, the environment through a [`gate::Gate`],
 //! disks as [`convert::VolumeInput`]. This module knows no provider, no KOM document and no engine.
 //!
 //! Reading goes text → [`load`] (the canonical [`tree`], as `docker compose` has it) → [`model`]; [`convert`] turns the
@@ -11,6 +11,7 @@ pub mod convert;
 mod declared;
 pub mod env;
 pub mod files;
+pub mod gate;
 mod health;
 pub mod interpolate;
 pub mod load;

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::compose::gate::Veil;
 use crate::compose::load::project::Project;
 use crate::diag::{Diagnostic, Location};
 use crate::kom::may_hold_secret;
+pub use crate::secret::{is_secret_literal, is_secret_name};
 use crate::yaml::Source;
 
 /// A text that may be a secret. Debug hides it when it is one.
@@ -61,7 +63,7 @@ pub struct Located<T> {
 }
 
 /// A compose project, ready to be converted.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ComposeProject {
     /// Services that the active profiles leave on, in the order of the file.
     pub services: Vec<Service>,
@@ -73,6 +75,20 @@ pub struct ComposeProject {
     pub sources: Sources,
     /// The canonical project, to be printed.
     pub canonical: Arc<Project>,
+    /// Values that nothing may show.
+    pub veil: Veil,
+}
+
+impl fmt::Debug for ComposeProject {
+    /// Without the values that nothing may show.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ComposeProject")
+            .field("services", &self.services)
+            .field("configs", &self.configs)
+            .field("secrets", &self.secrets)
+            .field("sources", &self.sources)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Longer lines help nobody, and a copy of one in each of its findings would cost the square of its length.
@@ -119,6 +135,11 @@ impl Sources {
             .next()
             .filter(|line| line.len() <= LONGEST_LINE && !may_hold_secret(line))
             .map(str::to_owned)
+    }
+
+    /// The texts, in merge order.
+    pub fn texts(&self) -> impl Iterator<Item = &Source> {
+        self.texts.iter().map(|text| &text.source)
     }
 
     /// Names of the files, in merge order.
@@ -169,6 +190,8 @@ pub struct Service {
     pub secrets: Vec<FileUse>,
     /// Health check, if one is on.
     pub healthcheck: Option<Healthcheck>,
+    /// Whether a container that is not healthy is to be restarted, and where that is said.
+    pub liveness: Option<Location>,
     /// What it waits for.
     pub depends_on: Vec<Dependency>,
     /// Requests and limits, before defaults of the app.
@@ -417,21 +440,6 @@ pub struct Resources {
     pub requests: BTreeMap<String, String>,
     /// What is the most.
     pub limits: BTreeMap<String, String>,
-}
-
-/// Whether a name says that its value is a secret.
-pub fn is_secret_name(name: &str) -> bool {
-    const PARTS: [&str; 7] = ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
-    let upper = name.to_ascii_uppercase();
-    PARTS.iter().any(|part| upper.contains(part)) || ["_PASS", "_PWD", "-PASS"].iter().any(|end| upper.ends_with(end))
-}
-
-/// Whether a literal value carries a password in a URL: `scheme://user:password@host`.
-pub fn is_secret_literal(value: &str) -> bool {
-    value.match_indices("://").any(|(at, _)| {
-        let authority = value[at + 3..].split(['/', '?', '#', ' ']).next().unwrap_or("");
-        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
-    })
 }
 
 /// Which words of a command line may be secret: assignments to a name of one, the word behind a flag that is named like

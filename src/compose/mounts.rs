@@ -1,7 +1,9 @@
 //! `services.*.volumes`, in the long syntax that the loader gives.
 
+use std::collections::BTreeSet;
+
 use crate::compose::load::volume::IGNORED;
-use crate::compose::model::{Mount, MountSource, Service, Tmpfs};
+use crate::compose::model::{Condition, Mount, MountSource, Service, Tmpfs};
 use crate::compose::read::{Reader, local_file_error};
 use crate::compose::service::{known_entries, report, report_value};
 use crate::compose::support;
@@ -27,7 +29,7 @@ pub(super) fn volumes(reader: &mut Reader<'_>, service: &mut Service, tree: &Tre
 
 fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<Mount> {
     let (mut kind, mut source, mut target, mut read_only) = (None, None, None, false);
-    let (mut subpath, mut size) = (None, None);
+    let (mut subpath, mut size, mut nocopy) = (None, None, false);
     let name = service.name.clone();
     // What is refused is refused as a type, once.
     for entry in known_entries(reader, &name, "volumes", &["image"], item) {
@@ -42,6 +44,7 @@ fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
                 for field in known_entries(reader, &name, &path, &["create_host_path"], &entry.value) {
                     match field.key.as_str() {
                         "subpath" => subpath = reader.text("subpath", &field.value),
+                        "nocopy" => nocopy = reader.boolean("nocopy", &field.value).unwrap_or(false),
                         // Zero is no limit.
                         "size" => size = reader.size("volumes", &field.value).filter(|size| *size > 0),
                         // The short syntax makes folders; only the wish not to is worth a word.
@@ -92,6 +95,9 @@ fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
                 _ => source,
             };
             let mut mount = mount(reader, &source, &target, read_only, location)?;
+            if !nocopy && subpath.is_none() {
+                starts_empty(reader, service, &mount);
+            }
             if let Some(subpath) = subpath {
                 match syntax::sub_path(&format!("{}/{subpath}", mount.sub_path)) {
                     Ok(path) => mount.sub_path = path,
@@ -106,6 +112,65 @@ fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
         }
         Some(other) => invalid(reader, &format!("the type {other} is not known"), location),
         None => invalid(reader, "type is missing", location),
+    }
+}
+
+/// Where images keep programs and their files rather than data that they make themselves.
+const FILLED: [&str; 9] = ["/app", "/etc", "/home", "/opt", "/srv", "/usr", "/var/spool", "/var/www", "/www"];
+/// Images that fill an empty folder themselves when they start.
+const FILLING: [&str; 7] = ["drupal-fpm", "joomla", "matomo", "nextcloud", "piwik", "wordpress", "yourls"];
+
+/// Docker fills a named volume that is empty from what the image has in its place; here it starts empty and hides that.
+fn starts_empty(reader: &mut Reader<'_>, service: &Service, mount: &Mount) {
+    let MountSource::Named(volume) = &mount.source else { return };
+    let below =
+        |folder: &str| mount.target.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let image = service.image.as_ref().map_or("", |image| image.value.as_str());
+    let name = image.rsplit('/').next().unwrap_or_default().split([':', '@']).next().unwrap_or_default();
+    if !FILLED.iter().any(|folder| below(folder)) || FILLING.contains(&name) {
+        return;
+    }
+    let (service, target) = (service.name.clone(), mount.target.clone());
+    let (volume, sub_path) = (volume.clone(), mount.sub_path.clone());
+    reader.may_hide.push(Hiding { service, volume, sub_path, target, location: mount.location.clone() });
+}
+
+/// A mount that may hide what its image has in its place.
+pub(super) struct Hiding {
+    service: String,
+    volume: String,
+    sub_path: String,
+    target: String,
+    location: Location,
+}
+
+/// Warns of volumes that start empty over files of an image: once for each, since docker fills it from the first service
+/// that uses it, and not where another service that is waited for has it too, and so the occasion to fill it.
+pub(super) fn warn_of_hiding(reader: &mut Reader<'_>, services: &[Service]) {
+    let mut told = BTreeSet::new();
+    for Hiding { service, volume, sub_path, target, location } in std::mem::take(&mut reader.may_hide) {
+        let filled = services.iter().filter(|one| one.name == service).flat_map(|one| &one.depends_on).any(|other| {
+            let mounts = |one: &&Service| {
+                let named = |mount: &Mount| {
+                    mount.source == MountSource::Named(volume.clone()) && mount.sub_path == sub_path && !mount.read_only
+                };
+                one.name == other.service && one.mounts.iter().any(named)
+            };
+            other.condition == Condition::Completed && services.iter().any(|one| mounts(&one))
+        });
+        let source = if sub_path.is_empty() { volume.clone() } else { format!("{volume}/{sub_path}") };
+        if filled || !told.insert(source.clone()) {
+            continue;
+        }
+        let message = format!("{service}: the volume {volume} starts empty and hides what the image has at {target}");
+        let finding = Diagnostic::warning("compose-volume-empty", message)
+            .help(format!(
+                "docker would copy that into the volume; do it with a service of the same image that {service} waits for \
+                 (service_completed_successfully) and that has {source} at /copy: \
+                 command: [\"sh\", \"-c\", \"cp -an {target}/. /copy/\"]"
+            ))
+            .help("where nothing is lost, say so with the long syntax: volume: {nocopy: true}");
+        reader.push(finding, &location);
     }
 }
 

@@ -6,19 +6,20 @@ use std::sync::Arc;
 
 use crate::compose::declared;
 use crate::compose::files::{FileError, Files};
+use crate::compose::gate::{Gate, Veil};
 use crate::compose::load::pairs::Pair;
 use crate::compose::load::parse::boolean;
 use crate::compose::load::project::{Project, Strictness};
 use crate::compose::load::scalar::Value;
 use crate::compose::load::{self, MAX_ITEMS, MAX_SERVICES, dotenv};
-use crate::compose::model::{
-    Bytes, ComposeProject, FileObject, FileSource, Service, Sources, Text, is_secret_literal, is_secret_name,
-};
+use crate::compose::model::{Bytes, ComposeProject, FileObject, FileSource, Service, Sources, Text, is_secret_name};
+use crate::compose::mounts::{self, Hiding};
 use crate::compose::service;
 use crate::compose::support::nearest;
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::{Diagnostic, Diagnostics, Location};
+use crate::secret::holds_secret;
 use crate::yaml::{Node, Source};
 
 /// Bytes that a ConfigMap or a Secret of one file may hold.
@@ -48,17 +49,37 @@ pub struct ReadRequest<'a> {
     pub inputs: Vec<Input>,
     /// Profiles that are on; `*` turns all on.
     pub profiles: &'a [String],
-    /// The process environment, which wins over the project's `.env`.
-    pub environment: &'a BTreeMap<String, String>,
+    /// The process environment as far as it may be read; it wins over the project's `.env`.
+    pub gate: &'a Gate,
     /// The files next to the compose file.
     pub files: &'a dyn Files,
 }
 
-/// Loads and types a project. There is a project exactly when there is no error.
+/// Loads and types a project. There is a project exactly when there is no error. What was found shows no value that must
+/// not be seen.
 pub fn read(request: ReadRequest<'_>) -> (Option<ComposeProject>, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     let environment = project_environment(&request, &mut diagnostics);
-    let ReadRequest { inputs, profiles, files, .. } = request;
+    let ReadRequest { inputs, profiles, files, gate } = request;
+    let (project, sources, found) = read_with(inputs, profiles, files, gate, &environment, diagnostics);
+    let env_file = files.read(".env").ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let env_file = env_file.map(|text| Source::new(".env", text));
+    let texts: Vec<&Source> = sources.texts().chain(&env_file).collect();
+    let veil = gate.veil(&texts, &environment);
+    let mut findings = gate.withheld(&texts, &environment);
+    findings.extend(found);
+    let findings = veil.over(findings);
+    (project.map(|project| ComposeProject { veil, ..project }), findings)
+}
+
+fn read_with(
+    inputs: Vec<Input>,
+    profiles: &[String],
+    files: &dyn Files,
+    gate: &Gate,
+    environment: &BTreeMap<String, String>,
+    mut diagnostics: Diagnostics,
+) -> (Option<ComposeProject>, Sources, Diagnostics) {
     // Where none is named, compose-go splits an empty COMPOSE_PROFILES, which gives the profile "" (cli/options.go,
     // `WithDefaultProfiles`): services with that one are on.
     let unnamed = [String::new()];
@@ -83,27 +104,37 @@ pub fn read(request: ReadRequest<'_>) -> (Option<ComposeProject>, Diagnostics) {
     };
     let (loaded, sources, findings) = load::load(request);
     diagnostics.extend(findings);
-    let Some(loaded) = loaded.filter(|_| !diagnostics.has_errors()) else { return (None, diagnostics) };
-    let mut reader = Reader { sources, diagnostics, environment: &environment, files, rewritten: &loaded.rewritten };
+    let Some(loaded) = loaded.filter(|_| !diagnostics.has_errors()) else { return (None, sources, diagnostics) };
+    let mut reader = Reader {
+        sources: sources.clone(),
+        diagnostics,
+        environment,
+        gate,
+        files,
+        may_hide: Vec::new(),
+        rewritten: &loaded.rewritten,
+    };
     let parts = parts(&mut reader, &loaded.tree, profiles);
     let Reader { mut diagnostics, .. } = reader;
     // What does not fit together is told once, in the words of the reader where it has some.
     let known: BTreeSet<(Option<Location>, &'static str)> =
         diagnostics.iter().map(|found| (found.location.clone(), found.code)).collect();
-    let sources = loaded.sources.clone();
     let (canonical, findings) = Project::complete(loaded, profiles, Strictness::App);
     diagnostics.extend(findings.into_iter().filter(|found| !known.contains(&(found.location.clone(), found.code))));
-    let Some(canonical) = canonical.filter(|_| !diagnostics.has_errors()) else { return (None, diagnostics) };
+    let Some(canonical) = canonical.filter(|_| !diagnostics.has_errors()) else { return (None, sources, diagnostics) };
     let Parts { services, configs, secrets } = parts;
-    (Some(ComposeProject { services, configs, secrets, sources, canonical: Arc::new(canonical) }), diagnostics)
+    let (canonical, veil) = (Arc::new(canonical), Veil::default());
+    let project = ComposeProject { services, configs, secrets, sources: sources.clone(), canonical, veil };
+    (Some(project), sources, diagnostics)
 }
 
 fn project_environment(request: &ReadRequest<'_>, diagnostics: &mut Diagnostics) -> BTreeMap<String, String> {
-    let mut environment = request.environment.clone();
+    let process = request.gate.variables();
+    let mut environment = process.clone();
     let mut values = BTreeMap::new();
     let result = match request.files.read(".env") {
         Err(FileError::NotFound | FileError::Refused { .. }) => return environment,
-        Ok(bytes) => dotenv::complete(request.environment, &mut values, &bytes).map_err(|error| error.to_string()),
+        Ok(bytes) => dotenv::complete(process, &mut values, &bytes).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     if let Err(message) = result {
@@ -120,7 +151,10 @@ pub(super) struct Reader<'a> {
     pub(super) sources: Sources,
     pub(super) diagnostics: Diagnostics,
     pub(super) environment: &'a BTreeMap<String, String>,
+    pub(super) gate: &'a Gate,
     pub(super) files: &'a dyn Files,
+    /// Mounts of named volumes that may hide files of their image.
+    pub(super) may_hide: Vec<Hiding>,
     /// What is written where a number, a boolean or a date reads as another text, by the place of its key.
     pub(super) rewritten: &'a HashMap<Location, String>,
 }
@@ -160,7 +194,7 @@ impl Reader<'_> {
     /// is not what is written, a warning says so.
     pub(super) fn value(&mut self, what: &str, pair: Pair<'_>) -> Option<Text> {
         let value = pair.value?;
-        let sensitive = pair.interpolated || is_secret_name(&pair.key) || is_secret_literal(&value);
+        let sensitive = pair.interpolated || is_secret_name(&pair.key) || holds_secret(&value);
         if let Some(written) = self.rewritten.get(pair.location) {
             let message = match sensitive {
                 true => format!("{what}: {} is not in quotes, and becomes another text", pair.key),
@@ -294,7 +328,10 @@ fn parts(reader: &mut Reader<'_>, root: &Tree, profiles: &[String]) -> Parts {
     let mut project = Parts::default();
     for entry in reader.entries("the compose file", root) {
         match entry.key.as_str() {
-            "services" => project.services = services(reader, &entry.value, profiles),
+            "services" => {
+                project.services = services(reader, &entry.value, profiles);
+                mounts::warn_of_hiding(reader, &project.services);
+            }
             "configs" | "name" | "secrets" => {}
             key @ ("jobs" | "models" | "networks" | "volumes") => declared::unused(reader, key, &entry.value),
             _ => reader.unknown_key("the compose file", entry, &TOP_LEVEL),
@@ -440,8 +477,14 @@ fn file_source(reader: &mut Reader<'_>, kind: &str, name: &str, from: &str, valu
         "environment" => match reader.environment.get(&text) {
             Some(content) => (None, content.clone().into_bytes(), true),
             None => {
-                let message = format!("{what}: the environment variable {text} is not set");
-                reader.error("compose-file-source", message, &value.location);
+                let withheld = reader.gate.withholds(&text);
+                let fault = if withheld { "is set, but compose files may not read it" } else { "is not set" };
+                let message = format!("{what}: the environment variable {text} {fault}");
+                let mut finding = Diagnostic::error("compose-file-source", message);
+                if withheld {
+                    finding = finding.help(Gate::help(&text));
+                }
+                reader.push(finding, &value.location);
                 return FileSource::Unreadable;
             }
         },

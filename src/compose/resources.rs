@@ -8,6 +8,7 @@ use crate::compose::service::{known_entries, report_value};
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::Diagnostic;
+use crate::quantity::Quantity;
 
 pub(super) fn deploy(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     let name = service.name.clone();
@@ -152,13 +153,20 @@ pub(super) fn memory(reader: &mut Reader<'_>, target: &mut BTreeMap<String, Stri
     }
 }
 
-pub(super) fn x_kompox_resources(reader: &mut Reader<'_>, resources: &mut Resources, tree: &Tree) {
+/// What a service says in words of kompox.
+pub(super) fn x_kompox(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     for entry in reader.entries("x-kompox", tree) {
         let target = match entry.key.as_str() {
-            "resources" => &mut resources.requests,
-            "limits" => &mut resources.limits,
+            "resources" => &mut service.resources.requests,
+            "limits" => &mut service.resources.limits,
+            "liveness" => {
+                if reader.boolean("x-kompox.liveness", &entry.value) == Some(true) {
+                    service.liveness = Some(entry.key_location.clone());
+                }
+                continue;
+            }
             _ => {
-                reader.unknown_key("x-kompox", entry, &["resources", "limits"]);
+                reader.unknown_key("x-kompox", entry, &["resources", "limits", "liveness"]);
                 continue;
             }
         };
@@ -170,7 +178,7 @@ pub(super) fn x_kompox_resources(reader: &mut Reader<'_>, resources: &mut Resour
             };
             if !matches!(part.key.as_str(), "cpu" | "memory" | "ephemeral-storage") {
                 reader.unknown_key("x-kompox", part, &["cpu", "memory", "ephemeral-storage"]);
-            } else if syntax::is_quantity(&text) {
+            } else if Quantity::parse(&text).is_ok_and(|amount| amount.nano() >= 0) {
                 target.insert(part.key.clone(), text);
             } else {
                 let message = format!("x-kompox: \"{text}\" is no quantity such as 500m or 256Mi");
@@ -185,8 +193,8 @@ pub(super) fn check(reader: &mut Reader<'_>, service: &Service) {
     let Resources { requests, limits } = &service.resources;
     for (name, request) in requests {
         let Some(limit) = limits.get(name) else { continue };
-        if let (Some(least), Some(most)) = (syntax::quantity_value(request), syntax::quantity_value(limit))
-            && least > most
+        if let (Ok(least), Ok(most)) = (Quantity::parse(request), Quantity::parse(limit))
+            && least.nano() > most.nano()
         {
             let message = format!("{}: {request} of {name} are set aside, but {limit} are the most", service.name);
             let finding = Diagnostic::error("compose-resources", message);

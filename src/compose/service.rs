@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::compose::env;
 use crate::compose::files::FileError;
+use crate::compose::gate::Gate;
 use crate::compose::health;
 use crate::compose::load::scalar::Value;
 use crate::compose::model::{
@@ -52,8 +53,9 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: &TreeEntry) -> Service {
     }
     resources::quota(&mut service, &entry.value, reader);
     if let Some(tree) = x_kompox {
-        resources::x_kompox_resources(reader, &mut service.resources, tree);
+        resources::x_kompox(reader, &mut service, tree);
     }
+    health::liveness(reader, &mut service, entry.value.get("labels"));
     check_image(reader, &service);
     resources::check(reader, &service);
     service
@@ -130,6 +132,7 @@ fn empty(name: &str, location: &Location) -> Service {
         configs: Vec::new(),
         secrets: Vec::new(),
         healthcheck: None,
+        liveness: None,
         depends_on: Vec::new(),
         resources: Resources::default(),
         replicas: 1,
@@ -300,6 +303,15 @@ pub(super) fn variables(reader: &mut Reader<'_>, service: &str, what: &str, tree
         if pair.value.is_none() {
             let Some(value) = reader.environment.get(&pair.key) else {
                 // A name that came by interpolation may be a value that lacks its name.
+                if !pair.interpolated && reader.gate.withholds(&pair.key) {
+                    let message = format!(
+                        "{service}: the variable {} is set, but compose files may not read it: it is left out of {what}",
+                        pair.key
+                    );
+                    let finding = Diagnostic::warning("compose-variable-withheld", message);
+                    reader.push(finding.help(Gate::help(&pair.key)), pair.location);
+                    continue;
+                }
                 let shown = if pair.interpolated { "a variable".to_owned() } else { pair.key };
                 unset.push((shown, pair.location));
                 continue;

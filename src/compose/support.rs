@@ -187,12 +187,12 @@ pub const SERVICE_KEYS: &[Support] = &[
     mapped("gpus.driver", "nvidia or amd; others are a warning"),
     warned("gpus.options", "the device plugin takes no options"),
     mapped("group_add", "securityContext.supplementalGroups of the Pod; names are a warning"),
-    mapped("healthcheck", "livenessProbe and startupProbe; without a test, the image's own is not run (a warning)"),
+    mapped("healthcheck", "a startupProbe that waits for ever, and a readinessProbe where an ingress rule leads to the service; a livenessProbe, which restarts it, only with `x-kompox: {liveness: true}` or the label `autoheal: \"true\"`; without a test, the image's own is not run (a warning)"),
     mapped("healthcheck.disable", "no probes"),
     mapped("healthcheck.interval", "periodSeconds"),
     mapped("healthcheck.retries", "failureThreshold"),
     mapped("healthcheck.start_interval", "periodSeconds of the startupProbe"),
-    mapped("healthcheck.start_period", "a startupProbe that lasts as long"),
+    mapped("healthcheck.start_period", "no limit is needed: a container that starts is never killed"),
     mapped("healthcheck.test", "exec of the probes; CMD, CMD-SHELL, NONE or a string"),
     mapped("healthcheck.timeout", "timeoutSeconds"),
     mapped("hostname", "hostname of the Pod (a note says so); a warning where services differ or it has a domain"),
@@ -203,7 +203,7 @@ pub const SERVICE_KEYS: &[Support] = &[
     noted("ipc: shareable", "the containers of a Pod share IPC with one another"),
     noted("isolation", "the node decides about isolation"),
     noted("label_file", "labels of a container have no place in a Pod of several"),
-    noted("labels", "labels of a container have no place in a Pod of several; use annotations"),
+    noted("labels", "labels of a container have no place in a Pod of several; use annotations. `autoheal: \"true\"` asks for a livenessProbe"),
     noted("links", "every service is reached by its own name; an alias gets a headless Service"),
     noted("logging", "the cluster collects what containers print"),
     noted("mac_address", "the cluster decides about addresses"),
@@ -259,9 +259,9 @@ pub const SERVICE_KEYS: &[Support] = &[
     noted("pull_policy: weekly", "it is read as always: each start of the Pod looks for a new image"),
     noted("pull_refresh_after", "images are pulled when a Pod starts"),
     mapped("read_only", "securityContext.readOnlyRootFilesystem"),
-    mapped("restart", "always and unless-stopped are what happens"),
-    warned("restart: no", "the container is always restarted (unless it is waited for to complete)"),
-    warned("restart: on-failure", "the container is always restarted (unless it is waited for to complete)"),
+    mapped("restart", "always and unless-stopped are what happens; a service that ends (see below) is a Job"),
+    warned("restart: no", "the container is always restarted. Not where others wait for it to complete; and where nothing says that others need it while it runs (ports, expose, healthcheck, depends_on, its name in an address), it is a Job: it runs once, and again when it changes"),
+    warned("restart: on-failure", "the container is always restarted. Not where others wait for it to complete; and where nothing says that others need it while it runs (ports, expose, healthcheck, depends_on, its name in an address), it is a Job: it runs once, and again when it changes"),
     warned("runtime", "the node pool decides about the container runtime; for graphics processors use gpus"),
     mapped("scale", "as deploy.replicas"),
     mapped("secrets", "Secrets, mounted one file each and read-only"),
@@ -282,7 +282,7 @@ pub const SERVICE_KEYS: &[Support] = &[
     warned("security_opt: systempaths", "system paths stay masked"),
     mapped("shm_size", "a memory volume at /dev/shm"),
     mapped("stdin_open", "stdin"),
-    mapped("stop_grace_period", "terminationGracePeriodSeconds of the Pod, the longest of all"),
+    mapped("stop_grace_period", "terminationGracePeriodSeconds of the Pod: the longest of all, where a service that says nothing counts 10 s, and that of each sidecar in addition"),
     warned("stop_signal", "the image's own signal is used, else SIGTERM; use pre_stop"),
     noted("storage_opt", "the node decides about storage of images; use x-kompox.limits.ephemeral-storage"),
     mapped("sysctls", "securityContext.sysctls of the Pod; those that a node must allow are a warning, those of the whole node an error"),
@@ -317,7 +317,7 @@ pub const SERVICE_KEYS: &[Support] = &[
     refused("volumes.type: npipe", "named pipes of Windows are not supported"),
     mapped("volumes.volume", "see below"),
     noted("volumes.volume.labels", "the app's own volumes decide"),
-    mapped("volumes.volume.nocopy", "true is what happens: nothing is copied from the image into a volume"),
+    mapped("volumes.volume.nocopy", "true is what happens: nothing is copied from the image into a volume; without it a warning where the image may have something there"),
     mapped("volumes.volume.subpath", "subPath"),
     refused("volumes_from", "name the volumes in both services"),
     mapped("working_dir", "workingDir"),
@@ -366,7 +366,8 @@ pub fn markdown() -> String {
          - **refused**: it cannot work; an error\n\n\
          A row holds for everything below its key that has no row of its own. `key: value` is a row for one value. Keys \
          that start with `x-` are ignored, but for `x-kompox`: its `resources` and `limits` are \
-         `resources.requests` and `.limits` of the container, and win.\n\n\
+         `resources.requests` and `.limits` of the container, and win, and `liveness: true` has a container that is \
+         not healthy restarted.\n\n\
          | | mapped | noted | warned | refused |\n|---|---|---|---|---|\n",
     );
     let tables = [("top level", TOP_LEVEL_KEYS), ("services", SERVICE_KEYS)];

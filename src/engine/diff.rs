@@ -6,6 +6,7 @@ use super::kind::{Kind, Rule, Sameness};
 use super::plan::{Cause, FieldChange};
 use super::provider::Writer;
 use super::value::{Path, Segment, Sensitive, Value};
+use crate::quantity::Quantity;
 
 /// The three sides of a comparison.
 pub struct Sides<'a> {
@@ -320,7 +321,9 @@ fn same_written(sameness: Sameness, a: &Value, b: &Value) -> bool {
                 |s: &str| s.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect::<String>();
             plain(&a) == plain(&b)
         }
-        Sameness::Quantity => matches!((parse_quantity(&a), parse_quantity(&b)), (Some(a), Some(b)) if a == b),
+        Sameness::Quantity => {
+            matches!((Quantity::parse(&a), Quantity::parse(&b)), (Ok(a), Ok(b)) if a.nano() == b.nano())
+        }
         Sameness::NumberAsText => a == b,
     }
 }
@@ -347,61 +350,7 @@ pub fn is_earlier(wanted: &str, there: &str) -> bool {
 }
 
 fn quantity(value: Option<&Value>) -> Option<i128> {
-    value.and_then(text).and_then(|text| parse_quantity(&text))
-}
-
-/// A Kubernetes quantity in billionths, so that `100n` is exact too; `None` if it is not one.
-pub fn parse_quantity(text: &str) -> Option<i128> {
-    const NANO: i128 = 1_000_000_000;
-    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-' || c == '+')).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(split);
-    let (number, suffix) = match suffix.strip_prefix(['e', 'E']) {
-        // An exponent; a bare `E` is exa.
-        Some(exponent) if !exponent.is_empty() => {
-            let power: u32 = exponent.strip_prefix('+').unwrap_or(exponent).parse().ok()?;
-            return decimal(number, NANO.checked_mul(10_i128.checked_pow(power)?)?);
-        }
-        _ => (number, suffix),
-    };
-    let unit = match suffix {
-        "n" => 1,
-        "u" => 1_000,
-        "m" => 1_000_000,
-        "" => NANO,
-        "k" => NANO * 1_000,
-        "M" => NANO * 1_000_000,
-        "G" => NANO * 1_000_000_000,
-        "T" => NANO * 1_000_000_000_000,
-        "P" => NANO * 1_000_000_000_000_000,
-        "E" => NANO * 1_000_000_000_000_000_000,
-        "Ki" => NANO << 10,
-        "Mi" => NANO << 20,
-        "Gi" => NANO << 30,
-        "Ti" => NANO << 40,
-        "Pi" => NANO << 50,
-        "Ei" => NANO << 60,
-        _ => return None,
-    };
-    decimal(number, unit)
-}
-
-fn decimal(number: &str, unit: i128) -> Option<i128> {
-    let (negative, digits) = match number.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, number.strip_prefix('+').unwrap_or(number)),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if (whole.is_empty() && fraction.is_empty()) || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let mut total = whole.checked_mul(unit)?;
-    let mut place = unit;
-    for digit in fraction.bytes() {
-        place /= 10;
-        total = total.checked_add(place.checked_mul(i128::from(digit - b'0'))?)?;
-    }
-    Some(if negative { -total } else { total })
+    value.and_then(text).and_then(|text| Quantity::parse(&text).ok()).map(Quantity::nano)
 }
 
 /// Masks an observed object: what the schema calls sensitive, and what is sensitive in `like` (the desired or last
@@ -426,8 +375,14 @@ fn mask_at(
         serde_json::Value::String(text) => Value::Sensitive(Sensitive::digest_only(digest(text))),
         other => Value::Sensitive(Sensitive::digest_only(digest(&other.to_string()))),
     };
-    if like.iter().any(|value| matches!(value, Value::Sensitive(_))) || (schema && kind.is_sensitive(path)) {
+    let lines = schema && kind.any_rule(path, |rule| matches!(rule, Rule::SecretLines));
+    let hidden = |value: &&Value| matches!(value, Value::Sensitive(secret) if !lines || secret.shown.is_none());
+    if like.iter().any(hidden) || (schema && kind.is_sensitive(path)) {
         return secret(json);
+    }
+    if lines && let serde_json::Value::String(text) = json {
+        let covered = Sensitive::lines(text, digest);
+        return covered.map_or_else(|| Value::from(json), Value::Sensitive);
     }
     match json {
         serde_json::Value::Object(map) => Value::Object(

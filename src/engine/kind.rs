@@ -16,6 +16,8 @@ pub enum Rule {
     Computed,
     /// Masked wherever it is observed.
     Sensitive,
+    /// Texts of people: lines that are secrets are covered wherever it is observed (`secret::covered`).
+    SecretLines,
     /// A list whose order means nothing.
     Set,
     /// A list of objects identified by this key (`name` for containers).
@@ -302,7 +304,7 @@ impl Kind {
 
     /// How many rules of this kind speak of sensitive fields: lets callers skip the walk.
     pub fn has_sensitive(&self) -> bool {
-        self.rules().any(|field| matches!(field.rule, Rule::Sensitive))
+        self.rules().any(|field| matches!(field.rule, Rule::Sensitive | Rule::SecretLines))
     }
 
     /// The key that identifies items of the list at this place, if it is a keyed one.

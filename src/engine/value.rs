@@ -105,18 +105,37 @@ pub struct Reference {
 pub struct Sensitive {
     /// `hmac-sha256:…` under the key of the state.
     pub digest: String,
+    /// What may be seen of it: the text with its secrets covered. None where nothing may be seen.
+    pub shown: Option<Arc<str>>,
     plain: Option<Arc<str>>,
 }
 
 impl Sensitive {
     /// A secret whose text is at hand.
     pub fn new(plain: impl Into<Arc<str>>, digest: String) -> Self {
-        Self { digest, plain: Some(plain.into()) }
+        Self { digest, shown: None, plain: Some(plain.into()) }
     }
 
     /// A secret known by its digest only.
     pub fn digest_only(digest: String) -> Self {
-        Self { digest, plain: None }
+        Self { digest, shown: None, plain: None }
+    }
+
+    /// A text some lines of which are secrets; none if none is. In place of each stands a part of its keyed digest, so that
+    /// a change of it shows.
+    pub fn lines(text: &str, digest: &dyn Fn(&str) -> String) -> Option<Self> {
+        let covered = crate::secret::covered(text, &|secret| {
+            let digest = digest(secret);
+            let (_, hexadecimal) = digest.rsplit_once(':').unwrap_or(("", &digest));
+            format!("(sensitive {})", hexadecimal.get(..8).unwrap_or(hexadecimal))
+        })?;
+        Some(Self { digest: digest(text), shown: Some(covered.into()), plain: None })
+    }
+
+    /// The same secret with its text at hand.
+    #[must_use]
+    pub fn with_plain(self, plain: impl Into<Arc<str>>) -> Self {
+        Self { plain: Some(plain.into()), ..self }
     }
 
     /// The text, where this process has it.
@@ -177,6 +196,8 @@ pub enum ResolveValueError {
 
 /// The key under which a sensitive value stands in stored JSON.
 const SENSITIVE: &str = "$sensitive";
+/// The key beside it under which stands what may be seen of it.
+const SHOWN: &str = "$shown";
 /// The key under which an unknown value stands in stored JSON.
 const UNKNOWN: &str = "$unknown";
 
@@ -314,12 +335,26 @@ impl Value {
             Self::Unknown(reference) => {
                 tagged(UNKNOWN, serde_json::json!({"address": reference.address, "output": reference.output}))
             }
-            Self::Sensitive(secret) => tagged(SENSITIVE, secret.digest.as_str().into()),
+            Self::Sensitive(secret) => {
+                let mut stored = tagged(SENSITIVE, secret.digest.as_str().into());
+                if let Some(shown) = &secret.shown {
+                    stored[SHOWN] = shown.as_ref().into();
+                }
+                stored
+            }
         }
     }
 
     /// The value whose stored form this is.
     pub fn from_stored(stored: &serde_json::Value) -> Self {
+        if let serde_json::Value::Object(map) = stored
+            && map.len() == 2
+            && let (Some(digest), Some(shown)) = (map.get(SENSITIVE), map.get(SHOWN))
+            && let (Some(digest), Some(shown)) = (digest.as_str(), shown.as_str())
+        {
+            let secret = Sensitive::digest_only(digest.to_owned());
+            return Self::Sensitive(Sensitive { shown: Some(shown.into()), ..secret });
+        }
         if let serde_json::Value::Object(map) = stored
             && map.len() == 1
         {
@@ -401,7 +436,10 @@ impl Serialize for StoredForm<'_> {
                 (escaped, StoredForm(value))
             })),
             Value::Unknown(reference) => serializer.collect_map([(UNKNOWN, reference)]),
-            Value::Sensitive(secret) => serializer.collect_map([(SENSITIVE, &secret.digest)]),
+            Value::Sensitive(secret) => {
+                let shown = secret.shown.as_deref().map(|shown| (SHOWN, shown));
+                serializer.collect_map(std::iter::once((SENSITIVE, secret.digest.as_str())).chain(shown))
+            }
         }
     }
 }

@@ -7,8 +7,9 @@ use super::id::is_dns_subdomain;
 use super::model::{App, AppIngress, ComposeSource, Deployment, IngressRule, Located, Meta};
 use super::objects::{cert_resolver, lifecycle};
 use super::reader::{Fields, Reader};
-use super::{keys, limits, network, quantity, volume};
+use super::{keys, limits, network, volume};
 use crate::diag::{Diagnostic, Location};
+use crate::quantity;
 use crate::yaml::{Content, Node};
 
 const COMPOSE_HELP: &str = "write compose: file:compose.yml, or the compose definition itself";

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use super::keys;
 use super::model::{ContainerLimits, Located, Quota};
-use super::quantity;
 use super::reader::{Fields, Reader};
 use super::suggest::closest;
+use crate::quantity;
 use crate::yaml::{Entry, Node};
 
 /// What a quota limits by amount (core/v1 `ResourceName`).

@@ -2,7 +2,7 @@
 //!
 //! - [`layout`] finds the project root, `.kompox/config.yml` and the app file.
 //! - [`load`] reads every document, checks it alone and against the others, and gives a [`model::Project`] or all errors.
-//! - [`model`] is what the rest of the program works with; [`id`] and [`quantity`] are its small value types.
+//! - [`model`] is what the rest of the program works with; [`id`] is its small value type.
 //!
 //! Inside, `files` finds and reads files, `document` reads what every document has, `objects`, `app`, `volume`, `limits`
 //! and `network` read one `spec` each, all through the helpers of `reader`, and `check` compares documents with each other.
@@ -22,7 +22,6 @@ pub mod load;
 pub mod model;
 mod network;
 mod objects;
-pub mod quantity;
 mod reader;
 pub mod schema;
 pub mod suggest;

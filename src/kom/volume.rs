@@ -8,9 +8,9 @@ use super::model::{
     DeclaredDisk, DeclaredSnapshot, DeletionPolicy, DiskSource, Lifecycle, Located, Volume, VolumeType,
 };
 use super::objects::lifecycle;
-use super::quantity;
 use super::reader::{Fields, Reader, quoted};
 use crate::diag::{Diagnostic, Location};
+use crate::quantity;
 use crate::yaml::Node;
 
 /// Smaller sizes are a unit forgotten.

@@ -1,7 +1,7 @@
 //! Plans, events and summaries for machines.
 //!
 //! Every top object has `format_version`. Values are in the form in which they may be stored: a secret is
-//! `{"$sensitive": "<keyed digest>"}`, an unknown `{"$unknown": {"address", "output"}}`, and a user's key that begins with
+//! `{"$sensitive": "<keyed digest>"}`, with `$shown` beside it where some lines of it may be seen, an unknown `{"$unknown": {"address", "output"}}`, and a user's key that begins with
 //! `$` has one more. Durations are whole milliseconds in fields that end in `_ms`. Fields that do not apply are `null`,
 //! but for the sides of a change: a side that is not there is left out, because `null` is a value.
 

@@ -67,7 +67,16 @@ pub(crate) fn inline(value: &Value, scope: &str) -> String {
             format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
         Value::Unknown(reference) => unknown(reference, scope),
-        Value::Sensitive(_) => "(sensitive)".to_owned(),
+        Value::Sensitive(secret) => secret.shown.as_deref().map_or_else(|| "(sensitive)".to_owned(), quoted),
+    }
+}
+
+/// The text of a value as it may be seen.
+fn text_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Sensitive(secret) => secret.shown.as_deref(),
+        _ => None,
     }
 }
 
@@ -82,24 +91,23 @@ pub(crate) struct BlockLine {
 fn is_nested(value: &Value) -> bool {
     match value {
         Value::Array(_) | Value::Object(_) => !value.is_empty(),
-        Value::String(text) => text.trim_end_matches('\n').contains('\n'),
-        _ => false,
+        other => text_of(other).is_some_and(|text| text.trim_end_matches('\n').contains('\n')),
     }
 }
 
 /// A value as lines, nested by indentation, keys sorted.
 pub(crate) fn block(value: &Value, scope: &str) -> Vec<BlockLine> {
     let mut lines = Vec::new();
-    match value {
-        Value::String(text) if is_nested(value) => push_text(text, 0, &mut lines),
-        other => push_block(other, 0, scope, &mut lines),
+    match text_of(value) {
+        Some(text) if is_nested(value) => push_text(text, 0, &mut lines),
+        _ => push_block(value, 0, scope, &mut lines),
     }
     lines
 }
 
 /// The two sides of a change as lines: as texts if both are, else as nested values.
 fn sides(before: &Value, after: &Value, scope: &str) -> (Vec<BlockLine>, Vec<BlockLine>) {
-    let (Value::String(old), Value::String(new)) = (before, after) else {
+    let (Some(old), Some(new)) = (text_of(before), text_of(after)) else {
         return (block(before, scope), block(after, scope));
     };
     let side = |text: &str, other: &str| {
@@ -154,9 +162,9 @@ fn push_block(value: &Value, indent: usize, scope: &str, lines: &mut Vec<BlockLi
 
 fn push_entry(head: String, value: &Value, indent: usize, scope: &str, lines: &mut Vec<BlockLine>) {
     match value {
-        Value::String(text) if is_nested(value) => {
+        text if is_nested(text) && text_of(text).is_some() => {
             lines.push(BlockLine { text: format!("{head} |"), secret: None });
-            push_text(text, indent, lines);
+            push_text(text_of(text).unwrap_or_default(), indent, lines);
         }
         nested if is_nested(nested) => {
             lines.push(BlockLine { text: head, secret: None });
@@ -233,7 +241,9 @@ pub(crate) fn change(change: &FieldChange, scope: &str, options: Options, style:
     let mut lines = Vec::new();
     let mut head = match (&change.before, &change.after) {
         (None, None) => head.with(Ink::Plain, " changed"),
-        (Some(Value::Sensitive(_)), Some(Value::Sensitive(_))) => head.with(Ink::Plain, " (sensitive) changed"),
+        (Some(Value::Sensitive(old)), Some(Value::Sensitive(new))) if old.shown.is_none() || new.shown.is_none() => {
+            head.with(Ink::Plain, " (sensitive) changed")
+        }
         (Some(before), Some(after)) if is_nested(before) || is_nested(after) => {
             let (before, after) = sides(before, after, scope);
             compare(&before, &after, options, style, &mut lines);

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::compose::files::{FileError, Files, LocalFiles, NoFiles};
+use crate::compose::gate::Gate;
 use crate::compose::model::ComposeProject;
 use crate::compose::read::{Input, ReadRequest, read};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -26,7 +27,7 @@ pub(super) struct Composed {
 }
 
 /// Reads the compose files of an app. `sources` are the texts of the manifests.
-pub(super) fn compose(app: &App, sources: &Texts<'_>, environment: &BTreeMap<String, String>) -> Composed {
+pub(super) fn compose(app: &App, sources: &Texts<'_>, gate: &Gate) -> Composed {
     let none = NoFiles::new("only an App in the app file itself may use local files");
     let local = LocalFiles::new(&app.base_dir);
     let files: &dyn Files = if app.meta.in_app_file { &local } else { &none };
@@ -40,7 +41,7 @@ pub(super) fn compose(app: &App, sources: &Texts<'_>, environment: &BTreeMap<Str
     let beside = LocalFiles::new(app.base_dir.join(&folder));
     let files: &dyn Files = if app.meta.in_app_file { &beside } else { &none };
     let referred = Watched::new(files);
-    let (project, found) = read(ReadRequest { inputs, profiles: &app.profiles, environment, files: &referred });
+    let (project, found) = read(ReadRequest { inputs, profiles: &app.profiles, gate, files: &referred });
     diagnostics.extend(found);
     let from_folder = |name: String| if folder.is_empty() { name } else { format!("{folder}/{name}") };
     let referred = referred.read.into_inner().into_iter().map(|(name, bytes)| (from_folder(name), bytes));

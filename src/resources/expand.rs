@@ -14,8 +14,9 @@ use super::scope::{Builder, Place, StateView, addresses_before, protection};
 use super::settings::{self, ClusterSettings};
 use super::{dns, ingress, names, quota, zones};
 use crate::compose::convert::{
-    BoxInput, ConvertInput, IngressInput, IsolationInput, Rendered, RuleInput, Scope, convert,
+    BoxInput, ConvertInput, IngressInput, IsolationInput, Rendered, RenderedObject, RuleInput, Scope, convert,
 };
+use crate::compose::gate::Gate;
 use crate::compose::model::ComposeProject;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::engine::address::Address;
@@ -51,8 +52,10 @@ pub struct Request<'a> {
     pub project: &'a Project,
     /// Their texts, for messages and digests.
     pub sources: &'a [Source],
-    /// The process environment.
+    /// The process environment, for settings.
     pub environment: &'a BTreeMap<String, String>,
+    /// The process environment as far as compose files may read it.
+    pub gate: &'a Gate,
     /// What the state knows.
     pub state: &'a StateView,
     /// Time and randomness.
@@ -185,7 +188,7 @@ impl<'a> Expansion<'a> {
         let parent = |id: &ResourceId| id.parent().is_some_and(|provider| places.contains_key(provider.as_str()));
         let apps: Vec<&App> =
             project.apps.iter().filter(|app| app.meta.id.parent().is_some_and(|cluster| parent(&cluster))).collect();
-        let composed = parallel::map(&apps, |app| composes::compose(app, &self.texts, self.request.environment));
+        let composed = parallel::map(&apps, |app| composes::compose(app, &self.texts, self.request.gate));
         self.composed = apps.iter().map(|app| app.meta.id.as_str()).zip(composed).collect();
         for cluster in &project.clusters {
             let Some(place) = cluster.meta.id.parent().and_then(|id| places.get(id.as_str()).cloned()) else {
@@ -269,14 +272,14 @@ impl<'a> Expansion<'a> {
             needs.extend(object.after.iter().map(|(kind, name)| Address::new(scope, kind, name)));
             match object.address_kind.as_str() {
                 "PersistentVolume" => needs.extend(storage.behind.get(&object.address_name).cloned()),
-                "Deployment" => needs.extend(storage.storage.iter().chain(&nodes.pools).cloned()),
+                "Deployment" | "Job" => needs.extend(storage.storage.iter().chain(&nodes.pools).cloned()),
                 "Ingress" => needs.push(class.clone()),
                 _ => {}
             }
             let node = self.builder.add(address, kind, key, desired, location);
             node.depends_on = needs;
             node.protection = protection(None, &app.lifecycle, false);
-            if object.address_kind == "Deployment" {
+            if matches!(object.address_kind.as_str(), "Deployment" | "Job") {
                 node.ignore_changes.clone_from(&app.lifecycle.ignore_changes);
             }
         }
@@ -466,7 +469,8 @@ impl<'a> Expansion<'a> {
 
 /// Azure taints the nodes of Spot pools; without this no app could run on the default pools.
 fn tolerate_spot(rendered: &mut Rendered) {
-    for object in rendered.objects.iter_mut().filter(|object| object.address_kind == "Deployment") {
+    let workloads = |object: &&mut RenderedObject| matches!(object.address_kind.as_str(), "Deployment" | "Job");
+    for object in rendered.objects.iter_mut().filter(workloads) {
         object.body["spec"]["template"]["spec"]["tolerations"] = json!([{
             "key": "kubernetes.azure.com/scalesetpriority",
             "operator": "Equal",

@@ -11,6 +11,7 @@ use super::scope::{Builder, protection};
 use crate::engine::address::Address;
 use crate::engine::value::Value;
 use crate::kom::model::{Cluster, ClusterIngress};
+use crate::pod_security;
 
 /// The image of the ingress controller. Pinned: a new one is a planned change.
 const IMAGE: &str = "docker.io/library/traefik:v3.5.3";
@@ -58,7 +59,14 @@ pub fn expand(
     };
     let plain = |_: &mut Value| {};
     let ns = ingress.namespace.as_str();
-    add(object("v1", "Namespace", None, ns, ingress, json!({})), &[], &plain);
+    let deployment = deployment(ns, ingress);
+    let mut space = object("v1", "Namespace", None, ns, ingress, json!({}));
+    // One of the cluster's own holds Pods of others.
+    if ns != "default" && !ns.starts_with("kube-") {
+        let level = pod_security::level(deployment.pointer("/spec/template"));
+        space["metadata"]["labels"][pod_security::ENFORCE] = level.into();
+    }
+    add(space, &[], &plain);
     let mut service_account = object("v1", "ServiceAccount", Some(ns), &ingress.service_account, ingress, json!({}));
     if identity.is_some() {
         service_account["metadata"]["labels"]["azure.workload.identity/use"] = "true".into();
@@ -103,7 +111,7 @@ pub fn expand(
         needs.push(class);
     }
     let needs: Vec<&Address> = needs.iter().collect();
-    add(deployment(ns, ingress), &needs, &plain);
+    add(deployment, &needs, &plain);
     let service = json!({"spec": {
         "type": "LoadBalancer",
         "externalTrafficPolicy": "Local",

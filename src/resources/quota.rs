@@ -12,7 +12,7 @@ use crate::compose::convert::{Rendered, RenderedObject};
 use crate::compose::syntax::quantity_of_bytes;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::kom::model::{ContainerLimits, Located, Quota};
-use crate::kom::quantity::parse_milli;
+use crate::quantity::parse_milli;
 
 /// Amounts in thousandths by resource name.
 type Amounts = BTreeMap<String, u128>;
@@ -26,7 +26,7 @@ struct Container {
     limits: Amounts,
 }
 
-/// The Pod of a Deployment; there is one each.
+/// The Pod of a Deployment or Job; there is one each.
 struct Pod {
     workload: String,
     containers: Vec<Container>,
@@ -40,8 +40,9 @@ pub fn check(quota: Option<&Quota>, limits: Option<&ContainerLimits>, rendered: 
         return findings;
     }
     let range = Range::of(limits);
-    let deployments = rendered.objects.iter().filter(|object| object.address_kind == "Deployment");
-    let pods: Vec<Pod> = deployments.map(|object| pod(object, &range)).collect();
+    let workloads =
+        rendered.objects.iter().filter(|object| matches!(object.address_kind.as_str(), "Deployment" | "Job"));
+    let pods: Vec<Pod> = workloads.map(|object| pod(object, &range)).collect();
     if let Some(limits) = limits {
         for pod in &pods {
             for container in &pod.containers {
@@ -248,7 +249,11 @@ fn counted(key: &str, rendered: &Rendered) -> (u128, String) {
     let of_kind = |kind: &str| rendered.objects.iter().filter(|object| object.address_kind == kind).count();
     match key.strip_prefix("count/").unwrap_or(key) {
         "requests.storage" => storage(&claims(rendered).collect::<Vec<_>>()),
-        "pods" => number(of_kind("Deployment"), 0, "one Pod for the compose services and one for each Box"),
+        "pods" => {
+            let what = "one Pod for the compose services, one for each Box, and one for each service that ends";
+            number(of_kind("Deployment") + of_kind("Job"), 0, what)
+        }
+        "jobs.batch" => number(of_kind("Job"), 0, "one for each service that ends"),
         "replicasets.apps" => number(of_kind("Deployment"), 0, "one for each Deployment"),
         "deployments.apps" => number(of_kind("Deployment"), 0, "one for the compose services and one for each Box"),
         "services" => number(of_kind("Service"), 0, "one for the published ports and one for each compose service"),

@@ -237,6 +237,9 @@ impl Builder<'_> {
         for path in sensitive {
             hide(&mut desired, path, &self.state.digester);
         }
+        if desired.get("kind").and_then(Value::as_str) == Some("ConfigMap") {
+            cover_lines(&mut desired, &self.state.digester);
+        }
         desired.set(&["metadata", "annotations", "kompox.dev/lineage"], self.state.lineage.as_str().into());
         desired
     }
@@ -262,6 +265,20 @@ fn hide(value: &mut Value, path: &[String], digester: &Digester) {
         // A number or boolean that interpolation put there is hidden as its text would be too revealing to keep open;
         // such leaves do not occur, because what can be sensitive is text in Kubernetes.
         _ => {}
+    }
+}
+
+/// Hides the lines of a ConfigMap that are secrets.
+fn cover_lines(config_map: &mut Value, digester: &Digester) {
+    let Value::Object(map) = config_map else { return };
+    let Some(Value::Object(data)) = map.get_mut("data") else { return };
+    let keys: Vec<String> = data.keys().cloned().collect();
+    for key in keys {
+        let Some(leaf) = data.get_mut(&key) else { continue };
+        let Some(text) = leaf.as_str().map(str::to_owned) else { continue };
+        if let Some(covered) = Sensitive::lines(&text, &|secret| digester.digest(secret.as_bytes())) {
+            *leaf = Value::Sensitive(covered.with_plain(text));
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod identity;
 mod init;
 mod manifests;
 mod quota;
+mod running;
 mod saved_plans;
 mod secrets;
 mod storage;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::compose::files::{FileError, Files, LocalFiles};
+use crate::compose::gate::Gate;
 use crate::compose::load::{self, Name, dotenv};
 use crate::compose::read::Input;
 use crate::compose::tree::Tree;
@@ -105,11 +106,11 @@ pub enum DraftError {
     Wrong(Diagnostics),
 }
 
-/// Reads compose files, or those of a folder. `paths` are absolute; `environment` is the process's.
+/// Reads compose files, or those of a folder. `paths` are absolute.
 ///
 /// # Errors
 /// As [`DraftError`] says.
-pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result<Draft, DraftError> {
+pub fn read(paths: &[PathBuf], gate: &Gate) -> Result<Draft, DraftError> {
     let mut named = Vec::new();
     for path in paths {
         if path.is_dir() { named.extend(in_folder(path)?) } else { named.push(path.clone()) }
@@ -149,7 +150,7 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
     if wrong.has_errors() {
         return Err(DraftError::Wrong(wrong));
     }
-    let (env, values) = variables(&root, &documents, environment);
+    let (env, values) = variables(&root, &documents, gate.variables());
     let list = values.get("COMPOSE_PROFILES").map_or("", String::as_str);
     let profiles: Vec<String> = list.split(',').map(|name| name.trim().to_owned()).collect();
     // That is how none is named.
@@ -165,13 +166,17 @@ pub fn read(paths: &[PathBuf], environment: &BTreeMap<String, String>) -> Result
         display: &|path| path.to_owned(),
     };
     // Warnings are those of the check that follows, which knows no placeholders.
+    let known = request.environment.clone();
     match load::load(request) {
         (Some(loaded), ..) => {
             let mut read: Vec<String> = files.clone();
             read.extend(local.read.into_inner());
             Ok(Draft { root, files, tree: loaded.tree, env, read, sources, profiles })
         }
-        (None, _, findings) => Err(DraftError::Wrong(findings)),
+        (None, sources, findings) => {
+            let texts: Vec<&Source> = sources.texts().collect();
+            Err(DraftError::Wrong(gate.veil(&texts, &known).over(findings)))
+        }
     }
 }
 
@@ -395,7 +400,7 @@ mod tests {
                        environment: {P: '${PASSWORD:?set it}', Q: '${MAYBE}', R: '${GIVEN}'}\n";
         std::fs::write(&path, compose).unwrap();
         let environment = BTreeMap::from([("GIVEN".to_owned(), String::new())]);
-        let draft = read(&[path], &environment).unwrap();
+        let draft = read(&[path], &Gate::new(environment, None)).unwrap();
         let unset: Vec<(&str, bool, Option<&str>)> = draft
             .env
             .unset
@@ -419,7 +424,7 @@ mod tests {
     fn a_folder_is_read_as_docker_does() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str| std::fs::write(folder.path().join(name), "services: {a: {image: b}}\n").unwrap();
-        let files = || read(&[folder.path().to_owned()], &BTreeMap::new()).map(|draft| draft.files);
+        let files = || read(&[folder.path().to_owned()], &Gate::default()).map(|draft| draft.files);
         assert!(matches!(files(), Err(DraftError::NoFile(_))));
         write("docker-compose.yml");
         write("docker-compose.override.yml");

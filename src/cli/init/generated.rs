@@ -12,6 +12,7 @@ use super::{draft, folder, identity, planned};
 use crate::cli::error::CliError;
 use crate::cli::global::Global;
 use crate::cli::validate::offline;
+use crate::compose::gate::Gate;
 use crate::diag::{Diagnostics, Severity};
 
 /// Numbers that look random and are the same every time (SplitMix64).
@@ -384,6 +385,7 @@ fn global(folder: &Path) -> Global {
         json: false,
         no_color: true,
         lock_timeout: 0,
+        env_allow: None,
     }
 }
 
@@ -399,7 +401,7 @@ fn check(seed: u64) -> Result<Outcome, String> {
     let root = outer.path().join(name);
     files.iter().for_each(|(path, text)| write(&root, path, text));
     let environment = BTreeMap::from([("HOME".to_owned(), "/home/tester".to_owned())]);
-    let draft = match draft::read(&[root.join("compose.yml")], &environment) {
+    let draft = match draft::read(&[root.join("compose.yml")], &Gate::new(environment, None)) {
         Ok(draft) => draft,
         Err(draft::DraftError::Wrong(findings)) => return told(&findings, "reading"),
         Err(other) => return Err(other.to_string()),

@@ -4,7 +4,6 @@
 //! a compose project from elsewhere refers to is copied beside it. Nothing of it stays where the result would not load.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::draft::{self, Draft};
@@ -39,7 +38,7 @@ pub fn run(
     let app_dir = manifests.layout.app_dir.clone();
     let project = &manifests.loaded.project;
     let cluster = cluster(project, global)?;
-    let draft = draft::read(paths, &global.environment())?;
+    let draft = draft::read(paths, &global.gate())?;
     let name = app_name(args, &draft)?;
     if let Some(other) = taken(project, cluster, &name) {
         let message = format!("the project has an App {name} already, at {other}");

@@ -1,6 +1,5 @@
 //! What is decided about compose projects of many shapes.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::survey::{Change, Remark, Survey, survey};
@@ -21,7 +20,7 @@ fn look_with(compose: &str, others: &[(&str, &str)], disks: usize) -> Survey {
     };
     others.iter().for_each(|(name, text)| write(name, text));
     write("compose.yml", compose);
-    let draft = draft::read(&[Path::new(&folder).join("compose.yml")], &BTreeMap::new()).unwrap();
+    let draft = draft::read(&[Path::new(&folder).join("compose.yml")], &Default::default()).unwrap();
     survey(&draft, "app", |_| disks)
 }
 
@@ -357,7 +356,7 @@ fn absolute_and_roundabout_paths_into_the_folder_are_folders_of_it() {
         outer.path().display()
     );
     std::fs::write(outer.path().join("compose.yml"), compose).unwrap();
-    let draft = draft::read(&[outer.path().join("compose.yml")], &BTreeMap::new()).unwrap();
+    let draft = draft::read(&[outer.path().join("compose.yml")], &Default::default()).unwrap();
     let found = survey(&draft, "app", |_| 4);
     assert_eq!(change(&found, "a").volumes.as_deref().unwrap(), ["./data:/a", "./data:/b"]);
 }

@@ -27,7 +27,7 @@ pub(super) fn objects(cx: &mut Context<'_>, composed: &[Component<'_>]) -> Vec<R
             objects.push(deployment(cx, declared, image));
         } else if let Some(component) = composed.iter().find(|component| component.name == declared.name) {
             let files = config::objects(cx, component);
-            let workload = workload::deployment(cx, &files, component);
+            let workload = workload::workload(cx, &files, component);
             objects.extend(files.objects);
             objects.extend(workload);
         }

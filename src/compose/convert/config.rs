@@ -61,7 +61,7 @@ pub(super) fn objects(cx: &mut Context<'_>, component: &Component<'_>) -> FileSe
     by_name.sort_by(|a, b| a.name.cmp(&b.name));
     for service in by_name {
         let Some(values) = &service.env_file else { continue };
-        let object = names::env_base(cx.app(), &component.name, &service.name);
+        let object = names::env_base(cx.app(), component.keeper(), &service.name);
         let values = values.iter().map(|(key, text)| (key.clone(), text.value.clone().into_bytes())).collect();
         secret(cx, &mut set, object, &values, service.env_file_location.clone());
     }

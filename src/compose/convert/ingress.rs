@@ -47,6 +47,7 @@ pub(super) fn objects<'a>(cx: &mut Context<'a>, components: &'a [Component<'a>])
             }
         })
         .collect();
+    cx.reached = rules.iter().map(|(_, behind)| behind.service.to_owned()).collect();
     check_addresses(cx, &published);
     let mut objects = Vec::new();
     for component in components {

@@ -45,7 +45,7 @@ pub(super) fn before_what_they_judge(cx: &Context<'_>, objects: &mut [RenderedOb
     let first = |kind: &str| (kind.to_owned(), cx.app().to_owned());
     for object in objects {
         let kind = object.address_kind.as_str();
-        if !isolation.limits.is_empty() && kind == "Deployment" {
+        if !isolation.limits.is_empty() && matches!(kind, "Deployment" | "Job") {
             object.after.push(first(LIMITS));
         }
         if isolation.quota.keys().any(|key| is_counted(kind, key)) {
@@ -59,7 +59,7 @@ fn is_counted(kind: &str, key: &str) -> bool {
     let counted = key.strip_prefix("count/").unwrap_or(key);
     match kind {
         // Pods are what most keys are about.
-        "Deployment" => true,
+        "Deployment" | "Job" => true,
         "Service" => counted.split('.').next() == Some("services"),
         "PersistentVolumeClaim" => counted.ends_with("persistentvolumeclaims") || counted.ends_with("requests.storage"),
         "ConfigMap" => counted == "configmaps",

@@ -1,12 +1,12 @@
-//! Ports that services listen on without declaring them, as far as the compose file says so: others name them as
-//! `service:port`, and health checks ask `localhost:port`. Two services of one Pod cannot both listen on one port.
+//! Ports that services listen on without declaring them, as far as the compose file and its configs say so: others name
+//! them as `service:port` or by a URL, health checks ask `localhost:port`, configuration files say `listen`. Two services of one Pod cannot both listen on one port.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compose::addresses::{LOCAL, addresses};
+use crate::compose::addresses::{LOCAL, addresses, listens};
 use crate::compose::convert::Context;
 use crate::compose::convert::components::Component;
-use crate::compose::model::{Condition, Protocol, Service, Text};
+use crate::compose::model::{Condition, FileSource, Protocol, Service, Text};
 use crate::diag::Diagnostic;
 
 /// Why a service seems to listen on a port, and whether it declares the port.
@@ -76,6 +76,23 @@ pub(super) fn check(cx: &mut Context<'_>, component: &Component<'_>) {
             }
         }
     }
+    for service in &component.services {
+        for (config, text) in configs(cx, service) {
+            for line in text.lines().filter(|line| !line.trim_start().starts_with(['#', ';'])) {
+                if let Some(port) = listens(line).filter(|_| lasting(&service.name.as_str())) {
+                    note(port, &owner(service), format!("its config {config} has it listen on {port}"));
+                }
+                for (host, port) in addresses(line) {
+                    if LOCAL.contains(&host) && lasting(&service.name.as_str()) {
+                        note(port, &owner(service), format!("its config {config} names {host}:{port}"));
+                    } else if let Some(to) = hosts.get(host) {
+                        note(port, to, format!("the config {config} of {} names {host}:{port}", service.name));
+                    }
+                }
+            }
+        }
+    }
+    unknown(cx, component, &signs, &owner, &jobs);
     for (port, owners) in &signs {
         if owners.values().filter(|sign| !sign.declared).count() == 0 || owners.len() < 2 {
             continue;
@@ -96,6 +113,42 @@ pub(super) fn check(cx: &mut Context<'_>, component: &Component<'_>) {
             cx.push(finding, &service.location);
         }
     }
+}
+
+/// Says which services give no sign of any port: of two of them nobody knows whether they clash.
+fn unknown(
+    cx: &mut Context<'_>,
+    component: &Component<'_>,
+    signs: &BTreeMap<u16, BTreeMap<String, Sign>>,
+    owner: &dyn Fn(&Service) -> String,
+    jobs: &BTreeSet<&str>,
+) {
+    let known: BTreeSet<&String> = signs.values().flat_map(BTreeMap::keys).collect();
+    let silent = |service: &&&Service| !jobs.contains(service.name.as_str()) && !known.contains(&owner(service));
+    let unknown: Vec<&&Service> = component.services.iter().filter(silent).collect();
+    let [first, _, ..] = unknown.as_slice() else { return };
+    let names: Vec<&str> = unknown.iter().map(|service| service.name.as_str()).collect();
+    let message = format!(
+        "the ports of these services are not known: {}; they share one Pod, where no two may listen on one",
+        names.join(", ")
+    );
+    let finding = Diagnostic::note("compose-port-unknown", message)
+        .help("write their container ports under expose, so that a clash is seen here");
+    let location = first.location.clone();
+    cx.push(finding, &location);
+}
+
+/// The texts of the configs that a service mounts, as far as they may be shown.
+fn configs<'a>(cx: &Context<'a>, service: &Service) -> Vec<(&'a str, &'a str)> {
+    let all = &cx.input.compose.configs;
+    let used = service.configs.iter().filter_map(|file| all.get_key_value(&file.source));
+    used.filter_map(|(name, config)| match &config.source {
+        FileSource::Content { bytes, .. } if !bytes.sensitive => {
+            Some((name.as_str(), std::str::from_utf8(&bytes.value).ok()?))
+        }
+        _ => None,
+    })
+    .collect()
 }
 
 /// The texts that may be shown.

@@ -3,11 +3,12 @@
 //! [`convert`] gives every object of one app in the order in which they are created. Bodies are plain JSON with secrets
 //! in clear; [`RenderedObject::sensitive`] says which leaves must never be shown or stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
 
+use crate::compose::gate::Veil;
 use crate::compose::model::{ComposeProject, Service};
 use crate::compose::names;
 use crate::diag::{Diagnostic, Diagnostics, Location};
@@ -225,15 +226,23 @@ pub fn convert(input: &ConvertInput<'_>) -> (Option<Rendered>, Diagnostics) {
     let (app, boxed) = components.split_first().map_or((None, [].as_slice()), |(app, boxed)| (Some(app), boxed));
     if let Some(app) = app {
         let files = config::objects(&mut cx, app);
-        let workload = workload::deployment(&mut cx, &files, app);
+        let workload = workload::workload(&mut cx, &files, app);
         objects.extend(files.objects);
         objects.extend(workload);
     }
     objects.extend(network.objects);
     objects.extend(boxes::objects(&mut cx, boxed));
+    for job in boxed.iter().filter(|component| component.job.is_some()) {
+        let files = config::objects(&mut cx, job);
+        let workload = workload::workload(&mut cx, &files, job);
+        objects.extend(files.objects);
+        objects.extend(workload);
+    }
     isolation::before_what_they_judge(&cx, &mut objects);
+    policy::secure(&mut objects);
     cx.check_unique(&objects);
-    let diagnostics = cx.diagnostics;
+    cx.hide_values(&mut objects);
+    let diagnostics = input.compose.veil.over(cx.diagnostics);
     let rendered = if diagnostics.has_errors() { None } else { Some(Rendered { objects, hosts: network.hosts }) };
     #[cfg(test)]
     rendered.iter().for_each(testing::keep);
@@ -253,6 +262,10 @@ pub(crate) struct Context<'a> {
     pub(crate) app_runs: bool,
     /// Components that mount a disk, by name.
     pub(crate) on_disks: Vec<String>,
+    /// Whether services run as Jobs.
+    pub(crate) has_jobs: bool,
+    /// Services that an ingress rule leads to.
+    pub(crate) reached: BTreeSet<String>,
     pub(crate) diagnostics: Diagnostics,
 }
 
@@ -273,6 +286,8 @@ impl<'a> Context<'a> {
             services,
             app_runs: true,
             on_disks: Vec::new(),
+            has_jobs: false,
+            reached: BTreeSet::new(),
             diagnostics: Diagnostics::default(),
         }
     }
@@ -294,11 +309,37 @@ impl<'a> Context<'a> {
 
     /// A service and a component of the app must not want the same name for two objects.
     fn check_unique(&mut self, objects: &[RenderedObject]) {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for object in objects {
             if !seen.insert((object.address_kind.as_str(), object.address_name.as_str())) {
                 let message = format!("there would be two of {} {}", object.address_kind, object.address_name);
                 let finding = Diagnostic::error("compose-name", message).help("rename the service, alias or Box");
+                match &object.origin {
+                    Some(origin) => self.push(finding, origin),
+                    None => self.diagnostics.push(finding),
+                }
+            }
+        }
+    }
+
+    /// Marks every text that holds a value which nothing may show. Where it became a name it cannot be hidden.
+    fn hide_values(&mut self, objects: &mut [RenderedObject]) {
+        let veil = &self.input.compose.veil;
+        let mut told = BTreeSet::new();
+        for object in objects {
+            let mut walk = ValueWalk { veil, path: Vec::new(), hidden: Vec::new(), named: Vec::new() };
+            walk.value(&object.body, false);
+            let ValueWalk { hidden, named, .. } = walk;
+            object.sensitive.extend(hidden);
+            for (place, variable, help) in named {
+                if !told.insert((variable.clone(), place.clone())) {
+                    continue;
+                }
+                let message = format!(
+                    "the value of ${{{variable}}} becomes a name ({place} of a {}), which cannot be hidden",
+                    object.address_kind
+                );
+                let finding = Diagnostic::error("compose-variable-shown", message).help(help);
                 match &object.origin {
                     Some(origin) => self.push(finding, origin),
                     None => self.diagnostics.push(finding),
@@ -344,6 +385,73 @@ impl<'a> Context<'a> {
     /// The edge to the Namespace, which every namespaced object has.
     pub(crate) fn after_namespace(&self) -> (String, String) {
         ("Namespace".to_owned(), self.app().to_owned())
+    }
+}
+
+/// Keys under which texts are names: by them plans call an object or a part of it, and guards find who uses which data.
+const NAMES: [&str; 5] = ["name", "mountPath", "subPath", "ip", "host"];
+/// Keys under which texts of compose files stand that may be hidden.
+const TEXTS: [&str; 13] = [
+    "annotations",
+    "args",
+    "command",
+    "data",
+    "hostname",
+    "hostnames",
+    "image",
+    "nameservers",
+    "options",
+    "searches",
+    "sysctls",
+    "value",
+    "workingDir",
+];
+
+/// Looks for values that nothing may show.
+struct ValueWalk<'v> {
+    veil: &'v Veil,
+    path: Vec<String>,
+    /// Leaves that hold one.
+    hidden: Vec<Vec<String>>,
+    /// Names that hold one: where, which variable, and what to do.
+    named: Vec<(String, String, String)>,
+}
+
+impl ValueWalk<'_> {
+    /// `text` says whether one of [`TEXTS`] is above.
+    fn value(&mut self, value: &Value, text: bool) {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    self.name(key, "a key");
+                    self.path.push(key.clone());
+                    self.value(value, text || TEXTS.contains(&key.as_str()));
+                    self.path.pop();
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.path.push(index.to_string());
+                    self.value(item, text);
+                    self.path.pop();
+                }
+            }
+            Value::String(leaf) => {
+                let key = self.path.last().cloned().unwrap_or_default();
+                if NAMES.contains(&key.as_str()) {
+                    self.name(leaf, &key);
+                } else if text && self.veil.meets(leaf) {
+                    self.hidden.push(self.path.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn name(&mut self, text: &str, place: &str) {
+        if let Some((variable, help)) = self.veil.in_name(text) {
+            self.named.push((place.to_owned(), variable.to_owned(), help));
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::compose::convert::{Context, RenderedObject, Scope};
 use crate::compose::names;
+use crate::pod_security;
 
 /// The objects that come before everything else, in the order of creation.
 pub(super) fn objects(cx: &Context<'_>) -> Vec<RenderedObject> {
@@ -48,6 +49,16 @@ fn namespace_body(cx: &Context<'_>) -> Value {
     })
 }
 
+/// Has the Namespace take no Pods but such as those of its workloads: none that gets hold of its node, unless one of ours
+/// does.
+pub(super) fn secure(objects: &mut [RenderedObject]) {
+    let templates = objects.iter().filter_map(|object| object.body.pointer("/spec/template"));
+    let level = pod_security::level(templates.collect::<Vec<_>>());
+    for namespace in objects.iter_mut().filter(|object| object.address_kind == "Namespace") {
+        namespace.body["metadata"]["labels"][pod_security::ENFORCE] = level.into();
+    }
+}
+
 fn service_account(cx: &Context<'_>) -> Value {
     json!({
         "apiVersion": "v1",
@@ -60,18 +71,22 @@ fn service_account(cx: &Context<'_>) -> Value {
 fn role(cx: &Context<'_>, name: &str) -> Value {
     let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({ "apiGroups": [group], "resources": resources, "verbs": verbs });
     let view = ["get", "list", "watch"];
+    let mut rules = vec![
+        rule("", &["pods"], &view),
+        rule("", &["pods/log"], &["get", "watch"]),
+        rule("", &["pods/exec", "pods/portforward", "pods/attach"], &["create"]),
+        rule("", &["events", "services", "endpoints"], &view),
+        rule("apps", &["deployments", "replicasets"], &view),
+        rule("", &["pods/ephemeralcontainers"], &["update"]),
+    ];
+    if cx.has_jobs {
+        rules.push(rule("batch", &["jobs"], &view));
+    }
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
         "metadata": { "name": name, "namespace": cx.namespace, "labels": cx.labels() },
-        "rules": [
-            rule("", &["pods"], &view),
-            rule("", &["pods/log"], &["get", "watch"]),
-            rule("", &["pods/exec", "pods/portforward", "pods/attach"], &["create"]),
-            rule("", &["events", "services", "endpoints"], &view),
-            rule("apps", &["deployments", "replicasets"], &view),
-            rule("", &["pods/ephemeralcontainers"], &["update"]),
-        ],
+        "rules": rules,
     })
 }
 

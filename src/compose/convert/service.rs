@@ -40,12 +40,12 @@ pub(super) fn check_names(cx: &mut Context<'_>) {
     }
 }
 
-/// The container of a service, whose mounts were worked out before.
+/// The container of a service, whose mounts were worked out before; `ends` says whether it runs once.
 pub(super) fn container(
     cx: &mut Context<'_>,
     component: &str,
     service: &Service,
-    role: Role,
+    (role, ends): (Role, bool),
     mounts: &[Value],
 ) -> Container {
     let mut body = Map::new();
@@ -85,11 +85,13 @@ pub(super) fn container(
     }
     if let Some(check) = &service.healthcheck {
         // Kubernetes knows no probes of containers that must end.
-        if role == Role::Init {
+        if ends {
             let message = format!("{}: healthcheck is not used for a service that must complete", service.name);
             cx.push(Diagnostic::note("compose-key-noted", message), &service.location);
         } else {
-            probes(check, role, &mut body, &mut sensitive);
+            let readiness = cx.reached.contains(&service.name);
+            let uses = ProbeUses { readiness, liveness: service.liveness.is_some() };
+            probes(check, uses, &mut body, &mut sensitive);
         }
     }
     lifecycle(cx, service, role, &mut body, &mut sensitive);
@@ -156,8 +158,8 @@ fn hook_command(hooks: &[Hook]) -> Vec<Text> {
     vec![Text::open("/bin/sh"), Text::open("-c"), script]
 }
 
-/// Kubernetes replaces `$(NAME)` and turns `$$` into `$` in commands and environment; compose does neither.
-fn literal(text: &str) -> String {
+/// Kubernetes replaces `$(NAME)` and turns `$$` into `$` in commands, probes and environment; compose does neither.
+pub(super) fn literal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -302,8 +304,17 @@ fn security_context(service: &Service) -> Option<Value> {
     if context.is_empty() { None } else { Some(Value::Object(context)) }
 }
 
-fn probes(check: &Healthcheck, role: Role, body: &mut Map<String, Value>, sensitive: &mut Vec<Vec<String>>) {
-    let command: Vec<&str> = check.command.iter().map(|word| word.value.as_str()).collect();
+/// How long a container may take to become healthy before Kubernetes kills it: docker waits for ever, and what is killed
+/// while it makes or mends its data leaves it half made. A year is for ever, and far from the limits of the API (int32).
+const STARTUP_SECONDS: i64 = 365 * 24 * 60 * 60;
+
+/// Docker marks a container whose check fails as unhealthy and lets it run. So the startup probe, until which nothing else
+/// is asked and for which dependents wait, has no end; readiness is asked only where a sick container must get no
+/// requests; and liveness, which kills, only where somebody asked for it.
+fn probes(check: &Healthcheck, uses: ProbeUses, body: &mut Map<String, Value>, sensitive: &mut Vec<Vec<String>>) {
+    // The kubelet expands the commands of probes as it does those of containers (`ExpandContainerCommandOnlyStatic` in
+    // pkg/kubelet/prober/prober.go), but not those of hooks.
+    let command: Vec<String> = check.command.iter().map(|word| literal(&word.value)).collect();
     let mut put = |key: &str, period: i64, failures: i64| {
         for (index, _) in check.command.iter().enumerate().filter(|(_, word)| word.sensitive) {
             sensitive.push(path(&[&key, &"exec", &"command", &index]));
@@ -316,14 +327,23 @@ fn probes(check: &Healthcheck, role: Role, body: &mut Map<String, Value>, sensit
         });
         body.insert(key.to_owned(), probe);
     };
-    put("livenessProbe", check.interval, check.retries);
-    // Failures do not count in the start period; what waits for a sidecar waits for its startup probe.
-    if check.start_period > 0 {
-        let attempts = check.start_period.saturating_add(check.start_interval - 1) / check.start_interval;
-        put("startupProbe", check.start_interval, attempts.saturating_add(check.retries).min(i64::from(i32::MAX)));
-    } else if role == Role::Sidecar {
-        put("startupProbe", check.interval, check.retries);
+    // With a long interval it would be as long until anybody knows that it is up.
+    let period = check.interval.min(check.start_interval);
+    put("startupProbe", period, (STARTUP_SECONDS + period - 1) / period);
+    for (key, wanted) in [("readinessProbe", uses.readiness), ("livenessProbe", uses.liveness)] {
+        if wanted {
+            put(key, check.interval, check.retries);
+        }
     }
+}
+
+/// What a health check is asked for beside the start.
+#[derive(Clone, Copy)]
+struct ProbeUses {
+    /// A sick container gets no requests.
+    readiness: bool,
+    /// A sick container is restarted.
+    liveness: bool,
 }
 
 #[cfg(test)]

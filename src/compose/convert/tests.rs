@@ -14,6 +14,7 @@ mod boxes;
 mod listening;
 mod objects;
 mod real;
+mod running;
 mod support;
 
 const GITEA: &str = r#"
@@ -76,7 +77,7 @@ fn read_text(text: &str) -> (Option<ComposeProject>, Diagnostics) {
     read(ReadRequest {
         inputs: vec![Input::Text(Source::new("compose.yml", text))],
         profiles: &["web".to_owned()],
-        environment: &environment,
+        gate: &crate::compose::gate::Gate::new(environment, Some(&["DB_PASS".to_owned(), "TAG".to_owned()])),
         files: &files(),
     })
 }
@@ -287,7 +288,7 @@ fn what_is_sensitive_in_a_service() {
     for name in ["FROM", "API_TOKEN", "DATABASE_URL", "DB_PASS"] {
         assert_eq!(env[name], "(sensitive)", "{name}");
     }
-    assert_eq!(masked["livenessProbe"]["exec"]["command"], json!(["/bin/sh", "-c", "(sensitive)"]));
+    assert_eq!(masked["startupProbe"]["exec"]["command"], json!(["/bin/sh", "-c", "(sensitive)"]));
     assert_eq!(masked["ports"], json!([{"containerPort": 80}]));
     let shown = canonical(&project(&text), false);
     assert!(!shown.contains("hunter2") && !shown.contains("literal") && shown.contains("visible"));
@@ -375,7 +376,7 @@ services:
     let init = &pod["initContainers"];
     assert_eq!(init[0]["restartPolicy"], "Always");
     assert_eq!(init[0]["startupProbe"]["periodSeconds"], 5);
-    assert!(init[1].get("restartPolicy").is_none() && init[1].get("livenessProbe").is_none());
+    assert!(init[1].get("restartPolicy").is_none() && init[1].get("startupProbe").is_none());
     let found = findings(text);
     assert!(found.contains("Note compose-depends-on compose.yml:7:7: web does not wait for cache"), "{found}");
     assert!(!found.contains("compose-restart"));
@@ -622,7 +623,7 @@ fn several_files_profiles_and_dotenv() {
     let (project, diagnostics) = read(ReadRequest {
         inputs: vec![Input::Text(Source::new("a.yml", base)), Input::Text(Source::new("b.yml", over))],
         profiles: &["web".to_owned()],
-        environment: &BTreeMap::new(),
+        gate: &Default::default(),
         files: &Dotenv,
     });
     let project = project.unwrap_or_else(|| panic!("{}", lines(&diagnostics)));
@@ -700,7 +701,7 @@ fn numbers_reach_containers_as_docker_compose_gives_them() {
             .map(|text| Input::Text(Source::new(format!("{}.yml", text.len()), text.as_str())))
             .collect(),
         profiles: &[],
-        environment: &BTreeMap::new(),
+        gate: &Default::default(),
         files: &files(),
     });
     let environment = project.unwrap().services.remove(0).environment;
@@ -768,7 +769,7 @@ fn a_mapping_inside_another_document_keeps_its_places() {
     let (project, diagnostics) = read(ReadRequest {
         inputs: vec![Input::Tree(node, source)],
         profiles: &[],
-        environment: &BTreeMap::new(),
+        gate: &Default::default(),
         files: &files(),
     });
     assert!(project.is_none());
@@ -783,10 +784,10 @@ fn local_files_of_a_folder_and_none_at_all() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("compose-gitea.env"), "A=1\n").unwrap();
     std::fs::write(dir.path().join("compose-postgres.env"), "B=1\n").unwrap();
-    let environment = BTreeMap::new();
+    let gate = Default::default();
     let request = |files: &dyn Files| {
         let inputs = vec![Input::Text(Source::new("compose.yml", GITEA))];
-        read(ReadRequest { inputs, profiles: &[], environment: &environment, files })
+        read(ReadRequest { inputs, profiles: &[], gate: &gate, files })
     };
     let (project, _) = request(&crate::compose::files::LocalFiles::new(dir.path()));
     assert_eq!(project.unwrap().services[0].env_file.as_ref().unwrap()["A"].value, "1");

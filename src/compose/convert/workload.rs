@@ -1,10 +1,11 @@
-//! The Deployment of a component: one Pod with each of its services as a container.
+//! The workload of a component: one Pod with each of its services as a container, by a Deployment, or by a Job for
+//! services that end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::compose::convert::components::Component;
+use crate::compose::convert::components::{Component, Tries};
 use crate::compose::convert::config::{FileSet, Mounted};
 use crate::compose::convert::order::{self, Role};
 use crate::compose::convert::service::{self, Container, SUB_PATHS};
@@ -21,8 +22,8 @@ const SUB_PATHS_IMAGE: &str = "busybox:1.36";
 /// Name servers that a Pod may have.
 const MAX_NAMESERVERS: usize = 3;
 
-/// The Deployment; nothing when there is no service.
-pub(super) fn deployment(cx: &mut Context<'_>, files: &FileSet, component: &Component<'_>) -> Option<RenderedObject> {
+/// The Deployment or Job; nothing when there is no service.
+pub(super) fn workload(cx: &mut Context<'_>, files: &FileSet, component: &Component<'_>) -> Option<RenderedObject> {
     if component.services.is_empty() {
         return None;
     }
@@ -33,8 +34,11 @@ pub(super) fn deployment(cx: &mut Context<'_>, files: &FileSet, component: &Comp
     for &service in &component.services {
         let mounts = pod.mounts(cx, files, service);
         let role = order.roles.get(service.name.as_str()).copied().unwrap_or(Role::Container);
-        restart(cx, service, role);
-        let container = service::container(cx, &component.name, service, role, &mounts);
+        if component.job.is_none() {
+            restart(cx, service, role);
+        }
+        let ends = role == Role::Init || component.job.is_some();
+        let container = service::container(cx, component.keeper(), service, (role, ends), &mounts);
         if role == Role::Container { main.push(container) } else { before.push((service.name.as_str(), container)) }
     }
     let rank: BTreeMap<&str, usize> = order.init.iter().enumerate().map(|(i, s)| (s.name.as_str(), i)).collect();
@@ -58,11 +62,14 @@ pub(super) fn deployment(cx: &mut Context<'_>, files: &FileSet, component: &Comp
         spec.insert("volumes".to_owned(), volumes.into());
     }
     spec.insert("automountServiceAccountToken".to_owned(), false.into());
+    if component.job.is_some() {
+        spec.insert("restartPolicy".to_owned(), "Never".into());
+    }
     placement(cx, &mut spec);
     component.follow_disks(cx, &claimed, &mut spec);
-    pod_fields(cx, &component.services, &mut spec);
+    pod_fields(cx, &component.services, &order, &mut spec);
     let annotations = annotations(cx, &component.services, &hash, &mut sensitive);
-    let pull = names::pull_secret(cx.app(), &component.name);
+    let pull = names::pull_secret(cx.app(), component.keeper());
     if cx.input.live_secret_hashes.contains_key(&pull) {
         spec.insert("imagePullSecrets".to_owned(), json!([{ "name": pull }]));
     }
@@ -73,26 +80,42 @@ pub(super) fn deployment(cx: &mut Context<'_>, files: &FileSet, component: &Comp
     let mut after = vec![cx.after_namespace(), ("NetworkPolicy".to_owned(), cx.app().to_owned())];
     after.extend(claimed.iter().map(|volume| ("PersistentVolumeClaim".to_owned(), volume::address(volume))));
     after.extend(files.objects.iter().map(|object| (object.address_kind.clone(), object.address_name.clone())));
-    Some(RenderedObject {
-        body: json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": { "name": name, "namespace": cx.namespace, "labels": labels },
-            "spec": {
+    let template = json!({ "metadata": { "labels": labels, "annotations": annotations }, "spec": spec });
+    let (api_version, kind, spec) = match component.job {
+        None => (
+            "apps/v1",
+            "Deployment",
+            json!({
                 "replicas": 1,
                 "strategy": { "type": "Recreate" },
                 "selector": { "matchLabels": cx.selector(&component.name) },
-                "template": {
-                    "metadata": { "labels": labels, "annotations": annotations },
-                    "spec": spec,
-                },
-            },
+                "template": template,
+            }),
+        ),
+        // Its selector is the server's. A new Pod comes only when the one before has ended, as with Recreate: else two
+        // would write to one disk.
+        Some(Tries(tries)) => (
+            "batch/v1",
+            "Job",
+            json!({ "backoffLimit": tries, "podReplacementPolicy": "Failed", "template": template }),
+        ),
+    };
+    Some(RenderedObject {
+        body: json!({
+            "apiVersion": api_version,
+            "kind": kind,
+            "metadata": { "name": name, "namespace": cx.namespace, "labels": labels },
+            "spec": spec,
         }),
         sensitive,
-        address_kind: "Deployment".to_owned(),
+        address_kind: kind.to_owned(),
         address_name: name,
         after,
-        origin: component.services.first().map(|service| service.location.clone()),
+        // The last one of a Job is what it is for.
+        origin: match component.job {
+            None => component.services.first().map(|service| service.location.clone()),
+            Some(_) => component.services.last().map(|service| service.location.clone()),
+        },
     })
 }
 
@@ -222,7 +245,8 @@ impl Pod {
                 let folder = format!("/work/{volume}/{sub_path}");
                 // Control characters were refused when the path was read, so quoting cannot fail.
                 let quoted = shlex::try_quote(&folder).map(|quoted| quoted.into_owned()).unwrap_or(folder);
-                lines.push(format!("mkdir -m 1777 -p {quoted}"));
+                // A command is expanded by the kubelet, a subPath is not.
+                lines.push(service::literal(&format!("mkdir -m 1777 -p {quoted}")));
             }
         }
         lines.sort();
@@ -386,13 +410,13 @@ fn content_hash(cx: &Context<'_>, files: &FileSet, pod: &Pod, component: &Compon
     let live = &cx.input.live_secret_hashes;
     let of = |name: &String| files.hashes.get(name).or_else(|| live.get(name)).map_or("", String::as_str);
     let mut hashes: Vec<&str> = Vec::new();
-    if let Some(pull) = live.get(&names::pull_secret(cx.app(), &component.name)) {
+    if let Some(pull) = live.get(&names::pull_secret(cx.app(), component.keeper())) {
         hashes.push(pull);
     }
     let mut containers: Vec<&str> = component.services.iter().map(|service| service.name.as_str()).collect();
     containers.sort_unstable();
     for container in containers {
-        hashes.extend(service::env_from(cx, &component.name, container).iter().map(of));
+        hashes.extend(service::env_from(cx, component.keeper(), container).iter().map(of));
     }
     let mounted = |uses: &BTreeMap<String, Option<u32>>, known: &'_ BTreeMap<String, Mounted>| -> Vec<String> {
         uses.keys().filter_map(|name| known.get(name)).map(|mounted| mounted.object.clone()).collect()
@@ -438,9 +462,9 @@ pub(super) fn placement(cx: &Context<'_>, spec: &mut Map<String, Value>) {
 }
 
 /// Fields of the Pod that compose says per service: what fits all is taken.
-fn pod_fields(cx: &mut Context<'_>, services: &[&Service], spec: &mut Map<String, Value>) {
+fn pod_fields(cx: &mut Context<'_>, services: &[&Service], order: &order::Order<'_>, spec: &mut Map<String, Value>) {
     hostname(cx, services, spec);
-    if let Some(grace) = services.iter().filter_map(|service| service.stop_grace_period).max() {
+    if let Some(grace) = grace_period(services, order) {
         spec.insert("terminationGracePeriodSeconds".to_owned(), grace.into());
     }
 
@@ -476,6 +500,25 @@ fn pod_fields(cx: &mut Context<'_>, services: &[&Service], spec: &mut Map<String
         spec.insert("hostAliases".to_owned(), list.into());
     }
     dns(cx, services, spec);
+}
+
+/// The time that docker gives a service that says nothing.
+const DOCKER_GRACE: i64 = 10;
+/// The time that Kubernetes gives a Pod that says nothing.
+const DEFAULT_GRACE: i64 = 30;
+
+/// How long the Pod may take to end, so that each service has the time that docker gives it. Its containers end together;
+/// then its sidecars, the last one first and one after another, in what is left of the same time (Kubernetes, "Sidecar
+/// Containers"). Never zero: the API server forgets such a Pod at once, while its containers may run still, and the next
+/// one would write beside them.
+fn grace_period(services: &[&Service], order: &order::Order<'_>) -> Option<i64> {
+    let of = |role: Role| {
+        let of_role = move |service: &&&Service| order.roles.get(service.name.as_str()).is_none_or(|own| *own == role);
+        services.iter().filter(of_role).map(|service| service.stop_grace_period.unwrap_or(DOCKER_GRACE))
+    };
+    let total = of(Role::Sidecar).fold(of(Role::Container).max().unwrap_or(0), i64::saturating_add);
+    let said = services.iter().any(|service| service.stop_grace_period.is_some());
+    (said || total > DEFAULT_GRACE).then(|| total.max(1))
 }
 
 /// The host name of the Pod, where its services agree.

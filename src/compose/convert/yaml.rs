@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::compose::convert::{Rendered, RenderedObject};
+use crate::secret::covered;
 
 /// What stands in place of a sensitive value.
 const MASK: &str = "(sensitive)";
@@ -21,6 +22,16 @@ impl RenderedObject {
     /// The object with every sensitive leaf replaced by `(sensitive)`.
     pub fn masked(&self) -> Value {
         let mut body = self.body.clone();
+        // Lines of files that are secrets.
+        if self.address_kind == "ConfigMap"
+            && let Some(Value::Object(data)) = body.get_mut("data")
+        {
+            for text in data.values_mut() {
+                if let Some(covered) = text.as_str().and_then(|text| covered(text, &|_| MASK.to_owned())) {
+                    *text = covered.into();
+                }
+            }
+        }
         for leaf in &self.sensitive {
             let found = leaf.iter().try_fold(&mut body, |value, segment| match value {
                 Value::Object(map) => map.get_mut(segment),

@@ -7,9 +7,10 @@ use super::pairs::{self, Pair};
 use super::path::Path;
 use super::scalar::{Timestamp, Value, float, printed};
 use super::types::{Field, Type, Written};
-use crate::compose::model::{is_secret_literal, is_secret_name, secret_arguments};
+use crate::compose::model::{is_secret_name, secret_arguments};
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeContent, TreeEntry};
+use crate::secret::holds_secret;
 
 /// What stands for a value that is not shown.
 pub(super) const MASK: &str = "(sensitive)";
@@ -93,7 +94,7 @@ impl Decoder {
     }
 
     fn hidden(&self, interpolated: bool, name: &str, text: &str) -> bool {
-        self.mask && self.secretive && (interpolated || is_secret_name(name) || is_secret_literal(text))
+        self.mask && self.secretive && (interpolated || is_secret_name(name) || holds_secret(text))
     }
 
     fn masked(&self, text: String, interpolated: bool, name: &str) -> Json {
@@ -452,7 +453,7 @@ pub(super) fn raw(tree: &Tree, mask: bool) -> Json {
             Value::Float(number) if number.is_finite() => number_of(number),
             Value::Float(number) => float(number).into(),
             Value::Time(time) => Timestamp::json(time).into(),
-            Value::Str(text) if mask && is_secret_literal(text) => MASK.into(),
+            Value::Str(text) if mask && holds_secret(text) => MASK.into(),
             Value::Str(text) => text.into(),
         },
         TreeContent::Sequence(items) => items.iter().map(|item| raw(item, mask)).collect(),

@@ -290,6 +290,10 @@ fn mask_contents(typed: &mut Typed, tree: &Tree) {
         let interpolated = content.is_some_and(|content| content.interpolated);
         if config.contains_key("content") && (interpolated || crate::compose::model::is_secret_name(name)) {
             config.insert("content".to_owned(), super::decode::MASK.into());
+        } else if let Some(text) = config.get("content").and_then(Json::as_str)
+            && let Some(covered) = crate::secret::covered(text, &|_| super::decode::MASK.to_owned())
+        {
+            config.insert("content".to_owned(), covered.into());
         }
     }
 }

@@ -182,7 +182,7 @@ fn an_app_stays_in_its_folder() {
         crate::compose::read(crate::compose::ReadRequest {
             inputs: vec![Input::Text(Source::new("apps/compose.yml", text))],
             profiles: &[],
-            environment: &BTreeMap::new(),
+            gate: &Default::default(),
             files: &crate::compose::files::LocalFiles::new(&dir),
         })
     };

@@ -79,8 +79,8 @@ impl KubernetesProvider {
     }
 
     async fn send_delete(&self, subject: Subject<'_>, uid: &str, progress: &dyn Progress) -> Result<(), ProviderError> {
-        // Foreground: the Deployment is gone only after its Pods are, and with them the use of their disks.
-        let policy = if subject.location.resource.kind == "Deployment" { "Foreground" } else { "Background" };
+        // Foreground: a Deployment or Job is gone only after its Pods are, and with them the use of their disks.
+        let policy = if runs_pods(subject.location) { "Foreground" } else { "Background" };
         let options = json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
@@ -121,7 +121,7 @@ impl KubernetesProvider {
         }
     }
 
-    /// The Pods of a deleted Deployment that still run, and with it its disks in use. Who cannot see them cannot say that
+    /// The Pods of a deleted Deployment or Job that still run, and with it its disks in use. Who cannot see them cannot say that
     /// they are gone.
     async fn pods_left(&self, location: &Location, deployment: &Value) -> Result<Option<String>, ProviderError> {
         let Some(namespace) = location.namespace.as_deref().filter(|_| runs_pods(location)) else { return Ok(None) };
@@ -132,7 +132,8 @@ impl KubernetesProvider {
                 let text = |key: &str| owner.get(key).and_then(Value::as_str).unwrap_or("");
                 // A ReplicaSet is named after its Deployment, plus one hash without a dash.
                 let hash = text("name").strip_prefix(&prefix).filter(|hash| !hash.contains('-'));
-                text("kind") == "ReplicaSet" && hash.is_some()
+                let is_job = text("kind") == "Job" && location.resource.kind == "Job" && text("name") == location.name;
+                is_job || text("kind") == "ReplicaSet" && hash.is_some()
             })
         };
         // In these phases all containers have ended (Kubernetes documentation, "Pod Lifecycle", Pod phase).
@@ -152,7 +153,7 @@ impl KubernetesProvider {
 
 /// Whether an object is a workload, whose Pods go after it.
 fn runs_pods(location: &Location) -> bool {
-    location.resource.kind == "Deployment"
+    matches!(location.resource.kind, "Deployment" | "Job")
 }
 
 fn uid_of(object: &Value) -> &str {

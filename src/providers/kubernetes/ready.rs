@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::engine::diff::parse_quantity;
+use crate::quantity::Quantity;
 
 /// What is known of an object's readiness.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,11 +11,17 @@ pub enum Readiness {
     Ready,
     /// It cannot yet; says what is missing, in a few words.
     Waiting(String),
+    /// It never will be; says why.
+    Failed(String),
 }
 
 /// Whether an object of a kind is ready. Kinds without a predicate are ready when they exist.
 pub fn readiness(kind: &str, object: &Value) -> Readiness {
     let (ready, waiting) = match kind {
+        "Job" => match job_failure(object) {
+            Some(why) => return Readiness::Failed(why),
+            None => (is_job_complete(object), job_progress(object)),
+        },
         "Deployment" => (is_deployment_rolled_out(object), deployment_progress(object)),
         "PersistentVolumeClaim" if is_claim_bound(object) => (is_claim_grown(object), claim_growth(object)),
         "PersistentVolumeClaim" => (false, format!("claim is {}", phase(object))),
@@ -65,6 +71,27 @@ fn deployment_progress(deployment: &Value) -> String {
     format!("{}/{wanted} ready", count("availableReplicas").min(count("updatedReplicas")))
 }
 
+/// Its Pod has ended well.
+pub fn is_job_complete(job: &Value) -> bool {
+    condition(job, "Complete").is_some()
+}
+
+/// Why a Job failed that is not tried again.
+pub fn job_failure(job: &Value) -> Option<String> {
+    let failed = condition(job, "Failed")?;
+    let part = |pointer: &str| text(failed, pointer).unwrap_or("");
+    let why = format!("it failed: {}: {}", part("/reason"), part("/message"));
+    Some(why.trim_end_matches([':', ' ']).to_owned())
+}
+
+fn job_progress(job: &Value) -> String {
+    match number(job, "/status/failed").unwrap_or(0) {
+        0 => "it has not ended yet".to_owned(),
+        1 => "it has not ended well yet, 1 try failed".to_owned(),
+        tries => format!("it has not ended well yet, {tries} tries failed"),
+    }
+}
+
 /// The claim has its volume.
 pub fn is_claim_bound(claim: &Value) -> bool {
     phase(claim) == "Bound"
@@ -72,8 +99,9 @@ pub fn is_claim_bound(claim: &Value) -> bool {
 
 /// The claim has what it asks for; or the volume has grown, and its file system grows when a Pod mounts it.
 pub fn is_claim_grown(claim: &Value) -> bool {
+    let amount = |text: &str| Quantity::parse(text).ok().map(Quantity::nano);
     let (asked, has) = (text(claim, "/spec/resources/requests/storage"), text(claim, "/status/capacity/storage"));
-    let (Some(asked), Some(has)) = (asked.and_then(parse_quantity), has.and_then(parse_quantity)) else { return true };
+    let (Some(asked), Some(has)) = (asked.and_then(amount), has.and_then(amount)) else { return true };
     asked <= has || condition(claim, "FileSystemResizePending").is_some()
 }
 
@@ -267,6 +295,21 @@ mod tests {
         let waiting = readiness("Deployment", &deployment(2, 2, 1, 1, 0));
         assert_eq!(waiting, Readiness::Waiting("0/1 ready".into()));
         assert_eq!(readiness("Deployment", &deployment(2, 1, 1, 1, 1)), Readiness::Waiting("0/1 ready".into()));
+    }
+
+    #[test]
+    fn a_job_is_ready_when_it_has_ended_well_and_failed_when_it_is_given_up() {
+        let job = |failed: i64, kind: &str, status: &str| {
+            json!({"status": {"failed": failed, "conditions": [
+                {"type": kind, "status": status, "reason": "BackoffLimitExceeded", "message": "too often"}
+            ]}})
+        };
+        assert_eq!(readiness("Job", &job(3, "Complete", "True")), Readiness::Ready);
+        assert_eq!(readiness("Job", &job(0, "Complete", "False")), Readiness::Waiting("it has not ended yet".into()));
+        let tried = Readiness::Waiting("it has not ended well yet, 2 tries failed".into());
+        assert_eq!(readiness("Job", &job(2, "FailureTarget", "True")), tried);
+        let failed = Readiness::Failed("it failed: BackoffLimitExceeded: too often".into());
+        assert_eq!(readiness("Job", &job(7, "Failed", "True")), failed);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub static RESOURCES: &[Resource] = &[
     namespaced("ResourceQuota", "", "v1", "resourcequotas"),
     namespaced("LimitRange", "", "v1", "limitranges"),
     namespaced("Deployment", "apps", "v1", "deployments"),
+    namespaced("Job", "batch", "v1", "jobs"),
     namespaced("Ingress", NETWORKING, "v1", "ingresses"),
     global("IngressClass", NETWORKING, "v1", "ingressclasses"),
     namespaced("NetworkPolicy", NETWORKING, "v1", "networkpolicies"),

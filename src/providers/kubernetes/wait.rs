@@ -44,10 +44,16 @@ impl KubernetesProvider {
         let mut told = String::new();
         let mut waiting = String::new();
         let mut lacking = 0;
+        let mut failed = false;
         for look in 0_u32.. {
             waiting = match ready::readiness(location.resource.kind, &object) {
                 Readiness::Ready => return Ok(object),
                 Readiness::Waiting(text) => text,
+                Readiness::Failed(text) => {
+                    failed = true;
+                    waiting = text;
+                    break;
+                }
             };
             if Instant::now() >= deadline {
                 break;
@@ -89,7 +95,7 @@ impl KubernetesProvider {
         let details = tokio::time::timeout(LAST_LOOK, self.last_seen(subject, &object)).await.unwrap_or_default();
         let is_lacking = lacking >= LACKING;
         let trouble = trouble.filter(|_| is_lacking).map(|trouble| format!(": {trouble}")).unwrap_or_default();
-        let late = if is_lacking { "" } else { " in time" };
+        let late = if is_lacking || failed { "" } else { " in time" };
         let mut text = format!("{} is not ready{late}: {waiting}{}", location.describe(), subject.mask(&trouble));
         let unanswered = unanswered.map(|error| error.message);
         for line in details.iter().chain(&unanswered) {
@@ -99,6 +105,16 @@ impl KubernetesProvider {
         let hint = match (is_lacking, location.namespace.as_deref()) {
             (true, Some(namespace)) => {
                 format!("make what is missing in Namespace {namespace}, or correct its name; then run again")
+            }
+            (_, Some(namespace)) if failed => {
+                let name = &location.name;
+                format!(
+                    "its log says more: kubectl -n {namespace} logs -l batch.kubernetes.io/job-name={name}; mend it, then \
+                     kubectl -n {namespace} delete job {name} lets the next run start it again"
+                )
+            }
+            (_, Some(_)) if location.resource.kind == "Job" => {
+                "wait for it with the next run; a service that does not end needs restart: always".to_owned()
             }
             _ => "mend what it says; the next run goes on waiting".to_owned(),
         };
@@ -113,7 +129,7 @@ impl KubernetesProvider {
                 Some(class) if ready::waits_for_first_consumer(object, &class) => Closer::Ready,
                 _ => Closer::Unknown,
             },
-            ("Deployment", Some(_)) if look % PODS_EVERY == 1 => {
+            ("Deployment" | "Job", Some(_)) if look % PODS_EVERY == 1 => {
                 let (pods, events) = self.api.workload(location, object).await;
                 Closer::Trouble(ready::pods_trouble(&pods).or_else(|| ready::mount_trouble(&events, &pods)))
             }

@@ -70,8 +70,8 @@ pub static PERSISTENT_VOLUME_CLAIM: Kind = Kind {
     ..object("PersistentVolumeClaim")
 };
 
-/// A ConfigMap.
-pub static CONFIG_MAP: Kind = object("ConfigMap");
+/// A ConfigMap: files of people, in which passwords stand.
+pub static CONFIG_MAP: Kind = Kind { fields: &[field("data.*", Rule::SecretLines)], ..object("ConfigMap") };
 
 /// A Secret: all of its data is masked.
 pub static SECRET: Kind =
@@ -149,6 +149,30 @@ pub static DEPLOYMENT: Kind = Kind {
     ..object("Deployment")
 };
 
+/// A service that ends. What has run is not changed: another template is another run (batch/v1, "template ... immutable").
+pub static JOB: Kind = Kind {
+    fields: &[
+        field("spec.template.**", Rule::Immutable),
+        field("spec.template.spec.containers", Rule::Keyed("name")),
+        field("spec.template.spec.containers.*.env", Rule::Keyed("name")),
+        field("spec.template.spec.containers.*.ports", Rule::Keyed("containerPort")),
+        field("spec.template.spec.containers.*.volumeMounts", Rule::Keyed("mountPath")),
+        field("spec.template.spec.containers.*.resources.**", Rule::Same(Sameness::Quantity)),
+        field("spec.template.spec.initContainers", Rule::Keyed("name")),
+        field("spec.template.spec.initContainers.*.env", Rule::Keyed("name")),
+        field("spec.template.spec.initContainers.*.volumeMounts", Rule::Keyed("mountPath")),
+        field("spec.template.spec.initContainers.*.resources.**", Rule::Same(Sameness::Quantity)),
+        field("spec.template.spec.volumes", Rule::Keyed("name")),
+        field("spec.template.spec.volumes.*.emptyDir.sizeLimit", Rule::Same(Sameness::Quantity)),
+        field("spec.template.spec.imagePullSecrets", Rule::Keyed("name")),
+        field("spec.template.spec.hostAliases", Rule::Keyed("ip")),
+    ],
+    uses: Some(uses),
+    typical: Duration::from_secs(20),
+    timeout: Duration::from_secs(900),
+    ..object("Job")
+};
+
 /// A Service. One of type LoadBalancer has an address once it is ready.
 pub static SERVICE: Kind = Kind {
     fields: &[field("spec.ports", Rule::Keyed("port")), field("spec.ports.*.protocol", Rule::Default("TCP"))],
@@ -196,6 +220,7 @@ pub static KINDS: &[&Kind] = &[
     &CONFIG_MAP,
     &SECRET,
     &DEPLOYMENT,
+    &JOB,
     &SERVICE,
     &SERVICE_ACCOUNT,
     &INGRESS,

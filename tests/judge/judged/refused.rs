@@ -43,6 +43,17 @@ fn valid(kind: &str) -> Value {
                 }},
             }}),
         ),
+        "Job" => (
+            "batch/v1",
+            json!({"spec": {
+                "backoffLimit": 6,
+                "podReplacementPolicy": "Failed",
+                "template": {"metadata": {"labels": labels}, "spec": {
+                    "restartPolicy": "Never",
+                    "containers": [{"name": "web", "image": "nginx:1", "env": [{"name": "A", "value": "1"}]}],
+                }},
+            }}),
+        ),
         "Service" => (
             "v1",
             json!({"spec": {
@@ -119,6 +130,7 @@ fn valid(kind: &str) -> Value {
 const KINDS: &[&str] = &[
     "Namespace",
     "Deployment",
+    "Job",
     "Service",
     "ConfigMap",
     "Secret",
@@ -166,6 +178,11 @@ fn wrong() -> Vec<(&'static str, String, Value)> {
     };
     add("Namespace", "/metadata/name", &[long.clone().into(), "a.b".into()]);
     add("Service", "/metadata/name", &[long.clone().into(), "a.b".into()]);
+    add("Job", "/spec/backoffLimit", &[json!(-1), json!("1"), json!(1.5)]);
+    add("Job", "/spec/podReplacementPolicy", &[json!("Now")]);
+    add("Job", "/spec/template", &[Value::Null, json!({})]);
+    add("Job", "/spec/template/spec/restartPolicy", &[Value::Null, json!("Always"), json!("Sometimes")]);
+    add("Job", "/spec/template/spec/containers", &[json!([])]);
 
     add("Deployment", "/spec/replicas", &[json!(-1), json!("1"), json!(1.5)]);
     add("Deployment", "/spec/selector", &[Value::Null, json!({}), json!({"matchLabels": {"app": "b"}})]);
@@ -557,6 +574,8 @@ fn unusual() -> Vec<(&'static str, String, Value)> {
 fn wrong_changes() -> Vec<(&'static str, &'static str, Value)> {
     let other = json!({"app": "b"});
     vec![
+        ("Job", "/spec/template/spec/containers/0/image", json!("nginx:2")),
+        ("Job", "/spec/completionMode", json!("Indexed")),
         ("Deployment", "/spec/selector", json!({"matchLabels": {"app": "a", "more": "b"}})),
         ("Deployment", "/spec/selector/matchLabels", other),
         ("PersistentVolumeClaim", "/spec/volumeName", json!("other")),

@@ -234,6 +234,7 @@ metadata:
     app.kubernetes.io/name: app1
     kompox.dev/app-id-hash: 13o40q
     kompox.dev/app-instance-hash: 2aopo7
+    pod-security.kubernetes.io/enforce: baseline
   name: k4x-50vf7y-app1-13o40q
 ---
 apiVersion: v1
@@ -573,15 +574,6 @@ containers:
       optional: true
   image: x
   imagePullPolicy: IfNotPresent
-  livenessProbe:
-    exec:
-      command:
-      - /bin/sh
-      - -c
-      - curl -f localhost
-    failureThreshold: 5
-    periodSeconds: 10
-    timeoutSeconds: 2
   name: web
   ports:
   - containerPort: 9000
@@ -612,7 +604,7 @@ containers:
       - /bin/sh
       - -c
       - curl -f localhost
-    failureThreshold: 10
+    failureThreshold: 6307200
     periodSeconds: 5
     timeoutSeconds: 2
   stdin: true
@@ -850,7 +842,9 @@ fn quota_and_limits_come_before_what_they_count() {
         assert_eq!(body["spec"], spec);
         assert_eq!(body["metadata"]["name"], "app1");
         assert_eq!(body["metadata"]["namespace"], namespace["metadata"]["name"]);
-        assert_eq!(body["metadata"]["labels"], namespace["metadata"]["labels"]);
+        let mut labels = namespace["metadata"]["labels"].clone();
+        labels.as_object_mut().unwrap().remove(crate::pod_security::ENFORCE);
+        assert_eq!(body["metadata"]["labels"], labels);
     }
     let waits = |kind: &str, name: &str| -> Vec<&str> {
         let object = rendered.objects.iter().find(|o| o.address_kind == kind && o.address_name == name).unwrap();

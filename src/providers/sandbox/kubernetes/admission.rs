@@ -75,6 +75,19 @@ pub fn update(store: &Store<'_>, resource: &Resource, old: &Value, new: &mut Val
     allocate(store, new)
 }
 
+/// What the server adds to a Job that has its uid: a selector and labels that find its Pods and no others
+/// (`generateSelector` of the Job strategy).
+pub fn job_selector(job: &mut Value) {
+    let (uid, name) = (text(job, "/metadata/uid").to_owned(), text(job, "/metadata/name").to_owned());
+    let labels = map_at(job, &["spec", "template", "metadata", "labels"]);
+    for prefix in ["", "batch.kubernetes.io/"] {
+        labels.insert(format!("{prefix}controller-uid"), uid.clone().into());
+        labels.insert(format!("{prefix}job-name"), name.clone().into());
+    }
+    let selector = map_at(job, &["spec", "selector", "matchLabels"]);
+    selector.insert("batch.kubernetes.io/controller-uid".into(), uid.into());
+}
+
 /// Adds a finalizer, once.
 pub fn add_finalizer(object: &mut Value, finalizer: &str) {
     let list = metadata(object).entry("finalizers").or_insert_with(|| json!([]));

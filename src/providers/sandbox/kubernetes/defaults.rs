@@ -5,8 +5,8 @@
 use base64::Engine as _;
 use serde_json::{Map, Value, json};
 
-use super::quantity;
 use super::store::map_at;
+use crate::quantity;
 
 type Object = Map<String, Value>;
 
@@ -34,6 +34,7 @@ pub fn apply(kind: &str, value: &mut Value) {
     let Some(root) = value.as_object_mut() else { return };
     match kind {
         "Deployment" => deployment(root),
+        "Job" => job(root),
         "ReplicaSet" => {
             if let Some(spec) = object(root, "spec") {
                 default(spec, "replicas", 1);
@@ -136,6 +137,22 @@ fn deployment(root: &mut Object) {
         default(rolling, "maxUnavailable", "25%");
     }
     template(spec);
+}
+
+/// `SetDefaults_Job`.
+fn job(root: &mut Object) {
+    let Some(spec) = object(root, "spec") else { return };
+    if !spec.contains_key("completions") && !spec.contains_key("parallelism") {
+        default(spec, "completions", 1);
+    }
+    default(spec, "parallelism", 1);
+    default(spec, "backoffLimit", 6);
+    default(spec, "completionMode", "NonIndexed");
+    default(spec, "suspend", false);
+    default(spec, "manualSelector", false);
+    default(spec, "podReplacementPolicy", "TerminatingOrFailed");
+    template(spec);
+    // A Pod of a template without a policy would be restarted for ever: there is no default that a Job may have.
 }
 
 fn template(spec: &mut Object) {

@@ -1,6 +1,6 @@
 //! The kinds the emulator serves, as one table.
 
-use k8s_openapi::api::{apps, core, networking, rbac, storage};
+use k8s_openapi::api::{apps, batch, core, networking, rbac, storage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -193,6 +193,17 @@ pub static RESOURCES: &[Resource] = &[
         short_names: &["rs"],
         round_trip: Some(typed::<apps::v1::ReplicaSet>),
         ..APPS
+    },
+    Resource {
+        group: "batch",
+        plural: "jobs",
+        singular: "job",
+        kind: "Job",
+        status: true,
+        generation: true,
+        in_all: true,
+        round_trip: Some(typed::<batch::v1::Job>),
+        ..CORE
     },
     Resource {
         plural: "ingresses",

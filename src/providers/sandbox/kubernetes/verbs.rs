@@ -12,7 +12,7 @@ use super::patch;
 use super::schema::Cursor;
 use super::status::{self, ApiError, Status};
 use super::store::{map_at, metadata, text};
-use super::{admission, defaults, validate};
+use super::{admission, defaults, security, validate};
 
 /// What a write is about.
 #[derive(Debug, Clone, Copy)]
@@ -214,6 +214,11 @@ impl Writes<'_> {
                 return Err(Status::namespace_terminating(resource, target.name, target.namespace).into());
             }
         }
+        if resource.kind == "Pod"
+            && let Some(why) = security::forbidden(store, target.namespace, &object)?
+        {
+            return Err(Status::forbidden(resource, target.name, &why).into());
+        }
         admission::create(store, resource, &mut object)?;
         let causes = validate::create(resource, &object);
         if !causes.is_empty() {
@@ -231,6 +236,9 @@ impl Writes<'_> {
         fields.insert("creationTimestamp".into(), self.now().into());
         if resource.generation {
             fields.insert("generation".into(), 1.into());
+        }
+        if resource.kind == "Job" {
+            admission::job_selector(&mut object);
         }
         managers.store(&mut object);
         store.put(resource, &mut object)?;

@@ -1,6 +1,7 @@
 //! The controllers of an emulated cluster. Nothing runs in the background: a change makes appointments (`kube_due`), and the next request
 //! keeps those whose time has come, each as of its own time.
 
+mod jobs;
 mod network;
 mod nodes;
 mod volumes;
@@ -192,7 +193,7 @@ impl Env<'_> {
         let schedule = |due: i64| self.store.schedule(resource.plural, &namespace, &name, due);
         let spec_changed = old.is_none_or(|old| old.get("spec") != new.get("spec"));
         match resource.kind {
-            "Deployment" if spec_changed => schedule(now_ms)?,
+            "Deployment" | "Job" if spec_changed => schedule(now_ms)?,
             "Pod" if old.is_none() => schedule(now_ms)?,
             "PersistentVolumeClaim" if spec_changed => schedule(now_ms + self.delay_ms)?,
             "PersistentVolume" if spec_changed => {
@@ -256,6 +257,7 @@ impl Env<'_> {
             let at = due.due_ms;
             match resource.kind {
                 "Deployment" => workloads::deployment(self, resource, object, at)?,
+                "Job" => jobs::job(self, resource, object, at)?,
                 "Pod" => workloads::pod(self, resource, object, at)?,
                 "PersistentVolumeClaim" => volumes::claim(self, resource, object, at)?,
                 "PersistentVolume" => volumes::volume(self, resource, object, at)?,

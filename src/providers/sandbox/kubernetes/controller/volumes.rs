@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::super::admission::{PV_PROTECTION, PVC_PROTECTION};
 use super::super::kinds::{Resource, by_plural};
 use super::super::lifecycle::{self, Propagation, drop_finalizer, is_deleting, key};
-use super::super::quantity::Quantity;
 use super::super::store::{map_at, text};
 use super::{Env, Result, list, workloads};
+use crate::quantity::Quantity;
 
 const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
 const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
@@ -25,7 +25,7 @@ fn claim_names(pod: &Value) -> impl Iterator<Item = &str> {
 }
 
 fn storage(object: &Value, pointer: &str) -> i128 {
-    object.pointer(pointer).and_then(Value::as_str).and_then(Quantity::parse).map_or(0, |q| q.milli)
+    object.pointer(pointer).and_then(Value::as_str).and_then(|text| Quantity::parse(text).ok()).map_or(0, |q| q.milli())
 }
 
 /// What the scheduler finds out about a Pod's claims.

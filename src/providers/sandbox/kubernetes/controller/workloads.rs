@@ -7,7 +7,7 @@ use super::super::kinds::{Resource, by_plural};
 use super::super::lifecycle::{self, Propagation, is_deleting, key};
 use super::super::selector::expression_matches;
 use super::super::store::{map_at, metadata, text};
-use super::{Env, Result, list, set_condition, volumes};
+use super::{Env, Result, jobs, list, set_condition, volumes};
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
 /// Pods of one ReplicaSet; a node takes no more. A Deployment that wants more stays incomplete.
@@ -32,7 +32,7 @@ fn template_hash(deployment: &Value) -> String {
 
 fn owned_by(kind: &str, owner: &Value) -> Value {
     json!([{
-        "apiVersion": "apps/v1", "kind": kind, "name": text(owner, "/metadata/name"), "uid": text(owner, "/metadata/uid"),
+        "apiVersion": if kind == "Job" { "batch/v1" } else { "apps/v1" }, "kind": kind, "name": text(owner, "/metadata/name"), "uid": text(owner, "/metadata/uid"),
         "controller": true, "blockOwnerDeletion": true,
     }])
 }
@@ -42,7 +42,7 @@ fn is_ready(pod: &Value) -> bool {
         && list(pod, "/status/conditions").iter().any(|c| text(c, "/type") == "Ready" && text(c, "/status") == "True")
 }
 
-fn pods_of(env: &Env<'_>, set: &Value) -> Result<Vec<Value>> {
+pub(super) fn pods_of(env: &Env<'_>, set: &Value) -> Result<Vec<Value>> {
     let Some(pods) = by_plural("pods") else { return Ok(Vec::new()) };
     let mut out = Vec::new();
     for (plural, namespace, name) in env.store.dependents(text(set, "/metadata/uid"))? {
@@ -112,7 +112,7 @@ pub fn deployment(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms:
     let live: Vec<&Value> = new_pods.iter().filter(|p| !is_deleting(p)).collect();
     let mut running = count(live.len());
     if !(recreate && old_pods > 0) {
-        while running < wanted.min(MAX_PODS) && create_pod(env, pods, &set, now_ms)? {
+        while running < wanted.min(MAX_PODS) && create_pod(env, pods, &set, "ReplicaSet", now_ms)? {
             running += 1;
         }
     }
@@ -266,8 +266,8 @@ fn prune_history(env: &Env<'_>, sets: &Resource, owner: &Value, mut previous: Ve
     Ok(())
 }
 
-/// False when the Pod cannot be made; its Deployment then tries again later.
-fn create_pod(env: &Env<'_>, pods: &Resource, set: &Value, now_ms: i64) -> Result<bool> {
+/// False when the Pod of a ReplicaSet or Job cannot be made; it is then tried again later.
+pub(super) fn create_pod(env: &Env<'_>, pods: &Resource, set: &Value, kind: &str, now_ms: i64) -> Result<bool> {
     let (namespace, set_name) = key(set);
     let account = match text(set, "/spec/template/spec/serviceAccountName") {
         "" => "default",
@@ -279,9 +279,11 @@ fn create_pod(env: &Env<'_>, pods: &Resource, set: &Value, now_ms: i64) -> Resul
         let why = format!(
             "pods \"{set_name}-\" is forbidden: error looking up service account {namespace}/{account}: not found"
         );
-        env.event(set, "FailedCreate", &why, "replicaset-controller", now_ms)?;
-        let owner = text(set, "/metadata/ownerReferences/0/name");
-        env.store.schedule("deployments", &namespace, owner, now_ms + env.delay_ms.max(1_000))?;
+        refused(env, set, kind, &why, now_ms)?;
+        return Ok(false);
+    }
+    if let Some(why) = super::super::security::forbidden(&env.store, &namespace, &set["spec"]["template"])? {
+        refused(env, set, kind, &format!("pods \"{set_name}-\" is forbidden: {why}"), now_ms)?;
         return Ok(false);
     }
     let suffix = Env::suffix(&env.new_uid(pods, &namespace, &set_name, now_ms)?);
@@ -295,9 +297,20 @@ fn create_pod(env: &Env<'_>, pods: &Resource, set: &Value, now_ms: i64) -> Resul
     fields.insert("name".into(), format!("{set_name}-{suffix}").into());
     fields.insert("generateName".into(), format!("{set_name}-").into());
     fields.insert("namespace".into(), namespace.into());
-    fields.insert("ownerReferences".into(), owned_by("ReplicaSet", set));
+    fields.insert("ownerReferences".into(), owned_by(kind, set));
     env.create(pods, &mut pod, now_ms)?;
     Ok(true)
+}
+
+/// Says that a Pod could not be made, and tries again later.
+fn refused(env: &Env<'_>, set: &Value, kind: &str, why: &str, now_ms: i64) -> Result<()> {
+    let (namespace, name) = key(set);
+    let (controller, plural, owner) = match kind {
+        "Job" => ("job-controller", "jobs", name.as_str()),
+        _ => ("replicaset-controller", "deployments", text(set, "/metadata/ownerReferences/0/name")),
+    };
+    env.event(set, "FailedCreate", why, controller, now_ms)?;
+    env.store.schedule(plural, &namespace, owner, now_ms + env.delay_ms.max(1_000))
 }
 
 /// Has Pods that wait for a node looked at again; an empty `namespace` means all.
@@ -320,8 +333,10 @@ pub fn pod(env: &Env<'_>, resource: &Resource, object: Value, now_ms: i64) -> Re
         }
         return Ok(());
     }
-    if text(&object, "/status/phase") != "Pending" {
-        return Ok(());
+    match text(&object, "/status/phase") {
+        "Pending" => {}
+        "Running" if text(&object, "/spec/restartPolicy") != "Always" => return finish(env, resource, object, now_ms),
+        _ => return Ok(()),
     }
     if text(&object, "/spec/nodeName").is_empty() {
         place(env, resource, object, now_ms)
@@ -472,7 +487,28 @@ fn start(env: &Env<'_>, resource: &Resource, object: Value, now_ms: i64) -> Resu
     status.insert("podIP".into(), address.clone().into());
     status.insert("podIPs".into(), json!([{"ip": address}]));
     env.update(resource, &object, new, "status", now_ms)?;
-    wake_deployment(env, &object, now_ms)
+    if text(&object, "/spec/restartPolicy") != "Always" {
+        env.store.schedule(resource.plural, &namespace, &name, now_ms + env.delay_ms)?;
+    }
+    wake_owner(env, &object, now_ms)
+}
+
+/// A Pod whose containers are not restarted has ended.
+fn finish(env: &Env<'_>, resource: &Resource, object: Value, now_ms: i64) -> Result<()> {
+    let Some(code) = jobs::exit_code(&object) else { return Ok(()) };
+    let now = env.time(now_ms);
+    let reason = if code == 0 { "Completed" } else { "Error" };
+    let mut new = object.clone();
+    for status in new.pointer_mut("/status/containerStatuses").and_then(Value::as_array_mut).into_iter().flatten() {
+        status["ready"] = false.into();
+        status["started"] = false.into();
+        status["state"] = json!({"terminated": {
+            "exitCode": code, "reason": reason, "startedAt": now, "finishedAt": now,
+        }});
+    }
+    map_at(&mut new, &["status"]).insert("phase".into(), if code == 0 { "Succeeded" } else { "Failed" }.into());
+    env.update(resource, &object, new, "status", now_ms)?;
+    wake_owner(env, &object, now_ms)
 }
 
 /// The status of containers that wait.
@@ -529,7 +565,8 @@ fn missing(env: &Env<'_>, pod: &Value, plural: &str, name: &str, source: &Value)
     Ok((!there).then(|| format!("{} \"{name}\" not found", resource.singular)))
 }
 
-fn wake_deployment(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
+fn wake_owner(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
+    jobs::wake(env, pod, now_ms)?;
     let Some(sets) = by_plural("replicasets") else { return Ok(()) };
     let (namespace, _) = key(pod);
     if let Some(set) = env.store.get(sets, &namespace, text(pod, "/metadata/ownerReferences/0/name"))? {
@@ -544,5 +581,5 @@ fn wake_deployment(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
 /// A Pod is gone: its disks are free, its Deployment may go on.
 pub fn pod_ended(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
     volumes::released(env, pod, now_ms)?;
-    wake_deployment(env, pod, now_ms)
+    wake_owner(env, pod, now_ms)
 }

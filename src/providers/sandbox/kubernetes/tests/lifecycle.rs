@@ -36,6 +36,8 @@ fn sample(kind: &str) -> Option<Value> {
             json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}})
         }
         "Service" => json!({"spec": {"ports": [{"port": 80}], "selector": {"app": "x"}}}),
+        "Job" => json!({"spec": {"template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "a", "image": "x"}]}}}}),
         "Deployment" | "ReplicaSet" => {
             let mut spec = template;
             if kind == "ReplicaSet" {
@@ -110,6 +112,61 @@ fn every_kind_is_applied_read_changed_and_deleted() {
         assert_eq!(bench.get(&path).0, 404, "{}", resource.kind);
         bench.pass(-600);
     }
+}
+
+#[test]
+fn a_job_runs_until_it_ends_well_or_is_given_up() {
+    let bench = Bench::new();
+    bench.namespace("shop");
+    let path = |name: &str| format!("/apis/batch/v1/namespaces/shop/jobs/{name}");
+    let job = |name: &str, command: &[&str]| {
+        json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"backoffLimit": 1, "template": {"spec": {
+                "restartPolicy": "Never", "containers": [{"name": "a", "image": "x", "command": command}],
+            }}},
+        })
+    };
+    for (name, command) in [("good", ["sh", "-c", "true"]), ("bad", ["sh", "-c", "exit 3"])] {
+        assert_eq!(bench.apply(&format!("{}?fieldManager=a", path(name)), &job(name, &command)).0, 201);
+    }
+    for _ in 0..6 {
+        bench.pass(6);
+        bench.get("/api/v1/nodes");
+    }
+    let (_, good) = bench.get(&path("good"));
+    assert_eq!((&condition(&good, "Complete")["status"], &good["status"]["succeeded"]), (&json!("True"), &json!(1)));
+    let (_, bad) = bench.get(&path("bad"));
+    assert_eq!(condition(&bad, "Failed")["reason"], "BackoffLimitExceeded");
+    assert_eq!(bad["status"]["failed"], 2);
+    let changed = bench.merge(&path("bad"), &json!({"spec": {"template": {"metadata": {"labels": {"v": "2"}}}}}));
+    assert_eq!(changed.0, 422, "{}", changed.1);
+}
+
+#[test]
+fn a_namespace_takes_no_pod_beyond_its_level() {
+    let bench = Bench::new();
+    bench.namespace("shop");
+    let level = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}});
+    bench.merge("/api/v1/namespaces/shop", &level);
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "shop"},
+        "spec": {"containers": [{"name": "a", "image": "x", "securityContext": {"privileged": true}}]},
+    });
+    let (code, answer) = bench.post("/api/v1/namespaces/shop/pods", &pod);
+    assert_eq!(code, 403, "{answer}");
+    assert!(
+        answer["message"].as_str().unwrap().contains("violates PodSecurity \"baseline:latest\": privileged"),
+        "{answer}"
+    );
+    let mut workload = deployment("web");
+    workload["spec"]["template"]["spec"]["hostNetwork"] = true.into();
+    // The object is taken, but none of its Pods.
+    assert_eq!(bench.apply(&format!("{}?fieldManager=a", web()), &workload).0, 201);
+    bench.pass(6);
+    let (_, events) = bench.get("/api/v1/namespaces/shop/events");
+    assert!(events.to_string().contains("violates PodSecurity"), "{events}");
+    assert!(bench.get("/api/v1/namespaces/shop/pods").1["items"].as_array().unwrap().is_empty());
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::super::quantity::Quantity;
 use super::super::store::text;
 use super::pods::identities;
 use super::quota::{amount, is_extended};
 use super::{Findings, LABEL_RULE, is_dns_label, is_port_name, list, map, port_name, port_number, protocol};
+use crate::quantity::Quantity;
 
 /// One container at `path`. `volumes` are the Pod's; `names` collects those of its containers.
 pub(super) fn container_rules<'v>(
@@ -139,14 +139,14 @@ fn resources(container: &Value, path: &str, out: &mut Findings) {
             let Some(quantity) = amount(name, value, &["cpu", "memory", "ephemeral-storage"], &at, out) else {
                 continue;
             };
-            if is_extended(name) && quantity.milli % 1000 != 0 {
+            if is_extended(name) && quantity.milli() % 1000 != 0 {
                 out.invalid(at.clone(), value, "must be an integer");
             }
             if kind == "limits" {
                 continue;
             }
-            let limit = limit_of(name).and_then(Value::as_str).and_then(Quantity::parse);
-            if limit.is_some_and(|limit| limit.milli < quantity.milli) {
+            let limit = limit_of(name).and_then(Value::as_str).and_then(|text| Quantity::parse(text).ok());
+            if limit.is_some_and(|limit| limit.milli() < quantity.milli()) {
                 out.invalid(at, value, &format!("must be less than or equal to {name} limit"));
             } else if is_extended(name) && limit.is_none() {
                 out.required(format!("{path}.resources.limits"), "Limit must be set for non overcommitable resources");

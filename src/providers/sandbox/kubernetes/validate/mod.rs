@@ -152,6 +152,7 @@ pub fn create(resource: &Resource, object: &Value) -> Vec<Cause> {
     metadata(resource, object, &mut out);
     match resource.kind {
         "Deployment" | "ReplicaSet" => workload(object, &mut out),
+        "Job" => job(object, &mut out),
         "Pod" => pod_spec(object.pointer("/spec").unwrap_or(&Value::Null), "spec", &mut out),
         "Service" => service(object, &mut out),
         "ConfigMap" => config_data(object, &["data", "binaryData"], &["binaryData"], &mut out),
@@ -182,6 +183,11 @@ pub fn update(resource: &Resource, old: &Value, new: &Value) -> Vec<Cause> {
     };
     match resource.kind {
         "Deployment" | "ReplicaSet" => fixed("/spec/selector", "spec.selector"),
+        "Job" => {
+            for field in ["completions", "selector", "template", "completionMode"] {
+                fixed(&format!("/spec/{field}"), &format!("spec.{field}"));
+            }
+        }
         "RoleBinding" | "ClusterRoleBinding" => fixed("/roleRef", "roleRef"),
         "IngressClass" => fixed("/spec/controller", "spec.controller"),
         "StorageClass" => {
@@ -358,6 +364,30 @@ fn workload(object: &Value, out: &mut Findings) {
     }
     if text(template, "/spec/restartPolicy") != "Always" && template.get("spec").is_some() {
         out.unsupported("spec.template.spec.restartPolicy", text(template, "/spec/restartPolicy"), &["Always"]);
+    }
+    pod_spec(template.pointer("/spec").unwrap_or(&Value::Null), "spec.template.spec", out);
+}
+
+/// A Job (`ValidateJob`).
+fn job(object: &Value, out: &mut Findings) {
+    let Some(template) = object.pointer("/spec/template") else {
+        out.required("spec.template.spec.containers", "");
+        return;
+    };
+    for field in ["parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"] {
+        out.not_negative(format!("spec.{field}"), object.pointer(&format!("/spec/{field}")));
+    }
+    let policies = ["Failed", "TerminatingOrFailed"];
+    out.one_of("spec.podReplacementPolicy", text(object, "/spec/podReplacementPolicy"), &policies);
+    labels(map(template, "/metadata/labels"), "spec.template.metadata.labels", out);
+    annotations(map(template, "/metadata/annotations"), "spec.template.metadata.annotations", out);
+    let policy = text(template, "/spec/restartPolicy");
+    if !["OnFailure", "Never"].contains(&policy) {
+        let at = "spec.template.spec.restartPolicy";
+        match policy {
+            "" => out.required(at, "valid values: \"OnFailure\", \"Never\""),
+            other => out.unsupported(at, other, &["OnFailure", "Never"]),
+        }
     }
     pod_spec(template.pointer("/spec").unwrap_or(&Value::Null), "spec.template.spec", out);
 }

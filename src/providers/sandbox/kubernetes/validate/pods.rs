@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::super::quantity::Quantity;
 use super::super::store::text;
 use super::containers::container_rules;
 use super::{
     Findings, LABEL_RULE, is_config_key, is_dns_label, is_dns_subdomain, is_qualified_name, labels, list, map,
     requirement,
 };
+use crate::quantity::Quantity;
 
 /// The specification of a Pod or of a template at `path`.
 pub(super) fn pod_spec(spec: &Value, path: &str, out: &mut Findings) {
@@ -84,7 +84,7 @@ pub(super) fn pod_spec(spec: &Value, path: &str, out: &mut Findings) {
 
 fn volume_rules(volume: &Value, at: &str, out: &mut Findings) {
     if let Some(size) = volume.pointer("/emptyDir/sizeLimit")
-        && size.as_str().and_then(Quantity::parse).is_none_or(|size| size.milli < 0)
+        && size.as_str().and_then(|text| Quantity::parse(text).ok()).is_none_or(|size| size.milli() < 0)
     {
         out.invalid(format!("{at}.emptyDir.sizeLimit"), size, "must be a quantity greater than or equal to 0");
     }

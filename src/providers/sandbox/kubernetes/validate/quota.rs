@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
-use super::super::quantity::Quantity;
 use super::super::store::text;
 use super::{Findings, is_qualified_name, list, map};
+use crate::quantity::Quantity;
 
 /// Resources that need no domain before their name.
 const STANDARD: [&str; 20] = [
@@ -43,9 +43,9 @@ pub(super) fn amount(name: &str, value: &Value, standard: &[&str], at: &str, out
     if !is_qualified_name(name) || !known {
         out.invalid(at, &name.into(), "must be a standard resource type or fully qualified");
     }
-    let quantity = value.as_str().and_then(Quantity::parse);
+    let quantity = value.as_str().and_then(|text| Quantity::parse(text).ok());
     match quantity {
-        Some(quantity) if quantity.milli >= 0 => {}
+        Some(quantity) if quantity.milli() >= 0 => {}
         _ => out.invalid(at, value, "must be a quantity greater than or equal to 0"),
     }
     quantity
@@ -68,7 +68,7 @@ pub(super) fn resource_quota(object: &Value, out: &mut Findings) {
         let known: Vec<&str> = STANDARD.into_iter().chain(counted.then_some(name.as_str())).collect();
         let quantity = amount(name, value, &known, &at, out);
         let measured = ["cpu", "memory", "storage"].iter().any(|unit| name.ends_with(unit));
-        if !measured && quantity.is_some_and(|quantity| quantity.milli % 1000 != 0) {
+        if !measured && quantity.is_some_and(|quantity| quantity.milli() % 1000 != 0) {
             out.invalid(at, value, "must be an integer");
         }
     }
@@ -96,7 +96,7 @@ pub(super) fn limit_range(object: &Value, out: &mut Findings) {
             for (name, value) in map(limit, &format!("/{field}")).into_iter().flatten() {
                 // A limit may be negative: then nothing fits.
                 if let Some(quantity) = limit_amount(name, value, &format!("{at}.{field}[{name}]"), out) {
-                    amounts.insert((name, field), quantity.milli);
+                    amounts.insert((name, field), quantity.milli());
                 }
             }
         }
@@ -124,7 +124,7 @@ fn limit_amount(name: &str, value: &Value, at: &str, out: &mut Findings) -> Opti
     if !is_qualified_name(name) || !known && !name.contains('/') {
         out.invalid(at, &name.into(), "must be a standard resource for containers or fully qualified");
     }
-    let quantity = value.as_str().and_then(Quantity::parse);
+    let quantity = value.as_str().and_then(|text| Quantity::parse(text).ok());
     if quantity.is_none() {
         out.invalid(at, value, "must be a quantity");
     }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::quantity::Quantity;
 use super::super::store::text;
 use super::{Findings, SUBDOMAIN_RULE, is_dns_subdomain, list, map};
+use crate::quantity::Quantity;
 
 /// The names of volume sources of a PV; everything else in its spec is not a source.
 const SOURCES: [&str; 7] = ["csi", "hostPath", "local", "nfs", "iscsi", "azureDisk", "azureFile"];
@@ -17,9 +17,9 @@ pub(super) fn volume_source(object: &Value) -> Option<(&String, &Value)> {
 /// A PersistentVolume.
 pub(super) fn persistent_volume(object: &Value, out: &mut Findings) {
     common(object, out);
-    match object.pointer("/spec/capacity/storage").and_then(Value::as_str).map(Quantity::parse) {
+    match object.pointer("/spec/capacity/storage").and_then(Value::as_str).map(|text| Quantity::parse(text).ok()) {
         None => out.required("spec.capacity", ""),
-        Some(Some(q)) if q.milli > 0 => {}
+        Some(Some(q)) if q.milli() > 0 => {}
         Some(_) => {
             let why = "must be greater than zero";
             out.invalid("spec.capacity[storage]", &object["spec"]["capacity"]["storage"], why);
@@ -78,9 +78,13 @@ fn common(object: &Value, out: &mut Findings) {
 /// A PersistentVolumeClaim.
 pub(super) fn claim(object: &Value, out: &mut Findings) {
     common(object, out);
-    match object.pointer("/spec/resources/requests/storage").and_then(Value::as_str).map(Quantity::parse) {
+    match object
+        .pointer("/spec/resources/requests/storage")
+        .and_then(Value::as_str)
+        .map(|text| Quantity::parse(text).ok())
+    {
         None => out.required("spec.resources[storage]", ""),
-        Some(Some(q)) if q.milli > 0 => {}
+        Some(Some(q)) if q.milli() > 0 => {}
         Some(_) => out.invalid("spec.resources[storage]", &object["spec"]["resources"], "must be greater than zero"),
     }
 }
@@ -107,12 +111,15 @@ pub(super) fn claim_update(old: &Value, new: &Value, out: &mut Findings) {
         );
     }
     let size = |object: &Value| {
-        object.pointer("/spec/resources/requests/storage").and_then(Value::as_str).and_then(Quantity::parse)
+        object
+            .pointer("/spec/resources/requests/storage")
+            .and_then(Value::as_str)
+            .and_then(|text| Quantity::parse(text).ok())
     };
     if let (Some(was), Some(wanted)) = (size(old), size(new)) {
-        if wanted.milli < was.milli {
+        if wanted.milli() < was.milli() {
             out.forbidden("spec.resources.requests.storage", "field can not be less than status.capacity");
-        } else if wanted.milli > was.milli && text(old, "/status/phase") != "Bound" {
+        } else if wanted.milli() > was.milli() && text(old, "/status/phase") != "Bound" {
             out.forbidden("spec", "spec is immutable after creation except resources.requests for bound claims");
         }
     }
