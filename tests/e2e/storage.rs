@@ -117,7 +117,7 @@ fn an_app_without_a_zone_gets_one_for_disk_and_pods_and_is_told() {
     assert_eq!(disk["zones"], json!(["2"]));
     // It is as if the line that was printed had been there from the start; and now nothing is said any more.
     let line = told.lines().find_map(|line| line.split_once("under spec of the App:  ")).unwrap().1.trim().to_owned();
-    assert!(!project.run(&["plan", "--detailed-exitcode"]).done().stderr.contains("warning"));
+    assert!(!project.run(&["plan", "--detailed-exitcode"]).done().stderr.contains("is taken"));
     project.edit("kompoxapp.yml", "  volumes:\n", &format!("  {line}\n  volumes:\n"));
     project.run(&["plan", "--detailed-exitcode"]).done();
     // Other pools do not move it.
@@ -212,7 +212,7 @@ fn an_account_name_that_somebody_has_is_changed_by_the_line_that_is_printed() {
     let start = manifest.find("AZURE_SUBSCRIPTION_ID: ").unwrap() + "AZURE_SUBSCRIPTION_ID: ".len();
     let subscription = manifest[start..].split_whitespace().next().unwrap().to_owned();
     second.edit("kompoxapp.yml", &subscription, "22222222-2222-4222-8222-222222222222");
-    let apply = run(&second, &served, &["apply", "--auto-approve"]).exits(1).stderr;
+    let apply = run(&second, &served, &["apply", "--auto-approve"]).exits(1).stdout;
     assert!(apply.contains("StorageAccountAlreadyTaken"), "{apply}");
     let line = apply.lines().find_map(|line| line.split_once("write another one:  ")).unwrap().1.trim().to_owned();
     second.edit("kompoxapp.yml", "  volumes:\n", &format!("  {line}\n  volumes:\n"));

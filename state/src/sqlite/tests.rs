@@ -221,7 +221,7 @@ fn who_does_not_end_a_transaction_is_named() {
     assert_eq!(store.serial().unwrap(), 0);
     drop(child.stdin.take());
     child.wait().unwrap();
-    drop(store.try_lock(&request("here")).unwrap());
+    let _lock = store.try_lock(&request("here")).unwrap();
 }
 
 #[test]
