@@ -88,6 +88,15 @@ impl Connections<'_> {
         Ok(providers)
     }
 
+    /// The ids of key vaults by their names in lower case, as far as whoever signs in to `key` may see them.
+    ///
+    /// # Errors
+    /// Not a key of this version, sign-in settings that are missing, or Azure refuses.
+    pub async fn vaults(&self, key: &str, names: &[String]) -> Result<BTreeMap<String, String>, CliError> {
+        let Some(azure) = parse_azure(key) else { return Ok(BTreeMap::new()) };
+        self.azure(&azure)?.find_vaults(names).await.map_err(|error| CliError::message(error.described()))
+    }
+
     fn azure(&self, key: &AzureKey<'_>) -> Result<AzureProvider, CliError> {
         let auth = match self.sandbox {
             Some((_, token)) => Auth::Static(token.to_owned()),

@@ -60,7 +60,7 @@ async fn import(args: &Args, session: &Session<'_>, global: &Global, terminal: &
     }
     let fixed = Fixed { imports: BTreeMap::from([(address.clone(), args.id.clone())]), ..Fixed::default() };
     let options = Options { targets: vec![address.clone()], only_targets: true, ..Options::default() };
-    let mut planned = session.plan(Mode::Apply, fixed, terminal, |_, _| Ok(options)).await?;
+    let mut planned = session.plan(Mode::Apply, fixed, terminal, |_, _| Ok(options.clone())).await?;
     planned.plan.actions.retain(|action| action.address == address && action.action == Action::Import);
     if planned.plan.actions.is_empty() {
         return Err(CliError::message(format!("{address} cannot be imported")));

@@ -169,6 +169,19 @@ impl<'g> Session<'g> {
 
     /// Expands the manifests. Prints their warnings once.
     pub fn expand(&self, snapshot: &Snapshot, fixed: Fixed, terminal: &Terminal) -> Result<Expanded, CliError> {
+        let expanded = self.expand_silently(snapshot, fixed)?;
+        self.print_findings_of(&expanded, terminal)?;
+        Ok(expanded)
+    }
+
+    fn print_findings_of(&self, expanded: &Expanded, terminal: &Terminal) -> Result<(), CliError> {
+        let mut all = self.manifests()?.diagnostics.clone();
+        all.extend(expanded.diagnostics.clone());
+        print_findings(&all, terminal);
+        Ok(())
+    }
+
+    fn expand_silently(&self, snapshot: &Snapshot, fixed: Fixed) -> Result<Expanded, CliError> {
         let loaded = self.manifests()?;
         let view = state_view(self.store.lineage(), &self.store.digester(), snapshot, fixed);
         let random = || random_number(self.environment.as_ref());
@@ -180,11 +193,32 @@ impl<'g> Session<'g> {
             state: &view,
             chance: Chance { now: self.environment.now(), random: &random },
         };
-        let expanded = expand(&request)?;
-        let mut all = loaded.diagnostics.clone();
-        all.extend(expanded.diagnostics.clone());
-        print_findings(&all, terminal);
-        Ok(expanded)
+        Ok(expand(&request)?)
+    }
+
+    /// Looks for the key vaults of which the manifests say the name only. Whoever may not look, or finds none, goes on
+    /// without them, and is told by the expansion.
+    async fn look_up(&self, expanded: &Expanded, fixed: &mut Fixed) {
+        let opener = self.connections(&expanded.connections);
+        let keys: BTreeSet<&Arc<str>> = expanded.lookups.iter().map(|lookup| &lookup.provider).collect();
+        for key in keys {
+            let wanted: Vec<_> = expanded.lookups.iter().filter(|lookup| lookup.provider == *key).collect();
+            let names: Vec<String> = wanted.iter().map(|lookup| lookup.vault.clone()).collect();
+            let found = opener.vaults(key, &names).await.unwrap_or_default();
+            fixed.vaults.extend(
+                wanted.iter().map(|lookup| (lookup.address.clone(), found.get(&lookup.vault.to_lowercase()).cloned())),
+            );
+        }
+    }
+
+    fn connections<'a>(&'a self, known: &'a BTreeMap<Arc<str>, Connection>) -> Connections<'a> {
+        Connections {
+            known,
+            environment: &self.variables,
+            sandbox: self.endpoint.as_ref().map(|(endpoint, token)| (endpoint.as_str(), token.as_str())),
+            seed: random_number(self.environment.as_ref()),
+            sign_ins: &self.sign_ins,
+        }
     }
 
     /// Providers for everything that the graph and the state speak of.
@@ -193,13 +227,7 @@ impl<'g> Session<'g> {
         connections: &BTreeMap<Arc<str>, Connection>,
         snapshot: &Snapshot,
     ) -> Result<Providers, CliError> {
-        let opener = Connections {
-            known: connections,
-            environment: &self.variables,
-            sandbox: self.endpoint.as_ref().map(|(endpoint, token)| (endpoint.as_str(), token.as_str())),
-            seed: random_number(self.environment.as_ref()),
-            sign_ins: &self.sign_ins,
-        };
+        let opener = self.connections(connections);
         let keys: BTreeSet<&str> = connections
             .keys()
             .map(AsRef::as_ref)
@@ -215,13 +243,21 @@ impl<'g> Session<'g> {
         mode: Mode,
         fixed: Fixed,
         terminal: &Terminal,
-        adjust: impl FnOnce(&Graph, &Snapshot) -> Result<Options, CliError>,
+        adjust: impl Fn(&Graph, &Snapshot) -> Result<Options, CliError>,
     ) -> Result<Planned, CliError> {
         let snapshot = self.snapshot()?;
         let (graph, expanded) = match mode {
             Mode::Destroy => (Graph::default(), None),
             Mode::Apply | Mode::RefreshOnly => {
-                let mut expanded = self.expand(&snapshot, fixed, terminal)?;
+                let mut expanded = self.expand_silently(&snapshot, fixed.clone())?;
+                if !expanded.lookups.is_empty() && adjust(&expanded.graph, &snapshot)?.refresh {
+                    let mut fixed = fixed;
+                    // Names chosen at random stay the same in the second expansion.
+                    fixed.chosen.extend(expanded.chosen.clone());
+                    self.look_up(&expanded, &mut fixed).await;
+                    expanded = self.expand_silently(&snapshot, fixed)?;
+                }
+                self.print_findings_of(&expanded, terminal)?;
                 (std::mem::take(&mut expanded.graph), Some(expanded))
             }
         };
@@ -443,6 +479,8 @@ pub struct Fixed {
     pub chosen: BTreeMap<Address, String>,
     /// Objects to adopt, by address.
     pub imports: BTreeMap<Address, String>,
+    /// Key vaults that were looked for, by the address that stands for each.
+    pub vaults: BTreeMap<Address, Option<String>>,
 }
 
 /// What an expansion takes from the state.
@@ -464,7 +502,14 @@ pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &S
     }
     let mut chosen = chosen_by_intents(snapshot);
     chosen.extend(fixed.chosen);
-    StateView { lineage: lineage.to_owned(), digester: digester.clone(), known, chosen, imports: fixed.imports }
+    StateView {
+        lineage: lineage.to_owned(),
+        digester: digester.clone(),
+        known,
+        chosen,
+        imports: fixed.imports,
+        vaults: fixed.vaults,
+    }
 }
 
 /// Names that interrupted creations have fixed. They stay fixed when nothing of the object is found: its request may

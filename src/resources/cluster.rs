@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::kinds::azure;
 use super::names;
-use super::scope::{Builder, Place, origin_of, protection};
+use super::scope::{Builder, Lookup, Place, origin_of, protection};
 use super::settings::{ClusterSettings, PoolSettings};
 use crate::diag::Diagnostic;
 use crate::engine::address::Address;
@@ -314,7 +314,14 @@ pub struct Grant<'a> {
 
 /// Adds a role assignment.
 pub fn grant(builder: &mut Builder<'_>, place: &Place, origin: &crate::diag::Location, grant: Grant<'_>) {
-    let role = format!("{}/providers/Microsoft.Authorization/roleDefinitions/{}", place.subscription, grant.role);
+    // Azure shows a built-in role below the subscription of the scope, which may be another than the cluster's.
+    let subscription = match grant.scope.splitn(4, '/').collect::<Vec<_>>().as_slice() {
+        ["", subscriptions, id, ..] if subscriptions.eq_ignore_ascii_case("subscriptions") => {
+            format!("/subscriptions/{id}")
+        }
+        _ => place.subscription.clone(),
+    };
+    let role = format!("{subscription}/providers/Microsoft.Authorization/roleDefinitions/{}", grant.role);
     let mut desired = Value::from(json!({
         "scope": grant.scope,
         "properties": {"roleDefinitionId": role, "principalType": "ServicePrincipal"},
@@ -353,13 +360,34 @@ fn grants(
     }
     for certificate in &cluster.ingress.certificates {
         let Some((vault, secret)) = super::ingress::vault_secret(&certificate.source) else { continue };
-        match settings.key_vaults.iter().find(|id| last_segment(id).eq_ignore_ascii_case(vault)) {
+        let address = Address::new(scope, kind, &format!("kv-{vault}-{secret}"));
+        let place_of_vault = Address::new(scope, "key-vault", vault);
+        let configured = settings.key_vaults.iter().find(|id| last_segment(id).eq_ignore_ascii_case(vault)).cloned();
+        let looked_up = builder.state.vaults.get(&place_of_vault);
+        let found = configured.clone().or_else(|| {
+            let found = looked_up.cloned().flatten().or_else(|| builder.state.chosen.get(&place_of_vault).cloned());
+            // What was granted once stays granted where it was, also while nobody can be asked.
+            found.or_else(|| {
+                let known = &builder.state.known(&address)?.physical_id;
+                let at = known.to_ascii_lowercase().find("/secrets/")?;
+                known.get(..at).map(str::to_owned)
+            })
+        });
+        match found {
             Some(id) => {
+                if configured.is_none() {
+                    builder.chosen.insert(place_of_vault, id.clone());
+                }
                 let target = format!("{id}/secrets/{secret}");
-                let address = Address::new(scope, kind, &format!("kv-{vault}-{secret}"));
                 let principal = Value::output(identity, "/properties/principalId");
                 let role = roles::KEY_VAULT_SECRETS_USER;
                 grant(builder, place, origin, Grant { address, scope: &target, role, principal, after: Vec::new() });
+            }
+            None if looked_up.is_none() => {
+                let lookup = Lookup { address: place_of_vault, provider: place.azure.clone(), vault: vault.to_owned() };
+                if !builder.lookups.contains(&lookup) {
+                    builder.lookups.push(lookup);
+                }
             }
             None => {
                 let message = format!(

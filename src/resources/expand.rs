@@ -10,7 +10,7 @@ use super::cluster::{self, ClusterNodes};
 use super::composes::{self, Composed, Texts};
 use super::kinds;
 use super::places;
-use super::scope::{Builder, Place, StateView, addresses_before, protection};
+use super::scope::{Builder, Lookup, Place, StateView, addresses_before, protection};
 use super::settings::{self, ClusterSettings};
 use super::{dns, ingress, names, quota, zones};
 use crate::compose::convert::{
@@ -83,6 +83,8 @@ pub struct Expanded {
     pub inputs: BTreeMap<String, String>,
     /// Names that nobody chose.
     pub chosen: BTreeMap<Address, String>,
+    /// What to look for in the cloud before the next expansion.
+    pub lookups: Vec<Lookup>,
     /// The rendered Kubernetes objects by app, for `render`. Secrets in clear.
     pub rendered: Vec<(Address, Rendered)>,
     /// The compose project by app, for `render --out-compose`.
@@ -96,8 +98,13 @@ pub struct Expanded {
 pub fn expand(request: &Request<'_>) -> Result<Expanded, Diagnostics> {
     let renames = renames(request.project);
     let state = request.state.renamed(&renames);
-    let builder =
-        Builder { state: &state, diagnostics: Diagnostics::default(), nodes: Vec::new(), chosen: BTreeMap::new() };
+    let builder = Builder {
+        state: &state,
+        diagnostics: Diagnostics::default(),
+        nodes: Vec::new(),
+        chosen: BTreeMap::new(),
+        lookups: Vec::new(),
+    };
     let mut expansion = Expansion {
         request,
         builder,
@@ -461,6 +468,7 @@ impl<'a> Expansion<'a> {
             connections: self.connections,
             inputs: self.inputs,
             chosen: self.builder.chosen,
+            lookups: self.builder.lookups,
             rendered: self.rendered,
             composes: self.composes,
         })

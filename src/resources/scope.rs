@@ -47,6 +47,19 @@ pub struct StateView {
     pub chosen: BTreeMap<Address, String>,
     /// Objects to adopt now (`kompox import`), by address.
     pub imports: BTreeMap<Address, String>,
+    /// Key vaults that were looked for in the cloud, by [`Lookup::address`]: their ids, or that there is none to be seen.
+    pub vaults: BTreeMap<Address, Option<String>>,
+}
+
+/// A key vault of which only the name is known: whoever can ask the cloud does, and expands again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// What stands for it.
+    pub address: Address,
+    /// The provider that may know it.
+    pub provider: Arc<str>,
+    /// Its name.
+    pub vault: String,
 }
 
 impl StateView {
@@ -190,6 +203,8 @@ pub struct Builder<'a> {
     pub nodes: Vec<Node>,
     /// Names that nobody chose, made by this expansion or fixed earlier.
     pub chosen: BTreeMap<Address, String>,
+    /// What must be looked for in the cloud.
+    pub lookups: Vec<Lookup>,
 }
 
 impl Builder<'_> {

@@ -379,3 +379,36 @@ fn the_metadata_service_is_never_asked_through_a_proxy() {
     site.project.run_as_is(&["plan"]).done();
     assert_eq!((asked.load(Ordering::SeqCst), passed.load(Ordering::SeqCst)), (1, 0));
 }
+
+#[test]
+fn a_vault_is_found_by_its_name_and_the_ingress_may_read_its_certificate() {
+    let site = Site::new();
+    // Nothing that the plan finds by itself is worth a warning, and no plan is made here.
+    let valid = site.project.run_as_is(&["validate"]).done();
+    assert!(!valid.stderr.contains("key-vault-unknown"), "{}", valid.stderr);
+    let plan = site.run(&["plan"]).done();
+    site.says(&plan, &["warning[key-vault-unknown]", "AZURE_KEY_VAULT_RESOURCE_IDS"]);
+
+    // In another group, and even in another subscription.
+    let group = "/subscriptions/33333333-f25e-420e-b3f2-128c1c7b46f2/resourceGroups/Shared";
+    let vault = format!("{group}/providers/Microsoft.KeyVault/vaults/l0wdevtls-JPE-prd1");
+    site.cloud.make(group, &json!({"location": "japaneast"}));
+    let body = json!({"location": "japaneast", "properties": {
+        "tenantId": "22222222-2222-3333-4444-555555555555", "sku": {"family": "A", "name": "standard"},
+    }});
+    site.cloud.make(&vault, &body);
+    let plan = site.run(&["plan", "--out", "found.kplan"]).done();
+    site.says(&plan, &["+ role-assignment/kv-l0wdevtls-jpe-prd1-cluster1-aks1-exp-kompox-dev"]);
+    assert!(!plan.stderr.contains("key-vault-unknown"), "{}", plan.stderr);
+    site.run(&["apply", "found.kplan", "--auto-approve"]).done();
+    let roles: Vec<_> =
+        site.objects().iter().filter_map(|object| object["id"].as_str().map(str::to_lowercase)).collect();
+    let scope = format!("{}/secrets/cluster1-aks1-exp-kompox-dev/", vault.to_lowercase());
+    assert!(roles.iter().any(|id| id.starts_with(&scope) && id.contains("/roleassignments/")), "{roles:?}");
+
+    // What was granted stays granted although nobody can tell any more where the vault is.
+    site.says(&site.run(&["plan"]).done(), &["No changes."]);
+    site.cloud.arm("DELETE", &vault, &Value::Null);
+    let plan = site.run(&["plan"]).done();
+    assert!(!plan.stdout.contains("- role-assignment"), "{}", plan.stdout);
+}

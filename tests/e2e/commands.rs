@@ -8,21 +8,24 @@ use crate::project::Project;
 fn validate() {
     let project = Project::gitea();
     let valid = project.run_as_is(&["validate"]).done();
+    assert_snapshot!(project.data(&valid), @"The project is valid: 33 objects, 0 warnings.");
+    project.edit("kompoxapp.yml", "AZURE_LOCATION: eastus", "AZURE_LOCATION: tokyo");
+    let valid = project.run_as_is(&["validate"]).done();
     assert_snapshot!(project.data(&valid), @"The project is valid: 33 objects, 1 warning.");
     let strict = project.run_as_is(&["validate", "--strict"]).exits(1);
     assert_snapshot!(project.words(&strict), @r#"
-    error[key-vault-unknown]: the ingress cannot be allowed to read the certificate "l0wdevtls": where the vault l0wdevtls-jpe-prd1 is, is not known
-      --> kompoxapp.yml:46:9
+    error[setting-value]: AZURE_LOCATION is "tokyo", a region that this version of kompox does not know
+      --> kompoxapp.yml:31:21
        |
-    46 |       - name: l0wdevtls
-       |         ^^^^
+    31 |     AZURE_LOCATION: tokyo
+       |                     ^^^^^
        |
-       = help: add the vault's resource id to AZURE_KEY_VAULT_RESOURCE_IDS of the cluster, or give the ingress identity the role Key Vault Secrets User yourself
+       = help: did you mean japaneast?
 
     1 error
     "#);
     let json = project.run_as_is(&["validate", "--format", "json"]).done().json();
-    assert_snapshot!(json.to_string(), @r#"[{"code":"key-vault-unknown","column":9,"file":"kompoxapp.yml","help":["add the vault's resource id to AZURE_KEY_VAULT_RESOURCE_IDS of the cluster, or give the ingress identity the role Key Vault Secrets User yourself"],"line":46,"message":"the ingress cannot be allowed to read the certificate \"l0wdevtls\": where the vault l0wdevtls-jpe-prd1 is, is not known","severity":"warning"}]"#);
+    assert_snapshot!(json.to_string(), @r#"[{"code":"setting-value","column":21,"file":"kompoxapp.yml","help":["did you mean japaneast?"],"line":31,"message":"AZURE_LOCATION is \"tokyo\", a region that this version of kompox does not know","severity":"warning"}]"#);
     assert!(!project.root().join(".kompox/state").exists(), "validating makes no state");
 }
 

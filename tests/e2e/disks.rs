@@ -66,7 +66,7 @@ fn a_zone_without_machines_is_refused_before_the_cloud_is_asked() {
        = help: kompox --sandbox destroy --target /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app
        = help: add the zone to AZURE_AKS_USER_VM_ZONES, or choose another zone
 
-    1 error, 1 warning
+    1 error
     "#);
 }
 

@@ -135,6 +135,7 @@ impl Served {
     pub fn arm(&self, method: &str, id: &str, body: &Value) -> Answer {
         let version = match id {
             id if id.contains("/Microsoft.Authorization/locks") => "2020-05-01",
+            id if id.contains("/Microsoft.KeyVault/") => "2023-07-01",
             id if id.contains("/Microsoft.Compute/") => "2024-03-02",
             id if id.contains("/Microsoft.ContainerService/") => "2024-09-01",
             _ => "2021-04-01",

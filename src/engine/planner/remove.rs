@@ -343,6 +343,10 @@ impl<'a> Planner<'a> {
                         protection,
                     );
                 }
+                // Taken from the state, because a lock hides it: what it is cannot be said.
+                Observation::Found(_) if self.locked.contains_key(&address) => {
+                    self.unchanged.insert(address.clone());
+                }
                 Observation::Found(observed) => self.drift_of(&address, record, kind, &observed, protection),
             }
         }

@@ -14,6 +14,7 @@
 //! | `recent` | what was seen and unlocked, where another region says otherwise for a while |
 //! | `write`, `body`, `role` | creations, changes, deletions, and the bodies they send |
 //! | `operation` | long-running operations |
+//! | `vaults` | key vaults by their names |
 //!
 //! Of the SDK, `azure_identity` signs in and `azure_core` gives its interface. The generated clients are not used: the
 //! by-id client's `GenericResource` has no `zones`, typed models drop what they do not know of an answer, lists come
@@ -34,6 +35,7 @@ mod safety;
 #[cfg(test)]
 mod tests;
 mod types;
+mod vaults;
 mod write;
 
 use std::time::Duration;

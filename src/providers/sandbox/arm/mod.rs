@@ -6,6 +6,7 @@ mod body;
 mod clusters;
 mod disks;
 mod dns;
+mod graph;
 mod groups;
 mod identities;
 mod kinds;
@@ -131,6 +132,7 @@ pub(super) fn handle(
         Target::Groups => groups::list(&call),
         Target::Group => groups::one(&call),
         Target::Resources => groups::resources(&call),
+        Target::Graph => graph::query(&call),
         Target::Operation { id, result } => operations::get(&call, id, *result),
         Target::One(typed) => match typed.kind.family {
             Family::Disk => disks::disk(&call, typed),
@@ -184,6 +186,7 @@ fn check_version(call: &Call<'_>) -> Result<(), Failure> {
         Target::One(typed) | Target::All(typed) | Target::Action(typed, _) => {
             (typed.kind.versions, Some(typed.kind.full()))
         }
+        Target::Graph => (graph::VERSIONS, None),
         _ => (RESOURCES_VERSIONS, None),
     };
     if known.contains(&version) {

@@ -26,6 +26,8 @@ pub(in super::super) enum Target {
     Locations,
     Groups,
     Group,
+    /// The query of Azure Resource Graph, which is above subscriptions.
+    Graph,
     /// Everything in the group, or in the subscription.
     Resources,
     /// A resource provider; the flag is set for its registration.
@@ -78,7 +80,7 @@ impl Route {
             Target::Locations => ("locations".into(), true),
             Target::Groups => ("resourcegroups".into(), true),
             Target::Group => ("resourcegroups".into(), false),
-            Target::Resources => ("resources".into(), true),
+            Target::Resources | Target::Graph => ("resources".into(), true),
             Target::Provider { .. } => ("providers".into(), false),
             Target::Operation { .. } => ("operations".into(), false),
             Target::One(typed) | Target::Action(typed, _) => (typed.kind.short().to_lowercase(), false),
@@ -98,6 +100,9 @@ pub(in super::super) fn parse(path: &str, is_post: bool) -> Result<Route, Failur
     let not_found = || Failure::new(404, "NotFound", format!("No operation of the sandbox has the path '{path}'."));
 
     let is = |index: usize, word: &str| words.get(index).is_some_and(|found| found.eq_ignore_ascii_case(word));
+    if is_post && key == "/providers/microsoft.resourcegraph/resources" {
+        return Ok(Route { subscription: String::new(), group: None, target: Target::Graph, key });
+    }
     if !is(0, "subscriptions") {
         return Err(not_found());
     }
