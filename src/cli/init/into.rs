@@ -4,7 +4,6 @@
 //! a compose project from elsewhere refers to is copied beside it. Nothing of it stays where the result would not load.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::draft::{self, Draft};
