@@ -686,7 +686,8 @@ fn a_second_app_goes_into_a_project_that_is_there() {
     assert!(project.root().join("wiki/git2/git.env").exists());
 
     // Below the project nothing is copied, and what cannot work leaves nothing behind.
-    project.write("wiki/chat/compose.yml", "services:\n  chat: {image: x, ports: [\"80:80\"], volumes: [\"d:/d\"]}\n");
+    project
+        .write("wiki/chat/compose.yml", "services:\n  chat: {image: x, ports: [\"80:80\"], volumes: [\"talk:/d\"]}\n");
     project.run_as_is(&["-C", "wiki", "init", "--from", "chat", "--into", "."]).done();
     assert!(
         project

@@ -172,7 +172,7 @@ impl<'a> Mounts<'a> {
                 mounts.named.insert(mount.source.clone(), place.clone());
             }
         }
-        mounts.from_outside(&written, &mut folders);
+        mounts.place_outside(&written, &mut folders);
         for (service, mount) in written.iter().filter(|(_, mount)| mount.kind == Kind::Anonymous) {
             let folder = folders.claim(&unnamed(service, &mount.target));
             mounts.places.insert(format!("{service}:{}", mount.target), folder);
@@ -181,7 +181,7 @@ impl<'a> Mounts<'a> {
     }
 
     /// Chooses the folders of bind mounts from outside: those from one place keep what lies in what.
-    fn from_outside(&mut self, written: &[(&str, Written)], folders: &mut Folders) {
+    fn place_outside(&mut self, written: &[(&str, Written)], folders: &mut Folders) {
         let mut groups: BTreeMap<(&str, usize), BTreeSet<(String, String)>> = BTreeMap::new();
         for (_, mount) in written.iter().filter(|(_, mount)| mount.kind == Kind::Bind && is_outside(mount)) {
             if !self.is_folder(mount) || mount.source.ends_with("/docker.sock") {

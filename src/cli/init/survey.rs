@@ -172,6 +172,15 @@ pub fn survey(draft: &Draft, app: &str, disks: impl Fn(usize) -> usize) -> Surve
         .filter(|entry| !changes.get(entry.key.as_str()).is_some_and(|change| change.off))
         .filter_map(|entry| Some((entry.key.as_str(), entry.value.get("volumes")?)))
         .collect();
+    for item in mounting.iter().flat_map(|(_, tree)| tree.as_sequence().unwrap_or_default()) {
+        let target = item.get("target").and_then(Tree::as_text).unwrap_or_default();
+        if !target.starts_with('/') {
+            let message = format!("the target of a mount must be absolute, not \"{target}\"");
+            let finding = Diagnostic::error("compose-volume", message).at(item.location.clone(), None);
+            let help = "`d:/data` is a drive of Windows: a named volume needs a name of two letters or more";
+            survey.refused.push(finding.help(help).help("then run init again; nothing was written"));
+        }
+    }
     let mut mounts = Mounts::new(draft, &mounting, disks(survey.services));
     for (name, tree) in &mounting {
         let Rewritten { volumes, configs, secrets, why } = mounts.rewrite(name, tree);

@@ -514,6 +514,13 @@ fn a_name_to_change_is_told_with_its_places() {
 }
 
 #[test]
+fn a_target_that_is_not_absolute_is_refused_at_its_line() {
+    let found = look(&mounts("      - d:/d\n      - pg_data:/p\n"), &[]);
+    let refused: Vec<String> = found.refused.iter().map(ToString::to_string).collect();
+    assert_eq!(refused, ["compose.yml:6:9: the target of a mount must be absolute, not \"d:/d\""]);
+}
+
+#[test]
 fn an_image_that_is_built_here_is_to_be_pushed() {
     let compose = "services:\n  a: {image: mine, build: .}\n  b: {image: me/mine, build: .}\n";
     let todo = texts(&look(compose, &[]).todo);
