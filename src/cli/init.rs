@@ -62,7 +62,7 @@ pub struct Args {
 pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let cwd = global.cwd()?;
     match args.from.as_slice() {
-        [] => from_nothing(args, &cwd),
+        [] => from_nothing(args, &cwd, terminal),
         [file] if is_legacy(&cwd.join(file)) => from_legacy(&cwd.join(file), global, terminal),
         files => {
             let paths: Vec<PathBuf> = files.iter().map(|file| cwd.join(file)).collect();
@@ -71,7 +71,7 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
     }
 }
 
-fn from_nothing(args: &Args, root: &Path) -> Result<Exit, CliError> {
+fn from_nothing(args: &Args, root: &Path, terminal: &Terminal) -> Result<Exit, CliError> {
     let name = match &args.name {
         Some(name) => name.clone(),
         None => root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default(),
@@ -87,8 +87,9 @@ fn from_nothing(args: &Args, root: &Path) -> Result<Exit, CliError> {
         write(root, path, text)?;
     }
     output::stderr(|err| {
-        writeln!(err, "\nTry it without an account:  kompox --sandbox apply")?;
-        writeln!(err, "Then put your subscription into kompoxapp.yml:  kompox plan")
+        let place = terminal.err.commands.place;
+        writeln!(err, "\nTry it without an account:  kompox{place} --sandbox apply")?;
+        writeln!(err, "Then put your subscription into kompoxapp.yml:  kompox{place} plan")
     });
     Ok(Exit::Done)
 }

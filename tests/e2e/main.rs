@@ -22,6 +22,7 @@ mod handover;
 mod init;
 mod manifests;
 mod quota;
+mod review;
 mod saved_plans;
 mod secrets;
 mod storage;

@@ -40,7 +40,8 @@ impl KubernetesProvider {
         if let Some(other) = lineage(&object).filter(|lineage| *lineage != operation.lineage) {
             let text =
                 format!("{} belongs to another state (lineage {other}); it was not deleted", location.describe());
-            return Err(ProviderError::new(ErrorClass::Conflict, text).hint("forget it here with: kompox state rm"));
+            return Err(ProviderError::new(ErrorClass::Conflict, text)
+                .hint(format!("forget it here with: kompox state rm {}", operation.target.address)));
         }
         // Kubernetes answers 409 to the second deletion of a Namespace.
         if !object.is_null() && object.pointer("/metadata/deletionTimestamp").is_none() {
