@@ -321,7 +321,7 @@ impl Planner<'_> {
                 dangers.push(Danger { help: vec![help], ..Danger::about("starts-empty", &workload, text) });
                 continue;
             };
-            let same = new.id == old.id && new.address == old.address || new.id.is_some() && new.id == old.id;
+            let same = new.id == old.id && (new.id.is_some() || new.address == old.address);
             if same {
                 let moves: Vec<_> = lost
                     .iter()
