@@ -15,6 +15,7 @@
 //! | [`providers`] | Azure, Kubernetes, and the sandbox that emulates both |
 //! | [`report`] | everything people and machines read |
 //! | [`diag`], [`yaml`], [`quantity`], [`secret`], [`pod_security`], [`parallel`] | messages with a place in a file; YAML as a located tree; Kubernetes quantities; what may be a secret; what a Pod may do to its node; work on all processors |
+//! | [`ci`] | output that no CI runner takes for a command |
 //!
 //! # Files on disk
 //!
@@ -35,6 +36,7 @@
 //! - No plan, record or message holds a secret.
 //! - No mutating request is sent before its intent is durable.
 
+pub mod ci;
 pub mod cli;
 pub mod compose;
 pub mod diag;

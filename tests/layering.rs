@@ -14,6 +14,7 @@ struct Layer {
 }
 
 const LAYERS: &[Layer] = &[
+    Layer { path: "ci", may_use: &[], rule: "ci stands alone" },
     Layer { path: "diag", may_use: &[], rule: "diag stands alone" },
     Layer { path: "parallel", may_use: &[], rule: "parallel stands alone" },
     Layer { path: "yaml", may_use: &["diag"], rule: "yaml uses diag only" },
@@ -25,7 +26,7 @@ const LAYERS: &[Layer] = &[
         may_use: &["quantity", "secret"],
         rule: "the engine uses nothing but itself, the state, quantities and what may be a secret: it names no cloud",
     },
-    Layer { path: "report", may_use: &["engine", "diag"], rule: "report uses engine types and diag only" },
+    Layer { path: "report", may_use: &["engine", "diag", "ci"], rule: "report uses engine types, diag and ci only" },
     Layer {
         path: "kom",
         may_use: &["diag", "yaml", "quantity"],
@@ -33,7 +34,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         path: "compose",
-        may_use: &["diag", "yaml", "quantity", "secret", "pod_security", "kom"],
+        may_use: &["diag", "yaml", "quantity", "secret", "pod_security", "kom", "ci"],
         rule: "compose knows no provider, engine, resources or cli: conversion is pure",
     },
     Layer {
@@ -70,6 +71,7 @@ const LAYERS: &[Layer] = &[
             "yaml",
             "secret",
             "parallel",
+            "ci",
         ],
         rule: "cli composes everything",
     },

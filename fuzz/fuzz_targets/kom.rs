@@ -46,6 +46,7 @@ fn outcome(root: &Path) -> String {
     let request = Request {
         project: &loaded.project,
         sources: &loaded.sources,
+        leaves_out: &|_| false,
         environment: &environment,
         gate: &gate,
         state: &state,

@@ -5,13 +5,14 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kompox_state::{Change, Lock, Snapshot};
+use kompox_state::{Change, Lock, Snapshot, SqliteStore};
 
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::plan::{self, Format, Selection};
-use super::session::{Fixed, Planned, Session, VERSION, chosen_by_intents};
+use super::session::{Fixed, Planned, Session, VERSION, chosen_by_intents, state_path};
 use super::{output, signal};
+use crate::ci::Harmless;
 use crate::engine::action::Action;
 use crate::engine::apply::{Work, apply};
 use crate::engine::event::Summary;
@@ -21,7 +22,8 @@ use crate::engine::provider::Providers;
 use crate::engine::run::timestamp;
 use crate::engine::verify::{Present, verify};
 use crate::engine::{planfile, planner};
-use crate::report::{self, progress::Progress, summary};
+use crate::kom::layout::discover;
+use crate::report::{self, About, progress::Progress, summary, typed::word};
 use crate::resources::kinds;
 
 /// Options of every command that changes something.
@@ -89,7 +91,7 @@ pub async fn fresh(
         session.plan(mode, fixed, terminal, |graph, snapshot| selection.options(session, graph, snapshot)).await?;
     let format = if global.json { Format::Json } else { Format::Text };
     if !global.json || planned.plan.is_empty() {
-        plan::print(&planned.plan, format, false, terminal)?;
+        plan::print(&planned.plan, format, false, &About::default(), terminal)?;
     }
     if planned.plan.is_empty() {
         return Ok(Exit::Done);
@@ -139,6 +141,7 @@ async fn saved(args: &Args, path: &Path, global: &Global, terminal: &Terminal) -
         return Err(CliError::message(format!("the digest of {} is {}, not {expected}", path.display(), saved.digest))
             .help("this is not the plan that was approved"));
     }
+    refuse_elsewhere(&saved, args, global)?;
     let session = if saved.plan.mode == Mode::Destroy {
         Session::open_state(global).await?
     } else {
@@ -190,6 +193,30 @@ async fn saved(args: &Args, path: &Path, global: &Global, terminal: &Terminal) -
     };
     session.close().await;
     exit
+}
+
+/// A plan for another cloud or another state is refused before anything is opened: opening a state makes one where there
+/// is none.
+fn refuse_elsewhere(saved: &planfile::SavedPlan, args: &Args, global: &Global) -> Result<(), CliError> {
+    let file = args.file.as_deref().unwrap_or(Path::new("")).to_string_lossy();
+    match (saved.plan.rehearsal, global.sandbox) {
+        (true, false) => {
+            return Err(CliError::message(format!("{file} was made with --sandbox: it is for the sandbox only"))
+                .help(format!("apply it there:  kompox --sandbox apply {}", word(&file)))
+                .help("or make a plan for the real cloud:  kompox plan --out FILE"));
+        }
+        (false, true) => {
+            return Err(CliError::message(format!("{file} was made without --sandbox: it is not for the sandbox"))
+                .help("make one for the sandbox:  kompox plan --out FILE"));
+        }
+        _ => {}
+    }
+    let path = state_path(&discover(&global.layout_request()?)?, global.sandbox);
+    if SqliteStore::open_existing(&path)?.is_none() {
+        let message = format!("{file} was made for a state that is not here: there is none at {}", path.display());
+        return Err(CliError::message(message).help("make a new plan:  kompox plan --out FILE"));
+    }
+    Ok(())
 }
 
 fn refusal(problems: Vec<planner::Problem>, session: &Session<'_>) -> CliError {
@@ -265,9 +292,11 @@ pub async fn carry_out(
     let written = journal.commit(vec![finish]).await;
     drop(journal);
     if global.json {
-        output::stdout(|out| report::json::write(out, &report::json::summary(&outcome), false))?;
+        let mut json = report::json::summary(&outcome);
+        terminal.err.commands.typed_json(&mut json);
+        output::stdout(|out| report::json::write(out, &json, false))?;
     } else {
-        output::for_person(terminal, |out| summary::text(out, &outcome, Some(&planned.plan), &terminal.out))?;
+        output::stdout(|out| summary::text(out, &outcome, Some(&planned.plan), &terminal.out))?;
     }
     written?;
     Ok(exit_of(&outcome))
@@ -307,11 +336,11 @@ impl Reporter {
     /// Moving lines on a terminal, plain lines in a pipe, JSON lines on stdout with `--json`.
     pub fn new(global: &Global, terminal: &Terminal) -> Result<Self, CliError> {
         let sink = if global.json {
-            Progress::json(Box::new(std::io::stdout()))
+            Progress::json(Box::new(std::io::stdout()), terminal.err.commands)
         } else if terminal.live {
             Progress::terminal(terminal.err)
         } else {
-            Progress::lines(Box::new(std::io::stderr()), terminal.err)
+            Progress::lines(Box::new(Harmless::new(std::io::stderr())), terminal.err)
         };
         Ok(Self { sink: sink? })
     }

@@ -5,7 +5,7 @@ use super::global::{Global, Terminal};
 use super::plan::{self, Format, Selection};
 use super::session::{Fixed, Session};
 use crate::engine::plan::Mode;
-use crate::report::text;
+use crate::report::{About, text};
 
 /// Arguments of `drift`.
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,8 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
             args.selection.options(&session, graph, snapshot)
         })
         .await?;
-    plan::print(&planned.plan, if global.json { Format::Json } else { args.format }, false, terminal)?;
+    let about = About { drift: true, saved: None };
+    plan::print(&planned.plan, if global.json { Format::Json } else { args.format }, false, &about, terminal)?;
     session.close().await;
     Ok(if text::has_drift(&planned.plan) { Exit::Changes } else { Exit::Done })
 }

@@ -90,18 +90,21 @@ impl CliError {
     pub fn print(&self, terminal: &Terminal) {
         let mut text = Vec::new();
         let result = match self {
-            Self::Diagnostics(diagnostics) => report::diagnostics::text(&mut text, diagnostics, &terminal.err),
+            Self::Diagnostics(diagnostics) => {
+                report::diagnostics::text(&mut text, &typed(diagnostics, terminal), &terminal.err)
+            }
             Self::Message { message, help } => {
                 let mut diagnostics = Diagnostics::default();
                 let mut diagnostic = Diagnostic::error("kompox", message.clone());
                 diagnostic.help.clone_from(help);
                 diagnostics.push(diagnostic);
-                report::diagnostics::text(&mut text, &diagnostics, &terminal.err)
+                report::diagnostics::text(&mut text, &typed(&diagnostics, terminal), &terminal.err)
             }
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             Self::Output(error) => writeln!(text, "error: the output cannot be written: {error}"),
         };
-        let text = terminal.as_typed(&String::from_utf8_lossy(&text));
+        let text = String::from_utf8_lossy(&text);
+        let text = crate::ci::harmless(&text);
         // There is nowhere left to say that stderr is gone.
         let _ = result.and_then(|()| std::io::stderr().lock().write_all(text.as_bytes()));
     }
@@ -147,6 +150,17 @@ fn gathered(problems: Vec<Problem>) -> Vec<Problem> {
         gathered.push(Problem { message, help, ..problem });
     }
     gathered
+}
+
+/// Findings with their commands as they must be typed here.
+pub fn typed(diagnostics: &Diagnostics, terminal: &Terminal) -> Diagnostics {
+    let mut all = Diagnostics::default();
+    all.extend(diagnostics.iter().cloned().map(|mut diagnostic| {
+        diagnostic.message = terminal.as_typed(&diagnostic.message);
+        diagnostic.help.iter_mut().for_each(|line| *line = terminal.as_typed(line));
+        diagnostic
+    }));
+    all
 }
 
 impl From<Diagnostics> for CliError {

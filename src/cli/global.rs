@@ -1,6 +1,7 @@
 //! Options that every command has, and what the terminal can show.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -8,8 +9,10 @@ use clap::Args;
 
 use super::error::CliError;
 use crate::compose::gate::Gate;
+use crate::engine::address::Address;
 use crate::kom::layout::LayoutRequest;
 use crate::report::Style;
+use crate::report::typed::{Commands, word};
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
@@ -96,6 +99,48 @@ impl Global {
         Ok(directory)
     }
 
+    /// The options of this call that commands in messages need too. Those that come from the environment are written
+    /// out with the others: a message may be read elsewhere.
+    fn commands(&self) -> Commands {
+        let option =
+            |name: &str, value: &dyn AsRef<OsStr>| format!(" {name} {}", word(&value.as_ref().to_string_lossy()));
+        let mut place = String::new();
+        let paths = [("-C", &self.directory), ("--kompox-root", &self.kompox_root), ("--kompox-dir", &self.kompox_dir)];
+        for (name, path) in paths.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?))) {
+            place.push_str(&option(name, path));
+        }
+        self.kom_paths.iter().for_each(|path| place.push_str(&option("--kom-path", path)));
+        self.kom_app.iter().for_each(|path| place.push_str(&option("--kom-app", path)));
+        let mut cloud = if self.sandbox { " --sandbox".to_owned() } else { String::new() };
+        self.sandbox_endpoint.iter().for_each(|url| cloud.push_str(&option("--sandbox-endpoint", url)));
+        let selectors = [
+            ("-A", &self.app_id),
+            ("--app-name", &self.app_name),
+            ("--cluster-id", &self.cluster_id),
+            ("--cluster-name", &self.cluster_name),
+        ];
+        let selection: String =
+            selectors.into_iter().filter_map(|(name, value)| Some(option(name, value.as_ref()?))).collect();
+        let words = std::env::args_os().skip(1).map(|argument| format!(" {}", word(&argument.to_string_lossy())));
+        let again = format!("kompox{}", words.collect::<String>());
+        // Made once for the whole life of the process.
+        let keep = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+        Commands { place: keep(place), cloud: keep(cloud), selection: keep(selection), again: keep(again) }
+    }
+
+    /// Whether the selectors leave out the App with this Resource ID: what is wrong with it is no concern of the call.
+    pub fn leaves_out(&self, app: &str) -> bool {
+        let is = |id: &str, text: &str| Address::from_text(id).matches_suffix(text);
+        let cluster = || app.split_once("/app/").map_or(app, |(cluster, _)| cluster);
+        match (&self.app_id, &self.app_name, &self.cluster_id, &self.cluster_name) {
+            (Some(id), ..) => !is(app, id),
+            (_, Some(name), ..) => !is(app, &format!("app/{name}")),
+            (_, _, Some(id), _) => !is(cluster(), id),
+            (.., Some(name)) => !is(cluster(), &format!("cls/{name}")),
+            (None, None, None, None) => false,
+        }
+    }
+
     /// What decides where the project is.
     pub fn layout_request(&self) -> Result<LayoutRequest, CliError> {
         Ok(LayoutRequest {
@@ -120,21 +165,12 @@ pub struct Terminal {
     pub live: bool,
     /// Whether a person can be asked.
     pub interactive: bool,
-    /// Whether commands that are offered must be typed with `--sandbox`.
-    sandbox: bool,
 }
 
 impl Terminal {
     /// Commands in a text, as they must be typed here.
     pub fn as_typed(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        if self.sandbox {
-            for command in ["import", "apply", "destroy", "plan", "state list", "state mv", "state rm", "state unlock"]
-            {
-                text = text.replace(&format!("kompox {command}"), &format!("kompox --sandbox {command}"));
-            }
-        }
-        text
+        self.err.commands.typed(text).into_owned()
     }
 
     /// Looks at the process's streams and environment: colours and progress only on a terminal, and never with
@@ -143,16 +179,13 @@ impl Terminal {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let plain = global.no_color || set("NO_COLOR") || set("CI");
         let width = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(Style::PLAIN.width);
+        let commands = global.commands();
         let style = |terminal: bool| {
-            if terminal { Style { color: !plain, width: width.max(40), unicode: true } } else { Style::PLAIN }
+            let plain =
+                if terminal { Style { color: !plain, width: width.max(40), ..Style::PLAIN } } else { Style::PLAIN };
+            Style { commands, ..plain }
         };
         let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
-        Self {
-            out: style(out),
-            err: style(err),
-            live: err && !plain,
-            interactive: std::io::stdin().is_terminal(),
-            sandbox: global.sandbox,
-        }
+        Self { out: style(out), err: style(err), live: err && !plain, interactive: std::io::stdin().is_terminal() }
     }
 }

@@ -15,6 +15,7 @@ use crate::engine::address::resolve;
 use crate::engine::identity::is_one_object;
 use crate::engine::plan::Mode;
 use crate::engine::planner::Options;
+use crate::report::About;
 
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
@@ -70,7 +71,13 @@ async fn import(args: &Args, session: &Session<'_>, global: &Global, terminal: &
     for action in &mut planned.plan.actions {
         action.after_addresses.clear();
     }
-    plan::print(&planned.plan, if global.json { Format::Json } else { Format::Text }, false, terminal)?;
+    plan::print(
+        &planned.plan,
+        if global.json { Format::Json } else { Format::Text },
+        false,
+        &About::default(),
+        terminal,
+    )?;
     let execution = Execution { auto_approve: true, parallelism: 1, no_wait: false, adopt_only: true };
     let exit = carry_out(session, &planned, None, &execution, lock, global, terminal).await?;
     if exit == Exit::Done {

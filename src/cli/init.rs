@@ -75,7 +75,7 @@ pub struct Args {
 pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let cwd = global.cwd()?;
     match args.from.as_slice() {
-        [] => from_nothing(args, &cwd, global),
+        [] => from_nothing(args, &cwd, global, terminal),
         [file] if is_legacy(&cwd.join(file)) => match args.into {
             None => from_legacy(&cwd.join(file), global, terminal),
             Some(_) => Err(CliError::message(format!("{} is a whole project, not an App to add", file.display()))
@@ -91,7 +91,7 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
     }
 }
 
-fn from_nothing(args: &Args, root: &Path, global: &Global) -> Result<Exit, CliError> {
+fn from_nothing(args: &Args, root: &Path, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let name = match &args.name {
         Some(name) => name.clone(),
         None => root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default(),
@@ -108,8 +108,9 @@ fn from_nothing(args: &Args, root: &Path, global: &Global) -> Result<Exit, CliEr
         write(root, path, text)?;
     }
     output::stderr(|err| {
-        writeln!(err, "\nTry it without an account:  kompox --sandbox apply")?;
-        writeln!(err, "Then put your subscription into kompoxapp.yml:  kompox plan")
+        let place = terminal.err.commands.place;
+        writeln!(err, "\nTry it without an account:  kompox{place} --sandbox apply")?;
+        writeln!(err, "Then put your subscription into kompoxapp.yml:  kompox{place} plan")
     });
     Ok(Exit::Done)
 }

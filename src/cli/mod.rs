@@ -22,6 +22,7 @@ mod signal;
 mod state;
 mod validate;
 mod version;
+mod wanted;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -4,30 +4,20 @@ use std::io::Write;
 use std::path::Path;
 
 use super::error::CliError;
-use super::global::Terminal;
+use crate::ci::Harmless;
 
-/// Writes data to stdout through one buffer.
+/// Writes data to stdout through one buffer. Data that is read by programs is written so that nothing of it looks like a
+/// command to a CI runner before it comes here; of everything else such lines are changed.
 pub fn stdout(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), CliError> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = Harmless::new(std::io::BufWriter::new(std::io::stdout().lock()));
     write(&mut out)?;
     out.flush()?;
     Ok(())
 }
 
-/// Writes text for a person to stdout, with commands as they must be typed here.
-pub fn for_person(
-    terminal: &Terminal,
-    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> Result<(), CliError> {
-    let mut text = Vec::new();
-    write(&mut text)?;
-    let text = terminal.as_typed(&String::from_utf8_lossy(&text));
-    stdout(|out| out.write_all(text.as_bytes()))
-}
-
 /// Writes words to stderr.
 pub fn stderr(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {
-    let mut err = std::io::BufWriter::new(std::io::stderr().lock());
+    let mut err = Harmless::new(std::io::BufWriter::new(std::io::stderr().lock()));
     // There is nowhere left to say that stderr is gone.
     let _ = write(&mut err).and_then(|()| err.flush());
 }

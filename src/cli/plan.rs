@@ -13,7 +13,8 @@ use crate::engine::graph::Graph;
 use crate::engine::plan::{Mode, Plan};
 use crate::engine::planfile;
 use crate::engine::planner::Options;
-use crate::report::{self, graph::GraphView, text};
+use crate::report::typed::word;
+use crate::report::{self, About, Saved, graph::GraphView, text};
 use kompox_state::Snapshot;
 
 /// How a plan is printed.
@@ -123,13 +124,20 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
         .plan(mode, Fixed::default(), terminal, |graph, snapshot| args.selection.options(&session, graph, snapshot))
         .await?;
     let plan = planned.plan;
-    print(&plan, if global.json { Format::Json } else { args.format }, args.verbose, terminal)?;
-    if let Some(path) = &args.out {
-        let path = global.cwd()?.join(path);
-        let digest = planfile::save(&plan, &path, &session.store.digester())?;
+    let saved = match &args.out {
+        Some(path) => {
+            let digest = planfile::save(&plan, &global.cwd()?.join(path), &session.store.digester())?;
+            Some((path.to_string_lossy().into_owned(), digest))
+        }
+        None => None,
+    };
+    let saved = saved.as_ref().map(|(file, digest)| Saved { file, digest });
+    let format = if global.json { Format::Json } else { args.format };
+    print(&plan, format, args.verbose, &About { saved, drift: false }, terminal)?;
+    if let Some(saved) = saved {
         output::stderr(|err| {
-            writeln!(err, "Saved to {}; its digest is {digest}", path.display())?;
-            writeln!(err, "To do exactly this:  kompox apply {}", path.display())
+            writeln!(err, "Saved to {}; its digest is {}", saved.file, saved.digest)?;
+            writeln!(err, "To do exactly this:  {}", terminal.as_typed(&format!("kompox apply {}", word(saved.file))))
         });
     }
     session.close().await;
@@ -137,19 +145,26 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
 }
 
 /// Prints a plan to stdout.
-pub fn print(plan: &Plan, format: Format, expand: bool, terminal: &Terminal) -> Result<(), CliError> {
-    let write = |out: &mut dyn std::io::Write| match format {
+pub fn print(
+    plan: &Plan,
+    format: Format,
+    expand: bool,
+    about: &About<'_>,
+    terminal: &Terminal,
+) -> Result<(), CliError> {
+    let commands = &terminal.out.commands;
+    output::stdout(|out| match format {
         Format::Text if plan.mode == Mode::RefreshOnly => {
             text::drift(out, plan, text::Options { expand }, &terminal.out)
         }
         Format::Text => text::plan(out, plan, text::Options { expand }, &terminal.out),
-        Format::Markdown => out.write_all(report::markdown::plan(plan).as_bytes()),
-        Format::Json => report::json::write(out, &report::json::plan(plan), true),
+        Format::Markdown => out.write_all(report::markdown::plan(plan, about, commands).as_bytes()),
+        Format::Json => {
+            let mut json = report::json::plan(plan, about);
+            commands.typed_json(&mut json);
+            report::json::write(out, &json, true)
+        }
         Format::Mermaid => report::graph::mermaid(out, &GraphView::of_plan(plan)),
         Format::Dot => report::graph::dot(out, &GraphView::of_plan(plan)),
-    };
-    match format {
-        Format::Text => output::for_person(terminal, write),
-        Format::Markdown | Format::Json | Format::Mermaid | Format::Dot => output::stdout(write),
-    }
+    })
 }

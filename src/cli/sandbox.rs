@@ -81,7 +81,7 @@ fn data(given: Option<&PathBuf>, global: &Global) -> Result<PathBuf, CliError> {
 /// Runs a `sandbox` command.
 pub async fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     match command {
-        Command::Serve(args) => serve(args, global).await,
+        Command::Serve(args) => serve(args, global, terminal).await,
         Command::Inspect { data: given } => {
             let objects = sandbox::inspect(&data(given.as_ref(), global)?)?;
             if global.json {
@@ -100,7 +100,7 @@ pub async fn run(command: &Command, global: &Global, terminal: &Terminal) -> Res
     }
 }
 
-async fn serve(args: &Serve, global: &Global) -> Result<Exit, CliError> {
+async fn serve(args: &Serve, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let millis = Duration::from_millis;
     let mut config = Config::new(data(args.data.as_ref(), global)?);
     config.faults.clone_from(&args.faults);
@@ -113,7 +113,8 @@ async fn serve(args: &Serve, global: &Global) -> Result<Exit, CliError> {
     let sandbox = Sandbox::start(config, args.listen).await?;
     output::stdout(|out| writeln!(out, "{}", sandbox.endpoint()))?;
     output::stderr(|err| {
-        writeln!(err, "Use it:  kompox --sandbox --sandbox-endpoint {} plan", sandbox.endpoint())?;
+        let place = terminal.err.commands.place;
+        writeln!(err, "Use it:  kompox{place} --sandbox --sandbox-endpoint {} plan", sandbox.endpoint())?;
         writeln!(err, "Other users of this machine need the token in {} (KOMPOX_SANDBOX_TOKEN).", token.display())
     });
     let mut cancel = signal::on_interrupt();

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use kompox_state::{Change, Lock, LockRequest, Snapshot, SqliteStore, StateError, Store};
 
 use super::connect::Connections;
-use super::error::CliError;
+use super::error::{CliError, typed};
 use super::global::{Global, Terminal};
-use super::output;
+use super::{output, wanted};
 use crate::compose::gate::Gate;
 use crate::diag::{Diagnostics, Severity};
 use crate::engine::address::{Address, resolve};
@@ -24,7 +24,7 @@ use crate::engine::provider::Providers;
 use crate::engine::reconcile::reconcile;
 use crate::engine::run::{Environment, Run, SharedEnvironment, System, timestamp};
 use crate::kom::layout::{Layout, StateConfig, discover};
-use crate::kom::load::{LoadOptions, Loaded, load};
+use crate::kom::load::{LoadOptions, Loaded, load_chosen};
 use crate::providers::azure::SignIns;
 use crate::providers::sandbox::{self, Sandbox};
 use crate::report;
@@ -51,7 +51,7 @@ pub struct Manifests {
 pub fn read_manifests(global: &Global) -> Result<Manifests, CliError> {
     let request = global.layout_request()?;
     let layout = discover(&request)?;
-    let loaded = load(&layout, &request, &LoadOptions::default())?;
+    let loaded = load_chosen(&layout, &request, &LoadOptions::default(), &|app| global.leaves_out(app))?;
     Ok(Manifests { layout, loaded })
 }
 
@@ -75,6 +75,8 @@ pub struct Session<'g> {
     global: &'g Global,
     /// Its manifests, where the command needs them.
     pub loaded: Option<Loaded>,
+    /// Where it is.
+    pub layout: Layout,
     /// Its state.
     pub store: Arc<dyn Store>,
     /// Time and randomness.
@@ -112,7 +114,7 @@ impl<'g> Session<'g> {
     pub async fn open_state(global: &'g Global) -> Result<Self, CliError> {
         let request = global.layout_request()?;
         let layout = discover(&request)?;
-        let loaded = load(&layout, &request, &LoadOptions::default()).ok();
+        let loaded = load_chosen(&layout, &request, &LoadOptions::default(), &|app| global.leaves_out(app)).ok();
         Self::start(global, layout, loaded).await
     }
 
@@ -138,6 +140,7 @@ impl<'g> Session<'g> {
         Ok(Self {
             global,
             loaded,
+            layout,
             store: Arc::new(store),
             environment: Arc::new(System),
             variables,
@@ -188,6 +191,7 @@ impl<'g> Session<'g> {
         let request = Request {
             project: &loaded.project,
             sources: &loaded.sources,
+            leaves_out: &|app| self.global.leaves_out(app),
             environment: &self.variables,
             gate: &self.gate,
             state: &view,
@@ -246,6 +250,9 @@ impl<'g> Session<'g> {
         adjust: impl Fn(&Graph, &Snapshot) -> Result<Options, CliError>,
     ) -> Result<Planned, CliError> {
         let snapshot = self.snapshot()?;
+        if mode == Mode::Apply {
+            wanted::refuse_nothing(&self.manifests()?.project, &self.layout, &snapshot)?;
+        }
         let (graph, expanded) = match mode {
             Mode::Destroy => (Graph::default(), None),
             Mode::Apply | Mode::RefreshOnly => {
@@ -285,10 +292,11 @@ impl<'g> Session<'g> {
             imports: self.loaded.as_ref().map(|loaded| imports(&loaded.project)).unwrap_or_default(),
             engine_version: VERSION,
         };
-        let plan = planner::plan(request).await.map_err(|error| {
+        let mut plan = planner::plan(request).await.map_err(|error| {
             let sources = self.loaded.as_ref().map(|loaded| loaded.sources.as_slice()).unwrap_or_default();
             CliError::problems(error.problems, sources)
         })?;
+        plan.rehearsal = self.global.sandbox;
         Ok(Planned { plan, graph, snapshot, providers })
     }
 
@@ -299,6 +307,7 @@ impl<'g> Session<'g> {
         let request = Request {
             project: &loaded.project,
             sources: &loaded.sources,
+            leaves_out: &|app| self.global.leaves_out(app),
             environment: &self.variables,
             gate: &self.gate,
             state: &view,
@@ -526,7 +535,7 @@ pub fn chosen_by_intents(snapshot: &Snapshot) -> BTreeMap<Address, String> {
 /// Prints warnings and notes to stderr.
 pub fn print_findings(diagnostics: &Diagnostics, terminal: &Terminal) {
     if diagnostics.iter().any(|finding| finding.severity >= Severity::Warning) {
-        output::stderr(|err| report::diagnostics::text(err, diagnostics, &terminal.err));
+        output::stderr(|err| report::diagnostics::text(err, &typed(diagnostics, terminal), &terminal.err));
     }
 }
 

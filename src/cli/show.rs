@@ -5,6 +5,7 @@ use super::global::{Global, Terminal};
 use super::plan::{self, Format};
 use super::{output, state};
 use crate::engine::planfile;
+use crate::report::{About, Saved};
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
@@ -28,8 +29,16 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
     let path = global.cwd()?.join(&args.what);
     if path.is_file() {
         let saved = planfile::read(&path)?;
-        plan::print(&saved.plan, if global.json { Format::Json } else { args.format }, args.verbose, terminal)?;
-        output::stderr(|err| writeln!(err, "digest {}", saved.digest));
+        let about = About { drift: false, saved: Some(Saved { file: &args.what, digest: &saved.digest }) };
+        plan::print(&saved.plan, if global.json { Format::Json } else { args.format }, args.verbose, &about, terminal)?;
+        output::stderr(|err| {
+            writeln!(err, "digest {}", saved.digest)?;
+            if saved.plan.rehearsal {
+                writeln!(err, "Made with --sandbox: it is for the sandbox only.")
+            } else {
+                Ok(())
+            }
+        });
         return Ok(Exit::Done);
     }
     state::show(&args.what, global)

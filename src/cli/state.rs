@@ -9,11 +9,13 @@ use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::output;
 use super::session::state_path;
+use super::validate::offline_with;
 use crate::engine::address::{Address, resolve};
 use crate::engine::run::{Environment, System, timestamp};
 use crate::kom::layout::discover;
 use crate::report;
 use crate::report::table::Table;
+use crate::report::typed::word;
 
 /// What to do with the state.
 #[derive(Debug, Subcommand)]
@@ -41,12 +43,13 @@ pub enum Command {
     },
     /// Give an object another address
     #[command(
-        after_help = "Example:\n  kompox state mv app/gitea/disk/default /ws/ops/prv/aks1/app/gitea/disk/default.blue"
+        after_help = "For a volume or disk that has another name in the manifests now: its data stays where it is.\n\n\
+Examples:\n  kompox state mv disk/default disk/store\n  kompox state mv app/gitea/disk/default disk/default.blue"
     )]
     Mv {
         /// Its address now, or a unique suffix
         from: String,
-        /// Its new address, whole
+        /// Its new address, as the manifests have it now, or a unique suffix
         to: String,
     },
     /// List what has been applied: who, when, what, how it ended
@@ -69,7 +72,7 @@ pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Ex
     match command {
         Command::List { filter } => list(filter.as_deref(), global, terminal),
         Command::Show { address } => show(address, global),
-        Command::Rm { address } => forget(address, global),
+        Command::Rm { address } => forget(address, global, terminal),
         Command::Mv { from, to } => rename(from, to, global),
         Command::History { limit } => history(*limit, global, terminal),
         Command::Unlock { id } => {
@@ -143,7 +146,7 @@ pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
         output::stdout(|out| report::json::write(out, &value, true))?;
         return Ok(Exit::Done);
     }
-    let text = serde_saphyr::to_string(&value).map_err(|error| CliError::message(error.to_string()))?;
+    let text = crate::ci::yaml(&value).map_err(CliError::message)?;
     output::stdout(|out| {
         for line in text.lines() {
             writeln!(out, "{}", report::escape::clean(line))?;
@@ -178,12 +181,13 @@ fn write(
     Ok(Exit::Done)
 }
 
-fn forget(text: &str, global: &Global) -> Result<Exit, CliError> {
+fn forget(text: &str, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let exit = write(global, |store| {
         let record = find(store, text)?;
         output::stderr(|err| {
             writeln!(err, "Forgotten: {}. The object stays: {}", record.address, record.physical_id)?;
-            writeln!(err, "To adopt it again:  kompox import {} {}", record.address, record.physical_id)
+            let command = format!("kompox import {} {}", record.address, word(&record.physical_id));
+            writeln!(err, "To adopt it again:  {}", terminal.as_typed(&command))
         });
         Ok(vec![Change::DeleteRecord(record.address)])
     })?;
@@ -191,15 +195,55 @@ fn forget(text: &str, global: &Global) -> Result<Exit, CliError> {
 }
 
 fn rename(from: &str, to: &str, global: &Global) -> Result<Exit, CliError> {
-    write(global, |store| {
+    let mut moved = None;
+    let exit = write(global, |store| {
         let record = find(store, from)?;
-        if Address::from_text(to).kind() != record.kind {
-            return Err(CliError::message(format!("{to} is no address of the kind {}", record.kind))
-                .help("write the whole new address"));
-        }
-        Ok(vec![Change::MoveRecord { from: record.address, to: to.to_owned() }])
-    })
+        let to = new_address(store, &record, to, global)?;
+        moved = Some((record.address.clone(), to.clone()));
+        Ok(vec![Change::MoveRecord { from: record.address, to: to.as_str().to_owned() }])
+    })?;
+    if let Some((from, to)) = moved {
+        output::stderr(|err| writeln!(err, "Moved: {from} -> {to}"));
+    }
+    Ok(exit)
 }
+
+/// The address that a record is to have: one of the manifests, of the same kind and place, that the state does not know.
+/// Any other would be a record that no plan can make sense of.
+fn new_address(store: &SqliteStore, record: &Record, to: &str, global: &Global) -> Result<Address, CliError> {
+    let from = Address::from_text(record.address.as_str());
+    let mut snapshot = store.snapshot()?;
+    // What is given up must not hold the manifests to itself: they speak of the new name.
+    snapshot.records.retain(|other| other.address != record.address);
+    let (expanded, _) = offline_with(global, &snapshot, store.lineage(), &store.digester())?;
+    if expanded.graph.get(&from).is_some() {
+        let message = format!("the manifests still speak of {from}: under another address it would be made anew");
+        return Err(CliError::message(message).help("rename it in the manifests first"));
+    }
+    let same_kind = expanded.graph.iter().filter(|node| node.kind.name == record.kind);
+    let candidates: Vec<&Address> = same_kind.map(|node| &node.address).collect();
+    let to = resolve(to, candidates.iter().copied()).map_err(|error| {
+        let mut refused = CliError::message(format!("no address of the manifests for {from}: {error}"));
+        let free = candidates.iter().filter(|address| !snapshot.records.iter().any(|r| r.address == address.as_str()));
+        for address in free.take(MOST_FREE) {
+            refused = refused.help(format!("the manifests have {address}, which the state does not know"));
+        }
+        refused
+    })?;
+    if let Some(other) = snapshot.records.iter().find(|other| other.address == to.as_str()) {
+        let message = format!("{to} is in the state already: {}", other.physical_id);
+        return Err(CliError::message(message).help(format!("to give it up first:  kompox state rm {to}")));
+    }
+    let provider = expanded.graph.get(&to).map(|node| node.provider.clone());
+    if provider.as_deref() != Some(record.provider.as_str()) {
+        let message = format!("{to} is in another cloud or cluster than {from}: an object cannot move there");
+        return Err(CliError::message(message));
+    }
+    Ok(to)
+}
+
+/// Addresses offered in a message.
+const MOST_FREE: usize = 5;
 
 fn history(limit: usize, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let runs = existing(global)?.runs(limit)?;

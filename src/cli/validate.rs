@@ -4,10 +4,10 @@ use std::mem::ManuallyDrop;
 
 use clap::ValueEnum;
 
-use super::error::{CliError, Exit};
+use super::error::{CliError, Exit, typed};
 use super::global::{Global, Terminal};
 use super::output;
-use super::session::{Fixed, VERSION, read_manifests, state_view};
+use super::session::{Fixed, Manifests, VERSION, read_manifests, state_view};
 use crate::diag::{Diagnostics, Severity};
 use crate::report;
 use crate::resources::app::Chance;
@@ -47,6 +47,7 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
         Err(CliError::Diagnostics(findings)) => (findings, 0),
         Err(error) => return Err(error),
     };
+    findings = typed(&findings, terminal);
     if args.strict {
         findings.deny_warnings();
     }
@@ -81,21 +82,40 @@ fn json(findings: &Diagnostics) -> Result<(), CliError> {
 pub fn offline(global: &Global) -> Result<(ManuallyDrop<Expanded>, Diagnostics), CliError> {
     let manifests = read_manifests(global)?;
     let path = super::session::state_path(&manifests.layout, global.sandbox);
-    let (lineage, digester, snapshot) = match SqliteStore::open_existing(&path)? {
-        Some(store) => (store.lineage().to_owned(), store.digester(), store.snapshot()?),
+    match SqliteStore::open_existing(&path)? {
+        Some(store) => expand_with(global, &manifests, &store.snapshot()?, store.lineage(), &store.digester()),
         // Nothing that is made from this key is kept or printed.
-        None => (
-            String::new(),
-            Digester::new(&[0; 32]),
-            Snapshot { serial: 0, records: Vec::new(), open_intents: Vec::new() },
-        ),
-    };
-    let view = state_view(&lineage, &digester, &snapshot, Fixed::default());
+        None => {
+            let empty = Snapshot { serial: 0, records: Vec::new(), open_intents: Vec::new() };
+            expand_with(global, &manifests, &empty, "", &Digester::new(&[0; 32]))
+        }
+    }
+}
+
+/// The same with what a caller says that the state holds.
+pub fn offline_with(
+    global: &Global,
+    snapshot: &Snapshot,
+    lineage: &str,
+    digester: &Digester,
+) -> Result<(ManuallyDrop<Expanded>, Diagnostics), CliError> {
+    expand_with(global, &read_manifests(global)?, snapshot, lineage, digester)
+}
+
+fn expand_with(
+    global: &Global,
+    manifests: &Manifests,
+    snapshot: &Snapshot,
+    lineage: &str,
+    digester: &Digester,
+) -> Result<(ManuallyDrop<Expanded>, Diagnostics), CliError> {
+    let view = state_view(lineage, digester, snapshot, Fixed::default());
     let environment = global.environment();
     let gate = global.gate();
     let request = Request {
         project: &manifests.loaded.project,
         sources: &manifests.loaded.sources,
+        leaves_out: &|app| global.leaves_out(app),
         environment: &environment,
         gate: &gate,
         state: &view,

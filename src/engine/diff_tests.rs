@@ -167,3 +167,48 @@ proptest! {
         }
     }
 }
+
+/// A digest that shows what it is of.
+fn keyed(text: &str) -> String {
+    format!("digest of {text}")
+}
+
+#[test]
+fn secrets_of_keyed_lists_are_masked_by_key_wherever_they_stand() {
+    let secret = |text: &str| Value::Sensitive(Sensitive::new(text, keyed(text)));
+    let mut like = Value::from(json!({"containers": [{"name": "a", "value": ""}, {"name": "b", "value": "open"}]}));
+    if let Value::Object(map) = &mut like
+        && let Some(Value::Array(items)) = map.get_mut("containers")
+    {
+        items[0].set(&["value"], secret("hidden"));
+    }
+    // The server lists them the other way round.
+    let observed = json!({"containers": [{"name": "b", "value": "open"}, {"name": "a", "value": "hidden"}]});
+    let masked = mask(&KIND, &observed, &[&like], &|text| keyed(text));
+    let stored = masked.to_stored();
+    assert_eq!(stored["containers"][0]["value"], "open");
+    assert_eq!(stored["containers"][1]["value"], json!({"$sensitive": keyed("hidden")}));
+}
+
+#[test]
+fn a_secret_is_masked_whatever_type_it_has_where_it_is_observed() {
+    let mut like = Value::from(json!({}));
+    like.set(&["pin"], Value::Sensitive(Sensitive::new("1234", keyed("1234"))));
+    for observed in [json!(1234), json!(true), json!({"deep": "1234"}), json!(["1234"])] {
+        let masked = mask(&KIND, &json!({"pin": observed}), &[&like], &|text| keyed(text));
+        let stored = masked.to_stored();
+        assert_eq!(stored["pin"], json!({"$sensitive": keyed(&observed.to_string())}), "{observed}");
+    }
+    assert_eq!(mask(&KIND, &json!({"pin": null}), &[&like], &|text| keyed(text)).to_stored()["pin"], json!(null));
+}
+
+#[test]
+fn a_secret_that_somebody_changed_outside_is_seen() {
+    let mut desired = Value::from(json!({"name": "s"}));
+    desired.set(&["data"], Value::Sensitive(Sensitive::new("old", keyed("old"))));
+    assert!(desired.is_observed_in(&json!({"name": "s", "data": "old", "more": 1}), &|text| keyed(text)));
+    for other in [json!("new"), json!(""), json!(null), json!(1)] {
+        assert!(!desired.is_observed_in(&json!({"name": "s", "data": other}), &|text| keyed(text)), "{other}");
+    }
+    assert!(!desired.is_observed_in(&json!({"name": "s"}), &|text| keyed(text)));
+}

@@ -394,7 +394,7 @@ impl Execution<'_> {
             return Ok(());
         }
         let message = format!("it still holds what this plan does not delete:\n  {}", foreign.join("\n  "));
-        let hint = "move or delete these first, or forget it: kompox state rm";
+        let hint = format!("move or delete these first, or forget it: kompox state rm {}", self.planned.address);
         Err(Failure::Provider(ProviderError::new(ErrorClass::Conflict, message).hint(hint)))
     }
 

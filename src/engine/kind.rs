@@ -215,6 +215,62 @@ pub enum Behind {
     Itself,
 }
 
+/// Where a part of an object finds a place on a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The place.
+    pub place: Use,
+    /// Where the part sees it, such as `/var/lib/postgresql/data`.
+    pub path: String,
+}
+
+/// A part of an object, as a reviewer must know it: a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Its name within the object.
+    pub name: String,
+    /// The places that it finds its data in.
+    pub mounts: Vec<Mount>,
+    /// The program that reads the data and the version of its format, where the kind knows it: `("postgres", "17")`.
+    pub reads: Option<(String, String)>,
+    /// What it may do beyond its own four walls, in words: `privileged`, `capability SYS_ADMIN`.
+    pub powers: Vec<String>,
+}
+
+/// What is said before an object of a kind is deleted.
+#[derive(Debug, Clone, Copy)]
+pub struct Loss {
+    /// The stable name of the danger.
+    pub code: &'static str,
+    /// What goes, in one line.
+    pub text: &'static str,
+}
+
+/// What reviewers must hear of changes of a kind, as far as only the kind can tell.
+#[derive(Debug, Clone, Copy)]
+pub struct Review {
+    /// What goes with an object that is deleted.
+    pub loss: Option<Loss>,
+    /// The parts of an object (its stored form).
+    pub parts: Option<fn(&serde_json::Value) -> Vec<Part>>,
+    /// The name by which [`Use::volume`] means this object.
+    pub volume: Option<fn(&serde_json::Value) -> Option<String>>,
+    /// Whether an object that is made from this wish holds no data at first.
+    pub starts_empty: Option<fn(&serde_json::Value) -> bool>,
+    /// What it lets anybody reach: hosts, ports.
+    pub opens: Option<fn(&serde_json::Value) -> Vec<String>>,
+}
+
+impl Review {
+    /// Nothing to say.
+    pub const NONE: Self = Self { loss: None, parts: None, volume: None, starts_empty: None, opens: None };
+
+    /// A loss and nothing else.
+    pub const fn loss(code: &'static str, text: &'static str) -> Self {
+        Self { loss: Some(Loss { code, text }), ..Self::NONE }
+    }
+}
+
 /// The schema of a kind.
 #[derive(Debug)]
 pub struct Kind {
@@ -249,6 +305,8 @@ pub struct Kind {
     /// Whether the provider says of data, as it was read, that no machine has it attached; for kinds that are attached to
     /// one machine at a time.
     pub unattached: Option<fn(&serde_json::Value) -> bool>,
+    /// What a reviewer must hear of it.
+    pub review: Review,
     /// JSON pointers into the object that other objects refer to; kept as outputs in the state. Never secrets.
     pub outputs: &'static [&'static str],
     /// How long a creation usually takes, until durations are learned from history.
@@ -276,6 +334,7 @@ impl Kind {
             seals: None,
             volume: None,
             unattached: None,
+            review: Review::NONE,
             outputs: &[],
             typical: Duration::from_secs(5),
             timeout: Duration::from_secs(600),

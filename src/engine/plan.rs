@@ -1,5 +1,6 @@
 //! A plan: every change with its reason, and nothing that apply would have to ask again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -130,12 +131,22 @@ pub struct PlannedAction {
 /// Something a reviewer must see first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Danger {
+    /// A stable kebab-case name of its kind, such as `starts-empty`, for machines (`docs/plan.md` lists them).
+    #[serde(default)]
+    pub code: Cow<'static, str>,
     /// What it is about.
     pub address: Option<Address>,
     /// One line.
     pub text: String,
     /// Lines that say what to do.
     pub help: Vec<String>,
+}
+
+impl Danger {
+    /// One about an object, without help yet.
+    pub fn about(code: &'static str, address: &Address, text: impl Into<String>) -> Self {
+        Self { code: code.into(), address: Some(address.clone()), text: text.into(), help: Vec::new() }
+    }
 }
 
 /// A restart that a plan causes.
@@ -174,6 +185,8 @@ pub struct Plan {
     pub restarts: Vec<Restart>,
     /// Hosts the apps answer on after the apply.
     pub hosts: Vec<(Address, String)>,
+    /// It was made against a pretended cloud and can be applied to that one only.
+    pub rehearsal: bool,
 }
 
 impl Plan {

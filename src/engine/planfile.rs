@@ -71,6 +71,8 @@ struct StoredPlan {
     notes: Vec<Danger>,
     restarts: Vec<Restart>,
     hosts: Vec<(Address, String)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rehearsal: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -170,6 +172,7 @@ fn store(plan: &Plan) -> StoredPlan {
         notes: plan.notes.clone(),
         restarts: plan.restarts.clone(),
         hosts: plan.hosts.clone(),
+        rehearsal: plan.rehearsal,
     }
 }
 
@@ -223,6 +226,7 @@ fn load(stored: StoredPlan) -> Plan {
         notes: stored.notes,
         restarts: stored.restarts,
         hosts: stored.hosts,
+        rehearsal: stored.rehearsal,
     }
 }
 

@@ -52,6 +52,19 @@ impl fmt::Debug for Loaded {
 /// # Errors
 /// Everything that is wrong, with the warnings and notes, in file order; nothing is loaded then.
 pub fn load(layout: &Layout, request: &LayoutRequest, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
+    load_chosen(layout, request, options, &|_| false)
+}
+
+/// The same; what is wrong with Apps that the caller leaves out, by their Resource IDs, is a note, and they are not loaded.
+///
+/// # Errors
+/// Everything else that is wrong.
+pub fn load_chosen(
+    layout: &Layout,
+    request: &LayoutRequest,
+    options: &LoadOptions,
+    leaves_out: &dyn Fn(&str) -> bool,
+) -> Result<Loaded, Diagnostics> {
     let mut loader = Loader::new(layout, request, options);
     if let Some(path) = &layout.app_file {
         loader.read_file(path, true);
@@ -59,7 +72,7 @@ pub fn load(layout: &Layout, request: &LayoutRequest, options: &LoadOptions) -> 
     let defaults = loader.defaults();
     let kom_paths = loader.read_kom_paths(&defaults);
     loader.read_legacy();
-    loader.finish(&defaults, kom_paths)
+    loader.finish(&defaults, kom_paths, leaves_out)
 }
 
 /// What the app file's `Defaults` say.
@@ -224,7 +237,12 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn finish(self, defaults: &Defaults, kom_paths: Vec<PathBuf>) -> Result<Loaded, Diagnostics> {
+    fn finish(
+        self,
+        defaults: &Defaults,
+        kom_paths: Vec<PathBuf>,
+        leaves_out: &dyn Fn(&str) -> bool,
+    ) -> Result<Loaded, Diagnostics> {
         let Self { layout, options, files, sources, mut diagnostics, .. } = self;
         let mut reader = Reader::new(&sources, &mut diagnostics);
         let mut objects = Objects::default();
@@ -234,7 +252,14 @@ impl<'a> Loader<'a> {
                 objects.read(&mut reader, node, place);
             }
         }
-        let Objects { ids, workspaces, providers, clusters, apps, boxes } = objects;
+        let Objects { ids, workspaces, providers, clusters, mut apps, mut boxes } = objects;
+        // The reader holds on to the findings, so they are looked at through it.
+        for (id, at) in ids.iter().filter(|(id, _)| id.kind() == ResourceKind::App && leaves_out(id.as_str())) {
+            if reader.forgive(document_of(&files, at), &format!("the app {id} has errors and is left out"), at) {
+                apps.retain(|app| app.meta.id != *id);
+                boxes.retain(|object| object.meta.id.ancestor(ResourceKind::App).as_ref() != Some(id));
+            }
+        }
         let mut project = Project::new(workspaces, providers, clusters, apps, boxes, None);
         check::project(&mut reader, &project, &ids);
         project.default_app = default_app(&mut reader, &project, defaults, &ids);
@@ -251,6 +276,15 @@ impl<'a> Loader<'a> {
         }
         Ok(Loaded { project, diagnostics, sources: sources.into_vec(), kom_paths })
     }
+}
+
+/// The lines of the document that a place is in: its file, first and last line.
+fn document_of<'f>(files: &'f [ParsedFile], at: &'f Location) -> (&'f str, u32, u32) {
+    let documents = files.iter().flat_map(|file| &file.documents).filter(|node| node.location.file == at.file);
+    let lines: Vec<u32> = documents.map(|node| node.location.line).collect();
+    let first = lines.iter().copied().filter(|line| *line <= at.line).max().unwrap_or(at.line);
+    let last = lines.iter().copied().filter(|line| *line > at.line).min().map_or(u32::MAX, |next| next - 1);
+    (&at.file, first, last)
 }
 
 impl Objects {

@@ -8,7 +8,7 @@ use super::id::is_dns_label;
 use super::keys::Object;
 use super::model::{Located, Settings};
 use super::suggest::closest;
-use crate::diag::{Diagnostic, Diagnostics, Location};
+use crate::diag::{Diagnostic, Diagnostics, Location, Severity};
 use crate::yaml::{self, Entry, Node, Scalar, Source};
 
 /// Longer lines help nobody, and a copy of one in each of its findings would cost the square of its length.
@@ -156,6 +156,21 @@ impl<'a> Reader<'a> {
     pub fn report(&mut self, diagnostic: Diagnostic, at: &Location) {
         let located = self.sources.locate(diagnostic, at);
         self.diagnostics.push(located);
+    }
+
+    /// Takes the findings between two lines of a file away if an error is among them, and leaves a note instead. Says
+    /// whether it did.
+    pub fn forgive(&mut self, (file, first, last): (&str, u32, u32), note: &str, at: &Location) -> bool {
+        let inside = |finding: &Diagnostic| {
+            finding.location.as_ref().is_some_and(|at| &*at.file == file && (first..=last).contains(&at.line))
+        };
+        let wrong = self.diagnostics.iter().any(|finding| finding.severity == Severity::Error && inside(finding));
+        if wrong {
+            let all = std::mem::take(self.diagnostics);
+            self.diagnostics.extend(all.into_iter().filter(|finding| !inside(finding)));
+            self.report(Diagnostic::note("kom-app-left-out", note), at);
+        }
+        wrong
     }
 
     /// Reports an error at a place, with what to do.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::About;
 use super::escape::is_unsafe;
 use crate::engine::action::Action;
 use crate::engine::address::Address;
@@ -26,7 +27,8 @@ pub const FORMAT_VERSION: u32 = 1;
 /// The writer's own.
 pub fn write(out: &mut dyn Write, json: &Json, indented: bool) -> io::Result<()> {
     let text = if indented { serde_json::to_string_pretty(json)? } else { serde_json::to_string(json)? };
-    let mut rest = text.as_str();
+    let text = crate::ci::harmless_json(&text);
+    let mut rest = &*text;
     // Outside of strings JSON has no such characters but line feeds, so each one found may be written as an escape.
     while let Some((at, c)) = rest.char_indices().find(|(_, c)| *c != '\n' && is_unsafe(*c)) {
         write!(out, "{}\\u{:04x}", &rest[..at], u32::from(c))?;
@@ -36,12 +38,15 @@ pub fn write(out: &mut dyn Write, json: &Json, indented: bool) -> io::Result<()>
 }
 
 /// The whole plan: `mode`, `empty`, `counts` (action → number), `unchanged`, `dangers`, `notes`, `restarts`, `hosts`, and
-/// `actions` in execution order.
-pub fn plan(plan: &Plan) -> Json {
+/// `actions` in execution order. `about` says what else is known of it: `type` is `drift` for a drift report, `digest` is
+/// there if it was saved, `sandbox` if it is for the sandbox only.
+pub fn plan(plan: &Plan, about: &About<'_>) -> Json {
     let hosts: Vec<Json> = plan.hosts.iter().map(|(address, host)| json!({"address": address, "host": host})).collect();
     json!({
         "format_version": FORMAT_VERSION,
-        "type": "plan",
+        "type": if about.drift { "drift" } else { "plan" },
+        "digest": about.saved.as_ref().map(|saved| saved.digest),
+        "sandbox": plan.rehearsal,
         "mode": plan.mode,
         "engine_version": plan.engine_version,
         "lineage": plan.lineage,
@@ -195,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_plan_keeps_its_shape() {
-        let mut json = plan(&testing::plan());
+        let mut json = plan(&testing::plan(), &About::default());
         // One creation and one update show the shape; the others repeat it.
         if let Some(actions) = json["actions"].as_array_mut() {
             actions.retain(|action| {
@@ -333,12 +338,14 @@ mod tests {
           "dangers": [
             {
               "address": "/ws/ops/prv/aks1/cls/c1/agent-pool/npuser1",
+              "code": "pool-deleted",
               "help": [
                 "drain it first: kubectl drain -l kompox.dev/node-zone=1"
               ],
               "text": "its nodes go away, with the Pods on them"
             }
           ],
+          "digest": null,
           "empty": false,
           "engine_version": "0.1.0",
           "format_version": 1,
@@ -356,6 +363,7 @@ mod tests {
           "notes": [
             {
               "address": null,
+              "code": "spot",
               "help": [],
               "text": "pool npuser2 uses Spot nodes: apps with data on them are evicted now and then"
             }
@@ -366,6 +374,7 @@ mod tests {
               "because": "its pod template changes"
             }
           ],
+          "sandbox": false,
           "type": "plan",
           "unchanged": 120
         }

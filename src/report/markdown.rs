@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use super::Style;
-use super::escape::{fence, html};
+use super::escape::{clean, fence, html};
 use super::facts::counted;
 use super::graph::{self, GraphView};
 use super::line::Line;
 use super::text::{self, Options};
+use super::typed::{self, Commands};
 use super::value::cut;
+use super::{About, Style};
 use crate::engine::plan::{Danger, Mode, Plan, PlannedAction};
 
 /// The longest comment that GitHub takes, in characters; counted here in bytes, which are never fewer.
@@ -18,21 +19,31 @@ pub const LIMIT: usize = 65_536;
 /// The hidden first line by which a bot finds its comment again.
 pub const MARKER: &str = "<!-- kompox-plan -->";
 
-/// Nodes and edges of the graph.
-const MOST_NODES: usize = 40;
-const MOST_EDGES: usize = 120;
+/// The same for a drift report, which must not take the place of a plan.
+pub const DRIFT_MARKER: &str = "<!-- kompox-drift -->";
+
+/// Nodes and edges of the graph: as many as are read at a glance.
+const MOST_NODES: usize = 16;
+const MOST_EDGES: usize = 40;
 /// Bytes of the lists at the top; together they leave room for what follows.
 const MOST_DANGERS: usize = 20_000;
 const MOST_NOTES: usize = 8_000;
 const MOST_CLOSING: usize = 4_000;
 /// Characters of one line of such a list, before escaping.
 const MOST_ITEM: usize = 400;
+/// Bytes of a command in such a list.
+const MOST_COMMAND: usize = 2_000;
 /// Room for the sentences that say what was left out.
 const RESERVE: usize = 1_000;
 
-/// The comment.
-pub fn plan(plan: &Plan) -> String {
-    let head = head(plan);
+/// The comment, with commands as they are typed. No line of it is a command to a CI runner.
+pub fn plan(plan: &Plan, about: &About<'_>, commands: &Commands) -> String {
+    let comment = comment(plan, about, commands);
+    crate::ci::harmless(&comment).into_owned()
+}
+
+fn comment(plan: &Plan, about: &About<'_>, commands: &Commands) -> String {
+    let head = head(plan, about, commands);
     let mut blocks = blocks(plan);
     let mut graph = graph_block(plan);
     let room = LIMIT.saturating_sub(head.len() + RESERVE);
@@ -65,7 +76,8 @@ pub fn plan(plan: &Plan) -> String {
     if !left_out.is_empty() {
         let list = left_out.join(", ");
         comment.push_str(&format!(
-            "\n_A comment holds {LIMIT} characters, so this is left out: {list}. `kompox plan` shows everything._\n"
+            "\n_A comment holds {LIMIT} characters, so this is left out: {list}. `{}` shows everything._\n",
+            commands.typed(if about.drift { "kompox drift" } else { "kompox plan" })
         ));
     }
     comment
@@ -152,18 +164,40 @@ fn details(title: &str, language: &str, content: &str) -> String {
     format!("<details><summary>{title}</summary>\n\n{fence}{language}\n{content}{fence}\n\n</details>\n")
 }
 
-fn head(plan: &Plan) -> String {
-    let mut head = format!("{MARKER}\n## kompox plan\n\n");
-    let sentence = if plan.is_empty() { text::empty_sentence(plan) } else { text::counts_sentence(plan) };
+fn head(plan: &Plan, about: &About<'_>, commands: &Commands) -> String {
+    let (marker, title) = if about.drift { (DRIFT_MARKER, "drift") } else { (MARKER, "plan") };
+    let mut head = format!("{marker}\n## kompox {title}\n\n");
+    let sentence = match (plan.is_empty(), about.drift) {
+        (true, true) => "No drift.".to_owned(),
+        (true, false) => text::empty_sentence(plan),
+        (false, true) => text::drift_sentence(plan),
+        (false, false) => text::counts_sentence(plan),
+    };
     head.push_str(&format!("**{}**\n\n", html(&sentence)));
+    if about.drift && !plan.is_empty() {
+        for (what, command) in text::DRIFT_WAYS {
+            head.push_str(&format!("- {what}: `{}`\n", code(&commands.typed(command))));
+        }
+        head.push('\n');
+    }
+    if plan.rehearsal {
+        head.push_str("Made with `--sandbox`: it is for the sandbox only.\n\n");
+    }
+    if let Some(saved) = &about.saved {
+        let command = format!("kompox apply {} --expect-digest {}", typed::word(saved.file), saved.digest);
+        let command = code(&commands.typed(&command));
+        head.push_str(&format!("Digest: `{}`. To do exactly this:\n\n", code(saved.digest)));
+        let fence = fence(&command);
+        head.push_str(&format!("{fence}console\n{command}\n{fence}\n\n"));
+    }
     if !plan.dangers.is_empty() {
         head.push_str("> [!CAUTION]\n");
-        push_list(&mut head, "> ", plan.dangers.iter().map(danger), MOST_DANGERS);
+        push_list(&mut head, "> ", plan.dangers.iter().map(|one| danger(one, commands)), MOST_DANGERS);
     }
     if plan.mode == Mode::Destroy {
-        titled(&mut head, text::KEPT, text::kept(plan).iter().map(danger), MOST_NOTES);
+        titled(&mut head, text::KEPT, text::kept(plan).iter().map(|one| danger(one, commands)), MOST_NOTES);
     }
-    titled(&mut head, "Notes:", plan.notes.iter().map(danger), MOST_NOTES);
+    titled(&mut head, "Notes:", plan.notes.iter().map(|one| danger(one, commands)), MOST_NOTES);
     if !plan.is_empty() {
         for section in text::closing(plan) {
             let items = section.items.into_iter().map(|item| vec![item_text(&item)]);
@@ -173,18 +207,29 @@ fn head(plan: &Plan) -> String {
     head
 }
 
+/// A line of help. A command is useful as a whole only, so it is never cut where people write commands.
+fn help_text(text: &str) -> String {
+    if text.contains("kompox ") && text.len() < MOST_COMMAND { html(text) } else { item_text(text) }
+}
+
+/// Text for a code span or fence: one line, no backtick that could end it.
+fn code(text: &str) -> String {
+    clean(text).replace('`', "'")
+}
+
 fn item_text(text: &str) -> String {
     html(&cut(text.to_owned(), MOST_ITEM, &Style::PLAIN))
 }
 
 /// A danger as the lines of a list item: what it is, then each line of help.
-fn danger(danger: &Danger) -> Vec<String> {
+fn danger(danger: &Danger, commands: &Commands) -> Vec<String> {
     let text = item_text(&danger.text);
     let first = match &danger.address {
         Some(address) => format!("<b>{}</b>: {text}", item_text(address.as_str())),
         None => text,
     };
-    std::iter::once(first).chain(danger.help.iter().map(|help| format!("<code>{}</code>", item_text(help)))).collect()
+    let help = danger.help.iter().map(|help| format!("<code>{}</code>", help_text(&commands.typed(help))));
+    std::iter::once(first).chain(help).collect()
 }
 
 fn titled(out: &mut String, title: &str, items: impl ExactSizeIterator<Item = Vec<String>>, most: usize) {

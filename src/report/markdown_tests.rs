@@ -1,14 +1,19 @@
 use super::*;
 use crate::engine::action::Action;
 use crate::engine::address::Address;
+use crate::report::Saved;
 use crate::report::escape::is_unsafe;
 use crate::report::testing;
 use crate::report::text::tests::hostile_plan;
 use proptest::prelude::*;
 
+fn plain(shown: &Plan) -> String {
+    plan(shown, &About::default(), &Commands::PLAIN)
+}
+
 #[test]
 fn a_comment_begins_with_counts_and_dangers() {
-    insta::assert_snapshot!(plan(&testing::plan()), @r#"
+    insta::assert_snapshot!(plain(&testing::plan()), @r#"
     <!-- kompox-plan -->
     ## kompox plan
 
@@ -154,7 +159,7 @@ fn big(apps: usize, lines: usize) -> Plan {
 fn what_is_too_long_is_cut_from_the_least_important_end_and_says_so() {
     let mut shown = big(60, 15);
     shown.dangers[0].address = Some(Address::from_text("/ws/ops/prv/aks1/app/a7/ConfigMap/c"));
-    let comment = plan(&shown);
+    let comment = plain(&shown);
     assert!(comment.len() <= LIMIT);
     assert!(!comment.contains("```mermaid"));
     assert!(comment.contains("<b>/ws/ops/prv/aks1/app/a7</b>: 1 to update</summary>"), "the dangerous one stays whole");
@@ -168,12 +173,13 @@ fn thousands_of_groups_and_dangers_fit_too() {
     let mut shown = big(3_000, 1);
     shown.dangers = (0..3_000)
         .map(|n| Danger {
+            code: "x".into(),
             address: Some(testing::address("app/a", "disk", &format!("d{n}"))),
             text: "x".repeat(900),
             help: vec!["y".repeat(900)],
         })
         .collect();
-    let comment = plan(&shown);
+    let comment = plain(&shown);
     assert!(comment.len() <= LIMIT);
     assert!(comment.contains("> - and ") && comment.contains(" altogether"));
 }
@@ -183,7 +189,7 @@ fn a_value_cannot_leave_its_fence_nor_mention_anybody() {
     let mut shown = big(1, 1);
     shown.actions[0].changes = vec![testing::field("data", "a\nb", "a\n````\n</details> @root")];
     shown.notes[0].text = "@root <img src=x> [link](https://e.x) ![i](x)".into();
-    let comment = plan(&shown);
+    let comment = plain(&shown);
     assert!(comment.contains("`````diff\n"));
     assert!(!comment.contains("<img") && !comment.contains("](") && !comment.contains("- @root"));
 }
@@ -195,9 +201,50 @@ proptest! {
     fn any_comment_is_short_enough_and_safe(hostile in hostile_plan(), apps in 0usize..80, lines in 0usize..40) {
         let mut shown = hostile;
         shown.actions.extend(big(apps, lines).actions);
-        let comment = plan(&shown);
+        let comment = plain(&shown);
         prop_assert!(comment.len() <= LIMIT);
         prop_assert!(!comment.chars().any(|c| c != '\n' && is_unsafe(c)));
         prop_assert!(!comment.contains(testing::DIGEST) && !comment.contains(testing::SECRET));
     }
+}
+
+#[test]
+fn a_comment_on_a_saved_plan_has_its_digest_and_the_command() {
+    let saved = Saved { file: "my plans/p.kplan", digest: "hmac-sha256:12" };
+    let about = About { drift: false, saved: Some(saved) };
+    let commands = Commands { place: " -C a", cloud: " --sandbox", ..Commands::PLAIN };
+    let shown = Plan { rehearsal: true, ..testing::plan() };
+    let comment = plan(&shown, &about, &commands);
+    let head = &comment[..comment.find("> [!CAUTION]").unwrap()];
+    insta::assert_snapshot!(head, @r"
+    <!-- kompox-plan -->
+    ## kompox plan
+
+    **Plan: 1 to import, 3 to create, 1 to update, 1 to replace, 1 to delete, 1 to move, 1 to forget; 120 unchanged**
+
+    Made with `--sandbox`: it is for the sandbox only.
+
+    Digest: `hmac-sha256:12`. To do exactly this:
+
+    ```console
+    kompox -C a --sandbox apply 'my plans/p.kplan' --expect-digest hmac-sha256:12
+    ```
+    ");
+}
+
+#[test]
+fn drift_has_a_comment_of_its_own_with_the_ways_out() {
+    let about = About { drift: true, saved: None };
+    let commands = Commands { cloud: " --sandbox", ..Commands::PLAIN };
+    let comment = plan(&testing::drift_plan(), &about, &commands);
+    let head = &comment[..comment.find("<details>").unwrap()];
+    insta::assert_snapshot!(head, @r"
+    <!-- kompox-drift -->
+    ## kompox drift
+
+    **Drift: 2 fields of 3 objects.**
+
+    - to put it right: `kompox --sandbox apply`
+    - to accept it: `kompox --sandbox apply --refresh-only`
+    ");
 }

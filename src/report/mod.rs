@@ -17,10 +17,29 @@ pub mod sarif;
 pub mod summary;
 pub mod table;
 pub mod text;
+pub mod typed;
 mod value;
 
 #[cfg(test)]
 mod testing;
+
+/// What is known of a plan besides the plan.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct About<'a> {
+    /// It is printed as a drift report.
+    pub drift: bool,
+    /// It was saved.
+    pub saved: Option<Saved<'a>>,
+}
+
+/// A plan in its file.
+#[derive(Debug, Clone, Copy)]
+pub struct Saved<'a> {
+    /// The file, as it was named on the command line.
+    pub file: &'a str,
+    /// The plan's digest.
+    pub digest: &'a str,
+}
 
 /// How text may look. The command line decides it from `--no-color`, `NO_COLOR`, `CI` and the terminal (`cli.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +50,13 @@ pub struct Style {
     pub width: usize,
     /// Whether arrows and ellipses may be other than ASCII.
     pub unicode: bool,
+    /// How commands in messages are typed.
+    pub commands: typed::Commands,
 }
 
 impl Style {
     /// For files and pipes: no colour, 100 columns, Unicode.
-    pub const PLAIN: Self = Self { color: false, width: 100, unicode: true };
+    pub const PLAIN: Self = Self { color: false, width: 100, unicode: true, commands: typed::Commands::PLAIN };
 
     pub(crate) fn arrow(&self) -> &'static str {
         if self.unicode { "→" } else { "->" }

@@ -13,6 +13,7 @@ use super::escape::{clean, one_line};
 use super::facts::counted;
 use super::line::{Ink, paint};
 use super::summary::{duration, error_facts, past, present};
+use super::typed::Commands;
 use super::{Style, json};
 use crate::engine::address::Address;
 use crate::engine::event::{Event, Reconciled, Sink, SkipReason};
@@ -49,8 +50,8 @@ impl Progress {
     ///
     /// # Errors
     /// No thread could be started.
-    pub fn json(out: Box<dyn Write + Send>) -> io::Result<Self> {
-        Self::start(JsonLines { out })
+    pub fn json(out: Box<dyn Write + Send>, commands: Commands) -> io::Result<Self> {
+        Self::start(JsonLines { out, commands })
     }
 
     fn start(display: impl Display + 'static) -> io::Result<Self> {
@@ -227,11 +228,14 @@ impl Display for Lines {
 
 struct JsonLines {
     out: Box<dyn Write + Send>,
+    commands: Commands,
 }
 
 impl Display for JsonLines {
     fn show(&mut self, event: &Event) -> io::Result<()> {
-        json::write(&mut self.out, &json::event(event), false)?;
+        let mut event = json::event(event);
+        self.commands.typed_json(&mut event);
+        json::write(&mut self.out, &event, false)?;
         self.out.flush()
     }
 
@@ -395,7 +399,7 @@ mod tests {
     #[test]
     fn machines_get_an_object_per_line() {
         let out = Shared::default();
-        let progress = Progress::json(Box::new(out.clone())).unwrap();
+        let progress = Progress::json(Box::new(out.clone()), Commands::PLAIN).unwrap();
         testing::events().into_iter().for_each(|event| progress.emit(event));
         progress.finish().unwrap();
         let types: Vec<String> = text(&out)

@@ -126,6 +126,7 @@ pub fn text(out: &mut dyn Write, summary: &Summary, plan: Option<&Plan>, style: 
     if !summary.open.is_empty() {
         next.push("The next run finds out what became of what is open, by itself.".to_owned());
     }
+    let command = style.commands.again(command);
     if summary.failed.is_empty() {
         next.push(format!("Run `{command}` again to do the rest; what is done stays done."));
     } else {
@@ -150,7 +151,11 @@ fn write_failed(out: &mut dyn Write, summary: &Summary, style: &Style) -> io::Re
         let first = clean(message.next().unwrap_or_default()).into_owned();
         Line::new("!", Ink::Danger, 0).with(Ink::Bold, what).with(Ink::Plain, first).write_text(out, style)?;
         let facts = error_facts(error);
-        let hint = error.hint.iter().flat_map(|hint| hint.lines()).map(|line| format!("hint: {}", clean(line)));
+        let hint = error
+            .hint
+            .iter()
+            .flat_map(|hint| hint.lines())
+            .map(|line| format!("hint: {}", clean(&style.commands.typed(line))));
         let rest = message.map(|line| clean(line).into_owned());
         let doubt = (error.class == ErrorClass::Ambiguous)
             .then(|| "it may have been done all the same; the next run finds out".to_owned());

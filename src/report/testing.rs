@@ -171,11 +171,13 @@ pub(crate) fn plan() -> Plan {
         unchanged: 120,
         reads: Default::default(),
         dangers: vec![Danger {
+            code: "pool-deleted".into(),
             address: Some(address("cls/c1", "agent-pool", "npuser1")),
             text: "its nodes go away, with the Pods on them".into(),
             help: vec!["drain it first: kubectl drain -l kompox.dev/node-zone=1".into()],
         }],
         notes: vec![Danger {
+            code: "spot".into(),
             address: None,
             text: "pool npuser2 uses Spot nodes: apps with data on them are evicted now and then".into(),
             help: Vec::new(),
@@ -185,6 +187,7 @@ pub(crate) fn plan() -> Plan {
             because: "its pod template changes".into(),
         }],
         hosts: vec![(address("cls/c1/app/gitea", "Ingress", "gitea-app"), "gitea.example.com".into())],
+        rehearsal: false,
     }
 }
 

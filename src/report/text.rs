@@ -181,7 +181,8 @@ pub(super) fn write_dangers(
         };
         Line::new(mark, ink, 0).with(Ink::Plain, text).write_text(out, style)?;
         for help in &danger.help {
-            Line::new("", Ink::Plain, 1).with(Ink::Plain, clean(help)).write_text(out, style)?;
+            let help = style.commands.typed(help);
+            Line::new("", Ink::Plain, 1).with(Ink::Plain, clean(&help)).write_text(out, style)?;
         }
     }
     Ok(())
@@ -210,6 +211,7 @@ pub(super) fn kept(plan: &Plan) -> Vec<Danger> {
         plan.notes.iter().chain(&plan.dangers).filter_map(|note| note.address.as_ref()).collect();
     let silent = |planned: &&PlannedAction| planned.action == Action::Forget && !spoken.contains(&planned.address);
     let entry = |planned: &PlannedAction| Danger {
+        code: "kept".into(),
         address: Some(planned.address.clone()),
         text: match planned.reason.as_str() {
             "" => "the state forgets it".to_owned(),
@@ -300,6 +302,24 @@ fn unknown_items(plan: &Plan) -> Vec<String> {
     items
 }
 
+/// What can be done about drift.
+pub(super) const DRIFT_WAYS: [(&str, &str); 2] =
+    [("to put it right", "kompox apply"), ("to accept it", "kompox apply --refresh-only")];
+
+/// `Drift: 2 fields of 1 object.`
+pub(super) fn drift_sentence(plan: &Plan) -> String {
+    let drifted = plan.actions.iter().filter(|planned| is_drifted(plan.mode, planned));
+    let (mut objects, mut fields) = (0, 0);
+    for planned in drifted {
+        objects += 1;
+        fields += planned.changes.iter().filter(|change| is_drift(plan.mode, change)).count();
+    }
+    match fields {
+        0 => format!("Drift: {}.", counted(objects, "object")),
+        _ => format!("Drift: {} of {}.", counted(fields, "field"), counted(objects, "object")),
+    }
+}
+
 /// Whether anything differs from what was last applied because somebody else changed it. In a refresh-only plan that is
 /// every change, in others the fields whose cause is drift.
 pub fn has_drift(plan: &Plan) -> bool {
@@ -330,7 +350,6 @@ pub fn drift(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) 
     if !has_drift(plan) {
         return writeln!(out, "{}", paint("No drift.", Ink::Bold, style));
     }
-    let (mut objects, mut fields) = (0, 0);
     for (scope, actions) in by_scope(plan) {
         let mut titled = false;
         for planned in actions.into_iter().filter(|planned| is_drifted(plan.mode, planned)) {
@@ -338,7 +357,6 @@ pub fn drift(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) 
                 writeln!(out, "{}", paint(clean(scope).trim_end(), Ink::Bold, style))?;
                 titled = true;
             }
-            objects += 1;
             let mut head = Line::new("", Ink::Plain, 0).with(Ink::Changed, clean(planned.address.short()));
             let drifted: Vec<&FieldChange> = planned.changes.iter().filter(|c| is_drift(plan.mode, c)).collect();
             if drifted.is_empty() && !planned.reason.is_empty() {
@@ -346,7 +364,6 @@ pub fn drift(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) 
             }
             head.write_text(out, style)?;
             for change in drifted {
-                fields += 1;
                 let mut turned = change.clone();
                 turned.forces_replacement = false;
                 if plan.mode != Mode::RefreshOnly {
@@ -361,11 +378,7 @@ pub fn drift(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) 
             writeln!(out)?;
         }
     }
-    let sentence = match fields {
-        0 => format!("Drift: {}.", counted(objects, "object")),
-        _ => format!("Drift: {} of {}.", counted(fields, "field"), counted(objects, "object")),
-    };
-    writeln!(out, "{}", paint(&sentence, Ink::Bold, style))
+    writeln!(out, "{}", paint(&drift_sentence(plan), Ink::Bold, style))
 }
 
 #[cfg(test)]

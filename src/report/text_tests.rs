@@ -233,8 +233,12 @@ pub(in crate::report) fn hostile_plan() -> impl Strategy<Value = Plan> {
             moved_from: Some(Address::from_text(text.clone())),
             ..testing::action(Address::new("/ws/o", &text, &name), Action::ALL[action], &text)
         });
-        let danger =
-            Danger { address: Some(Address::from_text(text.clone())), text: text.clone(), help: vec![text.clone()] };
+        let danger = Danger {
+            code: "x".into(),
+            address: Some(Address::from_text(text.clone())),
+            text: text.clone(),
+            help: vec![text.clone()],
+        };
         Plan {
             actions: planned.collect(),
             dangers: vec![danger.clone()],
@@ -257,7 +261,7 @@ proptest! {
             prop_assert!(text.lines().all(|line| line == line.trim_end()));
         }
         let mut json = Vec::new();
-        crate::report::json::write(&mut json, &crate::report::json::plan(&shown), true).unwrap();
+        crate::report::json::write(&mut json, &crate::report::json::plan(&shown, &Default::default()), true).unwrap();
         let json = String::from_utf8(json).unwrap();
         prop_assert!(!json.contains(testing::SECRET) && !json.chars().any(|c| c != '\n' && is_unsafe(c)));
     }

@@ -662,8 +662,13 @@ impl Volumes<'_, '_> {
             let at = option("quotaGiB").map_or(location, |quota| &quota.location).clone();
             self.found(&at, finding);
         }
+        // A share cannot be renamed, and what holds data stays where it is: under another address it is the recorded one.
+        let named = format!("{account_id}/fileServices/default/shares/{share}");
+        let recorded = self.builder.state.known(&address).map(|known| known.physical_id.clone());
+        let id = recorded.unwrap_or(named);
+        let (account_name, share) = account_and_share(&id).unwrap_or((account_name, &share));
         let desired = Value::from(json!({
-            "id": format!("{account_id}/fileServices/default/shares/{share}"),
+            "id": id,
             "properties": {"shareQuota": quota, "enabledProtocols": "SMB", "metadata": {
                 "kompox_volume_name": volume.name,
                 "kompox_files_share_name": disk.as_deref().unwrap_or("default"),
@@ -750,6 +755,16 @@ fn properties_of(disk: &serde_json::Value) -> (Option<u64>, Option<u64>) {
 struct Source {
     data: serde_json::Value,
     after: Vec<Address>,
+}
+
+/// The names of the storage account and the share in a share's id.
+fn account_and_share(id: &str) -> Option<(&str, &str)> {
+    let steps: Vec<&str> = id.split('/').collect();
+    let after = |name: &str| {
+        let at = steps.iter().position(|step| step.eq_ignore_ascii_case(name))?;
+        steps.get(at + 1).copied()
+    };
+    Some((after("storageAccounts")?, after("shares")?))
 }
 
 fn last(id: &str) -> &str {

@@ -18,7 +18,7 @@ use crate::compose::convert::{
 };
 use crate::compose::gate::Gate;
 use crate::compose::model::ComposeProject;
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::engine::address::Address;
 use crate::engine::graph::Graph;
 use crate::engine::kind::Refusal;
@@ -52,6 +52,8 @@ pub struct Request<'a> {
     pub project: &'a Project,
     /// Their texts, for messages and digests.
     pub sources: &'a [Source],
+    /// Whether the App with this Resource ID is no concern of the caller: what is wrong with it is a note.
+    pub leaves_out: &'a dyn Fn(&str) -> bool,
     /// The process environment, for settings.
     pub environment: &'a BTreeMap<String, String>,
     /// The process environment as far as compose files may read it.
@@ -237,7 +239,21 @@ impl<'a> Expansion<'a> {
             ingress::expand(&mut self.builder, cluster, &key, &nodes.cluster, nodes.identity.as_ref());
         let project = self.request.project;
         for app in project.apps.iter().filter(|app| app.meta.id.parent().as_ref() == Some(&cluster.meta.id)) {
+            let before = std::mem::take(&mut self.builder.diagnostics);
+            let first = self.builder.nodes.len();
             self.app(place, cluster, &settings, app, &nodes, &key, &class, &service);
+            let found = std::mem::replace(&mut self.builder.diagnostics, before);
+            if found.has_errors() && (self.request.leaves_out)(app.meta.id.as_str()) {
+                // Half an app makes no graph. What the state knows of it is not chosen, so nothing happens to it.
+                self.builder.nodes.truncate(first);
+                let errors = found.count(Severity::Error);
+                let plural = if errors == 1 { "" } else { "s" };
+                let message = format!("the app {} has {errors} error{plural} and is left out", app.meta.name);
+                let note = Diagnostic::note("app-left-out", message).at(app.meta.location.clone(), None);
+                self.builder.diagnostics.push(note);
+            } else {
+                self.builder.diagnostics.extend(found);
+            }
         }
     }
 

@@ -138,7 +138,7 @@ pub enum StateError {
     },
     /// The store is damaged.
     #[error(
-        "the state {} is damaged: {what}; restore a backup, or move it away and reconstruct it with `kompox state rebuild`",
+        "the state {} is damaged: {what}; restore a backup; without one, move it away and adopt what exists: `kompox plan` then names each object with its import line",
         path.display()
     )]
     Corrupt {

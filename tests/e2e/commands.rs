@@ -132,7 +132,7 @@ fn state_rm_forgets_and_apply_adopts_what_is_data_free() {
     let forgotten = project.run(&["state", "rm", "Secret/app1-app-gitea-base"]).done();
     assert_snapshot!(project.words(&forgotten), @"
     Forgotten: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Secret/app1-app-gitea-base. The object stays: /api/v1/namespaces/k4x-50vf7y-app1-13o40q/secrets/app1-app-gitea-base
-    To adopt it again:  kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Secret/app1-app-gitea-base /api/v1/namespaces/k4x-50vf7y-app1-13o40q/secrets/app1-app-gitea-base
+    To adopt it again:  kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Secret/app1-app-gitea-base /api/v1/namespaces/k4x-50vf7y-app1-13o40q/secrets/app1-app-gitea-base
     ");
     assert_eq!(project.ids(), ids, "the object stays");
     let plan = project.run(&["plan", "--detailed-exitcode"]).exits(2);
@@ -156,20 +156,26 @@ fn state_rm_forgets_and_apply_adopts_what_is_data_free() {
 fn state_mv_gives_another_address() {
     let project = Project::gitea_applied();
     let from = "/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default";
+    let taken = project.run(&["state", "mv", "Service/gitea", "Service/postgres"]).exits(1);
+    assert!(taken.stderr.contains("the manifests still speak of"), "{}", taken.stderr);
+    // A volume that declares its disk from now on: the one that is there is that one.
+    project.edit("kompoxapp.yml", "      size: 10Gi\n", "      size: 10Gi\n      disks: [{name: blue}]\n");
     let kind = project.run(&["state", "mv", "disk/default", "/ws/x/snapshot/default"]).exits(1);
     assert_snapshot!(project.words(&kind), @"
-    error[kompox]: /ws/x/snapshot/default is no address of the kind disk
+    error[kompox]: no address of the manifests for /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: no address ends with \"/ws/x/snapshot/default\"
      |
-     = help: write the whole new address
+     = help: the manifests have /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default.blue, which the state does not know
 
     1 error
     ");
-    let taken = project.run(&["state", "mv", "Service/gitea", &from.replace("disk/default", "Service/postgres")]);
-    assert!(taken.code == 0 || taken.stderr.contains("error"), "{}", taken.stderr);
     let to = format!("{from}.blue");
-    project.run(&["state", "mv", "disk/default", &to]).done();
+    let moved = project.run(&["state", "mv", "disk/default", "disk/default.blue"]).done();
+    assert_eq!(moved.stderr, format!("Moved: {from} -> {to}\n"));
     let list = project.run(&["state", "list", "/disk/"]).done();
     assert!(list.stdout.contains(&to) && !list.stdout.contains(&format!("{from} ")), "{}", list.stdout);
+    let disks = project.disks();
+    project.run(&["apply", "--auto-approve"]).done();
+    assert_eq!(project.disks(), disks);
 }
 
 #[test]

@@ -80,6 +80,12 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
     assert_snapshot!(project.data(&destroy), @"
     Destroy: what is marked - is deleted; what is marked x stays, the state forgets it.
 
+    Dangers:
+      ! /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/Namespace/traefik: is deleted with everything in it; what runs there stops
+      ! /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1: is deleted with everything in it; what runs there stops
+      ! /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/cluster/cluster1: is deleted with everything that runs in it
+      ! /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/resource-group/cluster1: is deleted with everything in it
+
     Not deleted, only forgotten:
       x /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1: it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
             adopt it again: kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
@@ -88,6 +94,9 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
       * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
             to adopt it again:
             kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+      * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/Service/traefik: no longer answers: port 443/TCP of traefik (LoadBalancer), port 80/TCP of traefik (LoadBalancer)
+      * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-custom: no longer answers: gitea.custom.exp.kompox.dev
+      * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-default: no longer answers: app1-13o40q-3000.cluster1.aks1.exp.kompox.dev
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
       x resource-group/app1  it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
@@ -131,6 +140,12 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
       - Namespace/app1  destroy
 
     Plan: 31 to delete, 2 to forget; 0 unchanged
+
+    At risk (see the dangers above):
+      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/Namespace/traefik
+      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1
+      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/cluster/cluster1
+      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/resource-group/cluster1
     Destroy complete in [SECONDS] s: 31 deleted, 2 forgotten.
 
     Not deleted, only forgotten:
@@ -258,7 +273,7 @@ fn a_disk_made_outside_is_imported_by_command() {
     assert_snapshot!(project.redact(&other.errors()), @"
     error[kompox]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default is in the state already: /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
      |
-     = help: to give it up first:  kompox --sandbox state rm /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
+     = help: to give it up first:  kompox --sandbox --sandbox-endpoint [ENDPOINT] state rm /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
 
     1 error
     ");

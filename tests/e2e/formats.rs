@@ -24,7 +24,7 @@ fn markdown_is_one_comment_folded_per_app() {
     <details><summary><b>/ws/office/prv/aks1/cls/public</b>: 16 to create</summary>
     <details><summary><b>/ws/office/prv/aks1/cls/public/app/uptime</b>: 12 to create</summary>
     <details><summary><b>/ws/office/prv/aks1/cls/public/app/wiki</b>: 15 to create</summary>
-    <details><summary>Graph (44 objects left out)</summary>
+    <details><summary>Graph (68 objects left out)</summary>
     ");
     assert_eq!(plan.stdout.matches("<details").count(), plan.stdout.matches("</details>").count());
     assert!(plan.stdout.contains("```mermaid"));
@@ -40,6 +40,8 @@ fn markdown_of_a_small_change() {
     ## kompox plan
 
     **Plan: 0 to create, 1 to update, 0 to delete; 32 unchanged**
+
+    Made with `--sandbox`: it is for the sandbox only.
 
     **Restarts &#40;one replica each, down until the new one is ready&#41;:**
 
@@ -87,13 +89,31 @@ fn markdown_has_dangers_first() {
 
     **Plan: 31 to delete, 2 to forget; 0 unchanged**
 
+    Made with `--sandbox`: it is for the sandbox only.
+
+    > [!CAUTION]
+    > - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/Namespace/traefik</b>: is deleted with everything in it; what runs there stops
+    > - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1</b>: is deleted with everything in it; what runs there stops
+    > - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/cluster/cluster1</b>: is deleted with everything that runs in it
+    > - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/resource-group/cluster1</b>: is deleted with everything in it
+
     **Not deleted, only forgotten:**
 
-    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1</b>: it holds what is kept: k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>adopt it again: kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>
+    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1</b>: it holds what is kept: k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>adopt it again: kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>
 
     **Notes:**
 
-    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default</b>: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>to adopt it again:</code><br><code>kompox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code>
+    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default</b>: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>to adopt it again:</code><br><code>kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code>
+    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/Service/traefik</b>: no longer answers: port 443/TCP of traefik &#40;LoadBalancer&#41;, port 80/TCP of traefik &#40;LoadBalancer&#41;
+    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-custom</b>: no longer answers: gitea.custom.exp.kompox.dev
+    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-default</b>: no longer answers: app1-13o40q-3000.cluster1.aks1.exp.kompox.dev
+
+    **At risk &#40;see the dangers above&#41;:**
+
+    - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/Namespace/traefik
+    - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1
+    - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/cluster/cluster1
+    - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/resource-group/cluster1
     ");
     let danger = text.find("Not deleted, only forgotten").or(text.find("forgotten")).unwrap();
     assert!(danger < text.find("<details").unwrap());

@@ -147,6 +147,10 @@ fn a_rename_keeps_the_objects() {
     let plan = project.run(&["plan", "--detailed-exitcode"]);
     assert_snapshot!(format!("exit {}\n{}{}", plan.code, project.data(&plan), project.redact(&plan.errors())), @r#"
     exit 2
+    Dangers:
+      ! /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1: is deleted with everything in it; what runs there stops
+      ! /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/forge/Ingress/forge-app-default: opens to the public: forge-2jgce0-3000.cluster1.aks1.exp.kompox.dev
+
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
       x resource-group/app1  it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
             id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
@@ -199,8 +203,13 @@ fn a_rename_keeps_the_objects() {
 
     Notes:
       * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/forge/Deployment/forge-app: takes over what /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app uses now; it is down until that one has let go
+      * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-default: no longer answers: app1-13o40q-3000.cluster1.aks1.exp.kompox.dev
 
     Plan: 18 to create, 1 to update, 16 to delete, 1 to forget; 15 unchanged
+
+    At risk (see the dangers above):
+      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1
+      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/forge/Ingress/forge-app-default
 
     Planned without the server's answer, checked again when it can give one:
       13 objects: the Namespace "k4x-50vf7y-forge-2jgce0" does not exist yet
@@ -236,6 +245,9 @@ fn a_target_takes_only_what_it_needs() {
     let destroy = project.run(&["destroy", "--target", "Ingress/app1-app-custom", "--auto-approve"]).done();
     assert_snapshot!(project.data(&destroy), @"
     Destroy: what is marked - is deleted; what is marked x stays, the state forgets it.
+
+    Notes:
+      * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-custom: no longer answers: gitea.custom.exp.kompox.dev
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1
       - Ingress/app1-app-custom  destroy

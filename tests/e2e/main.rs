@@ -23,6 +23,7 @@ mod identity;
 mod init;
 mod manifests;
 mod quota;
+mod review;
 mod running;
 mod saved_plans;
 mod secrets;

@@ -256,6 +256,7 @@ const VARYING: &[(&str, &str)] = &[
     (r"((?:hmac-)?sha256:)[0-9a-f]{64}", "${1}[DIGEST]"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "[TIME]"),
     (r"\b(\d+ min )?\d+(\.\d)? s\b", "[SECONDS] s"),
+    (r"--sandbox-endpoint http://127.0.0.1:\d+", "--sandbox-endpoint [ENDPOINT]"),
     (r"EOF while parsing .*", "EOF […]"),
     (r"(created|updated)_serial: \d+", "${1}_serial: [N]"),
     (r#""took_ms":\d+"#, r#""took_ms":0"#),

@@ -44,7 +44,10 @@ fn a_saved_plan_is_done_once() {
       gitea.custom.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
     "#);
     let digest = project.words(&show);
-    assert_snapshot!(digest, @"digest hmac-sha256:[DIGEST]");
+    assert_snapshot!(digest, @"
+    digest hmac-sha256:[DIGEST]
+    Made with --sandbox: it is for the sandbox only.
+    ");
     let apply = project.run(&["apply", "p.kplan"]).done();
     assert_snapshot!(project.data(&apply), @"
     Apply complete in [SECONDS] s: 1 updated.
@@ -198,9 +201,10 @@ fn a_plan_for_the_sandbox_is_for_the_sandbox_only() {
     let project = reviewed();
     let apply = project.run_as_is(&["apply", "p.kplan"]).exits(1);
     assert_snapshot!(project.redact(&apply.errors()), @"
-    error[kompox]: [TMP]/gitea/p.kplan is not as it was saved, or was made for another state
+    error[kompox]: p.kplan was made with --sandbox: it is for the sandbox only
      |
-     = help: make a new plan:  kompox plan --out FILE
+     = help: apply it there:  kompox --sandbox apply p.kplan
+     = help: or make a plan for the real cloud:  kompox plan --out FILE
 
     1 error
     ");

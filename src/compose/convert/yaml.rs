@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::ci;
 use crate::compose::convert::{Rendered, RenderedObject};
 use crate::secret::covered;
 
@@ -53,14 +54,10 @@ impl RenderedObject {
 pub fn manifest(rendered: &Rendered, show_secrets: bool) -> Result<String, WriteError> {
     let mut out = String::new();
     for object in &rendered.objects {
-        let text = if show_secrets {
-            serde_saphyr::to_string(&object.body)
-        } else {
-            serde_saphyr::to_string(&object.masked())
-        };
+        let text = if show_secrets { ci::yaml(&object.body) } else { ci::yaml(&object.masked()) };
         let text = text.map_err(|error| WriteError {
             object: format!("{} {}", object.address_kind, object.address_name),
-            reason: error.to_string(),
+            reason: error,
         })?;
         out.push_str("---\n");
         out.push_str(&text);

@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 use serde_saphyr::DoubleQuoted;
 
 use super::scalar::{self, Value};
+use crate::ci;
 use crate::yaml::Scalar;
 
 /// The text of a document, its `services` in the order of `services`. Its texts stay texts: what the loader would take
@@ -13,7 +14,7 @@ use crate::yaml::Scalar;
 /// # Errors
 /// The serializer's own words.
 pub(super) fn yaml(document: &Json, services: &[&str]) -> Result<String, String> {
-    serde_saphyr::to_string(&Document(document, services)).map_err(|error| error.to_string())
+    serde_saphyr::to_string(&Document(document, services)).map(ci::escape_quoted).map_err(|error| error.to_string())
 }
 
 struct Document<'a>(&'a Json, &'a [&'a str]);
@@ -78,7 +79,7 @@ impl Serialize for Text<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let plain = Scalar { text: self.0.to_owned(), plain: true };
         match scalar::value(&plain) {
-            Value::Str(_) => self.0.serialize(serializer),
+            Value::Str(_) if !ci::is_command(self.0) => self.0.serialize(serializer),
             _ => DoubleQuoted(self.0).serialize(serializer),
         }
     }

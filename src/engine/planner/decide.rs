@@ -489,7 +489,7 @@ impl<'a> Planner<'a> {
             match judged {
                 Verdict::Accepted => kept.push(change),
                 Verdict::Left(text) => {
-                    self.dangers.push(Danger { address: Some(node.address.clone()), text, help: Vec::new() });
+                    self.dangers.push(Danger::about("left", &node.address, text));
                 }
                 Verdict::Refused(why, help) => {
                     refused = true;

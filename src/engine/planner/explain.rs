@@ -51,12 +51,14 @@ pub(super) fn describe_replacement(changes: &[FieldChange]) -> String {
 
 /// Why a record changes although its object does not.
 pub(super) fn describe_protection(before: &Protection, after: &Protection) -> String {
+    let policy = |orphan: bool| if orphan { "Orphan" } else { "Delete" };
+    let policies = (before.orphan != after.orphan)
+        .then(|| format!("deletionPolicy: {} → {}", policy(before.orphan), policy(after.orphan)));
     let flags = [
-        ("deletionPolicy Orphan", before.orphan, after.orphan),
         ("preventDestroy", before.prevent_destroy, after.prevent_destroy),
         ("readOnly", before.read_only, after.read_only),
     ];
-    let changed: Vec<_> =
-        flags.iter().filter(|(_, b, a)| b != a).map(|(name, b, a)| format!("{name} {b} → {a}")).collect();
+    let flags = flags.iter().filter(|(_, b, a)| b != a).map(|(name, b, a)| format!("{name} {b} → {a}"));
+    let changed: Vec<_> = policies.into_iter().chain(flags).collect();
     format!("protection changes: {}", changed.join(", "))
 }

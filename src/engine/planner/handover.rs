@@ -146,7 +146,7 @@ impl<'a> Planner<'a> {
         }
         for handover in &found {
             let text = format!("takes over what {} uses now; it is down until that one has let go", handover.from);
-            self.notes.push(Danger { address: Some(handover.to.clone()), text, help: Vec::new() });
+            self.notes.push(Danger::about("handover", &handover.to, text));
             // What ran in an object that somebody deleted may run on: the provider waits for its end.
             if self.gone.contains(&handover.from)
                 && let Some(leaver) = self.actions.iter_mut().find(|planned| planned.address == handover.from)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kompox_state::{Digester, Record, Snapshot};
 
+mod dangers;
 mod decide;
 mod explain;
 #[cfg(test)]
@@ -319,9 +320,9 @@ impl<'a> Planner<'a> {
             let Some(kind) = (inputs.kinds)(&record.kind).filter(|_| address.kind() == record.kind) else {
                 let message = format!("the state holds the kind \"{}\", which this version does not know", record.kind);
                 let problem = self.problem(Some(&address), message, None);
-                problem
-                    .help
-                    .push("use the version of kompox that wrote it, or drop the record: kompox state rm".into());
+                problem.help.push(format!(
+                    "use the version of kompox that wrote it, or drop the record: kompox state rm {address}"
+                ));
                 continue;
             };
             let planned = known.contains(&address);
@@ -583,13 +584,14 @@ impl<'a> Planner<'a> {
             self.problems.retain(|problem| seen.insert((problem.address.clone(), problem.message.clone())));
             return Err(PlanError { problems: self.problems });
         }
+        self.review();
         let reads = self.reads();
         let open = self.inputs.snapshot.open_intents.len();
         if open > 0 {
             let text = format!(
                 "an earlier apply was interrupted with {open} unfinished; the next apply looks into them first"
             );
-            self.notes.push(Danger { address: None, text, help: Vec::new() });
+            self.notes.push(Danger { code: "interrupted".into(), address: None, text, help: Vec::new() });
         }
         Ok(Plan {
             mode: self.inputs.mode,
@@ -604,6 +606,7 @@ impl<'a> Planner<'a> {
             notes: self.notes,
             restarts: self.restarts,
             hosts: self.inputs.hosts.clone(),
+            rehearsal: false,
         })
     }
 

@@ -218,7 +218,7 @@ impl<'a> Planner<'a> {
                 let text = format!("kept: {}", observed.physical_id);
                 let help =
                     vec!["to adopt it again:".to_owned(), format!("kompox import {address} {}", observed.physical_id)];
-                self.notes.push(Danger { address: Some(address.clone()), text, help });
+                self.notes.push(Danger { help, ..Danger::about("kept", address, text) });
             }
             self.push_removal(address, record, Some(&observed), Action::Forget, reason, protection);
             return false;
@@ -256,7 +256,7 @@ impl<'a> Planner<'a> {
                 "there is no safety copy"
             };
             let text = format!("deleted with all its data, {copy}: {}", observed.physical_id);
-            self.dangers.push(Danger { address: Some(address.clone()), text, help: Vec::new() });
+            self.dangers.push(Danger::about("data-deleted", address, text));
         }
         let reason = if self.inputs.graph.is_empty() { "destroy" } else { "the manifests no longer mention it" };
         self.push_removal(address, record, Some(&observed), Action::Delete, reason.into(), protection);
@@ -276,7 +276,7 @@ impl<'a> Planner<'a> {
             let text =
                 format!("forgotten, and it may run on in a cluster that cannot be reached: {}", record.physical_id);
             let help = vec!["delete it there by hand as soon as that cluster can be reached".to_owned()];
-            self.dangers.push(Danger { address: Some(address.clone()), text, help });
+            self.dangers.push(Danger { help, ..Danger::about("given-up", address, text) });
         }
     }
 

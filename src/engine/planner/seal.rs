@@ -92,7 +92,12 @@ impl Planner<'_> {
             let objects = if hidden == 1 { "1 object is".to_owned() } else { format!("{hidden} objects are") };
             let text =
                 format!("{objects} taken as the state knows them, because they cannot be read: {}", error.message);
-            self.notes.push(Danger { address: None, text, help: error.hint.clone().into_iter().collect() });
+            self.notes.push(Danger {
+                code: "unreadable".into(),
+                address: None,
+                text,
+                help: error.hint.clone().into_iter().collect(),
+            });
         }
         for (address, error, origin) in unreadable {
             self.unreadable(&address, error, origin);
@@ -162,12 +167,11 @@ impl Planner<'_> {
                 .find(|change| disturbs.fields.iter().any(|pattern| change.path.matches(pattern)));
             let what = match (planned.action, hit) {
                 (Action::Replace, _) => "replaced".to_owned(),
-                (Action::Delete, _) => "deleted".to_owned(),
                 (Action::Update | Action::Import, Some(change)) => format!("{} changes", change.path),
                 _ => continue,
             };
             let text = format!("{what}: {}", disturbs.text);
-            self.dangers.push(Danger { address: Some(planned.address.clone()), text, help: Vec::new() });
+            self.dangers.push(Danger::about("disturbed", &planned.address, text));
         }
     }
 }

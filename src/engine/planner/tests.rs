@@ -254,7 +254,8 @@ async fn import_by_wish_shows_what_follows() {
     // It was there before kompox: it is never deleted, whatever the manifests say later.
     let plan = site.plan(&graph([])).await.unwrap();
     assert_eq!(verbs(&plan), ["forget disk/data"]);
-    assert_eq!(plan.notes[0].help, ["to adopt it again:", "kompox import /ws/t/disk/data /old"]);
+    let help = ["to adopt it again, put it back into the manifests, then:", "kompox import /ws/t/disk/data /old"];
+    assert_eq!(plan.notes[0].help, help);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::engine::address::Address;
 use crate::engine::provider::{Change, ErrorClass, Observed, Operation, Progress, ProviderError, Transition};
 use crate::engine::value::Path;
 
@@ -93,7 +94,7 @@ async fn create(wait: &Wait<'_>, operation: &Operation, desired: &Value) -> Resu
                     continue;
                 }
                 _ if !is_ours(wait.id, wait.kind, &live.body, &wanted, &operation.lineage) => {
-                    return Err(foreign(wait.id, wait.kind));
+                    return Err(foreign(wait.id, wait.kind, &operation.target.address));
                 }
                 // Made by us, in an earlier try: nothing must be made twice.
                 Some(Transition::Changing) => {
@@ -143,10 +144,10 @@ fn is_same_role(error: &ProviderError, kind: &ResourceType) -> bool {
     kind.name == ROLE_ASSIGNMENTS && error.code.as_deref() == Some("RoleAssignmentExists")
 }
 
-fn foreign(id: &ArmId, kind: &ResourceType) -> ProviderError {
+fn foreign(id: &ArmId, kind: &ResourceType, address: &Address) -> ProviderError {
     let why = if kind.tags.is_some() { "was not made from this state" } else { "exists and is not as wanted" };
     ProviderError::new(ErrorClass::Conflict, format!("{id} {why}; it is left as it is"))
-        .hint(format!("to take it over: kompox import ADDRESS {id}"))
+        .hint(format!("to take it over: kompox import {address} {id}"))
 }
 
 fn request<'a>(wait: &'a Wait<'_>, method: Method, body: Option<&'a Value>, precondition: Precondition) -> Request<'a> {

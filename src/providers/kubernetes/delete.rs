@@ -46,7 +46,8 @@ impl KubernetesProvider {
                 }
                 None => format!("{} does not carry the mark of this state; it was not deleted", location.describe()),
             };
-            return Err(ProviderError::new(ErrorClass::Conflict, text).hint("forget it here with: kompox state rm"));
+            return Err(ProviderError::new(ErrorClass::Conflict, text)
+                .hint(format!("forget it here with: kompox state rm {}", operation.target.address)));
         }
         self.keep_below(operation, &location, &object, progress).await?;
         // Kubernetes answers 409 to the second deletion of a Namespace.

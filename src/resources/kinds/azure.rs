@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use super::review;
 use crate::engine::diff::{is_earlier, release};
-use crate::engine::kind::{Disturbance, Field, Holds, InPlace, Kind, Refusal, Replace, Rule, Sameness, Seal, Verdict};
+use crate::engine::kind::{
+    Disturbance, Field, Holds, InPlace, Kind, Refusal, Replace, Review, Rule, Sameness, Seal, Verdict,
+};
 use crate::engine::value::{Path, Segment, Value};
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
@@ -20,6 +23,7 @@ const MOVES: Field = field("location", Rule::Immutable);
 pub static GROUP: Kind = Kind {
     fields: &[ID, PLACE, LOCATION, MOVES],
     holds: Holds::Objects,
+    review: Review::loss("group-deleted", "is deleted with everything in it"),
     typical: Duration::from_secs(3),
     ..Kind::plain("resource-group")
 };
@@ -49,6 +53,7 @@ pub static CLUSTER: Kind = Kind {
         fields: &["properties.agentPoolProfiles.*.orchestratorVersion"],
         text: "the system nodes are drained one after the other, and the ingress with them",
     }),
+    review: Review::loss("cluster-deleted", "is deleted with everything that runs in it"),
     outputs: &[
         "/identity/principalId",
         "/identity/tenantId",
@@ -91,6 +96,7 @@ pub static POOL: Kind = Kind {
         fields: &["properties.orchestratorVersion"],
         text: "its nodes are drained and made anew, so every app on them is stopped and started on another node",
     }),
+    review: Review::loss("pool-deleted", "its nodes go, with the Pods on them"),
     typical: Duration::from_secs(120),
     timeout: Duration::from_secs(1800),
     ..Kind::plain("node-pool")
@@ -128,7 +134,13 @@ pub static ROLE_ASSIGNMENT: Kind = Kind {
 };
 
 /// A management lock.
-pub static LOCK: Kind = Kind { fields: &[ID, PLACE], marked: false, seals: Some(lock_seals), ..Kind::plain("lock") };
+pub static LOCK: Kind = Kind {
+    fields: &[ID, PLACE],
+    marked: false,
+    seals: Some(lock_seals),
+    review: Review::loss("lock-deleted", "goes: nothing in Azure keeps anybody from deleting what it protects"),
+    ..Kind::plain("lock")
+};
 
 /// A managed disk: the only copy of an app's data.
 pub static DISK: Kind = Kind {
@@ -147,6 +159,7 @@ pub static DISK: Kind = Kind {
     ],
     replace: Replace::Refused(disk_safe_way),
     holds: Holds::Data,
+    review: review::DISK,
     safeguarded: true,
     unattached: Some(unattached),
     outputs: &["/properties/diskSizeGB"],
@@ -184,6 +197,7 @@ pub static STORAGE_ACCOUNT: Kind = Kind {
     ],
     replace: Replace::Refused(account_safe_way),
     holds: Holds::Objects,
+    review: Review::loss("storage-deleted", "is deleted with everything in it"),
     typical: Duration::from_secs(30),
     ..Kind::plain("storage-account")
 };
@@ -193,6 +207,7 @@ pub static SHARE: Kind = Kind {
     fields: &[ID, PLACE, field("properties.shareQuota", Rule::GrowOnly)],
     replace: Replace::Refused(share_safe_way),
     holds: Holds::Data,
+    review: review::SHARE,
     ..Kind::plain("share")
 };
 

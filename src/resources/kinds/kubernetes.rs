@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::review;
 use crate::compose::convert::SUB_PATHS;
-use crate::engine::kind::{Behind, Field, Holds, Kind, Refusal, Replace, Rule, Sameness, Use, Volume};
+use crate::engine::kind::{Behind, Field, Holds, Kind, Refusal, Replace, Review, Rule, Sameness, Use, Volume};
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
     Field { pattern, rule }
@@ -32,7 +33,11 @@ const fn object(name: &'static str) -> Kind {
 }
 
 /// A Namespace: holds everything of an app in the cluster.
-pub static NAMESPACE: Kind = Kind { holds: Holds::Objects, ..object("Namespace") };
+pub static NAMESPACE: Kind = Kind {
+    holds: Holds::Objects,
+    review: Review::loss("namespace-deleted", "is deleted with everything in it; what runs there stops"),
+    ..object("Namespace")
+};
 
 /// A volume or claim goes only when nothing uses it, and the workload moves only to one that is there: replacing one under
 /// its own address would wait for itself.
@@ -66,6 +71,7 @@ pub static PERSISTENT_VOLUME_CLAIM: Kind = Kind {
         field("spec.resources.requests.storage", Rule::Same(Sameness::Quantity)),
     ],
     volume: Some(of_claim),
+    review: review::CLAIM,
     typical: Duration::from_secs(5),
     ..object("PersistentVolumeClaim")
 };
@@ -144,6 +150,7 @@ pub static DEPLOYMENT: Kind = Kind {
     ],
     restarts: &["spec.template.**"],
     uses: Some(uses),
+    review: review::WORKLOAD,
     typical: Duration::from_secs(20),
     timeout: Duration::from_secs(900),
     ..object("Deployment")
@@ -176,6 +183,7 @@ pub static JOB: Kind = Kind {
 /// A Service. One of type LoadBalancer has an address once it is ready.
 pub static SERVICE: Kind = Kind {
     fields: &[field("spec.ports", Rule::Keyed("port")), field("spec.ports.*.protocol", Rule::Default("TCP"))],
+    review: review::SERVICE,
     outputs: &["/status/loadBalancer/ingress/0/ip", "/status/loadBalancer/ingress/0/hostname"],
     ..object("Service")
 };
@@ -183,7 +191,7 @@ pub static SERVICE: Kind = Kind {
 /// A ServiceAccount.
 pub static SERVICE_ACCOUNT: Kind = object("ServiceAccount");
 /// An Ingress.
-pub static INGRESS: Kind = object("Ingress");
+pub static INGRESS: Kind = Kind { review: review::INGRESS, ..object("Ingress") };
 /// An IngressClass.
 pub static INGRESS_CLASS: Kind = object("IngressClass");
 /// A NetworkPolicy.

@@ -2,6 +2,7 @@
 
 pub mod azure;
 pub mod kubernetes;
+mod review;
 
 use crate::engine::kind::Kind;
 

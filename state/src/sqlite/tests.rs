@@ -452,7 +452,7 @@ fn damage_is_told() {
     for e in [failure(store.records()), failure(store.record("/a")), failure(store.snapshot())] {
         let text = e.to_string();
         assert!(matches!(e, StateError::Corrupt { .. }), "{text}");
-        assert!(text.contains("kompox.db") && text.contains("/a") && text.contains("state rebuild"), "{text}");
+        assert!(text.contains("kompox.db") && text.contains("/a") && text.contains("kompox plan"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
     }
     drop(store);

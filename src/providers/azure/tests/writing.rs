@@ -150,7 +150,9 @@ async fn a_foreign_object_is_never_overwritten() {
         let server = Server::start([(&*get, json(200, object))]).await;
         let error = run(&server, &create()).await.0.unwrap_err();
         assert_eq!(error.class, ErrorClass::Conflict);
-        assert!(error.hint.unwrap().contains(&format!("import ADDRESS {}", disk("x"))));
+        let hint = error.hint.unwrap();
+        let address = &create().target.address;
+        assert!(hint.ends_with(&format!("kompox import {address} {}", disk("x"))), "{hint}");
         server.finish();
     }
     // A type without tags: only an object that already is what is wanted counts as ours.
