@@ -44,12 +44,13 @@ impl KubernetesProvider {
         let mut told = String::new();
         let mut waiting = String::new();
         let mut lacking = 0;
+        let mut stopped = false;
         for look in 0_u32.. {
             waiting = match ready::readiness(location.resource.kind, &object) {
                 Readiness::Ready => return Ok(object),
                 Readiness::Waiting(text) => text,
             };
-            if Instant::now() >= deadline {
+            if stopped || Instant::now() >= deadline {
                 break;
             }
             let look_closer = self.look_closer(subject, &object, look);
@@ -72,7 +73,11 @@ impl KubernetesProvider {
             if lacking >= LACKING {
                 break;
             }
-            tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))).await;
+            tokio::select! {
+                () = tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))) => {}
+                // Nothing is being changed by waiting. One more look tells how far it has come.
+                () = progress.stopped() => stopped = true,
+            }
             match tokio::time::timeout_at(deadline, self.api.get(subject)).await {
                 Ok(Ok(Lookup::Found(now))) if now.pointer("/metadata/uid") == uid.as_ref() => {
                     (object, unanswered) = (now, None);
@@ -86,10 +91,15 @@ impl KubernetesProvider {
                 Err(_) => break,
             }
         }
-        let details = tokio::time::timeout(LAST_LOOK, self.last_seen(subject, &object)).await.unwrap_or_default();
+        let last_look = if stopped { Duration::ZERO } else { LAST_LOOK };
+        let details = tokio::time::timeout(last_look, self.last_seen(subject, &object)).await.unwrap_or_default();
         let is_lacking = lacking >= LACKING;
         let trouble = trouble.filter(|_| is_lacking).map(|trouble| format!(": {trouble}")).unwrap_or_default();
-        let late = if is_lacking { "" } else { " in time" };
+        let late = match (is_lacking, stopped) {
+            (true, _) => "",
+            (_, true) => " yet",
+            _ => " in time",
+        };
         let mut text = format!("{} is not ready{late}: {waiting}{}", location.describe(), subject.mask(&trouble));
         let unanswered = unanswered.map(|error| error.message);
         for line in details.iter().chain(&unanswered) {
@@ -100,6 +110,7 @@ impl KubernetesProvider {
             (true, Some(namespace)) => {
                 format!("make what is missing in Namespace {namespace}, or correct its name; then run again")
             }
+            _ if stopped => "the next run goes on waiting".to_owned(),
             _ => "mend what it says; the next run goes on waiting".to_owned(),
         };
         Err(ProviderError::new(ErrorClass::NotReady, text).hint(hint))
