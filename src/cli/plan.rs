@@ -9,7 +9,7 @@ use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::output;
 use super::session::{Fixed, Session};
-use crate::engine::address::Address;
+use crate::engine::address::{Address, resolve};
 use crate::engine::graph::Graph;
 use crate::engine::plan::{Mode, Plan};
 use crate::engine::planfile;
@@ -66,6 +66,7 @@ impl Selection {
         let find = |flag: &str, texts: &[String]| -> Result<BTreeSet<Address>, CliError> {
             texts.iter().map(|text| names.find(flag, text)).collect()
         };
+        let all: Vec<Address> = names.present.iter().chain(&names.gone).cloned().collect();
         let clusters = super::session::clusters(&all);
         let abandoned = self.abandon_cluster.iter().map(|text| resolve(text, &clusters));
         let abandoned = abandoned.collect::<Result<_, _>>();

@@ -414,7 +414,7 @@ impl<'a> Planner<'a> {
             let origin = node.origin_of(&change.path).cloned();
             let is_data = node.kind.holds == Holds::Data;
             let applied = self.record(&node.address).map(|record| Value::from_stored(&record.applied.value()));
-            let last = applied.as_ref().and_then(|applied| diff::lookup(applied, &change.path));
+            let last = applied.as_ref().and_then(|applied| diff::lookup(node.kind, applied, &change.path));
             let refusal = Refusal {
                 name,
                 physical_id,
