@@ -46,8 +46,8 @@ static THING: Kind = Kind {
     fields: &[
         Field { pattern: "status.**", rule: Rule::Computed },
         Field { pattern: "spec.zone", rule: Rule::Immutable },
-        Field { pattern: "spec.containers", rule: Rule::Keyed("name") },
-        Field { pattern: "spec.containers.*.env", rule: Rule::Keyed("name") },
+        Field { pattern: "spec.containers", rule: Rule::Keyed(&["name"]) },
+        Field { pattern: "spec.containers.*.env", rule: Rule::Keyed(&["name"]) },
         Field { pattern: "spec.secret", rule: Rule::Sensitive },
     ],
     outputs: &["/status/token"],
@@ -154,12 +154,13 @@ async fn work(what: &str, size: usize, folder: &Path) -> Result<()> {
         sink: &sink,
         wait: true,
         adopt_only: false,
+        started: Instant::now(),
+        cancel: cancel::never(),
         notes: Mutex::default(),
     };
     let work =
         Work { plan: &plan, graph: &graph, records: &snapshot.records, durations: &[], parallelism: PARALLELISM };
-    let (_keep, uncancelled) = cancel::channel();
-    let summary = apply(&run, &work, uncancelled).await;
+    let summary = apply(&run, &work).await;
     if !summary.is_complete() {
         return Err(format!("{:?}", summary.failed.first()).into());
     }
@@ -254,6 +255,7 @@ impl Instantly {
             lineage: Some(self.lineage.clone()),
             transition: None,
             writers: Vec::new(),
+            tie: None,
         })
     }
 

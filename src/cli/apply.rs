@@ -264,7 +264,8 @@ pub async fn carry_out(
         started_at: timestamp(started),
         finished_at: None,
         result: None,
-        counts: counts(&planned.plan.counts()),
+        planned: counts(&planned.plan.counts()),
+        counts: serde_json::json!({}),
         duration_ms: None,
     };
     let durations = session.store.durations()?;
@@ -273,6 +274,7 @@ pub async fn carry_out(
     let reporter = Reporter::new(global, terminal)?;
     let mut run = session.run(&journal, &planned.providers, &id, &digester, &reporter.sink, !execution.no_wait);
     run.adopt_only = execution.adopt_only;
+    run.cancel = signal::on_interrupt();
     let work = Work {
         plan: &planned.plan,
         graph: &planned.graph,
@@ -280,7 +282,7 @@ pub async fn carry_out(
         durations: &durations,
         parallelism: usize::from(execution.parallelism),
     };
-    let outcome = apply(&run, &work, signal::on_interrupt()).await;
+    let outcome = apply(&run, &work).await;
     reporter.sink.finish()?;
     let finish = Change::FinishRun {
         id,

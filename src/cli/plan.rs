@@ -1,5 +1,6 @@
 //! `kompox plan`
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -7,8 +8,8 @@ use clap::ValueEnum;
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::output;
-use super::session::{Fixed, Session, addresses};
-use crate::engine::address::resolve;
+use super::session::{Fixed, Session};
+use crate::engine::address::{Address, resolve};
 use crate::engine::graph::Graph;
 use crate::engine::plan::{Mode, Plan};
 use crate::engine::planfile;
@@ -62,11 +63,11 @@ pub struct Selection {
 impl Selection {
     /// The engine's options.
     pub fn options(&self, session: &Session<'_>, graph: &Graph, snapshot: &Snapshot) -> Result<Options, CliError> {
-        let all = addresses(graph, snapshot);
-        let find = |flag: &str, texts: &[String]| {
-            let found = texts.iter().map(|text| resolve(text, &all));
-            found.collect::<Result<_, _>>().map_err(|error| CliError::message(format!("{flag}: {error}")))
+        let names = session.names(graph, snapshot)?;
+        let find = |flag: &str, texts: &[String]| -> Result<BTreeSet<Address>, CliError> {
+            texts.iter().map(|text| names.find(flag, text)).collect()
         };
+        let all: Vec<Address> = names.present.iter().chain(&names.gone).cloned().collect();
         let clusters = super::session::clusters(&all);
         let abandoned = self.abandon_cluster.iter().map(|text| resolve(text, &clusters));
         let abandoned = abandoned.collect::<Result<_, _>>();

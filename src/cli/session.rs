@@ -14,7 +14,8 @@ use super::global::{Global, Terminal};
 use super::{output, wanted};
 use crate::compose::gate::Gate;
 use crate::diag::{Diagnostics, Severity};
-use crate::engine::address::{Address, resolve};
+use crate::engine::address::{Address, ResolveError, resolve};
+use crate::engine::cancel;
 use crate::engine::event::Sink;
 use crate::engine::graph::Graph;
 use crate::engine::journal::Journal;
@@ -386,7 +387,7 @@ impl<'g> Session<'g> {
                 finished_at: now.clone(),
                 result: "interrupted".to_owned(),
                 counts: run.counts,
-                duration_ms: 0,
+                duration_ms: run.duration_ms.unwrap_or_default(),
             });
         let unfinished: Vec<_> = unfinished.collect();
         if !unfinished.is_empty() {
@@ -416,17 +417,21 @@ impl<'g> Session<'g> {
             sink,
             wait,
             adopt_only: false,
+            started: Instant::now(),
+            cancel: cancel::never(),
             notes: Default::default(),
         }
     }
 
     /// The addresses that the user's selection means, or none for all.
     pub fn selection(&self, graph: &Graph, snapshot: &Snapshot, targets: &[String]) -> Result<Vec<Address>, CliError> {
-        let all = addresses(graph, snapshot);
+        let names = self.names(graph, snapshot)?;
         let mut selected = Vec::new();
         for target in targets {
-            selected.push(resolve(target, &all).map_err(|error| CliError::message(format!("--target: {error}")))?);
+            selected.push(names.find("--target", target)?);
         }
+        // What is gone already is selected too: a selection of nothing else must not become one of everything.
+        let all: Vec<Address> = names.present.iter().chain(&names.gone).cloned().collect();
         let scopes = self.scopes(&all)?;
         selected.extend(all.into_iter().filter(|address| {
             scopes
@@ -434,6 +439,14 @@ impl<'g> Session<'g> {
                 .any(|scope| address.as_str().strip_prefix(scope.as_str()).is_some_and(|rest| rest.starts_with('/')))
         }));
         Ok(selected)
+    }
+
+    /// What the words of a command can name.
+    pub fn names(&self, graph: &Graph, snapshot: &Snapshot) -> Result<Names, CliError> {
+        let removed = self.store.removed()?;
+        let present = addresses(graph, snapshot);
+        let gone = removed.into_iter().map(Address::from_text).filter(|address| !present.contains(address));
+        Ok(Names { gone: gone.collect(), present })
     }
 
     /// Resource IDs that the selectors name: an app's, and the one under which what outlives its cluster is addressed.
@@ -479,6 +492,69 @@ pub fn addresses(graph: &Graph, snapshot: &Snapshot) -> Vec<Address> {
     let recorded = snapshot.records.iter().map(|record| Address::from_text(record.address.as_str()));
     let all: BTreeSet<Address> = graph.iter().map(|node| node.address.clone()).chain(recorded).collect();
     all.into_iter().collect()
+}
+
+/// What the words of a command can name: what is wanted or recorded, and what had a record once. A command that was
+/// interrupted is typed again as it was, although some of what it names is gone by then.
+pub struct Names {
+    /// Addresses of graph and state.
+    pub present: Vec<Address>,
+    /// Addresses that the state held once.
+    pub gone: Vec<Address>,
+}
+
+impl Names {
+    /// The address that a text means. One that is gone is told, and found all the same; a whole address is taken as gone
+    /// even if nobody remembers it.
+    ///
+    /// # Errors
+    /// Several have this suffix, or nothing has it and nothing ever had.
+    pub fn find(&self, flag: &str, text: &str) -> Result<Address, CliError> {
+        let error = match resolve(text, &self.present) {
+            Ok(address) => return Ok(address),
+            Err(error @ ResolveError::Ambiguous { .. }) => error,
+            Err(error @ ResolveError::None { .. }) => {
+                if let Some(address) = self.was(text) {
+                    output::stderr(|err| writeln!(err, "note: {flag}: {address} is gone already"));
+                    return Ok(address);
+                }
+                if is_whole(text) {
+                    output::stderr(|err| {
+                        writeln!(
+                            err,
+                            "note: {flag}: nothing has the address {text}, and the state remembers none that had; taken as gone"
+                        )
+                    });
+                    return Ok(Address::from_text(text));
+                }
+                error
+            }
+        };
+        Err(CliError::message(format!("{flag}: {error}")))
+    }
+
+    /// The address with this suffix that is gone; if several are, the last of them by name, since nothing is done to any.
+    pub fn was(&self, text: &str) -> Option<Address> {
+        self.gone.iter().rev().find(|address| address.matches_suffix(text)).cloned()
+    }
+}
+
+/// Whether a text is a whole address: a Resource ID, a kind that there is, and a name.
+fn is_whole(text: &str) -> bool {
+    let address = Address::from_text(text);
+    let steps: Vec<&str> = address.scope().split('/').collect();
+    let pairs = steps.get(1..).unwrap_or_default().chunks(2);
+    let levels: Option<Vec<&str>> = pairs
+        .map(|pair| match pair {
+            [level, name] if !name.is_empty() => Some(*level),
+            _ => None,
+        })
+        .collect();
+    let is_id = levels.is_some_and(|levels| {
+        let mut order = ["ws", "prv", "cls", "app"].iter();
+        levels.first() == Some(&"ws") && levels.iter().all(|level| order.any(|known| known == level))
+    });
+    steps.first() == Some(&"") && is_id && kinds::find(address.kind()).is_some() && !address.name().is_empty()
 }
 
 /// What is fixed before an expansion: names of a saved plan, and objects to be imported.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use clap::Subcommand;
-use kompox_state::{Change, LockRequest, Record, SqliteStore, Store};
+use kompox_state::{Change, LockRequest, Record, Run, SqliteStore, Store};
 
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::output;
-use super::session::state_path;
+use super::session::{Names, state_path};
 use super::validate::offline_with;
-use crate::engine::address::{Address, resolve};
+use crate::engine::address::{Address, ResolveError, resolve};
 use crate::engine::run::{Environment, System, timestamp};
 use crate::kom::layout::discover;
 use crate::report;
@@ -183,6 +183,16 @@ fn write(
 
 fn forget(text: &str, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let exit = write(global, |store| {
+        let names = Names {
+            present: store.records()?.into_iter().map(|record| Address::from_text(record.address)).collect(),
+            gone: store.removed()?.into_iter().map(Address::from_text).collect(),
+        };
+        if matches!(resolve(text, &names.present), Err(ResolveError::None { .. }))
+            && let Some(address) = names.was(text)
+        {
+            output::stderr(|err| writeln!(err, "note: {address} is forgotten already; nothing was done."));
+            return Ok(Vec::new());
+        }
         let record = find(store, text)?;
         output::stderr(|err| {
             writeln!(err, "Forgotten: {}. The object stays: {}", record.address, record.physical_id)?;
@@ -245,6 +255,22 @@ fn new_address(store: &SqliteStore, record: &Record, to: &str, global: &Global) 
 /// Addresses offered in a message.
 const MOST_FREE: usize = 5;
 
+/// What a run did, and of how much where that was not all.
+fn done(run: &Run) -> String {
+    let numbers = |counts: &serde_json::Value| -> Vec<(String, u64)> {
+        let counts = counts.as_object().into_iter().flatten();
+        counts.filter_map(|(verb, count)| Some((verb.clone(), count.as_u64()?))).collect()
+    };
+    let sum = |counts: &[(String, u64)]| counts.iter().map(|(_, count)| count).sum::<u64>();
+    let (done, planned) = (numbers(&run.counts), numbers(&run.planned));
+    let words = done.iter().map(|(verb, count)| format!("{count} {verb}")).collect::<Vec<_>>().join(", ");
+    match (words.as_str(), sum(&planned)) {
+        (_, all) if all <= sum(&done) => words,
+        ("", all) => format!("0 of {all}"),
+        (words, all) => format!("{words} of {all}"),
+    }
+}
+
 fn history(limit: usize, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let runs = existing(global)?.runs(limit)?;
     if global.json {
@@ -254,14 +280,11 @@ fn history(limit: usize, global: &Global, terminal: &Terminal) -> Result<Exit, C
     }
     let mut table = Table::new(["STARTED", "WHO", "RESULT", "DONE", "SECONDS", "COMMAND"]);
     for run in &runs {
-        let counts = run
-            .counts
-            .as_object()
-            .map(|counts| counts.iter().map(|(verb, count)| format!("{count} {verb}")).collect::<Vec<_>>().join(", "));
+        let done = done(run);
         let seconds = run.duration_ms.map_or(String::new(), |millis| format!("{:.1}", millis as f64 / 1000.0));
         let result = run.result.clone().unwrap_or_else(|| "running".to_owned());
         let who = format!("{}@{}", run.actor, run.host);
-        table.row([run.started_at.clone(), who, result, counts.unwrap_or_default(), seconds, run.command.clone()]);
+        table.row([run.started_at.clone(), who, result, done, seconds, run.command.clone()]);
     }
     output::stdout(|out| table.write(out, &terminal.out))?;
     Ok(Exit::Done)

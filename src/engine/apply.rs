@@ -9,7 +9,7 @@ use kompox_state::Record;
 
 use super::action::Action;
 use super::address::Address;
-use super::cancel::{Cancel, Level};
+use super::cancel::Level;
 use super::event::{Event, SkipReason, Summary};
 use super::execute::{Execution, Failure, Outputs};
 use super::graph::Graph;
@@ -34,13 +34,14 @@ pub struct Work<'a> {
 }
 
 /// Carries a plan out. Every outcome is in the summary; the state is consistent whenever this returns.
-pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summary {
+pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
     let started = Instant::now();
+    let mut cancel = run.cancel.clone();
     let actions = &work.plan.actions;
     let lanes = Lanes::new(run, actions);
     let mut schedule = schedule(run, work, &lanes);
     let records: HashMap<&str, &Record> = work.records.iter().map(|record| (record.address.as_str(), record)).collect();
-    let outputs = Outputs::from_records(work.records);
+    let outputs = Outputs::new(work.records, work.plan);
     let doomed: HashSet<Identity> = actions
         .iter()
         .filter(|planned| {
@@ -54,6 +55,7 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
     let mut running = FuturesUnordered::new();
     let mut current: BTreeMap<usize, Duration> = BTreeMap::new();
     let mut level = cancel.level();
+    let mut told = level;
     run.sink.emit(Event::Began { changes: actions.len() });
     loop {
         while level == Level::Running && running.len() < work.parallelism.max(1) {
@@ -72,6 +74,17 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
             running.push(async move {
                 (number, one(run, work.graph, planned, outputs, doomed, (work.records, prior, awaited)).await)
             });
+        }
+        if cancel.level() > told {
+            // A signal ends waits at once: the last action may be over before the signal was heard here.
+            told = cancel.level();
+            level = level.max(told);
+            run.sink.emit(Event::Interrupted { graceful: level < Level::Now, running: running.len() });
+            tally.summary.interrupted = true;
+            if level == Level::Now {
+                break;
+            }
+            continue;
         }
         if running.is_empty() {
             break;
@@ -93,14 +106,7 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>, mut cancel: Cancel) -> Summar
                     }
                 }
             }
-            raised = cancel.raised() => {
-                level = level.max(raised);
-                run.sink.emit(Event::Interrupted { graceful: level < Level::Now, running: running.len() });
-                tally.summary.interrupted = true;
-                if level == Level::Now {
-                    break;
-                }
-            }
+            _ = cancel.raised() => {}
         }
     }
     // Dropped calls leave their intents open; the next run looks into them.

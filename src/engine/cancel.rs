@@ -21,6 +21,11 @@ pub struct Canceller(watch::Sender<Level>);
 #[derive(Debug, Clone)]
 pub struct Cancel(watch::Receiver<Level>);
 
+/// A level that nobody raises.
+pub fn never() -> Cancel {
+    channel().1
+}
+
 /// A pair that belongs together.
 pub fn channel() -> (Canceller, Cancel) {
     let (sender, receiver) = watch::channel(Level::Running);
@@ -48,6 +53,14 @@ impl Cancel {
     /// The level now.
     pub fn level(&self) -> Level {
         *self.0.borrow()
+    }
+
+    /// Returns as soon as the level is above [`Level::Running`]. Never if nobody can raise it any more.
+    pub async fn stopped(&self) {
+        let mut receiver = self.0.clone();
+        if receiver.wait_for(|level| *level > Level::Running).await.is_err() {
+            futures::future::pending::<()>().await;
+        }
     }
 
     /// Waits for the level to rise. Never returns if nobody can raise it any more.

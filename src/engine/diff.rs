@@ -38,8 +38,8 @@ pub fn diff_observed(sides: &Sides<'_>, predicted: &Value) -> Vec<FieldChange> {
     // Compared as if the server's answer were all ours: then fields that vanish are seen too.
     walk.compare(&Path::root(), Some(predicted), Some(sides.observed), Some(sides.observed));
     for mut change in walk.changes {
-        let ours = lookup(sides.desired, &change.path);
-        let before = sides.last.and_then(|last| lookup(last, &change.path));
+        let ours = lookup(sides.kind, sides.desired, &change.path);
+        let before = sides.last.and_then(|last| lookup(sides.kind, last, &change.path));
         change.cause = match (ours, before) {
             (Some(ours), Some(before)) if same(sides.kind, &change.path, ours, before) => {
                 drift(sides.writers, &change.path)
@@ -64,21 +64,32 @@ fn drift(writers: &[Writer], path: &Path) -> Cause {
     }
 }
 
-/// The value at a path; items of keyed lists are found by any of their texts.
-pub fn lookup<'a>(value: &'a Value, path: &Path) -> Option<&'a Value> {
-    path.0.iter().try_fold(value, |value, segment| match (value, segment) {
-        (Value::Object(map), Segment::Key(key)) => map.get(key),
-        (Value::Array(items), Segment::Index(index)) => items.get(*index),
-        (Value::Array(items), Segment::Item(name)) => items.iter().find(|item| match item {
-            Value::Object(map) => ITEM_KEYS.iter().any(|key| map.get(key).and_then(text).as_deref() == Some(name)),
-            _ => false,
-        }),
-        _ => None,
+/// The value at a path of an object of the kind.
+pub fn lookup<'a>(kind: &Kind, value: &'a Value, path: &Path) -> Option<&'a Value> {
+    let mut at = Path::root();
+    path.0.iter().try_fold(value, |value, segment| {
+        let found = match (value, segment) {
+            (Value::Object(map), Segment::Key(key)) => map.get(key),
+            (Value::Array(items), Segment::Index(index)) => items.get(*index),
+            (Value::Array(items), Segment::Item(name)) => {
+                items.iter().find(|item| item_name(kind, &at, item).as_ref() == Some(name))
+            }
+            _ => None,
+        };
+        at.0.push(segment.clone());
+        found
     })
 }
 
-/// The keys by which schemas identify list items.
-const ITEM_KEYS: [&str; 5] = ["name", "mountPath", "containerPort", "port", "ip"];
+/// What identifies an item of a keyed list.
+fn item_name(kind: &Kind, list: &Path, item: &Value) -> Option<String> {
+    kind.item_name(list, |key| item.get(key).and_then(text))
+}
+
+/// The same of an item as an API writes it.
+fn json_item_name(kind: &Kind, list: &Path, item: &serde_json::Value) -> Option<String> {
+    kind.item_name(list, |key| item.get(key).map(Value::from).as_ref().and_then(text))
+}
 
 fn text(value: &Value) -> Option<String> {
     match value {
@@ -96,7 +107,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn compare(&mut self, path: &Path, desired: Option<&Value>, last: Option<&Value>, observed: Option<&Value>) {
         let kind = self.sides.kind;
-        if self.ignored(path) || kind.any_rule(path, |rule| matches!(rule, Rule::Computed)) {
+        if self.ignored(path) || kind.any_rule(path, |rule| matches!(rule, Rule::Computed | Rule::Tie)) {
             return;
         }
         match (desired, observed) {
@@ -124,18 +135,12 @@ impl Walk<'_> {
             (Some(Value::Array(wanted)), Some(Value::Array(seen))) => self.lists(path, wanted, last, seen),
             (None, None) => {}
             (Some(wanted), None) => {
-                let default = kind.any_rule(path, |rule| match (rule, wanted) {
-                    (Rule::Default(default), Value::String(text)) => text == default,
-                    (Rule::Default(default), Value::Number(number)) => number.to_string() == default,
-                    (Rule::Default(default), Value::Bool(value)) => value.to_string() == default,
-                    _ => false,
-                });
-                if !wanted.is_empty() && !default && !only_empty(wanted) {
+                if !wanted.is_empty() && !is_default(kind, path, wanted) && !only_empty(wanted) {
                     self.record(path, desired, last, observed);
                 }
             }
             (None, Some(seen)) => {
-                if last.is_some() && !seen.is_empty() {
+                if last.is_some() && !seen.is_empty() && !is_default(kind, path, seen) {
                     self.record(path, desired, last, observed);
                 }
             }
@@ -153,26 +158,34 @@ impl Walk<'_> {
             _ => &[],
         };
         let (kind, wanted_value) = (self.sides.kind, Value::Array(wanted.to_vec()));
-        if let Some(key) = kind.list_key(path) {
-            fn find<'v>(items: &'v [Value], key: &str, name: &str) -> Option<&'v Value> {
-                items.iter().find(|item| item.get(key).and_then(text).as_deref() == Some(name))
+        if kind.list_keys(path).is_some() {
+            let named = |items: &'_ [Value]| -> Vec<Option<String>> {
+                items.iter().map(|item| item_name(kind, path, item)).collect()
+            };
+            let (wanted_names, before_names, seen_names) = (named(wanted), named(before), named(seen));
+            fn find<'v>(items: &'v [Value], names: &[Option<String>], name: &str) -> Option<&'v Value> {
+                names.iter().position(|other| other.as_deref() == Some(name)).and_then(|found| items.get(found))
             }
             // In the order wanted, then what was ours and goes.
             let mut names: Vec<String> = Vec::new();
-            for item in wanted.iter().chain(before) {
-                match item.get(key).and_then(text) {
-                    Some(name) if !names.contains(&name) => names.push(name),
-                    _ => {}
+            for name in wanted_names.iter().chain(&before_names).flatten() {
+                if !names.contains(name) {
+                    names.push(name.clone());
                 }
             }
             for name in names {
                 let step = path.then(Segment::Item(name.clone()));
-                let (now, old, live) = (find(wanted, key, &name), find(before, key, &name), find(seen, key, &name));
+                let now = find(wanted, &wanted_names, &name);
+                let old = find(before, &before_names, &name);
+                let live = find(seen, &seen_names, &name);
                 match (now, live) {
                     // A whole item that is gone from the wish goes whole.
                     (None, Some(_)) => self.record(&step, None, old, live),
                     _ => self.compare(&step, now, old, live),
                 }
+            }
+            if kind.any_rule(path, |rule| matches!(rule, Rule::Ordered)) {
+                self.order(path, [&wanted_names, &before_names, &seen_names]);
             }
             return;
         }
@@ -192,6 +205,22 @@ impl Walk<'_> {
         if !equal {
             let live = Value::Array(seen.to_vec());
             self.record(path, Some(&wanted_value), last, Some(&live));
+        }
+    }
+
+    /// The order of what is wanted and there, where it means something: by the names of the items.
+    fn order(&mut self, path: &Path, [wanted, before, seen]: [&[Option<String>]; 3]) {
+        let common = |names: &[Option<String>]| -> Vec<Value> {
+            let both = names
+                .iter()
+                .flatten()
+                .filter(|name| [wanted, seen].iter().all(|list| list.iter().any(|other| other.as_ref() == Some(name))));
+            both.map(|name| name.as_str().into()).collect()
+        };
+        let (wish, live) = (common(wanted), common(seen));
+        if wish != live {
+            let last = Value::Array(common(before));
+            self.record(path, Some(&Value::Array(wish)), Some(&last), Some(&Value::Array(live)));
         }
     }
 
@@ -217,6 +246,16 @@ impl Walk<'_> {
     }
 }
 
+/// Whether a value is what the absent field would be.
+fn is_default(kind: &Kind, path: &Path, value: &Value) -> bool {
+    kind.any_rule(path, |rule| match (rule, value) {
+        (Rule::Default(default), Value::String(text)) => text == default,
+        (Rule::Default(default), Value::Number(number)) => number.to_string() == default,
+        (Rule::Default(default), Value::Bool(value)) => value.to_string() == default,
+        _ => false,
+    })
+}
+
 fn only_empty(value: &Value) -> bool {
     match value {
         Value::Object(map) => map.values().all(only_empty),
@@ -226,21 +265,28 @@ fn only_empty(value: &Value) -> bool {
 
 /// Puts what is observed at these pointers (see [`to_pointer`]) into a request, so that a change of other fields leaves
 /// them alone.
-pub fn keep_ignored(request: &mut serde_json::Value, observed: &serde_json::Value, pointers: &[String]) {
+pub fn keep_ignored(kind: &Kind, request: &mut serde_json::Value, observed: &serde_json::Value, pointers: &[String]) {
     for pointer in pointers {
         let steps: Vec<String> =
             pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
-        keep_at(request, Some(observed), &steps);
+        keep_at(kind, &Path::root(), request, Some(observed), &steps);
     }
 }
 
-fn keep_at(request: &mut serde_json::Value, observed: Option<&serde_json::Value>, steps: &[String]) {
+fn keep_at(
+    kind: &Kind,
+    at: &Path,
+    request: &mut serde_json::Value,
+    observed: Option<&serde_json::Value>,
+    steps: &[String],
+) {
     let Some((step, rest)) = steps.split_first() else { return };
-    let live = observed.and_then(|observed| match position(observed, step) {
+    let live = observed.and_then(|observed| match position(kind, at, observed, step) {
         Some(position) => observed.get(position),
         None => observed.get(step),
     });
-    let place = position(request, step);
+    let place = position(kind, at, request, step);
+    let below = at.key(step);
     match (request, place, rest.is_empty()) {
         (serde_json::Value::Object(map), _, true) => match live {
             Some(live) => drop(map.insert(step.clone(), live.clone())),
@@ -249,24 +295,22 @@ fn keep_at(request: &mut serde_json::Value, observed: Option<&serde_json::Value>
         (serde_json::Value::Object(map), _, false) => {
             // What the wish does not mention at all is not in the request, so nothing has to be kept in it.
             if let Some(inner) = map.get_mut(step) {
-                keep_at(inner, live, rest);
+                keep_at(kind, &below, inner, live, rest);
             }
         }
         (serde_json::Value::Array(items), Some(place), last) => match (items.get_mut(place), live) {
             (Some(item), Some(live)) if last => item.clone_from(live),
-            (Some(item), live) if !last => keep_at(item, live, rest),
+            (Some(item), live) if !last => keep_at(kind, &below, item, live, rest),
             _ => {}
         },
         _ => {}
     }
 }
 
-/// Where a step of a pointer leads in a list: by number, or by any text that identifies an item.
-fn position(list: &serde_json::Value, step: &str) -> Option<usize> {
+/// Where a step of a pointer leads in the list at this place: by what identifies an item, else by number.
+fn position(kind: &Kind, at: &Path, list: &serde_json::Value, step: &str) -> Option<usize> {
     let items = list.as_array()?;
-    let named = |item: &serde_json::Value| {
-        ITEM_KEYS.iter().any(|key| item.get(*key).map(Value::from).as_ref().and_then(text).as_deref() == Some(step))
-    };
+    let named = |item: &serde_json::Value| json_item_name(kind, at, item).as_deref() == Some(step);
     items.iter().position(named).or_else(|| step.parse().ok())
 }
 
@@ -289,7 +333,7 @@ pub fn same(kind: &Kind, path: &Path, wanted: &Value, seen: &Value) -> bool {
             let path = path.key(key);
             match seen.get(key) {
                 Some(other) => same(kind, &path, value, other),
-                None => only_empty(value) || kind.any_rule(&path, |rule| matches!(rule, Rule::Computed)),
+                None => only_empty(value) || kind.any_rule(&path, |rule| matches!(rule, Rule::Computed | Rule::Tie)),
             }
         }),
         (Value::Array(wanted), Value::Array(seen)) => {
@@ -394,16 +438,15 @@ fn mask_at(
                 .collect(),
         ),
         serde_json::Value::Array(items) => {
-            let key = kind.list_key(path);
             let items = items.iter().enumerate().map(|(position, item)| {
-                let name = key.and_then(|key| item.get(key)).map(Value::from).as_ref().and_then(text);
+                let name = json_item_name(kind, path, item);
                 let inner: Vec<&Value> = like
                     .iter()
-                    .filter_map(|value| match (value, key, &name) {
-                        (Value::Array(others), Some(key), Some(name)) => {
-                            others.iter().find(|other| other.get(key).and_then(text).as_ref() == Some(name))
+                    .filter_map(|value| match (value, &name) {
+                        (Value::Array(others), Some(name)) => {
+                            others.iter().find(|other| item_name(kind, path, other).as_ref() == Some(name))
                         }
-                        (Value::Array(others), _, _) => others.get(position),
+                        (Value::Array(others), None) => others.get(position),
                         _ => None,
                     })
                     .collect();
@@ -428,19 +471,19 @@ fn project_at(kind: &Kind, path: &Path, observed: &Value, shapes: &[&Value]) -> 
                 .filter_map(|(key, value)| {
                     let inner: Vec<&Value> = shapes.iter().filter_map(|shape| shape.get(key)).collect();
                     let path = path.key(key);
-                    let computed = kind.any_rule(&path, |rule| matches!(rule, Rule::Computed));
+                    let computed = kind.any_rule(&path, |rule| matches!(rule, Rule::Computed | Rule::Tie));
                     (!inner.is_empty() && !computed).then(|| (key.clone(), project_at(kind, &path, value, &inner)))
                 })
                 .collect(),
         ),
         Value::Array(items) => {
-            let key = kind.list_key(path);
             let items = items.iter().enumerate().map(|(position, item)| {
+                let name = item_name(kind, path, item);
                 let inner: Vec<&Value> = shapes
                     .iter()
-                    .filter_map(|shape| match (shape, key) {
-                        (Value::Array(others), Some(key)) => {
-                            others.iter().find(|other| other.get(key) == item.get(key))
+                    .filter_map(|shape| match (shape, &name) {
+                        (Value::Array(others), Some(name)) => {
+                            others.iter().find(|other| item_name(kind, path, other).as_ref() == Some(name))
                         }
                         (Value::Array(others), None) => others.get(position),
                         _ => None,

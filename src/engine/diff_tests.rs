@@ -10,8 +10,10 @@ static KIND: Kind = Kind {
         Field { pattern: "cpu", rule: Rule::Same(Sameness::Quantity) },
         Field { pattern: "location", rule: Rule::Same(Sameness::Location) },
         Field { pattern: "data.*", rule: Rule::Sensitive },
-        Field { pattern: "containers", rule: Rule::Keyed("name") },
-        Field { pattern: "containers.*.env", rule: Rule::Keyed("name") },
+        Field { pattern: "containers", rule: Rule::Keyed(&["name"]) },
+        Field { pattern: "containers.*.env", rule: Rule::Keyed(&["name"]) },
+        Field { pattern: "ports", rule: Rule::Keyed(&["port", "protocol"]) },
+        Field { pattern: "ports.*.protocol", rule: Rule::Default("TCP") },
         Field { pattern: "zones", rule: Rule::Set },
         Field { pattern: "status.**", rule: Rule::Computed },
         Field { pattern: "protocol", rule: Rule::Default("TCP") },
@@ -211,4 +213,65 @@ fn a_secret_that_somebody_changed_outside_is_seen() {
         assert!(!desired.is_observed_in(&json!({"name": "s", "data": other}), &|text| keyed(text)), "{other}");
     }
     assert!(!desired.is_observed_in(&json!({"name": "s"}), &|text| keyed(text)));
+}
+
+#[test]
+fn items_are_told_apart_by_all_of_their_keys() {
+    let (tcp, udp) =
+        (json!({"port": 53, "protocol": "TCP", "to": 53}), json!({"port": 53, "protocol": "UDP", "to": 53}));
+    let both = json!({"ports": [tcp, udp]});
+    let only_tcp = json!({"ports": [{"port": 53, "to": 53}]});
+    let appeared = changes(Some(only_tcp.clone()), only_tcp.clone(), both.clone());
+    assert_eq!(appeared, [r#"ports[53/UDP]: - -> {"port":53,"protocol":"UDP","to":53}"#]);
+    let gone = changes(Some(both.clone()), both.clone(), only_tcp);
+    assert_eq!(gone, [r#"ports[53/UDP]: {"port":53,"protocol":"UDP","to":53} -> -"#]);
+    let moved = json!({"ports": [{"port": 53, "to": 53}, {"port": 53, "protocol": "UDP", "to": 5354}]});
+    assert_eq!(changes(Some(both.clone()), both.clone(), moved), ["ports[53/UDP].to: 53 -> 5354"]);
+    // The same in another order, and with the default left out.
+    let turned = json!({"ports": [{"port": 53, "protocol": "UDP", "to": 53}, {"port": 53, "to": 53}]});
+    assert!(changes(Some(both.clone()), both, turned).is_empty());
+}
+
+#[test]
+fn a_secret_of_one_item_does_not_mask_another_of_the_same_number() {
+    let wish = Value::from(json!({"ports": [{"port": 53, "protocol": "UDP"}]}));
+    let seen = json!({"ports": [{"port": 53, "protocol": "TCP", "to": 1}, {"port": 53, "protocol": "UDP", "to": 2}]});
+    let kept = project(&KIND, &mask(&KIND, &seen, &[&wish], &|text| text.to_owned()), &[&wish]);
+    // One that nobody knows is kept whole, the other as far as it is ours.
+    assert_eq!(
+        kept.to_stored(),
+        json!({"ports": [{"port": 53, "protocol": "TCP", "to": 1}, {"port": 53, "protocol": "UDP"}]})
+    );
+}
+
+#[test]
+fn the_order_of_a_keyed_list_counts_where_it_means_something() {
+    static ORDERED: Kind = Kind {
+        fields: &[
+            Field { pattern: "env", rule: Rule::Keyed(&["name"]) },
+            Field { pattern: "env", rule: Rule::Ordered },
+        ],
+        ..Kind::plain("thing")
+    };
+    let list = |names: &[&str]| {
+        Value::from(json!({"env": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()}))
+    };
+    let moves = |last: &[&str], observed: &[&str], desired: &[&str]| {
+        let (last, observed, desired) = (list(last), list(observed), list(desired));
+        let sides = Sides {
+            kind: &ORDERED,
+            last: Some(&last),
+            observed: &observed,
+            desired: &desired,
+            ignore: &[],
+            writers: &[],
+        };
+        diff(&sides).into_iter().map(|change| (change.path.to_string(), change.cause)).collect::<Vec<_>>()
+    };
+    assert_eq!(moves(&["a", "b"], &["a", "b"], &["b", "a"]), [("env".to_owned(), Cause::Manifest)]);
+    let drift = Cause::Drift { writer: None, time: None };
+    assert_eq!(moves(&["a", "b"], &["b", "a"], &["a", "b"]), [("env".to_owned(), drift)]);
+    // What others put between is nobody's order.
+    assert!(moves(&["a", "b"], &["a", "theirs", "b"], &["a", "b"]).is_empty());
+    assert_eq!(moves(&["a", "b"], &["a", "b"], &["a"]).len(), 1);
 }

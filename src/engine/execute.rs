@@ -9,15 +9,16 @@ use kompox_state::{ActionDuration, Baseline, Change as StateChange, Held, Intent
 use super::action::Action;
 use super::address::Address;
 use super::diff::{self, Sides};
+use super::event::Event;
 use super::graph::Node;
 use super::ground::{self, Grounds, Seen};
 use super::identity::Identity;
 use super::journal::JournalError;
 use super::kind::{Holds, Kind, Use};
-use super::plan::{FieldChange, PlannedAction};
+use super::plan::{FieldChange, Plan, PlannedAction};
 use super::planner::outputs_of;
 use super::provider::{
-    Change, ErrorClass, Observation, Observed, Operation, Preview, Provider, ProviderError, Target, Transition,
+    Change, ErrorClass, Observation, Observed, Operation, Preview, Provider, ProviderError, Target, Tie, Transition,
 };
 use super::run::{Run, timestamp};
 use super::value::{Path, Reference, Value};
@@ -46,16 +47,41 @@ impl From<JournalError> for Failure {
 
 /// What actions need of each other: the outputs of what exists.
 #[derive(Debug, Default)]
-pub struct Outputs(Mutex<HashMap<Address, serde_json::Value>>);
+pub struct Outputs {
+    now: Mutex<HashMap<Address, serde_json::Value>>,
+    /// Those that the plan was made with, and that a person has seen in it.
+    planned: HashMap<Address, serde_json::Value>,
+}
 
 impl Outputs {
-    /// The outputs that the state knows.
-    pub fn from_records<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
-        let outputs = Self::default();
+    /// The outputs that the plan took from what it found, else those that the state knows.
+    pub fn new<'a>(records: impl IntoIterator<Item = &'a Record>, plan: &Plan) -> Self {
+        let of_actions = plan.actions.iter().map(|planned| (&planned.address, &planned.precondition));
+        let taken = of_actions.chain(&plan.reads);
+        let planned: HashMap<Address, serde_json::Value> =
+            taken.filter_map(|(address, seen)| Some((address.clone(), seen.outputs.clone()?))).collect();
+        let outputs = Self { planned, ..Self::default() };
         for record in records {
             outputs.put(&Address::from_text(record.address.as_str()), record.outputs.value(), &record.physical_id);
         }
+        if let Ok(mut now) = outputs.now.lock() {
+            now.extend(outputs.planned.iter().map(|(address, seen)| (address.clone(), seen.clone())));
+        }
         outputs
+    }
+
+    /// What the plan said this reference would be, if it is something else now.
+    fn differs(&self, reference: &Reference) -> Option<(String, String)> {
+        let planned = self.planned.get(&reference.address)?.pointer(&reference.output)?;
+        let map = self.now.lock().ok()?;
+        let now = map.get(&reference.address).and_then(|now| now.pointer(&reference.output));
+        let now = now.unwrap_or(&serde_json::Value::Null);
+        // Ids may come back in another case.
+        let same = match (planned.as_str(), now.as_str()) {
+            (Some(planned), Some(now)) => planned.eq_ignore_ascii_case(now),
+            _ => planned == now,
+        };
+        (!planned.is_null() && !same).then(|| (planned.to_string(), now.to_string()))
     }
 
     fn put(&self, address: &Address, outputs: serde_json::Value, physical_id: &str) {
@@ -63,13 +89,13 @@ impl Outputs {
         if let Some(map) = outputs.as_object_mut() {
             map.insert("id".into(), physical_id.into());
         }
-        if let Ok(mut map) = self.0.lock() {
+        if let Ok(mut map) = self.now.lock() {
             map.insert(address.clone(), outputs);
         }
     }
 
     fn get(&self, reference: &Reference) -> Option<Value> {
-        let map = self.0.lock().ok()?;
+        let map = self.now.lock().ok()?;
         let value = map.get(&reference.address)?.pointer(&reference.output)?;
         (!value.is_null()).then(|| Value::from(value))
     }
@@ -122,10 +148,15 @@ impl Execution<'_> {
             Action::Read | Action::Import | Action::Refresh | Action::Move => self.record_only().await,
             Action::Forget => {
                 let change = StateChange::DeleteRecord(self.planned.address.to_string());
-                self.run.journal.commit(vec![change]).await?;
+                self.run.journal.commit(vec![change, self.did()]).await?;
                 Ok(())
             }
         }
+    }
+
+    /// Counts this action as done.
+    fn did(&self) -> StateChange {
+        self.run.did(&self.run.id, self.planned.action.verb())
     }
 
     fn target(&self, physical_id: Option<String>) -> Target {
@@ -137,6 +168,18 @@ impl Execution<'_> {
     fn desired(&self) -> Result<Value, Failure> {
         let rejected = |message: String| Failure::Provider(ProviderError::new(ErrorClass::Rejected, message));
         let node = self.node.ok_or_else(|| rejected("the manifests no longer mention it; plan again".into()))?;
+        let mut differing = None;
+        node.desired.references(&mut |reference| {
+            differing = differing.take().or_else(|| Some((reference.clone(), self.outputs.differs(reference)?)));
+        });
+        if let Some((reference, (planned, now))) = differing {
+            let message = format!(
+                "{} of {} is {now} now; the plan was made with {planned}",
+                reference.output.trim_start_matches('/').replace('/', "."),
+                reference.address
+            );
+            return Err(Failure::Provider(ProviderError::new(ErrorClass::Conflict, message).hint("plan again")));
+        }
         Ok(node.desired.resolve(&|reference| self.outputs.get(reference)))
     }
 
@@ -146,7 +189,43 @@ impl Execution<'_> {
             .map_err(|error| Failure::Provider(ProviderError::new(ErrorClass::Rejected, error.to_string())))
     }
 
+    /// Waits until what stands in the place of the new object, and is being deleted, is gone.
+    async fn await_end(&self) -> Result<(), Failure> {
+        let target = self.target(self.planned.physical_id.clone());
+        let give_up = tokio::time::Instant::now() + self.kind.timeout;
+        let not_gone = |why: &str, hint: &str| {
+            let message = format!("what is there is being deleted but not gone {why}");
+            Err(Failure::Provider(ProviderError::new(ErrorClass::NotReady, message).hint(hint)))
+        };
+        let mut told = false;
+        loop {
+            match self.provider.read(std::slice::from_ref(&target)).await.pop() {
+                Some(Observation::Failed(error)) => return Err(Failure::Provider(*error)),
+                Some(Observation::Found(observed))
+                    if observed.transition == Some(Transition::Deleting)
+                        || self.planned.uid.is_some() && observed.uid == self.planned.uid => {}
+                // Gone, or another one that the creation itself judges.
+                _ => return Ok(()),
+            }
+            if !std::mem::replace(&mut told, true) {
+                let (address, text) = (self.planned.address.clone(), "what is there is still being deleted".to_owned());
+                self.run.sink.emit(Event::Status { address, text });
+            }
+            if tokio::time::Instant::now() >= give_up {
+                let held = format!("see what uses it; to end that and it:  kompox destroy --target {}", target.address);
+                return not_gone("in time", &held);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SETTLE_POLL) => {}
+                () = self.run.cancel.stopped() => return not_gone("yet", "the next run goes on waiting"),
+            }
+        }
+    }
+
     async fn create(&self) -> Result<(), Failure> {
+        if self.planned.ending {
+            self.await_end().await?;
+        }
         let desired = self.desired()?;
         let request = self.request(&desired)?;
         let physical_id = self.provider.physical_id(self.kind, &desired).or_else(|| self.planned.physical_id.clone());
@@ -283,8 +362,11 @@ impl Execution<'_> {
         if self.kind.holds == Holds::Data && known.is_none() {
             self.refuse_another(&physical_id).await?;
         }
+        for change in self.planned.changes.iter().filter(|change| self.kind.is_tie(&change.path)) {
+            self.release(change, physical_id.clone()).await?;
+        }
         self.keep_ignored(&mut request, &physical_id, known).await?;
-        let removed = removed_paths(&self.planned.changes);
+        let removed = self.removed_paths();
         // With nothing to take away, the object itself tells a later run whether the change was made.
         let skeleton = removed.is_empty().then(|| {
             let mut record = self.record(&desired, physical_id.clone().unwrap_or_default(), None);
@@ -295,6 +377,28 @@ impl Execution<'_> {
         let intent = self.open("update", physical_id.clone(), &desired, skeleton).await?;
         self.call(&intent, physical_id, Change::Update { desired: request, removed }, &desired).await?;
         Ok(())
+    }
+
+    /// Clears a tie as it was planned, and as long as it is what it was. The record is written by the update that follows.
+    async fn release(&self, change: &FieldChange, physical_id: Option<String>) -> Result<(), Failure> {
+        let Some(Value::String(value)) = &change.before else { return Ok(()) };
+        let tie = Tie { path: change.path.clone(), value: value.clone(), to: String::new() };
+        let intent = self.open("update", physical_id.clone(), &Value::Null, None).await?;
+        let operation = self.operation(&intent, physical_id, Change::Release { tie });
+        let progress = self.run.progress(&self.planned.address, &intent.id);
+        match self.provider.execute(&operation, &progress).await {
+            Err(error) if error.class == ErrorClass::Ambiguous => Err(Failure::Open(error)),
+            result => {
+                self.run.journal.commit(vec![StateChange::CloseIntent(intent.id.clone())]).await?;
+                result.map(drop).map_err(Failure::Provider)
+            }
+        }
+    }
+
+    /// Fields that were ours and go.
+    fn removed_paths(&self) -> Vec<Path> {
+        let gone = self.planned.changes.iter().filter(|change| change.after.is_none());
+        gone.filter(|change| !self.kind.is_tie(&change.path)).map(|change| change.path.clone()).collect()
     }
 
     /// What the manifest leaves alone is sent as it is now.
@@ -309,11 +413,11 @@ impl Execution<'_> {
             return Ok(());
         }
         if let Some(known) = known {
-            diff::keep_ignored(request, &known.object, ignore);
+            diff::keep_ignored(self.kind, request, &known.object, ignore);
             return Ok(());
         }
         match self.provider.read(&[self.target(physical_id.clone())]).await.pop() {
-            Some(Observation::Found(observed)) => diff::keep_ignored(request, &observed.object, ignore),
+            Some(Observation::Found(observed)) => diff::keep_ignored(self.kind, request, &observed.object, ignore),
             Some(Observation::Failed(error)) => return Err(Failure::Provider(*error)),
             _ => {}
         }
@@ -378,14 +482,20 @@ impl Execution<'_> {
         let mut foreign = Vec::new();
         for (key, inner) in self.inner_providers() {
             // What went a moment ago may still be listed: its own server removes it in the background.
-            let give_up = tokio::time::Instant::now() + SETTLE;
+            let give_up = tokio::time::Instant::now() + SETTLE.min(self.kind.timeout);
             loop {
                 let left = self.foreign(key, inner, &target).await?;
                 if left.is_empty() || tokio::time::Instant::now() >= give_up {
                     foreign.extend(left);
                     break;
                 }
-                tokio::time::sleep(SETTLE_POLL).await;
+                tokio::select! {
+                    () = tokio::time::sleep(SETTLE_POLL) => {}
+                    () = self.run.cancel.stopped() => {
+                        foreign.extend(left);
+                        break;
+                    }
+                }
             }
         }
         // Last: what was made for something inside goes before that does.
@@ -442,7 +552,9 @@ impl Execution<'_> {
             let mut record = self.record(&applied, observed.physical_id.clone(), Some(&observed));
             // Not this run's work yet: a resumed plan must still do the update.
             record.baseline = Baseline { importing: Some(self.run.id.clone()), run: None, ..record.baseline };
-            self.run.journal.commit(vec![StateChange::PutRecord(Box::new(record))]).await?;
+            let mut changes = vec![StateChange::PutRecord(Box::new(record))];
+            changes.extend(self.run.adopt_only.then(|| self.did()));
+            self.run.journal.commit(changes).await?;
             if self.run.adopt_only {
                 return Ok(());
             }
@@ -451,7 +563,8 @@ impl Execution<'_> {
         let change = match (self.planned.action, self.prior) {
             (Action::Refresh | Action::Move, Some(prior)) => {
                 let mut applied = Value::from_stored(&prior.applied.value());
-                if !self.planned.changes.is_empty() {
+                // Outputs alone say nothing of what was applied.
+                if self.planned.changes.iter().any(|change| !self.kind.is_output(&change.path)) {
                     applied = self.projected(&observed, &applied);
                 }
                 let mut record = self.record(&applied, observed.physical_id.clone(), Some(&observed));
@@ -464,7 +577,7 @@ impl Execution<'_> {
             }
             _ => self.put(&self.desired()?, &observed),
         };
-        self.run.journal.commit(vec![change]).await?;
+        self.run.journal.commit(vec![change, self.did()]).await?;
         self.outputs.put(&self.planned.address, outputs_of(self.kind, &observed.object), &observed.physical_id);
         Ok(())
     }
@@ -565,6 +678,8 @@ impl Execution<'_> {
                 let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let (kind, action) = (self.planned.kind.clone(), intent.action.clone());
                 changes.push(StateChange::Duration(ActionDuration { kind, action, millis }));
+                // A replacement is done when the new object is there.
+                changes.extend((self.planned.action != Action::Replace || !deletes).then(|| self.did()));
                 self.run.journal.commit(changes).await?;
                 if let Some(observed) = &observed {
                     self.outputs.put(
@@ -583,6 +698,14 @@ impl Execution<'_> {
                         if intent.action == "create" && ours {
                             let mut record = self.record(desired, observed.physical_id.clone(), Some(&observed));
                             // The next plan waits for it again rather than calling it done.
+                            record.baseline.unready = true;
+                            changes.push(StateChange::PutRecord(Box::new(record)));
+                        }
+                        // The change is made, only its end was not seen. Of a workload the record keeps what its old part
+                        // used: see `begun`.
+                        let is_made = error.class == ErrorClass::NotReady && self.kind.uses.is_none();
+                        if intent.action == "update" && is_made && observed.transition.is_none() {
+                            let mut record = self.record(desired, observed.physical_id.clone(), Some(&observed));
                             record.baseline.unready = true;
                             changes.push(StateChange::PutRecord(Box::new(record)));
                         }
@@ -645,8 +768,4 @@ impl Execution<'_> {
             updated_serial: 0,
         }
     }
-}
-
-fn removed_paths(changes: &[FieldChange]) -> Vec<Path> {
-    changes.iter().filter(|change| change.after.is_none()).map(|change| change.path.clone()).collect()
 }

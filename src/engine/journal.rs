@@ -55,6 +55,12 @@ impl Journal {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// As if the lease could not be renewed.
+    #[cfg(test)]
+    pub(crate) fn lose_lease(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
     /// Writes changes; returns the new serial once they are durable.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kompox_state::Held;
 
-use super::value::{Path, Value};
+use super::value::{Path, Segment, Value};
 
 /// What a rule says of the fields that its pattern covers (see [`Path::matches`] for patterns).
 #[derive(Debug, Clone, Copy)]
@@ -20,8 +20,10 @@ pub enum Rule {
     SecretLines,
     /// A list whose order means nothing.
     Set,
-    /// A list of objects identified by this key (`name` for containers).
-    Keyed(&'static str),
+    /// A list of objects that these keys together tell apart, as they do for the server that merges it (`name` for
+    /// containers, `port` and `protocol` for the ports of a Service). A key that an item lacks has its
+    /// [`Default`](Self::Default).
+    Keyed(&'static [&'static str]),
     /// How two values are the same although they are written differently.
     Same(Sameness),
     /// Absent and this text are the same.
@@ -31,6 +33,11 @@ pub enum Rule {
     /// A version of a service: one that names fewer parts stands for every release of its line (`1.33` for `1.33.4`), and
     /// the service never goes back to an earlier one.
     Release,
+    /// The order of a keyed list means something.
+    Ordered,
+    /// Filled in by the server as [`Computed`](Self::Computed), when it ties the object to another one, and cleared by us
+    /// when that one is gone.
+    Tie,
 }
 
 /// Ways to write one value.
@@ -361,17 +368,58 @@ impl Kind {
         self.any_rule(path, |rule| matches!(rule, Rule::Immutable))
     }
 
+    /// Whether this place ties the object to another one: the server sets it, and it is cleared when that one is gone.
+    pub fn is_tie(&self, path: &Path) -> bool {
+        self.any_rule(path, |rule| matches!(rule, Rule::Tie))
+    }
+
+    /// Whether this place is an output that others refer to.
+    pub fn is_output(&self, path: &Path) -> bool {
+        let pointer = super::diff::to_pointer(path);
+        self.outputs.contains(&pointer.as_str())
+    }
+
     /// How many rules of this kind speak of sensitive fields: lets callers skip the walk.
     pub fn has_sensitive(&self) -> bool {
         self.rules().any(|field| matches!(field.rule, Rule::Sensitive | Rule::SecretLines))
     }
 
-    /// The key that identifies items of the list at this place, if it is a keyed one.
-    pub fn list_key(&self, path: &Path) -> Option<&'static str> {
+    /// The keys that identify items of the list at this place, if it is a keyed one.
+    pub fn list_keys(&self, path: &Path) -> Option<&'static [&'static str]> {
         self.rules().rev().find_map(|field| match field.rule {
-            Rule::Keyed(key) if path.matches(field.pattern) => Some(key),
+            Rule::Keyed(keys) if path.matches(field.pattern) => Some(keys),
             _ => None,
         })
+    }
+
+    /// What an absent field and this text are the same as.
+    fn default_of(&self, path: &Path) -> Option<&'static str> {
+        self.rules().find_map(|field| match field.rule {
+            Rule::Default(default) if path.matches(field.pattern) => Some(default),
+            _ => None,
+        })
+    }
+
+    /// What identifies an item of the keyed list at this place, from the texts of its fields: `53` for port 53 with the
+    /// protocol that is the default, `53/UDP` for another. `None` if the list is not keyed or the item lacks a key.
+    pub fn item_name(&self, list: &Path, field: impl Fn(&str) -> Option<String>) -> Option<String> {
+        let (first, others) = self.list_keys(list)?.split_first()?;
+        let item = list.then(Segment::Index(0));
+        let value = |key: &str| {
+            let default = self.default_of(&item.key(key));
+            let value = field(key).or_else(|| default.map(str::to_owned))?;
+            let is_default = default == Some(value.as_str());
+            Some((value, is_default))
+        };
+        let (mut name, _) = value(first)?;
+        for key in others {
+            let (value, is_default) = value(key)?;
+            if !is_default {
+                name.push('/');
+                name.push_str(&value);
+            }
+        }
+        Some(name)
     }
 }
 

@@ -30,6 +30,8 @@ mod apply_tests;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod execute_tests;
+#[cfg(test)]
 mod saved_tests;
 #[cfg(test)]
 mod testing;

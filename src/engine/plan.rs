@@ -73,7 +73,7 @@ pub struct FieldChange {
 }
 
 /// What was true when the plan was made and must still be true when it is applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Precondition {
     /// `updated_serial` of the record, `None` if there was none.
     pub record_serial: Option<u64>,
@@ -85,6 +85,9 @@ pub struct Precondition {
     pub observed_digest: Option<String>,
     /// Those fields, masked, so that a refusal can say what changed since the review.
     pub observed: Option<serde_json::Value>,
+    /// The outputs that the plan took from it for what refers to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<serde_json::Value>,
 }
 
 /// One planned action.
@@ -116,6 +119,8 @@ pub struct PlannedAction {
     pub after_addresses: Vec<Address>,
     /// What must still be true.
     pub precondition: Precondition,
+    /// For a creation: what has its place now is being deleted, and is gone first.
+    pub ending: bool,
     /// The server could not be asked; planned from the rendered form.
     pub unconfirmed: Option<String>,
     /// Fields of other writers may be taken.

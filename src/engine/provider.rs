@@ -85,6 +85,19 @@ pub struct Observed {
     pub ready: bool,
     /// Who last wrote which field, where the API tells.
     pub writers: Vec<Writer>,
+    /// What ties it to another object that is gone: nothing else can use it until that is cleared.
+    pub tie: Option<Tie>,
+}
+
+/// A field by which the API has tied an object to another one that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tie {
+    /// The field.
+    pub path: Path,
+    /// Its value, which is cleared only as long as it is this one.
+    pub value: String,
+    /// What it was tied to, in a few words: `the claim "x" that it was bound to`.
+    pub to: String,
 }
 
 impl std::fmt::Debug for Observed {
@@ -178,6 +191,11 @@ pub enum Change {
         /// The object that was reviewed.
         uid: Option<String>,
     },
+    /// Clear a tie to an object that is gone, if it still is as it was seen; nothing else changes.
+    Release {
+        /// The tie.
+        tie: Tie,
+    },
     /// Wait for a long-running operation that an earlier process started.
     Resume {
         /// The operation's URL, relative to the endpoint.
@@ -192,6 +210,7 @@ impl Change {
             Self::Create { .. } => "create",
             Self::Update { .. } => "update",
             Self::Delete { .. } => "delete",
+            Self::Release { .. } => "release",
             Self::Resume { .. } => "resume",
         }
     }
@@ -206,6 +225,11 @@ pub trait Progress: Send + Sync {
     fn status(&self, text: &str);
     /// A request is tried again after this delay because of that.
     fn retried(&self, delay: Duration, reason: &str);
+    /// Returns when nobody wants to wait any longer for what comes by itself: that an object is ready, or gone. What a
+    /// request is doing goes on to its end.
+    async fn stopped(&self) {
+        std::future::pending().await
+    }
 }
 
 /// An object inside a container, found by a listing just before the container is deleted.

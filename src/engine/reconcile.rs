@@ -109,6 +109,10 @@ async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Rec
         }
         _ => Reconciled::Replanned,
     };
+    if matches!(outcome, Reconciled::Adopted | Reconciled::Deleted) {
+        // The run that was killed did it. How long it lasted, its own last entry says better.
+        changes.push(StateChange::Did { run: intent.run.clone(), verb: intent.action.clone(), elapsed_ms: 0 });
+    }
     run.journal.commit(changes).await?;
     Ok(outcome)
 }

@@ -1,7 +1,7 @@
 //! What every part of a run that writes needs: the journal, the providers, the clock, the events.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use kompox_state::{Change, Digester};
@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::address::Address;
+use super::cancel::Cancel;
 use super::event::{Event, Sink};
 use super::journal::Journal;
 use super::kind::Kinds;
@@ -51,6 +52,10 @@ pub struct Run<'a> {
     pub wait: bool,
     /// An import only takes the object into the state; what differs is left to the next apply.
     pub adopt_only: bool,
+    /// When it began.
+    pub started: Instant,
+    /// How far it is to be stopped.
+    pub cancel: Cancel,
     /// What a person must hear at the end, by object.
     pub notes: Mutex<Vec<(Address, String)>>,
 }
@@ -62,6 +67,12 @@ impl Run<'_> {
         if let Ok(mut notes) = self.notes.lock() {
             notes.push((address.clone(), text));
         }
+    }
+
+    /// Counts an action as done in the history, for the commit that writes its result.
+    pub fn did(&self, run: &str, verb: &str) -> Change {
+        let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Change::Did { run: run.to_owned(), verb: verb.to_owned(), elapsed_ms }
     }
 
     /// The keyed digest of a secret.
@@ -95,6 +106,10 @@ impl Progress for Reporter<'_> {
 
     fn retried(&self, delay: Duration, reason: &str) {
         self.run.sink.emit(Event::Retried { address: self.address.clone(), delay, reason: reason.to_owned() });
+    }
+
+    async fn stopped(&self) {
+        self.run.cancel.stopped().await;
     }
 }
 

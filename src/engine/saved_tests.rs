@@ -265,3 +265,39 @@ async fn a_killed_plan_leaves_nothing_that_another_plan_stumbles_over() {
     site.apply(&wish).await;
     site.assert_converged(&wish).await;
 }
+
+#[tokio::test]
+async fn what_a_plan_only_reads_must_be_as_it_was() {
+    let taken = || Value::output(&address(&THING, "a"), "/token");
+    let wish = |image: &str| graph([node(&THING, "a"), node(&THING, "b").with("token2", taken()).with("image", image)]);
+    let site = Site::new();
+    site.apply(&wish("1")).await;
+    let plan = site.plan(&wish("2")).await.unwrap();
+    assert_eq!(verbs(&plan), ["update thing/b"]);
+    let saved = save_and_read(&site, &plan).await;
+    let refusals = async |plan: &Plan| -> Vec<String> {
+        let problems = check(&site, &mut plan.clone(), &wish("2"), &inputs()).await;
+        problems.into_iter().map(|problem| problem.message).collect()
+    };
+    assert_eq!(refusals(&saved).await, Vec::<String>::new());
+
+    let there = site.world.get("/a").unwrap();
+    site.world.edit("/a", |thing| thing.object["token"] = "newer".into());
+    let reads = "/ws/t/thing/a, which the plan reads";
+    assert_eq!(refusals(&saved).await, [format!("{reads}: somebody changed token since the plan was made")]);
+    site.world.edit("/a", |thing| (thing.object, thing.uid) = (there.object.clone(), "another".into()));
+    assert_eq!(refusals(&saved).await, [format!("{reads}: it was deleted and made anew since the plan was made")]);
+    site.world.remove("/a");
+    assert_eq!(refusals(&saved).await, [format!("{reads}: it was deleted since the plan was made")]);
+    site.world.put("/a", there.object.clone(), there.lineage.as_deref());
+    site.world.edit("/a", |thing| thing.uid = there.uid.clone());
+    assert_eq!(refusals(&saved).await, Vec::<String>::new());
+
+    // Another apply writes the record, and nothing else shows it.
+    let other =
+        graph([node(&THING, "a").with("image", "other"), node(&THING, "b").with("token2", taken()).with("image", "1")]);
+    site.apply(&other).await;
+    site.world.edit("/a", |thing| thing.object = there.object.clone());
+    let written = format!("{reads}, was written by another apply since the plan was made");
+    assert_eq!(refusals(&saved).await, [written]);
+}

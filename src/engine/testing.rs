@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use kompox_state::{
@@ -27,7 +27,7 @@ use super::plan::{Mode, Origin, Plan};
 use super::planner::{self, Inputs, Options, PlanError};
 use super::provider::{
     Change, Conflict, Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider,
-    ProviderError, Providers, Safeguard, Target, Transition, Writer,
+    ProviderError, Providers, Safeguard, Target, Tie, Transition, Writer,
 };
 use super::reconcile::{ReconcileError, reconcile};
 use super::run::{Environment, Run};
@@ -38,6 +38,7 @@ const COMMON: &[Field] = &[
     Field { pattern: "token", rule: Rule::Computed },
     Field { pattern: "password", rule: Rule::Sensitive },
     Field { pattern: "uses", rule: Rule::Set },
+    Field { pattern: "tied", rule: Rule::Tie },
 ];
 
 /// An ordinary kind.
@@ -58,6 +59,9 @@ pub(crate) static VAULT: Kind = Kind { common: COMMON, holds: Holds::Data, safeg
 /// A container.
 pub(crate) static GROUP: Kind =
     Kind { common: COMMON, holds: Holds::Objects, outputs: &["/token"], ..Kind::plain("group") };
+/// A container that nobody waits for long.
+pub(crate) static HOST: Kind =
+    Kind { common: COMMON, holds: Holds::Objects, timeout: Duration::from_millis(1), ..Kind::plain("host") };
 /// A kind whose server says what a change would do.
 pub(crate) static ASKED: Kind = Kind { common: COMMON, preview: true, outputs: &["/token"], ..Kind::plain("asked") };
 /// A kind that cannot carry the lineage.
@@ -89,7 +93,8 @@ fn volume(object: &Json) -> Option<Volume> {
 
 /// All kinds of the tests.
 pub(crate) fn kinds(name: &str) -> Option<&'static Kind> {
-    [&THING, &DISK, &VAULT, &GROUP, &ASKED, &BARE, &SLOW, &POD, &VOLUME].into_iter().find(|kind| kind.name == name)
+    let all = [&THING, &DISK, &VAULT, &GROUP, &HOST, &ASKED, &BARE, &SLOW, &POD, &VOLUME];
+    all.into_iter().find(|kind| kind.name == name)
 }
 
 fn safe_way(refusal: &Refusal<'_>) -> Vec<String> {
@@ -139,6 +144,8 @@ struct Inside {
     unreadable: BTreeSet<String>,
     /// Objects whose last change has not become effective yet.
     unready: BTreeSet<String>,
+    /// Objects that are tied to something that is gone.
+    loose: BTreeSet<String>,
     /// The fields of each object that kompox applied last, as a server with field managers keeps them.
     owned: HashMap<String, BTreeSet<String>>,
     /// Objects whose operation URL was taken note of.
@@ -233,6 +240,11 @@ impl World {
         !self.inside().unready.contains(id)
     }
 
+    /// What an object is tied to is gone.
+    pub(crate) fn loosen(&self, id: &str) {
+        self.inside().loose.insert(id.to_owned());
+    }
+
     /// Takes the calls made so far, as `create /g/a`.
     pub(crate) fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut self.inside().log)
@@ -307,6 +319,9 @@ impl Memory {
             lineage: thing.lineage.clone(),
             transition: thing.transition,
             writers: inside.writers.get(id).cloned().unwrap_or_default(),
+            tie: thing.object.get("tied").and_then(Json::as_str).filter(|_| inside.loose.contains(id)).map(|value| {
+                Tie { path: Path::root().key("tied"), value: value.to_owned(), to: "what it was tied to".to_owned() }
+            }),
         })
     }
 
@@ -389,6 +404,16 @@ impl Memory {
                     remove(&mut inside.objects, id);
                 }
             }
+            Change::Release { tie } => {
+                let there = inside.objects.get_mut(id);
+                if let Some(object) = there.and_then(|there| there.object.as_object_mut())
+                    && object.get("tied").and_then(Json::as_str) == Some(&tie.value)
+                {
+                    object.remove("tied");
+                } else {
+                    return Err(error(ErrorClass::Conflict, "Tied", format!("{id} is tied to another one now")));
+                }
+            }
             Change::Resume { .. } => {
                 if let Some(there) = inside.objects.get_mut(id) {
                     there.transition = None;
@@ -448,6 +473,7 @@ impl Provider for Memory {
             lineage: None,
             transition: None,
             writers: Vec::new(),
+            tie: None,
         })))
     }
 
@@ -517,17 +543,23 @@ impl Provider for Memory {
         Ok(self.0.ids().into_iter().filter(|id| id.starts_with(&inner)).map(content).collect())
     }
 
-    async fn safeguard(
-        &self,
-        operation: &Operation,
-        _progress: &dyn Progress,
-    ) -> Result<Option<Safeguard>, ProviderError> {
-        let Some(id) = operation.target.physical_id.as_deref().filter(|id| self.0.get(id).is_some()) else {
-            return Ok(None);
-        };
+    async fn safeguard(&self, operation: &Operation, _: &dyn Progress) -> Result<Option<Safeguard>, ProviderError> {
+        let id = operation.target.physical_id.clone().unwrap_or_default();
+        let mut inside = self.0.inside();
+        inside.log.push(format!("copy {id}"));
+        let name = id.rsplit('/').next().unwrap_or_default().to_owned();
+        if inside.faults.contains_key(&(name, "safeguard")) {
+            return Err(error(ErrorClass::Rejected, "Quota", "no room for a copy".to_owned()));
+        }
         let copy = format!("{id}_safety");
-        self.0.put(&copy, json!({"name": copy}), Some(&operation.lineage));
-        Ok(Some(Safeguard { physical_id: copy, restore: "bring it back".to_owned() }))
+        let thing = Thing {
+            object: json!({}),
+            uid: format!("{copy}-uid"),
+            lineage: Some(operation.lineage.clone()),
+            transition: None,
+        };
+        inside.objects.insert(copy.clone(), thing);
+        Ok(Some(Safeguard { physical_id: copy.clone(), restore: format!("restore {copy}") }))
     }
 
     fn concurrency(&self) -> usize {
@@ -576,6 +608,10 @@ impl Store for Mortal {
 
     fn runs(&self, limit: usize) -> Result<Vec<HistoryRun>, StateError> {
         self.store.runs(limit)
+    }
+
+    fn removed(&self) -> Result<Vec<String>, StateError> {
+        self.store.removed()
     }
 
     fn durations(&self) -> Result<Vec<(String, String, u64)>, StateError> {
@@ -653,6 +689,8 @@ pub(crate) struct Site {
     pub events: Mutex<Vec<Event>>,
     /// The ids of all runs, oldest first.
     pub runs: Mutex<Vec<String>>,
+    /// Whether the lease of the lock cannot be renewed in the next runs.
+    pub lease_is_lost: AtomicBool,
     /// What raises the cancel level of the next run, if anything.
     pub on_event: Mutex<Option<OnEvent>>,
 }
@@ -684,6 +722,7 @@ impl Site {
             digester: store.digester(),
             events: Mutex::default(),
             runs: Mutex::default(),
+            lease_is_lost: AtomicBool::new(false),
             on_event: Mutex::default(),
         }
     }
@@ -777,55 +816,51 @@ impl Site {
         let moment = ask.moment.take();
         let cancel = ask.cancel.take();
         let mode = ask.mode.unwrap_or(Mode::Apply);
-        self.process(moment, !ask.no_wait, async |run: &Run<'_>, store: &dyn Store| {
+        self.process(moment, (!ask.no_wait, cancel), async |run: &Run<'_>, store: &dyn Store| {
             reconcile(run, &store.open_intents().unwrap()).await.map_err(Stopped::Reconcile)?;
             let snapshot = store.snapshot().unwrap();
             let plan = self.plan_from(graph, mode, &ask.options, &snapshot).await.map_err(Stopped::Plan)?;
-            Ok(self.carry_out(run, &plan, graph, &snapshot, cancel).await)
+            Ok(self.carry_out(run, &plan, graph, &snapshot).await)
         })
         .await
     }
 
     /// Applies a plan that was made before, without looking.
     pub(crate) async fn apply_plan(&self, plan: &Plan, graph: &Graph, ask: Ask) -> Result<Summary, Stopped> {
-        self.process(ask.moment, !ask.no_wait, async |run: &Run<'_>, store: &dyn Store| {
+        self.process(ask.moment, (!ask.no_wait, ask.cancel), async |run: &Run<'_>, store: &dyn Store| {
             let snapshot = store.snapshot().unwrap();
-            Ok(self.carry_out(run, plan, graph, &snapshot, ask.cancel).await)
+            Ok(self.carry_out(run, plan, graph, &snapshot).await)
         })
         .await
     }
 
     /// Settles what is open.
     pub(crate) async fn reconcile(&self) -> Result<(), Stopped> {
-        self.process(None, true, async |run: &Run<'_>, store: &dyn Store| {
+        self.process(None, (true, None), async |run: &Run<'_>, store: &dyn Store| {
             reconcile(run, &store.open_intents().unwrap()).await.map_err(Stopped::Reconcile)
         })
         .await
     }
 
-    async fn carry_out(
-        &self,
-        run: &Run<'_>,
-        plan: &Plan,
-        graph: &Graph,
-        snapshot: &Snapshot,
-        cancel: Option<Cancel>,
-    ) -> Summary {
+    async fn carry_out(&self, run: &Run<'_>, plan: &Plan, graph: &Graph, snapshot: &Snapshot) -> Summary {
         let work = Work { plan, graph, records: &snapshot.records, durations: &[], parallelism: 3 };
-        apply(run, &work, cancel.unwrap_or_else(|| cancel::channel().1)).await
+        apply(run, &work).await
     }
 
     /// One process that holds the lock from its start to its end, which may be a sudden one.
     async fn process<T>(
         &self,
         moment: Option<Moment>,
-        wait: bool,
+        (wait, cancel): (bool, Option<Cancel>),
         work: impl AsyncFnOnce(&Run<'_>, &dyn Store) -> Result<T, Stopped>,
     ) -> Result<T, Stopped> {
         self.world.start(moment);
         let store: Arc<dyn Store> = Arc::new(Mortal { store: self.open(), world: self.world.clone() });
         let lock = store.try_lock(&request()).unwrap();
         let journal = Journal::start(Arc::clone(&store), Arc::new(lock));
+        if self.lease_is_lost.load(Ordering::Relaxed) {
+            journal.lose_lease();
+        }
         let sink = |event: Event| {
             if let Some(act) = self.on_event.lock().unwrap().as_ref() {
                 act(&event);
@@ -843,6 +878,8 @@ impl Site {
             sink: &sink,
             wait,
             adopt_only: false,
+            started: Instant::now(),
+            cancel: cancel.unwrap_or_else(cancel::never),
             notes: Default::default(),
         };
         self.runs.lock().unwrap().push(run.id.clone());

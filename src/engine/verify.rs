@@ -8,10 +8,10 @@ use super::action::Action;
 use super::address::Address;
 use super::diff::{self, Sides};
 use super::graph::Graph;
-use super::kind::Kinds;
+use super::kind::{Kind, Kinds};
 use super::plan::{Plan, PlannedAction, Precondition};
-use super::planner::{Problem, observed_fields};
-use super::provider::{Observation, Providers, Target};
+use super::planner::{Problem, observed_fields, outputs_with_id};
+use super::provider::{Observation, Observed, Providers, Target};
 use super::refresh;
 use super::value::Value;
 
@@ -119,8 +119,33 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
             });
         }
     }
+    for (address, precondition) in &plan.reads {
+        if precondition.existed.is_some()
+            && let Some(record) = by_address.get(address.as_str())
+            && let Some(kind) = (present.kinds)(&record.kind)
+        {
+            let physical_id = Some(record.physical_id.clone());
+            let target = Target { address: address.clone(), kind, physical_id, find: None };
+            targets.push((record.provider.as_str().into(), target));
+        }
+    }
     let mut observations = HashMap::new();
     refresh::read_all(present.providers, targets, &mut observations).await;
+    for (address, precondition) in &plan.reads {
+        if let Some(observation) = observations.remove(address)
+            && let Some(kind) = by_address.get(address.as_str()).and_then(|record| (present.kinds)(&record.kind))
+            && let Some(what) = compare_read(precondition, kind, observation)
+        {
+            let message = format!("{address}, which the plan reads: {what} since the plan was made");
+            problems.push(Problem {
+                address: Some(address.clone()),
+                message,
+                origin: None,
+                help: vec![again.to_owned()],
+                foreign: None,
+            });
+        }
+    }
     for planned in &plan.actions {
         if let Some(observation) = observations.remove(&planned.address) {
             problems.extend(compare(planned, observation, present, &by_address));
@@ -149,9 +174,7 @@ fn resume(plan: &mut Plan, records: &HashMap<&str, &Record>, earlier: &HashSet<S
                 planned.precondition = Precondition {
                     record_serial: None,
                     existed: planned.precondition.existed.map(|_| false),
-                    uid: None,
-                    observed_digest: None,
-                    observed: None,
+                    ..Precondition::default()
                 };
             }
             continue;
@@ -180,6 +203,27 @@ fn stale(planned: &PlannedAction, what: &str) -> Problem {
     }
 }
 
+/// What is not any more as the plan read it, without changing it.
+fn compare_read(precondition: &Precondition, kind: &Kind, observation: Observation) -> Option<String> {
+    let observed = match observation {
+        Observation::Failed(error) => return Some(format!("it cannot be read ({error}), so nobody knows its changes")),
+        Observation::Missing | Observation::NotYet(_) => return Some("it was deleted".to_owned()),
+        Observation::Found(observed) => observed,
+    };
+    if precondition.uid.is_some() && precondition.uid != observed.uid {
+        return Some("it was deleted and made anew".to_owned());
+    }
+    changed_output(precondition, kind, &observed)
+}
+
+/// Which output that the plan took is another now.
+fn changed_output(precondition: &Precondition, kind: &Kind, observed: &Observed) -> Option<String> {
+    let taken = precondition.outputs.as_ref()?;
+    let now = outputs_with_id(kind, observed);
+    let mut changed = kind.outputs.iter().filter(|pointer| taken.pointer(pointer) != now.pointer(pointer));
+    changed.next().map(|pointer| format!("somebody changed {}", pointer.trim_start_matches('/').replace('/', ".")))
+}
+
 fn compare(
     planned: &PlannedAction,
     observation: Observation,
@@ -199,6 +243,9 @@ fn compare(
     };
     if planned.precondition.uid.is_some() && planned.precondition.uid != observed.uid {
         return Some(stale(planned, "it was deleted and made anew"));
+    }
+    if let Some(what) = changed_output(&planned.precondition, kind, &observed) {
+        return Some(stale(planned, &what));
     }
     let then = Value::from_stored(planned.precondition.observed.as_ref()?);
     let recorded_at = planned.moved_from.as_ref().unwrap_or(&planned.address);

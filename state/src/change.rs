@@ -9,9 +9,11 @@ use crate::record::{ActionDuration, Intent, Record, Run};
 pub enum Change {
     /// Writes the record of an address, new or replaced. Its serials are set by the store.
     PutRecord(Box<Record>),
-    /// Forgets the record of an address. Without one there is nothing to do, which is what was asked for.
+    /// Forgets the record of an address, and remembers that the address had one. Without one there is nothing to do,
+    /// which is what was asked for.
     DeleteRecord(String),
-    /// Gives a record another address and renames it in the dependencies of all others, whose version goes up too.
+    /// Gives a record another address and renames it in the dependencies of all others, whose version goes up too. That
+    /// the old address had a record is remembered.
     /// Refused when `from` has no record or `to` already has one.
     MoveRecord {
         /// The address it had.
@@ -33,6 +35,16 @@ pub enum Change {
     CloseIntent(String),
     /// Adds a run to the history. Refused when its id is in use.
     StartRun(Run),
+    /// Counts one action that a run has done, in the commit that writes its result, so that the history is right however
+    /// the run ends. A run that is not in the history is not counted.
+    Did {
+        /// Id of the run.
+        run: String,
+        /// The verb of the action.
+        verb: String,
+        /// How long the run lasts until now, in milliseconds.
+        elapsed_ms: u64,
+    },
     /// Writes how a run ended. Refused when no such run exists.
     FinishRun {
         /// Id of the run.

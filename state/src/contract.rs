@@ -28,7 +28,7 @@ macro_rules! contract_tests {
         $crate::contract::contract_tests!($backend:
             keeps_what_it_is_given, reopens_as_the_same_state, counts_commits, put_keeps_the_created_serial,
             a_commit_is_all_or_nothing, a_move_renames_in_dependencies, the_journal_opens_and_closes, keeps_history,
-            means_of_durations, refuses_a_second_writer, a_lock_ends_with_its_value, clears_a_dead_local_holder,
+            counts_what_was_done, remembers_addresses_that_had_a_record, means_of_durations, refuses_a_second_writer, a_lock_ends_with_its_value, clears_a_dead_local_holder,
             waits_for_the_lease_of_a_remote_holder, fences_a_holder_that_was_taken_over, unlock_is_the_last_resort,
             readers_see_one_instant, refuses_what_it_could_not_read_back, behaves_as_a_map);
     };
@@ -86,6 +86,7 @@ pub(crate) fn run(id: &str) -> Run {
         started_at: "2026-01-02T03:04:05Z".to_owned(),
         finished_at: None,
         result: None,
+        planned: json!({"create": 3}),
         counts: json!({}),
         duration_ms: None,
     }
@@ -287,6 +288,34 @@ pub(crate) fn keeps_history<B: Backend>() {
     assert_eq!(store.runs(2).unwrap(), [run("r3"), done.clone()]);
     assert_eq!(store.runs(usize::MAX).unwrap(), [run("r3"), done, run("r2")]);
     assert_eq!(store.runs(0).unwrap(), []);
+}
+
+pub(crate) fn counts_what_was_done<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    store.commit(&lock, &[Change::StartRun(run("r1")), Change::StartRun(run("r2"))]).unwrap();
+    let did =
+        |run: &str, verb: &str, elapsed_ms| Change::Did { run: run.to_owned(), verb: verb.to_owned(), elapsed_ms };
+    store.commit(&lock, &[did("r1", "create", 20), did("r1", "delete", 30)]).unwrap();
+    store.commit(&lock, &[did("r1", "create", 10), did("nobody", "create", 10)]).unwrap();
+    let seen = Run { counts: json!({"create": 2, "delete": 1}), duration_ms: Some(30), ..run("r1") };
+    assert_eq!(place.open().runs(9).unwrap(), [run("r2"), seen]);
+}
+
+pub(crate) fn remembers_addresses_that_had_a_record<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    assert_eq!(store.removed().unwrap(), Vec::<String>::new());
+    store.commit(&lock, &[put(record("/a")), put(record("/b")), put(record("/c"))]).unwrap();
+    let gone = |address: &str| Change::DeleteRecord(address.to_owned());
+    store.commit(&lock, &[gone("/b"), gone("/nobody"), gone("/a"), gone("/b")]).unwrap();
+    store.commit(&lock, &[Change::MoveRecord { from: "/c".to_owned(), to: "/d".to_owned() }]).unwrap();
+    assert_eq!(place.open().removed().unwrap(), ["/a", "/b", "/c"]);
+    // Who is there again is not gone.
+    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    assert_eq!(store.removed().unwrap(), ["/b", "/c"]);
 }
 
 pub(crate) fn means_of_durations<B: Backend>() {

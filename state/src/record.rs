@@ -92,9 +92,12 @@ pub struct Run {
     pub finished_at: Option<String>,
     /// `ok`, `failed` or `interrupted`; `None` as long as it has not finished.
     pub result: Option<String>,
-    /// How many actions of which sort were done, failed, skipped.
+    /// How many actions of which sort were planned; null in runs of versions that did not say.
+    #[serde(default)]
+    pub planned: Value,
+    /// How many actions of which sort were done, until now or in the end.
     pub counts: Value,
-    /// Wall time in milliseconds.
+    /// Wall time in milliseconds, until the last action that was done or to the end.
     pub duration_ms: Option<u64>,
 }
 

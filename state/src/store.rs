@@ -55,6 +55,12 @@ pub trait Store: Send + Sync {
     /// See [`Store`].
     fn runs(&self, limit: usize) -> Result<Vec<Run>, StateError>;
 
+    /// Addresses that had a record once and have none now, sorted.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    fn removed(&self) -> Result<Vec<String>, StateError>;
+
     /// Mean wall time per kind and action, in milliseconds, by kind and action.
     ///
     /// # Errors

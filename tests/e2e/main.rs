@@ -8,6 +8,7 @@
 mod http;
 mod project;
 
+mod again;
 mod apply;
 mod boxes;
 mod changes;

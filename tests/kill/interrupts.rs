@@ -70,3 +70,18 @@ fn two_ctrl_c_end_at_once_and_the_next_apply_finds_out() {
     stage.run(&cloud.endpoint, APPLY).exits(0).says(&["had been made by an earlier run; recorded"]);
     stage.assert_whole(&cloud.endpoint);
 }
+
+#[test]
+fn one_ctrl_c_ends_a_wait_at_once() {
+    let stage = Stage::new();
+    let cloud = stage.cloud(&["--operation-delay", "5", "--readiness-delay", "600000"]);
+    let live = stage.live(&cloud.endpoint, APPLY);
+    live.until_says("load balancer has no address yet");
+    live.signal(Signal::TERM);
+    // Nothing of this becomes ready within the patience of a test.
+    live.end().exits(130).says(&["is not ready yet", "the next run goes on waiting", "Apply interrupted after"]);
+    stage.assert_consistent();
+    let service =
+        stage.state().records().unwrap().into_iter().find(|record| record.address.ends_with("/Service/traefik"));
+    assert!(service.unwrap().baseline.unready, "the next run waits for it");
+}

@@ -284,3 +284,65 @@ fn a_killed_saved_plan_is_resumed_by_the_same_file() {
         assert_nothing_doubled(&stage);
     }
 }
+
+/// The example with a disk that may go.
+fn with_data_that_may_go() -> Stage {
+    let stage = Stage::new();
+    stage.edit("kompoxapp.yml", "      size: 10Gi\n", "      size: 10Gi\n      deletionPolicy: Delete\n");
+    let cloud = stage.cloud(FAST);
+    stage.run(&cloud.endpoint, APPLY).exits(0);
+    stage
+}
+
+#[test]
+fn a_destroy_that_was_killed_after_it_took_the_data_is_typed_again_as_it_was() {
+    let words = ["destroy", "--auto-approve", "--allow-data-loss", "disk/default"];
+    for moment in [Moment::Before, Moment::Unanswered, Moment::Answered] {
+        let stage = with_data_that_may_go();
+        let cloud = stage.cloud(FAST);
+        let proxy = Proxy::start(&cloud.endpoint);
+        // The cluster goes last: the disk is gone by then.
+        proxy.trap(moment, |_, seen: &Seen| {
+            seen.is("DELETE", "/managedClusters/")
+                && !seen.target.contains("/agentPools/")
+                && !seen.is("DELETE", "/kubernetes/")
+        });
+        assert!(killed(&stage, &proxy, &words));
+        assert_eq!(stage.ids("Microsoft.Compute/disks"), Vec::<String>::new());
+        stage.run(&cloud.endpoint, &words).exits(0).says(&["disk/default is gone already"]);
+        assert!(stage.state().records().unwrap().is_empty());
+        assert_eq!(stage.ids("Microsoft.ContainerService/managedClusters"), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_destroy_that_was_killed_between_claim_and_volume_is_taken_back() {
+    let stage = Stage::applied();
+    let cloud = stage.cloud(FAST);
+    let proxy = Proxy::start(&cloud.endpoint);
+    proxy.trap(Moment::Before, |_, seen: &Seen| seen.is("DELETE", "/persistentvolumes/"));
+    assert!(killed(&stage, &proxy, DESTROY));
+    stage.run(&cloud.endpoint, APPLY).exits(0);
+    stage.assert_whole(&cloud.endpoint);
+}
+
+#[test]
+fn the_history_of_a_killed_run_says_what_it_did() {
+    let stage = Stage::new();
+    let cloud = stage.cloud(FAST);
+    let proxy = Proxy::start(&cloud.endpoint);
+    proxy.trap(Moment::Before, |_, seen: &Seen| seen.is("PATCH", "/deployments/app1-app"));
+    assert!(killed(&stage, &proxy, APPLY));
+    let before = stage.state().records().unwrap().len();
+    stage.run(&cloud.endpoint, APPLY).exits(0);
+    let runs = stage.state().runs(2).unwrap();
+    let (killed, rest) = (&runs[1], &runs[0]);
+    assert_eq!(killed.result.as_deref(), Some("interrupted"));
+    let count = |counts: &serde_json::Value| counts["create"].as_u64().unwrap();
+    assert!(count(&killed.counts) >= before as u64, "{killed:?}");
+    assert_eq!(count(&killed.counts) + count(&rest.counts), count(&killed.planned), "{killed:?} {rest:?}");
+    assert!(killed.duration_ms.unwrap() > 0);
+    let history = stage.run(&cloud.endpoint, &["state", "history"]).exits(0);
+    let of = format!("{} create of {}", killed.counts["create"], killed.planned["create"]);
+    assert!(history.text().contains(&of), "{}", history.text());
+}

@@ -73,6 +73,13 @@ fn persistent_volume(cx: &Context<'_>, volume: &VolumeInput) -> Value {
         "spec": {
             "accessModes": [access_mode(volume.access)],
             "capacity": { "storage": size(volume) },
+            // Bound in advance: an available volume without this could be taken by any claim of its class.
+            "claimRef": {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "name": name(cx, volume),
+                "namespace": cx.namespace,
+            },
             // fsType is an attribute, never csi.fsType: a source is immutable and older ones have it this way.
             "csi": { "driver": volume.driver, "volumeHandle": volume.handle, "volumeAttributes": volume.attributes },
             "persistentVolumeReclaimPolicy": "Retain",

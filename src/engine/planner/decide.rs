@@ -7,7 +7,7 @@ use futures::StreamExt;
 use kompox_state::Record;
 
 use super::explain::{describe, describe_protection, describe_replacement, show};
-use super::{Planner, Question, Strayed, observed_fields, outputs_of};
+use super::{Planner, Question, Strayed, changed_outputs, observed_fields, outputs_with_id, release};
 use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::diff::{self, Sides};
@@ -28,16 +28,14 @@ impl<'a> Planner<'a> {
         if !self.referenced.contains(&node.address) {
             return;
         }
-        let mut outputs = if observed.object.is_null() {
-            self.record(&node.address).map_or(serde_json::Value::Null, |record| record.outputs.value())
-        } else {
-            outputs_of(node.kind, &observed.object)
-        };
-        if !outputs.is_object() {
-            outputs = serde_json::json!({});
-        }
-        if let Some(map) = outputs.as_object_mut() {
-            map.insert("id".into(), observed.physical_id.as_str().into());
+        let mut outputs = outputs_with_id(node.kind, observed);
+        if observed.object.is_null()
+            && let Some(record) = self.record(&node.address)
+            && let (Some(map), serde_json::Value::Object(recorded)) = (outputs.as_object_mut(), record.outputs.value())
+        {
+            for (key, value) in recorded {
+                map.entry(key).or_insert(value);
+            }
         }
         self.outputs.insert(node.address.clone(), outputs);
     }
@@ -68,6 +66,13 @@ impl<'a> Planner<'a> {
             && unattached(&observed.object)
         {
             self.unattached.insert(observed.physical_id.to_lowercase());
+        }
+        if let Observation::Found(observed) = &observation {
+            self.uids.insert(node.address.clone(), observed.uid.clone());
+            if !node.read_only && self.is_ending(node, observed) {
+                self.after_end(node, &desired, record, observed);
+                return;
+            }
         }
         match (record, observation) {
             // Nothing is done in a cluster that is given up.
@@ -135,6 +140,44 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Whether an object is being deleted, by itself or with what holds it.
+    fn is_ending(&self, node: &Node, observed: &Observed) -> bool {
+        observed.transition == Some(Transition::Deleting)
+            || self.inputs.graph.dependencies(&node.address).into_iter().any(|need| self.ending.contains(need))
+    }
+
+    /// What is wanted is being deleted: it is made anew once it is gone.
+    fn after_end(&mut self, node: &'a Node, desired: &Value, record: Option<&Record>, observed: &Observed) {
+        if node.kind.holds == Holds::Data {
+            let message = format!("{} is being deleted, and it holds data: {}", node.address, observed.physical_id);
+            let problem = self.problem(Some(&node.address), message, node.origin.clone());
+            problem.help.push("wait until it is gone, and see who deletes it".into());
+            if record.is_some() {
+                problem.help.push(format!("then restore it and adopt it:  kompox import {} <id>", node.address));
+                problem.help.push(format!("or start with an empty one:  kompox state rm {}", node.address));
+            }
+            return;
+        }
+        if node.kind.holds == Holds::Objects {
+            self.ending.insert(node.address.clone());
+        }
+        let text = format!("is being deleted: {}; it is made anew once it is gone", observed.physical_id);
+        let help = vec![
+            "as long as something uses it, it does not go; to end that and it:".to_owned(),
+            format!("kompox destroy --target {}", node.address),
+        ];
+        self.notes.push(Danger { help, ..Danger::about("ending", &node.address, text) });
+        let unconfirmed = node.kind.preview.then(|| "what is there now is being deleted".to_owned());
+        let reason = "what is there is being deleted; it is made anew once that is gone".to_owned();
+        self.push(node, desired, Some(observed), Action::Create, reason, Vec::new(), unconfirmed);
+        if let Some(action) = self.actions.last_mut() {
+            action.ending = true;
+            // That it ends in the meantime is what is waited for.
+            action.precondition =
+                Precondition { record_serial: action.precondition.record_serial, ..Precondition::default() };
+        }
+    }
+
     fn create(&mut self, node: &'a Node, desired: Value, reason: String, unconfirmed: Option<String>) {
         if node.kind.preview
             && unconfirmed.is_none()
@@ -142,7 +185,7 @@ impl<'a> Planner<'a> {
         {
             let target = node.target(self.physical_id(node, &desired));
             let (action, desired) = (self.actions.len(), desired.clone());
-            self.questions.push(Question { action, target, desired, request, observed: None });
+            self.questions.push(Question { action, target, desired, request, observed: None, release: None });
         }
         self.push(node, &desired, None, Action::Create, reason, Vec::new(), unconfirmed);
     }
@@ -268,6 +311,7 @@ impl<'a> Planner<'a> {
                 forces_replacement: false,
             });
         }
+        changes.extend(release(&observed));
         self.keep_outputs(node, &observed);
         self.restarts_of(node, &changes);
         self.push(node, &desired, Some(&observed), Action::Import, reason, changes, None);
@@ -350,18 +394,27 @@ impl<'a> Planner<'a> {
             && desired.is_stored_as(record.applied.text())
             && desired.is_observed_in(&observed.object, &self.digest());
         let changes = if as_it_was { Vec::new() } else { self.changes(node, &desired, Some(record), &observed) };
-        let Some(changes) = self.judged(node, &observed.physical_id, changes) else { return };
+        let Some(mut changes) = self.judged(node, &observed.physical_id, changes) else { return };
+        if let Some(tie) = &observed.tie {
+            // What it was tied to is gone, so it can be tied to another.
+            let beside = tie.path.0.split_last().map_or(&[][..], |(_, parent)| parent);
+            let tied = changes.iter_mut().filter(|change| change.path.0.starts_with(beside));
+            tied.for_each(|change| change.forces_replacement = false);
+        }
         let forced = self.inputs.options.replace.contains(&node.address);
         if forced || changes.iter().any(|change| change.forces_replacement) {
             self.replace(node, &desired, &observed, record, changes, forced);
             return;
         }
         self.keep_outputs(node, &observed);
+        let release = release(&observed);
         let unready = (baseline.unready || lets_go(node, record)) && !observed.ready;
         // A digest is made only where somebody asks for it: it costs more than the comparison.
         let changed_wish = !as_it_was && (node.kind.preview || unready) && desired.digest() != record.desired_digest;
         if unready && !changed_wish && changes.is_empty() {
-            self.push(node, &desired, Some(&observed), Action::Update, UNREADY.to_owned(), changes, None);
+            let reason = explain_release(&observed).unwrap_or_else(|| UNREADY.to_owned());
+            let changes = release.into_iter().collect();
+            self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
             return;
         }
         if node.kind.preview
@@ -369,13 +422,19 @@ impl<'a> Planner<'a> {
             && (!changes.is_empty() || changed_wish)
             && let Ok(mut request) = desired.to_request()
         {
-            diff::keep_ignored(&mut request, &observed.object, &node.ignore_changes);
+            diff::keep_ignored(node.kind, &mut request, &observed.object, &node.ignore_changes);
             let target = node.target(Some(observed.physical_id.clone()));
             let reason = describe(&changes);
             self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
             let action = self.actions.len() - 1;
             let desired = desired.into_owned();
-            self.questions.push(Question { action, target, desired, request, observed: Some(observed) });
+            self.questions.push(Question { action, target, desired, request, observed: Some(observed), release });
+            return;
+        }
+        if let Some(reason) = explain_release(&observed) {
+            changes.extend(release);
+            self.guard_update(node, &protection);
+            self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
             return;
         }
         if changes.is_empty() && observed.transition != Some(Transition::Failed) {
@@ -393,8 +452,8 @@ impl<'a> Planner<'a> {
 
     /// Nothing differs in the cloud; the record may still need to learn of something.
     fn settle(&mut self, node: &'a Node, desired: &Value, observed: &Observed, record: &Record) {
-        match self.bookkeeping(node, record) {
-            Some((action, reason)) => self.push(node, desired, Some(observed), action, reason, Vec::new(), None),
+        match self.bookkeeping(node, record, Some(observed)) {
+            Some((action, reason, changes)) => self.push(node, desired, Some(observed), action, reason, changes, None),
             None => {
                 self.unchanged.insert(node.address.clone());
             }
@@ -402,20 +461,29 @@ impl<'a> Planner<'a> {
     }
 
     /// What the record must learn although its object stays as it is: a move, another protection, another order.
-    fn bookkeeping(&self, node: &Node, record: &Record) -> Option<(Action, String)> {
+    fn bookkeeping(
+        &self,
+        node: &Node,
+        record: &Record,
+        observed: Option<&Observed>,
+    ) -> Option<(Action, String, Vec<FieldChange>)> {
         if self.moved.contains_key(&node.address) {
-            return Some((Action::Move, "it was renamed in the manifest".to_owned()));
+            return Some((Action::Move, "it was renamed in the manifest".to_owned(), Vec::new()));
+        }
+        let outputs = observed.map(|observed| changed_outputs(node.kind, record, observed)).unwrap_or_default();
+        if !outputs.is_empty() {
+            return Some((Action::Refresh, "what others take from it changed outside of kompox".to_owned(), outputs));
         }
         let wanted = node.protection.over(&record.protection);
         if wanted != record.protection {
-            return Some((Action::Refresh, describe_protection(&record.protection, &wanted)));
+            return Some((Action::Refresh, describe_protection(&record.protection, &wanted), Vec::new()));
         }
         // A destroy works from the state alone, so its order must be today's.
         let needs = self.inputs.graph.dependencies(&node.address);
         let recorded = |need: &Address| record.dependencies.iter().any(|known| known == need.as_str());
         let known = needs.iter().all(|need| recorded(self.moved.get(*need).unwrap_or(need)));
         (!known || needs.len() != record.dependencies.len())
-            .then(|| (Action::Refresh, "what it depends on changes".to_owned()))
+            .then(|| (Action::Refresh, "what it depends on changes".to_owned(), Vec::new()))
     }
 
     fn guard_update(&mut self, node: &Node, protection: &Protection) {
@@ -438,7 +506,7 @@ impl<'a> Planner<'a> {
             let origin = node.origin_of(&change.path).cloned();
             let is_data = node.kind.holds == Holds::Data;
             let applied = self.record(&node.address).map(|record| Value::from_stored(&record.applied.value()));
-            let last = applied.as_ref().and_then(|applied| diff::lookup(applied, &change.path));
+            let last = applied.as_ref().and_then(|applied| diff::lookup(node.kind, applied, &change.path));
             let refusal = Refusal {
                 name,
                 physical_id,
@@ -615,6 +683,7 @@ impl<'a> Planner<'a> {
             desired_digest: Some(node.desired.digest()),
             after_addresses: Vec::new(),
             precondition,
+            ending: false,
             unconfirmed,
             force: self.inputs.options.force_conflicts.contains(&node.address),
             moved_from: self.moved.get(&node.address).cloned(),
@@ -635,6 +704,7 @@ impl<'a> Planner<'a> {
             uid: observed.and_then(|observed| observed.uid.clone()),
             observed_digest: seen.as_ref().map(Value::digest),
             observed: seen.as_ref().map(Value::to_stored),
+            outputs: self.outputs.get(&node.address).cloned(),
         }
     }
 
@@ -699,6 +769,7 @@ impl<'a> Planner<'a> {
                         if let Some(record) = self.record(&address) {
                             self.guard_update(node, &record.protection);
                         }
+                        self.actions[question.action].changes.extend(question.release.clone());
                         let changes = self.actions[question.action].changes.clone();
                         self.restarts_of(node, &changes);
                     }
@@ -708,6 +779,12 @@ impl<'a> Planner<'a> {
                         continue;
                     }
                     if self.take_answer(node, &question, &predicted, force) {
+                        self.actions[question.action].changes.extend(question.release.clone());
+                        continue;
+                    }
+                    if let Some(reason) = question.observed.as_ref().and_then(explain_release) {
+                        let action = &mut self.actions[question.action];
+                        (action.reason, action.changes) = (reason, question.release.into_iter().collect());
                         continue;
                     }
                     let record = self.record(&address);
@@ -719,11 +796,11 @@ impl<'a> Planner<'a> {
                         action.changes.clear();
                         continue;
                     }
-                    match record.and_then(|record| self.bookkeeping(node, record)) {
-                        Some((verb, reason)) => {
+                    let observed = question.observed.as_ref();
+                    match record.and_then(|record| self.bookkeeping(node, record, observed)) {
+                        Some((verb, reason, changes)) => {
                             let action = &mut self.actions[question.action];
-                            (action.action, action.reason) = (verb, reason);
-                            action.changes.clear();
+                            (action.action, action.reason, action.changes) = (verb, reason, changes);
                         }
                         None => {
                             settled.insert(question.action);
@@ -752,7 +829,9 @@ impl<'a> Planner<'a> {
             && action.changes.iter().all(|change| {
                 matches!(change.cause, Cause::Drift { .. })
                     || self.record(&action.address).is_some_and(|record| {
-                        diff::lookup(&Value::from_stored(&record.applied.value()), &change.path).is_some()
+                        let kind = self.inputs.graph.get(&action.address).map(|node| node.kind);
+                        let applied = Value::from_stored(&record.applied.value());
+                        kind.is_some_and(|kind| diff::lookup(kind, &applied, &change.path).is_some())
                     })
             })
     }
@@ -784,6 +863,12 @@ impl<'a> Planner<'a> {
         action.force = force;
         true
     }
+}
+
+/// Why a tie is cleared.
+fn explain_release(observed: &Observed) -> Option<String> {
+    let tie = observed.tie.as_ref()?;
+    Some(format!("{} is cleared: {} is gone", tie.path, tie.to))
 }
 
 /// Whether a workload is to work elsewhere than it was applied to: until it is ready, its old part may run.

@@ -24,10 +24,10 @@ use super::graph::{Graph, Node};
 use super::ground::{Grounds, Seen};
 use super::identity::{Identity, same_api};
 use super::kind::{Holds, Kind, Kinds, Use};
-use super::plan::{Danger, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
+use super::plan::{Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
 use super::provider::{ErrorClass, Observation, Observed, ProviderError, ProviderKey, Providers, Target};
 use super::refresh;
-use super::value::{Reference, Value};
+use super::value::{Path, Reference, Segment, Value};
 
 /// Everything a plan is made from.
 pub struct Inputs<'a> {
@@ -158,6 +158,8 @@ struct Question {
     target: Target,
     /// The resolved wish.
     desired: Value,
+    /// What is cleared besides.
+    release: Option<FieldChange>,
     /// The wish as it is sent, secrets in clear.
     request: serde_json::Value,
     /// What is there now, for a change.
@@ -175,6 +177,10 @@ pub(super) struct Planner<'a> {
     referenced: HashSet<&'a Address>,
     /// Outputs that stay as they are during the apply.
     outputs: HashMap<Address, serde_json::Value>,
+    /// The uids of what exists and is wanted.
+    uids: HashMap<Address, Option<String>>,
+    /// Containers that are being deleted.
+    ending: HashSet<Address>,
     actions: Vec<PlannedAction>,
     questions: Vec<Question>,
     problems: Vec<Problem>,
@@ -241,6 +247,8 @@ impl<'a> Planner<'a> {
             observations: HashMap::new(),
             referenced,
             outputs: HashMap::new(),
+            uids: HashMap::new(),
+            ending: HashSet::new(),
             actions: Vec::new(),
             questions: Vec::new(),
             problems: Vec::new(),
@@ -482,6 +490,7 @@ impl<'a> Planner<'a> {
             lineage: Some(self.inputs.lineage.to_owned()),
             transition: None,
             writers: Vec::new(),
+            tie: None,
         })))
     }
 
@@ -694,12 +703,14 @@ impl<'a> Planner<'a> {
             self.actions.iter().flat_map(|action| &action.dependencies).filter(|address| !changed.contains(address));
         read.filter_map(|address| {
             let record = self.record(address)?;
+            // What was looked at must still be that object, with the outputs that were taken from it.
+            let seen = self.uids.get(address).filter(|_| self.inputs.options.refresh);
             let precondition = Precondition {
                 record_serial: Some(record.updated_serial),
-                existed: None,
-                uid: None,
-                observed_digest: None,
-                observed: None,
+                existed: seen.map(|_| true),
+                uid: seen.cloned().flatten(),
+                outputs: self.outputs.get(address).cloned(),
+                ..Precondition::default()
             };
             Some((address.clone(), precondition))
         })
@@ -748,6 +759,57 @@ pub(super) fn outputs_of(kind: &Kind, object: &serde_json::Value) -> serde_json:
     }
     // Outputs are no secrets (see `Kind::outputs`), so the stored form is the plain one.
     outputs.to_stored()
+}
+
+/// What refers to an object takes these: its outputs, its id among them.
+pub(super) fn outputs_with_id(kind: &Kind, observed: &Observed) -> serde_json::Value {
+    let mut outputs = outputs_of(kind, &observed.object);
+    if !outputs.is_object() {
+        outputs = serde_json::json!({});
+    }
+    if let Some(map) = outputs.as_object_mut() {
+        map.insert("id".into(), observed.physical_id.as_str().into());
+    }
+    outputs
+}
+
+/// Outputs that are not any more what the record says, but for fields of the wish, which are compared as such. What the
+/// record does not know yet is news, but no change.
+fn changed_outputs(kind: &Kind, record: &Record, observed: &Observed) -> Vec<FieldChange> {
+    if kind.outputs.is_empty() || observed.object.is_null() {
+        return Vec::new();
+    }
+    let (recorded, applied) = (record.outputs.value(), Value::from_stored(&record.applied.value()));
+    let changed = kind.outputs.iter().filter_map(|pointer| {
+        let before = recorded.pointer(pointer).filter(|value| !value.is_null())?;
+        let after = observed.object.pointer(pointer).filter(|value| !value.is_null());
+        let steps = pointer.split('/').skip(1).map(|step| match step.parse() {
+            Ok(index) => Segment::Index(index),
+            Err(_) => Segment::Key(step.to_owned()),
+        });
+        let path = Path(steps.collect());
+        let is_wish = diff::lookup(kind, &applied, &path).is_some();
+        (after != Some(before) && !is_wish).then(|| FieldChange {
+            path,
+            before: Some(Value::from(before)),
+            after: after.map(Value::from),
+            cause: Cause::Drift { writer: None, time: None },
+            forces_replacement: false,
+        })
+    });
+    changed.collect()
+}
+
+/// The change that clears a tie to an object that is gone.
+fn release(observed: &Observed) -> Option<FieldChange> {
+    let tie = observed.tie.as_ref()?;
+    Some(FieldChange {
+        path: tie.path.clone(),
+        before: Some(tie.value.as_str().into()),
+        after: None,
+        cause: Cause::Server,
+        forces_replacement: false,
+    })
 }
 
 /// The observed fields that a plan depends on, masked.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use kompox_state::Record;
 
-use super::Planner;
+use super::{Planner, changed_outputs, release};
 use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::diff::{self, Sides};
@@ -13,7 +13,7 @@ use crate::engine::ground;
 use crate::engine::identity::Identity;
 use crate::engine::kind::{Holds, Kind};
 use crate::engine::plan::{Cause, Danger, FieldChange, PlannedAction, Precondition};
-use crate::engine::provider::{Observation, Observed};
+use crate::engine::provider::{Observation, Observed, Transition};
 use crate::engine::value::{Path, Value};
 
 /// A record that is to be removed.
@@ -306,9 +306,9 @@ impl<'a> Planner<'a> {
                 record_serial: Some(record.updated_serial),
                 existed: (!self.inputs.options.offline).then_some(observed.is_some()),
                 uid: observed.and_then(|observed| observed.uid.clone()),
-                observed_digest: None,
-                observed: None,
+                ..Precondition::default()
             },
+            ending: false,
             unconfirmed: None,
             force: false,
             moved_from: None,
@@ -381,6 +381,18 @@ impl<'a> Planner<'a> {
                 ..change
             })
             .collect();
+        changes.extend(changed_outputs(kind, record, observed));
+        // Seen from the state: what it was tied to is gone, what it was is going.
+        changes.extend(release(observed));
+        if observed.transition == Some(Transition::Deleting) {
+            changes.push(FieldChange {
+                path: Path::root().key("deletion"),
+                before: None,
+                after: Some("under way".into()),
+                cause: Cause::Drift { writer: None, time: None },
+                forces_replacement: false,
+            });
+        }
         let recorded_uid = record.baseline.uid.as_ref();
         if let (Some(then), Some(now)) = (recorded_uid.map(String::as_str), observed.uid.as_deref())
             && then != now

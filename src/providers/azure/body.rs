@@ -156,12 +156,12 @@ fn leave_at(path: &Path, desired: &mut Value, live: &Value, kind: &Kind) -> bool
             false
         }
         (Value::Array(wanted), Value::Array(seen)) => {
-            if let Some(key) = kind.list_key(path) {
-                for item in wanted {
-                    let Some(name) = item.get(key).and_then(Value::as_str).map(str::to_owned) else { continue };
-                    if let Some(live) = seen.iter().find(|live| live.get(key) == item.get(key)) {
-                        leave_at(&path.then(Segment::Item(name)), item, live, kind);
-                    }
+            let name_of =
+                |item: &Value| kind.item_name(path, |key| item.get(key).and_then(Value::as_str).map(str::to_owned));
+            for item in wanted {
+                let Some(name) = name_of(item) else { continue };
+                if let Some(live) = seen.iter().find(|live| name_of(live).as_ref() == Some(&name)) {
+                    leave_at(&path.then(Segment::Item(name)), item, live, kind);
                 }
             }
             false

@@ -232,6 +232,18 @@ mod tests {
         assert!(is_busy(&busy) && busy.class == ErrorClass::Conflict);
     }
 
+    #[test]
+    fn a_server_that_fails_may_have_done_what_it_was_asked_for() {
+        let class = |status, writes| of_answer(status, None, "application/json", b"{}", writes).class;
+        for status in [408, 500, 502, 503, 504, 599] {
+            assert_eq!(class(status, true), ErrorClass::Ambiguous, "{status}");
+            assert_eq!(class(status, false), ErrorClass::Rejected, "{status}");
+        }
+        for status in [400, 404, 422, 429] {
+            assert_eq!(class(status, true), ErrorClass::Rejected, "{status}");
+        }
+    }
+
     proptest! {
         #[test]
         fn nonsense_never_panics(status in 100u16..600, body in prop::collection::vec(any::<u8>(), 0..80)) {

@@ -49,6 +49,7 @@ pub(super) fn observed(mut object: Value, id: &ArmId, kind: &ResourceType) -> Ob
         lineage: body::lineage_of(&object, kind).map(str::to_owned),
         transition: transition(&object, kind),
         writers: Vec::new(),
+        tie: None,
         object,
     }
 }

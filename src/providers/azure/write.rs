@@ -48,7 +48,7 @@ impl AzureProvider {
                 Change::Create { .. } => "Creating",
                 Change::Update { .. } => "Updating",
                 Change::Delete { .. } => "Deleting",
-                Change::Resume { .. } => "Running",
+                Change::Release { .. } | Change::Resume { .. } => "Running",
             },
             started: Instant::now(),
             timeout: operation.timeout,
@@ -63,6 +63,10 @@ impl AzureProvider {
             Change::Delete { uid } => {
                 delete(&wait, operation, uid.as_deref()).await?;
                 None
+            }
+            Change::Release { .. } => {
+                let message = format!("{id}: nothing in Azure is tied to what is gone");
+                return Err(ProviderError::new(ErrorClass::Rejected, message));
             }
             Change::Resume { operation_url } => resume(&wait, operation_url).await?,
         };

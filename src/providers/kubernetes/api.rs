@@ -85,6 +85,12 @@ impl<'a> Call<'a> {
         Self { method: Method::PATCH, body, mutates: true, ..Self::get(url) }
     }
 
+    /// A JSON patch (RFC 6902): done whole, or not at all if one of its tests fails.
+    pub fn json_patch(url: String, steps: &Value) -> Self {
+        let body = Some(("application/json-patch+json", Bytes::from(steps.to_string())));
+        Self { method: Method::PATCH, body, mutates: true, ..Self::get(url) }
+    }
+
     /// A DELETE with its `DeleteOptions`.
     pub fn delete(url: String, options: &Value) -> Self {
         let body = Some(("application/json", Bytes::from(options.to_string())));

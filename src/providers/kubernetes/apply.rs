@@ -99,12 +99,15 @@ impl KubernetesProvider {
         for (path, writer) in self.still_set_by_others(target, removed, &reply.body) {
             progress.status(&format!("{path} stays: \"{writer}\" sets it too"));
         }
-        let object = if operation.wait {
+        let mut object = reply.body;
+        if existing.is_none() && location.resource.kind == "PersistentVolume" {
+            let tied = self.tie_to_bound_claim(subject, object, progress).await;
+            object = tied.map_err(|error| ProviderError { class: ErrorClass::Ambiguous, ..error })?;
+        }
+        if operation.wait {
             let deadline = tokio::time::Instant::now() + operation.timeout;
-            self.wait_ready(subject, reply.body, deadline, progress).await?
-        } else {
-            reply.body
-        };
+            object = self.wait_ready(subject, object, deadline, progress).await?;
+        }
         Ok(observe(&location, target.kind, object))
     }
 

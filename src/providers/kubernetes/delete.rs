@@ -56,12 +56,13 @@ impl KubernetesProvider {
         }
         let deadline = Instant::now() + operation.timeout;
         let mut last = object.clone();
+        let mut stopped = false;
         let held = loop {
             match tokio::time::timeout_at(deadline, self.is_gone(subject, &object, &found, &mut last)).await {
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Ok(Some(held))) => {
                     progress.status(&held);
-                    if Instant::now() >= deadline {
+                    if stopped || Instant::now() >= deadline {
                         break held;
                     }
                 }
@@ -69,10 +70,15 @@ impl KubernetesProvider {
                 Ok(Err(error)) => return Err(ProviderError { class: ErrorClass::Ambiguous, ..error }),
                 Err(_) => break held_by(&last),
             }
-            tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))).await;
+            // Nothing more is asked for: the server goes on by itself.
+            tokio::select! {
+                () = tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))) => {}
+                () = progress.stopped() => stopped = true,
+            }
         };
-        let mut text = format!("{} is being deleted but not gone: {held}", location.describe());
-        for line in ready::conditions(&last) {
+        let yet = if stopped { " yet" } else { "" };
+        let mut text = format!("{} is being deleted but not gone{yet}: {held}", location.describe());
+        for line in ready::conditions(&last).into_iter().filter(|_| !stopped) {
             text.push_str("\n  ");
             text.push_str(&line);
         }

@@ -56,16 +56,19 @@ fn collect(kind: &Kind, fields: &Map<String, Value>, at: &mut Vec<Segment>, path
     }
 }
 
-/// What identifies a list item for the engine: its `name` if that is its only key, else the key that the schema says.
+/// What identifies a list item for the engine: what the schema says of its keys, else its `name` if that is its only one.
 fn item(kind: &Kind, list: &[Segment], keys: &str) -> Option<String> {
     let keys: Map<String, Value> = serde_json::from_str(keys).ok()?;
-    let key = match keys.get("name") {
-        Some(name) if keys.len() == 1 => name,
-        _ => keys.get(kind.list_key(&Path(list.to_vec()))?)?,
-    };
-    match key {
+    let text = |key: &str| match keys.get(key)? {
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
+    };
+    let list = Path(list.to_vec());
+    match kind.list_keys(&list) {
+        // A server with other keys tells other items apart.
+        Some(known) if known.len() == keys.len() => kind.item_name(&list, text),
+        None if keys.len() == 1 => text("name"),
+        _ => None,
     }
 }
 
@@ -106,14 +109,24 @@ mod tests {
 
     #[test]
     fn items_that_the_engine_cannot_name_are_left_out() {
-        const KEYED: Kind =
-            Kind { fields: &[Field { pattern: "spec.ports", rule: Rule::Keyed("port") }], ..Kind::plain("Service") };
+        const KEYED: Kind = Kind {
+            fields: &[
+                Field { pattern: "spec.ports", rule: Rule::Keyed(&["port", "protocol"]) },
+                Field { pattern: "spec.ports.*.protocol", rule: Rule::Default("TCP") },
+            ],
+            ..Kind::plain("Service")
+        };
         let fields = json!({
             "f:metadata": {"f:finalizers": {".": {}, "v:\"a/b\"": {}}},
-            "f:spec": {"f:ports": {".": {}, "k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:name": {}}}}
+            "f:spec": {"f:ports": {
+                ".": {},
+                "k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:name": {}},
+                "k:{\"port\":80,\"protocol\":\"UDP\"}": {".": {}, "f:name": {}},
+                "k:{\"port\":81}": {".": {}, "f:name": {}}
+            }}
         });
         assert_eq!(paths(&Kind::plain("Service"), fields.clone()), Vec::<String>::new());
-        assert_eq!(paths(&KEYED, fields), ["spec.ports[80].name"]);
+        assert_eq!(paths(&KEYED, fields), ["spec.ports[80].name", "spec.ports[80/UDP].name"]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //!
 //! - `table`: kinds and their paths; `fields`: `managedFields` as writers
 //! - `api`: connection, retries, limits; `error`: what a refusal means, without secrets
-//! - `read`, `apply`, `delete`, `contents`: the calls of [`Provider`]; `retain`: what is below a volume stays; `ready`: predicates, `wait`: waiting for them
+//! - `read`, `apply`, `delete`, `contents`: the calls of [`Provider`]; `retain`: what is below a volume stays; `tie`: volumes
+//!   whose claim is gone
+//! - `ready`: predicates, `wait`: waiting for them
 
 mod api;
 mod apply;
@@ -16,6 +18,7 @@ mod retain;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tie;
 mod wait;
 
 use std::sync::Arc;
@@ -96,7 +99,9 @@ impl KubernetesProvider {
 #[async_trait]
 impl Provider for KubernetesProvider {
     async fn read(&self, targets: &[Target]) -> Vec<Observation> {
-        self.api.read(targets).await
+        let mut observations = self.api.read(targets).await;
+        self.api.find_ties(&mut observations).await;
+        observations
     }
 
     fn physical_id(&self, kind: &Kind, desired: &Value) -> Option<String> {
@@ -121,6 +126,7 @@ impl Provider for KubernetesProvider {
                 self.apply_object(operation, Intent::Update, desired, removed, progress).await.map(Some)
             }
             Change::Delete { uid } => self.delete_object(operation, uid.as_deref(), progress).await.map(|()| None),
+            Change::Release { tie } => self.release_object(operation, tie, progress).await.map(Some),
             Change::Resume { .. } => {
                 let text = "Kubernetes has no long-running operations to go on with: plan again";
                 Err(ProviderError::new(ErrorClass::Rejected, text))

@@ -49,6 +49,7 @@ pub fn observe(location: &Location, kind: &Kind, mut object: Value) -> Observed 
         lineage: lineage(&object).map(str::to_owned),
         transition: text("/metadata/deletionTimestamp").map(|_| Transition::Deleting),
         writers: writers.unwrap_or_default(),
+        tie: None,
         object,
     }
 }

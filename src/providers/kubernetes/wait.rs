@@ -45,6 +45,7 @@ impl KubernetesProvider {
         let mut waiting = String::new();
         let mut lacking = 0;
         let mut failed = false;
+        let mut stopped = false;
         for look in 0_u32.. {
             waiting = match ready::readiness(location.resource.kind, &object) {
                 Readiness::Ready => return Ok(object),
@@ -55,7 +56,7 @@ impl KubernetesProvider {
                     break;
                 }
             };
-            if Instant::now() >= deadline {
+            if stopped || Instant::now() >= deadline {
                 break;
             }
             let look_closer = self.look_closer(subject, &object, look);
@@ -78,7 +79,11 @@ impl KubernetesProvider {
             if lacking >= LACKING {
                 break;
             }
-            tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))).await;
+            tokio::select! {
+                () = tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))) => {}
+                // Nothing is being changed by waiting. One more look tells how far it has come.
+                () = progress.stopped() => stopped = true,
+            }
             match tokio::time::timeout_at(deadline, self.api.get(subject)).await {
                 Ok(Ok(Lookup::Found(now))) if now.pointer("/metadata/uid") == uid.as_ref() => {
                     (object, unanswered) = (now, None);
@@ -92,10 +97,15 @@ impl KubernetesProvider {
                 Err(_) => break,
             }
         }
-        let details = tokio::time::timeout(LAST_LOOK, self.last_seen(subject, &object)).await.unwrap_or_default();
+        let last_look = if stopped { Duration::ZERO } else { LAST_LOOK };
+        let details = tokio::time::timeout(last_look, self.last_seen(subject, &object)).await.unwrap_or_default();
         let is_lacking = lacking >= LACKING;
         let trouble = trouble.filter(|_| is_lacking).map(|trouble| format!(": {trouble}")).unwrap_or_default();
-        let late = if is_lacking || failed { "" } else { " in time" };
+        let late = match (is_lacking || failed, stopped) {
+            (true, _) => "",
+            (_, true) => " yet",
+            _ => " in time",
+        };
         let mut text = format!("{} is not ready{late}: {waiting}{}", location.describe(), subject.mask(&trouble));
         let unanswered = unanswered.map(|error| error.message);
         for line in details.iter().chain(&unanswered) {
@@ -116,6 +126,7 @@ impl KubernetesProvider {
             (_, Some(_)) if location.resource.kind == "Job" => {
                 "wait for it with the next run; a service that does not end needs restart: always".to_owned()
             }
+            _ if stopped => "the next run goes on waiting".to_owned(),
             _ => "mend what it says; the next run goes on waiting".to_owned(),
         };
         Err(ProviderError::new(ErrorClass::NotReady, text).hint(hint))

@@ -37,7 +37,7 @@ pub static CLUSTER: Kind = Kind {
         MOVES,
         field("properties.dnsPrefix", Rule::Immutable),
         field("properties.nodeResourceGroup", Rule::Immutable),
-        field("properties.agentPoolProfiles", Rule::Keyed("name")),
+        field("properties.agentPoolProfiles", Rule::Keyed(&["name"])),
         field("properties.agentPoolProfiles.*.count", Rule::Computed),
         field("properties.agentPoolProfiles.*.availabilityZones", Rule::Set),
         field("properties.agentPoolProfiles.*.vmSize", Rule::Same(Sameness::IgnoreCase)),

@@ -41,7 +41,13 @@ pub static NAMESPACE: Kind = Kind {
 
 /// A volume or claim goes only when nothing uses it, and the workload moves only to one that is there: replacing one under
 /// its own address would wait for itself.
-fn let_go_first(_: &Refusal<'_>) -> Vec<String> {
+fn let_go_first(refusal: &Refusal<'_>) -> Vec<String> {
+    if refusal.path.matches("spec.claimRef.*") {
+        return vec![
+            "the claim of that name has taken this volume; its data is not the app's to share".to_owned(),
+            "delete that claim and what uses it, or give the app a disk of its own".to_owned(),
+        ];
+    }
     vec![
         "the app must let go of it first; the disk itself is kept:".to_owned(),
         "kompox destroy --target ADDRESS".to_owned(),
@@ -56,7 +62,13 @@ pub static PERSISTENT_VOLUME: Kind = Kind {
         field("spec.csi.**", Rule::Immutable),
         // Follows the claim: the resizer raises it.
         field("spec.capacity.storage", Rule::Computed),
-        field("spec.claimRef", Rule::Computed),
+        // Bound in advance to the claim of this name; the rest is the binder's.
+        field("spec.claimRef.namespace", Rule::Immutable),
+        field("spec.claimRef.name", Rule::Immutable),
+        field("spec.claimRef.uid", Rule::Tie),
+        field("spec.claimRef.resourceVersion", Rule::Computed),
+        field("spec.claimRef.apiVersion", Rule::Computed),
+        field("spec.claimRef.kind", Rule::Computed),
     ],
     volume: Some(of_volume),
     ..object("PersistentVolume")
@@ -130,24 +142,46 @@ fn uses(object: &Value) -> Option<Vec<Use>> {
     Some(places)
 }
 
+/// What tells the items of a list apart is what tells them apart for the server: `x-kubernetes-list-map-keys` of the
+/// published OpenAPI (`+listMapKey` in `k8s.io/api/core/v1/types.go`). A list without such keys is compared as a whole, as
+/// the server replaces it: tolerations, envFrom, the rules of an Ingress.
+const NAME: Rule = Rule::Keyed(&["name"]);
+
+/// The rules of workloads: one of its own, and those of its Pods.
+macro_rules! workload {
+    ($own:expr) => {
+        &[
+            $own,
+            field("spec.template.spec.containers", NAME),
+            field("spec.template.spec.containers.*.env", NAME),
+            // A variable can use those before it, and init containers run one after the other.
+            field("spec.template.spec.containers.*.env", Rule::Ordered),
+            field("spec.template.spec.containers.*.ports", Rule::Keyed(&["containerPort", "protocol"])),
+            field("spec.template.spec.containers.*.ports.*.protocol", Rule::Default("TCP")),
+            field("spec.template.spec.containers.*.volumeMounts", Rule::Keyed(&["mountPath"])),
+            field("spec.template.spec.containers.*.volumeDevices", Rule::Keyed(&["devicePath"])),
+            field("spec.template.spec.containers.*.resources.**", Rule::Same(Sameness::Quantity)),
+            field("spec.template.spec.initContainers", NAME),
+            field("spec.template.spec.initContainers", Rule::Ordered),
+            field("spec.template.spec.initContainers.*.env", NAME),
+            field("spec.template.spec.initContainers.*.env", Rule::Ordered),
+            field("spec.template.spec.initContainers.*.ports", Rule::Keyed(&["containerPort", "protocol"])),
+            field("spec.template.spec.initContainers.*.ports.*.protocol", Rule::Default("TCP")),
+            field("spec.template.spec.initContainers.*.volumeMounts", Rule::Keyed(&["mountPath"])),
+            field("spec.template.spec.initContainers.*.volumeDevices", Rule::Keyed(&["devicePath"])),
+            field("spec.template.spec.initContainers.*.resources.**", Rule::Same(Sameness::Quantity)),
+            field("spec.template.spec.volumes", NAME),
+            field("spec.template.spec.volumes.*.emptyDir.sizeLimit", Rule::Same(Sameness::Quantity)),
+            field("spec.template.spec.imagePullSecrets", NAME),
+            field("spec.template.spec.hostAliases", Rule::Keyed(&["ip"])),
+            field("spec.template.spec.topologySpreadConstraints", Rule::Keyed(&["topologyKey", "whenUnsatisfiable"])),
+        ]
+    };
+}
+
 /// A workload. Any change of its template ends the old Pod first (strategy Recreate).
 pub static DEPLOYMENT: Kind = Kind {
-    fields: &[
-        field("spec.selector.**", Rule::Immutable),
-        field("spec.template.spec.containers", Rule::Keyed("name")),
-        field("spec.template.spec.containers.*.env", Rule::Keyed("name")),
-        field("spec.template.spec.containers.*.ports", Rule::Keyed("containerPort")),
-        field("spec.template.spec.containers.*.volumeMounts", Rule::Keyed("mountPath")),
-        field("spec.template.spec.containers.*.resources.**", Rule::Same(Sameness::Quantity)),
-        field("spec.template.spec.initContainers", Rule::Keyed("name")),
-        field("spec.template.spec.initContainers.*.env", Rule::Keyed("name")),
-        field("spec.template.spec.initContainers.*.volumeMounts", Rule::Keyed("mountPath")),
-        field("spec.template.spec.initContainers.*.resources.**", Rule::Same(Sameness::Quantity)),
-        field("spec.template.spec.volumes", Rule::Keyed("name")),
-        field("spec.template.spec.volumes.*.emptyDir.sizeLimit", Rule::Same(Sameness::Quantity)),
-        field("spec.template.spec.imagePullSecrets", Rule::Keyed("name")),
-        field("spec.template.spec.hostAliases", Rule::Keyed("ip")),
-    ],
+    fields: workload!(field("spec.selector.**", Rule::Immutable)),
     restarts: &["spec.template.**"],
     uses: Some(uses),
     review: review::WORKLOAD,
@@ -158,22 +192,7 @@ pub static DEPLOYMENT: Kind = Kind {
 
 /// A service that ends. What has run is not changed: another template is another run (batch/v1, "template ... immutable").
 pub static JOB: Kind = Kind {
-    fields: &[
-        field("spec.template.**", Rule::Immutable),
-        field("spec.template.spec.containers", Rule::Keyed("name")),
-        field("spec.template.spec.containers.*.env", Rule::Keyed("name")),
-        field("spec.template.spec.containers.*.ports", Rule::Keyed("containerPort")),
-        field("spec.template.spec.containers.*.volumeMounts", Rule::Keyed("mountPath")),
-        field("spec.template.spec.containers.*.resources.**", Rule::Same(Sameness::Quantity)),
-        field("spec.template.spec.initContainers", Rule::Keyed("name")),
-        field("spec.template.spec.initContainers.*.env", Rule::Keyed("name")),
-        field("spec.template.spec.initContainers.*.volumeMounts", Rule::Keyed("mountPath")),
-        field("spec.template.spec.initContainers.*.resources.**", Rule::Same(Sameness::Quantity)),
-        field("spec.template.spec.volumes", Rule::Keyed("name")),
-        field("spec.template.spec.volumes.*.emptyDir.sizeLimit", Rule::Same(Sameness::Quantity)),
-        field("spec.template.spec.imagePullSecrets", Rule::Keyed("name")),
-        field("spec.template.spec.hostAliases", Rule::Keyed("ip")),
-    ],
+    fields: workload!(field("spec.template.**", Rule::Immutable)),
     uses: Some(uses),
     typical: Duration::from_secs(20),
     timeout: Duration::from_secs(900),
@@ -182,7 +201,10 @@ pub static JOB: Kind = Kind {
 
 /// A Service. One of type LoadBalancer has an address once it is ready.
 pub static SERVICE: Kind = Kind {
-    fields: &[field("spec.ports", Rule::Keyed("port")), field("spec.ports.*.protocol", Rule::Default("TCP"))],
+    fields: &[
+        field("spec.ports", Rule::Keyed(&["port", "protocol"])),
+        field("spec.ports.*.protocol", Rule::Default("TCP")),
+    ],
     review: review::SERVICE,
     outputs: &["/status/loadBalancer/ingress/0/ip", "/status/loadBalancer/ingress/0/hostname"],
     ..object("Service")
@@ -242,3 +264,78 @@ pub static KINDS: &[&Kind] = &[
     &CLUSTER_ROLE_BINDING,
     &SECRET_PROVIDER_CLASS,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::value::{Path, Segment};
+
+    fn path(dotted: &str) -> Path {
+        let step = |step: &str| step.parse().map_or_else(|_| Segment::Key(step.to_owned()), Segment::Index);
+        Path(dotted.split('.').map(step).collect())
+    }
+
+    /// `x-kubernetes-list-map-keys` of the published OpenAPI, in the words of `k8s.io/api` (`+listMapKey`).
+    #[test]
+    fn items_of_lists_are_told_apart_as_the_api_server_does() {
+        let pod = "spec.template.spec";
+        let container = [
+            ("env", &["name"][..]),
+            ("ports", &["containerPort", "protocol"]),
+            ("volumeMounts", &["mountPath"]),
+            ("volumeDevices", &["devicePath"]),
+        ];
+        for list in ["containers", "initContainers"] {
+            assert_eq!(DEPLOYMENT.list_keys(&path(&format!("{pod}.{list}"))), Some(&["name"][..]));
+            for (inner, keys) in container {
+                let at = path(&format!("{pod}.{list}.0.{inner}"));
+                assert_eq!(DEPLOYMENT.list_keys(&at), Some(keys), "{at}");
+            }
+            for whole in ["envFrom", "args", "command"] {
+                assert_eq!(DEPLOYMENT.list_keys(&path(&format!("{pod}.{list}.0.{whole}"))), None);
+            }
+        }
+        for (list, keys) in [
+            ("volumes", &["name"][..]),
+            ("imagePullSecrets", &["name"]),
+            ("hostAliases", &["ip"]),
+            ("topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
+        ] {
+            assert_eq!(DEPLOYMENT.list_keys(&path(&format!("{pod}.{list}"))), Some(keys), "{list}");
+        }
+        assert_eq!(DEPLOYMENT.list_keys(&path(&format!("{pod}.tolerations"))), None);
+        assert_eq!(SERVICE.list_keys(&path("spec.ports")), Some(&["port", "protocol"][..]));
+        for (kind, list) in [
+            (&INGRESS, "spec.rules"),
+            (&INGRESS, "spec.tls"),
+            (&NETWORK_POLICY, "spec.ingress"),
+            (&ROLE, "rules"),
+            (&LIMIT_RANGE, "spec.limits"),
+            (&PERSISTENT_VOLUME, "spec.accessModes"),
+        ] {
+            assert_eq!(kind.list_keys(&path(list)), None, "{list}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_a_number_and_a_protocol() {
+        let name = |port: &str, protocol: Option<&str>| {
+            let list = path("spec.ports");
+            SERVICE.item_name(&list, |key| match key {
+                "port" => Some(port.to_owned()),
+                _ => protocol.map(str::to_owned),
+            })
+        };
+        assert_eq!(name("53", None).as_deref(), Some("53"));
+        assert_eq!(name("53", Some("TCP")).as_deref(), Some("53"));
+        assert_eq!(name("53", Some("UDP")).as_deref(), Some("53/UDP"));
+    }
+
+    #[test]
+    fn a_volume_is_bound_in_advance_by_name_and_the_rest_is_the_binders() {
+        for (field, immutable, tie) in [("name", true, false), ("namespace", true, false), ("uid", false, true)] {
+            let at = path(&format!("spec.claimRef.{field}"));
+            assert_eq!((PERSISTENT_VOLUME.is_immutable(&at), PERSISTENT_VOLUME.is_tie(&at)), (immutable, tie));
+        }
+    }
+}

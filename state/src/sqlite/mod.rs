@@ -204,6 +204,10 @@ impl Store for SqliteStore {
         self.shared.read(|tx| rows::runs(tx, limit))
     }
 
+    fn removed(&self) -> Result<Vec<String>, StateError> {
+        self.shared.read(rows::removed)
+    }
+
     fn durations(&self) -> Result<Vec<(String, String, u64)>, StateError> {
         self.shared.read(rows::durations)
     }

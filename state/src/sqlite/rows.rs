@@ -93,7 +93,7 @@ pub(super) fn intents(tx: &Transaction<'_>) -> Result<Vec<Intent>, Fault> {
 /// The last `limit` runs, newest first.
 pub(super) fn runs(tx: &Transaction<'_>, limit: usize) -> Result<Vec<Run>, Fault> {
     let mut statement = tx.prepare_cached(
-        "SELECT id, actor, host, command, plan_digest, started_at, finished_at, result, counts, duration_ms \
+        "SELECT id, actor, host, command, plan_digest, started_at, finished_at, result, counts, duration_ms, planned \
          FROM runs ORDER BY position DESC LIMIT ?1",
     )?;
     let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
@@ -111,10 +111,20 @@ pub(super) fn runs(tx: &Transaction<'_>, limit: usize) -> Result<Vec<Run>, Fault
             result: row.get(7)?,
             counts: parse(row, 8, place)?,
             duration_ms: row.get::<_, Option<i64>>(9)?.map(|millis| unsigned(millis, place)).transpose()?,
+            planned: parse(row, 10, place)?,
             id,
         });
     }
     Ok(runs)
+}
+
+/// Addresses that had a record and have none now.
+pub(super) fn removed(tx: &Transaction<'_>) -> Result<Vec<String>, Fault> {
+    let mut statement = tx.prepare_cached(
+        "SELECT address FROM removed WHERE address NOT IN (SELECT address FROM records) ORDER BY address",
+    )?;
+    let addresses = statement.query_map([], |row| row.get(0))?;
+    Ok(addresses.collect::<Result<_, _>>()?)
 }
 
 /// Mean milliseconds per kind and action.

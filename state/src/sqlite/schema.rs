@@ -15,7 +15,7 @@ pub(super) struct Migration {
 }
 
 /// All steps from an empty file, each one version up from the one before.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: V1 }];
+pub(super) const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: V1 }, Migration { version: 2, sql: V2 }];
 
 /// `komp`: marks the file as ours, for this program and for `file(1)`.
 const APPLICATION_ID: i32 = 0x6b6f_6d70;
@@ -97,6 +97,13 @@ CREATE TABLE durations (
     samples INTEGER NOT NULL,
     mean_millis REAL NOT NULL,
     PRIMARY KEY (kind, action)
+) STRICT, WITHOUT ROWID;
+";
+
+const V2: &str = "
+ALTER TABLE runs ADD COLUMN planned TEXT NOT NULL DEFAULT 'null';
+CREATE TABLE removed (
+    address TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 ";
 

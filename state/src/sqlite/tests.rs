@@ -333,9 +333,10 @@ fn set_lineage_is_for_an_empty_state() {
 
 const NEXT: &[Migration] = &[
     Migration { version: 1, sql: MIGRATIONS[0].sql },
-    Migration { version: 2, sql: "ALTER TABLE records ADD COLUMN note TEXT" },
+    Migration { version: 2, sql: MIGRATIONS[1].sql },
+    Migration { version: 3, sql: "ALTER TABLE records ADD COLUMN note TEXT" },
     Migration {
-        version: 3,
+        version: 4,
         sql: "CREATE TABLE notes (text TEXT) STRICT; INSERT INTO notes SELECT address FROM records;",
     },
 ];
@@ -367,18 +368,18 @@ fn an_older_database_migrates_and_keeps_what_it_has() {
     // Not under the hands of a writer that knows the old tables only.
     let text = failure(open_existing(&place.path(), NEXT)).to_string();
     assert!(text.contains("pid 4711"), "{text}");
-    assert_eq!(version(&place.raw()), 1);
+    assert_eq!(version(&place.raw()), 2);
     drop(lock);
 
     open_existing(&place.path(), NEXT).unwrap().unwrap();
     let raw = place.raw();
-    assert_eq!(version(&raw), 3);
+    assert_eq!(version(&raw), 4);
     assert_eq!(raw.query_row("SELECT text FROM notes", [], |row| row.get::<_, String>(0)).unwrap(), "/a");
     assert_eq!(store.record("/a").unwrap().unwrap().updated_serial, 1);
     // The old program is still open on it; it reads, and neither locks nor writes.
-    assert!(matches!(store.try_lock(&request("here")), Err(StateError::Newer { found: 3, supported: 1, .. })));
+    assert!(matches!(store.try_lock(&request("here")), Err(StateError::Newer { found: 4, supported: 2, .. })));
     open_or_create(&place.path(), NEXT, &Identity::random().unwrap()).unwrap();
-    assert_eq!(version(&raw), 3);
+    assert_eq!(version(&raw), 4);
 }
 
 #[test]
@@ -388,7 +389,7 @@ fn a_migration_that_fails_changes_nothing() {
     let place = Sqlite::new();
     drop(place.open());
     assert!(matches!(failure(open_existing(&place.path(), BROKEN)), StateError::Sqlite { .. }));
-    assert_eq!(version(&place.raw()), 1);
+    assert_eq!(version(&place.raw()), 2);
     assert_eq!(place.open().durations().unwrap(), []);
 }
 
@@ -402,7 +403,23 @@ impl Migration {
 fn a_new_database_has_the_newest_version() {
     let place = Sqlite::new();
     open_or_create(&place.path(), NEXT, &Identity::random().unwrap()).unwrap();
-    assert_eq!(version(&place.raw()), 3);
+    assert_eq!(version(&place.raw()), 4);
+}
+
+#[test]
+fn a_state_of_the_first_version_is_read_by_this_one() {
+    const FIRST: &[Migration] = &[NEXT[0].copy()];
+    let place = Sqlite::new();
+    drop(open_or_create(&place.path(), FIRST, &Identity::random().unwrap()).unwrap());
+    let raw = place.raw();
+    raw.execute_batch(
+        "INSERT INTO runs (id, actor, host, command, started_at, counts) VALUES ('r1', 'a', 'h', 'c', 's', '{}')",
+    )
+    .unwrap();
+    let store = place.open();
+    assert_eq!(version(&raw), 2);
+    assert_eq!(store.runs(1).unwrap()[0].planned, serde_json::Value::Null);
+    assert_eq!(store.removed().unwrap(), Vec::<String>::new());
 }
 
 #[test]
@@ -412,9 +429,9 @@ fn a_newer_database_is_left_alone() {
     place.raw().execute("UPDATE meta SET schema_version = 7", []).unwrap();
     let before = fs::read(place.path()).unwrap();
     for e in [failure(SqliteStore::open(&place.path())), failure(SqliteStore::open_existing(&place.path()))] {
-        assert!(matches!(e, StateError::Newer { found: 7, supported: 1, .. }), "{e}");
+        assert!(matches!(e, StateError::Newer { found: 7, supported: 2, .. }), "{e}");
         let text = e.to_string();
-        for part in ["kompox.db", "version 7", "up to 1", "nothing was changed", "install the kompox that"] {
+        for part in ["kompox.db", "version 7", "up to 2", "nothing was changed", "install the kompox that"] {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }
     }

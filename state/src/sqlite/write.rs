@@ -12,6 +12,7 @@ pub(super) fn apply(tx: &Transaction<'_>, change: &Change, serial: u64) -> Resul
     match change {
         Change::PutRecord(record) => put_record(tx, record, serial),
         Change::DeleteRecord(address) => {
+            remember(tx, address)?;
             tx.prepare_cached("DELETE FROM records WHERE address = ?1")?.execute([address])?;
             Ok(())
         }
@@ -29,6 +30,7 @@ pub(super) fn apply(tx: &Transaction<'_>, change: &Change, serial: u64) -> Resul
             Ok(())
         }
         Change::StartRun(run) => start_run(tx, run),
+        Change::Did { run, verb, elapsed_ms } => did(tx, run, verb, *elapsed_ms),
         Change::FinishRun { id, finished_at, result, counts, duration_ms } => {
             let mut statement = tx.prepare_cached(
                 "UPDATE runs SET finished_at = ?2, result = ?3, counts = ?4, duration_ms = ?5 WHERE id = ?1",
@@ -80,6 +82,15 @@ fn put_record(tx: &Transaction<'_>, record: &Record, serial: u64) -> Result<(), 
     Ok(())
 }
 
+/// That an address has a record outlives the record.
+fn remember(tx: &Transaction<'_>, address: &str) -> Result<(), Fault> {
+    tx.prepare_cached(
+        "INSERT INTO removed (address) SELECT address FROM records WHERE address = ?1 ON CONFLICT (address) DO NOTHING",
+    )?
+    .execute([address])?;
+    Ok(())
+}
+
 fn move_record(tx: &Transaction<'_>, from: &str, to: &str, serial: u64) -> Result<(), Fault> {
     let mut find = tx.prepare_cached("SELECT id FROM records WHERE address = ?1")?;
     let id: Option<i64> = find.query_row([from], |row| row.get(0)).optional()?;
@@ -89,6 +100,7 @@ fn move_record(tx: &Transaction<'_>, from: &str, to: &str, serial: u64) -> Resul
     if find.exists([to])? {
         return Err(Fault::refused(format!("{to} already has a record, so {from} cannot be moved there")));
     }
+    remember(tx, from)?;
     tx.prepare_cached("UPDATE records SET address = ?2, updated_serial = ?3 WHERE id = ?1")?.execute((
         id,
         to,
@@ -134,8 +146,9 @@ fn open_intent(tx: &Transaction<'_>, intent: &Intent) -> Result<(), Fault> {
 fn start_run(tx: &Transaction<'_>, run: &Run) -> Result<(), Fault> {
     let inserted = tx
         .prepare_cached(
-            "INSERT INTO runs (id, actor, host, command, plan_digest, started_at, finished_at, result, counts, duration_ms) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO runs (id, actor, host, command, plan_digest, started_at, finished_at, result, counts, duration_ms, \
+                planned) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING",
         )?
         .execute((
             &run.id,
@@ -148,11 +161,25 @@ fn start_run(tx: &Transaction<'_>, run: &Run) -> Result<(), Fault> {
             &run.result,
             json(&run.counts, &format_args!("run {}", run.id))?,
             run.duration_ms.map(signed),
+            json(&run.planned, &format_args!("run {}", run.id))?,
         ))?;
     match inserted {
         0 => Err(Fault::refused(format!("the run {} is in the history already", run.id))),
         _ => Ok(()),
     }
+}
+
+fn did(tx: &Transaction<'_>, run: &str, verb: &str, elapsed_ms: u64) -> Result<(), Fault> {
+    let mut find = tx.prepare_cached("SELECT counts FROM runs WHERE id = ?1")?;
+    let Some(counts) = find.query_row([run], |row| row.get::<_, String>(0)).optional()? else { return Ok(()) };
+    let unreadable = |error| Fault::Damaged(format!("the counts of run {run} cannot be read as JSON ({error})"));
+    let mut counts: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&counts).map_err(unreadable)?;
+    let count = counts.get(verb).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    counts.insert(verb.to_owned(), count.saturating_add(1).into());
+    let counts = json(&counts.into(), &format_args!("run {run}"))?;
+    tx.prepare_cached("UPDATE runs SET counts = ?2, duration_ms = max(coalesce(duration_ms, 0), ?3) WHERE id = ?1")?
+        .execute((run, counts, signed(elapsed_ms)))?;
+    Ok(())
 }
 
 fn add_duration(tx: &Transaction<'_>, duration: &ActionDuration) -> Result<(), Fault> {

@@ -371,6 +371,11 @@ spec:
   - ReadWriteOnce
   capacity:
     storage: 10Gi
+  claimRef:
+    apiVersion: v1
+    kind: PersistentVolumeClaim
+    name: k4x-50vf7y-default-13o40q-4hz6mw
+    namespace: k4x-50vf7y-app1-13o40q
   csi:
     driver: disk.csi.azure.com
     volumeAttributes:

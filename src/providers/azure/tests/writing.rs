@@ -537,3 +537,94 @@ async fn bodies_have_what_the_api_requires() {
         assert!(seen[1].body.get("id").is_none());
     }
 }
+
+fn safeguard_of(id: &str) -> Operation {
+    operation(id, Change::Delete { uid: Some("u-1-2-3".into()) })
+}
+
+fn copied(state: &str) -> Json {
+    j!({
+        "id": format!("{GROUP}/providers/Microsoft.Compute/snapshots/x_safety_u123"), "location": "eastus",
+        "tags": {"kompox-lineage": "L1", "kompox-safety": "true", "a": "b"},
+        "sku": {"name": "Standard_ZRS"},
+        "properties": {"provisioningState": state, "incremental": true,
+            "creationData": {"createOption": "Copy", "sourceResourceId": disk("x")}},
+    })
+}
+
+fn to_be_copied() -> Json {
+    j!({
+        "id": disk("x"), "location": "eastus", "tags": {"kompox-lineage": "L1", "a": "b"},
+        "sku": {"name": "PremiumV2_LRS"}, "zones": ["2"],
+        "properties": {"provisioningState": "Succeeded", "uniqueId": "u-1-2-3", "diskSizeGB": 10},
+    })
+}
+
+/// The line of a request about the disk or about its copy.
+fn about(method: &str, kind: &str, name: &str) -> String {
+    format!("{method} {GROUP}/providers/Microsoft.Compute/{kind}/{name}")
+}
+
+#[tokio::test]
+async fn a_safety_copy_is_whole_before_it_counts() {
+    let snapshot = "x_safety_u123";
+    let server = Server::start([
+        (about("GET", "disks", "x").as_str(), json(200, to_be_copied())),
+        (about("GET", "snapshots", snapshot).as_str(), gone()),
+        (about("PUT", "snapshots", snapshot).as_str(), json(201, copied("Updating"))),
+        (about("GET", "snapshots", snapshot).as_str(), json(200, copied("Updating"))),
+        (about("GET", "snapshots", snapshot).as_str(), json(200, copied("Succeeded"))),
+        (about("GET", "snapshots", snapshot).as_str(), json(200, copied("Succeeded"))),
+    ])
+    .await;
+    let told = Told::default();
+    let copy = provider(&server.url).safeguard(&safeguard_of(&disk("x")), &told).await.unwrap().unwrap();
+    assert_eq!(copy.physical_id, format!("{GROUP}/providers/Microsoft.Compute/snapshots/{snapshot}"));
+    for part in
+        ["az disk create --subscription s1 --resource-group g --name x --sku PremiumV2_LRS --zone 2 --source", snapshot]
+    {
+        assert!(copy.restore.contains(part), "{}", copy.restore);
+    }
+    let sent = server.finish().into_iter().find(|seen| seen.line.starts_with("PUT")).unwrap().body;
+    assert_eq!(sent["properties"]["creationData"], j!({"createOption": "Copy", "sourceResourceId": disk("x")}));
+    assert_eq!((&sent["tags"]["kompox-safety"], &sent["tags"]["a"]), (&j!("true"), &j!("b")));
+}
+
+#[tokio::test]
+async fn a_safety_copy_that_is_refused_or_breaks_off_or_cannot_be_known_is_none() {
+    let get_disk = about("GET", "disks", "x");
+    let (get, put) = (about("GET", "snapshots", "x_safety_u123"), about("PUT", "snapshots", "x_safety_u123"));
+    let look = async |server: Server| {
+        let copy = provider(&server.url).safeguard(&safeguard_of(&disk("x")), &Told::default()).await;
+        server.finish();
+        copy.unwrap_err()
+    };
+    let refused = Server::start([
+        (get_disk.as_str(), json(200, to_be_copied())),
+        (get.as_str(), gone()),
+        (put.as_str(), refusal(409, "QuotaExceeded", "no room")),
+    ]);
+    assert_eq!(look(refused.await).await.code.as_deref(), Some("QuotaExceeded"));
+    let broken = Server::start([
+        (get_disk.as_str(), json(200, to_be_copied())),
+        (get.as_str(), gone()),
+        (put.as_str(), json(201, copied("Updating"))),
+        (get.as_str(), json(200, copied("Failed"))),
+    ]);
+    assert_eq!(look(broken.await).await.class, ErrorClass::Ambiguous);
+    let unknown = Server::start([(get_disk.as_str(), refusal(403, "AuthorizationFailed", "m"))]);
+    assert_eq!(look(unknown.await).await.class, ErrorClass::Denied);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_gone_needs_no_safety_copy_and_a_second_try_makes_no_second_one() {
+    let (get_disk, get) = (about("GET", "disks", "x"), about("GET", "snapshots", "x_safety_u123"));
+    let server = Server::start([(get_disk.as_str(), gone())]).await;
+    assert_eq!(provider(&server.url).safeguard(&safeguard_of(&disk("x")), &Told::default()).await.unwrap(), None);
+    server.finish();
+    let server =
+        Server::start([(get_disk.as_str(), json(200, to_be_copied())), (get.as_str(), json(200, copied("Succeeded")))])
+            .await;
+    assert!(provider(&server.url).safeguard(&safeguard_of(&disk("x")), &Told::default()).await.unwrap().is_some());
+    server.finish();
+}

@@ -4,6 +4,7 @@ mod changing;
 mod contents;
 mod reading;
 pub(crate) mod scenarios;
+mod ties;
 mod waiting;
 
 use std::collections::HashMap;
@@ -55,6 +56,8 @@ pub enum Answer {
     Reset,
     /// The body ends too early.
     CutOff,
+    /// Nothing, for ever.
+    Silent,
 }
 
 impl Answer {
@@ -98,7 +101,10 @@ impl Server {
                         let (log, answer) = (log.clone(), answer.clone());
                         async move {
                             let seen = record(&log, request).await;
-                            respond(answer(&seen))
+                            match answer(&seen) {
+                                Answer::Silent => std::future::pending().await,
+                                answer => respond(answer),
+                            }
                         }
                     });
                     // An error is what the script asked for: the connection is closed.
@@ -164,7 +170,7 @@ fn respond(answer: Answer) -> Result<Response<Full<Bytes>>, std::io::Error> {
             response.headers_mut().insert("retry-after", "0".parse().unwrap());
             Ok(response)
         }
-        Answer::Reset => Err(std::io::Error::other("reset")),
+        Answer::Reset | Answer::Silent => Err(std::io::Error::other("reset")),
         Answer::CutOff => build(200, "application/json", "{\"metadata\": {\"na".to_owned()),
     }
 }
@@ -217,6 +223,8 @@ impl Connector for Later {
 pub struct Told {
     pub statuses: Mutex<Vec<String>>,
     pub retries: Mutex<Vec<String>>,
+    /// Says that nobody wants to wait any longer.
+    pub stop: tokio::sync::Notify,
 }
 
 #[async_trait]
@@ -229,6 +237,10 @@ impl Progress for Told {
 
     fn retried(&self, _delay: Duration, reason: &str) {
         self.retries.lock().unwrap().push(reason.to_owned());
+    }
+
+    async fn stopped(&self) {
+        self.stop.notified().await;
     }
 }
 

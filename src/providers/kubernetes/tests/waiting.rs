@@ -173,3 +173,60 @@ async fn a_claim_that_waits_for_its_first_pod_is_not_waited_for() {
     let observed = server.provider().execute(&create, &Told::default()).await.unwrap().unwrap();
     assert_eq!(observed.object["status"]["phase"], "Pending");
 }
+
+#[tokio::test]
+async fn who_wants_to_wait_no_longer_is_told_how_far_it_has_come() {
+    let server = Server::start(move |seen| match (seen.method.as_str(), seen.path.as_str(), seen.nth) {
+        ("GET", ID, 0) => Answer::not_found("deployments", "d"),
+        ("PATCH", ..) => Answer::Json(201, with_status(deployment(), json!({}))),
+        _ => Answer::Json(200, with_status(deployment(), json!({"observedGeneration": 1}))),
+    })
+    .await;
+    let told = Told::default();
+    told.stop.notify_one();
+    let long = Operation { timeout: Duration::from_secs(3600), ..create() };
+    let error = server.provider().execute(&long, &told).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::NotReady);
+    assert!(error.message.ends_with("is not ready yet: 0/1 ready"), "{error}");
+    assert_eq!(error.hint.as_deref(), Some("the next run goes on waiting"));
+}
+
+#[tokio::test]
+async fn who_wants_to_wait_no_longer_for_a_deletion_is_told_what_holds_it() {
+    let server = Server::start(|_| {
+        let mut object = live(config_map("a"));
+        object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        object["metadata"]["finalizers"] = json!(["example.com/held"]);
+        Answer::Json(200, object)
+    })
+    .await;
+    let told = Told::default();
+    told.stop.notify_one();
+    let id = "/api/v1/namespaces/n/configmaps/a";
+    let change = Change::Delete { uid: Some("uid-1".to_owned()) };
+    let long = Operation { timeout: Duration::from_secs(3600), ..operation(target(&CONFIG_MAP, id), change) };
+    let error = server.provider().execute(&long, &told).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::NotReady);
+    assert!(error.message.ends_with("but not gone yet: held by the finalizer example.com/held"), "{error}");
+    assert_eq!(server.count(&format!("DELETE {id}")), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_answered_in_time_may_have_arrived() {
+    let id = "/api/v1/namespaces/n/configmaps/a";
+    let server = Server::start(move |seen| match seen.method.as_str() {
+        "GET" => Answer::not_found("configmaps", "a"),
+        _ => Answer::Silent,
+    })
+    .await;
+    let config = KubernetesConfig {
+        request_timeout: Duration::from_millis(200),
+        ..config(Arc::new(Fixed(server.kubeconfig())))
+    };
+    let change = Change::Create { desired: config_map("a") };
+    let told = Told::default();
+    let error =
+        KubernetesProvider::new(config).execute(&operation(target(&CONFIG_MAP, id), change), &told).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Ambiguous, "{error}");
+    assert!(error.message.contains("no answer within"), "{error}");
+}

@@ -82,6 +82,11 @@ impl Status {
         Self::new(400, "BadRequest", message)
     }
 
+    /// What is asked for cannot be done with the object as it is.
+    pub fn unprocessable(message: impl Into<String>) -> Self {
+        Self::new(422, "", message)
+    }
+
     /// There is no such object.
     pub fn not_found(resource: &Resource, name: &str) -> Self {
         Self::new(404, "NotFound", format!("{} \"{name}\" not found", resource.qualified())).about(resource, name)

@@ -289,7 +289,11 @@ impl Writes<'_> {
         let mut object = if target.subresource == "scale" { scale_of(&live) } else { live.clone() };
         match kind {
             PatchType::Merge | PatchType::Apply => patch::merge(&mut object, body),
-            PatchType::Json => patch::json_patch(&mut object, body).map_err(|e| Status::bad_request(e.to_string()))?,
+            PatchType::Json => patch::json_patch(&mut object, body).map_err(|e| match e {
+                patch::PatchError::Malformed(_) => Status::bad_request(e.to_string()),
+                // As the API server answers where a test fails or a path leads nowhere (`applyJSPatch`).
+                _ => Status::unprocessable(e.to_string()),
+            })?,
             PatchType::Strategic if target.resource.round_trip.is_none() => {
                 return Err(Status::unsupported_media_type("application/strategic-merge-patch+json").into());
             }

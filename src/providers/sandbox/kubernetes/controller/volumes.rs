@@ -71,7 +71,12 @@ pub fn provision_for(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
             && text(&claim, "/status/phase") != "Bound"
             && waits_for_consumer(env, &claim)?
         {
-            provision(env, claims, &claim, now_ms)?;
+            // The scheduler takes a volume that is there before it has one made.
+            let volumes = by_plural("persistentvolumes");
+            match find_volume(env, &claim, false)?.zip(volumes) {
+                Some((volume, volumes)) => bind(env, claims, &claim, volumes, &volume, now_ms)?,
+                None => provision(env, claims, &claim, now_ms)?,
+            }
         }
     }
     Ok(())
@@ -116,17 +121,11 @@ pub fn claim(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64)
         _ => {}
     }
     if volume_name.is_empty() {
-        let (namespace, name) = key(&object);
-        let reserved =
-            env.store.list(volumes, "")?.into_iter().find(|pv| {
-                text(pv, "/spec/claimRef/namespace") == namespace && text(pv, "/spec/claimRef/name") == name
-            });
-        return match reserved {
-            Some(volume) if refusal(&object, &volume).is_none() => {
-                bind(env, resource, &object, volumes, &volume, now_ms)
-            }
-            _ if waits_for_consumer(env, &object)? => Ok(()),
-            _ => provision(env, resource, &object, now_ms),
+        let waits = waits_for_consumer(env, &object)?;
+        return match find_volume(env, &object, waits)? {
+            Some(volume) => bind(env, resource, &object, volumes, &volume, now_ms),
+            None if waits => Ok(()),
+            None => provision(env, resource, &object, now_ms),
         };
     }
     let Some(volume) = env.store.get(volumes, "", volume_name)? else { return Ok(()) };
@@ -134,6 +133,21 @@ pub fn claim(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64)
         Some((reason, message)) => env.event(&object, reason, &message, "persistentvolume-controller", now_ms),
         None => bind(env, resource, &object, volumes, &volume, now_ms),
     }
+}
+
+/// The volume that a claim gets which asks for none by name: one that is bound to it in advance, else, unless only that
+/// one is `reserved` for it, the smallest available one that nobody is bound to and that satisfies it
+/// (`findMatchingVolume` of Kubernetes).
+fn find_volume(env: &Env<'_>, claim: &Value, reserved: bool) -> Result<Option<Value>> {
+    let Some(volumes) = by_plural("persistentvolumes") else { return Ok(None) };
+    let mut fitting: Vec<Value> =
+        env.store.list(volumes, "")?.into_iter().filter(|volume| refusal(claim, volume).is_none()).collect();
+    if let Some(own) = fitting.iter().find(|volume| volume.pointer("/spec/claimRef").is_some()) {
+        return Ok(Some(own.clone()));
+    }
+    fitting.retain(|volume| !reserved && text(volume, "/status/phase") == "Available");
+    fitting.sort_by_key(|volume| (storage(volume, "/spec/capacity/storage"), key(volume)));
+    Ok(fitting.into_iter().next())
 }
 
 /// Why the claim cannot have this volume.
@@ -221,11 +235,20 @@ fn bind(
 fn bound_claim(env: &Env<'_>, claims: &Resource, claim: &Value, volumes: &Resource, now_ms: i64) -> Result<()> {
     const PENDING: &str = "FileSystemResizePending";
     let mut new = claim.clone();
-    let Some(volume) = env.store.get(volumes, "", text(claim, "/spec/volumeName"))? else {
+    let volume = env.store.get(volumes, "", text(claim, "/spec/volumeName"))?;
+    let Some(volume) = volume.filter(|volume| {
+        // A volume that says of itself that it is another claim's, or bound to this one in advance only, is not its own
+        // (`syncBoundClaim` of Kubernetes: ClaimMisbound).
+        let tied = volume.pointer("/spec/claimRef");
+        tied.is_none_or(|reference| text(reference, "/uid") == text(claim, "/metadata/uid"))
+    }) else {
         map_at(&mut new, &["status"]).insert("phase".into(), "Lost".into());
         env.update(claims, claim, new, "status", now_ms)?;
         return Ok(());
     };
+    if volume.pointer("/spec/claimRef").is_none() {
+        return bind(env, claims, claim, volumes, &volume, now_ms);
+    }
     let asked = storage(claim, "/spec/resources/requests/storage");
     if asked <= storage(claim, "/status/capacity/storage") {
         return Ok(());
@@ -315,16 +338,20 @@ pub fn volume(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64
     Ok(())
 }
 
-/// Claims that ask for this volume by name are looked at.
+/// Claims that ask for this volume by name, that are bound to it, or that take any of its class are looked at.
 pub fn volume_appeared(env: &Env<'_>, volume: &Value, now_ms: i64) -> Result<()> {
     let Some(claims) = by_plural("persistentvolumeclaims") else { return Ok(()) };
     let name = text(volume, "/metadata/name");
+    let class = text(volume, "/spec/storageClassName");
+    let free = volume.pointer("/spec/claimRef").is_none();
     let mut waiting = Vec::new();
     env.store.scan(claims, "", None, |row| {
         // Most claims are for other volumes: only those that mention the name are read.
-        if row.json.contains(name) {
+        if free || row.json.contains(name) {
             let claim: Value = serde_json::from_str(&row.json)?;
-            if text(&claim, "/spec/volumeName") == name && text(&claim, "/status/phase") == "Pending" {
+            let asked = text(&claim, "/spec/volumeName");
+            let any = free && asked.is_empty() && text(&claim, "/spec/storageClassName") == class;
+            if asked == name || any && text(&claim, "/status/phase") == "Pending" {
                 waiting.push((row.namespace, row.name));
             }
         }

@@ -685,3 +685,68 @@ fn drift_and_the_end_of_a_cluster() {
     assert_eq!(bench.get("/version").0, 404);
     assert!(bench.dump().is_empty());
 }
+
+#[test]
+fn a_volume_that_no_claim_is_named_in_goes_to_any_claim_of_its_class() {
+    let bench = Bench::new();
+    bench.namespace("shop");
+    let any = json!({"metadata": {"name": "any"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "storageClassName": "managed-csi", "resources": {"requests": {"storage": "1Gi"}},
+    }});
+    let mut reserved = volume("reserved");
+    reserved["spec"]["claimRef"] = json!({"namespace": "shop", "name": "later"});
+    bench.post(VOLUMES, &reserved);
+    bench.post(CLAIMS, &any);
+    let mut object = deployment("web");
+    object["spec"]["template"]["spec"]["volumes"] =
+        json!([{"name": "data", "persistentVolumeClaim": {"claimName": "any"}}]);
+    bench.post(VOLUMES, &volume("free"));
+    bench.post(DEPLOYMENTS, &object);
+    bench.pass(60);
+    assert_eq!(
+        bench.get(&format!("{CLAIMS}/any")).1["spec"]["volumeName"],
+        "free",
+        "the scheduler takes what is there"
+    );
+    let (_, kept) = bench.get(&format!("{VOLUMES}/reserved"));
+    assert_eq!((kept["status"]["phase"].as_str(), kept["spec"]["claimRef"].get("uid")), (Some("Available"), None));
+    let mut later = claim("later");
+    later["spec"]["volumeName"] = "reserved".into();
+    bench.post(CLAIMS, &later);
+    bench.pass(10);
+    assert_eq!(bench.get(&format!("{CLAIMS}/later")).1["status"]["phase"], "Bound");
+}
+
+#[test]
+fn the_uid_of_a_claim_that_is_gone_is_cleared_by_a_patch_that_tests_it() {
+    let bench = Bench::new();
+    bench.namespace("shop");
+    let mut reserved = volume("data");
+    reserved["spec"]["claimRef"] = json!({"namespace": "shop", "name": "data"});
+    bench.post(VOLUMES, &reserved);
+    bench.post(CLAIMS, &claim("data"));
+    bench.pass(10);
+    let uid = bench.get(&format!("{CLAIMS}/data")).1["metadata"]["uid"].clone();
+    bench.delete(&format!("{CLAIMS}/data"));
+    bench.post(CLAIMS, &claim("data"));
+    bench.pass(60);
+    assert_eq!(bench.get(&format!("{VOLUMES}/data")).1["status"]["phase"], "Released");
+    assert_eq!(bench.get(&format!("{CLAIMS}/data")).1["status"]["phase"], "Pending");
+    let patch = |uid: &Value| {
+        let steps = json!([
+            {"op": "test", "path": "/spec/claimRef/uid", "value": uid},
+            {"op": "remove", "path": "/spec/claimRef/uid"},
+            {"op": "remove", "path": "/spec/claimRef/resourceVersion"},
+        ]);
+        bench.call(http::Method::PATCH, &format!("{VOLUMES}/data"), "application/json-patch+json", &steps).0
+    };
+    assert_eq!(patch(&"another".into()), 422);
+    assert_eq!(patch(&uid), 200);
+    bench.pass(10);
+    assert_eq!(bench.get(&format!("{CLAIMS}/data")).1["status"]["phase"], "Bound");
+    // Of a claim that is there it is its life: without it the claim is Lost.
+    let uid = bench.get(&format!("{CLAIMS}/data")).1["metadata"]["uid"].clone();
+    assert_eq!(patch(&uid), 200);
+    bench.pass(10);
+    assert_eq!(bench.get(&format!("{CLAIMS}/data")).1["status"]["phase"], "Lost");
+}
