@@ -32,11 +32,11 @@ async fn data_stays_when_its_safety_copy_fails_and_so_does_what_holds_it() {
     site.world.take_log();
     let summary = site.run(&graph([]), destroy(&["d"])).await.unwrap();
     let (failed, _, error) = &summary.failed[0];
-    assert_eq!(failed.short(), "copied/d");
+    assert_eq!(failed.short(), "vault/d");
     assert!(error.message.starts_with("not deleted, because no safety copy could be taken"), "{error}");
     assert_eq!(site.world.ids(), ["/g", "/g/d"]);
     assert_eq!(site.world.take_log(), ["copy /g/d"], "nothing was asked for after the copy had failed");
-    assert!(site.records().contains_key("/ws/t/copied/d"));
+    assert!(site.records().contains_key("/ws/t/vault/d"));
     assert!(site.store().open_intents().unwrap().is_empty(), "nothing was deleted");
 
     // With its copy it goes, and the group that the copy is in stays.

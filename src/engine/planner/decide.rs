@@ -433,7 +433,7 @@ impl<'a> Planner<'a> {
         }
         if let Some(reason) = explain_release(&observed) {
             changes.extend(release);
-            self.guard_update(node, &protection);
+            self.guard_update(node, protection);
             self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
             return;
         }
@@ -505,6 +505,7 @@ impl<'a> Planner<'a> {
             let name = node.address.name();
             let origin = node.origin_of(&change.path).cloned();
             let is_data = node.kind.holds == Holds::Data;
+            let is_id = change.path == Path::root().key("id");
             let applied = self.record(&node.address).map(|record| Value::from_stored(&record.applied.value()));
             let last = applied.as_ref().and_then(|applied| diff::lookup(node.kind, applied, &change.path));
             let refusal = Refusal {
@@ -513,7 +514,7 @@ impl<'a> Planner<'a> {
                 path: &change.path,
                 before,
                 after,
-                outside: matches!(change.cause, Cause::Drift { .. }) || last != change.before.as_ref(),
+                outside: !is_id && (matches!(change.cause, Cause::Drift { .. }) || last != change.before.as_ref()),
                 place: origin.as_ref().map(ToString::to_string),
                 users: if is_data { self.users_of(physical_id) } else { Vec::new() },
             };
@@ -529,7 +530,7 @@ impl<'a> Planner<'a> {
                 format!("{} would have to be replaced{lost}: {path} {before} → {after}", node.address)
             };
             // Another id is another object: nothing that the kind could say leads there.
-            let lines = if change.path == Path::root().key("id") {
+            let lines = if is_id {
                 vec![format!("undo this change: what is kept stays where it is, {physical_id}")]
             } else {
                 help(&refusal)

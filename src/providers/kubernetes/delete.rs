@@ -39,7 +39,7 @@ impl KubernetesProvider {
         }
         // A mark that somebody took away is as good as another state's.
         let mark = lineage(&object);
-        if mark.as_deref() != Some(operation.lineage.as_str()) {
+        if !object.is_null() && mark != Some(operation.lineage.as_str()) {
             let text = match mark {
                 Some(other) => {
                     format!("{} belongs to another state (lineage {other}); it was not deleted", location.describe())

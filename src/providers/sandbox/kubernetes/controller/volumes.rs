@@ -329,10 +329,6 @@ pub fn volume(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64
     map_at(&mut object, &["status"]).insert("phase".into(), phase.into());
     env.update(resource, &old, object.clone(), "status", now_ms)?;
     if phase == "Released" && text(&object, "/spec/persistentVolumeReclaimPolicy") == "Delete" {
-        // The driver deletes the disk, whoever made it.
-        if let Some(handle) = disk_of(&object) {
-            env.disks.delete(env.store.tx, handle)?;
-        }
         lifecycle::begin_delete(env, resource, object, None, Propagation::Background, now_ms)?;
     }
     Ok(())
