@@ -11,6 +11,7 @@ pub mod convert;
 mod declared;
 pub mod env;
 pub mod files;
+pub mod fill;
 pub mod gate;
 mod health;
 pub mod interpolate;

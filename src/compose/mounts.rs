@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::compose::fill::may_hold_files;
 use crate::compose::load::volume::IGNORED;
 use crate::compose::model::{Condition, Mount, MountSource, Service, Tmpfs};
 use crate::compose::read::{Reader, local_file_error};
@@ -115,24 +116,23 @@ fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
     }
 }
 
-/// Where images keep programs and their files rather than data that they make themselves.
-const FILLED: [&str; 9] = ["/app", "/etc", "/home", "/opt", "/srv", "/usr", "/var/spool", "/var/www", "/www"];
 /// Images that fill an empty folder themselves when they start.
 const FILLING: [&str; 7] = ["drupal-fpm", "joomla", "matomo", "nextcloud", "piwik", "wordpress", "yourls"];
 
 /// Docker fills a named volume that is empty from what the image has in its place; here it starts empty and hides that.
 fn starts_empty(reader: &mut Reader<'_>, service: &Service, mount: &Mount) {
     let MountSource::Named(volume) = &mount.source else { return };
-    let below =
-        |folder: &str| mount.target.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let image = service.image.as_ref().map_or("", |image| image.value.as_str());
-    let name = image.rsplit('/').next().unwrap_or_default().split([':', '@']).next().unwrap_or_default();
-    if !FILLED.iter().any(|folder| below(folder)) || FILLING.contains(&name) {
+    if !may_hold_files(&mount.target) || fills_itself(service) {
         return;
     }
     let (service, target) = (service.name.clone(), mount.target.clone());
     let (volume, sub_path) = (volume.clone(), mount.sub_path.clone());
     reader.may_hide.push(Hiding { service, volume, sub_path, target, location: mount.location.clone() });
+}
+
+fn fills_itself(service: &Service) -> bool {
+    let image = service.image.as_ref().map_or("", |image| image.value.as_str());
+    FILLING.contains(&image.rsplit('/').next().unwrap_or_default().split([':', '@']).next().unwrap_or_default())
 }
 
 /// A mount that may hide what its image has in its place.
@@ -145,19 +145,22 @@ pub(super) struct Hiding {
 }
 
 /// Warns of volumes that start empty over files of an image: once for each, since docker fills it from the first service
-/// that uses it, and not where another service that is waited for has it too, and so the occasion to fill it.
+/// that uses it, and not where another service that is waited for has it too, and so the occasion to fill it, or one that
+/// fills it whoever waits.
 pub(super) fn warn_of_hiding(reader: &mut Reader<'_>, services: &[Service]) {
     let mut told = BTreeSet::new();
     for Hiding { service, volume, sub_path, target, location } in std::mem::take(&mut reader.may_hide) {
-        let filled = services.iter().filter(|one| one.name == service).flat_map(|one| &one.depends_on).any(|other| {
-            let mounts = |one: &&Service| {
-                let named = |mount: &Mount| {
-                    mount.source == MountSource::Named(volume.clone()) && mount.sub_path == sub_path && !mount.read_only
-                };
-                one.name == other.service && one.mounts.iter().any(named)
+        let writes = |one: &Service| {
+            let named = |mount: &Mount| {
+                mount.source == MountSource::Named(volume.clone()) && mount.sub_path == sub_path && !mount.read_only
             };
-            other.condition == Condition::Completed && services.iter().any(|one| mounts(&one))
+            one.mounts.iter().any(named)
+        };
+        let awaited = services.iter().filter(|one| one.name == service).flat_map(|one| &one.depends_on).any(|other| {
+            let fills = |one: &Service| one.name == other.service && writes(one);
+            other.condition == Condition::Completed && services.iter().any(fills)
         });
+        let filled = awaited || services.iter().any(|one| fills_itself(one) && writes(one));
         let source = if sub_path.is_empty() { volume.clone() } else { format!("{volume}/{sub_path}") };
         if filled || !told.insert(source.clone()) {
             continue;

@@ -44,7 +44,7 @@ fn an_import_of_what_is_not_there_or_is_something_else_is_refused() {
     let stage = Stage::applied();
     let cloud = stage.cloud(FAST);
     let known = ["import", "disk/default", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/disks/x"];
-    refused(&stage, &cloud.endpoint, &[&known], &["is in the state already", "kompox --sandbox state rm"]);
+    refused(&stage, &cloud.endpoint, &[&known], &["is in the state already", "kompox HERE state rm"]);
     let disk = stage.ids("Microsoft.Compute/disks").remove(0);
     stage.run(&cloud.endpoint, &["state", "rm", "disk/default"]).exits(0);
     let gone = format!("{disk}x");
@@ -66,7 +66,7 @@ fn an_import_of_what_is_not_there_or_is_something_else_is_refused() {
 #[test]
 fn a_file_that_is_no_plan_is_refused() {
     let stage = Stage::applied();
-    let make = "make a new plan:  kompox --sandbox plan --out FILE";
+    let make = "make a new plan:  kompox HERE plan --out FILE";
     fs::write(stage.file("notes.kplan"), "hello").unwrap();
     refused(
         &stage,
@@ -94,11 +94,8 @@ fn an_altered_plan_is_refused() {
 fn apply_without_a_terminal_needs_a_word() {
     let stage = Stage::applied();
     stage.edit("compose.yml", "gitea:1.24.6", "gitea:1.25.0");
-    let says = [
-        "there is nobody to ask: standard input is no terminal",
-        "--auto-approve",
-        "kompox --sandbox plan --out p.kplan",
-    ];
+    let says =
+        ["there is nobody to ask: standard input is no terminal", "--auto-approve", "kompox HERE plan --out p.kplan"];
     refused(&stage, NOWHERE, &[&["apply"], &["destroy"]], &says);
 }
 
@@ -119,7 +116,7 @@ fn a_folder_that_is_not_there_is_named() {
 fn a_folder_without_a_project_is_told_how_to_begin() {
     let stage = Stage::new();
     fs::remove_dir_all(stage.file(".kompox")).unwrap();
-    let says = ["has a .kompox folder", "kompox init"];
+    let says = ["has a .kompox folder", " init` to begin a project here"];
     for words in [&["plan"][..], &["apply", "--auto-approve"], &["validate"]] {
         stage.run(NOWHERE, words).exits(1).says(&says);
     }

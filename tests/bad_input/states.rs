@@ -51,7 +51,7 @@ fn a_damaged_state_is_left_alone() {
         *byte = 0xa5;
     }
     fs::write(stage.state_file(), bytes).unwrap();
-    unusable(&stage, &["is damaged", "restore a backup, or move it away and reconstruct it"]);
+    unusable(&stage, &["is damaged", "restore a backup; without one, move it away and adopt what exists"]);
 }
 
 /// Whatever was lost of what a guard stands on, it is never taken for "no guard".
@@ -104,7 +104,7 @@ fn a_file_that_is_no_state_is_left_alone() {
     let stage = Stage::applied();
     drop(database(&stage));
     fs::write(stage.state_file(), "").unwrap();
-    unusable(&stage, &["has nothing in it (0 bytes, no tables)", "restore it together with `kompox.db-wal`"]);
+    unusable(&stage, &["has nothing in it (0 bytes, no tables)", "restore it together with `sandbox.db-wal`"]);
 
     let stage = Stage::applied();
     fs::remove_file(stage.state_file()).unwrap();

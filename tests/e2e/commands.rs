@@ -15,9 +15,9 @@ fn validate() {
     let strict = project.run_as_is(&["validate", "--strict"]).exits(1);
     assert_snapshot!(project.words(&strict), @r#"
     error[setting-value]: AZURE_LOCATION is "tokyo", a region that this version of kompox does not know
-      --> kompoxapp.yml:31:21
+      --> kompoxapp.yml:30:21
        |
-    31 |     AZURE_LOCATION: tokyo
+    30 |     AZURE_LOCATION: tokyo
        |                     ^^^^^
        |
        = help: did you mean japaneast?
@@ -25,7 +25,7 @@ fn validate() {
     1 error
     "#);
     let json = project.run_as_is(&["validate", "--format", "json"]).done().json();
-    assert_snapshot!(json.to_string(), @r#"[{"code":"setting-value","column":21,"file":"kompoxapp.yml","help":["did you mean japaneast?"],"line":31,"message":"AZURE_LOCATION is \"tokyo\", a region that this version of kompox does not know","severity":"warning"}]"#);
+    assert_snapshot!(json.to_string(), @r#"[{"code":"setting-value","column":21,"file":"kompoxapp.yml","help":["did you mean japaneast?"],"line":30,"message":"AZURE_LOCATION is \"tokyo\", a region that this version of kompox does not know","severity":"warning"}]"#);
     assert!(!project.root().join(".kompox/state").exists(), "validating makes no state");
 }
 

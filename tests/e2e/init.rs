@@ -586,8 +586,9 @@ fn projects_of_two_folders_have_nothing_in_common() {
         .run(&["--sandbox-endpoint", served.endpoint.as_str(), "-C", "third", "apply", "--auto-approve"])
         .exits(1);
     let words = project.words(&refused);
-    let (words, imports) = words.split_once("   = help: kompox --sandbox import ").unwrap();
-    assert!(imports.matches("kompox --sandbox import ").count() > 5 && imports.ends_with("\n1 error\n"), "{imports}");
+    let import = "kompox -C third --sandbox --sandbox-endpoint [ENDPOINT] import ";
+    let (words, imports) = words.split_once(&format!("   = help: {import}")).unwrap();
+    assert!(imports.matches(import).count() > 5 && imports.ends_with("\n1 error\n"), "{imports}");
     assert_snapshot!(words, @"
     error[plan]: another project already has the cluster /ws/wiki-[HASH]/prv/cloud1/cls/wiki: 13 of its objects exist and are not ours
       --> kompoxapp.yml:25:1
@@ -595,7 +596,7 @@ fn projects_of_two_folders_have_nothing_in_common() {
     25 | apiVersion: ops.kompox.dev/v1alpha1
        | ^^^^^^^^^^
        |
-       = help: put this app into that project:  kompox init --from compose.yml --into PROJECT
+       = help: put this app into that project:  kompox -C third init --from compose.yml --into PROJECT
        = help: or only use that cluster: set `existing: true` in the Cluster's spec
        = help: or have one of its own: write another Workspace name in all Resource IDs of this project
        = help: if it is this project's and its state was lost: restore the state, or adopt each of these:

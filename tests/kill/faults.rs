@@ -74,7 +74,7 @@ fn a_refused_role_assignment_stops_only_what_needs_it() {
         "hint:",
         "Skipped:",
         "role-assignment/disks-app1 failed:",
-        "Put right what failed, then run `kompox --sandbox apply` again; what is done stays done.",
+        "Put right what failed, then run `kompox HERE apply --auto-approve` again; what is done stays done.",
     ]);
     // The pool, the ingress and the disk need no role.
     for done in ["node-pool/npuser1", "disk/default", "Deployment/traefik"] {

@@ -24,7 +24,7 @@ fn once(signal: Signal) {
             "interrupted: starting nothing new, waiting for",
             "Apply interrupted after",
             "because of the interruption",
-            "Run `kompox --sandbox apply` again to do the rest; what is done stays done.",
+            "Run `kompox HERE apply --auto-approve` again to do the rest; what is done stays done.",
         ]);
         let (_, after) = outcome.err.split_once("interrupted: starting nothing new").unwrap();
         assert!(!after.contains("creating "), "something was begun after the signal: {after}");

@@ -78,6 +78,8 @@ pub struct Outcome {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
+    /// The program with the options that commands in its messages need.
+    here: String,
 }
 
 impl Outcome {
@@ -93,12 +95,15 @@ impl Outcome {
         self
     }
 
-    /// Asserts that all of these are said.
+    /// Asserts that all of these are said, where `kompox HERE …` is the program with the options of this call: folder,
+    /// sandbox and its endpoint.
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {
         let text = self.text();
+        let here = &self.here;
         for part in parts {
-            assert!(text.contains(part), "not said: {part:?} in:\n{text}");
+            let part = part.replace("kompox HERE", here);
+            assert!(text.contains(&part), "not said: {part:?} in:\n{text}");
         }
         self
     }
@@ -110,17 +115,19 @@ pub struct Live {
     out: Arc<Mutex<String>>,
     err: Arc<Mutex<String>>,
     readers: Vec<std::thread::JoinHandle<()>>,
+    here: String,
 }
 
 impl Live {
     fn start(mut command: Command) -> Self {
+        let here = here(&command);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (out, err) = (Arc::default(), Arc::default());
         let readers = vec![
             collect(child.stdout.take().unwrap(), Arc::clone(&out)),
             collect(child.stderr.take().unwrap(), Arc::clone(&err)),
         ];
-        Self { child, out, err, readers }
+        Self { child, out, err, readers, here }
     }
 
     pub fn pid(&self) -> u32 {
@@ -159,8 +166,23 @@ impl Live {
             reader.join().unwrap();
         }
         let text = |from: &Arc<Mutex<String>>| from.lock().unwrap().clone();
-        Outcome { code: status.and_then(|status| status.code()), out: text(&self.out), err: text(&self.err) }
+        let code = status.and_then(|status| status.code());
+        Outcome { code, out: text(&self.out), err: text(&self.err), here: self.here }
     }
+}
+
+/// How a command is called, without its own words.
+fn here(command: &Command) -> String {
+    let mut words = vec!["kompox".to_owned()];
+    let mut arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+    while let Some(option) =
+        arguments.next().filter(|word| ["-C", "--sandbox", "--sandbox-endpoint"].contains(&word.as_str()))
+    {
+        let value = (option != "--sandbox").then(|| arguments.next()).flatten();
+        words.push(option);
+        words.extend(value);
+    }
+    words.join(" ")
 }
 
 fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> std::thread::JoinHandle<()> {

@@ -6,78 +6,8 @@ use std::collections::BTreeSet;
 use super::draft::Draft;
 use super::images;
 use super::survey::{Remark, Service, Survey};
+use crate::compose::fill::may_hold_files;
 use crate::compose::tree::Tree;
-
-/// Where images keep what they bring along.
-const OF_IMAGES: [&str; 20] = [
-    "/usr",
-    "/opt",
-    "/etc",
-    "/srv",
-    "/var/www",
-    "/var/html",
-    "/app",
-    "/application",
-    "/code",
-    "/src",
-    "/home",
-    "/www",
-    "/html",
-    "/site",
-    "/public",
-    "/workspace",
-    "/bitnami",
-    "/lib",
-    "/var/lib/tomcat",
-    "/themes",
-];
-/// Last parts of paths that images fill wherever they are.
-const FILLED: [&str; 21] = [
-    "html",
-    "htdocs",
-    "www",
-    "webapps",
-    "public",
-    "static",
-    "assets",
-    "themes",
-    "theme",
-    "plugins",
-    "modules",
-    "sites",
-    "extensions",
-    "templates",
-    "conf",
-    "conf.d",
-    "dist",
-    "locale",
-    "content",
-    "web",
-    "wwwroot",
-];
-/// Last parts of paths below those of images that are empty in them as a rule.
-const EMPTY: [&str; 20] = [
-    "data",
-    "db",
-    "database",
-    "log",
-    "logs",
-    "cache",
-    ".cache",
-    "tmp",
-    "temp",
-    "backup",
-    "backups",
-    "upload",
-    "uploads",
-    "letsencrypt",
-    "acme",
-    "repositories",
-    "sessions",
-    "attachments",
-    "spool",
-    "run",
-];
 
 /// Says which volumes start empty though the image may hold something at their place.
 pub(super) fn from_images(
@@ -130,17 +60,9 @@ fn is_new(draft: &Draft, name: &str) -> bool {
     !external && field("driver_opts").is_none_or(Tree::is_null)
 }
 
-/// Whether an image may hold files at a path, as far as names tell.
+/// Whether an image may hold files at a path that it does not copy into a volume by itself.
 fn may_fill(image: &str, target: &str) -> bool {
-    if images::is_backend(image) || images::fills_itself(image) {
-        return false;
-    }
-    let target = target.trim_end_matches('/').to_ascii_lowercase();
-    let last = target.rsplit('/').next().unwrap_or("");
-    let below =
-        |folder: &&str| target.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let in_image = OF_IMAGES.iter().any(below);
-    FILLED.contains(&last) || (in_image && !EMPTY.contains(&last))
+    !images::is_backend(image) && !images::fills_itself(image) && may_hold_files(target)
 }
 
 #[cfg(test)]

@@ -338,6 +338,7 @@ fn is_same(before: Option<&Value>, after: Option<&Value>) -> bool {
 mod tests {
     use super::super::types::{CLUSTERS, DISKS};
     use super::*;
+    use crate::engine::kind::{Field, Sameness};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -365,10 +366,24 @@ mod tests {
         );
     }
 
+    const fn rule(pattern: &'static str, rule: Rule) -> Field {
+        Field { pattern, rule }
+    }
+
     #[test]
     fn what_others_own_of_a_cluster_and_its_pools_is_sent_as_it_is() {
         let kind = types::find(CLUSTERS).unwrap();
-        let schema = crate::resources::kinds::find("cluster").unwrap();
+        static CLUSTER: Kind = Kind {
+            fields: &[
+                rule("location", Rule::Same(Sameness::Location)),
+                rule("properties.kubernetesVersion", Rule::Release),
+                rule("properties.agentPoolProfiles", Rule::Keyed(&["name"])),
+                rule("properties.agentPoolProfiles.*.count", Rule::Computed),
+                rule("properties.agentPoolProfiles.*.vmSize", Rule::Same(Sameness::IgnoreCase)),
+                rule("properties.agentPoolProfiles.*.orchestratorVersion", Rule::Release),
+            ],
+            ..Kind::plain("cluster")
+        };
         // What AKS, a policy, an autoscaler and an administrator put there.
         let live = json!({
             "location": "eastus",
@@ -403,7 +418,7 @@ mod tests {
                 }],
             },
         });
-        leave(&mut desired, &live, schema);
+        leave(&mut desired, &live, &CLUSTER);
         let body = update(kind, &live, &desired, &[], "L").unwrap().unwrap();
         let mut wanted = live.clone();
         strip_read_only(&mut wanted, kind);
@@ -418,14 +433,17 @@ mod tests {
     #[test]
     fn a_pool_keeps_its_count_within_new_bounds_and_its_later_version() {
         let kind = types::find("Microsoft.ContainerService/managedClusters/agentPools").unwrap();
-        let schema = crate::resources::kinds::find("node-pool").unwrap();
+        static POOL: Kind = Kind {
+            fields: &[rule("properties.orchestratorVersion", Rule::Release), rule("properties.count", Rule::Computed)],
+            ..Kind::plain("node-pool")
+        };
         let live = json!({"properties": {
             "count": 5, "minCount": 0, "maxCount": 10, "enableAutoScaling": true, "orchestratorVersion": "1.34.1",
             "tags": {"kompox-lineage": "L"},
         }});
         let sent = |max: i32, version: &str| {
             let mut desired = json!({"properties": {"count": 1, "maxCount": max, "orchestratorVersion": version}});
-            leave(&mut desired, &live, schema);
+            leave(&mut desired, &live, &POOL);
             update(kind, &live, &desired, &[], "L").unwrap().map(|body| {
                 (body["properties"]["count"].as_i64().unwrap(), body["properties"]["orchestratorVersion"].clone())
             })

@@ -288,6 +288,12 @@ fn bound_claim(env: &Env<'_>, claims: &Resource, claim: &Value, volumes: &Resour
     Ok(())
 }
 
+/// A Pod runs: what its claims wait for a mount with is done.
+pub fn mounted_by(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
+    let namespace = text(pod, "/metadata/namespace");
+    claim_names(pod).try_for_each(|claim| env.store.schedule("persistentvolumeclaims", namespace, claim, now_ms))
+}
+
 /// Whether a Pod that runs has the claim mounted.
 fn is_mounted(env: &Env<'_>, claim: &Value) -> Result<bool> {
     let Some(pods) = by_plural("pods") else { return Ok(false) };

@@ -487,6 +487,7 @@ fn start(env: &Env<'_>, resource: &Resource, object: Value, now_ms: i64) -> Resu
     status.insert("podIP".into(), address.clone().into());
     status.insert("podIPs".into(), json!([{"ip": address}]));
     env.update(resource, &object, new, "status", now_ms)?;
+    volumes::mounted_by(env, &object, now_ms)?;
     if text(&object, "/spec/restartPolicy") != "Always" {
         env.store.schedule(resource.plural, &namespace, &name, now_ms + env.delay_ms)?;
     }
