@@ -12,7 +12,7 @@ pub const BASELINE: &str = "baseline";
 pub const PRIVILEGED: &str = "privileged";
 
 /// What a container may have beside or without what its runtime gives.
-const CAPABILITIES: [&str; 13] = [
+pub const CAPABILITIES: [&str; 13] = [
     "AUDIT_WRITE",
     "CHOWN",
     "DAC_OVERRIDE",
@@ -27,7 +27,8 @@ const CAPABILITIES: [&str; 13] = [
     "SETUID",
     "SYS_CHROOT",
 ];
-const SYSCTLS: [&str; 10] = [
+/// Settings of the kernel that reach no further than the Pod.
+pub const SYSCTLS: [&str; 10] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
     "net.ipv4.ip_local_reserved_ports",

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::compose::convert::SUB_PATHS;
 use crate::engine::kind::{Loss, Mount, Part, Review, Use};
+use crate::pod_security::{CAPABILITIES, SYSCTLS};
 
 /// A workload.
 pub(super) const WORKLOAD: Review = Review {
@@ -29,38 +30,6 @@ pub(super) const DISK: Review = Review { starts_empty: Some(disk_starts_empty), 
 
 /// A share always begins empty.
 pub(super) const SHARE: Review = Review { starts_empty: Some(|_| true), ..Review::NONE };
-
-/// Capabilities that the level "baseline" allows; container runtimes give most of them anyway
-/// (<https://kubernetes.io/docs/concepts/security/pod-security-standards/>, "Capabilities").
-const USUAL_CAPABILITIES: [&str; 13] = [
-    "AUDIT_WRITE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "MKNOD",
-    "NET_BIND_SERVICE",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYS_CHROOT",
-];
-
-/// Sysctls that reach no further than the Pod (same page, "Sysctls").
-const SAFE_SYSCTLS: [&str; 10] = [
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-];
 
 /// Programs whose files one major version writes and another cannot read, by the last step of the image's name.
 const DATABASES: [&str; 27] = [
@@ -169,7 +138,7 @@ fn powers(container: &Value) -> Vec<String> {
     }
     for capability in items(container, "/securityContext/capabilities/add").filter_map(Value::as_str) {
         let name = capability.strip_prefix("CAP_").unwrap_or(capability);
-        if !USUAL_CAPABILITIES.iter().any(|usual| usual.eq_ignore_ascii_case(name)) {
+        if !CAPABILITIES.iter().any(|usual| usual.eq_ignore_ascii_case(name)) {
             found.push(format!("capability {name}"));
         }
     }
@@ -229,7 +198,7 @@ fn pod_powers(pod: &Value) -> Vec<String> {
     }
     for sysctl in items(pod, "/securityContext/sysctls") {
         let name = text(sysctl, "/name").unwrap_or_default();
-        if !SAFE_SYSCTLS.contains(&name) {
+        if !SYSCTLS.contains(&name) {
             found.push(format!("sysctl {name}"));
         }
     }
