@@ -538,7 +538,7 @@ fn services_that_seem_to_share_a_port_get_boxes() {
       compose.yml:9:3: api gets a Pod of its own, a Box: gateway and api both seem to listen on port 80, as far as images and addresses tell
 
     For you to do:
-      compose.yml:14:14: worker ends (restart: on-failure) and no service waits for it: where one needs its work done, let it wait with depends_on: {worker: {condition: service_completed_successfully}}
+      compose.yml:14:14: worker ends (restart: on-failure) and no service waits for it, so it runs as a Job of its own beside the app: where a service needs its work done, let it wait with depends_on: {worker: {condition: service_completed_successfully}}
     ");
     applies(&project);
 }

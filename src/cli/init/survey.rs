@@ -451,8 +451,8 @@ fn endings<'t>(survey: &mut Survey, services: &[Service<'t>]) -> (BTreeSet<&'t s
     for service in services.iter().filter(|service| !awaited.contains(service.name)) {
         let Some((restart, at)) = ends(service).filter(|_| !is_needed(service.name, services)) else { continue };
         let text = format!(
-            "{0} ends (restart: {restart}) and no service waits for it: where one needs its work done, let it wait with \
-             depends_on: {{{0}: {{condition: service_completed_successfully}}}}",
+            "{0} ends (restart: {restart}) and no service waits for it, so it runs as a Job of its own beside the app: where \
+             a service needs its work done, let it wait with depends_on: {{{0}: {{condition: service_completed_successfully}}}}",
             service.name
         );
         survey.todo.push(Remark { at: Some(at.clone()), text });
