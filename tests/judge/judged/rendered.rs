@@ -182,6 +182,12 @@ fn comparable(mut object: Value) -> Value {
             map.retain(|name, value| !names.contains(&name.as_str()) || *value == "None" || *value == json!(["None"]));
         }
     }
+    // A Job selects its Pods by its own uid.
+    for at in ["/spec/selector/matchLabels", "/spec/template/metadata/labels"] {
+        if let Some(Value::Object(labels)) = object.pointer_mut(at) {
+            labels.retain(|name, _| !name.ends_with("controller-uid"));
+        }
+    }
     object[OWNED] = owned;
     object
 }

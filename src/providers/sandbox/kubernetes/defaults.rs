@@ -69,7 +69,11 @@ pub fn apply(kind: &str, value: &mut Value) {
             quantities(spec, "capacity");
             default(map_at_field(root, "status"), "phase", "Pending");
         }
-        "Secret" => secret(root),
+        "Secret" => {
+            secret(root);
+            without_empty(root, &["data"]);
+        }
+        "ConfigMap" => without_empty(root, &["data", "binaryData"]),
         "Namespace" => namespace(root),
         "NetworkPolicy" => network_policy(root),
         "ClusterRoleBinding" | "RoleBinding" => role_binding(root),
@@ -362,6 +366,11 @@ fn secret(root: &mut Object) {
     }
 }
 
+/// Maps that the types of Kubernetes leave out when they are empty (`omitempty`).
+fn without_empty(root: &mut Object, fields: &[&str]) {
+    root.retain(|name, value| !fields.contains(&name.as_str()) || value.as_object().is_none_or(|map| !map.is_empty()));
+}
+
 fn namespace(root: &mut Object) {
     if let Some(metadata) = object(root, "metadata")
         && let Some(name) = metadata.get("name").cloned()
@@ -477,5 +486,8 @@ mod tests {
         let mut object = json!({"stringData": {"a": "b"}, "data": {"c": "ZA=="}});
         apply("Secret", &mut object);
         assert_eq!(object, json!({"type": "Opaque", "data": {"a": "Yg==", "c": "ZA=="}}));
+        let mut empty = json!({"type": "Opaque", "data": {}});
+        apply("Secret", &mut empty);
+        assert_eq!(empty, json!({"type": "Opaque"}));
     }
 }
