@@ -92,8 +92,7 @@ fn outcome(parts: &[&str]) -> String {
     print(&project, false);
     let mut text = print(&project, true);
     let inputs = vec![input_of("compose.yml", &text)];
-    let (again, findings) =
-        read(ReadRequest { inputs, profiles: &["*".to_owned()], gate: &gate, files: &files });
+    let (again, findings) = read(ReadRequest { inputs, profiles: &["*".to_owned()], gate: &gate, files: &files });
     let again = again.unwrap_or_else(|| panic!("{text}\n{}", said(&findings)));
     assert_eq!(print(&again, true), text, "what is canonical stays");
     text.push_str(&said(&diagnostics));

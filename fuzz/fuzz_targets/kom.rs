@@ -42,6 +42,7 @@ fn outcome(root: &Path) -> String {
         known: BTreeMap::new(),
         chosen: BTreeMap::new(),
         imports: BTreeMap::new(),
+        vaults: BTreeMap::new(),
     };
     let request = Request {
         project: &loaded.project,
@@ -69,7 +70,7 @@ fn outcome(root: &Path) -> String {
 
 /// As a terminal gets it: nothing in it may steer that.
 fn said(diagnostics: &Diagnostics) -> String {
-    let style = kompox::report::Style { color: false, unicode: false, width: 80 };
+    let style = kompox::report::Style { unicode: false, width: 80, ..kompox::report::Style::PLAIN };
     let mut text = Vec::new();
     kompox::report::diagnostics::text(&mut text, diagnostics, &style).expect("a vector takes everything");
     let text = String::from_utf8(text).expect("text");

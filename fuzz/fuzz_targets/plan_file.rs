@@ -2,6 +2,8 @@
 #![no_main]
 
 use kompox::engine::planfile;
+use kompox::report::About;
+use kompox::report::typed::Commands;
 use kompox_state::Digester;
 use libfuzzer_sys::fuzz_target;
 
@@ -15,8 +17,9 @@ fuzz_target!(|data: &[u8]| {
         let Ok(saved) = planfile::read(file.path()) else { return };
         let digester = Digester::new(&[7; 32]);
         assert!(saved.verify(&digester).is_err(), "nobody knows the key");
-        let _ = kompox::report::json::plan(&saved.plan);
-        let text = kompox::report::markdown::plan(&saved.plan);
+        let about = About::default();
+        let _ = kompox::report::json::plan(&saved.plan, &about);
+        let text = kompox::report::markdown::plan(&saved.plan, &about, &Commands::PLAIN);
         assert!(!text.contains(|c| c != '\n' && kompox::report::escape::is_unsafe(c)), "{text:?}");
         // What is saved again reads the same.
         let digest = planfile::save(&saved.plan, file.path(), &digester).expect("a file");
