@@ -67,6 +67,48 @@ struct Leaver {
     action: Option<Action>,
 }
 
+/// Which leavers can meet a place at all ([`Place::meets`]), so that not each is held against each.
+struct Index<'a> {
+    /// By volume, and by the id of data.
+    by_volume: HashMap<(&'a str, &'a str), BTreeSet<usize>>,
+    by_data: HashMap<&'a str, BTreeSet<usize>>,
+    /// Those with a place of which nobody can tell what it leads to.
+    unknown: BTreeSet<usize>,
+    all: usize,
+}
+
+impl<'a> Index<'a> {
+    fn of(leavers: &'a [Leaver]) -> Self {
+        let mut index =
+            Self { by_volume: HashMap::new(), by_data: HashMap::new(), unknown: BTreeSet::new(), all: leavers.len() };
+        for (position, leaver) in leavers.iter().enumerate() {
+            for place in &leaver.now {
+                index.by_volume.entry((&place.api, &place.used.volume)).or_default().insert(position);
+                for id in place.data.iter().flatten() {
+                    index.by_data.entry(id).or_default().insert(position);
+                }
+                if place.data.is_none() {
+                    index.unknown.insert(position);
+                }
+            }
+        }
+        index
+    }
+
+    fn may_meet(&self, gained: &[Place]) -> BTreeSet<usize> {
+        if gained.iter().any(|place| place.data.is_none()) {
+            return (0..self.all).collect();
+        }
+        let mut found = self.unknown.clone();
+        for place in gained {
+            let same_volume = self.by_volume.get(&(place.api.as_str(), place.used.volume.as_str()));
+            let same_data = place.data.iter().flatten().filter_map(|id| self.by_data.get(id.as_str()));
+            found.extend(same_volume.into_iter().chain(same_data).flatten());
+        }
+        found
+    }
+}
+
 /// What a manifest or a record says of a volume: what is behind it, and the ids of the data that it needs.
 type Lead = (Behind, BTreeSet<String>);
 
@@ -139,9 +181,12 @@ impl<'a> Planner<'a> {
         }
         let leavers = self.leavers(&volumes);
         let mut found = Vec::new();
+        let index = Index::of(&leavers);
         for Comer { address: to, gained } in comers {
-            for leaver in leavers.iter().filter(|leaver| leaver.address != to) {
-                self.between(&to, &gained, leaver, &mut found);
+            for leaver in index.may_meet(&gained).into_iter().map(|position| &leavers[position]) {
+                if leaver.address != to {
+                    self.between(&to, &gained, leaver, &mut found);
+                }
             }
         }
         for handover in &found {
