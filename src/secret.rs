@@ -17,7 +17,7 @@ pub fn is_secret_name(name: &str) -> bool {
     ];
     const ENDS: [&str; 11] =
         ["_PASS", "_PWD", "-PASS", ".PASS", "DBPASS", "_DSN", ".DSN", "-DSN", "_SALT", "ERLANG_COOKIE", "MASTERAUTH"];
-    const WHOLE: [&str; 4] = ["PASS", "PWD", "DSN", "PASSWORT"];
+    const WHOLE: [&str; 5] = ["PASS", "PW", "PWD", "DSN", "PASSWORT"];
     let upper = name.to_ascii_uppercase();
     PARTS.iter().any(|part| upper.contains(part))
         || ENDS.iter().any(|end| upper.ends_with(end))
@@ -57,41 +57,17 @@ fn url_passwords(text: &str) -> Vec<std::ops::Range<usize>> {
 pub fn covered(text: &str, cover: &dyn Fn(&str) -> String) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut any = false;
-    let mut key_block = false;
-    // The indentation of a name whose value are the lines below it.
-    let mut below: Option<usize> = None;
-    for line in text.split_inclusive('\n') {
-        let content = line.trim_end_matches(['\n', '\r']);
-        let indent = content.len() - content.trim_start().len();
-        if content.trim().is_empty() {
-            out.push_str(line);
-            continue;
-        }
-        let item = content.trim_start().starts_with("- ");
-        if below.is_some_and(|parent| indent < parent || indent == parent && !item) {
-            below = None;
-        }
-        let end = &line[content.len()..];
-        let begins = content.contains("-----BEGIN") && content.contains("PRIVATE KEY");
-        if below.is_some() || key_block && !content.contains("-----END") {
+    walk(text, &mut |line| {
+        let mut at = 0;
+        for range in &line.covered {
             any = true;
-            out.push_str(&content[..indent]);
-            out.push_str(&cover(content.trim_start()));
-        } else {
-            let ranges = secrets_of(content);
-            let mut at = 0;
-            for range in ranges.covered {
-                any = true;
-                out.push_str(&content[at..range.start]);
-                out.push_str(&cover(&content[range.clone()]));
-                at = range.end;
-            }
-            out.push_str(&content[at..]);
-            below = ranges.opens.then_some(indent);
+            out.push_str(&line.content[at..range.start]);
+            out.push_str(&cover(&line.content[range.clone()]));
+            at = range.end;
         }
-        key_block = begins || key_block && !content.contains("-----END");
-        out.push_str(end);
-    }
+        out.push_str(&line.content[at..]);
+        out.push_str(line.end);
+    });
     any.then_some(out)
 }
 
@@ -100,36 +76,107 @@ pub fn holds_secret(text: &str) -> bool {
     covered(text, &|_| String::new()).is_some()
 }
 
-/// The secrets of a line.
-struct Found {
-    /// What to cover, in order.
-    covered: Vec<std::ops::Range<usize>>,
-    /// Whether the value of a secret name follows on lines below.
-    opens: bool,
+/// What in a text may be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight<'t> {
+    /// A private key begins.
+    PrivateKey,
+    /// A URL with a password.
+    Url,
+    /// A name that [`is_secret_name`] knows has a value.
+    Assigned {
+        /// The name.
+        name: &'t str,
+        /// The rest of the line, from its value on.
+        value: &'t str,
+    },
 }
 
-fn secrets_of(line: &str) -> Found {
-    let mut covered = url_passwords(line);
-    let mut opens = false;
-    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let mut at = 0;
-    while let Some(start) = line[at..].find(part).map(|found| at + found) {
-        let end = line[start..].find(|c| !part(c)).map_or(line.len(), |found| start + found);
-        at = end;
-        if !is_secret_name(&line[start..end]) {
+/// All that may be a secret in a text, each with the number of its line, from 1.
+pub fn sights(text: &str) -> Vec<(usize, Sight<'_>)> {
+    let mut found = Vec::new();
+    walk(text, &mut |line| found.extend(line.sights.into_iter().map(|sight| (line.number, sight))));
+    found
+}
+
+/// A line, as [`walk`] sees it.
+struct Line<'t> {
+    number: usize,
+    content: &'t str,
+    /// What ends it.
+    end: &'t str,
+    /// What to cover, in order.
+    covered: Vec<std::ops::Range<usize>>,
+    sights: Vec<Sight<'t>>,
+}
+
+fn walk<'t>(text: &'t str, visit: &mut dyn FnMut(Line<'t>)) {
+    let mut key_block = false;
+    // The name whose value are the lines below it, and its indentation.
+    let mut below: Option<(&str, usize)> = None;
+    for (index, whole) in text.split_inclusive('\n').enumerate() {
+        let content = whole.trim_end_matches(['\n', '\r']);
+        let mut line =
+            Line { number: index + 1, content, end: &whole[content.len()..], covered: Vec::new(), sights: Vec::new() };
+        if content.trim().is_empty() {
+            visit(line);
             continue;
         }
-        match value_after(line, start, end) {
+        let indent = content.len() - content.trim_start().len();
+        let item = content.trim_start().starts_with("- ");
+        if below.is_some_and(|(_, parent)| indent < parent || indent == parent && !item) {
+            below = None;
+        }
+        let begins = content.contains("-----BEGIN") && content.contains("PRIVATE KEY");
+        let in_key = key_block && !content.contains("-----END");
+        if begins {
+            line.sights.push(Sight::PrivateKey);
+        }
+        if let Some((name, _)) = below {
+            line.sights.push(Sight::Assigned { name, value: content.trim() });
+        }
+        if below.is_some() || in_key {
+            line.covered.push(indent..content.len());
+        } else {
+            below = secrets_of(&mut line).map(|name| (name, indent));
+        }
+        key_block = begins || in_key;
+        visit(line);
+    }
+}
+
+/// Finds the secrets of a line; gives a secret name whose value follows on lines below.
+fn secrets_of<'t>(line: &mut Line<'t>) -> Option<&'t str> {
+    let content = line.content;
+    line.covered = url_passwords(content);
+    if !line.covered.is_empty() {
+        line.sights.push(Sight::Url);
+    }
+    let (mut opens, mut covers) = (None, false);
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut at = 0;
+    while let Some(start) = content[at..].find(part).map(|found| at + found) {
+        let end = content[start..].find(|c| !part(c)).map_or(content.len(), |found| start + found);
+        at = end;
+        let name = &content[start..end];
+        if !is_secret_name(name) {
+            continue;
+        }
+        match value_after(content, start, end) {
             Value::None => {}
-            Value::Below => opens = true,
+            Value::Below => opens = Some(name),
             Value::At(from) => {
-                covered.retain(|range| range.end <= from);
-                covered.push(from..line.trim_end().len());
-                return Found { covered, opens: false };
+                line.sights.push(Sight::Assigned { name, value: content[from..].trim_end() });
+                // The first covers the rest, and with it whatever else is named there.
+                if !covers {
+                    line.covered.retain(|range| range.end <= from);
+                    line.covered.push(from..content.trim_end().len());
+                    covers = true;
+                }
             }
         }
     }
-    Found { covered, opens }
+    opens.filter(|_| !covers)
 }
 
 /// Directives of nginx that are named as a password is, and say where requests go.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::model::{is_secret_literal, is_secret_name};
+use crate::secret::{Sight, is_secret_name, sights};
 
 /// What makes a file one that may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,57 +83,13 @@ pub fn is_secret_file_name(path: &str) -> bool {
     ENDS.iter().any(|end| name.ends_with(end)) || NAMES.contains(&name.as_str()) || begins || is_secret_name(&name)
 }
 
-/// The first line that says so.
+/// The first line that says so. Whatever this leaves out is still covered where it is shown ([`crate::secret::covered`]).
 pub fn sign_in_text(text: &str) -> Option<Sign> {
-    text.lines().enumerate().find_map(|(index, line)| {
-        let at = index + 1;
-        if line.contains("-----BEGIN") && line.contains("PRIVATE KEY") {
-            return Some(Sign::PrivateKey(at));
-        }
-        if is_secret_literal(line) {
-            return Some(Sign::Url(at));
-        }
-        secret_key(line).map(|key| Sign::Key(key.to_owned(), at))
+    sights(text).into_iter().find_map(|(line, sight)| match sight {
+        Sight::PrivateKey => Some(Sign::PrivateKey(line)),
+        Sight::Url => Some(Sign::Url(line)),
+        Sight::Assigned { name, value } => is_literal(name, value).then(|| Sign::Key(name.to_owned(), line)),
     })
-}
-
-/// The key of a line that gives one a value, in any of the usual forms: `key = value`, `key: value`, `"key": "value"`,
-/// `<key>value</key>`, `define('KEY', 'value')`, and `key value` for the directives that programs take so.
-fn secret_key(line: &str) -> Option<&str> {
-    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let mut rest = line;
-    let mut start = 0;
-    while let Some(at) = rest.find(part) {
-        let word_start = start + at;
-        let length = line[word_start..].find(|c: char| !part(c)).unwrap_or(line.len() - word_start);
-        let word = &line[word_start..word_start + length];
-        let after = &line[word_start + length..];
-        if names_secret(word) && value_of(word, after).is_some_and(|value| is_literal(word, value)) {
-            return Some(word);
-        }
-        start = word_start + length;
-        rest = &line[start..];
-    }
-    None
-}
-
-fn names_secret(word: &str) -> bool {
-    let upper = word.to_ascii_uppercase();
-    is_secret_name(word) || ["REQUIREPASS", "MASTERAUTH", "PASS", "PWD", "PW"].contains(&upper.as_str())
-}
-
-/// What stands behind a key as its value.
-fn value_of<'t>(key: &str, after: &'t str) -> Option<&'t str> {
-    // The end of a quoted key or of an index: `"key"`, `'key']`.
-    let after = after.trim_start_matches(['"', '\'', ']', '`']).trim_start();
-    for separator in ["=>", ":=", "==", "=", ":", ",", ">"] {
-        if let Some(value) = after.strip_prefix(separator) {
-            return (separator != "==").then(|| value.trim());
-        }
-    }
-    let directives = ["requirepass", "masterauth", "password", "passwd", "secret", "pass"];
-    let directive = directives.iter().any(|known| key.eq_ignore_ascii_case(known));
-    (directive && !after.is_empty()).then_some(after)
 }
 
 /// Whether a value is one, and not nothing, a reference to a variable, or, for what is only called a key, a path, a
@@ -214,6 +170,8 @@ mod tests {
             "api_key: abc # of us",
             "config.password = hunter2",
             "jwt_secret: 12345678",
+            "{\"key\": \"two words\", \"password\": \"hunter2\"}",
+            "password:\n  hunter2\n",
         ] {
             assert!(sign_in_text(text).is_some(), "{text}");
         }
