@@ -260,8 +260,6 @@ pub struct Review {
     pub loss: Option<Loss>,
     /// The parts of an object (its stored form).
     pub parts: Option<fn(&serde_json::Value) -> Vec<Part>>,
-    /// The name by which [`Use::volume`] means this object.
-    pub volume: Option<fn(&serde_json::Value) -> Option<String>>,
     /// Whether an object that is made from this wish holds no data at first.
     pub starts_empty: Option<fn(&serde_json::Value) -> bool>,
     /// What it lets anybody reach: hosts, ports.
@@ -270,7 +268,7 @@ pub struct Review {
 
 impl Review {
     /// Nothing to say.
-    pub const NONE: Self = Self { loss: None, parts: None, volume: None, starts_empty: None, opens: None };
+    pub const NONE: Self = Self { loss: None, parts: None, starts_empty: None, opens: None };
 
     /// A loss and nothing else.
     pub const fn loss(code: &'static str, text: &'static str) -> Self {

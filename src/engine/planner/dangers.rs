@@ -103,8 +103,7 @@ impl Planner<'_> {
     /// Every object of a kind that reviewers hear of, before and after.
     fn standing(&self) -> Vec<Standing> {
         let inputs = self.inputs;
-        let speaks =
-            |kind: &Kind| kind.review.parts.is_some() || kind.review.volume.is_some() || kind.review.opens.is_some();
+        let speaks = |kind: &Kind| kind.review.parts.is_some() || kind.volume.is_some() || kind.review.opens.is_some();
         let renamed: HashMap<&Address, &Address> = self.moved.iter().map(|(new, old)| (old, new)).collect();
         let mut all = Vec::new();
         for (recorded, record) in &self.records {
@@ -401,7 +400,8 @@ impl Volumes {
     fn of(planner: &Planner<'_>, standing: &[Standing]) -> Self {
         let (mut before, mut after) = (HashMap::new(), HashMap::new());
         for object in standing {
-            let Some(name) = object.kind.review.volume else { continue };
+            let Some(read) = object.kind.volume else { continue };
+            let name = |object: &serde_json::Value| read(object).map(|volume| volume.name);
             if let Some(volume) = object.before.as_ref().and_then(name)
                 && let Some(data) = planner.behind(&object.recorded, false)
             {

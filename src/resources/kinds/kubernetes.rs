@@ -1,13 +1,11 @@
 //! The kinds of Kubernetes that kompox applies. The server says what a change would do (dry run), so the schemas only
 //! hold what is needed to see whether to ask, to mask, and to tell what restarts.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::review;
-use crate::compose::convert::SUB_PATHS;
 use crate::engine::kind::{Behind, Field, Holds, Kind, Refusal, Replace, Review, Rule, Sameness, Use, Volume};
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
@@ -83,7 +81,6 @@ pub static PERSISTENT_VOLUME_CLAIM: Kind = Kind {
         field("spec.resources.requests.storage", Rule::Same(Sameness::Quantity)),
     ],
     volume: Some(of_claim),
-    review: review::CLAIM,
     typical: Duration::from_secs(5),
     ..object("PersistentVolumeClaim")
 };
@@ -117,29 +114,8 @@ fn of_claim(object: &Value) -> Option<Volume> {
 /// The folders on claimed volumes that each container of a workload mounts; `None` if it shows no containers.
 fn uses(object: &Value) -> Option<Vec<Use>> {
     object.pointer("/spec/template/spec/containers").and_then(Value::as_array)?;
-    let pod = |key: &str| object.pointer("/spec/template/spec")?.get(key)?.as_array();
-    let list = |key: &str| pod(key).into_iter().flatten();
-    let namespace = text(object, "/metadata/namespace").unwrap_or_default();
-    let claims: HashMap<String, String> = list("volumes")
-        .filter_map(|volume| Some((text(volume, "/name")?, text(volume, "/persistentVolumeClaim/claimName")?)))
-        .collect();
-    // The one that makes the folders is gone before anything works in them.
-    let containers = list("initContainers").chain(list("containers"));
-    let containers = containers.filter(|container| text(container, "/name").as_deref() != Some(SUB_PATHS));
-    let places = containers
-        .flat_map(|container| {
-            let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
-            mounts.filter_map(|mount| {
-                let claim = claims.get(&text(mount, "/name")?)?;
-                Some(Use {
-                    part: text(container, "/name")?,
-                    volume: format!("{namespace}/{claim}"),
-                    folder: text(mount, "/subPath").unwrap_or_default(),
-                })
-            })
-        })
-        .collect();
-    Some(places)
+    let containers = review::containers(object).into_iter();
+    Some(containers.flat_map(|(_, mounts)| mounts).map(|mount| mount.place).collect())
 }
 
 /// What tells the items of a list apart is what tells them apart for the server: `x-kubernetes-list-map-keys` of the

@@ -16,9 +16,6 @@ pub(super) const WORKLOAD: Review = Review {
     ..Review::NONE
 };
 
-/// A claim, by which workloads name what they mount.
-pub(super) const CLAIM: Review = Review { volume: Some(claim), ..Review::NONE };
-
 /// An Ingress.
 pub(super) const INGRESS: Review = Review { opens: Some(hosts), ..Review::NONE };
 
@@ -74,8 +71,9 @@ fn is_true(value: &Value, pointer: &str) -> bool {
     value.pointer(pointer).and_then(Value::as_bool) == Some(true)
 }
 
-/// The containers of a workload. What concerns the whole Pod is told of a part without a name.
-fn parts(object: &Value) -> Vec<Part> {
+/// The containers of a workload, each with the places on claimed volumes that it mounts. The one that makes folders is
+/// ours, and gone before anything works in them.
+pub(super) fn containers(object: &Value) -> Vec<(&Value, Vec<Mount>)> {
     let Some(pod) = object.pointer("/spec/template/spec") else { return Vec::new() };
     let namespace = text(object, "/metadata/namespace").unwrap_or_default();
     let claims: HashMap<&str, String> = items(pod, "/volumes")
@@ -85,27 +83,32 @@ fn parts(object: &Value) -> Vec<Part> {
         })
         .collect();
     let containers = items(pod, "/initContainers").chain(items(pod, "/containers"));
-    // The one that makes folders is ours, and gone before anything works in them.
     let containers = containers.filter(|container| text(container, "/name") != Some(SUB_PATHS));
-    let mut parts: Vec<Part> = containers
-        .map(|container| {
-            let name = text(container, "/name").unwrap_or_default();
-            let mounts = items(container, "/volumeMounts").filter_map(|mount| {
-                let place = Use {
-                    part: name.to_owned(),
-                    volume: claims.get(text(mount, "/name")?)?.clone(),
-                    folder: text(mount, "/subPath").unwrap_or_default().to_owned(),
-                };
-                Some(Mount { place, path: text(mount, "/mountPath")?.to_owned() })
-            });
-            Part {
-                name: name.to_owned(),
-                mounts: mounts.collect(),
-                reads: text(container, "/image").and_then(database),
-                powers: powers(container),
-            }
-        })
-        .collect();
+    let mounts = |container| {
+        let name = text(container, "/name").unwrap_or_default();
+        let mounts = items(container, "/volumeMounts").filter_map(|mount| {
+            let place = Use {
+                part: name.to_owned(),
+                volume: claims.get(text(mount, "/name")?)?.clone(),
+                folder: text(mount, "/subPath").unwrap_or_default().to_owned(),
+            };
+            Some(Mount { place, path: text(mount, "/mountPath").unwrap_or_default().to_owned() })
+        });
+        (container, mounts.collect())
+    };
+    containers.map(mounts).collect()
+}
+
+/// The containers of a workload. What concerns the whole Pod is told of a part without a name.
+fn parts(object: &Value) -> Vec<Part> {
+    let Some(pod) = object.pointer("/spec/template/spec") else { return Vec::new() };
+    let part = |(container, mounts): (&Value, Vec<Mount>)| Part {
+        name: text(container, "/name").unwrap_or_default().to_owned(),
+        mounts,
+        reads: text(container, "/image").and_then(database),
+        powers: powers(container),
+    };
+    let mut parts: Vec<Part> = containers(object).into_iter().map(part).collect();
     parts.push(Part { powers: pod_powers(pod), ..Part::default() });
     parts
 }
@@ -204,11 +207,6 @@ fn pod_powers(pod: &Value) -> Vec<String> {
     }
     found.extend(unconfined(pod));
     found
-}
-
-fn claim(object: &Value) -> Option<String> {
-    let namespace = text(object, "/metadata/namespace").unwrap_or_default();
-    text(object, "/metadata/name").map(|name| format!("{namespace}/{name}"))
 }
 
 fn disk_starts_empty(object: &Value) -> bool {
