@@ -81,3 +81,30 @@ pub fn may_hold_files(target: &str) -> bool {
     let in_image = OF_IMAGES.iter().any(below);
     FILLED.contains(&last) || (in_image && !EMPTY.contains(&last))
 }
+
+/// Images whose entrypoint fills an empty volume with the program that they bring along.
+const FILL_THEMSELVES: [&str; 12] = [
+    "backdrop",
+    "drupal-fpm",
+    "friendica",
+    "ghost",
+    "joomla",
+    "matomo",
+    "monica",
+    "nextcloud",
+    "piwik",
+    "postfixadmin",
+    "wordpress",
+    "yourls",
+];
+
+/// An image's name without registry, owner, tag and digest.
+pub fn short_name(image: &str) -> String {
+    let name = image.split('@').next().unwrap_or(image).rsplit('/').next().unwrap_or(image);
+    name.split(':').next().unwrap_or(name).to_ascii_lowercase()
+}
+
+/// Whether an image puts its files into an empty volume when it starts, as `docker compose` would before.
+pub fn fills_itself(image: &str) -> bool {
+    FILL_THEMSELVES.contains(&short_name(image).as_str())
+}

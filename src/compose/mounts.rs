@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::compose::fill::may_hold_files;
+use crate::compose::fill::{fills_itself, may_hold_files};
 use crate::compose::load::volume::IGNORED;
 use crate::compose::model::{Condition, Mount, MountSource, Service, Tmpfs};
 use crate::compose::read::{Reader, local_file_error};
@@ -116,13 +116,10 @@ fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
     }
 }
 
-/// Images that fill an empty folder themselves when they start.
-const FILLING: [&str; 7] = ["drupal-fpm", "joomla", "matomo", "nextcloud", "piwik", "wordpress", "yourls"];
-
 /// Docker fills a named volume that is empty from what the image has in its place; here it starts empty and hides that.
 fn starts_empty(reader: &mut Reader<'_>, service: &Service, mount: &Mount) {
     let MountSource::Named(volume) = &mount.source else { return };
-    if !may_hold_files(&mount.target) || fills_itself(service) {
+    if !may_hold_files(&mount.target) || is_filled_by(service) {
         return;
     }
     let (service, target) = (service.name.clone(), mount.target.clone());
@@ -130,9 +127,8 @@ fn starts_empty(reader: &mut Reader<'_>, service: &Service, mount: &Mount) {
     reader.may_hide.push(Hiding { service, volume, sub_path, target, location: mount.location.clone() });
 }
 
-fn fills_itself(service: &Service) -> bool {
-    let image = service.image.as_ref().map_or("", |image| image.value.as_str());
-    FILLING.contains(&image.rsplit('/').next().unwrap_or_default().split([':', '@']).next().unwrap_or_default())
+fn is_filled_by(service: &Service) -> bool {
+    service.image.as_ref().is_some_and(|image| fills_itself(&image.value))
 }
 
 /// A mount that may hide what its image has in its place.
@@ -160,7 +156,7 @@ pub(super) fn warn_of_hiding(reader: &mut Reader<'_>, services: &[Service]) {
             let fills = |one: &Service| one.name == other.service && writes(one);
             other.condition == Condition::Completed && services.iter().any(fills)
         });
-        let filled = awaited || services.iter().any(|one| fills_itself(one) && writes(one));
+        let filled = awaited || services.iter().any(|one| is_filled_by(one) && writes(one));
         let source = if sub_path.is_empty() { volume.clone() } else { format!("{volume}/{sub_path}") };
         if filled || !told.insert(source.clone()) {
             continue;

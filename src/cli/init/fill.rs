@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::draft::Draft;
 use super::images;
 use super::survey::{Remark, Service, Survey};
-use crate::compose::fill::may_hold_files;
+use crate::compose::fill::{fills_itself, may_hold_files};
 use crate::compose::tree::Tree;
 
 /// Says which volumes start empty though the image may hold something at their place.
@@ -18,7 +18,7 @@ pub(super) fn from_images(
 ) {
     let mut told = BTreeSet::new();
     // One that fills its own volume fills it for all.
-    let fillers = services.iter().filter(|service| images::fills_itself(service.image));
+    let fillers = services.iter().filter(|service| fills_itself(service.image));
     let items = fillers.filter_map(|service| service.tree.get("volumes")?.as_sequence()).flatten();
     let filled: BTreeSet<&str> = items.filter_map(|item| item.get("source")?.as_text()).collect();
     for service in services {
@@ -62,7 +62,7 @@ fn is_new(draft: &Draft, name: &str) -> bool {
 
 /// Whether an image may hold files at a path that it does not copy into a volume by itself.
 fn may_fill(image: &str, target: &str) -> bool {
-    !images::is_backend(image) && !images::fills_itself(image) && may_hold_files(target)
+    !images::is_backend(image) && !fills_itself(image) && may_hold_files(target)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What is known of common images by their names: which serve no HTTP, and on which port they listen unless told.
 
+use crate::compose::fill::short_name;
+
 /// A family of images.
 struct Family {
     /// What its names contain.
@@ -30,20 +32,6 @@ const FAMILIES: &[Family] = &[
     Family { names: &["adminer"], ports: &[8080], http: true },
 ];
 
-/// Images whose entrypoint fills an empty volume with the program that they bring along.
-const FILL_THEMSELVES: [&str; 10] = [
-    "wordpress",
-    "nextcloud",
-    "joomla",
-    "matomo",
-    "ghost",
-    "monica",
-    "yourls",
-    "friendica",
-    "postfixadmin",
-    "backdrop",
-];
-
 /// Where PHP listens for the web server beside it.
 const FAST_CGI: &[u16] = &[9000];
 
@@ -53,12 +41,6 @@ const NO_HTTP: [u16; 52] = [
     1194, 1433, 1521, 1883, 2049, 2181, 2222, 2525, 3306, 3307, 3310, 3478, 4222, 5349, 5432, 5433, 5671, 5672, 6379,
     6432, 6543, 7687, 8883, 9042, 9092, 11211, 25565, 27017,
 ];
-
-/// An image's name without registry, owner, tag and digest.
-fn short_name(image: &str) -> String {
-    let name = image.split('@').next().unwrap_or(image).rsplit('/').next().unwrap_or(image);
-    name.split(':').next().unwrap_or(name).to_ascii_lowercase()
-}
 
 fn family(image: &str) -> Option<&'static Family> {
     let name = short_name(image);
@@ -103,11 +85,6 @@ fn is_of(word: &str, known: &str) -> bool {
 /// Whether an image is one that nobody opens in a browser: a database, a cache, a queue.
 pub fn is_backend(image: &str) -> bool {
     family(image).is_some_and(|family| !family.http)
-}
-
-/// Whether an image puts its files into an empty volume when it starts, as `docker compose` would before.
-pub fn fills_itself(image: &str) -> bool {
-    FILL_THEMSELVES.contains(&short_name(image).as_str())
 }
 
 /// The ports that an image listens on unless told otherwise, where they are known; the first is the one that clients use.
