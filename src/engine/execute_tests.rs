@@ -98,6 +98,26 @@ async fn a_container_goes_with_what_the_plan_deletes_in_the_api_inside_it() {
 }
 
 #[tokio::test]
+async fn an_api_that_does_not_answer_is_told_how_to_do_without() {
+    let (site, inner) = host();
+    let wish = || {
+        let inside = in_inner_api("x");
+        graph([node(&HOST, "g"), super::graph::Node { depends_on: vec![address(&HOST, "g")], ..inside }])
+    };
+    inner.put("/g", serde_json::json!({}), None);
+    site.apply(&wish()).await;
+    inner.fall_silent();
+    let said = problems(site.plan(&wish()).await);
+    assert!(said.contains("cannot be read: nobody answers") && said.contains("--abandon-cluster /ws/t"), "{said}");
+    let wish = graph([node(&THING, "alone")]);
+    let site = Site::new();
+    site.apply(&wish).await;
+    site.world.fall_silent();
+    let said = problems(site.plan(&wish).await);
+    assert!(said.contains("nobody answers") && !said.contains("--abandon-cluster"), "{said}");
+}
+
+#[tokio::test]
 async fn an_answer_that_says_nothing_leaves_the_intent_open() {
     let there = || graph([node(&THING, "x").with("image", "1")]);
     for (verb, first, second, effect) in [

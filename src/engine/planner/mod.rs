@@ -510,6 +510,16 @@ impl<'a> Planner<'a> {
         self.inputs.options.abandoned.iter().any(inside)
     }
 
+    /// What `--abandon-cluster` calls the cluster that an object is in, where the state knows what its API lives in.
+    fn cluster_of(&self, address: &Address) -> Option<String> {
+        let planned = || self.inputs.graph.get(address).map(|node| node.provider.to_string());
+        let provider = self.record(address).map(|record| record.provider.clone()).or_else(planned)?;
+        let (_, host) = provider.rsplit_once('#')?;
+        let lives_in =
+            self.inputs.snapshot.records.iter().find(|record| record.physical_id.eq_ignore_ascii_case(host))?;
+        Some(Address::from_text(lives_in.address.as_str()).scope().to_owned())
+    }
+
     fn problem(&mut self, address: Option<&Address>, message: String, origin: Option<Origin>) -> &mut Problem {
         self.problems.push(Problem { address: address.cloned(), message, origin, help: Vec::new(), foreign: None });
         let last = self.problems.len() - 1;
@@ -567,7 +577,14 @@ impl<'a> Planner<'a> {
                 others => format!(" and {others} other objects"),
             };
             let message = format!("{address}{others} cannot be read: {}", error.described());
-            self.problem(Some(&address), message, origin).help.extend(error.hint);
+            let unanswered =
+                error.status.is_none() && matches!(error.class, ErrorClass::Rejected | ErrorClass::Ambiguous);
+            let cluster = self.cluster_of(&address).filter(|_| unanswered);
+            let problem = self.problem(Some(&address), message, origin);
+            problem.help.extend(error.hint);
+            problem.help.extend(
+                cluster.map(|id| format!("if it is gone for good, do without it:  add --abandon-cluster {id}")),
+            );
         }
         for ((from, to), strayed) in std::mem::take(&mut self.strayed) {
             let Strayed { address, origin, physical_id, wanted, others } = strayed;

@@ -43,6 +43,8 @@ pub(super) struct Inside {
     conflicts: BTreeSet<String>,
     not_yet: BTreeSet<String>,
     unreadable: BTreeSet<String>,
+    /// Nobody answers a read.
+    silent: bool,
     /// Objects whose last change has not become effective yet.
     unready: BTreeSet<String>,
     /// Objects that are tied to something that is gone.
@@ -129,6 +131,11 @@ impl World {
     /// Reads of the object with this id say that its place does not exist yet.
     pub(crate) fn not_yet(&self, id: &str) {
         self.inside().not_yet.insert(id.to_owned());
+    }
+
+    /// From now on nobody answers reads.
+    pub(crate) fn fall_silent(&self) {
+        self.inside().silent = true;
     }
 
     /// Reads of the object with this id fail.
@@ -336,6 +343,9 @@ impl Provider for Memory {
             let Some(id) = &target.physical_id else { return Observation::Missing };
             if inside.unreadable.contains(id) {
                 return Observation::failed(error(ErrorClass::Denied, "Forbidden", format!("{id} is not for you")));
+            }
+            if inside.silent {
+                return Observation::failed(ProviderError::new(ErrorClass::Rejected, "nobody answers"));
             }
             if inside.not_yet.contains(id) {
                 return Observation::NotYet("its cluster does not exist yet".to_owned());
