@@ -11,8 +11,9 @@ use super::action::Action;
 use super::address::Address;
 use super::cancel::Level;
 use super::event::{Event, SkipReason, Summary};
-use super::execute::{Execution, Failure, Outputs};
+use super::execute::{Execution, Failure, Outputs, Shared};
 use super::graph::Graph;
+use super::ground::Grounds;
 use super::identity::Identity;
 use super::plan::{Plan, PlannedAction};
 use super::provider::{ErrorClass, ProviderError};
@@ -41,7 +42,6 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
     let lanes = Lanes::new(run, actions);
     let mut schedule = schedule(run, work, &lanes);
     let records: HashMap<&str, &Record> = work.records.iter().map(|record| (record.address.as_str(), record)).collect();
-    let outputs = Outputs::new(work.records, work.plan);
     let doomed: HashSet<Identity> = actions
         .iter()
         .filter(|planned| {
@@ -49,6 +49,8 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
         })
         .filter_map(|planned| Some(Identity::new(&planned.provider, planned.physical_id.as_deref()?)))
         .collect();
+    let grounds = Grounds::new(work.records, run.kinds);
+    let shared = Shared { outputs: Outputs::new(work.records, work.plan), doomed, grounds };
     let awaited = awaited(run, actions);
     let mut tally = Tally::default();
     let mut load = vec![0_usize; lanes.width.len()];
@@ -68,12 +70,10 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
                 action: planned.action,
                 at: started.elapsed(),
             });
-            let (outputs, doomed, awaited) = (&outputs, &doomed, awaited.contains(&planned.address));
+            let (shared, awaited) = (&shared, awaited.contains(&planned.address));
             let prior_address = planned.moved_from.as_ref().unwrap_or(&planned.address);
             let prior = records.get(prior_address.as_str()).copied();
-            running.push(async move {
-                (number, one(run, work.graph, planned, outputs, doomed, (work.records, prior, awaited)).await)
-            });
+            running.push(async move { (number, one(run, work.graph, planned, shared, prior, awaited).await) });
         }
         if cancel.level() > told {
             // A signal ends waits at once: the last action may be over before the signal was heard here.
@@ -146,9 +146,9 @@ async fn one(
     run: &Run<'_>,
     graph: &Graph,
     planned: &PlannedAction,
-    outputs: &Outputs,
-    doomed: &HashSet<Identity>,
-    (records, prior, awaited): (&[Record], Option<&Record>, bool),
+    shared: &Shared<'_>,
+    prior: Option<&Record>,
+    awaited: bool,
 ) -> Result<(), Failure> {
     let rejected = |message: String| Failure::Provider(ProviderError::new(ErrorClass::Rejected, message));
     let kind = (run.kinds)(&planned.kind)
@@ -158,9 +158,7 @@ async fn one(
         .get(&planned.provider)
         .ok_or_else(|| rejected(format!("there is no connection for {}", planned.provider)))?;
     let node = graph.get(&planned.address);
-    let execution =
-        Execution { run, planned, node, kind, provider: provider.as_ref(), outputs, doomed, records, prior, awaited };
-    execution.carry_out().await
+    Execution { run, planned, node, kind, provider: provider.as_ref(), shared, prior, awaited }.carry_out().await
 }
 
 /// The lanes of a schedule: one per provider, each with its own limit, so that one throttled API never stalls another.

@@ -101,6 +101,16 @@ impl Outputs {
     }
 }
 
+/// What all actions of a run share.
+pub(super) struct Shared<'a> {
+    /// Outputs of what exists.
+    pub outputs: Outputs,
+    /// What this plan deletes: a container may hold nothing else.
+    pub doomed: HashSet<Identity>,
+    /// What unmarked objects stand on, as the state knew it when the run began.
+    pub grounds: Grounds<'a>,
+}
+
 /// An action at work.
 pub struct Execution<'a> {
     /// The run.
@@ -113,12 +123,8 @@ pub struct Execution<'a> {
     pub kind: &'static Kind,
     /// Who does it.
     pub provider: &'a dyn Provider,
-    /// Outputs of what exists.
-    pub outputs: &'a Outputs,
-    /// What this plan deletes: a container may hold nothing else.
-    pub(super) doomed: &'a HashSet<Identity>,
-    /// What the state knew when the run began.
-    pub records: &'a [Record],
+    /// What it shares with all others.
+    pub(super) shared: &'a Shared<'a>,
     /// What the state knew of the object when the run began.
     pub prior: Option<&'a Record>,
     /// Another workload waits until this one has let go of what they share: `--no-wait` does not hold for it.
@@ -170,7 +176,7 @@ impl Execution<'_> {
         let node = self.node.ok_or_else(|| rejected("the manifests no longer mention it; plan again".into()))?;
         let mut differing = None;
         node.desired.references(&mut |reference| {
-            differing = differing.take().or_else(|| Some((reference.clone(), self.outputs.differs(reference)?)));
+            differing = differing.take().or_else(|| Some((reference.clone(), self.shared.outputs.differs(reference)?)));
         });
         if let Some((reference, (planned, now))) = differing {
             let message = format!(
@@ -180,7 +186,7 @@ impl Execution<'_> {
             );
             return Err(Failure::Provider(ProviderError::new(ErrorClass::Conflict, message).hint("plan again")));
         }
-        Ok(node.desired.resolve(&|reference| self.outputs.get(reference)))
+        Ok(node.desired.resolve(&|reference| self.shared.outputs.get(reference)))
     }
 
     fn request(&self, desired: &Value) -> Result<serde_json::Value, Failure> {
@@ -295,11 +301,11 @@ impl Execution<'_> {
         Ok(())
     }
 
-    /// What cannot carry our mark is ours by what it stands on, which is looked at before it is deleted.
-    async fn refuse_foreign_ground(&self) -> Result<(), Failure> {
+    /// What cannot carry our mark is ours by what it stands on, which is looked at before it is changed or deleted.
+    async fn refuse_foreign_ground(&self, judge: ground::Judge) -> Result<(), Failure> {
         let Some(record) = self.prior.filter(|_| !self.kind.marked) else { return Ok(()) };
         let mut seen = Vec::new();
-        for ground in Grounds::new(self.records, self.run.kinds).of(record) {
+        for ground in self.shared.grounds.of(record) {
             let (Some(kind), Some(provider)) =
                 ((self.run.kinds)(&ground.kind), self.run.providers.get(ground.provider.as_str()))
             else {
@@ -316,7 +322,7 @@ impl Execution<'_> {
                 _ => seen.push(None),
             }
         }
-        let Some(why) = ground::not_ours(&seen, self.run.lineage) else { return Ok(()) };
+        let Some(why) = judge(&seen, self.run.lineage) else { return Ok(()) };
         let id = self.planned.physical_id.as_deref().unwrap_or_default();
         let error = ProviderError::new(ErrorClass::Conflict, format!("{id} is left as it is: {why}"));
         Err(Failure::Provider(error.hint(format!("forget it: kompox state rm {}", self.planned.address))))
@@ -362,6 +368,7 @@ impl Execution<'_> {
         if self.kind.holds == Holds::Data && known.is_none() {
             self.refuse_another(&physical_id).await?;
         }
+        self.refuse_foreign_ground(ground::theirs).await?;
         for change in self.planned.changes.iter().filter(|change| self.kind.is_tie(&change.path)) {
             self.release(change, physical_id.clone()).await?;
         }
@@ -432,7 +439,7 @@ impl Execution<'_> {
         if self.kind.holds == Holds::Data {
             self.refuse_another(&physical_id).await?;
         }
-        self.refuse_foreign_ground().await?;
+        self.refuse_foreign_ground(ground::not_ours).await?;
         let intent = self.open("delete", physical_id.clone(), &Value::Null, None).await?;
         let change = Change::Delete { uid: self.planned.uid.clone() };
         if self.kind.safeguarded {
@@ -519,7 +526,7 @@ impl Execution<'_> {
 
     async fn foreign(&self, key: &str, provider: &dyn Provider, target: &Target) -> Result<Vec<String>, Failure> {
         let contents = provider.contents(target).await.map_err(Failure::Provider)?;
-        let doomed = |id: &str| self.doomed.contains(&Identity::new(key, id));
+        let doomed = |id: &str| self.shared.doomed.contains(&Identity::new(key, id));
         Ok(contents
             .into_iter()
             .filter(|content| !content.server_made && !doomed(&content.physical_id))
@@ -578,7 +585,7 @@ impl Execution<'_> {
             _ => self.put(&self.desired()?, &observed),
         };
         self.run.journal.commit(vec![change, self.did()]).await?;
-        self.outputs.put(&self.planned.address, outputs_of(self.kind, &observed.object), &observed.physical_id);
+        self.shared.outputs.put(&self.planned.address, outputs_of(self.kind, &observed.object), &observed.physical_id);
         Ok(())
     }
 
@@ -682,7 +689,7 @@ impl Execution<'_> {
                 changes.extend((self.planned.action != Action::Replace || !deletes).then(|| self.did()));
                 self.run.journal.commit(changes).await?;
                 if let Some(observed) = &observed {
-                    self.outputs.put(
+                    self.shared.outputs.put(
                         &self.planned.address,
                         outputs_of(self.kind, &observed.object),
                         &observed.physical_id,

@@ -51,6 +51,9 @@ impl<'r> Grounds<'r> {
     }
 }
 
+/// One of [`not_ours`] and [`theirs`].
+pub(crate) type Judge = fn(&[Option<Seen>], &str) -> Option<String>;
+
 /// Why an object that stands on these is not ours, if it is not: one of them is another state's, or none speaks for it.
 /// What is gone (`None`) is nobody else's.
 pub(crate) fn not_ours(grounds: &[Option<Seen>], lineage: &str) -> Option<String> {

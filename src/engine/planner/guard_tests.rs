@@ -172,6 +172,20 @@ async fn a_plan_made_without_a_look_meets_the_same_guards_when_it_is_carried_out
     assert!(site.world.get("/child").is_some() && site.world.get("/d").is_some());
 }
 
+/// A plan that a person reviewed may be carried out long after.
+#[tokio::test]
+async fn what_cannot_carry_a_mark_is_not_changed_once_its_place_is_another_states() {
+    let wish =
+        |value: &str| graph([node(&THING, "place"), node(&BARE, "child").with("value", value).using(&THING, "place")]);
+    let site = applied(&wish("1")).await;
+    let plan = site.plan(&wish("2")).await.unwrap();
+    assert_eq!(verbs(&plan), ["update bare/child"]);
+    site.world.edit("/place", |thing| thing.lineage = Some("another".to_owned()));
+    let summary = site.apply_plan(&plan, &wish("2"), Ask::default()).await.unwrap();
+    assert!(summary.failed[0].2.message.contains("/child is left as it is: /ws/t/thing/place"), "{summary:?}");
+    assert_eq!(site.world.get("/child").unwrap().object["value"], "1");
+}
+
 #[tokio::test]
 async fn no_second_disk_is_made_whatever_refresh_says() {
     let wish = graph([node(&DISK, "data"), node(&THING, "app").using(&DISK, "data")]);
