@@ -167,9 +167,14 @@ pub struct Veil {
 }
 
 impl Veil {
+    /// Whether there is nothing to hide.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// The text with `${NAME}` in place of each value; none if it holds none.
     pub fn cover(&self, text: &str) -> Option<String> {
-        if self.values.is_empty() {
+        if self.is_empty() {
             return None;
         }
         let mut text = text.to_owned();
@@ -197,7 +202,7 @@ impl Veil {
     /// The variable whose value a name holds, and what to do, since names cannot be hidden. A value that is
     /// a word may be in a name by chance.
     pub fn in_name(&self, text: &str) -> Option<(&str, String)> {
-        if self.values.is_empty() {
+        if self.is_empty() {
             return None;
         }
         let lower = text.to_ascii_lowercase();
@@ -213,7 +218,7 @@ impl Veil {
     /// The findings without the values.
     #[must_use]
     pub fn over(&self, findings: Diagnostics) -> Diagnostics {
-        if self.values.is_empty() {
+        if self.is_empty() {
             return findings;
         }
         let mut covered = Diagnostics::default();

@@ -325,6 +325,9 @@ impl<'a> Context<'a> {
     /// Marks every text that holds a value which nothing may show. Where it became a name it cannot be hidden.
     fn hide_values(&mut self, objects: &mut [RenderedObject]) {
         let veil = &self.input.compose.veil;
+        if veil.is_empty() {
+            return;
+        }
         let mut told = BTreeSet::new();
         for object in objects {
             let mut walk = ValueWalk { veil, path: Vec::new(), hidden: Vec::new(), named: Vec::new() };
