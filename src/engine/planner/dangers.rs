@@ -66,6 +66,8 @@ impl Planner<'_> {
         if self.inputs.mode == Mode::RefreshOnly || self.actions.is_empty() {
             return;
         }
+        let positions = self.actions.iter().enumerate().map(|(position, planned)| (planned.address.clone(), position));
+        self.positions = positions.collect();
         let standing = self.standing();
         let mut dangers = self.empty_starts(&standing);
         dangers.extend(self.losses());
@@ -132,7 +134,7 @@ impl Planner<'_> {
     }
 
     fn action(&self, address: &Address) -> Option<&PlannedAction> {
-        self.actions.iter().find(|planned| planned.address == *address)
+        self.positions.get(address).map(|position| &self.actions[*position])
     }
 
     /// What goes with objects that are deleted. What goes with a container is not named again.

@@ -408,7 +408,7 @@ impl<'a> Planner<'a> {
         }
         self.keep_outputs(node, &observed);
         let release = release(&observed);
-        let unready = (baseline.unready || lets_go(node, record)) && !observed.ready;
+        let unready = !observed.ready && (baseline.unready || lets_go(node, record));
         // A digest is made only where somebody asks for it: it costs more than the comparison.
         let changed_wish = !as_it_was && (node.kind.preview || unready) && desired.digest() != record.desired_digest;
         if unready && !changed_wish && changes.is_empty() {

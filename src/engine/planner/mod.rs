@@ -182,6 +182,8 @@ pub(super) struct Planner<'a> {
     /// Containers that are being deleted.
     ending: HashSet<Address>,
     actions: Vec<PlannedAction>,
+    /// Where the action of an address is, as long as the plan is reviewed.
+    positions: HashMap<Address, usize>,
     questions: Vec<Question>,
     problems: Vec<Problem>,
     /// What could not be read, by what the API said: one API that cannot be reached is one problem, not one per object.
@@ -250,6 +252,7 @@ impl<'a> Planner<'a> {
             uids: HashMap::new(),
             ending: HashSet::new(),
             actions: Vec::new(),
+            positions: HashMap::new(),
             questions: Vec::new(),
             problems: Vec::new(),
             unreadable: BTreeMap::new(),
@@ -796,17 +799,21 @@ fn changed_outputs(kind: &Kind, record: &Record, observed: &Observed) -> Vec<Fie
     if kind.outputs.is_empty() || observed.object.is_null() {
         return Vec::new();
     }
-    let (recorded, applied) = (record.outputs.value(), Value::from_stored(&record.applied.value()));
+    let recorded = record.outputs.value();
     let changed = kind.outputs.iter().filter_map(|pointer| {
         let before = recorded.pointer(pointer).filter(|value| !value.is_null())?;
         let after = observed.object.pointer(pointer).filter(|value| !value.is_null());
+        if after == Some(before) {
+            return None;
+        }
         let steps = pointer.split('/').skip(1).map(|step| match step.parse() {
             Ok(index) => Segment::Index(index),
             Err(_) => Segment::Key(step.to_owned()),
         });
         let path = Path(steps.collect());
-        let is_wish = diff::lookup(kind, &applied, &path).is_some();
-        (after != Some(before) && !is_wish).then(|| FieldChange {
+        // Seldom come to, so that what was applied is read for it alone.
+        let is_wish = diff::lookup(kind, &Value::from_stored(&record.applied.value()), &path).is_some();
+        (!is_wish).then(|| FieldChange {
             path,
             before: Some(Value::from(before)),
             after: after.map(Value::from),
