@@ -11,7 +11,7 @@ use kompox::compose::gate::Gate;
 use kompox::diag::Diagnostics;
 use kompox::kom::layout::{LayoutRequest, discover};
 use kompox::kom::load::{LoadOptions, Loaded, load};
-use kompox::resources::app::Chance;
+use kompox::resources::drivers::aks::storage::Chance;
 use kompox::resources::expand::{Request, expand};
 use kompox::resources::scope::StateView;
 use kompox_state::Digester;

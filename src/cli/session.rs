@@ -29,7 +29,7 @@ use crate::kom::load::{LoadOptions, Loaded, load_chosen};
 use crate::providers::azure::SignIns;
 use crate::providers::sandbox::{self, Sandbox};
 use crate::report;
-use crate::resources::app::{Chance, imports};
+use crate::resources::drivers::aks::storage::{Chance, imports};
 use crate::resources::expand::{Connection, Expanded, Request, expand};
 use crate::resources::kinds;
 use crate::resources::scope::{Known, StateView};

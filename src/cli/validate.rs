@@ -10,7 +10,7 @@ use super::output;
 use super::session::{Fixed, Manifests, VERSION, read_manifests, state_view};
 use crate::diag::{Diagnostics, Severity};
 use crate::report;
-use crate::resources::app::Chance;
+use crate::resources::drivers::aks::storage::Chance;
 use crate::resources::expand::{Expanded, Request, expand};
 use kompox_state::{Digester, Snapshot, SqliteStore, Store};
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::app::{self, AppNodes, Chance};
-use super::cluster::{self, ClusterNodes};
 use super::composes::{self, Composed, Texts};
+use super::drivers::aks::cluster::{self, ClusterNodes};
+use super::drivers::aks::kinds::{DISK, disk_safe_way};
+use super::drivers::aks::settings::{self, ClusterSettings};
+use super::drivers::aks::storage::{self as app, AppNodes, Chance};
+use super::drivers::aks::{dns, names, places, zones};
 use super::kinds;
-use super::places;
 use super::scope::{Builder, Lookup, Place, StateView, addresses_before, protection};
-use super::settings::{self, ClusterSettings};
-use super::{dns, ingress, names, quota, zones};
+use super::{ingress, quota};
 use crate::compose::convert::{
     BoxInput, ConvertInput, IngressInput, IsolationInput, Rendered, RenderedObject, RuleInput, Scope, convert,
 };
@@ -317,7 +318,7 @@ impl<'a> Expansion<'a> {
         let scope = format!("{provider}/app/{name}");
         let undeclared = app.volumes.iter().filter(|volume| volume.disks.is_empty());
         let lines = undeclared.filter_map(|volume| {
-            let address = Address::new(&scope, kinds::azure::DISK.name, &volume.name);
+            let address = Address::new(&scope, DISK.name, &volume.name);
             let known = self.builder.state.known(&address)?;
             let path = Path::root().key("zones");
             let (before, after) = (Value::Null, Value::from(json!(zone)));
@@ -332,7 +333,7 @@ impl<'a> Expansion<'a> {
                 users: self.workloads_of(app),
             };
             let first = format!("{address} cannot follow into zone {zone}: it would be a new one, and its data lost");
-            Some(std::iter::once(first).chain(kinds::azure::disk_safe_way(&refusal)).collect::<Vec<_>>())
+            Some(std::iter::once(first).chain(disk_safe_way(&refusal)).collect::<Vec<_>>())
         });
         lines.flatten().collect()
     }

@@ -1,9 +1,9 @@
 //! Kinds: what the engine must know of each kind of object, as data. One table per API.
 
-pub mod azure;
 pub mod kubernetes;
-mod review;
+pub(in crate::resources) mod review;
 
+use super::drivers::aks::kinds as azure;
 use crate::engine::kind::Kind;
 
 /// Finds a kind by its name, over all APIs.

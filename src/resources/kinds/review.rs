@@ -22,12 +22,6 @@ pub(super) const INGRESS: Review = Review { opens: Some(hosts), ..Review::NONE }
 /// A Service.
 pub(super) const SERVICE: Review = Review { opens: Some(public_ports), ..Review::NONE };
 
-/// A disk that is made from nothing has nothing on it.
-pub(super) const DISK: Review = Review { starts_empty: Some(disk_starts_empty), ..Review::NONE };
-
-/// A share always begins empty.
-pub(super) const SHARE: Review = Review { starts_empty: Some(|_| true), ..Review::NONE };
-
 /// Programs whose files one major version writes and another cannot read, by the last step of the image's name.
 const DATABASES: [&str; 27] = [
     "cassandra",
@@ -207,10 +201,6 @@ fn pod_powers(pod: &Value) -> Vec<String> {
     }
     found.extend(unconfined(pod));
     found
-}
-
-fn disk_starts_empty(object: &Value) -> bool {
-    text(object, "/properties/creationData/createOption") == Some("Empty")
 }
 
 fn hosts(object: &Value) -> Vec<String> {

@@ -7,14 +7,12 @@ use std::time::SystemTime;
 use serde_json::json;
 
 use super::cluster::{ClusterNodes, Grant, grant, roles};
-use super::kinds::{azure, kubernetes};
-use super::names;
-use super::scope::{Builder, Place, origin_of, protection};
-use super::settings;
-pub(super) use super::storage::is_zone_redundant;
-use super::storage::{
-    ACCOUNT_SKUS, DISK_SKUS, Finding, account_kind, check_account_name, check_disk, check_quota, is_without_cache, sku,
+use super::kinds as azure;
+use super::skus::{
+    ACCOUNT_SKUS, DISK_SKUS, Finding, account_kind, check_account_name, check_disk, check_quota, is_without_cache,
+    is_zone_redundant, sku,
 };
+use super::{names, settings};
 use crate::compose::convert::{Access, VolumeInput};
 use crate::compose::names::{id_hash, sp_hash};
 use crate::diag::{Diagnostic, Location};
@@ -24,6 +22,8 @@ use crate::engine::provider::{Find, ProviderKey};
 use crate::engine::value::Value;
 use crate::kom::id::ResourceKind;
 use crate::kom::model::{App, DeclaredDisk, DeletionPolicy, DiskSource, Located, Project, Volume, VolumeType};
+use crate::resources::kinds::kubernetes;
+use crate::resources::scope::{Builder, Place, origin_of, protection};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::review;
 use crate::engine::diff::{is_earlier, release};
 use crate::engine::kind::{
     Disturbance, Field, Holds, InPlace, Kind, Refusal, Replace, Review, Rule, Sameness, Seal, Verdict,
@@ -159,7 +158,8 @@ pub static DISK: Kind = Kind {
     ],
     replace: Replace::Refused(disk_safe_way),
     holds: Holds::Data,
-    review: review::DISK,
+    // One that is made from nothing has nothing on it.
+    review: Review { starts_empty: Some(disk_starts_empty), ..Review::NONE },
     safeguarded: true,
     unattached: Some(unattached),
     outputs: &["/properties/diskSizeGB"],
@@ -207,7 +207,8 @@ pub static SHARE: Kind = Kind {
     fields: &[ID, PLACE, field("properties.shareQuota", Rule::GrowOnly)],
     replace: Replace::Refused(share_safe_way),
     holds: Holds::Data,
-    review: review::SHARE,
+    // It always begins empty.
+    review: Review { starts_empty: Some(|_| true), ..Review::NONE },
     ..Kind::plain("share")
 };
 
@@ -343,6 +344,10 @@ fn text(value: &Value) -> String {
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
         other => other.to_stored().to_string(),
     }
+}
+
+fn disk_starts_empty(disk: &serde_json::Value) -> bool {
+    disk.pointer("/properties/creationData/createOption").and_then(serde_json::Value::as_str) == Some("Empty")
 }
 
 /// Azure's word that no machine has a disk: `Unattached` is "can be attached to a VM", while a disk of a machine that is

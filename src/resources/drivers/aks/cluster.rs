@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::kinds::azure;
+use super::kinds as azure;
 use super::names;
-use super::scope::{Builder, Lookup, Place, origin_of, protection};
 use super::settings::{ClusterSettings, PoolSettings};
 use crate::diag::Diagnostic;
 use crate::engine::address::Address;
 use crate::engine::value::Value;
 use crate::kom::model::Cluster;
+use crate::resources::ingress;
+use crate::resources::scope::{Builder, Lookup, Place, origin_of, protection};
 
 /// The roles that kompox assigns: name and the built-in definition's id.
 pub mod roles {
@@ -359,7 +360,7 @@ fn grants(
         grant(builder, place, origin, Grant { address, scope: registry, role, principal, after: Vec::new() });
     }
     for certificate in &cluster.ingress.certificates {
-        let Some((vault, secret)) = super::ingress::vault_secret(&certificate.source) else { continue };
+        let Some((vault, secret)) = ingress::vault_secret(&certificate.source) else { continue };
         let address = Address::new(scope, kind, &format!("kv-{vault}-{secret}"));
         let place_of_vault = Address::new(scope, "key-vault", vault);
         let configured = settings.key_vaults.iter().find(|id| last_segment(id).eq_ignore_ascii_case(vault)).cloned();

@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn vectors() {
-        let text = include_str!("../../tests/data/naming-vectors.json");
+        let text = include_str!("../../../../tests/data/naming-vectors.json");
         let vectors: Vec<std::collections::BTreeMap<String, String>> = serde_json::from_str(text).unwrap();
         assert!(!vectors.is_empty());
         for v in vectors {

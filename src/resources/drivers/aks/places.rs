@@ -1,10 +1,10 @@
 //! What exists stays where it is: settings and renames that would put a recorded object somewhere else are errors here,
 //! where the settings that keep it in its place can be named. The engine refuses what is left over.
 
-use super::kinds::azure;
-use super::scope::StateView;
+use super::kinds as azure;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::engine::graph::Node;
+use crate::resources::scope::StateView;
 
 /// Finds every group, cluster and storage account that is recorded under another id than the manifests give it now.
 pub fn check(nodes: &[Node], diagnostics: &mut Diagnostics, state: &StateView) {

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 
-use super::app::{self, is_zone_redundant};
-use super::kinds::azure;
-use super::scope::{Builder, Place};
+use super::kinds as azure;
 use super::settings::ClusterSettings;
+use super::skus::is_zone_redundant;
+use super::storage;
 use crate::diag::{Diagnostic, Location};
 use crate::engine::address::Address;
 use crate::kom::model::{App, Cluster, Volume, VolumeType};
+use crate::resources::scope::{Builder, Place};
 
 /// Where the disk that a volume's Pods mount is.
 enum Spot {
@@ -49,8 +50,9 @@ pub fn settle(
         return settled;
     }
     let volumes = || app.volumes.iter().filter(|volume| volume.kind == VolumeType::Disk && !is_redundant(volume));
-    let spots: Vec<(&Volume, Spot)> =
-        volumes().map(|volume| (volume, spot(builder, &app::lasting_scope(place, &app.meta.name), volume))).collect();
+    let spots: Vec<(&Volume, Spot)> = volumes()
+        .map(|volume| (volume, spot(builder, &storage::lasting_scope(place, &app.meta.name), volume)))
+        .collect();
     let fixed: BTreeSet<&str> = spots
         .iter()
         .filter_map(|(_, spot)| if let Spot::In(zone) = spot { Some(zone.as_str()) } else { None })

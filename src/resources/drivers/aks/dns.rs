@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::kinds::azure;
-use super::scope::{Builder, Place};
+use super::kinds as azure;
 use super::settings::ClusterSettings;
 use crate::engine::address::Address;
 use crate::engine::value::Value;
 use crate::kom::model::App;
+use crate::resources::scope::{Builder, Place};
 
 /// Seconds that a record is cached.
 const TTL: u32 = 300;

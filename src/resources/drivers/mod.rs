@@ -1,0 +1,3 @@
+//! Drivers: what `driver:` of a Provider means. One folder each.
+
+pub mod aks;
