@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A layer, what it may use beside itself, and the rule in words.
@@ -77,6 +77,20 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
+/// Circles of modules that are left inside a layer, of modules of which each uses the others in the end: none anywhere
+/// else. Whoever mends one lowers the number; none may be added.
+const CIRCLES: &[(&str, usize)] = &[
+    ("cli", 3),
+    ("compose", 2),
+    ("engine", 3),
+    ("kom", 1),
+    ("providers::azure", 1),
+    ("providers::kubernetes", 1),
+    ("providers::sandbox", 4),
+    ("report", 1),
+    ("state", 2),
+];
+
 /// Who may print.
 const PRINTING: &[&str] = &["report", "cli"];
 const PRINTS: &[&str] = &["println!", "eprintln!", "print!", "eprint!", "dbg!", "stdout()", "stderr()"];
@@ -119,19 +133,44 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 impl File {
+    /// Whether it names a module right below it by that module's own name.
+    fn calls(&self, below: &[String]) -> bool {
+        let name = format!("{}::", below.last().map_or("", String::as_str));
+        let begins = |line: &str, at: usize| {
+            !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '$')
+        };
+        self.lines.iter().any(|line| line.match_indices(&name).any(|(at, _)| begins(line, at)))
+    }
+
     fn is_test(&self) -> bool {
         self.module.iter().any(|part| part == "tests" || part.ends_with("_tests") || part == "testing")
     }
 
     /// Every module that this file names, absolute, with the line where it does.
     fn uses(&self) -> BTreeSet<(usize, Vec<String>)> {
+        self.names(3)
+    }
+
+    /// The file without its unit tests, which close it in a module of their own.
+    fn without_tests(&self) -> Self {
+        let opens = |at: &usize| {
+            self.lines[*at].trim() == "#[cfg(test)]"
+                && self.lines.get(at + 1).is_some_and(|line| line.contains("mod tests {"))
+        };
+        let end = (0..self.lines.len()).find(opens).unwrap_or(self.lines.len());
+        Self { name: self.name.clone(), module: self.module.clone(), lines: self.lines[..end].to_vec() }
+    }
+
+    /// Every path below the crate that this file names, absolute and so many segments long, with the line where it does.
+    fn names(&self, depth: usize) -> BTreeSet<(usize, Vec<String>)> {
         let text = self.lines.join("\n");
         // Unit tests close a file, in a module of their own.
         let tests = text.find("mod tests {").unwrap_or(text.len());
         let mut uses = BTreeSet::new();
         for (start, _) in text.match_indices("crate::").chain(text.match_indices("super::")) {
             let before = text[..start].chars().next_back();
-            if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':' || c == '$') {
+            let is_visibility = text[..start].ends_with("(in ");
+            if is_visibility || before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':' || c == '$') {
                 continue;
             }
             let line = text[..start].matches('\n').count() + 1;
@@ -149,12 +188,43 @@ impl File {
                     rest = after;
                 }
             }
-            for tail in paths(rest, 3) {
+            for tail in paths(rest, depth) {
                 uses.insert((line, [base.clone(), tail].concat()));
             }
         }
         uses
     }
+}
+
+/// The circles among some files: modules of which each uses all others in the end, by their names.
+fn circles(files: &[File]) -> Vec<Vec<String>> {
+    let files: Vec<File> = files.iter().filter(|file| !file.is_test()).map(File::without_tests).collect();
+    let place: BTreeMap<&[String], usize> =
+        files.iter().enumerate().map(|(at, file)| (file.module.as_slice(), at)).collect();
+    let module = |path: &[String]| (1..=path.len()).rev().find_map(|length| place.get(&path[..length]).copied());
+    let uses = |at: usize| -> BTreeSet<usize> {
+        let file = &files[at];
+        let named = file.names(8).into_iter().filter_map(|(_, path)| module(&path));
+        // A module names its own without `self::`, too.
+        let below = files.iter().enumerate().filter(|(_, other)| other.module.len() == file.module.len() + 1);
+        let below = below.filter(|(_, other)| other.module.starts_with(&file.module) && file.calls(&other.module));
+        named.chain(below.map(|(other, _)| other)).filter(|other| *other != at).collect()
+    };
+    let uses: Vec<BTreeSet<usize>> = (0..files.len()).map(uses).collect();
+    let reached: Vec<BTreeSet<usize>> = (0..files.len())
+        .map(|start| {
+            let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
+            while let Some(at) = next.pop() {
+                next.extend(uses[at].iter().filter(|other| seen.insert(**other)));
+            }
+            seen
+        })
+        .collect();
+    let circle = |at: usize| -> BTreeSet<usize> {
+        reached[at].iter().copied().filter(|other| reached[*other].contains(&at)).collect()
+    };
+    let found: BTreeSet<BTreeSet<usize>> = (0..files.len()).map(circle).filter(|circle| circle.len() > 1).collect();
+    found.into_iter().map(|circle| circle.into_iter().map(|at| files[at].module.join("::")).collect()).collect()
 }
 
 /// The paths that a `use` tree begins, at most `depth` segments long.
@@ -220,6 +290,44 @@ fn every_layer_uses_only_what_it_may() {
     }
     assert!(checked > 300, "the scan finds paths at all: {checked}");
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn modules_use_each_other_one_way() {
+    let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for circle in circles(&sources("src")) {
+        let layers: BTreeSet<&str> = circle
+            .iter()
+            .map(|module| layer_of(&module.split("::").map(str::to_owned).collect::<Vec<_>>()))
+            .map(|layer| layer.map_or("", |layer| layer.path))
+            .collect();
+        assert_eq!(layers.len(), 1, "a circle through layers: {}", circle.join(" "));
+        found.entry(layers.into_iter().next().unwrap()).or_default().push(circle.join(" "));
+    }
+    let state: Vec<String> = circles(&sources("state/src")).iter().map(|circle| circle.join(" ")).collect();
+    found.insert("state", state);
+    for (layer, circles) in &found {
+        let allowed = CIRCLES.iter().find(|(path, _)| path == layer).map_or(0, |(_, number)| *number);
+        assert!(circles.len() <= allowed, "\n{layer} has more than {allowed} circles:\n{}\n", circles.join("\n"));
+    }
+}
+
+#[test]
+fn circles_are_found() {
+    let file = |name: &str, text: &str| File {
+        name: format!("src/{name}.rs"),
+        module: name.split('/').map(str::to_owned).collect(),
+        lines: text.lines().map(str::to_owned).collect(),
+    };
+    let files = [
+        file("a", "use b::x;\npub(in crate::d) fn y() {}"),
+        file("a/b", "fn x() { super::c::y() }"),
+        file("a/c", "use crate::a::{self, d};"),
+        file("d", "use crate::a::c;\n#[cfg(test)]\nmod tests {\n    use crate::e;\n}"),
+        file("e", "use crate::d::{f, g::{h}};"),
+        file("a/tests", "use super::super::d;"),
+    ];
+    assert_eq!(circles(&files), [["a", "a::b", "a::c"]]);
 }
 
 #[test]
