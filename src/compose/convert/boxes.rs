@@ -5,9 +5,14 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::compose::convert::components::{self, Component};
-use crate::compose::convert::{APP_COMPONENT, Access, BoxInput, Context, RenderedObject, VolumeInput};
-use crate::compose::convert::{config, volume, workload};
+use super::components::{self, Component};
+use super::config;
+use super::context::{APP_COMPONENT, Context};
+use super::input::{Access, BoxInput, VolumeInput};
+use super::object::RenderedObject;
+use super::pod;
+use super::volume;
+use super::workload;
 use crate::compose::names;
 use crate::diag::Diagnostic;
 
@@ -36,8 +41,6 @@ pub(super) fn objects(cx: &mut Context<'_>, composed: &[Component<'_>]) -> Vec<R
 }
 
 fn deployment(cx: &Context<'_>, declared: &BoxInput, image: &str) -> RenderedObject {
-    let name = names::component(cx.app(), &declared.name);
-    let labels = cx.component_labels(&declared.name);
     let mounts: Vec<Value> = cx
         .input
         .volumes
@@ -60,9 +63,8 @@ fn deployment(cx: &Context<'_>, declared: &BoxInput, image: &str) -> RenderedObj
     }
     let mut spec = Map::new();
     spec.insert("containers".to_owned(), json!([container]));
-    spec.insert("automountServiceAccountToken".to_owned(), false.into());
     let all: Vec<&VolumeInput> = cx.input.volumes.iter().collect();
-    let volumes = workload::claims(cx, &all);
+    let volumes = pod::claims(cx, &all);
     if !volumes.is_empty() {
         spec.insert("volumes".to_owned(), volumes.into());
     }
@@ -77,47 +79,20 @@ fn deployment(cx: &Context<'_>, declared: &BoxInput, image: &str) -> RenderedObj
         after.push(("Deployment".to_owned(), names::component(cx.app(), APP_COMPONENT)));
     }
     after.extend(cx.input.volumes.iter().map(|volume| ("PersistentVolumeClaim".to_owned(), volume::address(volume))));
-    RenderedObject {
-        body: json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": { "name": name, "namespace": cx.namespace, "labels": labels },
-            "spec": {
-                "replicas": 1,
-                "strategy": { "type": "Recreate" },
-                "selector": { "matchLabels": cx.selector(&declared.name) },
-                "template": { "metadata": { "labels": labels }, "spec": spec },
-            },
-        }),
-        sensitive: Vec::new(),
-        address_kind: "Deployment".to_owned(),
-        address_name: name,
-        after,
-        origin: declared.location.clone(),
-    }
+    let object = workload::runner(cx, &declared.name, None, Map::new(), spec);
+    RenderedObject { after, origin: declared.location.clone(), ..object }
 }
 
 fn network_policy(cx: &Context<'_>, declared: &BoxInput) -> RenderedObject {
-    let name = names::component(cx.app(), &declared.name);
-    RenderedObject {
-        body: json!({
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": {
-                "name": name,
-                "namespace": cx.namespace,
-                "labels": cx.component_labels(&declared.name),
-            },
-            "spec": {
-                "podSelector": { "matchLabels": cx.selector(&declared.name) },
-                "policyTypes": ["Ingress"],
-                "ingress": declared.network_rules,
-            },
-        }),
-        sensitive: Vec::new(),
-        address_kind: "NetworkPolicy".to_owned(),
-        address_name: name,
-        after: vec![cx.after_namespace()],
-        origin: declared.location.clone(),
-    }
+    let labels = cx.component_labels(&declared.name);
+    let rest = json!({
+        "spec": {
+            "podSelector": { "matchLabels": cx.selector(&declared.name) },
+            "policyTypes": ["Ingress"],
+            "ingress": declared.network_rules,
+        },
+    });
+    let kind = ("networking.k8s.io/v1", "NetworkPolicy");
+    let object = cx.object(kind, &names::component(cx.app(), &declared.name), labels, rest);
+    RenderedObject { origin: declared.location.clone(), ..object }
 }

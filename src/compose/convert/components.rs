@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::context::{APP_COMPONENT, Context};
+use super::input::{Access, BoxInput, VolumeInput};
 use crate::compose::addresses::addresses;
-use crate::compose::convert::{APP_COMPONENT, Access, BoxInput, Context, VolumeInput};
 use crate::compose::model::{Condition, Mount, MountSource, Service};
 use crate::compose::names;
 use crate::compose::support::nearest;

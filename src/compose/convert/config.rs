@@ -6,8 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::compose::convert::components::Component;
-use crate::compose::convert::{CONTENT_HASH, Context, RenderedObject, path};
+use super::components::Component;
+use super::context::Context;
+use super::object::{CONTENT_HASH, RenderedObject, path};
 use crate::compose::model::{FileObject, FileSource};
 use crate::compose::names;
 use crate::diag::Location;
@@ -155,13 +156,8 @@ fn config_map(
     if sensitive {
         hidden.push(path(&[&"data", &key]));
     }
-    let body = json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": metadata(cx, &set.component, &object, &hash),
-        "data": { key: text },
-    });
-    push(cx, set, "ConfigMap", object, body, hidden, hash, Some(location.clone()));
+    let body = json!({ "data": { key: text } });
+    set.add(cx, ("ConfigMap", object), body, hidden, hash, Some(location.clone()));
 }
 
 fn secret(
@@ -176,43 +172,24 @@ fn secret(
     hidden.extend(values.keys().map(|key| path(&[&"data", key])));
     let data: Map<String, Value> =
         values.iter().map(|(key, value)| (key.clone(), Value::String(STANDARD.encode(value)))).collect();
-    let body = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": metadata(cx, &set.component, &object, &hash),
-        "type": "Opaque",
-        "data": data,
-    });
-    push(cx, set, "Secret", object, body, hidden, hash, origin);
+    let body = json!({ "type": "Opaque", "data": data });
+    set.add(cx, ("Secret", object), body, hidden, hash, origin);
 }
 
-fn metadata(cx: &Context<'_>, component: &str, name: &str, hash: &str) -> Value {
-    json!({
-        "name": name,
-        "namespace": cx.namespace,
-        "labels": cx.component_labels(component),
-        "annotations": { CONTENT_HASH: hash },
-    })
-}
-
-#[allow(clippy::too_many_arguments)] // One private call for both kinds; a struct would only repeat RenderedObject.
-fn push(
-    cx: &Context<'_>,
-    set: &mut FileSet,
-    kind: &str,
-    object: String,
-    body: Value,
-    sensitive: Vec<Vec<String>>,
-    hash: String,
-    origin: Option<Location>,
-) {
-    set.hashes.insert(object.clone(), hash);
-    set.objects.push(RenderedObject {
-        body,
-        sensitive,
-        address_kind: kind.to_owned(),
-        address_name: object,
-        after: vec![cx.after_namespace()],
-        origin,
-    });
+impl FileSet {
+    /// Adds an object that carries the hash of its content.
+    fn add(
+        &mut self,
+        cx: &Context<'_>,
+        (kind, object): (&str, String),
+        rest: Value,
+        sensitive: Vec<Vec<String>>,
+        hash: String,
+        origin: Option<Location>,
+    ) {
+        let mut rendered = cx.object(("v1", kind), &object, cx.component_labels(&self.component), rest);
+        rendered.body["metadata"]["annotations"] = json!({ CONTENT_HASH: hash });
+        self.hashes.insert(object, hash);
+        self.objects.push(RenderedObject { sensitive, origin, ..rendered });
+    }
 }

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::compose::convert::components::Component;
-use crate::compose::convert::{Context, RenderedObject, RuleInput, listening};
+use super::components::Component;
+use super::context::Context;
+use super::input::RuleInput;
+use super::listening;
+use super::object::RenderedObject;
 use crate::compose::model::{Port, Protocol};
 use crate::compose::names;
 use crate::diag::{Diagnostic, Location};
@@ -98,7 +101,8 @@ fn ingress_service(
     let spec = json!({ "selector": cx.selector(&component.name), "ports": ports });
     let labels = cx.component_labels(&component.name);
     let name = names::component(cx.app(), &component.name);
-    Some(object(cx, "Service", &name, "v1", labels, None, spec, origin))
+    let object = cx.object(("v1", "Service"), &name, labels, json!({ "spec": spec }));
+    Some(RenderedObject { origin, ..object })
 }
 
 /// A Service that makes a name resolve to a component's Pod.
@@ -111,7 +115,8 @@ fn headless(cx: &Context<'_>, name: &str, component: &Component<'_>, location: &
         "publishNotReadyAddresses": true,
         "selector": cx.selector(&component.name),
     });
-    object(cx, "Service", name, "v1", labels, None, spec, Some(location.clone()))
+    let object = cx.object(("v1", "Service"), name, labels, json!({ "spec": spec }));
+    RenderedObject { origin: Some(location.clone()), ..object }
 }
 
 /// Other names of services: of networks, of links, of containers.
@@ -353,41 +358,10 @@ fn ingress(
             }] } })
         })
         .collect();
-    let mut object = object(
-        cx,
-        "Ingress",
-        name,
-        "networking.k8s.io/v1",
-        cx.component_labels(&component.name),
-        Some(annotations),
-        json!({ "ingressClassName": "traefik", "rules": rules }),
-        origin,
-    );
+    let rest = json!({ "spec": { "ingressClassName": "traefik", "rules": rules } });
+    let kind = ("networking.k8s.io/v1", "Ingress");
+    let mut object = cx.object(kind, name, cx.component_labels(&component.name), rest);
+    object.body["metadata"]["annotations"] = annotations.into();
     object.after.push(("Service".to_owned(), service.to_owned()));
-    object
-}
-
-#[allow(clippy::too_many_arguments)] // The parts of an object of Kubernetes, once for three kinds.
-fn object(
-    cx: &Context<'_>,
-    kind: &str,
-    name: &str,
-    api_version: &str,
-    labels: Map<String, Value>,
-    annotations: Option<Map<String, Value>>,
-    spec: Value,
-    origin: Option<Location>,
-) -> RenderedObject {
-    let mut metadata = json!({ "name": name, "namespace": cx.namespace, "labels": labels });
-    if let Some(annotations) = annotations {
-        metadata["annotations"] = annotations.into();
-    }
-    RenderedObject {
-        body: json!({ "apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec }),
-        sensitive: Vec::new(),
-        address_kind: kind.to_owned(),
-        address_name: name.to_owned(),
-        after: vec![cx.after_namespace()],
-        origin,
-    }
+    RenderedObject { origin, ..object }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::compose::convert::{Context, RenderedObject};
+use super::context::Context;
+use super::object::RenderedObject;
 
 const QUOTA: &str = "ResourceQuota";
 const LIMITS: &str = "LimitRange";
@@ -11,17 +12,8 @@ const LIMITS: &str = "LimitRange";
 pub(super) fn objects(cx: &Context<'_>) -> Vec<RenderedObject> {
     let isolation = &cx.input.isolation;
     let object = |kind: &str, spec: Value, origin: &Option<_>| RenderedObject {
-        body: json!({
-            "apiVersion": "v1",
-            "kind": kind,
-            "metadata": { "name": cx.app(), "namespace": cx.namespace, "labels": cx.labels() },
-            "spec": spec,
-        }),
-        sensitive: Vec::new(),
-        address_kind: kind.to_owned(),
-        address_name: cx.app().to_owned(),
-        after: vec![cx.after_namespace()],
         origin: origin.clone(),
+        ..cx.object(("v1", kind), cx.app(), cx.labels(), json!({ "spec": spec }))
     };
     let mut objects = Vec::new();
     if !isolation.limits.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compose::convert::Context;
+use super::context::Context;
 use crate::compose::model::{Condition, Service};
 use crate::diag::Diagnostic;
 

@@ -1,41 +1,24 @@
 //! Namespace, ServiceAccount, Role, RoleBinding and NetworkPolicy of an app.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::compose::convert::{Context, RenderedObject, Scope};
+use super::context::Context;
+use super::input::Scope;
+use super::object::RenderedObject;
 use crate::compose::names;
 use crate::pod_security;
 
 /// The objects that come before everything else, in the order of creation.
 pub(super) fn objects(cx: &Context<'_>) -> Vec<RenderedObject> {
-    let app = cx.app();
-    let access = names::access(app);
-    let namespace = cx.after_namespace();
-    let plain = |kind: &str, name: &str, body: Value, after: Vec<(String, String)>| RenderedObject {
-        body,
-        sensitive: Vec::new(),
-        address_kind: kind.to_owned(),
-        address_name: name.to_owned(),
-        after,
-        origin: None,
-    };
-    vec![
-        plain("Namespace", app, namespace_body(cx), Vec::new()),
-        plain("ServiceAccount", app, service_account(cx), vec![namespace.clone()]),
-        plain("Role", &access, role(cx, &access), vec![namespace.clone()]),
-        plain(
-            "RoleBinding",
-            &access,
-            role_binding(cx, &access),
-            vec![namespace.clone(), ("ServiceAccount".to_owned(), app.to_owned()), ("Role".to_owned(), access.clone())],
-        ),
-        plain("NetworkPolicy", app, network_policy(cx), vec![namespace]),
-    ]
+    let mut binding = role_binding(cx);
+    binding.after.push(("ServiceAccount".to_owned(), cx.app().to_owned()));
+    binding.after.push(("Role".to_owned(), names::access(cx.app())));
+    vec![namespace(cx), service_account(cx), role(cx), binding, network_policy(cx)]
 }
 
-fn namespace_body(cx: &Context<'_>) -> Value {
+fn namespace(cx: &Context<'_>) -> RenderedObject {
     let Scope { workspace, provider, cluster, app } = cx.input.scope;
-    json!({
+    let body = json!({
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {
@@ -46,7 +29,15 @@ fn namespace_body(cx: &Context<'_>) -> Value {
                 "kompox.dev/provider-driver": cx.input.provider_driver,
             },
         },
-    })
+    });
+    RenderedObject {
+        body,
+        sensitive: Vec::new(),
+        address_kind: "Namespace".to_owned(),
+        address_name: app.clone(),
+        after: Vec::new(),
+        origin: None,
+    }
 }
 
 /// Has the Namespace take no Pods but such as those of its workloads: none that gets hold of its node, unless one of ours
@@ -59,16 +50,12 @@ pub(super) fn secure(objects: &mut [RenderedObject]) {
     }
 }
 
-fn service_account(cx: &Context<'_>) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": { "name": cx.app(), "namespace": cx.namespace, "labels": cx.labels() },
-    })
+fn service_account(cx: &Context<'_>) -> RenderedObject {
+    cx.object(("v1", "ServiceAccount"), cx.app(), cx.labels(), json!({}))
 }
 
 /// What people need to look after an app; the workload itself has no rights.
-fn role(cx: &Context<'_>, name: &str) -> Value {
+fn role(cx: &Context<'_>) -> RenderedObject {
     let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({ "apiGroups": [group], "resources": resources, "verbs": verbs });
     let view = ["get", "list", "watch"];
     let mut rules = vec![
@@ -82,26 +69,21 @@ fn role(cx: &Context<'_>, name: &str) -> Value {
     if cx.has_jobs {
         rules.push(rule("batch", &["jobs"], &view));
     }
-    json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "Role",
-        "metadata": { "name": name, "namespace": cx.namespace, "labels": cx.labels() },
-        "rules": rules,
-    })
+    let kind = ("rbac.authorization.k8s.io/v1", "Role");
+    cx.object(kind, &names::access(cx.app()), cx.labels(), json!({ "rules": rules }))
 }
 
 /// Binds the role to the app's account, for which people take short-lived tokens; Pods do not run as it.
-fn role_binding(cx: &Context<'_>, name: &str) -> Value {
-    json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": { "name": name, "namespace": cx.namespace, "labels": cx.labels() },
+fn role_binding(cx: &Context<'_>) -> RenderedObject {
+    let name = names::access(cx.app());
+    let rest = json!({
         "subjects": [{ "kind": "ServiceAccount", "name": cx.app(), "namespace": cx.namespace }],
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name },
-    })
+    });
+    cx.object(("rbac.authorization.k8s.io/v1", "RoleBinding"), &name, cx.labels(), rest)
 }
 
-fn network_policy(cx: &Context<'_>) -> Value {
+fn network_policy(cx: &Context<'_>) -> RenderedObject {
     let mut namespaces = vec!["kube-system"];
     let controller = cx.input.ingress.namespace.as_str();
     if !controller.is_empty() && controller != "kube-system" {
@@ -116,10 +98,6 @@ fn network_policy(cx: &Context<'_>) -> Value {
         ],
     })];
     rules.extend(cx.input.network_rules.iter().cloned());
-    json!({
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": { "name": cx.app(), "namespace": cx.namespace, "labels": cx.labels() },
-        "spec": { "podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules },
-    })
+    let rest = json!({ "spec": { "podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules } });
+    cx.object(("networking.k8s.io/v1", "NetworkPolicy"), cx.app(), cx.labels(), rest)
 }

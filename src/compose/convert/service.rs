@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::compose::convert::order::Role;
-use crate::compose::convert::{Context, path};
+use super::context::Context;
+use super::object::path;
+use super::order::Role;
 use crate::compose::model::{Healthcheck, Hook, Protocol, Service, Text};
 use crate::compose::names;
 use crate::diag::Diagnostic;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use super::Rendered;
+use super::object::Rendered;
 
 /// The folder to keep it in; nothing is kept without it. Named by `.ci/run`.
 const FOLDER: &str = "KOMPOX_RENDERED_DIR";
@@ -13,7 +13,7 @@ const FOLDER: &str = "KOMPOX_RENDERED_DIR";
 const OF_ONE_TEST: usize = 300;
 
 /// Writes the objects to a file of the test that runs.
-pub(crate) fn keep(rendered: &Rendered) {
+pub(super) fn keep(rendered: &Rendered) {
     static KEPT: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let test = std::thread::current().name().unwrap_or("unnamed").replace("::", ".");

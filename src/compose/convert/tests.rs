@@ -3,11 +3,14 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::object::CONTENT_HASH;
 use super::*;
 use crate::compose::files::{FileError, Files};
 use crate::compose::load::project::Printing;
+use crate::compose::model::ComposeProject;
+use crate::compose::names;
 use crate::compose::{Input, ReadRequest, read};
-use crate::diag::Severity;
+use crate::diag::{Location, Severity};
 use crate::yaml::{self, Limits, Source};
 
 mod boxes;

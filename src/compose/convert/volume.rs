@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::compose::convert::{Access, Context, RenderedObject, VolumeInput};
+use super::context::Context;
+use super::input::{Access, VolumeInput};
+use super::object::RenderedObject;
 use crate::compose::names;
 use crate::compose::syntax::quantity_of_bytes;
 use crate::diag::Diagnostic;
@@ -42,12 +44,10 @@ pub(super) fn objects(cx: &mut Context<'_>) -> Vec<RenderedObject> {
         origin: volume.origin.clone(),
     });
     let claims = volumes.iter().map(|volume| RenderedObject {
-        body: claim(cx, volume),
-        sensitive: Vec::new(),
-        address_kind: "PersistentVolumeClaim".to_owned(),
         address_name: address(volume),
         after: vec![cx.after_namespace(), ("PersistentVolume".to_owned(), address(volume))],
         origin: volume.origin.clone(),
+        ..claim(cx, volume)
     });
     pv.chain(claims).collect()
 }
@@ -93,12 +93,9 @@ fn persistent_volume(cx: &Context<'_>, volume: &VolumeInput) -> Value {
     body
 }
 
-fn claim(cx: &Context<'_>, volume: &VolumeInput) -> Value {
+fn claim(cx: &Context<'_>, volume: &VolumeInput) -> RenderedObject {
     let name = name(cx, volume);
-    json!({
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": { "name": name, "namespace": cx.namespace, "labels": cx.labels() },
+    let rest = json!({
         "spec": {
             "accessModes": [access_mode(volume.access)],
             "resources": { "requests": { "storage": size(volume) } },
@@ -106,5 +103,6 @@ fn claim(cx: &Context<'_>, volume: &VolumeInput) -> Value {
             "volumeMode": "Filesystem",
             "volumeName": name,
         },
-    })
+    });
+    cx.object(("v1", "PersistentVolumeClaim"), &name, cx.labels(), rest)
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::object::{Rendered, RenderedObject};
 use crate::ci;
-use crate::compose::convert::{Rendered, RenderedObject};
 use crate::secret::covered;
 
 /// What stands in place of a sensitive value.
