@@ -12,9 +12,11 @@
 //! | [`compose`] | compose files: reading them, and converting them to Kubernetes objects |
 //! | [`resources`] | what manifests become: kinds, names, the expansion to a graph |
 //! | [`engine`] | addresses, values, graph, diff, plan, apply, reconcile; knows no cloud |
-//! | [`providers`] | Azure, Kubernetes, and the sandbox that emulates both |
+//! | [`providers`] | Azure and Kubernetes |
+//! | [`kompox_sandbox`] | the emulator of both |
 //! | [`report`] | everything people and machines read |
-//! | [`diag`], [`yaml`], [`quantity`], [`secret`], [`pod_security`], [`parallel`] | messages with a place in a file; YAML as a located tree; Kubernetes quantities; what may be a secret; what a Pod may do to its node; work on all processors |
+//! | [`diag`], [`yaml`], [`secret`], [`parallel`] | messages with a place in a file; YAML as a located tree; what may be a secret; work on all processors |
+//! | [`kompox_rules`] | rules of Kubernetes that the sandbox reads alike: quantities, what a Pod may do to its node |
 //! | [`ci`] | output that no CI runner takes for a command |
 //!
 //! # Files on disk
@@ -25,7 +27,7 @@
 //! | `.kompox/config.yml` | [`kom::layout`], reads; `kompox init` writes the first |
 //! | compose and env files | [`compose::files`], reads |
 //! | `.kompox/state/kompox.db`, `sandbox.db`, with `-wal`, `-shm` and `.lock` | `kompox_state`, backend `sqlite` |
-//! | `.kompox/sandbox/world.db`, with `-wal` and `-shm`, and `world.lock` | [`providers::sandbox`] |
+//! | `.kompox/sandbox/world.db`, with `-wal` and `-shm`, and `world.lock` | [`kompox_sandbox`] |
 //! | `*.kplan` | [`engine::planfile`] |
 //!
 //! # What is not there
@@ -43,9 +45,7 @@ pub mod diag;
 pub mod engine;
 pub mod kom;
 pub mod parallel;
-pub mod pod_security;
 pub mod providers;
-pub mod quantity;
 pub mod report;
 pub mod resources;
 pub mod secret;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use kompox::compose::syntax;
-use kompox::quantity::{canonical, parse_milli, parse_units};
+use kompox_rules::quantity::{canonical, parse_milli, parse_units};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

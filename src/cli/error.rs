@@ -193,8 +193,8 @@ impl From<crate::engine::journal::JournalError> for CliError {
     }
 }
 
-impl From<crate::providers::sandbox::SandboxError> for CliError {
-    fn from(error: crate::providers::sandbox::SandboxError) -> Self {
+impl From<kompox_sandbox::SandboxError> for CliError {
+    fn from(error: kompox_sandbox::SandboxError) -> Self {
         Self::message(error.to_string())
     }
 }

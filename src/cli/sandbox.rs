@@ -11,9 +11,9 @@ use super::global::{Global, Terminal};
 use super::session::{sandbox_path, state_path};
 use super::{output, signal};
 use crate::kom::layout::{Layout, discover};
-use crate::providers::sandbox::{self, Config, FaultRule, Latency, Sandbox};
 use crate::report;
 use crate::report::table::Table;
+use kompox_sandbox::{self as sandbox, Config, FaultRule, Latency, Sandbox};
 
 /// What to do with the embedded cloud.
 #[derive(Debug, Subcommand)]

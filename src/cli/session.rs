@@ -27,12 +27,12 @@ use crate::engine::run::{Environment, Run, SharedEnvironment, System, timestamp}
 use crate::kom::layout::{Layout, StateConfig, discover};
 use crate::kom::load::{LoadOptions, Loaded, load_chosen};
 use crate::providers::azure::SignIns;
-use crate::providers::sandbox::{self, Sandbox};
 use crate::report;
 use crate::resources::drivers::aks::storage::{Chance, imports};
 use crate::resources::expand::{Connection, Expanded, Request, expand};
 use crate::resources::kinds;
 use crate::resources::scope::{Known, StateView};
+use kompox_sandbox::{self as sandbox, Sandbox};
 
 /// The version that plans and applies.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

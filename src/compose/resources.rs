@@ -8,7 +8,7 @@ use crate::compose::service::{known_entries, report_value};
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::Diagnostic;
-use crate::quantity::Quantity;
+use kompox_rules::quantity::Quantity;
 
 pub(super) fn deploy(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     let name = service.name.clone();

@@ -6,7 +6,7 @@ use super::kind::{Kind, Rule, Sameness};
 use super::plan::{Cause, FieldChange};
 use super::provider::Writer;
 use super::value::{Path, Segment, Sensitive, Value};
-use crate::quantity::Quantity;
+use kompox_rules::quantity::Quantity;
 
 /// The three sides of a comparison.
 pub struct Sides<'a> {

@@ -9,8 +9,8 @@ use super::objects::{cert_resolver, lifecycle};
 use super::reader::{Fields, Reader};
 use super::{keys, limits, network, volume};
 use crate::diag::{Diagnostic, Location};
-use crate::quantity;
 use crate::yaml::{Content, Node};
+use kompox_rules::quantity;
 
 const COMPOSE_HELP: &str = "write compose: file:compose.yml, or the compose definition itself";
 

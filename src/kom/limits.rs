@@ -8,8 +8,8 @@ use super::keys;
 use super::model::{ContainerLimits, Located, Quota};
 use super::reader::{Fields, Reader};
 use super::suggest::closest;
-use crate::quantity;
 use crate::yaml::{Entry, Node};
+use kompox_rules::quantity;
 
 /// What a quota limits by amount (core/v1 `ResourceName`).
 pub(super) const QUOTA_AMOUNTS: [&str; 10] = [

@@ -10,8 +10,8 @@ use super::model::{
 use super::objects::lifecycle;
 use super::reader::{Fields, Reader, quoted};
 use crate::diag::{Diagnostic, Location};
-use crate::quantity;
 use crate::yaml::Node;
+use kompox_rules::quantity;
 
 /// Smaller sizes are a unit forgotten.
 const SMALLEST_SIZE: u64 = 1024 * 1024;

@@ -3,4 +3,3 @@
 pub mod azure;
 pub mod kubernetes;
 pub mod retry;
-pub mod sandbox;

@@ -11,7 +11,7 @@ use super::scope::{Builder, protection};
 use crate::engine::address::Address;
 use crate::engine::value::Value;
 use crate::kom::model::{Cluster, ClusterIngress};
-use crate::pod_security;
+use kompox_rules::pod_security;
 
 /// The image of the ingress controller. Pinned: a new one is a planned change.
 const IMAGE: &str = "docker.io/library/traefik:v3.5.3";

@@ -12,7 +12,7 @@ use crate::compose::convert::{Rendered, RenderedObject};
 use crate::compose::syntax::quantity_of_bytes;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::kom::model::{ContainerLimits, Located, Quota};
-use crate::quantity::parse_milli;
+use kompox_rules::quantity::parse_milli;
 
 /// Amounts in thousandths by resource name.
 type Amounts = BTreeMap<String, u128>;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use kompox::providers::sandbox::World;
-use kompox::providers::sandbox::kube_api::{Body, KubeRequest, KubernetesApi as _};
-use kompox::providers::sandbox::kubernetes::Emulator;
-use kompox::providers::sandbox::world::WorldError;
+use kompox_sandbox::World;
+use kompox_sandbox::kube_api::{Body, KubeRequest, KubernetesApi as _};
+use kompox_sandbox::kubernetes::Emulator;
+use kompox_sandbox::world::WorldError;
 use serde_json::Value;
 
 use crate::controlplane::{ControlPlane, assets};

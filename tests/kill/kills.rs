@@ -135,7 +135,7 @@ fn a_long_operation_of_a_killed_apply_is_waited_for_and_not_begun_again() {
     assert_nothing_doubled(&stage);
     for path in ["/disks/", "/managedClusters/k4x-50vf7y-cluster1?"] {
         let made = |entry: &&_| {
-            let entry: &kompox::providers::sandbox::RequestLogEntry = entry;
+            let entry: &kompox_sandbox::RequestLogEntry = entry;
             entry.method == "PUT" && entry.effect && entry.target.contains(path)
         };
         assert_eq!(stage.requests().iter().filter(made).count(), 1, "{path}");

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use kompox::providers::sandbox::{self, RequestLogEntry};
+use kompox_sandbox::{self as sandbox, RequestLogEntry};
 use kompox_state::{SqliteStore, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::input::Scope;
 use super::object::RenderedObject;
 use crate::compose::names;
-use crate::pod_security;
+use kompox_rules::pod_security;
 
 /// The objects that come before everything else, in the order of creation.
 pub(super) fn objects(cx: &Context<'_>) -> Vec<RenderedObject> {

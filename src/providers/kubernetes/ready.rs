@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::quantity::Quantity;
+use kompox_rules::quantity::Quantity;
 
 /// What is known of an object's readiness.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::compose::convert::SUB_PATHS;
 use crate::engine::kind::{Loss, Mount, Part, Review, Use};
-use crate::pod_security::{CAPABILITIES, SYSCTLS};
+use kompox_rules::pod_security::{CAPABILITIES, SYSCTLS};
 
 /// A workload.
 pub(super) const WORKLOAD: Review = Review {

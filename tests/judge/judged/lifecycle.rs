@@ -108,7 +108,7 @@ fn path_of_volume(stage: &Stage, part: &str) -> String {
 impl Stage {
     /// The ids of what the cloud holds.
     fn disks(&self) -> Vec<String> {
-        let objects = kompox::providers::sandbox::inspect(&self.project.root().join("cloud")).unwrap();
+        let objects = kompox_sandbox::inspect(&self.project.root().join("cloud")).unwrap();
         objects.iter().filter_map(|object: &Value| object["id"].as_str()).map(str::to_owned).collect()
     }
 }

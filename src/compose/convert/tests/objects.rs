@@ -848,7 +848,7 @@ fn quota_and_limits_come_before_what_they_count() {
         assert_eq!(body["metadata"]["name"], "app1");
         assert_eq!(body["metadata"]["namespace"], namespace["metadata"]["name"]);
         let mut labels = namespace["metadata"]["labels"].clone();
-        labels.as_object_mut().unwrap().remove(crate::pod_security::ENFORCE);
+        labels.as_object_mut().unwrap().remove(kompox_rules::pod_security::ENFORCE);
         assert_eq!(body["metadata"]["labels"], labels);
     }
     let waits = |kind: &str, name: &str| -> Vec<&str> {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use serde_json::{Map, Value, json};
 
 use super::store::map_at;
-use crate::quantity;
+use kompox_rules::quantity;
 
 type Object = Map<String, Value>;
 

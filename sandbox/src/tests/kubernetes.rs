@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use rusqlite::Transaction;
 
 use super::*;
-use crate::providers::sandbox::kube_api::{Body, KubeRequest, KubeResponse, NodePool};
-use crate::providers::sandbox::world::{World, WorldError};
+use crate::kube_api::{Body, KubeRequest, KubeResponse, NodePool};
+use crate::world::{World, WorldError};
 
 #[derive(Default)]
 struct Recorder {

@@ -8,7 +8,7 @@ use super::super::store::text;
 use super::pods::identities;
 use super::quota::{amount, is_extended};
 use super::{Findings, LABEL_RULE, is_dns_label, is_port_name, list, map, port_name, port_number, protocol};
-use crate::quantity::Quantity;
+use kompox_rules::quantity::Quantity;
 
 /// One container at `path`. `volumes` are the Pod's; `names` collects those of its containers.
 pub(super) fn container_rules<'v>(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-const INDEX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/azure-specs/INDEX.json");
+const INDEX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/azure-specs/INDEX.json");
 
 struct Operation {
     method: String,
@@ -149,7 +149,7 @@ async fn statuses_are_documented() {
     let bed = Bed::new().await;
     tour(&bed).await;
     let mut seen: BTreeMap<&str, Vec<u16>> = BTreeMap::new();
-    for entry in crate::providers::sandbox::requests(bed.dir.path()).unwrap() {
+    for entry in crate::requests(bed.dir.path()).unwrap() {
         let path = entry.target.split('?').next().unwrap();
         let operation = operations
             .iter()

@@ -7,7 +7,7 @@ use super::super::kinds::{Resource, by_plural};
 use super::super::lifecycle::{self, Propagation, drop_finalizer, is_deleting, key};
 use super::super::store::{map_at, text};
 use super::{Env, Result, list, workloads};
-use crate::quantity::Quantity;
+use kompox_rules::quantity::Quantity;
 
 const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
 const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::world::WorldError;
 use super::kinds::by_plural;
 use super::store::{Store, text};
-use crate::pod_security::{BASELINE, ENFORCE, violations};
+use kompox_rules::pod_security::{BASELINE, ENFORCE, violations};
 
 /// Why the Namespace takes no such Pod. The level `restricted` holds at least what `baseline` does.
 ///

@@ -1,8 +1,8 @@
 //! Resources of each type over their life.
 
 use super::*;
-use crate::providers::sandbox::world::World;
-use crate::providers::sandbox::{WorldError, attach_disk, detach_disk};
+use crate::world::World;
+use crate::{WorldError, attach_disk, detach_disk};
 
 #[tokio::test]
 async fn a_group_is_made_changed_and_deleted_with_all_in_it() {
@@ -48,7 +48,7 @@ async fn a_group_is_made_changed_and_deleted_with_all_in_it() {
     bed.get(path, RESOURCES).await.refused(404, "ResourceGroupNotFound");
     bed.get(&disk, COMPUTE).await.refused(404, "ResourceGroupNotFound");
     bed.delete(path, RESOURCES).await.refused(404, "ResourceGroupNotFound");
-    assert!(crate::providers::sandbox::inspect(bed.dir.path()).unwrap().is_empty());
+    assert!(crate::inspect(bed.dir.path()).unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -574,7 +574,7 @@ async fn whoever_is_another_user_needs_the_worlds_token() {
     let config = Config { token_required: true, ..bed.config(&[], 100) };
     let sandbox = Sandbox::start(config, loopback()).await.unwrap();
     let (base, token) = (sandbox.endpoint(), sandbox.token().to_owned());
-    assert_eq!(crate::providers::sandbox::existing_token(bed.dir.path()).as_deref(), Some(token.as_str()));
+    assert_eq!(crate::existing_token(bed.dir.path()).as_deref(), Some(token.as_str()));
     let arm = format!("{base}{SUBSCRIPTION}/resourceGroups?api-version={RESOURCES}");
     let inside = ["/_sandbox/health", "/_sandbox/inspect", "/_sandbox/requests", "/kubernetes/x/api/v1/secrets"];
     for url in inside.iter().map(|path| format!("{base}{path}")).chain([arm.clone()]) {

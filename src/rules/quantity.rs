@@ -230,7 +230,7 @@ fn scale(suffix: &str) -> Option<(Format, i64)> {
 
 /// What every reader of quantities must make of a text: its canonical form, none if it is no quantity.
 #[cfg(test)]
-pub(crate) const TABLE: &[(&str, Option<&str>)] = &[
+const TABLE: &[(&str, Option<&str>)] = &[
     ("0", Some("0")),
     ("0.5", Some("500m")),
     (".5", Some("500m")),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::store::text;
 use super::{Findings, is_qualified_name, list, map};
-use crate::quantity::Quantity;
+use kompox_rules::quantity::Quantity;
 
 /// Resources that need no domain before their name.
 const STANDARD: [&str; 20] = [

@@ -11,7 +11,7 @@ use super::{
     Findings, LABEL_RULE, is_config_key, is_dns_label, is_dns_subdomain, is_qualified_name, labels, list, map,
     requirement,
 };
-use crate::quantity::Quantity;
+use kompox_rules::quantity::Quantity;
 
 /// The specification of a Pod or of a template at `path`.
 pub(super) fn pod_spec(spec: &Value, path: &str, out: &mut Findings) {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::store::text;
 use super::{Findings, SUBDOMAIN_RULE, is_dns_subdomain, list, map};
-use crate::quantity::Quantity;
+use kompox_rules::quantity::Quantity;
 
 /// The names of volume sources of a PV; everything else in its spec is not a source.
 const SOURCES: [&str; 7] = ["csi", "hostPath", "local", "nfs", "iscsi", "azureDisk", "azureFile"];

@@ -26,7 +26,7 @@ async fn a_status_takes_the_place_of_the_effect() {
     bed.send(Method::PUT, &url, Some(empty_disk(8))).await.unwrap().refused(503, "ServerTimeout");
     bed.send(Method::PUT, &url, Some(empty_disk(8))).await.unwrap().expect(202);
     assert!(exists(&bed).await);
-    let log = crate::providers::sandbox::requests(bed.dir.path()).unwrap();
+    let log = crate::requests(bed.dir.path()).unwrap();
     assert_eq!(log.iter().find(|entry| entry.status == Some(429)).map(|entry| entry.effect), Some(false));
 }
 
@@ -41,7 +41,7 @@ async fn a_reset_comes_before_or_after_the_effect() {
     let url = disk_url(&bed).await;
     assert!(bed.send(Method::PUT, &url, Some(empty_disk(8))).await.is_err());
     assert!(exists(&bed).await);
-    let log = crate::providers::sandbox::requests(bed.dir.path()).unwrap();
+    let log = crate::requests(bed.dir.path()).unwrap();
     assert!(log.iter().any(|entry| entry.method == "PUT" && entry.target.contains("/d1") && entry.effect));
 }
 
