@@ -15,9 +15,9 @@
 //! | [`providers`] | Azure and Kubernetes |
 //! | [`kompox_sandbox`] | the emulator of both |
 //! | [`report`] | everything people and machines read |
-//! | [`diag`], [`yaml`], [`secret`], [`parallel`] | messages with a place in a file; YAML as a located tree; what may be a secret; work on all processors |
+//! | [`text`] | the ground floor: names of DNS, hosts, YAML scalars, slips, what may be a secret, output that no CI runner takes for a command |
+//! | [`diag`], [`yaml`], [`parallel`] | messages with a place in a file; YAML as a located tree; work on all processors |
 //! | [`kompox_rules`] | rules of Kubernetes that the sandbox reads alike: quantities, what a Pod may do to its node |
-//! | [`ci`] | output that no CI runner takes for a command |
 //!
 //! # Files on disk
 //!
@@ -38,7 +38,6 @@
 //! - No plan, record or message holds a secret.
 //! - No mutating request is sent before its intent is durable.
 
-pub mod ci;
 pub mod cli;
 pub mod compose;
 pub mod diag;
@@ -48,5 +47,5 @@ pub mod parallel;
 pub mod providers;
 pub mod report;
 pub mod resources;
-pub mod secret;
+pub mod text;
 pub mod yaml;

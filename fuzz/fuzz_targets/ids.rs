@@ -3,7 +3,7 @@
 
 use kompox::engine::address::{Address, resolve};
 use kompox::kom::id::ResourceId;
-use kompox::kom::suggest::closest;
+use kompox::text::suggest::closest;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -12,7 +12,6 @@ use super::global::{Global, Terminal};
 use super::plan::{self, Format, Selection};
 use super::session::{Fixed, Planned, Session, VERSION, chosen_by_intents, state_path};
 use super::{output, signal};
-use crate::ci::Harmless;
 use crate::engine::action::Action;
 use crate::engine::apply::{Work, apply};
 use crate::engine::event::Summary;
@@ -25,6 +24,7 @@ use crate::engine::{planfile, planner};
 use crate::kom::layout::discover;
 use crate::report::{self, About, progress::Progress, summary, typed::word};
 use crate::resources::kinds;
+use crate::text::ci::Harmless;
 
 /// Options of every command that changes something.
 #[derive(Debug, Clone, clap::Args)]

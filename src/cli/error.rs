@@ -104,7 +104,7 @@ impl CliError {
             Self::Output(error) => writeln!(text, "error: the output cannot be written: {error}"),
         };
         let text = String::from_utf8_lossy(&text);
-        let text = crate::ci::harmless(&text);
+        let text = crate::text::ci::harmless(&text);
         // There is nowhere left to say that stderr is gone.
         let _ = result.and_then(|()| std::io::stderr().lock().write_all(text.as_bytes()));
     }

@@ -31,10 +31,10 @@ use super::output;
 use super::validate::offline;
 use crate::compose::tree::Tree;
 use crate::diag::Severity;
-use crate::kom::id::is_dns_label;
 use crate::kom::layout::{APP_FILE_NAME, LEGACY_FILE_NAME};
 use crate::kom::{legacy, schema};
 use crate::report;
+use crate::text::dns::is_label_within;
 use crate::yaml::Source;
 
 /// Everything but the App.
@@ -123,7 +123,7 @@ fn place(root: &Path, global: &Global) -> Place {
 }
 
 fn check_name(name: &str) -> Result<(), CliError> {
-    if is_dns_label(name, NAME) {
+    if is_label_within(name, NAME) {
         return Ok(());
     }
     Err(CliError::message(format!("\"{name}\" cannot be the app's name"))

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::error::CliError;
-use crate::ci::Harmless;
+use crate::text::ci::Harmless;
 
 /// Writes data to stdout through one buffer. Data that is read by programs is written so that nothing of it looks like a
 /// command to a CI runner before it comes here; of everything else such lines are changed.

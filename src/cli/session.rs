@@ -32,6 +32,7 @@ use crate::resources::drivers::aks::storage::{Chance, imports};
 use crate::resources::expand::{Connection, Expanded, Request, expand};
 use crate::resources::kinds;
 use crate::resources::scope::{Known, StateView};
+use crate::text::host::is_loopback;
 use kompox_sandbox::{self as sandbox, Sandbox};
 
 /// The version that plans and applies.
@@ -644,13 +645,7 @@ fn loopback(endpoint: &str) -> Result<String, CliError> {
     let url = url::Url::parse(endpoint)
         .map_err(|error| CliError::message(format!("--sandbox-endpoint {endpoint} is no URL: {error}")))
         .map_err(|error| error.help("start one:  kompox sandbox serve; it prints its URL"))?;
-    let local = match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    if !local || url.scheme() != "http" {
+    if !url.host_str().is_some_and(is_loopback) || url.scheme() != "http" {
         return Err(CliError::message("--sandbox-endpoint must be an http URL on this machine")
             .help("start one:  kompox sandbox serve"));
     }

@@ -146,7 +146,7 @@ pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
         output::stdout(|out| report::json::write(out, &value, true))?;
         return Ok(Exit::Done);
     }
-    let text = crate::ci::yaml(&value).map_err(CliError::message)?;
+    let text = crate::text::ci::yaml(&value).map_err(CliError::message)?;
     output::stdout(|out| {
         for line in text.lines() {
             writeln!(out, "{}", report::escape::clean(line))?;

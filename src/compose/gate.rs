@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Diagnostic, Diagnostics, Location};
-use crate::secret::is_secret_name;
+use crate::text::secret::is_secret_name;
 use crate::yaml::Source;
 
 /// The flag by which a caller names variables.

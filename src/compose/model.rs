@@ -8,7 +8,7 @@ use crate::compose::gate::Veil;
 use crate::compose::load::project::Project;
 use crate::diag::{Diagnostic, Location};
 use crate::kom::may_hold_secret;
-pub use crate::secret::{is_secret_literal, is_secret_name};
+pub use crate::text::secret::{is_secret_literal, is_secret_name};
 use crate::yaml::Source;
 
 /// A text that may be a secret. Debug hides it when it is one.

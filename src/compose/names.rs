@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use crate::text::dns;
+
 /// Characters of every hash that is part of a name.
 const HASH_LENGTH: usize = 6;
 
@@ -153,25 +155,6 @@ pub fn default_host(app: &str, id_hash: &str, port: u16, domain: &str) -> String
     format!("{app}-{id_hash}-{port}.{domain}")
 }
 
-/// Whether Kubernetes takes `name` as an RFC 1123 label: lower case letters, digits and inner `-`, 1 to 63 characters.
-pub fn is_dns_label(name: &str) -> bool {
-    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    name.len() <= 63
-        && ends(name.chars().next())
-        && ends(name.chars().last())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-/// Whether `name` is a DNS-1123 subdomain: labels between dots, as names of objects and hosts are.
-pub fn is_dns_subdomain(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(is_dns_label)
-}
-
-/// Whether `name` is a DNS-1035 label, as the names of Services are: it starts with a letter.
-pub fn is_service_name(name: &str) -> bool {
-    is_dns_label(name) && name.starts_with(|c: char| c.is_ascii_lowercase())
-}
-
 /// Whether `name` is a qualified name of Kubernetes, as keys of labels and annotations are: `[domain/]name`.
 pub fn is_qualified_name(name: &str) -> bool {
     let (prefix, own) = match name.split_once('/') {
@@ -179,7 +162,7 @@ pub fn is_qualified_name(name: &str) -> bool {
         None => (None, name),
     };
     let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    prefix.is_none_or(is_dns_subdomain)
+    prefix.is_none_or(dns::is_subdomain)
         && own.len() <= 63
         && ends(own.chars().next())
         && ends(own.chars().last())

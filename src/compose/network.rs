@@ -13,6 +13,7 @@ use crate::compose::support;
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::Diagnostic;
+use crate::text::dns;
 
 pub(super) fn ports(reader: &mut Reader<'_>, service: &str, tree: &Tree) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::new();
@@ -171,11 +172,11 @@ pub(super) fn hostname(reader: &mut Reader<'_>, service: &mut Service, tree: &Tr
     let message = format!("{}: the host name is that of the whole Pod", service.name);
     reader.note("compose-key-noted", message, &tree.location);
     let label = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    if label.len() < name.len() && names::is_dns_label(&label) {
+    if label.len() < name.len() && dns::is_label(&label) {
         let message = format!("{}: hostname {name}: a Pod has no domain of its own; it is {label}", service.name);
         reader.warning("compose-hostname", message, &tree.location);
     }
-    if names::is_dns_label(&label) {
+    if dns::is_label(&label) {
         service.hostname = Some(Located { value: label, location: tree.location.clone() });
     } else {
         let message = format!("{}: hostname {name} is not used: use letters, digits and \"-\"", service.name);
@@ -195,7 +196,7 @@ pub(super) fn extra_hosts(reader: &mut Reader<'_>, service: &mut Service, tree: 
                 format!("{}: extra_hosts {host}: \"{address}\" is no address", service.name),
             );
             reader.push(finding.help("write it as \"name=10.0.0.1\""), location);
-        } else if !names::is_dns_subdomain(&host) {
+        } else if !dns::is_subdomain(&host) {
             let message = format!("{}: extra_hosts: \"{host}\" is no host name", service.name);
             reader.error("compose-extra-hosts", message, location);
         } else {
@@ -208,7 +209,7 @@ pub(super) fn dns(reader: &mut Reader<'_>, service: &mut Service, key: &str, tre
     for (text, location) in reader.texts(key, tree) {
         let fault = match key {
             "dns" if text.parse::<IpAddr>().is_err() => "is no address of a name server",
-            "dns_search" if text != "." && !names::is_dns_subdomain(text.trim_end_matches('.')) => "is no domain",
+            "dns_search" if text != "." && !dns::is_subdomain(text.trim_end_matches('.')) => "is no domain",
             "dns_opt" if text.is_empty() || text.starts_with(':') => "is no option",
             _ => "",
         };

@@ -4,9 +4,10 @@ use crate::compose::health::duration;
 use crate::compose::model::{Located, Service};
 use crate::compose::read::Reader;
 use crate::compose::service::{report, report_value};
-use crate::compose::support::{self, nearest};
+use crate::compose::support;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::Diagnostic;
+use crate::text::suggest::closest;
 
 /// The largest id of a user or group that Kubernetes takes.
 const MAX_ID: i64 = i32::MAX as i64;
@@ -124,7 +125,7 @@ fn capabilities(reader: &mut Reader<'_>, key: &str, tree: &Tree) -> Vec<String> 
         let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
         if !CAPABILITIES.contains(&name) {
             let mut finding = Diagnostic::error("compose-capability", format!("{key}: {text} is no capability"));
-            if let Some(near) = nearest(name, CAPABILITIES) {
+            if let Some(near) = closest(name, CAPABILITIES) {
                 finding = finding.help(format!("did you mean \"{near}\"?"));
             }
             reader.push(finding, &location);

@@ -15,11 +15,11 @@ use crate::compose::load::{self, MAX_ITEMS, MAX_SERVICES, dotenv};
 use crate::compose::model::{Bytes, ComposeProject, FileObject, FileSource, Service, Sources, Text, is_secret_name};
 use crate::compose::mounts::{self, Hiding};
 use crate::compose::service;
-use crate::compose::support::nearest;
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::{Diagnostic, Diagnostics, Location};
-use crate::secret::holds_secret;
+use crate::text::secret::holds_secret;
+use crate::text::suggest::closest;
 use crate::yaml::{Node, Source};
 
 /// Bytes that a ConfigMap or a Secret of one file may hold.
@@ -307,7 +307,7 @@ impl Reader<'_> {
 
     pub(super) fn unknown_key(&mut self, what: &str, entry: &TreeEntry, known: &[&str]) {
         let mut finding = Diagnostic::error("compose-unknown-key", format!("{what} has no key \"{}\"", entry.key));
-        if let Some(near) = nearest(&entry.key, known.iter().copied()) {
+        if let Some(near) = closest(&entry.key, known.iter().copied()) {
             finding = finding.help(format!("did you mean \"{near}\"?"));
         }
         self.push(finding, &entry.key_location);
@@ -404,7 +404,7 @@ fn check_references(reader: &mut Reader<'_>, root: &Tree, project: &Parts) {
                     "compose-undefined",
                     format!("{} uses the {kind} {}, which the file does not define", service.name, file.source),
                 );
-                if let Some(near) = nearest(&file.source, known.keys().map(String::as_str)) {
+                if let Some(near) = closest(&file.source, known.keys().map(String::as_str)) {
                     finding = finding.help(format!("did you mean \"{near}\"?"));
                 }
                 reader.push(finding, &file.location);

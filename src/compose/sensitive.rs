@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::secret::{Sight, is_secret_name, sights};
+use crate::text::secret::{Sight, is_secret_name, sights};
 
 /// What makes a file one that may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub fn is_secret_file_name(path: &str) -> bool {
     ENDS.iter().any(|end| name.ends_with(end)) || NAMES.contains(&name.as_str()) || begins || is_secret_name(&name)
 }
 
-/// The first line that says so. Whatever this leaves out is still covered where it is shown ([`crate::secret::covered`]).
+/// The first line that says so. Whatever this leaves out is still covered where it is shown ([`crate::text::secret::covered`]).
 pub fn sign_in_text(text: &str) -> Option<Sign> {
     sights(text).into_iter().find_map(|(line, sight)| match sight {
         Sight::PrivateKey => Some(Sign::PrivateKey(line)),

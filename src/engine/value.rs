@@ -124,7 +124,7 @@ impl Sensitive {
     /// A text some lines of which are secrets; none if none is. In place of each stands a part of its keyed digest, so that
     /// a change of it shows.
     pub fn lines(text: &str, digest: &dyn Fn(&str) -> String) -> Option<Self> {
-        let covered = crate::secret::covered(text, &|secret| {
+        let covered = crate::text::secret::covered(text, &|secret| {
             let digest = digest(secret);
             let (_, hexadecimal) = digest.rsplit_once(':').unwrap_or(("", &digest));
             format!("(sensitive {})", hexadecimal.get(..8).unwrap_or(hexadecimal))

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use super::id::is_dns_subdomain;
 use super::model::{App, AppIngress, ComposeSource, Deployment, IngressRule, Located, Meta};
 use super::objects::{cert_resolver, lifecycle};
 use super::reader::{Fields, Reader};
 use super::{keys, limits, network, volume};
 use crate::diag::{Diagnostic, Location};
+use crate::text::dns::is_subdomain;
 use crate::yaml::{Content, Node};
 use kompox_rules::quantity;
 
@@ -177,10 +177,10 @@ fn rule_hosts(
 ) -> Vec<Located<String>> {
     let mut hosts = Vec::new();
     for host in reader.texts(fields, "hosts") {
-        if !is_dns_subdomain(host.value.strip_prefix("*.").unwrap_or(&host.value)) {
+        if !is_subdomain(host.value.strip_prefix("*.").unwrap_or(&host.value)) {
             let message = format!("\"{}\" is no host name", host.value);
             let lower = host.value.to_ascii_lowercase();
-            let help = if lower != host.value && is_dns_subdomain(&lower) {
+            let help = if lower != host.value && is_subdomain(&lower) {
                 format!("write it in lower case: {lower}")
             } else {
                 "write a DNS name such as git.example.com, without scheme, port, path or trailing dot".to_owned()

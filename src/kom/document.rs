@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::id::{LABEL_MAX, ResourceId, ResourceKind};
+use super::id::{ResourceId, ResourceKind};
 use super::keys;
 use super::legacy;
 use super::model::{Located, Meta};
 use super::reader::{Fields, Reader};
-use super::suggest::closest;
 use crate::diag::Diagnostic;
+use crate::text::dns::LABEL_MAX;
+use crate::text::suggest::closest;
 use crate::yaml::Node;
 
 /// The `apiVersion` of every KOM document.

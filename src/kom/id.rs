@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// Length of a DNS-1123 label (RFC 1123 section 2.1).
-pub const LABEL_MAX: usize = 63;
+use crate::text::dns::is_label;
 
 /// The kinds that have a Resource ID, in their nesting order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,21 +102,6 @@ pub enum ResourceIdError {
     Name(String),
 }
 
-/// Whether `text` is a DNS-1123 label of at most `max` characters.
-pub fn is_dns_label(text: &str, max: usize) -> bool {
-    let bytes = text.as_bytes();
-    let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    (1..=max).contains(&bytes.len())
-        && bytes.iter().all(|b| alphanumeric(b) || *b == b'-')
-        && bytes.first().is_some_and(alphanumeric)
-        && bytes.last().is_some_and(alphanumeric)
-}
-
-/// Whether `text` is a DNS-1123 subdomain: labels joined by dots, at most 253 characters in all.
-pub fn is_dns_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(|label| is_dns_label(label, LABEL_MAX))
-}
-
 /// The validated identity of a KOM object. Cheap to clone; ordered by its text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId {
@@ -142,7 +126,7 @@ impl ResourceId {
                 return Err(ResourceIdError::Kind { expected: kind.short(), found: short.to_owned() });
             }
             let name = rest.next().ok_or_else(|| ResourceIdError::NoName(short.to_owned()))?;
-            if !is_dns_label(name, LABEL_MAX) {
+            if !is_label(name) {
                 return Err(ResourceIdError::Name(name.to_owned()));
             }
             last = Some(kind);

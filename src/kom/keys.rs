@@ -1,8 +1,9 @@
 //! Every key of KOM, said once: the readers take their known keys from these tables, and [`super::schema`] makes the
 //! JSON Schema of them, so that an editor and the loader cannot disagree.
 
-use super::id::{LABEL_MAX, ResourceKind};
+use super::id::ResourceKind;
 use super::model::{DeletionPolicy, Driver, Guard, VolumeType};
+use crate::text::dns::LABEL_MAX;
 
 /// A mapping with known keys.
 #[derive(Debug)]

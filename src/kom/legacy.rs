@@ -5,12 +5,12 @@
 //! through the same readers as all KOM. So IDs, names and hashes are those of the KOM that [`rewrite`] writes.
 
 use super::document::{API_VERSION, ID_ANNOTATION};
-use super::id::{LABEL_MAX, is_dns_label};
 use super::layout::LEGACY_FILE_NAME;
 use super::model::Located;
 use super::reader::{Fields, Reader, Sources, is_sensitive_key, parse};
 use super::write;
 use crate::diag::{Diagnostic, Diagnostics, Location};
+use crate::text::dns::{LABEL_MAX, is_label};
 use crate::yaml::{self, Content, Entry, Node, Scalar, Source};
 
 /// Settings that the first draft wrote at the cluster and that belong to the provider.
@@ -248,7 +248,7 @@ fn drafted_provider(reader: &mut Reader<'_>, cluster: &mut Part, file: Fields<'_
         return None;
     };
     let text = reader.text(&driver.value, "\"provider\" of the cluster")?;
-    let name = if is_dns_label(&text.value, LABEL_MAX) { text.value.clone() } else { "unknown".to_owned() };
+    let name = if is_label(&text.value) { text.value.clone() } else { "unknown".to_owned() };
     let message = format!("the cluster names its driver \"{}\"; it becomes a provider of that name", text.value);
     reader.report(Diagnostic::note("legacy-provider", message), &driver.key_location);
     let mut settings: Vec<Entry> =

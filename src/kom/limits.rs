@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use super::keys;
 use super::model::{ContainerLimits, Located, Quota};
 use super::reader::{Fields, Reader};
-use super::suggest::closest;
+use crate::text::dns::is_subdomain;
+use crate::text::suggest::closest;
 use crate::yaml::{Entry, Node};
 use kompox_rules::quantity;
 
@@ -79,7 +80,7 @@ fn quota_entry(reader: &mut Reader<'_>, entry: &Entry) -> Option<(String, Locate
 }
 
 fn is_count(key: &str) -> bool {
-    let name = |name: &str| super::id::is_dns_subdomain(name) && name.len() <= 253;
+    let name = is_subdomain;
     key.strip_prefix(COUNT_PREFIX).is_some_and(name)
         || class_part(key).is_some_and(|part| part == "persistentvolumeclaims")
 }
@@ -90,16 +91,13 @@ fn is_class_amount(key: &str) -> bool {
 
 fn class_part(key: &str) -> Option<&str> {
     let (class, part) = key.split_once(CLASS_MARK)?;
-    super::id::is_dns_subdomain(class).then_some(part)
+    is_subdomain(class).then_some(part)
 }
 
 /// `requests.nvidia.com/gpu`: a quota knows only the requests of extended resources.
 fn is_device(key: &str) -> bool {
     let device = |(domain, name): (&str, &str)| {
-        domain.contains('.')
-            && !domain.ends_with("kubernetes.io")
-            && super::id::is_dns_subdomain(domain)
-            && super::id::is_dns_subdomain(name)
+        domain.contains('.') && !domain.ends_with("kubernetes.io") && is_subdomain(domain) && is_subdomain(name)
     };
     key.strip_prefix("requests.").and_then(|rest| rest.split_once('/')).is_some_and(device)
 }

@@ -24,7 +24,6 @@ mod network;
 mod objects;
 mod reader;
 pub mod schema;
-pub mod suggest;
 mod volume;
 mod write;
 

@@ -1,13 +1,13 @@
 //! The `spec` of Workspaces, Providers, Clusters, Boxes and Defaults.
 
-use super::id::{LABEL_MAX, is_dns_label, is_dns_subdomain};
 use super::model::{
     Certificate, Cluster, ClusterIngress, Driver, KomBox, Lifecycle, Located, Meta, Protection, Provider, Workspace,
 };
 use super::reader::{Fields, Reader};
-use super::suggest::closest;
 use super::{keys, network};
 use crate::diag::Diagnostic;
+use crate::text::dns::{LABEL_MAX, is_label, is_subdomain};
+use crate::text::suggest::closest;
 
 pub(super) fn workspace(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Workspace {
     Workspace { meta, settings: reader.settings(spec) }
@@ -71,16 +71,15 @@ fn cluster_ingress(reader: &mut Reader<'_>, spec: Fields<'_>) -> ClusterIngress 
     let Some(node) = spec.get("ingress") else { return ingress };
     let Some(fields) = reader.object(node, "the ingress of a Cluster", &keys::CLUSTER_INGRESS) else { return ingress };
     reader.choice(fields, "controller", &keys::CONTROLLERS);
-    let label = |name: &str| is_dns_label(name, LABEL_MAX);
     let name_help = "1 to 63 of a-z, 0-9 and \"-\", beginning and ending with a letter or digit";
-    if let Some(namespace) = checked(reader, fields, "namespace", label, name_help) {
+    if let Some(namespace) = checked(reader, fields, "namespace", is_label, name_help) {
         ingress.namespace = namespace;
     }
-    if let Some(account) = checked(reader, fields, "serviceAccount", is_dns_subdomain, name_help) {
+    if let Some(account) = checked(reader, fields, "serviceAccount", is_subdomain, name_help) {
         ingress.service_account = account;
     }
     let domain_help = "a DNS name in lower case without \"*.\" and trailing dot, such as apps.example.com";
-    ingress.domain = checked(reader, fields, "domain", is_dns_subdomain, domain_help);
+    ingress.domain = checked(reader, fields, "domain", is_subdomain, domain_help);
     let email = |text: &str| text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.'));
     ingress.cert_email = checked(reader, fields, "certEmail", email, "an address such as ops@example.com");
     ingress.cert_resolver = cert_resolver(reader, fields);

@@ -4,11 +4,11 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::id::is_dns_label;
 use super::keys::Object;
 use super::model::{Located, Settings};
-use super::suggest::closest;
 use crate::diag::{Diagnostic, Diagnostics, Location, Severity};
+use crate::text::dns::is_label_within;
+use crate::text::suggest::closest;
 use crate::yaml::{self, Entry, Node, Scalar, Source};
 
 /// Longer lines help nobody, and a copy of one in each of its findings would cost the square of its length.
@@ -341,7 +341,7 @@ impl<'a> Reader<'a> {
     pub fn name(&mut self, fields: Fields<'_>, max: usize) -> Option<Located<String>> {
         let help = format!("1 to {max} of a-z, 0-9 and \"-\", beginning and ending with a letter or digit");
         let name = self.required_text(fields, "name", &help)?;
-        if is_dns_label(&name.value, max) {
+        if is_label_within(&name.value, max) {
             return Some(name);
         }
         let message = format!("\"name\" of {} cannot be \"{}\"", fields.what, name.value);

@@ -6,9 +6,10 @@
 use serde_json::{Map, Value, json};
 
 use super::document::{ANNOTATION_PREFIX, ANNOTATIONS, API_VERSION, ID_ANNOTATION, MOVED_FROM_ANNOTATION};
-use super::id::{LABEL_MAX, ResourceKind};
+use super::id::ResourceKind;
 use super::keys::{self, Key, Object, Shape};
 use super::limits::{QUOTA_AMOUNTS, QUOTA_COUNTS};
+use crate::text::dns::LABEL_MAX;
 
 /// The kind that gives a project its defaults; it is no object and has no ID.
 const DEFAULTS: &str = "Defaults";

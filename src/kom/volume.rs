@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::id::is_dns_label;
 use super::keys::{self, DISK_NAME_MAX, VOLUME_NAME_MAX};
 use super::model::{
     DeclaredDisk, DeclaredSnapshot, DeletionPolicy, DiskSource, Lifecycle, Located, Volume, VolumeType,
@@ -10,6 +9,7 @@ use super::model::{
 use super::objects::lifecycle;
 use super::reader::{Fields, Reader, quoted};
 use crate::diag::{Diagnostic, Location};
+use crate::text::dns::is_label_within;
 use crate::yaml::Node;
 use kompox_rules::quantity;
 
@@ -176,7 +176,7 @@ fn source(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<Located<DiskSou
         Some(("disk", name)) => (DiskSource::Disk(name.to_owned()), Some(name)),
         // Said outright, as on the command line.
         Some(("arm" | "resourceId", id)) if !id.is_empty() => (DiskSource::ProviderId(id.to_owned()), None),
-        _ if is_dns_label(&text.value, DISK_NAME_MAX) => {
+        _ if is_label_within(&text.value, DISK_NAME_MAX) => {
             let message = format!("\"{}\" may be a disk, a snapshot or a resource id", text.value);
             let help = format!("write \"snapshot:{0}\", \"disk:{0}\" or \"resourceId:{0}\"", text.value);
             reader.error("kom-disk-source", message, &text.location, help);
@@ -185,7 +185,7 @@ fn source(reader: &mut Reader<'_>, fields: Fields<'_>) -> Option<Located<DiskSou
         _ => (DiskSource::ProviderId(text.value.clone()), None),
     };
     if let Some(name) = name
-        && !is_dns_label(name, DISK_NAME_MAX)
+        && !is_label_within(name, DISK_NAME_MAX)
     {
         let message = format!("\"{}\" names no disk or snapshot", text.value);
         reader.error("kom-disk-source", message, &text.location, help);

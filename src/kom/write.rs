@@ -1,7 +1,6 @@
 //! Writing located YAML back as text: what was read as a boolean, a number or a text is read as the same again.
 
-use std::fmt::Write;
-
+use crate::text::scalar;
 use crate::yaml::{Content, Node, Scalar};
 
 /// Documents with `---` between them. Anchors and merge keys are written out, comments are not kept.
@@ -22,7 +21,7 @@ fn block(text: &mut String, node: &Node, indent: usize) {
         Content::Mapping(entries) if !entries.is_empty() => {
             for entry in entries {
                 pad(text, indent);
-                text.push_str(&quoted_unless_plain(&entry.key));
+                text.push_str(&scalar::quoted_unless_plain(&entry.key));
                 text.push(':');
                 after(text, &entry.value, indent);
             }
@@ -92,22 +91,22 @@ fn inline(node: &Node, indent: usize) -> String {
     match &node.content {
         Content::Mapping(_) => "{}".to_owned(),
         Content::Sequence(_) => "[]".to_owned(),
-        Content::Scalar(scalar) => self::scalar(scalar, node.tag.is_some(), indent),
+        Content::Scalar(scalar) => written(scalar, node.tag.is_some(), indent),
     }
 }
 
-fn scalar(scalar: &Scalar, tagged: bool, indent: usize) -> String {
-    let text = scalar.text.as_str();
-    if scalar.is_null() {
+fn written(value: &Scalar, tagged: bool, indent: usize) -> String {
+    let text = value.text.as_str();
+    if value.is_null() {
         return String::new();
     }
-    if scalar.plain && !tagged && !text.contains('\n') {
+    if value.plain && !tagged && !text.contains('\n') {
         return text.to_owned();
     }
     if let Some(literal) = literal(text, indent) {
         return literal;
     }
-    if tagged { quoted(text) } else { quoted_unless_plain(text) }
+    if tagged { scalar::quoted(text) } else { scalar::quoted_unless_plain(text) }
 }
 
 /// A text of several lines as a literal block, where that keeps every character.
@@ -132,42 +131,6 @@ fn literal(text: &str, indent: usize) -> Option<String> {
     Some(block)
 }
 
-/// A text without quotes where every YAML reader takes it as that text.
-pub(super) fn quoted_unless_plain(text: &str) -> String {
-    let scalar = Scalar { text: text.to_owned(), plain: true };
-    let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '_'));
-    let rest = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | ':' | '@' | '+'));
-    let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
-    let plain = first
-        && rest
-        && !text.ends_with(':')
-        && matches!(scalar.to_json(), serde_json::Value::String(_))
-        && !words.contains(&text.to_ascii_lowercase().as_str());
-    if plain { text.to_owned() } else { quoted(text) }
-}
-
-/// A text in double quotes: JSON's escapes are YAML's, but for what JSON leaves unescaped and YAML breaks lines at.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            c if c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}') => {
-                // Writing to a text cannot fail.
-                let _ = write!(out, "\\U{:08X}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +153,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_scalar_comes_back_as_that_text(text in "\\PC{0,12}|[a-zA-Z0-9./:_+@-]{0,8}|.{0,8}") {
+            let yaml = format!("a: {0}\nb: [{0}]\n", scalar::quoted_unless_plain(&text));
+            prop_assert_eq!(read(&yaml)[0].to_json(), serde_json::json!({"a": text, "b": [text]}));
+        }
+
         #[test]
         fn any_text_comes_back(text in any::<String>(), key in "[a-zA-Z0-9 :#'\"-]{1,12}") {
             let content = Content::Scalar(Scalar { text: text.clone(), plain: false });

@@ -1,6 +1,7 @@
 //! When to try a request again, and when to hold requests back: shared by all providers, so that "retry" means one thing.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -59,6 +60,26 @@ impl Policy {
     /// Whether an HTTP status may heal: too many requests, a timeout, or the server's own fault.
     pub fn is_transient(status: u16) -> bool {
         matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+    }
+}
+
+/// Random numbers in 0..1 that spread retries (splitmix64 over a seed: tests repeat).
+#[derive(Debug)]
+pub struct Jitter(AtomicU64);
+
+impl Jitter {
+    /// The same numbers for the same seed.
+    pub fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    /// The next number.
+    pub fn next(&self) -> f64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
@@ -121,6 +142,17 @@ mod tests {
         assert_eq!(delays, [seconds(1), seconds(2), seconds(3), None]);
         assert_eq!(policy.delay(0, Duration::ZERO, seconds(7), 0.0), seconds(7));
         assert_eq!(policy.delay(0, Duration::from_secs(9), seconds(7), 0.0), None);
+    }
+
+    #[test]
+    fn jitter_is_repeatable_and_within_bounds() {
+        let draw = || {
+            let jitter = Jitter::new(7);
+            (0..100).map(|_| jitter.next()).collect::<Vec<_>>()
+        };
+        let drawn = draw();
+        assert_eq!(drawn, draw());
+        assert!(drawn.iter().all(|number| (0.0..1.0).contains(number)) && drawn[0] != drawn[1]);
     }
 
     #[tokio::test]

@@ -27,7 +27,7 @@ pub const FORMAT_VERSION: u32 = 1;
 /// The writer's own.
 pub fn write(out: &mut dyn Write, json: &Json, indented: bool) -> io::Result<()> {
     let text = if indented { serde_json::to_string_pretty(json)? } else { serde_json::to_string(json)? };
-    let text = crate::ci::harmless_json(&text);
+    let text = crate::text::ci::harmless_json(&text);
     let mut rest = &*text;
     // Outside of strings JSON has no such characters but line feeds, so each one found may be written as an escape.
     while let Some((at, c)) = rest.char_indices().find(|(_, c)| *c != '\n' && is_unsafe(*c)) {

@@ -39,7 +39,7 @@ const RESERVE: usize = 1_000;
 /// The comment, with commands as they are typed. No line of it is a command to a CI runner.
 pub fn plan(plan: &Plan, about: &About<'_>, commands: &Commands) -> String {
     let comment = comment(plan, about, commands);
-    crate::ci::harmless(&comment).into_owned()
+    crate::text::ci::harmless(&comment).into_owned()
 }
 
 fn comment(plan: &Plan, about: &About<'_>, commands: &Commands) -> String {

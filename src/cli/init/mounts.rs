@@ -14,7 +14,7 @@ use crate::compose::sensitive;
 use crate::compose::syntax;
 use crate::compose::tree::Tree;
 use crate::diag::Location;
-use crate::kom::id::is_dns_label;
+use crate::text::dns::is_label_within;
 
 /// Longest name of a volume (`manifests.md`, "Rules worth naming").
 const VOLUME_NAME: usize = 16;
@@ -617,7 +617,7 @@ fn join(folder: &str, name: &str) -> String {
 }
 
 fn unique(name: &str, most: usize, taken: &mut BTreeSet<String>) -> String {
-    let mut candidate = if is_dns_label(name, most) { name.to_owned() } else { "data".to_owned() };
+    let mut candidate = if is_label_within(name, most) { name.to_owned() } else { "data".to_owned() };
     let mut number = 1;
     while !taken.insert(candidate.clone()) {
         number += 1;

@@ -8,10 +8,10 @@ use super::survey::{Change, Remark, Service, Survey, texts};
 use crate::compose::addresses::{LOCAL, addresses, listens};
 use crate::compose::files::{Files, LocalFiles};
 use crate::compose::model::Protocol;
-use crate::compose::names::is_dns_label;
 use crate::compose::syntax;
 use crate::compose::tree::Tree;
 use crate::diag::Diagnostic;
+use crate::text::dns::is_label;
 
 /// Containers of one Pod share its ports, also those that nobody wrote down: of two services on one port the later gets
 /// a Pod of its own. `jobs` are over before the others start, and the `ended` listen nowhere as far as anybody says.
@@ -223,7 +223,7 @@ fn may_move(app: &str, service: &Service<'_>, services: &[Service<'_>]) -> bool 
     };
     let shares = service.tree.get("network_mode").is_some_and(|mode| !mode.is_null());
     // The Box's Deployment is named `<app>-<service>`, and so is a label.
-    let named = service.name != "app" && service.name != "box" && is_dns_label(&format!("{app}-{}", service.name));
+    let named = service.name != "app" && service.name != "box" && is_label(&format!("{app}-{}", service.name));
     named
         && !shares
         && !waits(service.tree, None)

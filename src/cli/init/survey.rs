@@ -2,7 +2,6 @@
 //! what cannot work in a cluster. Decides; writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use super::draft::Draft;
 use super::mounts::{Mounts, Rewritten};
@@ -11,11 +10,12 @@ use super::{fill, images, ports, rules};
 use crate::compose::addresses::addresses;
 use crate::compose::files::{Files, LocalFiles};
 use crate::compose::model::Protocol;
-use crate::compose::names::is_dns_label;
 use crate::compose::sensitive;
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::{Diagnostic, Diagnostics, Location};
+use crate::text::dns::is_letter_label;
+use crate::text::host::is_loopback;
 
 /// Places that one remark lists.
 const MOST_LINES: usize = 8;
@@ -264,13 +264,6 @@ fn service(entry: &TreeEntry) -> Service<'_> {
     Service { name: &entry.key, at: &entry.key_location, tree: &entry.value, image, ports }
 }
 
-/// Whether a host address is that of the machine for itself: `127.0.0.0/8`, `::1`, also in the other's spelling.
-fn is_loopback(address: &str) -> bool {
-    let bare = address.trim_start_matches('[').trim_end_matches(']');
-    let ip: Result<IpAddr, _> = bare.parse();
-    bare.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
-}
-
 /// A text or a list of texts.
 pub(super) fn texts(tree: Option<&Tree>) -> Vec<String> {
     let Some(tree) = tree else { return Vec::new() };
@@ -348,10 +341,9 @@ fn image(survey: &mut Survey, entry: &TreeEntry, app: &str, change: &mut Change)
 
 /// A service's name is a host name in the cluster. Nobody but the user can change it: others may name it as a host.
 fn names(survey: &mut Survey, entries: &[&TreeEntry], services: &[Service<'_>], draft: &Draft) {
-    let fits = |name: &str| name.starts_with(|c: char| c.is_ascii_lowercase()) && is_dns_label(name);
     let wrong: BTreeMap<&str, &Location> = entries
         .iter()
-        .filter(|entry| !fits(&entry.key))
+        .filter(|entry| !is_letter_label(&entry.key))
         .map(|entry| (entry.key.as_str(), &entry.key_location))
         .collect();
     let mut places = places(draft, &wrong);

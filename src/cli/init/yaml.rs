@@ -1,29 +1,10 @@
 //! Texts of the written files.
 
-/// A text in YAML: plain where every reader takes it as that text, else in double quotes. A dollar sign is doubled, since
-/// compose files interpolate.
+use crate::text::scalar::quoted_unless_plain;
+
+/// A text in YAML, with every dollar sign doubled, since compose files interpolate.
 pub fn quoted(text: &str) -> String {
-    let text = text.replace('$', "$$");
-    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '.'))
-        && text.len() > 1
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | ':' | '@'))
-        && !text.ends_with(':')
-        && !["true", "false", "null", "yes", "no", "on", "off"].contains(&text.to_ascii_lowercase().as_str());
-    if plain {
-        return text;
-    }
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
-                out.push_str(&format!("\\U{:08X}", u32::from(c)));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
+    quoted_unless_plain(&text.replace('$', "$$"))
 }
 
 /// A DNS-1123 label of at most `most` characters that resembles the text; `data` where nothing of it fits.
@@ -44,7 +25,7 @@ pub fn slug(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kom::id::is_dns_label;
+    use crate::text::dns::is_label_within;
     use crate::yaml::{Limits, Source, parse};
     use proptest::prelude::*;
 
@@ -73,7 +54,7 @@ mod tests {
         #[test]
         fn slugs_are_labels(text in any::<String>(), most in 1usize..40) {
             let slug = slug(&text, most.max(4));
-            prop_assert!(is_dns_label(&slug, most.max(4)), "{slug}");
+            prop_assert!(is_label_within(&slug, most.max(4)), "{slug}");
         }
     }
 }

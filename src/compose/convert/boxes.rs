@@ -15,13 +15,14 @@ use super::volume;
 use super::workload;
 use crate::compose::names;
 use crate::diag::Diagnostic;
+use crate::text::dns;
 
 /// Deployments of Boxes with what they need, and a NetworkPolicy where one asks for it; in the order of declaration.
 pub(super) fn objects(cx: &mut Context<'_>, composed: &[Component<'_>]) -> Vec<RenderedObject> {
     let mut objects = Vec::new();
     for declared in &cx.input.boxes {
         let component = names::component(cx.app(), &declared.name);
-        if !names::is_dns_label(&component) {
+        if !dns::is_label(&component) {
             let message = format!("Box {}: its name {component} is too long for a label", declared.name);
             cx.diagnostics.push(Diagnostic::error("compose-name", message));
         }

@@ -10,8 +10,9 @@ use super::input::{Access, BoxInput, VolumeInput};
 use crate::compose::addresses::addresses;
 use crate::compose::model::{Condition, Mount, MountSource, Service};
 use crate::compose::names;
-use crate::compose::support::nearest;
 use crate::diag::Diagnostic;
+use crate::text::dns;
+use crate::text::suggest::closest;
 
 /// One Deployment and its services.
 pub(super) struct Component<'a> {
@@ -121,7 +122,7 @@ fn jobs<'a>(cx: &mut Context<'a>, app: &mut Component<'a>) -> Vec<Component<'a>>
         }
         let name = format!("job-{}", service.name);
         let label = names::component(cx.app(), &name);
-        if !names::is_dns_label(&label) {
+        if !dns::is_label(&label) {
             let message = format!("{}: the name {label} of its Job is too long for a label", service.name);
             let finding = Diagnostic::error("compose-name", message).help("give the service a shorter name");
             cx.push(finding, &service.location);
@@ -226,7 +227,7 @@ fn check_box(cx: &mut Context<'_>, declared: &BoxInput, services: &BTreeMap<&str
                 "Box {name}: a Box without an image runs the compose service of its name, and there is none that runs"
             );
             let finding = Diagnostic::error("compose-box", message);
-            match nearest(name, services.keys().copied()) {
+            match closest(name, services.keys().copied()) {
                 Some(near) => finding.help(format!("did you mean \"{near}\"?")),
                 None => finding.help("name it after a service, or give it an image"),
             }

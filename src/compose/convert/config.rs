@@ -12,6 +12,7 @@ use super::object::{CONTENT_HASH, RenderedObject, path};
 use crate::compose::model::{FileObject, FileSource};
 use crate::compose::names;
 use crate::diag::Location;
+use crate::text::dns;
 
 /// Rendered ConfigMaps and Secrets of one component, and what its workload needs to know of them.
 pub(super) struct FileSet {
@@ -90,7 +91,7 @@ fn kubernetes_name(
 ) -> Option<String> {
     let own = name.to_ascii_lowercase().replace(['_', '.'], "-");
     // The Pod volume is named cfg-<name> or sec-<name>.
-    if !names::is_dns_label(&own) || own.len() > 59 {
+    if !dns::is_label_within(&own, 59) {
         let message = format!("{name} cannot be part of a Kubernetes name; use lower case letters, digits and \"-\"");
         cx.error("compose-name", message, &file.location);
         return None;
@@ -113,7 +114,7 @@ fn compose_file(
 ) -> Option<Mounted> {
     let (key, bytes) = match &file.source {
         FileSource::External(object) => {
-            if !names::is_dns_subdomain(object) {
+            if !dns::is_subdomain(object) {
                 let message = format!("{object} cannot be the name of a {kind} that exists already");
                 cx.error("compose-name", message, &file.location);
                 return None;

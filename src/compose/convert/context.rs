@@ -9,6 +9,7 @@ use super::object::RenderedObject;
 use crate::compose::model::Service;
 use crate::compose::names;
 use crate::diag::{Diagnostic, Diagnostics, Location};
+use crate::text::dns;
 
 /// The component of what the compose file describes.
 pub(super) const APP_COMPONENT: &str = "app";
@@ -62,7 +63,7 @@ impl<'a> Context<'a> {
 
     /// The names of the app must fit where they are needed.
     pub(super) fn check_scope(&mut self) {
-        if !names::is_dns_label(&self.namespace) {
+        if !dns::is_label(&self.namespace) {
             let message = format!(
                 "the app's name {} is too long: its Namespace {} has more than 63 characters",
                 self.app(),

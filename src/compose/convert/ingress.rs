@@ -12,6 +12,8 @@ use super::object::RenderedObject;
 use crate::compose::model::{Port, Protocol};
 use crate::compose::names;
 use crate::diag::{Diagnostic, Location};
+use crate::text::dns;
+use crate::text::host::is_loopback;
 
 const ENTRY_POINTS: &str = "traefik.ingress.kubernetes.io/router.entrypoints";
 const TLS: &str = "traefik.ingress.kubernetes.io/router.tls";
@@ -142,7 +144,7 @@ fn aliases(cx: &mut Context<'_>, components: &[Component<'_>]) -> Vec<RenderedOb
         }
         let fault = if known.is_some() {
             "another Pod has that name"
-        } else if !names::is_service_name(&alias.name) {
+        } else if !dns::is_letter_label(&alias.name) {
             "use lower case letters, digits and \"-\", starting with a letter"
         } else if reserved.iter().any(|start| alias.name.starts_with(start)) {
             "names that start so are reserved"
@@ -247,12 +249,11 @@ fn check_container_ports(cx: &mut Context<'_>, component: &Component<'_>) {
 fn check_addresses(cx: &mut Context<'_>, published: &BTreeMap<(u16, Protocol), Published<'_>>) {
     for ((host, protocol), behind) in published {
         let Some(address) = &behind.port.host_ip else { continue };
-        let parsed = address.parse::<std::net::IpAddr>().ok();
-        if parsed.is_some_and(|address| address.is_unspecified()) {
+        if address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_unspecified()) {
             continue;
         }
         let opened = cx.input.ingress.rules.iter().any(|rule| rule.port == *host && *protocol == Protocol::Tcp);
-        let finding = if opened && parsed.is_some_and(|address| address.is_loopback()) {
+        let finding = if opened && is_loopback(address) {
             let message = format!(
                 "{}: port {host} is bound to {address}, but an ingress rule opens it to everybody",
                 behind.service

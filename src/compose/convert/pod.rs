@@ -11,9 +11,9 @@ use super::service::{self, Container, SUB_PATHS};
 use super::volume;
 use crate::compose::model::{FileUse, MountSource, Service};
 use crate::compose::names;
-use crate::compose::support::nearest;
 use crate::compose::syntax::quantity_of_bytes;
 use crate::diag::{Diagnostic, Location};
+use crate::text::suggest::closest;
 
 /// The image of the init container that makes folders in volumes.
 const SUB_PATHS_IMAGE: &str = "busybox:1.36";
@@ -204,7 +204,7 @@ fn volume_of<'a>(
         let known: Vec<&str> = volumes.iter().map(|volume| volume.name.as_str()).collect();
         let mut finding = Diagnostic::error("compose-volume-undeclared", message);
         let near = match source {
-            MountSource::Named(name) => nearest(name, known.iter().copied()),
+            MountSource::Named(name) => closest(name, known.iter().copied()),
             MountSource::First => None,
         };
         finding = match near {

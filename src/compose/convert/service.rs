@@ -10,6 +10,7 @@ use super::order::Role;
 use crate::compose::model::{Healthcheck, Hook, Protocol, Service, Text};
 use crate::compose::names;
 use crate::diag::Diagnostic;
+use crate::text::dns;
 
 /// Name of the init container that makes folders in volumes.
 pub const SUB_PATHS: &str = "init-volume-subpaths";
@@ -25,10 +26,10 @@ pub(super) fn check_names(cx: &mut Context<'_>) {
     let app = cx.app().to_owned();
     for service in cx.services.clone() {
         let name = service.name.as_str();
-        if !names::is_service_name(name) || name == SUB_PATHS {
+        if !dns::is_letter_label(name) || name == SUB_PATHS {
             let message = format!("{name} cannot be the name of a container and of a Kubernetes Service");
             let likely = name.to_ascii_lowercase().replace(['_', '.'], "-");
-            let example = if names::is_service_name(&likely) { format!(", such as {likely}") } else { String::new() };
+            let example = if dns::is_letter_label(&likely) { format!(", such as {likely}") } else { String::new() };
             let finding = Diagnostic::error("compose-name", message)
                 .help(format!("use lower case letters, digits and \"-\", starting with a letter{example}"))
                 .help("rename it also where others name it: in depends_on, links, and as a host in values");

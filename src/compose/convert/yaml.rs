@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::object::{Rendered, RenderedObject};
-use crate::ci;
-use crate::secret::covered;
+use crate::text::ci;
+use crate::text::secret::covered;
 
 /// What stands in place of a sensitive value.
 const MASK: &str = "(sensitive)";

@@ -6,9 +6,9 @@ use serde_json::{Map, Value as Json};
 
 use super::fault::Fault;
 use super::project::Typed;
-use crate::compose::support::nearest;
 use crate::compose::tree::Tree;
 use crate::diag::Location;
+use crate::text::suggest::closest;
 
 /// What is checked beside the rules that always hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl Check {
     ) {
         let message = format!("{user} uses the {what} {name}, which the file does not define");
         let fault = Fault::new("compose-undefined", message, location);
-        self.faults.push(match nearest(name, known.into_iter().map(String::as_str)) {
+        self.faults.push(match closest(name, known.into_iter().map(String::as_str)) {
             Some(near) => fault.help(format!("did you mean \"{near}\"?")),
             None => fault,
         });
@@ -224,7 +224,7 @@ impl Check {
             };
             let place = item_location(tree, kind, name, "depends_on", Item::Key(other));
             let fault = Fault::new("compose-dependency", message, &place);
-            let near = if off { None } else { nearest(other, typed.services.keys().map(String::as_str)) };
+            let near = if off { None } else { closest(other, typed.services.keys().map(String::as_str)) };
             self.faults.push(match near {
                 Some(near) => fault.help(format!("did you mean \"{near}\"?")),
                 None => fault,

@@ -10,7 +10,7 @@ use super::types::{Field, Type, Written};
 use crate::compose::model::{is_secret_name, secret_arguments};
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeContent, TreeEntry};
-use crate::secret::holds_secret;
+use crate::text::secret::holds_secret;
 
 /// What stands for a value that is not shown.
 pub(super) const MASK: &str = "(sensitive)";

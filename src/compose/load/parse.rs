@@ -10,9 +10,9 @@ use super::fault::Fault;
 use super::path::{Cursor, Path, Rules};
 use super::scalar::{self, Value};
 use crate::compose::interpolate::interpolate;
-use crate::compose::support::nearest;
 use crate::compose::tree::{Tree, TreeContent, TreeEntry};
 use crate::diag::{Diagnostic, Location};
+use crate::text::suggest::resembles;
 use crate::yaml::{Content, Node, Scalar};
 
 /// Keys below which a literal may be a secret, so that their lines are never shown.
@@ -37,7 +37,7 @@ fn is_secretive(key: &str) -> bool {
         known.as_bytes().first() == key.as_bytes().first()
             && known.len().abs_diff(key.len()) <= 2
             && key != "context"
-            && nearest(key, [*known]).is_some()
+            && resembles(key, known)
     };
     SECRETIVE.contains(&key) || SECRETIVE.iter().any(misspelt)
 }

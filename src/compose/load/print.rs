@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use serde_saphyr::DoubleQuoted;
 
 use super::scalar::{self, Value};
-use crate::ci;
+use crate::text::ci;
 use crate::yaml::Scalar;
 
 /// The text of a document, its `services` in the order of `services`. Its texts stay texts: what the loader would take

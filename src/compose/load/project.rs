@@ -291,7 +291,7 @@ fn mask_contents(typed: &mut Typed, tree: &Tree) {
         if config.contains_key("content") && (interpolated || crate::compose::model::is_secret_name(name)) {
             config.insert("content".to_owned(), super::decode::MASK.into());
         } else if let Some(text) = config.get("content").and_then(Json::as_str)
-            && let Some(covered) = crate::secret::covered(text, &|_| super::decode::MASK.to_owned())
+            && let Some(covered) = crate::text::secret::covered(text, &|_| super::decode::MASK.to_owned())
         {
             config.insert("content".to_owned(), covered.into());
         }

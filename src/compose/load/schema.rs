@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 use super::fault::{Fault, Faults, Step};
 use super::path::Path;
 use super::scalar::{Value, printed};
-use crate::compose::support::nearest;
 use crate::compose::tree::{Tree, TreeContent, TreeEntry};
+use crate::text::suggest::closest;
 
 /// The schema as published with the reference loader, under the Apache License 2.0.
 const TEXT: &str = include_str!("compose-spec.json");
@@ -459,7 +459,7 @@ impl<'s> Check<'s> {
                 let fault = Fault::new("compose-unknown-key", message, &entry.key_location);
                 let mut keys: Vec<&str> = rule.properties.keys().map(String::as_str).collect();
                 keys.sort_unstable();
-                match nearest(&entry.key, keys) {
+                match closest(&entry.key, keys) {
                     Some(near) => fault.help(format!("did you mean \"{near}\"?")),
                     None => fault,
                 }

@@ -20,13 +20,6 @@ fn tables_are_sorted_and_found() {
     assert!(service_names("").all(|name| !name.contains(['.', ' '])));
 }
 
-#[test]
-fn nearest_word() {
-    assert_eq!(nearest("enviroment", ["environment", "env_file"]), Some("environment"));
-    assert_eq!(nearest("volums", ["volumes"]), Some("volumes"));
-    assert_eq!(nearest("completely", ["volumes"]), None);
-}
-
 /// Every key of a schema below `path`, lists and names of users left out.
 fn keys(schema: &Value, node: &Value, path: &str, depth: usize, found: &mut BTreeSet<String>) {
     if depth > 12 {

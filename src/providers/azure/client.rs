@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +12,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::engine::provider::{ErrorClass, Progress, ProviderError};
-use crate::providers::retry::{Limiter, Policy};
+use crate::providers::retry::{Jitter, Limiter, Policy};
+use crate::text::host::is_loopback;
 
 use super::AzureConfig;
 use super::auth::{Audience, Credential};
@@ -92,7 +92,7 @@ pub(super) struct Arm {
     policy: Policy,
     width: usize,
     limiters: Mutex<HashMap<(String, bool), Arc<Limiter>>>,
-    jitter: AtomicU64,
+    jitter: Jitter,
 }
 
 impl fmt::Debug for Arm {
@@ -125,12 +125,7 @@ impl Arm {
             Some(endpoint) => endpoint.clone(),
             None => Url::parse(PUBLIC_ENDPOINT).map_err(|error| rejected(error.to_string()))?,
         };
-        let loopback = match base.host() {
-            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-            Some(url::Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
+        let loopback = base.host_str().is_some_and(is_loopback);
         if base.scheme() != "https" && !(base.scheme() == "http" && loopback) {
             return Err(rejected(format!("the Azure endpoint {base} must be an https URL"))
                 .hint("a token must not travel in clear; http is accepted on loopback only"));
@@ -165,7 +160,7 @@ impl Arm {
             policy: config.retry,
             width: config.concurrency,
             limiters: Mutex::new(HashMap::new()),
-            jitter: AtomicU64::new(config.seed),
+            jitter: Jitter::new(config.seed),
         })
     }
 
@@ -334,7 +329,8 @@ impl Arm {
                 }
             };
             self.credential.scrub(&mut failure.message, Some(&token));
-            let delay = heals.then(|| self.policy.delay(attempt, started.elapsed(), wish, self.jitter())).flatten();
+            let delay =
+                heals.then(|| self.policy.delay(attempt, started.elapsed(), wish, self.jitter.next())).flatten();
             let Some(delay) = delay else {
                 if effect_possible {
                     failure.class = ErrorClass::Ambiguous;
@@ -410,16 +406,6 @@ impl Arm {
             Err(_) => new(),
         }
     }
-
-    /// A random number in 0..1 (splitmix64 over the seed).
-    pub fn jitter(&self) -> f64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.jitter.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        f64::from((z >> 32) as u32) / f64::from(u32::MAX)
-    }
 }
 
 fn read_body(body: &[u8]) -> Result<Value, Broken> {
@@ -485,18 +471,6 @@ mod tests {
         assert!(error.hint.unwrap().contains("az login"));
         let tokens: Vec<_> = server.finish().iter().map(|seen| seen.headers["authorization"].clone()).collect();
         assert_eq!(tokens, ["Bearer token-1", "Bearer token-2", "Bearer token-2", "Bearer token-3"]);
-    }
-
-    #[test]
-    fn jitter_is_repeatable_and_within_bounds() {
-        let config = AzureConfig::new("s1", Auth::AzureCli, 7);
-        let draw = || {
-            let arm = Arm::new(&config).unwrap();
-            (0..100).map(|_| arm.jitter()).collect::<Vec<_>>()
-        };
-        let drawn = draw();
-        assert_eq!(drawn, draw());
-        assert!(drawn.iter().all(|number| (0.0..=1.0).contains(number)) && drawn[0] != drawn[1]);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The connection to one API server: one place for requests, retries, limits and what an answer is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +15,8 @@ use tokio::time::Instant;
 
 use super::{Connector, KubernetesConfig};
 use crate::engine::provider::{ErrorClass, Progress, ProviderError};
-use crate::providers::retry::{Limiter, Policy};
+use crate::providers::retry::{Jitter, Limiter, Policy};
+use crate::text::host::is_loopback;
 
 /// The content type of server-side apply; JSON is YAML.
 pub const APPLY_PATCH: &str = "application/apply-patch+yaml";
@@ -190,7 +190,7 @@ pub struct Api {
     client: Mutex<Option<Client>>,
     limiter: Limiter,
     retry: Policy,
-    random: AtomicU64,
+    jitter: Jitter,
     user_agent: String,
     request_timeout: Duration,
 }
@@ -203,7 +203,7 @@ impl Api {
             client: Mutex::new(None),
             limiter: Limiter::new(config.concurrency),
             retry: config.retry,
-            random: AtomicU64::new(config.seed),
+            jitter: Jitter::new(config.seed),
             user_agent: config.user_agent.clone(),
             request_timeout: config.request_timeout,
         }
@@ -252,7 +252,7 @@ impl Api {
                 }
                 _ => return self.finish(outcome, &call, attempts, may_have_acted),
             };
-            match self.retry.delay(attempts - 1, started.elapsed(), retry_after, self.jitter()) {
+            match self.retry.delay(attempts - 1, started.elapsed(), retry_after, self.jitter.next()) {
                 Some(delay) => {
                     if let Some(progress) = call.progress {
                         progress.retried(delay, &reason);
@@ -338,14 +338,6 @@ impl Api {
         *slot = Some(client.clone());
         Ok(client)
     }
-
-    /// A number in 0..1 (splitmix64, seeded: tests repeat).
-    fn jitter(&self) -> f64 {
-        let mut z = self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
 }
 
 /// A client from the text of a kubeconfig. The error never quotes it: it holds keys.
@@ -358,8 +350,7 @@ async fn connect(kubeconfig: &str) -> Result<Client, ProviderError> {
     let mut config = Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
         .await
         .map_err(|error| broken(&format!("cannot be used: {error}")))?;
-    let host = config.cluster_url.host().unwrap_or("").trim_matches(['[', ']']);
-    if host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
+    if config.cluster_url.host().is_some_and(is_loopback) {
         // kube reads HTTPS_PROXY; no proxy leads to this machine itself.
         config.proxy_url = None;
     }

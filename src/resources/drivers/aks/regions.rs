@@ -1,6 +1,6 @@
 //! Regions of Azure, with the places they are at (Azure docs, "List of Azure regions").
 
-use crate::kom::suggest::closest;
+use crate::text::suggest::closest;
 
 /// Names and places of the regions of the public, Chinese and US government clouds.
 const REGIONS: &[(&str, &str)] = &[

@@ -6,7 +6,7 @@ use super::regions::{self, Region};
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::engine::diff::release;
 use crate::kom::model::{App, Cluster, Located, Provider, Settings};
-use crate::kom::suggest::closest;
+use crate::text::suggest::closest;
 
 /// Reads settings of one object, with the environment behind them, and collects what is wrong.
 pub struct Reader<'a> {

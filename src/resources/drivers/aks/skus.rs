@@ -1,7 +1,7 @@
 //! What disks, storage accounts and shares of each SKU can be. Pure.
 
 use crate::kom::model::Located;
-use crate::kom::suggest::closest;
+use crate::text::suggest::closest;
 
 /// SKUs of disks (`resources.md`, row "disk").
 pub const DISK_SKUS: [&str; 7] = [
