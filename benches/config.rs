@@ -6,7 +6,8 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
-use std::error::Error;
+mod common;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,17 +15,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_kompox");
-/// Runs of each measurement; the median counts.
-const RUNS: usize = 7;
+use common::{PROGRAM, Result, median, run, sizes, write_project};
 
 fn main() -> Result<()> {
-    let mut sizes: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
-    if sizes.is_empty() {
-        sizes.push(1_000);
-    }
     println!("{} cores, release build\n", std::thread::available_parallelism()?);
     println!("| what | apps | program | seconds |");
     println!("|---|---|---|---|");
@@ -32,17 +25,18 @@ fn main() -> Result<()> {
     let one = tempfile::tempdir()?;
     std::fs::write(one.path().join("compose.yml"), compose(0))?;
     let config = ["compose", "config", "--format", "json", "--project-name", "bench"];
-    let time = median(|| kompox(one.path(), &config))?;
+    let time = median(|| run(one.path(), &config).map(|(time, _)| time))?;
     println!("| one compose file, start to exit | 1 | kompox | {:.4} |", time.as_secs_f64());
     if let Ok(program) = &reference {
         let time = median(|| ask(program, one.path(), &["compose.yml".to_owned()]).map(|(whole, _)| whole))?;
         println!("| one compose file, start to exit | 1 | compose-go | {:.4} |", time.as_secs_f64());
     }
-    for apps in sizes {
+    for apps in sizes(&[1_000]) {
         let folder = tempfile::tempdir()?;
-        let files = write_project(folder.path(), apps)?;
+        write_project(folder.path(), apps, compose)?;
+        let files = write_composes(folder.path(), apps)?;
         for arguments in [vec!["validate"], vec!["render", "--out-manifest", "objects.yml"]] {
-            let time = median(|| kompox(folder.path(), &arguments))?;
+            let time = median(|| run(folder.path(), &arguments).map(|(time, _)| time))?;
             println!("| {} | {apps} | kompox | {:.3} |", arguments[0], time.as_secs_f64());
         }
         if let Ok(program) = &reference {
@@ -57,24 +51,6 @@ fn main() -> Result<()> {
         println!("\nThe reference loader was not measured: {reason}");
     }
     Ok(())
-}
-
-fn median(mut measure: impl FnMut() -> Result<Duration>) -> Result<Duration> {
-    let mut times = (0..RUNS).map(|_| measure()).collect::<Result<Vec<_>>>()?;
-    times.sort_unstable();
-    Ok(times[RUNS / 2])
-}
-
-/// How long the program takes, from its start to its exit.
-fn kompox(folder: &Path, arguments: &[&str]) -> Result<Duration> {
-    let started = Instant::now();
-    let output = Command::new(PROGRAM).current_dir(folder).args(arguments).stdin(Stdio::null()).output()?;
-    let time = started.elapsed();
-    if !output.status.success() {
-        let error = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{arguments:?} ended with {}: {error}", output.status).into());
-    }
-    Ok(time)
 }
 
 /// Builds the reference loader, as `tests/reference` does, and gives its path; or why there is none.
@@ -161,34 +137,13 @@ configs:
     )
 }
 
-/// Writes a KOM project of so many apps, and each app's compose file again for the reference. Gives the names of these.
-fn write_project(folder: &Path, apps: usize) -> Result<Vec<String>> {
-    let kom = folder.join(".kompox/kom");
-    std::fs::create_dir_all(&kom)?;
+/// Writes each app's compose file again for the reference. Gives the names of these.
+fn write_composes(folder: &Path, apps: usize) -> Result<Vec<String>> {
     std::fs::create_dir_all(folder.join("reference"))?;
-    let document = |kind: &str, id: &str, spec: &str| {
-        let name = id.rsplit('/').next().unwrap_or_default();
-        format!(
-            "apiVersion: ops.kompox.dev/v1alpha1\nkind: {kind}\nmetadata:\n  name: {name}\n  annotations:\n    ops.kompox.dev/id: {id}\nspec:\n{spec}\n---\n"
-        )
-    };
-    let settings = "  driver: aks\n  settings:\n    AZURE_AUTH_METHOD: azure_cli\n    AZURE_SUBSCRIPTION_ID: 11111111-2222-3333-4444-555555555555\n    AZURE_LOCATION: japaneast";
-    let mut base = document("Workspace", "/ws/bench", "  settings: {}");
-    base.push_str(&document("Provider", "/ws/bench/prv/p1", settings));
-    base.push_str(&document("Cluster", "/ws/bench/prv/p1/cls/c1", "  ingress: {domain: apps.example.com}"));
-    std::fs::write(kom.join("base.yml"), base)?;
-    let mut files = Vec::new();
-    for number in 0..apps {
-        let text = compose(number);
-        let indented: String = text.lines().map(|line| format!("    {line}\n")).collect();
-        let spec = format!(
-            "  compose: |\n{indented}  ingress:\n    rules:\n      - {{name: main, port: 80, hosts: [a{number}.example.org]}}\n  deployment: {{zone: \"1\"}}\n  volumes:\n    - {{name: default, size: 4Gi}}"
-        );
-        let id = format!("/ws/bench/prv/p1/cls/c1/app/app{number}");
-        std::fs::write(kom.join(format!("app{number}.yml")), document("App", &id, &spec))?;
+    let write = |number| {
         let file = format!("reference/app{number}.yml");
-        std::fs::write(folder.join(&file), text)?;
-        files.push(file);
-    }
-    Ok(files)
+        std::fs::write(folder.join(&file), compose(number))?;
+        Ok(file)
+    };
+    (0..apps).map(write).collect()
 }

@@ -9,8 +9,9 @@
 //! wall times from before the graph is built, so an apply includes its plan.
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
+mod common;
+
 use std::collections::{BTreeMap, HashSet};
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -35,7 +36,7 @@ use kompox::engine::value::Value;
 use kompox_state::{LockRequest, SqliteStore, Store};
 use serde_json::{Value as Json, json};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+use common::{Result, sizes};
 
 /// As many as `kompox apply` runs at once by default.
 const PARALLELISM: usize = 32;
@@ -65,15 +66,11 @@ fn main() -> Result<()> {
     {
         return measure(what, size.parse()?, Path::new(folder));
     }
-    let mut sizes: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
-    if sizes.is_empty() {
-        sizes = vec![1_000, 10_000, 100_000];
-    }
     println!("{} cores", std::thread::available_parallelism()?);
     println!();
     println!("| engine | objects | what | seconds | peak MB |");
     println!("|---|---|---|---|---|");
-    for size in sizes {
+    for size in sizes(&[1_000, 10_000, 100_000]) {
         let folder = tempfile::tempdir()?;
         for what in ["create-plan", "apply", "no-op plan"] {
             let output = Command::new(std::env::current_exe()?)

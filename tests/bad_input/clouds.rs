@@ -1,6 +1,6 @@
 //! Clouds that cannot be reached, refuse, or talk nonsense while they are read.
 
-use crate::stage::{FAST, Stage};
+use crate::harness::stage::{FAST, Stage};
 use crate::{APPLY, NOWHERE, refused};
 
 #[test]
@@ -37,7 +37,7 @@ fn a_cloud_that_refuses_to_be_read_stops_the_plan() {
                 rules.iter().for_each(|rule| options.extend(["--fault", rule]));
                 let cloud = stage.cloud(&options);
                 for outcome in refused(&stage, &cloud.endpoint, &[&["plan"], APPLY], says) {
-                    assert!(outcome.err.contains("disk/default"), "{fault}: {}", outcome.text());
+                    assert!(outcome.stderr.contains("disk/default"), "{fault}: {}", outcome.text());
                 }
             });
         }

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use kompox::report::escape::is_unsafe;
 
-use crate::stage::{Outcome, Stage};
+use crate::harness::run::Finished;
+use crate::harness::stage::Stage;
 use crate::{APPLY, NOWHERE, refused};
 
 const APP: &str = "kompoxapp.yml";
@@ -31,7 +32,7 @@ fn hostile(name: &str, says: &[&str], prepare: impl FnOnce(&Stage)) {
 }
 
 #[track_caller]
-fn harmless(outcome: &Outcome) {
+fn harmless(outcome: &Finished) {
     let text = outcome.text();
     assert!(!text.contains(|c| c != '\n' && is_unsafe(c)), "{text:?}");
     assert!(text.len() < LONGEST_OUTPUT, "{} bytes of output", text.len());

@@ -2,9 +2,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "all of this is a test")]
 
-#[allow(dead_code, reason = "shared with the kill tests, which stop runs")]
-#[path = "../stage/mod.rs"]
-mod stage;
+#[path = "../harness/mod.rs"]
+mod harness;
 
 mod clouds;
 mod hostile;
@@ -15,7 +14,8 @@ mod states;
 use kompox_state::{Record, Run, Store};
 use serde_json::Value;
 
-use stage::{Outcome, Stage};
+use harness::run::Finished;
+use harness::stage::Stage;
 
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:1";
@@ -43,7 +43,7 @@ impl Fingerprint {
 
 /// Runs commands that must fail, say all of `says`, and change nothing.
 #[track_caller]
-fn refused(stage: &Stage, endpoint: &str, commands: &[&[&str]], says: &[&str]) -> Vec<Outcome> {
+fn refused(stage: &Stage, endpoint: &str, commands: &[&[&str]], says: &[&str]) -> Vec<Finished> {
     let before = Fingerprint::of(stage);
     let outcomes = commands.iter().map(|words| stage.run(endpoint, words).exits(1).says(says)).collect();
     assert!(before == Fingerprint::of(stage), "something changed");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::stage::Stage;
+use crate::harness::stage::Stage;
 use crate::{APPLY, NOWHERE, refused};
 
 /// What is done to the project, and what must be said of it.

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::stage::{FAST, Stage, kompox};
+use crate::harness::run::Finished;
+use crate::harness::stage::{FAST, Stage};
 use crate::{NOWHERE, refused};
 
 const AMBIGUOUS: &[&str] = &["\"traefik\" is ambiguous; it could be", "/Deployment/traefik", "/Namespace/traefik"];
@@ -103,11 +104,9 @@ fn apply_without_a_terminal_needs_a_word() {
 fn a_folder_that_is_not_there_is_named() {
     let stage = Stage::new();
     for words in [&["plan"][..], &["apply", "--auto-approve"], &["validate"], &["state", "list"]] {
-        let mut command = kompox(&stage.project());
-        let output = command.arg("-C").arg(stage.file("nowhere")).arg("--sandbox").args(words).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(text.contains("nowhere is no directory") && text.contains("check the value of -C"), "{text}");
+        let mut command = stage.program(&["-C"]);
+        command.arg(stage.file("nowhere")).arg("--sandbox").args(words);
+        Finished::of(command).exits(1).says(&["nowhere is no directory", "check the value of -C"]);
     }
     assert!(!stage.file("nowhere").exists());
 }

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use kompox_state::{LockRequest, Store};
 use rusqlite::Connection;
 
-use crate::stage::{FAST, Stage};
+use crate::harness::stage::{FAST, Stage};
 use crate::{APPLY, NOWHERE, refused};
 
 /// The state's database with everything in its main file.

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::project::Project;
+use crate::harness::project::Project;
 
 /// The example with a disk that may go.
 fn with_data_that_may_go() -> Project {

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::project::Project;
+use crate::harness::project::Project;
 
 const GROUPS: &str = "/subscriptions/9473abf6-f25e-420e-b3f2-128c1c7b46f2/resourceGroups";
 

@@ -1,6 +1,6 @@
 //! A service that goes from one Pod to another while both use the app's disk: it never runs twice.
 
-use crate::project::Project;
+use crate::harness::project::Project;
 
 const BOX: &str = "\
 ---

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::project::Project;
+use crate::harness::project::Project;
 
 #[test]
 fn a_new_image_tag_is_one_update_of_one_field() {

@@ -8,19 +8,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::http::{Served, send};
-use crate::project::{Finished, Project};
+use crate::harness::cloud::Cloud;
+use crate::harness::http::send;
+use crate::harness::project::Project;
+use crate::harness::run::Finished;
 
 /// A project, and the cloud that it runs against.
 struct Site {
     project: Project,
-    cloud: Served,
+    cloud: Cloud,
 }
 
 impl Site {
     fn new() -> Self {
         let project = Project::gitea();
-        let cloud = Served::beside(&project);
+        let cloud = Cloud::beside(&project);
         Self { project, cloud }
     }
 
@@ -192,7 +194,7 @@ fn what_a_system_pool_never_changes_is_an_error_with_a_way_that_works() {
     );
     let gone = |id: &str| {
         site.cloud.arm("DELETE", id, &Value::Null);
-        crate::http::wait_for(id, || (site.cloud.arm("GET", id, &Value::Null).status == 404).then_some(()));
+        crate::harness::wait_for(id, || (site.cloud.arm("GET", id, &Value::Null).status == 404).then_some(()));
     };
     gone(&system);
     site.run(&["apply", "--auto-approve"]).done();

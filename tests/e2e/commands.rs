@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::project::Project;
+use crate::harness::project::Project;
 
 #[test]
 fn validate() {

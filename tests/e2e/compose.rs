@@ -1,6 +1,6 @@
 //! `kompox compose config`: compose files without a project.
 
-use crate::project::Project;
+use crate::harness::project::Project;
 
 #[test]
 fn config_prints_files_merged_and_canonical() {
@@ -88,7 +88,7 @@ fn an_external_secret_that_does_not_exist_is_named_at_once() {
     let declared = "secrets:\n  theirs: {external: true, name: theirs-secret}\n";
     project.write("compose.yml", &format!("{compose}\n{declared}"));
     let finished = project.run(&["apply", "--auto-approve"]);
-    assert_ne!(finished.code, 0);
+    assert_ne!(finished.code, Some(0));
     let words = project.words(&finished);
     assert!(words.contains("0/1 ready: FailedMount: secret \"theirs-secret\" not found"), "{words}");
     let data = project.data(&finished);

@@ -2,8 +2,8 @@
 
 use insta::assert_snapshot;
 
-use crate::http::Served;
-use crate::project::Project;
+use crate::harness::cloud::Cloud;
+use crate::harness::project::Project;
 
 const OUTSIDE: &str = "/subscriptions/9473abf6-f25e-420e-b3f2-128c1c7b46f2/resourceGroups/legacy/providers/\
                        Microsoft.Compute/disks/gitea-data";
@@ -209,7 +209,7 @@ fn a_destroyed_project_is_destroyed_once() {
 #[test]
 fn a_disk_made_outside_is_imported_by_command() {
     let project = Project::gitea();
-    let served = Served::start(&project, &project.root().join("cloud"));
+    let served = Cloud::start(&project, &project.root().join("cloud"));
     served.make_disk(OUTSIDE, "1");
     let run = |arguments: &[&str]| {
         let mut all = vec!["--sandbox-endpoint", served.endpoint.as_str()];
@@ -286,7 +286,7 @@ fn a_disk_made_outside_is_imported_by_command() {
 #[test]
 fn a_disk_made_outside_is_imported_by_declaration() {
     let project = Project::gitea();
-    let served = Served::start(&project, &project.root().join("cloud"));
+    let served = Cloud::start(&project, &project.root().join("cloud"));
     served.make_disk(OUTSIDE, "1");
     let run = |arguments: &[&str]| {
         let mut all = vec!["--sandbox-endpoint", served.endpoint.as_str()];
@@ -433,9 +433,9 @@ fn a_switch_to_a_copy_is_one_step() {
 fn a_disk_that_was_changed_outside_is_written_down_as_it_is() {
     let project = Project::gitea_applied();
     let disk = project.disks().remove(0);
-    let served = Served::beside(&project);
+    let served = Cloud::beside(&project);
     served.arm("PATCH", &disk, &serde_json::json!({"properties": {"diskSizeGB": 20}})).json();
-    crate::http::wait_for("the disk's new size", || {
+    crate::harness::wait_for("the disk's new size", || {
         let seen = served.arm("GET", &disk, &serde_json::Value::Null).json();
         (seen["properties"]["provisioningState"] == "Succeeded").then_some(())
     });

@@ -3,14 +3,14 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::http::Served;
-use crate::project::Project;
+use crate::harness::cloud::Cloud;
+use crate::harness::project::Project;
 
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/k4x-50vf7y-app1-13o40q/deployments/app1-app";
 
 /// Scales the Deployment and changes a tag of the disk.
 fn meddle(project: &Project) {
-    let served = Served::beside(project);
+    let served = Cloud::beside(project);
     let ids = project.ids();
     let deployment = ids.iter().find(|id| id.ends_with(DEPLOYMENT)).unwrap();
     let cluster = deployment.strip_suffix(DEPLOYMENT).unwrap();
@@ -19,7 +19,7 @@ fn meddle(project: &Project) {
     let mut tags = served.arm("GET", disk, &json!(null)).json()["tags"].take();
     tags["kompox-volume"] = "somebody-elses".into();
     served.arm("PATCH", disk, &json!({"tags": tags})).json();
-    crate::http::wait_for("the disk's new tag", || {
+    crate::harness::wait_for("the disk's new tag", || {
         (served.arm("GET", disk, &json!(null)).json()["properties"]["provisioningState"] == "Succeeded").then_some(())
     });
 }
@@ -98,7 +98,7 @@ fn what_somebody_deleted_is_drift_and_made_again() {
     let project = Project::gitea_applied();
     let ids = project.ids();
     let secret = ids.iter().find(|id| id.ends_with("/secrets/app1-app-gitea-base")).unwrap();
-    let world = Served::beside(&project);
+    let world = Cloud::beside(&project);
     let cluster = &secret[..secret.find("/api/v1/").unwrap()];
     world.kube_delete(cluster, &secret[cluster.len()..]);
     let drift = project.run(&["drift"]).exits(2);

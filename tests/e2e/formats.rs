@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::project::Project;
+use crate::harness::project::Project;
 
 /// The most that GitHub takes as a comment.
 const COMMENT: usize = 65_536;

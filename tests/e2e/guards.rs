@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::project::Project;
+use crate::harness::project::Project;
 
 const LIFECYCLE: &str = "  volumes:\n";
 
@@ -145,7 +145,7 @@ fn a_rename_keeps_the_objects() {
     );
     project.write("kompoxapp.yml", &(text[..at].to_owned() + &renamed));
     let plan = project.run(&["plan", "--detailed-exitcode"]);
-    assert_snapshot!(format!("exit {}\n{}{}", plan.code, project.data(&plan), project.redact(&plan.errors())), @r#"
+    assert_snapshot!(format!("exit {}\n{}{}", plan.code.unwrap(), project.data(&plan), project.redact(&plan.errors())), @r#"
     exit 2
     Dangers:
       ! /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1: is deleted with everything in it; what runs there stops

@@ -1,7 +1,7 @@
 //! One user of a disk or share at a time, whatever the apps and clusters around it are called.
 
-use crate::http::Served;
-use crate::project::Project;
+use crate::harness::cloud::Cloud;
+use crate::harness::project::Project;
 
 const HEAD: &str = "\
 apiVersion: ops.kompox.dev/v1alpha1
@@ -113,7 +113,7 @@ fn the_new_workload_does_not_come_before_the_old_one_is_gone() {
         for (after, app, place) in moves(volume) {
             let project = project(&manifest("c1", "a1", "", volume));
             project.write("kompoxapp.yml", &after);
-            let failing = Served::with_fault(&project, "deployments.delete:500");
+            let failing = Cloud::with_fault(&project, "deployments.delete:500");
             let endpoint = failing.endpoint.clone();
             let apply = ["apply", "--auto-approve", "--sandbox-endpoint", &endpoint, "--no-wait"];
             project.run(&apply).exits(1);

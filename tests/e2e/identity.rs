@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::http::Served;
-use crate::project::Project;
+use crate::harness::cloud::Cloud;
+use crate::harness::project::Project;
 
 const SUBSCRIPTION: &str = "9473abf6-f25e-420e-b3f2-128c1c7b46f2";
 
@@ -107,7 +107,7 @@ fn the_state_of_a_twin_deletes_nothing() {
 #[test]
 fn a_volume_that_would_take_its_disk_along_gets_its_policy_back() {
     let project = Project::gitea_applied();
-    let served = Served::beside(&project);
+    let served = Cloud::beside(&project);
     let ids = project.ids();
     let volume = ids.iter().find(|id| id.contains("/persistentvolumes/k4x-50vf7y-default-")).unwrap();
     let (cluster, path) = volume.split_at(volume.find("/api/v1/persistentvolumes/").unwrap());
@@ -120,7 +120,7 @@ fn a_volume_that_would_take_its_disk_along_gets_its_policy_back() {
 #[test]
 fn the_sandbox_deletes_the_disk_of_a_volume_as_the_driver_does() {
     let project = Project::gitea_applied();
-    let served = Served::beside(&project);
+    let served = Cloud::beside(&project);
     let ids = project.ids();
     let volume = ids.iter().find(|id| id.contains("/persistentvolumes/k4x-50vf7y-default-")).unwrap();
     let (cluster, path) = volume.split_at(volume.find("/api/v1/persistentvolumes/").unwrap());
@@ -130,5 +130,5 @@ fn the_sandbox_deletes_the_disk_of_a_volume_as_the_driver_does() {
     let claim = ids.iter().find(|id| id.contains("app1-13o40q/persistentvolumeclaims/")).unwrap();
     assert_eq!(project.disks().len(), 1);
     served.kube_delete(cluster, claim.strip_prefix(cluster).unwrap());
-    crate::http::wait_for("the disk to go", || project.disks().is_empty().then_some(()));
+    crate::harness::wait_for("the disk to go", || project.disks().is_empty().then_some(()));
 }

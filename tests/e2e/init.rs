@@ -2,8 +2,9 @@
 
 use insta::assert_snapshot;
 
-use crate::http::Served;
-use crate::project::{Finished, Project};
+use crate::harness::cloud::Cloud;
+use crate::harness::project::Project;
+use crate::harness::run::Finished;
 
 /// Applies what `init` wrote, and asserts that nothing is left to do.
 #[track_caller]
@@ -560,7 +561,7 @@ fn wiki_and_git() -> Project {
 #[test]
 fn projects_of_two_folders_have_nothing_in_common() {
     let project = wiki_and_git();
-    let served = Served::start(&project, &project.root().join("cloud"));
+    let served = Cloud::start(&project, &project.root().join("cloud"));
     for folder in ["wiki", "git"] {
         project.run_as_is(&["-C", folder, "init", "--from", "."]).done();
         let endpoint = ["--sandbox-endpoint", served.endpoint.as_str(), "-C", folder];

@@ -1,12 +1,12 @@
 //! End-to-end tests: the real binary, on a copy of an example, against the embedded sandbox.
 //!
-//! Each test has a folder and an environment of its own ([`project`]). Outputs are compared with inline snapshots after
+//! Each test has a folder and an environment of its own ([`harness`]). Outputs are compared with inline snapshots after
 //! what varies was replaced. What the sandbox cannot judge, a real API server does (`tests/judge`).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-mod http;
-mod project;
+#[path = "../harness/mod.rs"]
+mod harness;
 
 mod again;
 mod apply;

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::project::Project;
+use crate::harness::project::Project;
 
 #[test]
 fn the_schema_takes_the_examples_and_marks_mistakes() {

@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::http::Served;
-use crate::project::Project;
+use crate::harness::cloud::Cloud;
+use crate::harness::project::Project;
 
 const QUOTA: &str = "/resourcequotas/wiki";
 const LIMITS: &str = "/limitranges/wiki";
@@ -61,7 +61,7 @@ fn a_quota_that_somebody_raised_is_drift() {
     let project = Project::example("quota");
     project.run(&["apply", "--auto-approve"]).done();
     {
-        let served = Served::beside(&project);
+        let served = Cloud::beside(&project);
         let id = project.ids().into_iter().find(|id| id.ends_with(QUOTA)).unwrap();
         let at = id.find("/api/v1/").unwrap();
         served.kube_patch(&id[..at], &id[at..], &json!({"spec": {"hard": {"pods": "100"}}}));

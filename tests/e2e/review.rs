@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use crate::project::{Finished, Project};
+use crate::harness::project::Project;
+use crate::harness::run::Finished;
 
 const FRAME: &str = r#"apiVersion: ops.kompox.dev/v1alpha1
 kind: Workspace

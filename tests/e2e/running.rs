@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::project::Project;
+use crate::harness::project::Project;
 
 const JOB: &str = "/jobs/app1-job-seed";
 

@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::http::Served;
-use crate::project::Project;
+use crate::harness::cloud::Cloud;
+use crate::harness::project::Project;
 
 /// An applied project with a saved plan for a new image tag.
 fn reviewed() -> Project {
@@ -58,7 +58,7 @@ fn a_saved_plan_is_done_once() {
     ");
     project.run(&["plan", "--detailed-exitcode"]).done();
     let again = project.run(&["apply", "p.kplan"]);
-    assert_snapshot!(format!("exit {}\n{}", again.code, project.redact(&again.stderr)), @"
+    assert_snapshot!(format!("exit {}\n{}", again.code.unwrap(), project.redact(&again.stderr)), @"
     exit 0
     Nothing is left to do: an earlier apply of this plan did it all.
     ");
@@ -94,7 +94,7 @@ fn changed_input_is_refused_by_name() {
 #[test]
 fn a_changed_object_is_refused_by_name() {
     let project = reviewed();
-    let served = Served::beside(&project);
+    let served = Cloud::beside(&project);
     let path = "/apis/apps/v1/namespaces/k4x-50vf7y-app1-13o40q/deployments/app1-app";
     let ids = project.ids();
     let cluster = ids.iter().find_map(|id| id.strip_suffix(path)).unwrap();
@@ -126,7 +126,7 @@ fn another_apply_in_between_is_refused_by_name() {
 #[test]
 fn an_unrelated_change_does_not_make_a_plan_stale() {
     let project = reviewed();
-    let served = Served::beside(&project);
+    let served = Cloud::beside(&project);
     let disk = &project.disks()[0];
     let mut tags = served.arm("GET", disk, &json!(null)).json()["tags"].take();
     tags["note"] = "nothing to do with it".into();

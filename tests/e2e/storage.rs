@@ -2,35 +2,37 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{Served, send};
-use crate::project::{Finished, Project};
+use crate::harness::cloud::Cloud;
+use crate::harness::http::send;
+use crate::harness::project::Project;
+use crate::harness::run::Finished;
 
 const ZONE: &str = "  deployment:\n    zone: \"1\" # pod and disk must be in one zone\n";
 const SKU: &str = "        sku: PremiumV2_LRS";
 const ACCOUNTS: &str = "Microsoft.Storage/storageAccounts";
 
-fn run(project: &Project, served: &Served, arguments: &[&str]) -> Finished {
+fn run(project: &Project, served: &Cloud, arguments: &[&str]) -> Finished {
     let mut all = vec!["--sandbox-endpoint", served.endpoint.as_str()];
     all.extend(arguments);
     project.run(&all)
 }
 
 /// All objects of a type, from the served world.
-fn objects(served: &Served, kind: &str) -> Vec<Value> {
+fn objects(served: &Cloud, kind: &str) -> Vec<Value> {
     let head = [("Host", served.address())];
     let all = send(served.address(), "GET", "/_sandbox/inspect", &head, b"").json();
     let objects = all["objects"].as_array().unwrap().iter().filter(|object| object["type"] == kind);
     objects.map(|object| object["object"].clone()).collect()
 }
 
-fn arm(served: &Served, method: &str, path: &str, version: &str, body: &Value) -> Value {
+fn arm(served: &Cloud, method: &str, path: &str, version: &str, body: &Value) -> Value {
     let head =
         [("Host", served.address()), ("Authorization", "Bearer sandbox-x"), ("Content-Type", "application/json")];
     let path = format!("{path}?api-version={version}");
     send(served.address(), method, &path, &head, body.to_string().as_bytes()).json()
 }
 
-fn drift(served: &Served, id: &str, patch: Value) {
+fn drift(served: &Cloud, id: &str, patch: Value) {
     let head = [("Host", served.address()), ("Content-Type", "application/json")];
     let body = json!({"id": id, "patch": patch}).to_string();
     send(served.address(), "POST", "/_sandbox/drift", &head, body.as_bytes()).json();
@@ -43,7 +45,7 @@ fn text(object: &Value, pointer: &str) -> String {
 #[test]
 fn a_strangers_disk_in_the_group_of_the_nodes_keeps_the_cluster() {
     let project = Project::gitea();
-    let served = Served::beside(&project);
+    let served = Cloud::beside(&project);
     run(&project, &served, &["apply", "--auto-approve"]).done();
     let cluster = objects(&served, "Microsoft.ContainerService/managedClusters").remove(0);
     let id = text(&cluster, "/id");
@@ -60,7 +62,7 @@ fn a_strangers_disk_in_the_group_of_the_nodes_keeps_the_cluster() {
     assert!(objects(&served, "Microsoft.Compute/disks").iter().any(|found| text(found, "/id") == disk));
     assert_eq!(objects(&served, "Microsoft.ContainerService/managedClusters").len(), 1);
     served.arm("DELETE", &disk, &Value::Null);
-    crate::http::wait_for("the disk to go", || (served.arm("GET", &disk, &Value::Null).status == 404).then_some(()));
+    crate::harness::wait_for("the disk to go", || (served.arm("GET", &disk, &Value::Null).status == 404).then_some(()));
     run(&project, &served, &["destroy", "--auto-approve"]).done();
     assert_eq!(objects(&served, "Microsoft.ContainerService/managedClusters").len(), 0);
 }
@@ -80,7 +82,7 @@ fn with_share(options: &str) -> Project {
 #[test]
 fn what_a_storage_account_holds_beside_shares_keeps_it() {
     let project = with_share("        sku: Standard_LRS");
-    let served = Served::beside(&project);
+    let served = Cloud::beside(&project);
     run(&project, &served, &["apply", "--auto-approve"]).done();
     let account = text(&objects(&served, ACCOUNTS)[0], "/id");
     for item in [
@@ -205,7 +207,7 @@ fn skus_sizes_and_performance_are_checked_before_the_cloud_is_asked() {
 #[test]
 fn an_account_name_that_somebody_has_is_changed_by_the_line_that_is_printed() {
     let (first, second) = (with_share("        sku: Standard_LRS"), with_share("        sku: Standard_LRS"));
-    let served = Served::beside(&first);
+    let served = Cloud::beside(&first);
     run(&first, &served, &["apply", "--auto-approve"]).done();
     // The same manifest, in a subscription of somebody else.
     let manifest = second.read("kompoxapp.yml");
@@ -228,7 +230,7 @@ fn an_account_name_that_somebody_has_is_changed_by_the_line_that_is_printed() {
 #[test]
 fn a_volume_grows_by_its_claim() {
     let project = Project::gitea();
-    let served = Served::beside(&project);
+    let served = Cloud::beside(&project);
     run(&project, &served, &["apply", "--auto-approve"]).done();
     project.edit("kompoxapp.yml", "size: 10Gi", "size: 20Gi");
     let apply = run(&project, &served, &["apply", "--auto-approve"]).done();
@@ -251,7 +253,7 @@ fn a_volume_grows_by_its_claim() {
 #[test]
 fn a_tag_in_another_case_is_no_drift() {
     let project = Project::gitea();
-    let served = Served::beside(&project);
+    let served = Cloud::beside(&project);
     run(&project, &served, &["apply", "--auto-approve"]).done();
     let disk = text(&objects(&served, "Microsoft.Compute/disks")[0], "/id");
     drift(&served, &disk, json!({"tags": {"managed-by": null, "Managed-By": "kompox", "Owner": "maria"}}));

@@ -11,12 +11,8 @@
 #[allow(dead_code, reason = "the tests of the provider use the rest")]
 #[path = "../controlplane/mod.rs"]
 mod controlplane;
-#[allow(dead_code, reason = "other tests use the rest")]
-#[path = "../e2e/http.rs"]
-mod http;
-#[allow(dead_code, reason = "other tests use the rest")]
-#[path = "../e2e/project.rs"]
-mod project;
+#[path = "../harness/mod.rs"]
+mod harness;
 
 mod judged;
 mod plane;

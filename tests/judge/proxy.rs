@@ -10,7 +10,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::controlplane::{ControlPlane, TOKEN};
-use crate::http::{Answer, header, send};
+use crate::harness::http::{Answer, header, send};
 
 /// What was applied: path with query, and body; the last of each path.
 type Applied = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;

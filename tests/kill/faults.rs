@@ -1,12 +1,13 @@
 //! A cloud that refuses, breaks off, or lies: what does not depend on it goes on, the end says what happened, and the
 //! next apply completes the rest.
 
-use crate::stage::{FAST, Outcome, Stage};
+use crate::harness::run::Finished;
+use crate::harness::stage::{FAST, Stage};
 
 const APPLY: &[&str] = &["apply", "--auto-approve"];
 
 /// Applies against the faults.
-fn struck(stage: &Stage, faults: &[&str]) -> Outcome {
+fn struck(stage: &Stage, faults: &[&str]) -> Finished {
     let mut options = FAST.to_vec();
     for fault in faults {
         options.extend(["--fault", fault]);
@@ -78,7 +79,7 @@ fn a_refused_role_assignment_stops_only_what_needs_it() {
     ]);
     // The pool, the ingress and the disk need no role.
     for done in ["node-pool/npuser1", "disk/default", "Deployment/traefik"] {
-        let line = outcome.err.lines().any(|line| line.contains("created ") && line.contains(done));
+        let line = outcome.stderr.lines().any(|line| line.contains("created ") && line.contains(done));
         assert!(line, "{done} goes on: {}", outcome.text());
     }
     stage.assert_consistent();

@@ -4,8 +4,8 @@ use rustix::process::Signal;
 
 use kompox_state::Store;
 
-use crate::stage::proxy::Proxy;
-use crate::stage::{FAST, Stage};
+use crate::harness::proxy::Proxy;
+use crate::harness::stage::{FAST, Stage};
 
 const APPLY: &[&str] = &["apply", "--auto-approve"];
 
@@ -26,7 +26,7 @@ fn once(signal: Signal) {
             "because of the interruption",
             "Run `kompox HERE apply --auto-approve` again to do the rest; what is done stays done.",
         ]);
-        let (_, after) = outcome.err.split_once("interrupted: starting nothing new").unwrap();
+        let (_, after) = outcome.stderr.split_once("interrupted: starting nothing new").unwrap();
         assert!(!after.contains("creating "), "something was begun after the signal: {after}");
         assert!(after.contains("created "), "running calls end: {after}");
         // What ran has ended: the record is there, and nothing is open.

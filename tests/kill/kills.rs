@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use kompox_state::Store;
 
-use crate::stage::proxy::{Moment, Proxy, Seen};
-use crate::stage::{FAST, Stage, assert_same};
+use crate::harness::proxy::{Moment, Proxy, Seen};
+use crate::harness::stage::{FAST, Stage, assert_same};
 
 const APPLY: &[&str] = &["apply", "--auto-approve"];
 const DESTROY: &[&str] = &["destroy", "--auto-approve"];
@@ -151,7 +151,7 @@ fn a_disk_that_is_made_after_the_kill_is_not_made_twice() {
     let live = stage.live(&proxy.endpoint(), APPLY);
     proxy.until("the disk's PUT", |seen| seen.is("PUT", "/disks/"));
     let arrived = || stage.requests().iter().any(|entry| entry.method == "PUT" && entry.target.contains("/disks/"));
-    crate::stage::within("the PUT to arrive", arrived);
+    crate::harness::within("the PUT to arrive", arrived);
     live.signal(rustix::process::Signal::KILL);
     live.end();
     assert_eq!(stage.ids("Microsoft.Compute/disks").len(), 0, "the PUT has no effect yet");

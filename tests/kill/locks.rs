@@ -2,8 +2,8 @@
 
 use rustix::process::Signal;
 
-use crate::stage::proxy::Proxy;
-use crate::stage::{FAST, Stage};
+use crate::harness::proxy::Proxy;
+use crate::harness::stage::{FAST, Stage};
 
 const APPLY: &[&str] = &["apply", "--auto-approve"];
 const SLOW: &[&str] = &["--operation-delay", "700", "--readiness-delay", "5"];

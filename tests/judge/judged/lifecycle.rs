@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::projects::Stage;
 use super::{later, say};
 use crate::controlplane::{assets, has_controllers};
-use crate::http::wait_for;
+use crate::harness::wait_for;
 
 /// The path of the only applied object that ends so, without its query.
 fn path_of(stage: &Stage, end: &str) -> String {

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::{later, say, skip};
 use crate::controlplane::{ControlPlane, assets};
-use crate::http::Served;
-use crate::project::{Finished, Project};
+use crate::harness::cloud::Cloud;
+use crate::harness::project::Project;
+use crate::harness::run::Finished;
 use crate::proxy::{Planes, Proxy};
 
 /// A project on a cloud whose clusters are real API servers where there are any.
@@ -17,7 +18,7 @@ pub struct Stage {
     pub proxy: Proxy,
     planes: Planes,
     clusters: Vec<String>,
-    _cloud: Served,
+    _cloud: Cloud,
 }
 
 impl Stage {
@@ -32,7 +33,7 @@ impl Stage {
             }
             None => Default::default(),
         });
-        let cloud = Served::start(&project, &project.root().join("cloud"));
+        let cloud = Cloud::start(&project, &project.root().join("cloud"));
         let proxy = Proxy::start(cloud.address(), planes.clone());
         Self { project, proxy, planes, clusters, _cloud: cloud }
     }

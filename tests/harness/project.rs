@@ -10,10 +10,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use regex::Regex;
 use serde_json::Value;
 
+use super::copy;
+use super::run::Finished;
+
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
 /// Names the folder that keeps what tests render; nothing is kept without it. Set by `.ci/run`.
 const RENDERED: &str = "KOMPOX_RENDERED_DIR";
+
+/// What a run of an example leaves in it, which is no part of it.
+const LEFT_BY_RUNS: [&str; 4] = ["state", "sandbox", "logs", "data"];
 
 /// A copy of an example, or an empty folder; removed with the value.
 pub struct Project {
@@ -21,16 +27,6 @@ pub struct Project {
     root: PathBuf,
     environment: BTreeMap<String, String>,
     printed: RefCell<Vec<u8>>,
-}
-
-/// How a command ended.
-pub struct Finished {
-    /// The exit code.
-    pub code: i32,
-    /// Data.
-    pub stdout: String,
-    /// Everything else.
-    pub stderr: String,
 }
 
 impl Project {
@@ -54,7 +50,7 @@ impl Project {
     /// A copy of a folder.
     pub fn copy_of(folder: &Path) -> Self {
         let project = Self::empty(folder.file_name().and_then(|name| name.to_str()).unwrap());
-        copy(folder, &project.root);
+        copy(folder, &project.root, &LEFT_BY_RUNS);
         project
     }
 
@@ -77,6 +73,11 @@ impl Project {
         Self { temporary, root, environment, printed: RefCell::default() }
     }
 
+    /// The folder that everything is in, and that goes with the value.
+    pub fn folder(&self) -> &Path {
+        self.temporary.path()
+    }
+
     /// The project's folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -94,17 +95,16 @@ impl Project {
         if arguments.iter().any(|argument| ["apply", "plan", "render"].contains(argument)) {
             self.keep_rendered();
         }
-        let output = self.command(arguments).stdin(Stdio::null()).output().unwrap();
-        self.printed.borrow_mut().extend(output.stdout.iter().chain(&output.stderr));
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Finished { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+        let finished = Finished::of(self.command(arguments));
+        self.printed.borrow_mut().extend(finished.text().into_bytes());
+        finished
     }
 
     /// Writes what the project renders to the folder of [`RENDERED`], for `tests/judge`.
     fn keep_rendered(&self) {
         static KEPT: AtomicUsize = AtomicUsize::new(0);
         let Some(folder) = std::env::var_os(RENDERED) else { return };
-        let output = self.command(&["render", "--show-secrets"]).stdin(Stdio::null()).output().unwrap();
+        let output = self.command(&["render", "--show-secrets"]).output().unwrap();
         // A project that cannot be rendered has no objects to judge.
         if output.status.success() {
             let test = std::thread::current().name().unwrap_or("unnamed").replace("::", ".");
@@ -113,10 +113,11 @@ impl Project {
         }
     }
 
-    /// The command `kompox …`, not yet started.
+    /// The command `kompox …` in the project's folder, not yet started; it can read nothing.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kompox"));
         command.args(arguments).current_dir(&self.root).env_clear().envs(&self.environment);
+        command.stdin(Stdio::null());
         command
     }
 
@@ -219,32 +220,6 @@ impl Project {
     }
 }
 
-impl Finished {
-    /// Demands exit code 0.
-    #[track_caller]
-    pub fn done(self) -> Self {
-        self.exits(0)
-    }
-
-    /// Demands an exit code.
-    #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
-        self
-    }
-
-    /// The data as JSON.
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
-    }
-
-    /// Only the errors of what was printed beside the data; warnings go.
-    pub fn errors(&self) -> String {
-        self.stderr.find("error").map_or(String::new(), |start| self.stderr[start..].to_owned())
-    }
-}
-
 /// What varies from run to run, and what stands for it.
 const VARYING: &[(&str, &str)] = &[
     // A workspace that `init` named after the folder.
@@ -270,22 +245,4 @@ fn redact(text: &str) -> String {
         text = pattern.replace_all(&text, *by).into_owned();
     }
     text
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name();
-        // What a run of the example left is no part of it.
-        if name == "state" || name == "sandbox" || name == "logs" || name == "data" {
-            continue;
-        }
-        let target = to.join(&name);
-        if entry.file_type().unwrap().is_dir() {
-            std::fs::create_dir_all(&target).unwrap();
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

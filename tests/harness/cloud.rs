@@ -1,103 +1,25 @@
-//! A small HTTP client, and the sandbox as a server of its own that outlives the commands that use it.
+//! The sandbox as a server of its own that outlives the commands that use it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::project::Project;
-
-/// How long a condition may take to come true.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// An answer.
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    /// The whole head, as it was sent.
-    #[allow(dead_code, reason = "tests/judge, which shares this file, reads it")]
-    pub head: String,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// The body as JSON; panics with the body unless the request succeeded.
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        let text = String::from_utf8_lossy(&self.body);
-        assert!(self.status < 300, "{}: {text}", self.status);
-        serde_json::from_str(&text).unwrap_or(Value::Null)
-    }
-}
-
-/// Sends one request; `address` is `host:port`, `head` are header lines.
-pub fn send(address: &str, method: &str, path: &str, head: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
-    for (name, value) in head {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    request.push_str("\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    stream.write_all(body).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("an answer has a head");
-    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-    let body = answer.split_off(end + 4);
-    let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok()).expect("a status line");
-    let body = if header(&head, "transfer-encoding").is_some() { dechunk(&body) } else { body };
-    Answer { status, head, body }
-}
-
-/// The value of a header in a head.
-pub fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
-    let mut pairs = head.lines().filter_map(|line| line.split_once(':'));
-    pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-}
-
-fn dechunk(mut body: &[u8]) -> Vec<u8> {
-    let mut whole = Vec::new();
-    while let Some(end) = body.windows(2).position(|window| window == b"\r\n") {
-        let size = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap().trim(), 16).unwrap();
-        if size == 0 {
-            break;
-        }
-        whole.extend(&body[end + 2..end + 2 + size]);
-        body = &body[end + 2 + size + 2..];
-    }
-    whole
-}
-
-/// Waits until `condition` gives a value.
-#[track_caller]
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::yield_now();
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-}
+use super::http::{Answer, send};
+use super::project::Project;
+use super::wait_for;
 
 /// `kompox sandbox serve`, ended with the value.
-pub struct Served {
+pub struct Cloud {
     process: Child,
     /// Its URL.
     pub endpoint: String,
     address: String,
 }
 
-impl Served {
+impl Cloud {
     /// Serves the world that the project's own `--sandbox` uses.
     pub fn beside(project: &Project) -> Self {
         Self::start(project, &project.root().join(".kompox/sandbox"))
@@ -109,24 +31,27 @@ impl Served {
     }
 
     /// Serves the world that the project's own `--sandbox` uses, with a fault.
-    #[allow(dead_code, reason = "tests/judge, which shares this file, has no faults")]
     pub fn with_fault(project: &Project, fault: &str) -> Self {
         Self::with(project, &project.root().join(".kompox/sandbox"), &["--fault", fault])
     }
 
-    fn with(project: &Project, data: &Path, options: &[&str]) -> Self {
+    /// Serves the world in `data` with options of `sandbox serve`.
+    pub fn with(project: &Project, data: &Path, options: &[&str]) -> Self {
         let arguments = ["sandbox", "serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()];
         let mut command = project.command(&[&arguments, options].concat());
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut endpoint = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut endpoint).unwrap();
         let endpoint = endpoint.trim().to_owned();
-        let address = endpoint.strip_prefix("http://").expect("the endpoint is printed").to_owned();
+        let Some(address) = endpoint.strip_prefix("http://").map(str::to_owned) else {
+            let mut errors = String::new();
+            process.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+            panic!("no cloud with {options:?}: {errors}");
+        };
         Self { process, endpoint, address }
     }
 
     /// `host:port`
-    #[allow(dead_code, reason = "tests/judge, which shares this file, needs it")]
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -201,8 +126,9 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for Cloud {
     fn drop(&mut self) {
+        // The world is in its file; nothing is lost.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

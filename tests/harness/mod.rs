@@ -1,0 +1,60 @@
+//! What every test uses that runs the program for real: a project in a folder of its own, the program in an environment
+//! that no machine differs in, a cloud that outlives the runs, runs that can be watched and stopped, and the proof that
+//! everything converged.
+//!
+//! - [`project`]: a folder with manifests, and the program run on it.
+//! - [`run`]: how a run ended, or that it still goes on.
+//! - [`cloud`]: `kompox sandbox serve`, and requests to it behind the program's back ([`http`]).
+//! - [`stage`]: a project on a served cloud, and what must hold once everything converged.
+//! - [`proxy`]: strikes at an exact request between a run and its cloud.
+#![allow(dead_code, reason = "each suite uses a part of it")]
+
+pub mod cloud;
+pub mod http;
+pub mod project;
+pub mod proxy;
+pub mod run;
+pub mod stage;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up; no test depends on its value.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` gives a value.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < give_up, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits for a condition.
+#[track_caller]
+pub fn within(what: &str, mut condition: impl FnMut() -> bool) {
+    wait_for(what, || condition().then_some(()));
+}
+
+/// Copies a folder; what is called one of `without` is left out, wherever it is.
+fn copy(from: &Path, to: &Path, without: &[&str]) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        if without.iter().any(|left_out| name == *left_out) {
+            continue;
+        }
+        let target = to.join(&name);
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target, without);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

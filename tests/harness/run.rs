@@ -1,0 +1,163 @@
+//! Runs of the program.
+
+use std::io::Read;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::within;
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The exit code; none after a kill.
+    pub code: Option<i32>,
+    /// Data.
+    pub stdout: String,
+    /// Everything else.
+    pub stderr: String,
+    /// The program with the options that commands in its messages need.
+    here: String,
+}
+
+impl Finished {
+    /// Runs a command to its end.
+    pub fn of(mut command: Command) -> Self {
+        let here = here(&command);
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr), here }
+    }
+
+    /// Both streams.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// Demands exit code 0.
+    #[track_caller]
+    pub fn done(self) -> Self {
+        self.exits(0)
+    }
+
+    /// Demands an exit code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Demands that all of these are said, where `kompox HERE …` is the program with the options of this call: folder,
+    /// sandbox and its endpoint.
+    #[track_caller]
+    pub fn says(self, parts: &[&str]) -> Self {
+        let text = self.text();
+        let here = &self.here;
+        for part in parts {
+            let part = part.replace("kompox HERE", here);
+            assert!(text.contains(&part), "not said: {part:?} in:\n{text}");
+        }
+        self
+    }
+
+    /// The data as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+
+    /// Only the errors of what was printed beside the data; warnings go.
+    pub fn errors(&self) -> String {
+        self.stderr.find("error").map_or(String::new(), |start| self.stderr[start..].to_owned())
+    }
+}
+
+/// A run that goes on.
+pub struct Live {
+    child: Child,
+    out: Arc<Mutex<String>>,
+    err: Arc<Mutex<String>>,
+    readers: Vec<std::thread::JoinHandle<()>>,
+    here: String,
+}
+
+impl Live {
+    /// Starts a command.
+    pub fn start(mut command: Command) -> Self {
+        let here = here(&command);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (out, err) = (Arc::default(), Arc::default());
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), Arc::clone(&out)),
+            collect(child.stderr.take().unwrap(), Arc::clone(&err)),
+        ];
+        Self { child, out, err, readers, here }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said on stderr.
+    pub fn err(&self) -> String {
+        self.err.lock().unwrap().clone()
+    }
+
+    /// Waits until stderr says this.
+    pub fn until_says(&self, text: &str) {
+        within(&format!("stderr to say {text:?}"), || self.err().contains(text));
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
+        // The child is not waited for yet, so its id is nobody else's.
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Finished {
+        let mut status = None;
+        within(&format!("the process to end; it said {}", self.err()), || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        for reader in self.readers {
+            reader.join().unwrap();
+        }
+        let text = |from: &Arc<Mutex<String>>| from.lock().unwrap().clone();
+        let code = status.and_then(|status| status.code());
+        Finished { code, stdout: text(&self.out), stderr: text(&self.err), here: self.here }
+    }
+}
+
+/// How a command is called, without its own words.
+fn here(command: &Command) -> String {
+    let mut words = vec!["kompox".to_owned()];
+    let mut arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+    while let Some(option) =
+        arguments.next().filter(|word| ["-C", "--sandbox", "--sandbox-endpoint"].contains(&word.as_str()))
+    {
+        let value = (option != "--sandbox").then(|| arguments.next()).flatten();
+        words.push(option);
+        words.extend(value);
+    }
+    words.join(" ")
+}
+
+fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            into.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+    })
+}
