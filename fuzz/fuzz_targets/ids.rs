@@ -20,6 +20,13 @@ fuzz_target!(|text: &str| {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+    match Address::parse(text) {
+        Ok(address) => {
+            assert_eq!(address.as_str(), text);
+            assert_eq!(Address::new(address.scope(), address.kind(), address.name()), address);
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
     let (scope, name) = text.split_once('\n').unwrap_or(("/ws/w", text));
     let address = Address::new(scope, "disk", name);
     let _ = (address.scope(), address.kind(), address.name(), address.short(), address.app());

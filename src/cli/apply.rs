@@ -5,18 +5,17 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kompox_state::{Change, Lock, Snapshot, SqliteStore};
+use kompox_state::{Change, Counts, Lock, RunResult, Snapshot, SqliteStore};
 
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::plan::{self, Format, Selection};
 use super::session::{Fixed, Planned, Session, VERSION, chosen_by_intents, state_path};
 use super::{output, signal};
-use crate::engine::action::Action;
 use crate::engine::apply::{Work, apply};
 use crate::engine::event::Summary;
 use crate::engine::journal::Journal;
-use crate::engine::plan::{Mode, Plan};
+use crate::engine::plan::{Mode, Plan, Verb};
 use crate::engine::provider::Providers;
 use crate::engine::run::timestamp;
 use crate::engine::verify::{Present, verify};
@@ -264,8 +263,8 @@ pub async fn carry_out(
         started_at: timestamp(started),
         finished_at: None,
         result: None,
-        planned: counts(&planned.plan.counts()),
-        counts: serde_json::json!({}),
+        planned: Some(counts(&planned.plan.counts())),
+        counts: Counts::default(),
         duration_ms: None,
     };
     let durations = session.store.durations()?;
@@ -287,7 +286,7 @@ pub async fn carry_out(
     let finish = Change::FinishRun {
         id,
         finished_at: timestamp(session.environment.now()),
-        result: result_word(&outcome).to_owned(),
+        result: result_of(&outcome),
         counts: counts(&outcome.done),
         duration_ms: u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX),
     };
@@ -304,27 +303,23 @@ pub async fn carry_out(
     Ok(exit_of(&outcome))
 }
 
-fn counts(counts: &[(Action, usize)]) -> serde_json::Value {
-    counts
-        .iter()
-        .map(|(action, count)| (action.verb().to_owned(), serde_json::Value::from(*count)))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+fn counts(counts: &[(Verb, usize)]) -> Counts {
+    counts.iter().map(|(verb, count)| (*verb, u64::try_from(*count).unwrap_or(u64::MAX))).collect()
 }
 
-fn result_word(outcome: &Summary) -> &'static str {
+fn result_of(outcome: &Summary) -> RunResult {
     match outcome {
-        outcome if outcome.interrupted => "interrupted",
-        outcome if outcome.is_complete() => "ok",
-        _ => "failed",
+        outcome if outcome.interrupted => RunResult::Interrupted,
+        outcome if outcome.is_complete() => RunResult::Ok,
+        _ => RunResult::Failed,
     }
 }
 
 fn exit_of(outcome: &Summary) -> Exit {
-    match result_word(outcome) {
-        "ok" => Exit::Done,
-        "interrupted" => Exit::Interrupted,
-        _ => Exit::Failed,
+    match result_of(outcome) {
+        RunResult::Ok => Exit::Done,
+        RunResult::Interrupted => Exit::Interrupted,
+        RunResult::Failed => Exit::Failed,
     }
 }
 

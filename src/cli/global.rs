@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::error::CliError;
 use crate::compose::gate::Gate;
-use crate::engine::address::Address;
+use crate::engine::address::names;
 use crate::kom::layout::LayoutRequest;
 use crate::report::Style;
 use crate::report::typed::{Commands, word};
@@ -130,7 +130,7 @@ impl Global {
 
     /// Whether the selectors leave out the App with this Resource ID: what is wrong with it is no concern of the call.
     pub fn leaves_out(&self, app: &str) -> bool {
-        let is = |id: &str, text: &str| Address::from_text(id).matches_suffix(text);
+        let is = |id: &str, text: &str| names(text, id);
         let cluster = || app.split_once("/app/").map_or(app, |(cluster, _)| cluster);
         match (&self.app_id, &self.app_name, &self.cluster_id, &self.cluster_name) {
             (Some(id), ..) => !is(app, id),

@@ -10,10 +10,9 @@ use super::global::{Global, Terminal};
 use super::output;
 use super::plan::{self, Format};
 use super::session::{Fixed, Session, addresses};
-use crate::engine::action::Action;
 use crate::engine::address::resolve;
 use crate::engine::identity::is_one_object;
-use crate::engine::plan::Mode;
+use crate::engine::plan::{Mode, Verb};
 use crate::engine::planner::Options;
 use crate::report::About;
 
@@ -45,7 +44,7 @@ async fn import(args: &Args, session: &Session<'_>, global: &Global, terminal: &
     let known = session.expand(&before, Fixed::default(), terminal)?;
     let address = resolve(&args.address, &addresses(&known.graph, &before))
         .map_err(|error| CliError::message(error.to_string()))?;
-    if let Some(record) = session.store.record(address.as_str())? {
+    if let Some(record) = session.store.record(&address)? {
         if is_one_object((&record.provider, &record.physical_id), (&record.provider, &args.id)) {
             output::stderr(|err| writeln!(err, "{address} is {} already; nothing was done.", args.id));
             return Ok(Exit::Done);
@@ -62,7 +61,7 @@ async fn import(args: &Args, session: &Session<'_>, global: &Global, terminal: &
     let fixed = Fixed { imports: BTreeMap::from([(address.clone(), args.id.clone())]), ..Fixed::default() };
     let options = Options { targets: vec![address.clone()], only_targets: true, ..Options::default() };
     let mut planned = session.plan(Mode::Apply, fixed, terminal, |_, _| Ok(options.clone())).await?;
-    planned.plan.actions.retain(|action| action.address == address && action.action == Action::Import);
+    planned.plan.actions.retain(|action| action.address == address && action.action == Verb::Import);
     if planned.plan.actions.is_empty() {
         return Err(CliError::message(format!("{address} cannot be imported")));
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kompox_state::{Change, Lock, LockRequest, Snapshot, SqliteStore, StateError, Store};
+use kompox_state::{Change, Lock, LockRequest, RunResult, Snapshot, SqliteStore, StateError, Store};
 
 use super::connect::Connections;
 use super::error::{CliError, typed};
@@ -14,12 +14,12 @@ use super::global::{Global, Terminal};
 use super::{output, wanted};
 use crate::compose::gate::Gate;
 use crate::diag::{Diagnostics, Severity};
-use crate::engine::address::{Address, ResolveError, resolve};
+use crate::engine::address::{self, Address, ResolveError, resolve};
 use crate::engine::cancel;
 use crate::engine::event::Sink;
 use crate::engine::graph::Graph;
 use crate::engine::journal::Journal;
-use crate::engine::plan::{Mode, Plan};
+use crate::engine::plan::{Mode, Plan, Verb};
 use crate::engine::planner::{self, Inputs, Options};
 use crate::engine::provider::Providers;
 use crate::engine::reconcile::reconcile;
@@ -386,7 +386,7 @@ impl<'g> Session<'g> {
             self.store.runs(50)?.into_iter().filter(|run| run.finished_at.is_none()).map(|run| Change::FinishRun {
                 id: run.id,
                 finished_at: now.clone(),
-                result: "interrupted".to_owned(),
+                result: RunResult::Interrupted,
                 counts: run.counts,
                 duration_ms: run.duration_ms.unwrap_or_default(),
             });
@@ -446,7 +446,7 @@ impl<'g> Session<'g> {
     pub fn names(&self, graph: &Graph, snapshot: &Snapshot) -> Result<Names, CliError> {
         let removed = self.store.removed()?;
         let present = addresses(graph, snapshot);
-        let gone = removed.into_iter().map(Address::from_text).filter(|address| !present.contains(address));
+        let gone = removed.into_iter().filter(|address| !present.contains(address));
         Ok(Names { gone: gone.collect(), present })
     }
 
@@ -479,7 +479,7 @@ fn prefix_of(address: &Address, segment: &str) -> Option<Address> {
     let text = address.as_str();
     let start = text.find(segment)? + segment.len();
     let end = start + text[start..].find('/')?;
-    Some(Address::from_text(&text[..end]))
+    Address::parse(&text[..end]).ok()
 }
 
 /// The Resource IDs of all clusters in which something is or is to be.
@@ -490,7 +490,7 @@ pub fn clusters(all: &[Address]) -> Vec<Address> {
 
 /// All addresses of graph and state.
 pub fn addresses(graph: &Graph, snapshot: &Snapshot) -> Vec<Address> {
-    let recorded = snapshot.records.iter().map(|record| Address::from_text(record.address.as_str()));
+    let recorded = snapshot.records.iter().map(|record| record.address.clone());
     let all: BTreeSet<Address> = graph.iter().map(|node| node.address.clone()).chain(recorded).collect();
     all.into_iter().collect()
 }
@@ -519,14 +519,14 @@ impl Names {
                     output::stderr(|err| writeln!(err, "note: {flag}: {address} is gone already"));
                     return Ok(address);
                 }
-                if is_whole(text) {
+                if let Some(address) = whole(text) {
                     output::stderr(|err| {
                         writeln!(
                             err,
                             "note: {flag}: nothing has the address {text}, and the state remembers none that had; taken as gone"
                         )
                     });
-                    return Ok(Address::from_text(text));
+                    return Ok(address);
                 }
                 error
             }
@@ -536,13 +536,13 @@ impl Names {
 
     /// The address with this suffix that is gone; if several are, the last of them by name, since nothing is done to any.
     pub fn was(&self, text: &str) -> Option<Address> {
-        self.gone.iter().rev().find(|address| address.matches_suffix(text)).cloned()
+        self.gone.iter().rev().find(|address| address::names(text, address.as_str())).cloned()
     }
 }
 
-/// Whether a text is a whole address: a Resource ID, a kind that there is, and a name.
-fn is_whole(text: &str) -> bool {
-    let address = Address::from_text(text);
+/// The address that a text is, if it is a whole one: a Resource ID, a kind that there is, and a name.
+fn whole(text: &str) -> Option<Address> {
+    let address = Address::parse(text).ok()?;
     let steps: Vec<&str> = address.scope().split('/').collect();
     let pairs = steps.get(1..).unwrap_or_default().chunks(2);
     let levels: Option<Vec<&str>> = pairs
@@ -555,7 +555,7 @@ fn is_whole(text: &str) -> bool {
         let mut order = ["ws", "prv", "cls", "app"].iter();
         levels.first() == Some(&"ws") && levels.iter().all(|level| order.any(|known| known == level))
     });
-    steps.first() == Some(&"") && is_id && kinds::find(address.kind()).is_some() && !address.name().is_empty()
+    (is_id && kinds::find(address.kind()).is_some()).then_some(address)
 }
 
 /// What is fixed before an expansion: names of a saved plan, and objects to be imported.
@@ -578,7 +578,7 @@ pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &S
             outputs: record.outputs.value(),
             applied: record.applied.value(),
         };
-        (Address::from_text(record.address.as_str()), known)
+        (record.address.clone(), known)
     });
     let mut known: BTreeMap<Address, Known> = known.collect();
     for (address, id) in &fixed.imports {
@@ -601,10 +601,10 @@ pub fn state_view(lineage: &str, digester: &kompox_state::Digester, snapshot: &S
 /// Names that interrupted creations have fixed. They stay fixed when nothing of the object is found: its request may
 /// still be on its way, and must not meet a second object under another name.
 pub fn chosen_by_intents(snapshot: &Snapshot) -> BTreeMap<Address, String> {
-    let creations = snapshot.open_intents.iter().filter(|intent| intent.action == "create");
+    let creations = snapshot.open_intents.iter().filter(|intent| intent.action == Verb::Create);
     let named = creations.filter_map(|intent| {
         let name = intent.physical_id.as_deref()?.rsplit('/').next()?;
-        Some((Address::from_text(intent.address.as_str()), name.to_owned()))
+        Some((intent.address.clone(), name.to_owned()))
     });
     named.collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Subcommand;
-use kompox_state::{Change, LockRequest, Record, Run, SqliteStore, Store};
+use kompox_state::{Change, Counts, LockRequest, Record, Run, RunResult, SqliteStore, Store};
 
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
@@ -96,7 +96,7 @@ fn existing(global: &Global) -> Result<SqliteStore, CliError> {
 
 fn list(filter: Option<&str>, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let mut records = existing(global)?.records()?;
-    records.retain(|record| filter.is_none_or(|text| record.address.contains(text)));
+    records.retain(|record| filter.is_none_or(|text| record.address.as_str().contains(text)));
     records.sort_by(|a, b| a.address.cmp(&b.address));
     if global.json {
         let all: Vec<_> = records.iter().map(|record| serde_json::json!({
@@ -116,12 +116,12 @@ fn list(filter: Option<&str>, global: &Global, terminal: &Terminal) -> Result<Ex
 
 fn find(store: &SqliteStore, text: &str) -> Result<Record, CliError> {
     let records = store.records()?;
-    let addresses: Vec<Address> = records.iter().map(|record| Address::from_text(record.address.as_str())).collect();
+    let addresses: Vec<Address> = records.iter().map(|record| record.address.clone()).collect();
     let address = resolve(text, &addresses)
         .map_err(|error| CliError::message(error.to_string()).help("see all:  kompox state list"))?;
     records
         .into_iter()
-        .find(|record| record.address == address.as_str())
+        .find(|record| record.address == address)
         .ok_or_else(|| CliError::message(format!("{address} is not in the state")))
 }
 
@@ -184,8 +184,8 @@ fn write(
 fn forget(text: &str, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
     let exit = write(global, |store| {
         let names = Names {
-            present: store.records()?.into_iter().map(|record| Address::from_text(record.address)).collect(),
-            gone: store.removed()?.into_iter().map(Address::from_text).collect(),
+            present: store.records()?.into_iter().map(|record| record.address).collect(),
+            gone: store.removed()?,
         };
         if matches!(resolve(text, &names.present), Err(ResolveError::None { .. }))
             && let Some(address) = names.was(text)
@@ -210,7 +210,7 @@ fn rename(from: &str, to: &str, global: &Global) -> Result<Exit, CliError> {
         let record = find(store, from)?;
         let to = new_address(store, &record, to, global)?;
         moved = Some((record.address.clone(), to.clone()));
-        Ok(vec![Change::MoveRecord { from: record.address, to: to.as_str().to_owned() }])
+        Ok(vec![Change::MoveRecord { from: record.address, to }])
     })?;
     if let Some((from, to)) = moved {
         output::stderr(|err| writeln!(err, "Moved: {from} -> {to}"));
@@ -221,7 +221,7 @@ fn rename(from: &str, to: &str, global: &Global) -> Result<Exit, CliError> {
 /// The address that a record is to have: one of the manifests, of the same kind and place, that the state does not know.
 /// Any other would be a record that no plan can make sense of.
 fn new_address(store: &SqliteStore, record: &Record, to: &str, global: &Global) -> Result<Address, CliError> {
-    let from = Address::from_text(record.address.as_str());
+    let from = record.address.clone();
     let mut snapshot = store.snapshot()?;
     // What is given up must not hold the manifests to itself: they speak of the new name.
     snapshot.records.retain(|other| other.address != record.address);
@@ -234,13 +234,14 @@ fn new_address(store: &SqliteStore, record: &Record, to: &str, global: &Global) 
     let candidates: Vec<&Address> = same_kind.map(|node| &node.address).collect();
     let to = resolve(to, candidates.iter().copied()).map_err(|error| {
         let mut refused = CliError::message(format!("no address of the manifests for {from}: {error}"));
-        let free = candidates.iter().filter(|address| !snapshot.records.iter().any(|r| r.address == address.as_str()));
+        let free =
+            candidates.iter().filter(|address| !snapshot.records.iter().any(|record| record.address == ***address));
         for address in free.take(MOST_FREE) {
             refused = refused.help(format!("the manifests have {address}, which the state does not know"));
         }
         refused
     })?;
-    if let Some(other) = snapshot.records.iter().find(|other| other.address == to.as_str()) {
+    if let Some(other) = snapshot.records.iter().find(|other| other.address == to) {
         let message = format!("{to} is in the state already: {}", other.physical_id);
         return Err(CliError::message(message).help(format!("to give it up first:  kompox state rm {to}")));
     }
@@ -257,15 +258,11 @@ const MOST_FREE: usize = 5;
 
 /// What a run did, and of how much where that was not all.
 fn done(run: &Run) -> String {
-    let numbers = |counts: &serde_json::Value| -> Vec<(String, u64)> {
-        let counts = counts.as_object().into_iter().flatten();
-        counts.filter_map(|(verb, count)| Some((verb.clone(), count.as_u64()?))).collect()
-    };
-    let sum = |counts: &[(String, u64)]| counts.iter().map(|(_, count)| count).sum::<u64>();
-    let (done, planned) = (numbers(&run.counts), numbers(&run.planned));
-    let words = done.iter().map(|(verb, count)| format!("{count} {verb}")).collect::<Vec<_>>().join(", ");
-    match (words.as_str(), sum(&planned)) {
-        (_, all) if all <= sum(&done) => words,
+    let mut words: Vec<_> = run.counts.iter().map(|(verb, count)| (verb.word(), count)).collect();
+    words.sort_unstable();
+    let words = words.iter().map(|(verb, count)| format!("{count} {verb}")).collect::<Vec<_>>().join(", ");
+    match (words.as_str(), run.planned.as_ref().map_or(0, Counts::total)) {
+        (_, all) if all <= run.counts.total() => words,
         ("", all) => format!("0 of {all}"),
         (words, all) => format!("{words} of {all}"),
     }
@@ -282,7 +279,7 @@ fn history(limit: usize, global: &Global, terminal: &Terminal) -> Result<Exit, C
     for run in &runs {
         let done = done(run);
         let seconds = run.duration_ms.map_or(String::new(), |millis| format!("{:.1}", millis as f64 / 1000.0));
-        let result = run.result.clone().unwrap_or_else(|| "running".to_owned());
+        let result = run.result.map_or("running", RunResult::word).to_owned();
         let who = format!("{}@{}", run.actor, run.host);
         table.row([run.started_at.clone(), who, result, done, seconds, run.command.clone()]);
     }

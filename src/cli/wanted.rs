@@ -35,7 +35,7 @@ pub fn refuse_nothing(project: &Project, layout: &Layout, snapshot: &Snapshot) -
     };
     let wanted: BTreeSet<String> = objects
         .flat_map(|meta| std::iter::once(meta.id.as_str().to_owned()).chain(before(meta.id.as_str())))
-        .flat_map(|id| owners(&format!("{id}/-/-")))
+        .flat_map(|id| owners(&Address::new(&id, "-", "-")))
         .collect();
     let what = match (project.clusters.is_empty() && project.apps.is_empty(), known.is_disjoint(&wanted)) {
         (true, _) => "the manifests name no App and no Cluster".to_owned(),
@@ -66,8 +66,7 @@ pub fn refuse_nothing(project: &Project, layout: &Layout, snapshot: &Snapshot) -
 }
 
 /// The cluster, or the app (without its cluster, which it may leave), that an address belongs to.
-fn owners(address: &str) -> Vec<String> {
-    let address = Address::from_text(address);
+fn owners(address: &Address) -> Vec<String> {
     let scope = address.scope();
     let mut owners = Vec::new();
     if let Some((provider, rest)) = scope.split_once("/cls/") {

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use kompox_state::Record;
+use kompox_state::{ActionDuration, Record};
 
-use super::action::Action;
 use super::address::Address;
 use super::cancel::Level;
 use super::event::{Event, SkipReason, Summary};
@@ -15,7 +14,7 @@ use super::execute::{Execution, Failure, Outputs, Shared};
 use super::graph::Graph;
 use super::ground::Grounds;
 use super::identity::Identity;
-use super::plan::{Plan, PlannedAction};
+use super::plan::{Plan, PlannedAction, Verb};
 use super::provider::{ErrorClass, ProviderError};
 use super::run::Run;
 use super::schedule::Schedule;
@@ -28,8 +27,8 @@ pub struct Work<'a> {
     pub graph: &'a Graph,
     /// What the state knew when the run began.
     pub records: &'a [Record],
-    /// Mean durations learned from history, by kind and action, in milliseconds.
-    pub durations: &'a [(String, String, u64)],
+    /// Mean durations learned from history.
+    pub durations: &'a [ActionDuration],
     /// How many actions run at once.
     pub parallelism: usize,
 }
@@ -41,11 +40,11 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
     let actions = &work.plan.actions;
     let lanes = Lanes::new(run, actions);
     let mut schedule = schedule(run, work, &lanes);
-    let records: HashMap<&str, &Record> = work.records.iter().map(|record| (record.address.as_str(), record)).collect();
+    let records: HashMap<&Address, &Record> = work.records.iter().map(|record| (&record.address, record)).collect();
     let doomed: HashSet<Identity> = actions
         .iter()
         .filter(|planned| {
-            planned.action.deletes() || planned.action == Action::Forget && planned.precondition.existed == Some(false)
+            planned.action.deletes() || planned.action == Verb::Forget && planned.precondition.existed == Some(false)
         })
         .filter_map(|planned| Some(Identity::new(&planned.provider, planned.physical_id.as_deref()?)))
         .collect();
@@ -72,7 +71,7 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
             });
             let (shared, awaited) = (&shared, awaited.contains(&planned.address));
             let prior_address = planned.moved_from.as_ref().unwrap_or(&planned.address);
-            let prior = records.get(prior_address.as_str()).copied();
+            let prior = records.get(prior_address).copied();
             running.push(async move { (number, one(run, work.graph, planned, shared, prior, awaited).await) });
         }
         if cancel.level() > told {
@@ -190,14 +189,14 @@ fn schedule(run: &Run<'_>, work: &Work<'_>, lanes: &Lanes) -> Schedule {
         .iter()
         .map(|planned| planned.after_addresses.iter().filter_map(|address| index.get(address).copied()).collect())
         .collect();
-    let learned: HashMap<(&str, &str), u64> =
-        work.durations.iter().map(|(kind, action, millis)| ((kind.as_str(), action.as_str()), *millis)).collect();
+    let learned: HashMap<(&str, Verb), u64> =
+        work.durations.iter().map(|mean| ((mean.kind.as_str(), mean.action), mean.millis)).collect();
     let cost: Vec<u64> = actions
         .iter()
         .map(|planned| {
             let typical =
                 || (run.kinds)(&planned.kind).map_or(1, |kind| u64::try_from(kind.typical.as_millis()).unwrap_or(1));
-            let verb = if planned.action == Action::Delete { "delete" } else { "create" };
+            let verb = if planned.action == Verb::Delete { Verb::Delete } else { Verb::Create };
             learned.get(&(planned.kind.as_str(), verb)).copied().unwrap_or_else(typical).max(1)
         })
         .collect();
@@ -214,7 +213,7 @@ enum Outcome {
 
 #[derive(Default)]
 struct Tally {
-    done: BTreeMap<Action, usize>,
+    done: BTreeMap<Verb, usize>,
     summary: Summary,
 }
 
@@ -252,7 +251,7 @@ impl Tally {
     }
 
     fn end(mut self, took: Duration) -> Summary {
-        self.summary.done = Action::ALL.iter().filter_map(|a| self.done.get(a).map(|count| (*a, *count))).collect();
+        self.summary.done = Verb::ALL.iter().filter_map(|a| self.done.get(a).map(|count| (*a, *count))).collect();
         self.summary.took = took;
         self.summary
     }

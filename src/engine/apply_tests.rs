@@ -140,8 +140,8 @@ async fn a_second_interrupt_stops_at_once_and_the_next_apply_completes() {
     let intents = site.store().open_intents().unwrap();
     let records = site.store().records().unwrap();
     for address in &summary.open {
-        let intended = intents.iter().any(|intent| intent.address == address.as_str());
-        let recorded = records.iter().any(|record| record.address == address.as_str());
+        let intended = intents.iter().any(|intent| intent.address == *address);
+        let recorded = records.iter().any(|record| record.address == *address);
         let made = site.world.get(&format!("/{}", address.name())).is_some();
         assert!(!(intended && recorded), "{address} is both an intent and a record");
         assert!(!made || intended || recorded, "{address} is in the world, and nothing knows it");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::action::Action;
 use super::address::Address;
+use super::plan::Verb;
 use super::provider::ProviderError;
 
 /// An event. Durations count from the start of the run.
@@ -28,7 +28,7 @@ pub enum Event {
         /// The object.
         address: Address,
         /// What is done.
-        action: Action,
+        action: Verb,
         /// Since the start of the run.
         at: Duration,
     },
@@ -53,7 +53,7 @@ pub enum Event {
         /// The object.
         address: Address,
         /// What was done.
-        action: Action,
+        action: Verb,
         /// How long it took.
         took: Duration,
     },
@@ -62,7 +62,7 @@ pub enum Event {
         /// The object.
         address: Address,
         /// What was tried.
-        action: Action,
+        action: Verb,
         /// How long it took.
         took: Duration,
         /// Why.
@@ -73,7 +73,7 @@ pub enum Event {
         /// The object.
         address: Address,
         /// What was planned.
-        action: Action,
+        action: Verb,
         /// Why.
         because: SkipReason,
     },
@@ -116,12 +116,12 @@ pub enum SkipReason {
 /// The end of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
-    /// Number of actions done, by action, in the order of [`Action::ALL`].
-    pub done: Vec<(Action, usize)>,
+    /// Number of actions done, by action, in the order of [`Verb::ALL`].
+    pub done: Vec<(Verb, usize)>,
     /// What failed.
-    pub failed: Vec<(Address, Action, ProviderError)>,
+    pub failed: Vec<(Address, Verb, ProviderError)>,
     /// What was not tried.
-    pub skipped: Vec<(Address, Action, SkipReason)>,
+    pub skipped: Vec<(Address, Verb, SkipReason)>,
     /// What a person must hear besides, by object.
     pub notes: Vec<(Address, String)>,
     /// Whether a signal ended it.

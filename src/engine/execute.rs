@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use kompox_state::{ActionDuration, Baseline, Change as StateChange, Held, Intent, Record};
+use kompox_state::{ActionDuration, Change as StateChange, Held, Intent, Progress, Record};
 
-use super::action::Action;
 use super::address::Address;
 use super::diff::{self, Sides};
 use super::event::Event;
@@ -15,7 +14,7 @@ use super::ground::{self, Grounds, Seen};
 use super::identity::Identity;
 use super::journal::JournalError;
 use super::kind::{Holds, Kind, Use};
-use super::plan::{FieldChange, Plan, PlannedAction};
+use super::plan::{FieldChange, Plan, PlannedAction, Verb};
 use super::planner::outputs_of;
 use super::provider::{
     Change, ErrorClass, Observation, Observed, Operation, Preview, Provider, ProviderError, Target, Tie, Transition,
@@ -62,7 +61,7 @@ impl Outputs {
             taken.filter_map(|(address, seen)| Some((address.clone(), seen.outputs.clone()?))).collect();
         let outputs = Self { planned, ..Self::default() };
         for record in records {
-            outputs.put(&Address::from_text(record.address.as_str()), record.outputs.value(), &record.physical_id);
+            outputs.put(&record.address, record.outputs.value(), &record.physical_id);
         }
         if let Ok(mut now) = outputs.now.lock() {
             now.extend(outputs.planned.iter().map(|(address, seen)| (address.clone(), seen.clone())));
@@ -138,22 +137,22 @@ impl Execution<'_> {
     /// What the provider said, or why the state could not be written.
     pub async fn carry_out(&self) -> Result<(), Failure> {
         if let Some(old) = &self.planned.moved_from {
-            let (from, to) = (old.to_string(), self.planned.address.to_string());
+            let (from, to) = (old.clone(), self.planned.address.clone());
             self.run.journal.commit(vec![StateChange::MoveRecord { from, to }]).await?;
         }
         match self.planned.action {
-            Action::NoOp => Ok(()),
-            Action::Create => self.create().await,
-            Action::Update => self.update(None).await,
-            Action::Delete => self.delete().await,
-            Action::Replace => {
+            Verb::NoOp => Ok(()),
+            Verb::Create => self.create().await,
+            Verb::Update => self.update(None).await,
+            Verb::Delete => self.delete().await,
+            Verb::Replace => {
                 // Names are functions of the manifest, so the new object takes the old one's name: delete first.
                 self.delete().await?;
                 self.create().await
             }
-            Action::Read | Action::Import | Action::Refresh | Action::Move => self.record_only().await,
-            Action::Forget => {
-                let change = StateChange::DeleteRecord(self.planned.address.to_string());
+            Verb::Read | Verb::Import | Verb::Refresh | Verb::Move => self.record_only().await,
+            Verb::Forget => {
+                let change = StateChange::DeleteRecord(self.planned.address.clone());
                 self.run.journal.commit(vec![change, self.did()]).await?;
                 Ok(())
             }
@@ -162,7 +161,7 @@ impl Execution<'_> {
 
     /// Counts this action as done.
     fn did(&self) -> StateChange {
-        self.run.did(&self.run.id, self.planned.action.verb())
+        self.run.did(&self.run.id, self.planned.action)
     }
 
     fn target(&self, physical_id: Option<String>) -> Target {
@@ -242,7 +241,7 @@ impl Execution<'_> {
             self.ask_again(&physical_id, &request).await?;
         }
         let skeleton = self.record(&desired, physical_id.clone().unwrap_or_default(), None);
-        let intent = self.open("create", physical_id.clone(), &desired, Some(skeleton)).await?;
+        let intent = self.open(Verb::Create, physical_id.clone(), &desired, Some(skeleton)).await?;
         let observed = self.call(&intent, physical_id, Change::Create { desired: request }, &desired).await?;
         if self.planned.unconfirmed.is_some() {
             self.check_kept(&desired, observed.as_ref())?;
@@ -292,7 +291,7 @@ impl Execution<'_> {
             return conflict(format!("{id} does not carry the mark of this state; it is left as it is"));
         }
         let reviewed = self.planned.uid.as_ref();
-        let known = self.prior.and_then(|prior| prior.baseline.uid.as_ref());
+        let known = self.prior.and_then(|prior| prior.progress.uid.as_ref());
         if observed.uid.is_some()
             && [reviewed, known].into_iter().flatten().any(|uid| Some(uid) != observed.uid.as_ref())
         {
@@ -311,7 +310,7 @@ impl Execution<'_> {
             else {
                 continue;
             };
-            let address = Address::from_text(ground.address.as_str());
+            let address = ground.address.clone();
             let physical_id = Some(ground.physical_id.clone());
             let target = Target { address: address.clone(), kind, physical_id, find: None };
             match provider.read(&[target]).await.pop() {
@@ -378,10 +377,10 @@ impl Execution<'_> {
         let skeleton = removed.is_empty().then(|| {
             let mut record = self.record(&desired, physical_id.clone().unwrap_or_default(), None);
             // Whoever finds the change made has not seen the old part end.
-            record.baseline.holds = self.held(&record);
+            record.progress.holds = self.held(&record);
             record
         });
-        let intent = self.open("update", physical_id.clone(), &desired, skeleton).await?;
+        let intent = self.open(Verb::Update, physical_id.clone(), &desired, skeleton).await?;
         self.call(&intent, physical_id, Change::Update { desired: request, removed }, &desired).await?;
         Ok(())
     }
@@ -390,7 +389,7 @@ impl Execution<'_> {
     async fn release(&self, change: &FieldChange, physical_id: Option<String>) -> Result<(), Failure> {
         let Some(Value::String(value)) = &change.before else { return Ok(()) };
         let tie = Tie { path: change.path.clone(), value: value.clone(), to: String::new() };
-        let intent = self.open("update", physical_id.clone(), &Value::Null, None).await?;
+        let intent = self.open(Verb::Update, physical_id.clone(), &Value::Null, None).await?;
         let operation = self.operation(&intent, physical_id, Change::Release { tie });
         let progress = self.run.progress(&self.planned.address, &intent.id);
         match self.provider.execute(&operation, &progress).await {
@@ -440,7 +439,7 @@ impl Execution<'_> {
             self.refuse_another(&physical_id).await?;
         }
         self.refuse_foreign_ground(ground::not_ours).await?;
-        let intent = self.open("delete", physical_id.clone(), &Value::Null, None).await?;
+        let intent = self.open(Verb::Delete, physical_id.clone(), &Value::Null, None).await?;
         let change = Change::Delete { uid: self.planned.uid.clone() };
         if self.kind.safeguarded {
             self.safeguard(&intent, physical_id.clone()).await?;
@@ -552,13 +551,13 @@ impl Execution<'_> {
         if self.planned.uid.is_some() && observed.uid.is_some() && self.planned.uid != observed.uid {
             return Err(gone());
         }
-        if self.planned.action == Action::Import && !self.planned.changes.is_empty() {
+        if self.planned.action == Verb::Import && !self.planned.changes.is_empty() {
             // Recorded as it is first, so that a kill in between forgets nothing.
             let desired = self.desired()?;
             let applied = self.projected(&observed, &desired);
             let mut record = self.record(&applied, observed.physical_id.clone(), Some(&observed));
             // Not this run's work yet: a resumed plan must still do the update.
-            record.baseline = Baseline { importing: Some(self.run.id.clone()), run: None, ..record.baseline };
+            record.progress = Progress { importing: Some(self.run.id.clone()), run: None, ..record.progress };
             let mut changes = vec![StateChange::PutRecord(Box::new(record))];
             changes.extend(self.run.adopt_only.then(|| self.did()));
             self.run.journal.commit(changes).await?;
@@ -568,7 +567,7 @@ impl Execution<'_> {
             return self.update(Some(&observed)).await;
         }
         let change = match (self.planned.action, self.prior) {
-            (Action::Refresh | Action::Move, Some(prior)) => {
+            (Verb::Refresh | Verb::Move, Some(prior)) => {
                 let mut applied = Value::from_stored(&prior.applied.value());
                 // Outputs alone say nothing of what was applied.
                 if self.planned.changes.iter().any(|change| !self.kind.is_output(&change.path)) {
@@ -577,8 +576,8 @@ impl Execution<'_> {
                 let mut record = self.record(&applied, observed.physical_id.clone(), Some(&observed));
                 record.desired_digest.clone_from(&prior.desired_digest);
                 if self.kind.uses.is_some() && !observed.ready {
-                    let Baseline { changing, unready, holds, .. } = prior.baseline.clone();
-                    record.baseline = Baseline { changing, unready, holds, ..record.baseline };
+                    let Progress { changing, unready, holds, .. } = prior.progress.clone();
+                    record.progress = Progress { changing, unready, holds, ..record.progress };
                 }
                 StateChange::PutRecord(Box::new(record))
             }
@@ -597,7 +596,7 @@ impl Execution<'_> {
 
     async fn open(
         &self,
-        action: &str,
+        action: Verb,
         physical_id: Option<String>,
         desired: &Value,
         record: Option<Record>,
@@ -608,10 +607,10 @@ impl Execution<'_> {
         let intent = Intent {
             id: self.run.environment.unique_id(),
             run: self.run.id.clone(),
-            address: self.planned.address.to_string(),
+            address: self.planned.address.clone(),
             kind: self.planned.kind.clone(),
             provider: self.planned.provider.to_string(),
-            action: action.to_owned(),
+            action,
             physical_id,
             request_digest: desired.digest(),
             desired: desired.to_stored(),
@@ -627,17 +626,17 @@ impl Execution<'_> {
 
     /// While a workload changes, and after a change that failed or whose end nobody saw, its old part may still run: the
     /// record says so and keeps what the part used, so that a later run waits before it gives that to another.
-    fn begun(&self, action: &str, desired: &serde_json::Value) -> Option<StateChange> {
-        let prior = self.prior.filter(|_| action == "update" && self.kind.uses.is_some())?;
+    fn begun(&self, action: Verb, desired: &serde_json::Value) -> Option<StateChange> {
+        let prior = self.prior.filter(|_| action == Verb::Update && self.kind.uses.is_some())?;
         // What a rename writes into records at the same time must stay.
-        if self.planned.action != Action::Update || self.planned.moved_from.is_some() {
+        if self.planned.action != Verb::Update || self.planned.moved_from.is_some() {
             return None;
         }
         let changing = Some(self.run.id.clone());
-        let mut baseline = Baseline { changing, unready: true, ..prior.baseline.clone() };
-        let taken = self.uses(desired).into_iter().map(Held::from).filter(|place| !baseline.holds.contains(place));
-        baseline.holds.extend(taken.collect::<Vec<_>>());
-        Some(StateChange::PutRecord(Box::new(Record { baseline, ..prior.clone() })))
+        let mut progress = Progress { changing, unready: true, ..prior.progress.clone() };
+        let taken = self.uses(desired).into_iter().map(Held::from).filter(|place| !progress.holds.contains(place));
+        progress.holds.extend(taken.collect::<Vec<_>>());
+        Some(StateChange::PutRecord(Box::new(Record { progress, ..prior.clone() })))
     }
 
     fn uses(&self, object: &serde_json::Value) -> Vec<Use> {
@@ -649,7 +648,7 @@ impl Execution<'_> {
         let Some(prior) = self.prior.filter(|_| self.kind.uses.is_some()) else { return Vec::new() };
         let now = self.uses(&record.applied.value());
         let before = self.uses(&prior.applied.value()).into_iter();
-        let before = before.chain(prior.baseline.holds.iter().cloned().map(Use::from));
+        let before = before.chain(prior.progress.holds.iter().cloned().map(Use::from));
         let mut held: Vec<Held> = Vec::new();
         for place in before.filter(|place| !now.contains(place)).map(Held::from) {
             if !held.contains(&place) {
@@ -680,13 +679,13 @@ impl Execution<'_> {
                         changes.push(self.put_unseen(desired, observed));
                     }
                     Some(observed) => changes.push(self.put(desired, observed)),
-                    None => changes.push(StateChange::DeleteRecord(self.planned.address.to_string())),
+                    None => changes.push(StateChange::DeleteRecord(self.planned.address.clone())),
                 }
                 let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                let (kind, action) = (self.planned.kind.clone(), intent.action.clone());
+                let (kind, action) = (self.planned.kind.clone(), intent.action);
                 changes.push(StateChange::Duration(ActionDuration { kind, action, millis }));
                 // A replacement is done when the new object is there.
-                changes.extend((self.planned.action != Action::Replace || !deletes).then(|| self.did()));
+                changes.extend((self.planned.action != Verb::Replace || !deletes).then(|| self.did()));
                 self.run.journal.commit(changes).await?;
                 if let Some(observed) = &observed {
                     self.shared.outputs.put(
@@ -702,18 +701,18 @@ impl Execution<'_> {
                 match self.provider.read(std::slice::from_ref(&operation.target)).await.pop() {
                     Some(Observation::Found(observed)) => {
                         let ours = !self.kind.marked || observed.lineage.as_deref() == Some(self.run.lineage);
-                        if intent.action == "create" && ours {
+                        if intent.action == Verb::Create && ours {
                             let mut record = self.record(desired, observed.physical_id.clone(), Some(&observed));
                             // The next plan waits for it again rather than calling it done.
-                            record.baseline.unready = true;
+                            record.progress.unready = true;
                             changes.push(StateChange::PutRecord(Box::new(record)));
                         }
                         // The change is made, only its end was not seen. Of a workload the record keeps what its old part
                         // used: see `begun`.
                         let is_made = error.class == ErrorClass::NotReady && self.kind.uses.is_none();
-                        if intent.action == "update" && is_made && observed.transition.is_none() {
+                        if intent.action == Verb::Update && is_made && observed.transition.is_none() {
                             let mut record = self.record(desired, observed.physical_id.clone(), Some(&observed));
-                            record.baseline.unready = true;
+                            record.progress.unready = true;
                             changes.push(StateChange::PutRecord(Box::new(record)));
                         }
                         let undecided =
@@ -725,7 +724,7 @@ impl Execution<'_> {
                     // What ran in it may run on: it is known until that has ended.
                     Some(Observation::Missing) if deletes && self.kind.uses.is_some() => {}
                     Some(Observation::Missing) if deletes => {
-                        changes.push(StateChange::DeleteRecord(self.planned.address.to_string()));
+                        changes.push(StateChange::DeleteRecord(self.planned.address.clone()));
                     }
                     // After an ambiguous answer the request may still be on its way: a later look decides.
                     Some(Observation::Missing | Observation::NotYet(_)) if error.class == ErrorClass::Ambiguous => {
@@ -749,7 +748,7 @@ impl Execution<'_> {
         let mut record = self.record(desired, observed.physical_id.clone(), Some(observed));
         let holds = self.held(&record);
         if !holds.is_empty() && !observed.ready {
-            record.baseline = Baseline { unready: true, holds, ..record.baseline };
+            record.progress = Progress { unready: true, holds, ..record.progress };
         }
         StateChange::PutRecord(Box::new(record))
     }
@@ -757,19 +756,19 @@ impl Execution<'_> {
     /// The record of this action.
     fn record(&self, applied: &Value, physical_id: String, observed: Option<&Observed>) -> Record {
         let uid = observed.and_then(|observed| observed.uid.clone());
-        let baseline = Baseline { run: Some(self.run.id.clone()), uid, ..Baseline::default() };
+        let progress = Progress { run: Some(self.run.id.clone()), uid, ..Progress::default() };
         let outputs = observed.map_or(serde_json::json!({}), |observed| outputs_of(self.kind, &observed.object));
         Record {
-            address: self.planned.address.to_string(),
+            address: self.planned.address.clone(),
             kind: self.planned.kind.clone(),
             provider: self.planned.provider.to_string(),
             physical_id,
             applied: applied.to_stored().into(),
             outputs: outputs.into(),
-            dependencies: self.planned.dependencies.iter().map(Address::to_string).collect(),
+            dependencies: self.planned.dependencies.clone(),
             protection: self.planned.protection.clone(),
             desired_digest: applied.digest(),
-            baseline,
+            progress,
             source: self.planned.origin.as_ref().map(ToString::to_string),
             created_serial: 0,
             updated_serial: 0,

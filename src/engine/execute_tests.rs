@@ -6,11 +6,10 @@ use std::sync::atomic::Ordering;
 
 use kompox_state::Store;
 
-use super::action::Action;
 use super::cancel;
 use super::event::Event;
 use super::graph::Graph;
-use super::plan::Mode;
+use super::plan::{Mode, Verb};
 use super::planner::Options;
 use super::provider::{ErrorClass, Transition};
 use super::testing::{
@@ -141,7 +140,7 @@ async fn an_answer_that_says_nothing_leaves_the_intent_open() {
         assert_eq!(summary.failed[0].2.class, ErrorClass::Ambiguous, "{verb}");
         assert_eq!(summary.open, [address(&THING, "x")], "{verb}: it is told that it is not known");
         let open = site.store().open_intents().unwrap();
-        assert_eq!(open.iter().map(|intent| intent.action.as_str()).collect::<Vec<_>>(), [verb]);
+        assert_eq!(open.iter().map(|intent| intent.action.word()).collect::<Vec<_>>(), [verb]);
         assert_eq!(site.records().contains_key("/ws/t/thing/x"), verb != "create", "{verb}");
     }
 }
@@ -182,7 +181,7 @@ fn taker() -> Graph {
 }
 
 fn recorded_token(site: &Site, name: &str) -> serde_json::Value {
-    site.records()[&format!("/ws/t/thing/{name}")].outputs.value()["token"].clone()
+    site.records()[&address(&THING, name)].outputs.value()["token"].clone()
 }
 
 #[tokio::test]
@@ -318,7 +317,7 @@ async fn a_tie_to_what_is_gone_is_cleared_as_it_was_seen_or_not_at_all() {
 
     site.world.take_log();
     let summary = site.apply(&wish).await;
-    assert_eq!(summary.done, [(Action::Update, 1)]);
+    assert_eq!(summary.done, [(Verb::Update, 1)]);
     assert_eq!(site.world.take_log(), ["release /x", "update /x"]);
     assert_eq!(site.world.get("/x").unwrap().object.get("tied"), None);
     site.assert_converged(&wish).await;

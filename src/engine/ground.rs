@@ -22,7 +22,7 @@ pub(crate) struct Seen {
 
 /// The records of everything that can carry a mark, by how others name it.
 pub(crate) struct Grounds<'r> {
-    by_address: HashMap<&'r str, &'r Record>,
+    by_address: HashMap<&'r Address, &'r Record>,
     by_identity: HashMap<Identity, Vec<&'r Record>>,
 }
 
@@ -38,7 +38,7 @@ impl<'r> Grounds<'r> {
 
     /// What `record` stands on: what it needs, and what its id lies in.
     pub(crate) fn of(&self, record: &Record) -> Vec<&'r Record> {
-        let needs = record.dependencies.iter().filter_map(|need| self.by_address.get(need.as_str()).copied());
+        let needs = record.dependencies.iter().filter_map(|need| self.by_address.get(need).copied());
         let mut found: Vec<&'r Record> = needs.collect();
         for outer in Identity::of(record).outer() {
             for place in self.by_identity.get(&outer).into_iter().flatten() {
@@ -80,7 +80,7 @@ mod tests {
     fn an_unmarked_object_is_ours_only_by_something_that_is() {
         let seen = |lineage: Option<&str>, adopted: bool| {
             let lineage = lineage.map(str::to_owned);
-            Some(Seen { address: Address::from_text("/ws/t/thing/a"), lineage, adopted })
+            Some(Seen { address: Address::new("/ws/t", "thing", "a"), lineage, adopted })
         };
         let ours = || seen(Some("me"), false);
         assert_eq!(not_ours(&[ours()], "me"), None);

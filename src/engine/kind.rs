@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kompox_state::Held;
 
+use super::address::Address;
 use super::value::{Path, Segment, Value};
 
 /// What a rule says of the fields that its pattern covers (see [`Path::matches`] for patterns).
@@ -99,7 +100,7 @@ pub struct Refusal<'a> {
     /// The line that asks for it, as far as known.
     pub place: Option<String>,
     /// The addresses of what works with its data.
-    pub users: Vec<String>,
+    pub users: Vec<Address>,
 }
 
 /// A change in place, put before the kind's own [`Kind::verdict`].

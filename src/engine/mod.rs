@@ -1,7 +1,6 @@
 //! The engine: addresses, values, actions, graph, plan, apply. It knows no cloud, no cluster and no manifest, prints
 //! nothing, and asks providers through [`provider::Provider`] only.
 
-pub mod action;
 pub mod address;
 pub mod apply;
 pub mod cancel;

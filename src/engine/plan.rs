@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use kompox_state::Verb;
 use serde::{Deserialize, Serialize};
 
-use super::action::Action;
 use super::address::Address;
 use super::graph::Protection;
 use super::value::{Path, Value};
@@ -100,7 +100,7 @@ pub struct PlannedAction {
     /// Which provider carries it out.
     pub provider: Arc<str>,
     /// What is done.
-    pub action: Action,
+    pub action: Verb,
     /// Why, in one line: `zone "1" → "2" forces replacement`.
     pub reason: String,
     /// The line that asked for it.
@@ -200,12 +200,12 @@ impl Plan {
         self.actions.iter().all(|planned| !planned.action.is_change())
     }
 
-    /// How many of each action there are, in the order of [`Action::ALL`], zeros left out.
-    pub fn counts(&self) -> Vec<(Action, usize)> {
-        let mut counts: BTreeMap<Action, usize> = BTreeMap::new();
+    /// How many of each action there are, in the order of [`Verb::ALL`], zeros left out.
+    pub fn counts(&self) -> Vec<(Verb, usize)> {
+        let mut counts: BTreeMap<Verb, usize> = BTreeMap::new();
         for planned in &self.actions {
             *counts.entry(planned.action).or_default() += 1;
         }
-        Action::ALL.iter().filter_map(|action| counts.get(action).map(|count| (*action, *count))).collect()
+        Verb::ALL.iter().filter_map(|action| counts.get(action).map(|count| (*action, *count))).collect()
     }
 }

@@ -9,10 +9,9 @@ use kompox_state::Digester;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::action::Action;
 use super::address::Address;
 use super::graph::Protection;
-use super::plan::{Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
+use super::plan::{Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart, Verb};
 use super::value::{Path, Segment, Value};
 
 /// The version of the format; a reader refuses any other.
@@ -80,7 +79,7 @@ struct StoredAction {
     address: Address,
     kind: String,
     provider: String,
-    action: Action,
+    action: Verb,
     reason: String,
     origin: Option<Origin>,
     physical_id: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kompox_state::{Change as StateChange, Intent, Record};
+use kompox_state::{Change as StateChange, Intent, Record, Verb};
 
 use super::address::Address;
 use super::diff::{self, Sides};
@@ -47,14 +47,14 @@ pub enum ReconcileError {
 /// The first one that could not be settled; the others before it are.
 pub async fn reconcile(run: &Run<'_>, intents: &[Intent]) -> Result<(), ReconcileError> {
     for intent in intents {
-        let address = Address::from_text(intent.address.as_str());
-        let outcome = settle(run, intent, &address).await?;
-        run.sink.emit(Event::Reconciled { address, outcome });
+        let outcome = settle(run, intent).await?;
+        run.sink.emit(Event::Reconciled { address: intent.address.clone(), outcome });
     }
     Ok(())
 }
 
-async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Reconciled, ReconcileError> {
+async fn settle(run: &Run<'_>, intent: &Intent) -> Result<Reconciled, ReconcileError> {
+    let address = &intent.address;
     let unknown = |missing: String| ReconcileError::Unknown { address: address.clone(), missing };
     let kind = (run.kinds)(&intent.kind).ok_or_else(|| unknown(format!("the kind \"{}\"", intent.kind)))?;
     let provider = run
@@ -82,8 +82,8 @@ async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Rec
         Err(error) => return Err(ReconcileError::Provider { address: address.clone(), error }),
     };
     let mut changes = vec![StateChange::CloseIntent(intent.id.clone())];
-    let outcome = match (intent.action.as_str(), observed) {
-        ("create", Some(observed)) => {
+    let outcome = match (intent.action, observed) {
+        (Verb::Create, Some(observed)) => {
             let ours = !kind.marked || observed.lineage.as_deref() == Some(run.lineage);
             match (&intent.record, ours) {
                 (Some(skeleton), true) => {
@@ -93,17 +93,17 @@ async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Rec
                 _ => Reconciled::NotStarted,
             }
         }
-        ("update", Some(observed)) => match &intent.record {
+        (Verb::Update, Some(observed)) => match &intent.record {
             Some(skeleton) if is_as_wanted(run, kind, skeleton, &observed) => {
                 changes.push(StateChange::PutRecord(Box::new(complete(skeleton, kind, &observed))));
                 Reconciled::Adopted
             }
             _ => Reconciled::Replanned,
         },
-        ("create", None) => Reconciled::NotStarted,
+        (Verb::Create, None) => Reconciled::NotStarted,
         // What ran in it may run on: the next plan looks for its end.
-        ("delete", None) if kind.uses.is_some() => Reconciled::Replanned,
-        ("delete", None) => {
+        (Verb::Delete, None) if kind.uses.is_some() => Reconciled::Replanned,
+        (Verb::Delete, None) => {
             changes.push(StateChange::DeleteRecord(intent.address.clone()));
             Reconciled::Deleted
         }
@@ -111,7 +111,7 @@ async fn settle(run: &Run<'_>, intent: &Intent, address: &Address) -> Result<Rec
     };
     if matches!(outcome, Reconciled::Adopted | Reconciled::Deleted) {
         // The run that was killed did it. How long it lasted, its own last entry says better.
-        changes.push(StateChange::Did { run: intent.run.clone(), verb: intent.action.clone(), elapsed_ms: 0 });
+        changes.push(StateChange::Did { run: intent.run.clone(), verb: intent.action, elapsed_ms: 0 });
     }
     run.journal.commit(changes).await?;
     Ok(outcome)
@@ -131,9 +131,9 @@ fn complete(skeleton: &Record, kind: &Kind, observed: &Observed) -> Record {
     record.physical_id.clone_from(&observed.physical_id);
     record.outputs = outputs_of(kind, &observed.object).into();
     // Whether it became ready, nobody waited to see: the next plan does.
-    record.baseline.unready = true;
+    record.progress.unready = true;
     if observed.uid.is_some() {
-        record.baseline.uid.clone_from(&observed.uid);
+        record.progress.uid.clone_from(&observed.uid);
     }
     record
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use kompox_state::{Change, Digester};
+use kompox_state::{Change, Digester, Verb};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -70,9 +70,9 @@ impl Run<'_> {
     }
 
     /// Counts an action as done in the history, for the commit that writes its result.
-    pub fn did(&self, run: &str, verb: &str) -> Change {
+    pub fn did(&self, run: &str, verb: Verb) -> Change {
         let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Change::Did { run: run.to_owned(), verb: verb.to_owned(), elapsed_ms }
+        Change::Did { run: run.to_owned(), verb, elapsed_ms }
     }
 
     /// The keyed digest of a secret.

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use kompox_state::{
-    Change as StateChange, Digester, Holder, Intent, Lock, LockRequest, Record, Run as HistoryRun, Snapshot,
-    SqliteStore, StateError, Store,
+    ActionDuration, Change as StateChange, Digester, Holder, Intent, Lock, LockRequest, Record, Run as HistoryRun,
+    Snapshot, SqliteStore, StateError, Store,
 };
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
@@ -135,7 +135,7 @@ impl Store for Mortal {
         self.store.records()
     }
 
-    fn record(&self, address: &str) -> Result<Option<Record>, StateError> {
+    fn record(&self, address: &Address) -> Result<Option<Record>, StateError> {
         self.store.record(address)
     }
 
@@ -147,11 +147,11 @@ impl Store for Mortal {
         self.store.runs(limit)
     }
 
-    fn removed(&self) -> Result<Vec<String>, StateError> {
+    fn removed(&self) -> Result<Vec<Address>, StateError> {
         self.store.removed()
     }
 
-    fn durations(&self) -> Result<Vec<(String, String, u64)>, StateError> {
+    fn durations(&self) -> Result<Vec<ActionDuration>, StateError> {
         self.store.durations()
     }
 
@@ -284,7 +284,7 @@ impl Site {
         store.commit(&lock, &changes).unwrap();
     }
 
-    pub(crate) fn records(&self) -> BTreeMap<String, Record> {
+    pub(crate) fn records(&self) -> BTreeMap<Address, Record> {
         self.store().records().unwrap().into_iter().map(|record| (record.address.clone(), record)).collect()
     }
 
@@ -297,7 +297,7 @@ impl Site {
 
     /// Puts a copy of a record under another address.
     pub(crate) fn alias(&self, from: &str, to: &str, change: impl FnOnce(&mut Record)) {
-        let mut record = Record { address: to.to_owned(), ..self.records()[from].clone() };
+        let mut record = Record { address: Address::parse(to).unwrap(), ..self.records()[from].clone() };
         change(&mut record);
         self.rewrite(vec![StateChange::PutRecord(Box::new(record))]);
     }

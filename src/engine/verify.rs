@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kompox_state::{Digester, Record, Snapshot};
 
-use super::action::Action;
 use super::address::Address;
 use super::diff::{self, Sides};
 use super::graph::Graph;
 use super::kind::{Kind, Kinds};
-use super::plan::{Plan, PlannedAction, Precondition};
+use super::plan::{Plan, PlannedAction, Precondition, Verb};
 use super::planner::{Problem, observed_fields, outputs_with_id};
 use super::provider::{Observation, Observed, Providers, Target};
 use super::refresh;
@@ -161,15 +160,15 @@ fn resume(plan: &mut Plan, records: &HashMap<&str, &Record>, earlier: &HashSet<S
         |planned: &&PlannedAction| planned.moved_from.as_ref().is_some_and(|old| !records.contains_key(old.as_str()));
     let moved: HashSet<Address> = plan.actions.iter().filter(arrived).map(|planned| planned.address.clone()).collect();
     plan.actions.retain(|planned| match (planned.action, records.get(planned.address.as_str())) {
-        (Action::Delete | Action::Forget, record) => record.is_some(),
-        (_, Some(record)) => !ours(record.baseline.run.as_ref()),
+        (Verb::Delete | Verb::Forget, record) => record.is_some(),
+        (_, Some(record)) => !ours(record.progress.run.as_ref()),
         _ => true,
     });
     for planned in &mut plan.actions {
         let Some(record) = records.get(planned.address.as_str()) else {
-            if matches!(planned.action, Action::Replace) {
+            if matches!(planned.action, Verb::Replace) {
                 // The old object is gone already; if anything stands in its place, that is seen below.
-                planned.action = Action::Create;
+                planned.action = Verb::Create;
                 planned.uid = None;
                 planned.precondition = Precondition {
                     record_serial: None,
@@ -185,8 +184,8 @@ fn resume(plan: &mut Plan, records: &HashMap<&str, &Record>, earlier: &HashSet<S
         }
         // A move writes the records of what depends on it too.
         let touched = record.dependencies.iter().any(|need| moved.contains(need.as_str()));
-        let taken = planned.action == Action::Import && ours(record.baseline.importing.as_ref());
-        let begun = ours(record.baseline.changing.as_ref());
+        let taken = planned.action == Verb::Import && ours(record.progress.importing.as_ref());
+        let begun = ours(record.progress.changing.as_ref());
         if arrived || touched || taken || begun {
             planned.precondition.record_serial = Some(record.updated_serial);
         }
@@ -253,7 +252,7 @@ fn compare(
     let desired = present.graph.get(&planned.address).map(|node| node.desired.clone()).unwrap_or(Value::Null);
     let digest = |text: &str| present.digester.digest(text.as_bytes());
     let now = observed_fields(kind, &observed.object, &desired, last.as_ref(), &digest);
-    if planned.action == Action::Delete || Some(now.digest()) == planned.precondition.observed_digest {
+    if planned.action == Verb::Delete || Some(now.digest()) == planned.precondition.observed_digest {
         return None;
     }
     let sides =

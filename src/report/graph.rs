@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
 use super::escape::clean;
-use crate::engine::action::Action;
 use crate::engine::address::Address;
-use crate::engine::plan::Plan;
+use crate::engine::plan::{Plan, Verb};
 
 /// A node.
 #[derive(Debug, Clone)]
@@ -16,7 +15,7 @@ pub struct Node {
     /// What is written on it.
     pub label: String,
     /// What a plan does to it, if a plan is shown.
-    pub action: Option<Action>,
+    pub action: Option<Verb>,
 }
 
 /// A graph to draw.
@@ -32,7 +31,7 @@ pub struct GraphView {
 impl GraphView {
     /// The changes of a plan and their order.
     pub fn of_plan(plan: &Plan) -> Self {
-        let changes: Vec<_> = plan.actions.iter().filter(|planned| planned.action != Action::NoOp).collect();
+        let changes: Vec<_> = plan.actions.iter().filter(|planned| planned.action != Verb::NoOp).collect();
         let index: HashMap<&Address, usize> = changes.iter().enumerate().map(|(i, p)| (&p.address, i)).collect();
         let node = |address: &Address, action| Node {
             address: address.clone(),
@@ -54,7 +53,7 @@ impl GraphView {
     pub fn cut(&self, nodes: usize, edges: usize) -> (Self, usize) {
         let weight = |node: &Node| match node.action {
             Some(action) if action.deletes() => 0,
-            Some(Action::Update) => 1,
+            Some(Verb::Update) => 1,
             _ => 2,
         };
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
@@ -81,13 +80,13 @@ impl GraphView {
 }
 
 /// Fill and border of an action.
-fn colors(action: Action) -> (&'static str, &'static str) {
+fn colors(action: Verb) -> (&'static str, &'static str) {
     match action {
-        Action::Create => ("#dafbe1", "#1a7f37"),
-        Action::Update => ("#fff8c5", "#9a6700"),
-        Action::Delete | Action::Replace => ("#ffebe9", "#cf222e"),
-        Action::Import | Action::Move | Action::Forget | Action::Refresh => ("#ddf4ff", "#0969da"),
-        Action::NoOp | Action::Read => ("#f6f8fa", "#59636e"),
+        Verb::Create => ("#dafbe1", "#1a7f37"),
+        Verb::Update => ("#fff8c5", "#9a6700"),
+        Verb::Delete | Verb::Replace => ("#ffebe9", "#cf222e"),
+        Verb::Import | Verb::Move | Verb::Forget | Verb::Refresh => ("#ddf4ff", "#0969da"),
+        Verb::NoOp | Verb::Read => ("#f6f8fa", "#59636e"),
     }
 }
 
@@ -112,7 +111,7 @@ pub fn dot(out: &mut dyn Write, view: &GraphView) -> io::Result<()> {
                 }
                 None => String::new(),
             };
-            let mark = node.action.map_or("", Action::mark);
+            let mark = node.action.map_or("", Verb::mark);
             let label = dot_text(format!("{mark} {}", node.label).trim_start());
             writeln!(out, "    n{index} [label={label}{look}];")?;
         }
@@ -151,7 +150,7 @@ pub fn mermaid(out: &mut dyn Write, view: &GraphView) -> io::Result<()> {
             let node = &view.nodes[index];
             // The verb, not the mark: Mermaid takes a label that begins with `+ ` or `- ` for a list.
             let label = match node.action {
-                Some(action) => format!("{} {}", action.verb(), node.label),
+                Some(action) => format!("{} {}", action.word(), node.label),
                 None => node.label.clone(),
             };
             writeln!(out, "    n{index}[{}]", mermaid_text(&label))?;
@@ -250,7 +249,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_label_ends_its_quotes(label in any::<String>()) {
-            let node = Node { address: Address::new("/ws/o", "k", &label), label, action: Some(Action::Create) };
+            let node = Node { address: Address::new("/ws/o", "k", &label), label, action: Some(Verb::Create) };
             let view = GraphView { nodes: vec![node], edges: Vec::new() };
             for line in drawn(mermaid, &view).lines() {
                 prop_assert!(line.matches('"').count() == 0 || line.matches('"').count() == 2);

@@ -12,10 +12,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::About;
 use super::escape::is_unsafe;
-use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::event::{Event, SkipReason, Summary};
-use crate::engine::plan::{Cause, FieldChange, Plan, PlannedAction};
+use crate::engine::plan::{Cause, FieldChange, Plan, PlannedAction, Verb};
 use crate::engine::provider::{ErrorClass, ProviderError};
 
 /// The shape's version; goes up when a field changes its meaning or goes away, not when one is added.
@@ -62,9 +61,9 @@ pub fn plan(plan: &Plan, about: &About<'_>) -> Json {
     })
 }
 
-fn counts(counts: &[(Action, usize)]) -> Json {
+fn counts(counts: &[(Verb, usize)]) -> Json {
     // An action serialises as a text; the fallback is never taken.
-    let name = |action: Action| serde_json::to_value(action).ok().and_then(|name| name.as_str().map(str::to_owned));
+    let name = |action: Verb| serde_json::to_value(action).ok().and_then(|name| name.as_str().map(str::to_owned));
     Json::Object(
         counts.iter().filter_map(|(action, count)| Some((name(*action)?, Json::from(*count)))).collect::<Map<_, _>>(),
     )
@@ -171,8 +170,8 @@ pub fn event(event: &Event) -> Json {
 }
 
 fn summary_fields(summary: &Summary) -> Json {
-    let failed = |(address, action, why): &(Address, Action, ProviderError)| json!({"address": address, "action": action, "error": error(why)});
-    let skipped = |(address, action, why): &(Address, Action, SkipReason)| json!({"address": address, "action": action, "because": because(why)});
+    let failed = |(address, action, why): &(Address, Verb, ProviderError)| json!({"address": address, "action": action, "error": error(why)});
+    let skipped = |(address, action, why): &(Address, Verb, SkipReason)| json!({"address": address, "action": action, "because": because(why)});
     json!({
         "complete": summary.is_complete(),
         "done": counts(&summary.done),

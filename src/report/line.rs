@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Color, Style as Ansi};
 
 use super::Style;
-use crate::engine::action::Action;
+use crate::engine::plan::Verb;
 
 /// The meaning of a piece of text, from which its colour follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +22,13 @@ pub(crate) enum Ink {
 
 impl Ink {
     /// The colour of an action.
-    pub(crate) fn of(action: Action) -> Self {
+    pub(crate) fn of(action: Verb) -> Self {
         match action {
-            Action::NoOp | Action::Read => Self::Dim,
-            Action::Create => Self::Added,
-            Action::Update => Self::Changed,
-            Action::Delete | Action::Replace => Self::Removed,
-            Action::Import | Action::Move | Action::Forget | Action::Refresh => Self::Noted,
+            Verb::NoOp | Verb::Read => Self::Dim,
+            Verb::Create => Self::Added,
+            Verb::Update => Self::Changed,
+            Verb::Delete | Verb::Replace => Self::Removed,
+            Verb::Import | Verb::Move | Verb::Forget | Verb::Refresh => Self::Noted,
         }
     }
 

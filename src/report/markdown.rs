@@ -149,7 +149,7 @@ fn blocks(plan: &Plan) -> Vec<Block> {
 fn counts(actions: &[&PlannedAction]) -> String {
     let mut parts: Vec<(&str, usize)> = Vec::new();
     for planned in actions {
-        let verb = planned.action.verb();
+        let verb = planned.action.word();
         match parts.iter_mut().find(|(known, _)| *known == verb) {
             Some((_, count)) => *count += 1,
             None => parts.push((verb, 1)),

@@ -1,6 +1,6 @@
 use super::*;
-use crate::engine::action::Action;
 use crate::engine::address::Address;
+use crate::engine::plan::Verb;
 use crate::report::Saved;
 use crate::report::escape::is_unsafe;
 use crate::report::testing;
@@ -148,7 +148,7 @@ fn big(apps: usize, lines: usize) -> Plan {
     let text: String = (0..lines).map(|n| format!("a line of some length, number {n}\n")).collect();
     let update = |app: usize| {
         let mut planned =
-            testing::action(testing::address(&format!("app/a{app}"), "ConfigMap", "c"), Action::Update, "changed");
+            testing::action(testing::address(&format!("app/a{app}"), "ConfigMap", "c"), Verb::Update, "changed");
         planned.changes = vec![testing::field("data", text.as_str(), text.to_uppercase())];
         planned
     };
@@ -158,7 +158,7 @@ fn big(apps: usize, lines: usize) -> Plan {
 #[test]
 fn what_is_too_long_is_cut_from_the_least_important_end_and_says_so() {
     let mut shown = big(60, 15);
-    shown.dangers[0].address = Some(Address::from_text("/ws/ops/prv/aks1/app/a7/ConfigMap/c"));
+    shown.dangers[0].address = Some(Address::new("/ws/ops/prv/aks1/app/a7", "ConfigMap", "c"));
     let comment = plain(&shown);
     assert!(comment.len() <= LIMIT);
     assert!(!comment.contains("```mermaid"));

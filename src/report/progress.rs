@@ -172,7 +172,7 @@ impl Fold {
             Event::Failed { address, action, took, error } => {
                 let facts = error_facts(error);
                 let facts = if facts.is_empty() { facts } else { format!(" ({facts})") };
-                let what = format!("failed to {} {} after {}", action.verb(), name(address), duration(*took));
+                let what = format!("failed to {} {} after {}", action.word(), name(address), duration(*took));
                 (Ink::Danger, format!("{what}: {}{facts}{}", one_line(&error.message), self.end(address)))
             }
             Event::Skipped { address, action, because } => {
@@ -182,7 +182,7 @@ impl Fold {
                 };
                 (
                     Ink::Changed,
-                    format!("not trying to {} {} {because}{}", action.verb(), name(address), self.end(address)),
+                    format!("not trying to {} {} {because}{}", action.word(), name(address), self.end(address)),
                 )
             }
             Event::Interrupted { graceful: true, running } => {

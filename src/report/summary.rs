@@ -9,44 +9,43 @@ use super::escape::clean;
 use super::facts::counted;
 use super::line::{Ink, Line, paint};
 use super::text as plan_text;
-use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::event::{SkipReason, Summary};
-use crate::engine::plan::{Mode, Plan};
+use crate::engine::plan::{Mode, Plan, Verb};
 use crate::engine::provider::{ErrorClass, ProviderError};
 
 /// Skipped objects named per failure.
 const MOST_SKIPPED: usize = 10;
 
 /// What was done, for a sentence: `3 created`.
-pub(super) fn past(action: Action) -> &'static str {
+pub(super) fn past(action: Verb) -> &'static str {
     match action {
-        Action::NoOp => "unchanged",
-        Action::Read => "read",
-        Action::Create => "created",
-        Action::Update => "updated",
-        Action::Replace => "replaced",
-        Action::Delete => "deleted",
-        Action::Import => "imported",
-        Action::Move => "moved",
-        Action::Forget => "forgotten",
-        Action::Refresh => "accepted",
+        Verb::NoOp => "unchanged",
+        Verb::Read => "read",
+        Verb::Create => "created",
+        Verb::Update => "updated",
+        Verb::Replace => "replaced",
+        Verb::Delete => "deleted",
+        Verb::Import => "imported",
+        Verb::Move => "moved",
+        Verb::Forget => "forgotten",
+        Verb::Refresh => "accepted",
     }
 }
 
 /// What is being done: `creating`.
-pub(super) fn present(action: Action) -> &'static str {
+pub(super) fn present(action: Verb) -> &'static str {
     match action {
-        Action::NoOp => "keeping",
-        Action::Read => "reading",
-        Action::Create => "creating",
-        Action::Update => "updating",
-        Action::Replace => "replacing",
-        Action::Delete => "deleting",
-        Action::Import => "importing",
-        Action::Move => "moving",
-        Action::Forget => "forgetting",
-        Action::Refresh => "accepting",
+        Verb::NoOp => "keeping",
+        Verb::Read => "reading",
+        Verb::Create => "creating",
+        Verb::Update => "updating",
+        Verb::Replace => "replacing",
+        Verb::Delete => "deleting",
+        Verb::Import => "importing",
+        Verb::Move => "moving",
+        Verb::Forget => "forgetting",
+        Verb::Refresh => "accepting",
     }
 }
 
@@ -146,7 +145,7 @@ fn write_failed(out: &mut dyn Write, summary: &Summary, style: &Style) -> io::Re
     }
     title(out, "Failed:", style)?;
     for (address, action, error) in &summary.failed {
-        let what = format!("{} {}: ", action.verb(), clean(address.as_str()));
+        let what = format!("{} {}: ", action.word(), clean(address.as_str()));
         let mut message = error.message.lines();
         let first = clean(message.next().unwrap_or_default()).into_owned();
         Line::new("!", Ink::Danger, 0).with(Ink::Bold, what).with(Ink::Plain, first).write_text(out, style)?;
@@ -170,7 +169,7 @@ fn write_skipped(out: &mut dyn Write, summary: &Summary, style: &Style) -> io::R
     if summary.skipped.is_empty() {
         return Ok(());
     }
-    let mut causes: BTreeMap<Option<&Address>, Vec<(&Address, Action)>> = BTreeMap::new();
+    let mut causes: BTreeMap<Option<&Address>, Vec<(&Address, Verb)>> = BTreeMap::new();
     for (address, action, because) in &summary.skipped {
         let cause = match because {
             SkipReason::DependencyFailed(failed) => Some(failed),
@@ -187,7 +186,7 @@ fn write_skipped(out: &mut dyn Write, summary: &Summary, style: &Style) -> io::R
         let why = format!("{} {why}", counted(skipped.len(), "change"));
         Line::new("", Ink::Plain, 0).with(Ink::Plain, why).write_text(out, style)?;
         for (address, action) in skipped.iter().take(MOST_SKIPPED) {
-            let what = format!("{} {}", action.verb(), clean(address.as_str()));
+            let what = format!("{} {}", action.word(), clean(address.as_str()));
             Line::new("", Ink::Plain, 1).with(Ink::Plain, what).write_text(out, style)?;
         }
         if skipped.len() > MOST_SKIPPED {
@@ -204,7 +203,7 @@ fn write_kept(out: &mut dyn Write, plan: Option<&Plan>, style: &Style) -> io::Re
         return Ok(());
     }
     writeln!(out)?;
-    plan_text::write_dangers(out, plan_text::KEPT, Action::Forget.mark(), Ink::Noted, &kept, style)
+    plan_text::write_dangers(out, plan_text::KEPT, Verb::Forget.mark(), Ink::Noted, &kept, style)
 }
 
 fn write_hosts(out: &mut dyn Write, plan: Option<&Plan>, style: &Style) -> io::Result<()> {
@@ -227,7 +226,7 @@ mod tests {
     #[test]
     fn a_complete_run_ends_with_the_hosts() {
         let summary = Summary {
-            done: vec![(Action::Import, 1), (Action::Create, 31)],
+            done: vec![(Verb::Import, 1), (Verb::Create, 31)],
             took: Duration::from_secs(134),
             ..Summary::default()
         };
@@ -242,8 +241,8 @@ mod tests {
     #[test]
     fn a_complete_destroy_ends_with_what_it_left() {
         let mut plan = Plan { mode: Mode::Destroy, ..testing::plan() };
-        plan.actions.retain(|planned| matches!(planned.action, Action::Delete | Action::Forget));
-        let summary = Summary { done: vec![(Action::Delete, 1), (Action::Forget, 1)], ..Summary::default() };
+        plan.actions.retain(|planned| matches!(planned.action, Verb::Delete | Verb::Forget));
+        let summary = Summary { done: vec![(Verb::Delete, 1), (Verb::Forget, 1)], ..Summary::default() };
         let mut out = Vec::new();
         super::text(&mut out, &summary, Some(&plan), &Style::PLAIN).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
@@ -281,7 +280,7 @@ mod tests {
         let summary = Summary {
             interrupted: true,
             open: vec![testing::address("app/gitea", "disk", "default")],
-            skipped: vec![(testing::address("app/gitea", "disk", "other"), Action::Create, SkipReason::Interrupted)],
+            skipped: vec![(testing::address("app/gitea", "disk", "other"), Verb::Create, SkipReason::Interrupted)],
             took: Duration::from_millis(420),
             ..Summary::default()
         };

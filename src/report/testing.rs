@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::event::{Event, Reconciled, SkipReason, Summary};
 use crate::engine::graph::Protection;
-use crate::engine::plan::{Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart};
+use crate::engine::plan::{Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart, Verb};
 use crate::engine::provider::{ErrorClass, ProviderError};
 use crate::engine::value::{Path, Segment, Sensitive, Value};
 
@@ -21,7 +20,7 @@ pub(crate) fn address(below: &str, kind: &str, name: &str) -> Address {
     Address::new(&format!("/ws/ops/prv/aks1/{below}"), kind, name)
 }
 
-pub(crate) fn action(address: Address, action: Action, reason: &str) -> PlannedAction {
+pub(crate) fn action(address: Address, action: Verb, reason: &str) -> PlannedAction {
     PlannedAction {
         kind: address.kind().to_owned(),
         address,
@@ -100,7 +99,7 @@ fn gitea() -> PlannedAction {
             replicas,
             scale,
         ],
-        ..action(deployment, Action::Update, "image changed; another writer changed replicas")
+        ..action(deployment, Verb::Update, "image changed; another writer changed replicas")
     }
 }
 
@@ -121,17 +120,17 @@ pub(crate) fn plan() -> Plan {
         PlannedAction {
             physical_id: Some("/subscriptions/s/resourceGroups/rg/providers/M.C/disks/data".into()),
             changes: vec![field("tags.owner", "bob", "kompox")],
-            ..action(address("app/gitea", "disk", "data"), Action::Import, "import in kompoxapp.yml")
+            ..action(address("app/gitea", "disk", "data"), Verb::Import, "import in kompoxapp.yml")
         },
         PlannedAction {
             origin: origin("kompoxapp.yml", 14),
             after: Some(disk_value),
-            ..action(disk.clone(), Action::Create, "new")
+            ..action(disk.clone(), Verb::Create, "new")
         },
         PlannedAction {
             after: Some(role),
             after_addresses: vec![disk.clone()],
-            ..action(address("app/gitea", "role-assignment", "cluster"), Action::Create, "new")
+            ..action(address("app/gitea", "role-assignment", "cluster"), Verb::Create, "new")
         },
         PlannedAction {
             after: Some(Value::from(serde_json::json!({
@@ -140,28 +139,24 @@ pub(crate) fn plan() -> Plan {
             }))),
             after_addresses: vec![disk.clone()],
             unconfirmed: Some("the cluster does not exist yet".into()),
-            ..action(claim.clone(), Action::Create, "deleted by somebody since the last apply")
+            ..action(claim.clone(), Verb::Create, "deleted by somebody since the last apply")
         },
         PlannedAction { after_addresses: vec![claim], ..gitea() },
         PlannedAction {
             changes: vec![zones],
             after: Some(Value::from(serde_json::json!({"properties": {"vmSize": "Standard_D2lds_v6"}}))),
-            ..action(
-                address("cls/c1", "agent-pool", "npuser1"),
-                Action::Replace,
-                "zone \"1\" → \"2\" forces replacement",
-            )
+            ..action(address("cls/c1", "agent-pool", "npuser1"), Verb::Replace, "zone \"1\" → \"2\" forces replacement")
         },
-        action(address("cls/c1/app/old", "Service", "old-app"), Action::Delete, "no manifest asks for it any more"),
+        action(address("cls/c1/app/old", "Service", "old-app"), Verb::Delete, "no manifest asks for it any more"),
         PlannedAction {
             physical_id: Some("/subscriptions/s/resourceGroups/rg/providers/M.C/disks/old".into()),
-            ..action(address("app/old", "disk", "default"), Action::Forget, "deletionPolicy Orphan")
+            ..action(address("app/old", "disk", "default"), Verb::Forget, "deletionPolicy Orphan")
         },
         PlannedAction {
             moved_from: Some(address("cls/c0/app/gitea", "Service", "gitea-app")),
-            ..action(address("cls/c1/app/gitea", "Service", "gitea-app"), Action::Move, "the app moved")
+            ..action(address("cls/c1/app/gitea", "Service", "gitea-app"), Verb::Move, "the app moved")
         },
-        action(identity, Action::Read, "read for its principal"),
+        action(identity, Verb::Read, "read for its principal"),
     ];
     Plan {
         mode: Mode::Apply,
@@ -200,13 +195,13 @@ pub(crate) fn drift_plan() -> Plan {
     let mut tag = field("tags.owner", "ops", "");
     tag.after = None;
     tag.cause = Cause::Drift { writer: None, time: None };
-    let refreshed = |address, changes| PlannedAction { changes, ..action(address, Action::Refresh, "changed outside") };
+    let refreshed = |address, changes| PlannedAction { changes, ..action(address, Verb::Refresh, "changed outside") };
     Plan {
         mode: Mode::RefreshOnly,
         actions: vec![
             refreshed(address("cls/c1/app/gitea", "Deployment", "gitea-app"), vec![replicas]),
             refreshed(address("app/gitea", "disk", "default"), vec![tag]),
-            action(address("app/gitea", "disk", "gone"), Action::Forget, "it is gone from the cloud"),
+            action(address("app/gitea", "disk", "gone"), Verb::Forget, "it is gone from the cloud"),
         ],
         dangers: Vec::new(),
         notes: Vec::new(),
@@ -230,19 +225,15 @@ fn quota() -> ProviderError {
 pub(crate) fn failed_summary() -> Summary {
     let disk = address("app/gitea", "disk", "default");
     Summary {
-        done: vec![(Action::Create, 20), (Action::Update, 1)],
-        failed: vec![(disk.clone(), Action::Create, quota())],
+        done: vec![(Verb::Create, 20), (Verb::Update, 1)],
+        failed: vec![(disk.clone(), Verb::Create, quota())],
         skipped: vec![
             (
                 address("cls/c1/app/gitea", "PersistentVolume", "default"),
-                Action::Create,
+                Verb::Create,
                 SkipReason::DependencyFailed(disk.clone()),
             ),
-            (
-                address("cls/c1/app/gitea", "Deployment", "gitea-app"),
-                Action::Update,
-                SkipReason::DependencyFailed(disk),
-            ),
+            (address("cls/c1/app/gitea", "Deployment", "gitea-app"), Verb::Update, SkipReason::DependencyFailed(disk)),
         ],
         took: Duration::from_secs(34),
         ..Summary::default()
@@ -257,20 +248,15 @@ pub(crate) fn events() -> Vec<Event> {
     vec![
         Event::Began { changes: 3 },
         Event::Reconciled { address: address("app/gitea", "snapshot", "daily"), outcome: Reconciled::Adopted },
-        Event::Started { address: group.clone(), action: Action::Create, at: Duration::from_millis(5) },
+        Event::Started { address: group.clone(), action: Verb::Create, at: Duration::from_millis(5) },
         status("accepted"),
         status("accepted"),
         status("still\n\u{1b}[31mcreating"),
         Event::Retried { address: group.clone(), delay: Duration::from_secs(2), reason: "HTTP 429".into() },
-        Event::Finished { address: group.clone(), action: Action::Create, took: Duration::from_secs(3) },
-        Event::Started { address: disk.clone(), action: Action::Create, at: Duration::from_secs(3) },
-        Event::Failed {
-            address: disk.clone(),
-            action: Action::Create,
-            took: Duration::from_millis(700),
-            error: quota(),
-        },
-        Event::Skipped { address: claim, action: Action::Create, because: SkipReason::DependencyFailed(disk) },
+        Event::Finished { address: group.clone(), action: Verb::Create, took: Duration::from_secs(3) },
+        Event::Started { address: disk.clone(), action: Verb::Create, at: Duration::from_secs(3) },
+        Event::Failed { address: disk.clone(), action: Verb::Create, took: Duration::from_millis(700), error: quota() },
+        Event::Skipped { address: claim, action: Verb::Create, because: SkipReason::DependencyFailed(disk) },
         Event::Interrupted { graceful: true, running: 1 },
         Event::Interrupted { graceful: false, running: 1 },
         Event::Ended(failed_summary()),

@@ -9,9 +9,8 @@ use super::escape::clean;
 use super::facts::{self, counted};
 use super::line::{Ink, Line, paint};
 use super::value;
-use crate::engine::action::Action;
 use crate::engine::address::Address;
-use crate::engine::plan::{Cause, Danger, FieldChange, Mode, Plan, PlannedAction, Restart};
+use crate::engine::plan::{Cause, Danger, FieldChange, Mode, Plan, PlannedAction, Restart, Verb};
 use crate::engine::value::Reference;
 
 /// The reason of a creation that goes without saying; it is not printed.
@@ -76,7 +75,7 @@ pub fn plan(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) -
 /// The changes by the scope that they belong to, scopes sorted, each scope's changes in execution order.
 pub(super) fn by_scope(plan: &Plan) -> BTreeMap<&str, Vec<&PlannedAction>> {
     let mut groups: BTreeMap<&str, Vec<&PlannedAction>> = BTreeMap::new();
-    for planned in plan.actions.iter().filter(|planned| planned.action != Action::NoOp) {
+    for planned in plan.actions.iter().filter(|planned| planned.action != Verb::NoOp) {
         groups.entry(planned.address.scope()).or_default().push(planned);
     }
     groups
@@ -97,18 +96,18 @@ pub(super) fn empty_sentence(plan: &Plan) -> String {
 pub(super) fn counts_sentence(plan: &Plan) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (action, count) in plan.counts() {
-        *counts.entry(action.verb()).or_default() += count;
+        *counts.entry(action.word()).or_default() += count;
     }
-    let always: &[Action] = match plan.mode {
-        Mode::Apply => &[Action::Create, Action::Update, Action::Delete],
-        Mode::Destroy => &[Action::Delete],
+    let always: &[Verb] = match plan.mode {
+        Mode::Apply => &[Verb::Create, Verb::Update, Verb::Delete],
+        Mode::Destroy => &[Verb::Delete],
         Mode::RefreshOnly => &[],
     };
     let mut parts: Vec<String> = Vec::new();
-    for action in Action::ALL.iter().filter(|action| action.is_change()) {
-        let count = counts.remove(action.verb());
+    for action in Verb::ALL.iter().filter(|action| action.is_change()) {
+        let count = counts.remove(action.word());
         if let Some(count) = count.or_else(|| always.contains(action).then_some(0)) {
-            parts.push(format!("{count} to {}", action.verb()));
+            parts.push(format!("{count} to {}", action.word()));
         }
     }
     format!("Plan: {}; {} unchanged", parts.join(", "), plan.unchanged)
@@ -120,12 +119,11 @@ pub(super) fn action_lines(planned: &PlannedAction, options: Options, style: &St
     let ink = Ink::of(planned.action);
     let mut head = Line::new(planned.action.mark(), ink, 0).with(ink, clean(planned.address.short()));
     let made = match planned.action {
-        Action::Create | Action::Replace => planned.after.as_ref(),
+        Verb::Create | Verb::Replace => planned.after.as_ref(),
         _ => None,
     };
     let facts = made.map(|value| facts::of(value, scope, style)).unwrap_or_default();
-    let reason =
-        if planned.action == Action::Create && planned.reason == PLAIN_CREATION { "" } else { &planned.reason };
+    let reason = if planned.action == Verb::Create && planned.reason == PLAIN_CREATION { "" } else { &planned.reason };
     for part in [clean(reason).into_owned(), facts].into_iter().filter(|part| !part.is_empty()) {
         head = head.with(Ink::Plain, format!("  {part}"));
     }
@@ -137,15 +135,13 @@ pub(super) fn action_lines(planned: &PlannedAction, options: Options, style: &St
     if let Some(from) = &planned.moved_from {
         detail(format!("moved from {}", clean(from.as_str())));
     }
-    if let Some(id) = planned
-        .physical_id
-        .as_ref()
-        .filter(|_| options.expand || matches!(planned.action, Action::Import | Action::Forget))
+    if let Some(id) =
+        planned.physical_id.as_ref().filter(|_| options.expand || matches!(planned.action, Verb::Import | Verb::Forget))
     {
         detail(format!("id {}", clean(id)));
     }
     // Before a cluster exists that is so for everything in it; the end of the plan says it once.
-    if let Some(why) = planned.unconfirmed.as_ref().filter(|_| options.expand || planned.action != Action::Create) {
+    if let Some(why) = planned.unconfirmed.as_ref().filter(|_| options.expand || planned.action != Verb::Create) {
         detail(format!("unconfirmed: {}", clean(why)));
     }
     if planned.force {
@@ -209,7 +205,7 @@ fn write_notes(out: &mut dyn Write, plan: &Plan, style: &Style) -> io::Result<()
 pub(super) fn kept(plan: &Plan) -> Vec<Danger> {
     let spoken: BTreeSet<&Address> =
         plan.notes.iter().chain(&plan.dangers).filter_map(|note| note.address.as_ref()).collect();
-    let silent = |planned: &&PlannedAction| planned.action == Action::Forget && !spoken.contains(&planned.address);
+    let silent = |planned: &&PlannedAction| planned.action == Verb::Forget && !spoken.contains(&planned.address);
     let entry = |planned: &PlannedAction| Danger {
         code: "kept".into(),
         address: Some(planned.address.clone()),
@@ -228,19 +224,15 @@ pub(super) fn kept(plan: &Plan) -> Vec<Danger> {
 
 /// Everything that a destroy leaves in the cloud, with how to take it back, for the end of its run.
 pub(super) fn kept_and_noted(plan: &Plan) -> Vec<Danger> {
-    let forgotten: BTreeSet<&Address> = plan
-        .actions
-        .iter()
-        .filter(|planned| planned.action == Action::Forget)
-        .map(|planned| &planned.address)
-        .collect();
+    let forgotten: BTreeSet<&Address> =
+        plan.actions.iter().filter(|planned| planned.action == Verb::Forget).map(|planned| &planned.address).collect();
     let about_kept = |note: &&Danger| note.address.as_ref().is_some_and(|address| forgotten.contains(address));
     let noted = plan.dangers.iter().chain(&plan.notes).filter(about_kept);
     noted.cloned().chain(kept(plan)).collect()
 }
 
 fn write_kept(out: &mut dyn Write, plan: &Plan, style: &Style) -> io::Result<()> {
-    write_section(out, KEPT, Action::Forget.mark(), Ink::Noted, &kept(plan), style)
+    write_section(out, KEPT, Verb::Forget.mark(), Ink::Noted, &kept(plan), style)
 }
 
 /// A list at the end of a plan. Its texts are clean.

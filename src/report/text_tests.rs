@@ -130,7 +130,7 @@ fn no_changes() {
 fn a_destroy_says_first_what_is_kept_and_how_to_adopt_it_again() {
     let full = testing::plan();
     let actions: Vec<_> =
-        full.actions.into_iter().filter(|p| matches!(p.action, Action::Delete | Action::Forget)).collect();
+        full.actions.into_iter().filter(|p| matches!(p.action, Verb::Delete | Verb::Forget)).collect();
     let shown = Plan { mode: Mode::Destroy, actions, ..empty() };
     insta::assert_snapshot!(printed(&shown, Options::default(), &Style::PLAIN), @r#"
     Destroy: what is marked - is deleted; what is marked x stays, the state forgets it.
@@ -217,7 +217,7 @@ fn value() -> impl Strategy<Value = Value> {
 /// A plan whose every text was written by somebody who means harm.
 pub(in crate::report) fn hostile_plan() -> impl Strategy<Value = Plan> {
     let actions =
-        prop::collection::vec((any::<String>(), 0..Action::ALL.len(), value(), value(), any::<String>()), 0..12);
+        prop::collection::vec((any::<String>(), 0..Verb::ALL.len(), value(), value(), any::<String>()), 0..12);
     (actions, any::<String>()).prop_map(|(actions, text)| {
         let planned = actions.into_iter().map(|(name, action, before, after, key)| PlannedAction {
             physical_id: Some(text.clone()),
@@ -230,12 +230,12 @@ pub(in crate::report) fn hostile_plan() -> impl Strategy<Value = Plan> {
                 forces_replacement: true,
             }],
             unconfirmed: Some(text.clone()),
-            moved_from: Some(Address::from_text(text.clone())),
-            ..testing::action(Address::new("/ws/o", &text, &name), Action::ALL[action], &text)
+            moved_from: Some(Address::new("/ws/o", "k", &text)),
+            ..testing::action(Address::new("/ws/o", &text, &name), Verb::ALL[action], &text)
         });
         let danger = Danger {
             code: "x".into(),
-            address: Some(Address::from_text(text.clone())),
+            address: Some(Address::new("/ws/o", "k", &text)),
             text: text.clone(),
             help: vec![text.clone()],
         };
@@ -243,8 +243,8 @@ pub(in crate::report) fn hostile_plan() -> impl Strategy<Value = Plan> {
             actions: planned.collect(),
             dangers: vec![danger.clone()],
             notes: vec![danger],
-            restarts: vec![Restart { address: Address::from_text(text.clone()), because: text.clone() }],
-            hosts: vec![(Address::from_text(text.clone()), text)],
+            restarts: vec![Restart { address: Address::new("/ws/o", "k", &text), because: text.clone() }],
+            hosts: vec![(Address::new("/ws/o", "k", &text), text)],
             ..empty()
         }
     })

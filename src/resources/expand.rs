@@ -275,7 +275,7 @@ impl<'a> Expansion<'a> {
         let derived_zone = settled.deployment.zones != app.deployment.zones;
         let app = &settled;
         let storage = app::expand(&mut self.builder, place, app, nodes, derived_zone, &self.request.chance);
-        let at = Address::from_text(app.meta.id.as_str());
+        let at = app_address(app);
         let Some(mut rendered) = self.render(place, cluster, app, &storage) else { return };
         if settings.user.priority == "Spot" && !cluster.existing {
             tolerate_spot(&mut rendered);
@@ -339,11 +339,11 @@ impl<'a> Expansion<'a> {
     }
 
     /// The workloads of an app that the state knows.
-    fn workloads_of(&self, app: &App) -> Vec<String> {
+    fn workloads_of(&self, app: &App) -> Vec<Address> {
         let known = self.builder.state.known.keys();
         let kind = kinds::kubernetes::DEPLOYMENT.name;
         let of_app = known.filter(|address| address.scope() == app.meta.id.as_str() && address.kind() == kind);
-        let mut workloads: Vec<String> = of_app.map(ToString::to_string).collect();
+        let mut workloads: Vec<Address> = of_app.cloned().collect();
         workloads.sort_unstable();
         workloads
     }
@@ -425,7 +425,7 @@ impl<'a> Expansion<'a> {
         };
         let (rendered, diagnostics) = convert(&input);
         self.builder.diagnostics.extend(diagnostics);
-        self.composes.push((Address::from_text(app.meta.id.as_str()), compose));
+        self.composes.push((app_address(app), compose));
         rendered
     }
 
@@ -569,4 +569,10 @@ fn lasting(id: &str) -> Option<(&str, &str)> {
     let (provider, rest) = id.split_once("/cls/")?;
     let (_, app) = rest.split_once("/app/")?;
     (!app.contains('/')).then_some((provider, app))
+}
+
+/// The Resource ID of an app as an address: kind `app` in its cluster.
+fn app_address(app: &App) -> Address {
+    let cluster = app.meta.id.parent();
+    Address::new(cluster.as_ref().map_or("", ResourceId::as_str), "app", app.meta.id.name())
 }

@@ -96,7 +96,7 @@ impl StateView {
 fn renamed(old: &str, new: &str, address: &Address) -> Option<Address> {
     let rest = address.as_str().strip_prefix(old).filter(|rest| rest.starts_with('/'))?;
     let named = own_name(old, rest).and_then(|kind| Some(format!("{new}/{kind}/{}", own(new)?)));
-    Some(Address::from_text(named.unwrap_or_else(|| format!("{new}{rest}"))))
+    Address::parse(&named.unwrap_or_else(|| format!("{new}{rest}"))).ok()
 }
 
 /// The kind of an object that is named after the Cluster that it is of, if this is one: it is renamed with it.
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn renames_are_followed_through_each_other_and_take_names_along() {
         let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
-        let at = |text: &str| Address::from_text(text);
+        let at = |text: &str| Address::parse(text).unwrap();
         let cluster = pair("/ws/a/prv/p/cls/c1", "/ws/a/prv/p/cls/c2");
         let before = addresses_before(std::slice::from_ref(&cluster), &at("/ws/a/prv/p/cls/c2/cluster/c2"));
         assert_eq!(before, [at("/ws/a/prv/p/cls/c1/cluster/c1")]);

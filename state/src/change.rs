@@ -1,8 +1,9 @@
 //! Everything a commit can do.
 
-use serde_json::Value;
-
-use crate::record::{ActionDuration, Intent, Record, Run};
+use crate::address::Address;
+use crate::record::{Intent, Record};
+use crate::run::{ActionDuration, Counts, Run, RunResult};
+use crate::verb::Verb;
 
 /// One change of a commit. The changes of a commit happen in their order, and all or none.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,15 +12,15 @@ pub enum Change {
     PutRecord(Box<Record>),
     /// Forgets the record of an address, and remembers that the address had one. Without one there is nothing to do,
     /// which is what was asked for.
-    DeleteRecord(String),
+    DeleteRecord(Address),
     /// Gives a record another address and renames it in the dependencies of all others, whose version goes up too. That
     /// the old address had a record is remembered.
     /// Refused when `from` has no record or `to` already has one.
     MoveRecord {
         /// The address it had.
-        from: String,
+        from: Address,
         /// The address it gets.
-        to: String,
+        to: Address,
     },
     /// Writes an intent, before its request is sent. Refused when its id is in use.
     OpenIntent(Box<Intent>),
@@ -40,8 +41,8 @@ pub enum Change {
     Did {
         /// Id of the run.
         run: String,
-        /// The verb of the action.
-        verb: String,
+        /// What was done.
+        verb: Verb,
         /// How long the run lasts until now, in milliseconds.
         elapsed_ms: u64,
     },
@@ -51,10 +52,10 @@ pub enum Change {
         id: String,
         /// When it ended (RFC 3339).
         finished_at: String,
-        /// `ok`, `failed` or `interrupted`.
-        result: String,
-        /// How many actions of which sort were done, failed, skipped.
-        counts: Value,
+        /// How.
+        result: RunResult,
+        /// How many actions were done.
+        counts: Counts,
         /// Wall time in milliseconds.
         duration_ms: u64,
     },

@@ -6,7 +6,10 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use crate::{ActionDuration, Baseline, Change, Intent, LockRequest, Protection, Record, Run, StateError, Store};
+use crate::{
+    ActionDuration, Address, Change, Counts, Intent, LockRequest, Progress, Protection, Record, Run, RunResult,
+    StateError, Store, Verb,
+};
 
 /// One place where a state can be kept.
 pub(crate) trait Backend {
@@ -18,8 +21,28 @@ pub(crate) trait Backend {
     /// Opens the state in this place, made if it is not there yet. Several stores may be open at once.
     fn open(&self) -> Self::Store;
 
+    /// Overwrites one text of what is stored, as whoever gets at it can.
+    fn spoil(&self, what: Spoiled, text: &str);
+
     /// Lets the lease of whoever holds the lock run out, by the store's clock.
     fn expire_lease(&self);
+}
+
+/// A text that has a meaning; all of them are of the same name each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Spoiled {
+    RecordAddress,
+    Dependency,
+    Protection,
+    Progress,
+    IntentAddress,
+    IntentAction,
+    IntentRecord,
+    RunResult,
+    RunCounts,
+    RunPlanned,
+    Removed,
+    DurationAction,
 }
 
 /// Makes a `#[test]` of every part of the contract.
@@ -30,7 +53,7 @@ macro_rules! contract_tests {
             a_commit_is_all_or_nothing, a_move_renames_in_dependencies, the_journal_opens_and_closes, keeps_history,
             counts_what_was_done, remembers_addresses_that_had_a_record, means_of_durations, refuses_a_second_writer, a_lock_ends_with_its_value, clears_a_dead_local_holder,
             waits_for_the_lease_of_a_remote_holder, fences_a_holder_that_was_taken_over, unlock_is_the_last_resort,
-            readers_see_one_instant, refuses_what_it_could_not_read_back, behaves_as_a_map);
+            readers_see_one_instant, refuses_what_it_could_not_read_back, what_cannot_be_read_is_damage, behaves_as_a_map);
     };
     ($backend:ty: $($name:ident),+) => {
         $(#[test]
@@ -41,36 +64,40 @@ macro_rules! contract_tests {
 }
 pub(crate) use contract_tests;
 
-pub(crate) fn record(address: &str) -> Record {
+pub(crate) fn at(name: &str) -> Address {
+    Address::new("/ws/ops/prv/aks1", "disk", name)
+}
+
+pub(crate) fn record(name: &str) -> Record {
     Record {
-        address: address.to_owned(),
+        address: at(name),
         kind: "azure/disk".to_owned(),
         provider: "/ws/ops/prv/aks1".to_owned(),
-        physical_id: format!("/subscriptions/s{address}"),
+        physical_id: format!("/subscriptions/s/{name}"),
         applied: json!({"sizeGB": 32, "iops": 3000.1, "tags": {"a": "ü\u{0}\n"}, "none": null}).into(),
         outputs: json!(["x", true]).into(),
         dependencies: Vec::new(),
         protection: Protection { prevent_destroy: true, ..Protection::default() },
         desired_digest: "hmac-sha256:00".to_owned(),
-        baseline: Baseline { uid: Some("u".to_owned()), ..Baseline::default() },
+        progress: Progress { uid: Some("u".to_owned()), ..Progress::default() },
         source: Some("kompoxapp.yml:3:5".to_owned()),
         created_serial: 0,
         updated_serial: 0,
     }
 }
 
-pub(crate) fn intent(id: &str, address: &str) -> Intent {
+pub(crate) fn intent(id: &str, name: &str) -> Intent {
     Intent {
         id: id.to_owned(),
         run: "r1".to_owned(),
-        address: address.to_owned(),
+        address: at(name),
         kind: "azure/disk".to_owned(),
         provider: "/ws/ops/prv/aks1".to_owned(),
-        action: "create".to_owned(),
+        action: Verb::Create,
         physical_id: None,
         request_digest: "hmac-sha256:11".to_owned(),
         desired: json!({"sizeGB": 32}),
-        record: Some(record(address)),
+        record: Some(record(name)),
         operation_url: None,
         opened_at: "2026-01-02T03:04:05Z".to_owned(),
     }
@@ -86,10 +113,14 @@ pub(crate) fn run(id: &str) -> Run {
         started_at: "2026-01-02T03:04:05Z".to_owned(),
         finished_at: None,
         result: None,
-        planned: json!({"create": 3}),
-        counts: json!({}),
+        planned: Some(counts(&[(Verb::Create, 3)])),
+        counts: Counts::default(),
         duration_ms: None,
     }
+}
+
+fn counts(counts: &[(Verb, u64)]) -> Counts {
+    counts.iter().copied().collect()
 }
 
 pub(crate) fn request(host: &str) -> LockRequest {
@@ -108,7 +139,7 @@ pub(crate) fn put(record: Record) -> Change {
 }
 
 fn addresses(store: &impl Store) -> Vec<String> {
-    store.records().unwrap().into_iter().map(|record| record.address).collect()
+    store.records().unwrap().into_iter().map(|record| record.address.name().to_owned()).collect()
 }
 
 pub(crate) fn keeps_what_it_is_given<B: Backend>() {
@@ -116,22 +147,22 @@ pub(crate) fn keeps_what_it_is_given<B: Backend>() {
     // The engine does not know which backend it has.
     let store: &dyn Store = &place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    let mut given = record("/a");
-    given.dependencies = vec!["/c".to_owned(), "/b".to_owned(), "/c".to_owned()];
-    let bare = Record { source: None, applied: Value::Null.into(), ..record("/b") };
+    let mut given = record("a");
+    given.dependencies = vec![at("c"), at("b"), at("c")];
+    let bare = Record { source: None, applied: Value::Null.into(), ..record("b") };
     store.commit(&lock, &[put(bare.clone()), put(given.clone())]).unwrap();
 
     let expected = |record: Record| Record { created_serial: 1, updated_serial: 1, ..record };
     assert_eq!(store.records().unwrap(), [expected(given.clone()), expected(bare)]);
-    assert_eq!(store.record("/a").unwrap(), Some(expected(given)));
-    assert_eq!(store.record("/A").unwrap(), None);
+    assert_eq!(store.record(&at("a")).unwrap(), Some(expected(given)));
+    assert_eq!(store.record(&at("A")).unwrap(), None);
 }
 
 pub(crate) fn reopens_as_the_same_state<B: Backend>() {
     let (place, other) = (B::new(), B::new());
     let first = place.open();
     let lock = first.try_lock(&request("here")).unwrap();
-    first.commit(&lock, &[put(record("/a"))]).unwrap();
+    first.commit(&lock, &[put(record("a"))]).unwrap();
     let (lineage, digest) = (first.lineage().to_owned(), first.digester().digest(b"secret"));
     drop(lock);
     drop(first);
@@ -140,7 +171,7 @@ pub(crate) fn reopens_as_the_same_state<B: Backend>() {
     assert_eq!(again.lineage(), lineage);
     assert_eq!(again.digester().digest(b"secret"), digest);
     assert_eq!(again.serial().unwrap(), 1);
-    assert_eq!(addresses(&again), ["/a"]);
+    assert_eq!(addresses(&again), ["a"]);
 
     let other = other.open();
     assert_ne!(other.lineage(), lineage);
@@ -153,8 +184,8 @@ pub(crate) fn counts_commits<B: Backend>() {
     let lock = store.try_lock(&request("here")).unwrap();
     assert_eq!(store.serial().unwrap(), 0);
     assert_eq!(store.commit(&lock, &[]).unwrap(), 0);
-    assert_eq!(store.commit(&lock, &[put(record("/a")), put(record("/b"))]).unwrap(), 1);
-    assert_eq!(store.commit(&lock, &[Change::DeleteRecord("/nobody".to_owned())]).unwrap(), 2);
+    assert_eq!(store.commit(&lock, &[put(record("a")), put(record("b"))]).unwrap(), 1);
+    assert_eq!(store.commit(&lock, &[Change::DeleteRecord(at("nobody"))]).unwrap(), 2);
     store.renew(&lock).unwrap();
     assert_eq!(store.serial().unwrap(), 2);
 }
@@ -163,20 +194,20 @@ pub(crate) fn put_keeps_the_created_serial<B: Backend>() {
     let place = B::new();
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    let mut changed = record("/a");
-    changed.dependencies = vec!["/x".to_owned(), "/y".to_owned()];
-    store.commit(&lock, &[put(changed.clone()), put(record("/b"))]).unwrap();
-    changed.dependencies = vec!["/y".to_owned()];
+    let mut changed = record("a");
+    changed.dependencies = vec![at("x"), at("y")];
+    store.commit(&lock, &[put(changed.clone()), put(record("b"))]).unwrap();
+    changed.dependencies = vec![at("y")];
     changed.outputs = json!("new").into();
     (changed.created_serial, changed.updated_serial) = (70, 80);
     store.commit(&lock, &[put(changed.clone())]).unwrap();
 
     (changed.created_serial, changed.updated_serial) = (1, 2);
-    assert_eq!(store.record("/a").unwrap(), Some(changed));
-    assert_eq!(store.record("/b").unwrap().map(|b| b.updated_serial), Some(1));
+    assert_eq!(store.record(&at("a")).unwrap(), Some(changed));
+    assert_eq!(store.record(&at("b")).unwrap().map(|b| b.updated_serial), Some(1));
 
-    store.commit(&lock, &[Change::DeleteRecord("/a".to_owned()), put(record("/a"))]).unwrap();
-    assert_eq!(store.record("/a").unwrap(), Some(Record { created_serial: 3, updated_serial: 3, ..record("/a") }));
+    store.commit(&lock, &[Change::DeleteRecord(at("a")), put(record("a"))]).unwrap();
+    assert_eq!(store.record(&at("a")).unwrap(), Some(Record { created_serial: 3, updated_serial: 3, ..record("a") }));
 }
 
 pub(crate) fn a_commit_is_all_or_nothing<B: Backend>() {
@@ -186,7 +217,7 @@ pub(crate) fn a_commit_is_all_or_nothing<B: Backend>() {
     store
         .commit(
             &lock,
-            &[put(record("/a")), Change::OpenIntent(Box::new(intent("i1", "/a"))), Change::StartRun(run("r1"))],
+            &[put(record("a")), Change::OpenIntent(Box::new(intent("i1", "a"))), Change::StartRun(run("r1"))],
         )
         .unwrap();
     let before = store.snapshot().unwrap();
@@ -195,49 +226,47 @@ pub(crate) fn a_commit_is_all_or_nothing<B: Backend>() {
     let finish = Change::FinishRun {
         id: "r9".to_owned(),
         finished_at: String::new(),
-        result: "ok".to_owned(),
-        counts: json!({}),
+        result: RunResult::Ok,
+        counts: Counts::default(),
         duration_ms: 1,
     };
-    let mv = |from: &str, to: &str| Change::MoveRecord { from: from.to_owned(), to: to.to_owned() };
+    let mv = |from: &str, to: &str| Change::MoveRecord { from: at(from), to: at(to) };
     for unfit in [
-        mv("/nobody", "/c"),
-        mv("/a", "/b"),
-        mv("/a", "/a"),
+        mv("nobody", "c"),
+        mv("a", "b"),
+        mv("a", "a"),
         set("i9"),
         finish,
-        Change::OpenIntent(Box::new(intent("i1", "/b"))),
+        Change::OpenIntent(Box::new(intent("i1", "b"))),
         Change::StartRun(run("r1")),
     ] {
         let changes = [
-            put(record("/b")),
+            put(record("b")),
             Change::CloseIntent("i1".to_owned()),
-            Change::OpenIntent(Box::new(intent("i1", "/b"))),
+            Change::OpenIntent(Box::new(intent("i1", "b"))),
             unfit,
         ];
         let refused = store.commit(&lock, &changes).unwrap_err();
         assert!(matches!(refused, StateError::Refused { .. }), "{refused}");
         assert_eq!(store.snapshot().unwrap(), before);
     }
-    assert_eq!(store.commit(&lock, &[put(record("/b"))]).unwrap(), 2);
+    assert_eq!(store.commit(&lock, &[put(record("b"))]).unwrap(), 2);
 }
 
 pub(crate) fn a_move_renames_in_dependencies<B: Backend>() {
     let place = B::new();
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    let needs = |address: &str, dependencies: &[&str]| Record {
-        dependencies: dependencies.iter().map(|d| (*d).to_owned()).collect(),
-        ..record(address)
+    let needs = |name: &str, dependencies: &[&str]| Record {
+        dependencies: dependencies.iter().map(|d| at(d)).collect(),
+        ..record(name)
     };
-    store
-        .commit(&lock, &[put(needs("/a", &["/z"])), put(needs("/b", &["/q", "/a"])), put(needs("/c", &["/b"]))])
-        .unwrap();
-    store.commit(&lock, &[Change::MoveRecord { from: "/a".to_owned(), to: "/n".to_owned() }]).unwrap();
+    store.commit(&lock, &[put(needs("a", &["z"])), put(needs("b", &["q", "a"])), put(needs("c", &["b"]))]).unwrap();
+    store.commit(&lock, &[Change::MoveRecord { from: at("a"), to: at("n") }]).unwrap();
 
     let at = |record: Record, updated_serial| Record { created_serial: 1, updated_serial, ..record };
-    let moved = Record { physical_id: record("/a").physical_id, ..needs("/n", &["/z"]) };
-    let expected = [at(needs("/b", &["/q", "/n"]), 2), at(needs("/c", &["/b"]), 1), at(moved, 2)];
+    let moved = Record { physical_id: record("a").physical_id, ..needs("n", &["z"]) };
+    let expected = [at(needs("b", &["q", "n"]), 2), at(needs("c", &["b"]), 1), at(moved, 2)];
     assert_eq!(store.records().unwrap(), expected);
 }
 
@@ -245,22 +274,22 @@ pub(crate) fn the_journal_opens_and_closes<B: Backend>() {
     let place = B::new();
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    let bare = Intent { record: None, physical_id: Some("p".to_owned()), ..intent("i0", "/b") };
+    let bare = Intent { record: None, physical_id: Some("p".to_owned()), ..intent("i0", "b") };
     store
-        .commit(&lock, &[Change::OpenIntent(Box::new(intent("i1", "/a"))), Change::OpenIntent(Box::new(bare.clone()))])
+        .commit(&lock, &[Change::OpenIntent(Box::new(intent("i1", "a"))), Change::OpenIntent(Box::new(bare.clone()))])
         .unwrap();
-    assert_eq!(place.open().open_intents().unwrap(), [intent("i1", "/a"), bare.clone()]);
+    assert_eq!(place.open().open_intents().unwrap(), [intent("i1", "a"), bare.clone()]);
 
     store
         .commit(&lock, &[Change::SetOperation { id: "i1".to_owned(), operation_url: "operations/7".to_owned() }])
         .unwrap();
-    let running = Intent { operation_url: Some("operations/7".to_owned()), ..intent("i1", "/a") };
+    let running = Intent { operation_url: Some("operations/7".to_owned()), ..intent("i1", "a") };
     assert_eq!(store.open_intents().unwrap(), [running, bare.clone()]);
 
-    store.commit(&lock, &[put(record("/a")), Change::CloseIntent("i1".to_owned())]).unwrap();
+    store.commit(&lock, &[put(record("a")), Change::CloseIntent("i1".to_owned())]).unwrap();
     store.commit(&lock, &[Change::CloseIntent("i1".to_owned())]).unwrap();
     assert_eq!(store.open_intents().unwrap(), [bare]);
-    assert_eq!(addresses(&store), ["/a"]);
+    assert_eq!(addresses(&store), ["a"]);
 }
 
 pub(crate) fn keeps_history<B: Backend>() {
@@ -273,15 +302,15 @@ pub(crate) fn keeps_history<B: Backend>() {
     let finish = Change::FinishRun {
         id: "r1".to_owned(),
         finished_at: "2026-01-02T03:05:05Z".to_owned(),
-        result: "failed".to_owned(),
-        counts: json!({"created": 3}),
+        result: RunResult::Failed,
+        counts: counts(&[(Verb::Create, 3)]),
         duration_ms: u64::from(u32::MAX) * 2,
     };
     store.commit(&lock, &[finish]).unwrap();
     let done = Run {
         finished_at: Some("2026-01-02T03:05:05Z".to_owned()),
-        result: Some("failed".to_owned()),
-        counts: json!({"created": 3}),
+        result: Some(RunResult::Failed),
+        counts: counts(&[(Verb::Create, 3)]),
         duration_ms: Some(u64::from(u32::MAX) * 2),
         ..run("r1")
     };
@@ -295,11 +324,10 @@ pub(crate) fn counts_what_was_done<B: Backend>() {
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
     store.commit(&lock, &[Change::StartRun(run("r1")), Change::StartRun(run("r2"))]).unwrap();
-    let did =
-        |run: &str, verb: &str, elapsed_ms| Change::Did { run: run.to_owned(), verb: verb.to_owned(), elapsed_ms };
-    store.commit(&lock, &[did("r1", "create", 20), did("r1", "delete", 30)]).unwrap();
-    store.commit(&lock, &[did("r1", "create", 10), did("nobody", "create", 10)]).unwrap();
-    let seen = Run { counts: json!({"create": 2, "delete": 1}), duration_ms: Some(30), ..run("r1") };
+    let did = |run: &str, verb, elapsed_ms| Change::Did { run: run.to_owned(), verb, elapsed_ms };
+    store.commit(&lock, &[did("r1", Verb::Create, 20), did("r1", Verb::Delete, 30)]).unwrap();
+    store.commit(&lock, &[did("r1", Verb::Create, 10), did("nobody", Verb::Create, 10)]).unwrap();
+    let seen = Run { counts: counts(&[(Verb::Create, 2), (Verb::Delete, 1)]), duration_ms: Some(30), ..run("r1") };
     assert_eq!(place.open().runs(9).unwrap(), [run("r2"), seen]);
 }
 
@@ -307,33 +335,32 @@ pub(crate) fn remembers_addresses_that_had_a_record<B: Backend>() {
     let place = B::new();
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    assert_eq!(store.removed().unwrap(), Vec::<String>::new());
-    store.commit(&lock, &[put(record("/a")), put(record("/b")), put(record("/c"))]).unwrap();
-    let gone = |address: &str| Change::DeleteRecord(address.to_owned());
-    store.commit(&lock, &[gone("/b"), gone("/nobody"), gone("/a"), gone("/b")]).unwrap();
-    store.commit(&lock, &[Change::MoveRecord { from: "/c".to_owned(), to: "/d".to_owned() }]).unwrap();
-    assert_eq!(place.open().removed().unwrap(), ["/a", "/b", "/c"]);
+    assert_eq!(store.removed().unwrap(), []);
+    store.commit(&lock, &[put(record("a")), put(record("b")), put(record("c"))]).unwrap();
+    let gone = |name: &str| Change::DeleteRecord(at(name));
+    store.commit(&lock, &[gone("b"), gone("nobody"), gone("a"), gone("b")]).unwrap();
+    store.commit(&lock, &[Change::MoveRecord { from: at("c"), to: at("d") }]).unwrap();
+    assert_eq!(place.open().removed().unwrap(), [at("a"), at("b"), at("c")]);
     // Who is there again is not gone.
-    store.commit(&lock, &[put(record("/a"))]).unwrap();
-    assert_eq!(store.removed().unwrap(), ["/b", "/c"]);
+    store.commit(&lock, &[put(record("a"))]).unwrap();
+    assert_eq!(store.removed().unwrap(), [at("b"), at("c")]);
 }
 
 pub(crate) fn means_of_durations<B: Backend>() {
     let place = B::new();
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    let took = |kind: &str, action: &str, millis| {
-        Change::Duration(ActionDuration { kind: kind.to_owned(), action: action.to_owned(), millis })
+    let took = |kind: &str, action, millis| ActionDuration { kind: kind.to_owned(), action, millis };
+    let write = |durations: &[ActionDuration]| {
+        let changes: Vec<Change> = durations.iter().cloned().map(Change::Duration).collect();
+        store.commit(&lock, &changes).unwrap()
     };
     assert_eq!(store.durations().unwrap(), []);
-    store
-        .commit(&lock, &[took("disk", "create", 100), took("cluster", "create", 240_000), took("disk", "create", 200)])
-        .unwrap();
-    store.commit(&lock, &[took("disk", "create", 600), took("disk", "delete", 0)]).unwrap();
-    let mean = |kind: &str, action: &str, millis| (kind.to_owned(), action.to_owned(), millis);
+    write(&[took("disk", Verb::Create, 100), took("cluster", Verb::Create, 240_000), took("disk", Verb::Create, 200)]);
+    write(&[took("disk", Verb::Create, 600), took("disk", Verb::Delete, 0)]);
     assert_eq!(
         store.durations().unwrap(),
-        [mean("cluster", "create", 240_000), mean("disk", "create", 300), mean("disk", "delete", 0)]
+        [took("cluster", Verb::Create, 240_000), took("disk", Verb::Create, 300), took("disk", Verb::Delete, 0)]
     );
 }
 
@@ -360,8 +387,8 @@ pub(crate) fn refuses_a_second_writer<B: Backend>() {
         assert!(text.contains(part), "{part} is missing in: {text}");
     }
     // The lock is the holder's, whichever store it goes through; readers do not ask for it.
-    other.commit(&lock, &[put(record("/a"))]).unwrap();
-    assert_eq!(addresses(&store), ["/a"]);
+    other.commit(&lock, &[put(record("a"))]).unwrap();
+    assert_eq!(addresses(&store), ["a"]);
 }
 
 pub(crate) fn a_lock_ends_with_its_value<B: Backend>() {
@@ -385,7 +412,7 @@ pub(crate) fn clears_a_dead_local_holder<B: Backend>() {
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
     let dead = lock.holder().clone();
-    store.commit(&lock, &[Change::OpenIntent(Box::new(intent("i1", "/a")))]).unwrap();
+    store.commit(&lock, &[Change::OpenIntent(Box::new(intent("i1", "a")))]).unwrap();
     lock.die();
 
     let lock = place.open().try_lock(&request("here")).unwrap();
@@ -419,22 +446,20 @@ pub(crate) fn fences_a_holder_that_was_taken_over<B: Backend>() {
     let place = B::new();
     let (remote, local) = (place.open(), place.open());
     let old = remote.try_lock(&request("there")).unwrap();
-    remote.commit(&old, &[put(record("/a"))]).unwrap();
+    remote.commit(&old, &[put(record("a"))]).unwrap();
     place.expire_lease();
     // A lease that ran out is still the holder's as long as nobody else wanted it.
     remote.renew(&old).unwrap();
-    remote.commit(&old, &[put(record("/b"))]).unwrap();
+    remote.commit(&old, &[put(record("b"))]).unwrap();
 
     let gone = old.holder().clone();
     old.die();
     local.unlock(&gone.id).unwrap();
     // What the old holder still has in its hands after it was displaced.
     let stale = |lock: &crate::Lock| {
-        for refused in [
-            remote.commit(lock, &[put(record("/c"))]).map(drop),
-            remote.commit(lock, &[]).map(drop),
-            remote.renew(lock),
-        ] {
+        for refused in
+            [remote.commit(lock, &[put(record("c"))]).map(drop), remote.commit(lock, &[]).map(drop), remote.renew(lock)]
+        {
             assert!(matches!(refused, Err(StateError::Fenced { .. })), "{refused:?}");
         }
     };
@@ -442,10 +467,10 @@ pub(crate) fn fences_a_holder_that_was_taken_over<B: Backend>() {
     stale(&lock);
     let new = local.try_lock(&request("here")).unwrap();
     stale(&lock);
-    local.commit(&new, &[put(record("/d"))]).unwrap();
+    local.commit(&new, &[put(record("d"))]).unwrap();
     drop(lock);
     assert_eq!(local.holder().unwrap().as_ref(), Some(new.holder()));
-    assert_eq!(addresses(&local), ["/a", "/b", "/d"]);
+    assert_eq!(addresses(&local), ["a", "b", "d"]);
 }
 
 /// The lock of a holder that does not know yet that it was displaced.
@@ -470,7 +495,7 @@ pub(crate) fn unlock_is_the_last_resort<B: Backend>() {
     assert!(matches!(wrong, StateError::OtherLock { .. }) && wrong.to_string().contains(&holder.id), "{wrong}");
     let alive = other.unlock(&holder.id).unwrap_err();
     assert!(matches!(alive, StateError::HolderAlive { .. }) && alive.to_string().contains("4711"), "{alive}");
-    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    store.commit(&lock, &[put(record("a"))]).unwrap();
 
     lock.die();
     assert!(matches!(other.unlock("x"), Err(StateError::OtherLock { .. })));
@@ -485,12 +510,12 @@ pub(crate) fn readers_see_one_instant<B: Backend>() {
     let place = B::new();
     let (store, reader) = (place.open(), place.open());
     let lock = store.try_lock(&request("here")).unwrap();
-    let open = |n: u64| Change::OpenIntent(Box::new(intent(&format!("i{n}"), "/n")));
+    let open = |n: u64| Change::OpenIntent(Box::new(intent(&format!("i{n}"), "n")));
     store.commit(&lock, &[open(0)]).unwrap();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             for n in 1..=COMMITS {
-                let changes = [put(record(&format!("/{n}"))), Change::CloseIntent(format!("i{}", n - 1)), open(n)];
+                let changes = [put(record(&n.to_string())), Change::CloseIntent(format!("i{}", n - 1)), open(n)];
                 store.commit(&lock, &changes).unwrap();
             }
         });
@@ -498,7 +523,7 @@ pub(crate) fn readers_see_one_instant<B: Backend>() {
             let done = writer.is_finished();
             let seen = reader.snapshot().unwrap();
             assert_eq!(seen.records.len() as u64 + 1, seen.serial);
-            assert_eq!(seen.open_intents, [intent(&format!("i{}", seen.serial - 1), "/n")]);
+            assert_eq!(seen.open_intents, [intent(&format!("i{}", seen.serial - 1), "n")]);
             if done {
                 break;
             }
@@ -512,15 +537,93 @@ pub(crate) fn refuses_what_it_could_not_read_back<B: Backend>() {
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
     let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
-    let with = |depth| Record { applied: nested(depth).into(), ..record("/a") };
-    let intent_with = |depth| Change::OpenIntent(Box::new(Intent { record: Some(with(depth)), ..intent("i1", "/a") }));
+    let with = |depth| Record { applied: nested(depth).into(), ..record("a") };
+    let intent_with = |depth| Change::OpenIntent(Box::new(Intent { record: Some(with(depth)), ..intent("i1", "a") }));
     store.commit(&lock, &[put(with(100)), intent_with(100)]).unwrap();
     assert_eq!(store.snapshot().unwrap().records[0].applied.value(), nested(100));
     for change in [put(with(101)), intent_with(101)] {
         let refused = store.commit(&lock, &[Change::CloseIntent("i1".to_owned()), change]).unwrap_err();
-        assert!(matches!(&refused, StateError::Refused { what } if what.contains("/a")), "{refused}");
+        assert!(matches!(&refused, StateError::Refused { what } if what.contains(at("a").as_str())), "{refused}");
+    }
+    let misnamed = || Address::new("/ws/ops", "disk", "");
+    for change in [
+        put(Record { address: misnamed(), ..record("a") }),
+        put(Record { dependencies: vec![misnamed()], ..record("a") }),
+        Change::OpenIntent(Box::new(Intent { address: misnamed(), ..intent("i2", "a") })),
+        Change::OpenIntent(Box::new(Intent {
+            record: Some(Record { dependencies: vec![misnamed()], ..record("a") }),
+            ..intent("i2", "a")
+        })),
+        Change::MoveRecord { from: at("a"), to: misnamed() },
+    ] {
+        let refused = store.commit(&lock, &[Change::CloseIntent("i1".to_owned()), change]).unwrap_err();
+        assert!(matches!(&refused, StateError::Refused { what } if what.contains("/ws/ops/disk/")), "{refused}");
     }
     assert_eq!(store.serial().unwrap(), 1);
+}
+
+pub(crate) fn what_cannot_be_read_is_damage<B: Backend>() {
+    use Spoiled::{
+        Dependency, DurationAction, IntentAction, IntentAddress, IntentRecord, Progress, Protection, RecordAddress,
+        Removed, RunCounts, RunPlanned, RunResult,
+    };
+    let all = [
+        (RecordAddress, "disk/a", "address"),
+        (RecordAddress, "", "address"),
+        (Dependency, "/disk/b", "address"),
+        (Protection, "{}", "protection"),
+        (Protection, "null", "protection"),
+        (Progress, r#"{"later":1}"#, "baseline"),
+        (IntentAddress, "a", "address"),
+        (IntentAction, "explode", "action"),
+        (IntentAction, "Create", "action"),
+        (IntentRecord, "{}", "record"),
+        (RunResult, "done", "result"),
+        (RunCounts, r#"{"explode":1}"#, "counts"),
+        (RunCounts, "null", "counts"),
+        (RunPlanned, r#"{"create":-1}"#, "planned"),
+        (Removed, "b", "address"),
+        (DurationAction, "", "action"),
+    ];
+    for (what, text, key) in all {
+        let place = B::new();
+        let store = place.open();
+        let lock = store.try_lock(&request("here")).unwrap();
+        let took = ActionDuration { kind: "disk".to_owned(), action: Verb::Create, millis: 1 };
+        let finish = Change::FinishRun {
+            id: "r1".to_owned(),
+            finished_at: String::new(),
+            result: crate::RunResult::Ok,
+            counts: Counts::default(),
+            duration_ms: 1,
+        };
+        let changes = [
+            put(Record { dependencies: vec![at("b")], ..record("a") }),
+            put(record("gone")),
+            Change::DeleteRecord(at("gone")),
+            Change::OpenIntent(Box::new(intent("i1", "a"))),
+            Change::StartRun(run("r1")),
+            finish,
+            Change::Duration(took),
+        ];
+        store.commit(&lock, &changes).unwrap();
+        place.spoil(what, text);
+        let errors = match what {
+            RecordAddress | Dependency | Protection | Progress => {
+                vec![store.snapshot().map(drop), store.records().map(drop)]
+            }
+            IntentAddress | IntentAction | IntentRecord => {
+                vec![store.snapshot().map(drop), store.open_intents().map(drop)]
+            }
+            RunResult | RunCounts | RunPlanned => vec![store.runs(1).map(drop)],
+            Removed => vec![store.removed().map(drop)],
+            DurationAction => vec![store.durations().map(drop)],
+        };
+        for error in errors {
+            let Err(StateError::Corrupt { what: told, .. }) = &error else { panic!("{what:?} {text}: {error:?}") };
+            assert!(told.contains(key), "{what:?} {text}: {told}");
+        }
+    }
 }
 
 /// What a random step does, over few enough names that steps meet.
@@ -538,26 +641,26 @@ impl Step {
         match self {
             Step::Put(n, applied, needs) => put(Record {
                 applied: applied.clone().into(),
-                dependencies: needs.iter().map(name).collect(),
+                dependencies: needs.iter().map(|n| at(&name(n))).collect(),
                 ..record(&name(n))
             }),
-            Step::Delete(n) => Change::DeleteRecord(name(n)),
-            Step::Move(from, to) => Change::MoveRecord { from: name(from), to: name(to) },
-            Step::Open(n) => Change::OpenIntent(Box::new(intent(&name(n), "/x"))),
+            Step::Delete(n) => Change::DeleteRecord(at(&name(n))),
+            Step::Move(from, to) => Change::MoveRecord { from: at(&name(from)), to: at(&name(to)) },
+            Step::Open(n) => Change::OpenIntent(Box::new(intent(&name(n), "x"))),
             Step::Close(n) => Change::CloseIntent(name(n)),
         }
     }
 }
 
 fn name(n: &u8) -> String {
-    format!("/n{n}")
+    format!("n{n}")
 }
 
 /// The state as plain collections.
 #[derive(Debug, Clone, Default)]
 struct Model {
     serial: u64,
-    records: BTreeMap<String, Record>,
+    records: BTreeMap<Address, Record>,
     intents: Vec<String>,
 }
 

@@ -1,4 +1,5 @@
-//! What a record says of its object that a later run must not overlook: what must not happen to it, and how it was made.
+//! What a record says of its object that a later run must not overlook: what must not happen to it, and how far it has
+//! come.
 //!
 //! Both are read strictly: a key that is missing, unknown or of another type makes the record unreadable
 //! ([`StateError::Corrupt`](crate::StateError::Corrupt)). Read leniently, whatever got lost would be a guard that no
@@ -24,10 +25,10 @@ pub struct Protection {
     pub adopted: bool,
 }
 
-/// What a record says about the making of its object, besides its fields. A key that is absent says that there is nothing
+/// How far an object has come: who made it, who is at it, whether anybody saw it ready. A key that is absent says that there is nothing
 /// to say; one that is not known was written by a version that may mean a guard by it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Baseline {
+pub struct Progress {
     /// The run that last wrote the object, so that a resumed plan knows what is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
@@ -81,7 +82,7 @@ impl<'de> Deserialize<'de> for Protection {
     }
 }
 
-impl<'de> Deserialize<'de> for Baseline {
+impl<'de> Deserialize<'de> for Progress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Default, Deserialize)]
         #[serde(default, deny_unknown_fields)]
@@ -111,7 +112,7 @@ mod tests {
             let text = serde_json::to_string(&protection).unwrap();
             assert_eq!(serde_json::from_str::<Protection>(&text).unwrap(), protection);
         }
-        let full = Baseline {
+        let full = Progress {
             run: Some("r".into()),
             importing: Some("i".into()),
             uid: Some("u".into()),
@@ -119,11 +120,11 @@ mod tests {
             unready: true,
             holds: vec![Held { part: "p".into(), volume: "v".into(), folder: "f".into() }],
         };
-        for baseline in [full, Baseline::default()] {
-            let text = serde_json::to_string(&baseline).unwrap();
-            assert_eq!(serde_json::from_str::<Baseline>(&text).unwrap(), baseline);
+        for progress in [full, Progress::default()] {
+            let text = serde_json::to_string(&progress).unwrap();
+            assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
         }
-        assert_eq!(serde_json::to_string(&Baseline::default()).unwrap(), "{}");
+        assert_eq!(serde_json::to_string(&Progress::default()).unwrap(), "{}");
     }
 
     #[test]
@@ -148,7 +149,7 @@ mod tests {
         for text in
             ["null", "[]", "true", r#"{"uid":1}"#, r#"{"unready":"yes"}"#, r#"{"later":1}"#, r#"{"holds":["v"]}"#]
         {
-            assert!(serde_json::from_str::<Baseline>(text).is_err(), "{text}");
+            assert!(serde_json::from_str::<Progress>(text).is_err(), "{text}");
         }
     }
 }

@@ -4,8 +4,11 @@
 //! | module | holds |
 //! |---|---|
 //! | [`store`] | [`Store`], the one trait every backend implements |
-//! | [`guards`] | what a record says that must not be overlooked: [`Protection`], [`Baseline`] |
-//! | [`record`] | what is kept: [`Record`], [`Intent`], [`Run`], [`ActionDuration`], [`Snapshot`] |
+//! | [`address`] | [`Address`], the name of one object |
+//! | [`verb`] | [`Verb`], what is done to one |
+//! | [`record`] | what is kept: [`Record`], [`Intent`], [`Snapshot`] |
+//! | [`guards`] | what a record says that must not be overlooked: [`Protection`], [`Progress`] |
+//! | [`run`] | the history: [`Run`], [`RunResult`], [`Counts`], [`ActionDuration`] |
 //! | [`change`] | [`Change`], everything a commit can do |
 //! | [`lock`] | [`Lock`], [`Holder`], [`LockRequest`]: one writer at a time |
 //! | [`digest`] | [`Digester`], the keyed digest that stands for a secret |
@@ -26,6 +29,7 @@
 //!   it fails, none happened.
 //! - The serial goes up by exactly one with each commit that changes something.
 //! - Only the holder of the newest epoch can commit; a holder that was displaced is refused, never merged.
+//! - What is read has its type: an address, a verb, a guard, a result that cannot be read is damage, and never none.
 //! - Readers take no lock and never wait for a writer.
 //! - No secret is kept. This crate cannot tell a secret from any other value: masking is the engine's part, see
 //!   [`record`].
@@ -35,6 +39,7 @@
 //! implements [`Store`], hands out its [`Lock`]s with a guard of its own, and passes the contract tests in
 //! `contract.rs`, which are generic over the backend.
 
+pub mod address;
 pub mod change;
 pub mod digest;
 pub mod error;
@@ -42,20 +47,25 @@ pub mod guards;
 pub mod identity;
 pub mod lock;
 pub mod record;
+pub mod run;
 pub mod sqlite;
 pub mod store;
 pub mod stored;
+pub mod verb;
 
 #[cfg(test)]
 mod contract;
 
+pub use address::{Address, NotAnAddress};
 pub use change::Change;
 pub use digest::Digester;
 pub use error::StateError;
-pub use guards::{Baseline, Held, Protection};
+pub use guards::{Held, Progress, Protection};
 pub use identity::Identity;
 pub use lock::{Holder, LEASE, Lock, LockRequest};
-pub use record::{ActionDuration, Intent, Record, Run, Snapshot};
+pub use record::{Intent, Record, Snapshot};
+pub use run::{ActionDuration, Counts, Run, RunResult};
 pub use sqlite::SqliteStore;
 pub use store::Store;
 pub use stored::Stored;
+pub use verb::Verb;

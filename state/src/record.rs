@@ -7,14 +7,16 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::guards::{Baseline, Protection};
+use crate::address::Address;
+use crate::guards::{Progress, Protection};
 use crate::stored::Stored;
+use crate::verb::Verb;
 
 /// One object that kompox owns, as it was when it was last written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Address in the graph, unique in the state.
-    pub address: String,
+    pub address: Address,
     /// Name of the kind, as the engine's kind schemas call it.
     pub kind: String,
     /// Key of the provider that made the object.
@@ -27,13 +29,14 @@ pub struct Record {
     pub outputs: Stored,
     /// Addresses this object needs, in the order they were given. A destroy without a manifest orders its deletes by
     /// these.
-    pub dependencies: Vec<String>,
+    pub dependencies: Vec<Address>,
     /// Guards that outlive the manifest, such as `preventDestroy` and a cluster's `protection`.
     pub protection: Protection,
     /// Digest of the desired inputs, to tell "nothing changed" without a request.
     pub desired_digest: String,
-    /// How the object was made.
-    pub baseline: Baseline,
+    /// How far the object has come.
+    #[serde(rename = "baseline")]
+    pub progress: Progress,
     /// Where the object was asked for, as `file:line:col`.
     pub source: Option<String>,
     /// Serial of the commit that first wrote this address; set by the store, ignored on input.
@@ -45,20 +48,20 @@ pub struct Record {
 
 /// A mutating request that may or may not have reached its provider. Durable before the call, closed with the result
 /// after it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Intent {
     /// UUID, unique for ever; also the idempotency token of the request.
     pub id: String,
-    /// The [`Run`] it belongs to.
+    /// The [`Run`](crate::Run) it belongs to.
     pub run: String,
     /// Address the request is about.
-    pub address: String,
+    pub address: Address,
     /// Name of the kind.
     pub kind: String,
     /// Key of the provider.
     pub provider: String,
-    /// Name of the action.
-    pub action: String,
+    /// What is done to it.
+    pub action: Verb,
     /// Physical id, when it is known or fixed before the call.
     pub physical_id: Option<String>,
     /// Digest of the request.
@@ -71,45 +74,6 @@ pub struct Intent {
     pub operation_url: Option<String>,
     /// When it was opened (RFC 3339).
     pub opened_at: String,
-}
-
-/// One apply, destroy or other writing command in the history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    /// UUID of the run.
-    pub id: String,
-    /// Who ran it.
-    pub actor: String,
-    /// On which host.
-    pub host: String,
-    /// The command, without secrets.
-    pub command: String,
-    /// Digest of the plan it executed.
-    pub plan_digest: Option<String>,
-    /// When it started (RFC 3339).
-    pub started_at: String,
-    /// When it ended (RFC 3339); `None` while it runs, and for ever if it was killed and nobody finished it.
-    pub finished_at: Option<String>,
-    /// `ok`, `failed` or `interrupted`; `None` as long as it has not finished.
-    pub result: Option<String>,
-    /// How many actions of which sort were planned; null in runs of versions that did not say.
-    #[serde(default)]
-    pub planned: Value,
-    /// How many actions of which sort were done, until now or in the end.
-    pub counts: Value,
-    /// Wall time in milliseconds, until the last action that was done or to the end.
-    pub duration_ms: Option<u64>,
-}
-
-/// How long one action took. The store keeps a running mean per kind and action; the scheduler plans with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActionDuration {
-    /// Name of the kind.
-    pub kind: String,
-    /// Name of the action.
-    pub action: String,
-    /// Wall time in milliseconds.
-    pub millis: u64,
 }
 
 /// What a plan reads, all of one instant: a commit is either wholly in it or not at all.

@@ -1,10 +1,12 @@
 //! The one trait every backend implements.
 
+use crate::address::Address;
 use crate::change::Change;
 use crate::digest::Digester;
 use crate::error::StateError;
 use crate::lock::{Holder, Lock, LockRequest};
-use crate::record::{Intent, Record, Run, Snapshot};
+use crate::record::{Intent, Record, Snapshot};
+use crate::run::{ActionDuration, Run};
 
 /// A state store. All calls block; all may be made from several threads at once. Any call fails with [`StateError`]
 /// when the store cannot be read or written, or when what it holds cannot be understood.
@@ -41,7 +43,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// See [`Store`].
-    fn record(&self, address: &str) -> Result<Option<Record>, StateError>;
+    fn record(&self, address: &Address) -> Result<Option<Record>, StateError>;
 
     /// Every open intent, in the order they were opened.
     ///
@@ -59,13 +61,13 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// See [`Store`].
-    fn removed(&self) -> Result<Vec<String>, StateError>;
+    fn removed(&self) -> Result<Vec<Address>, StateError>;
 
-    /// Mean wall time per kind and action, in milliseconds, by kind and action.
+    /// Mean wall times, by kind and action.
     ///
     /// # Errors
     /// See [`Store`].
-    fn durations(&self) -> Result<Vec<(String, String, u64)>, StateError>;
+    fn durations(&self) -> Result<Vec<ActionDuration>, StateError>;
 
     /// Takes the lock if it is free, does not wait. A holder of the same host that is dead is cleared, one of another
     /// host whose lease ran out is displaced; [`Lock`] tells.

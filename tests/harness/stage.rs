@@ -162,7 +162,7 @@ impl Stage {
             let cluster = record.provider.split_once('#').map_or("", |(_, cluster)| cluster);
             let id = format!("{cluster}{}", record.physical_id).to_lowercase();
             assert!(world.contains(&id), "{} is recorded and does not exist: {id}", record.address);
-            let other = recorded.insert(id, record.address.clone());
+            let other = recorded.insert(id, record.address.to_string());
             assert_eq!(other, None, "{} is recorded twice", record.physical_id);
         }
         recorded

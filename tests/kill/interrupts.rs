@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use kompox_state::Store;
+use kompox_state::{RunResult, Store};
 
 use crate::harness::proxy::Proxy;
 use crate::harness::stage::{FAST, Stage};
@@ -33,7 +33,7 @@ fn once(signal: Signal) {
         stage.assert_consistent();
         assert_eq!(stage.ids("Microsoft.ContainerService/managedClusters").len(), 1);
         assert_eq!(stage.ids("Microsoft.ContainerService/managedClusters/agentPools").len(), 1, "the system pool only");
-        assert_eq!(stage.state().runs(1).unwrap()[0].result.as_deref(), Some("interrupted"));
+        assert_eq!(stage.state().runs(1).unwrap()[0].result, Some(RunResult::Interrupted));
     }
     let cloud = stage.cloud(FAST);
     stage.run(&cloud.endpoint, APPLY).exits(0);
@@ -82,6 +82,6 @@ fn one_ctrl_c_ends_a_wait_at_once() {
     live.end().exits(130).says(&["is not ready yet", "the next run goes on waiting", "Apply interrupted after"]);
     stage.assert_consistent();
     let service =
-        stage.state().records().unwrap().into_iter().find(|record| record.address.ends_with("/Service/traefik"));
-    assert!(service.unwrap().baseline.unready, "the next run waits for it");
+        stage.state().records().unwrap().into_iter().find(|record| record.address.short() == "Service/traefik");
+    assert!(service.unwrap().progress.unready, "the next run waits for it");
 }

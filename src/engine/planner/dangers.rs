@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Planner;
-use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::kind::{Holds, Kind, Mount, Part};
-use crate::engine::plan::{Danger, Mode, PlannedAction};
+use crate::engine::plan::{Danger, Mode, PlannedAction, Verb};
 use crate::engine::provider::api_of;
 
 /// An object before and after the plan, in its stored form; a side that is not there is none.
@@ -156,7 +155,7 @@ impl Planner<'_> {
             .filter_map(|(planned, kind)| {
                 let loss = kind.review.loss?;
                 let inside = kind.holds != Holds::Objects && containers.contains(planned.address.scope());
-                let again = planned.action == Action::Replace;
+                let again = planned.action == Verb::Replace;
                 // That a workload is made anew is a restart, and listed as one; what it does to others is told there.
                 if inside || again && (!kind.restarts.is_empty() || kind.disturbs.is_some()) {
                     return None;
@@ -174,7 +173,7 @@ impl Planner<'_> {
         let kinds = self.inputs.kinds;
         let mut found: BTreeMap<(&str, &'static str, &'static str), Vec<&Address>> = BTreeMap::new();
         for planned in self.actions.iter().filter(|planned| {
-            !matches!(planned.action, Action::Delete | Action::Forget | Action::Read) && planned.action.is_change()
+            !matches!(planned.action, Verb::Delete | Verb::Forget | Verb::Read) && planned.action.is_change()
         }) {
             let Some(record) = self.record(&planned.address) else { continue };
             let (before, after) = (&record.protection, &planned.protection);
@@ -365,7 +364,7 @@ impl Planner<'_> {
             Some(record) => (!record.protection.adopted && starts_empty(&record.applied.value()))
                 .then_some("what was made as an empty"),
             None => {
-                let new = self.action(address).is_none_or(|planned| planned.action == Action::Create);
+                let new = self.action(address).is_none_or(|planned| planned.action == Verb::Create);
                 (new && starts_empty(&node.desired.to_stored())).then_some("the new, empty")
             }
         }
@@ -444,7 +443,7 @@ impl Planner<'_> {
                 if after && self.inputs.graph.get(&address).is_some() {
                     next.extend(self.inputs.graph.dependencies(&address).into_iter().cloned());
                 } else if let Some(record) = self.records.get(&address) {
-                    next.extend(record.dependencies.iter().map(|need| Address::from_text(need.as_str())));
+                    next.extend(record.dependencies.iter().cloned());
                 }
             }
             level = next.into_iter().collect();

@@ -8,14 +8,13 @@ use kompox_state::Record;
 
 use super::explain::{describe, describe_protection, describe_replacement, show};
 use super::{Planner, Question, Strayed, changed_outputs, observed_fields, outputs_with_id, release};
-use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::{Node, Protection};
 use crate::engine::ground;
 use crate::engine::identity::{Identity, same_api};
 use crate::engine::kind::{Holds, InPlace, Refusal, Replace, Verdict};
-use crate::engine::plan::{Cause, Danger, FieldChange, PlannedAction, Precondition, Restart};
+use crate::engine::plan::{Cause, Danger, FieldChange, PlannedAction, Precondition, Restart, Verb};
 use crate::engine::provider::{Observation, Observed, Preview, Transition, api_of};
 use crate::engine::value::{Path, Reference, Value};
 
@@ -84,7 +83,7 @@ impl<'a> Planner<'a> {
                     node,
                     &desired,
                     Some(&observed),
-                    Action::Read,
+                    Verb::Read,
                     "it exists and is only read".into(),
                     Vec::new(),
                     None,
@@ -96,7 +95,7 @@ impl<'a> Planner<'a> {
                     self.unchanged.insert(node.address.clone());
                 } else {
                     let reason = "it is only read from now on".to_owned();
-                    self.push(node, &desired, Some(&observed), Action::Refresh, reason, Vec::new(), None);
+                    self.push(node, &desired, Some(&observed), Verb::Refresh, reason, Vec::new(), None);
                 }
             }
             (_, Observation::Missing | Observation::NotYet(_)) if node.read_only => {
@@ -169,7 +168,7 @@ impl<'a> Planner<'a> {
         self.notes.push(Danger { help, ..Danger::about("ending", &node.address, text) });
         let unconfirmed = node.kind.preview.then(|| "what is there now is being deleted".to_owned());
         let reason = "what is there is being deleted; it is made anew once that is gone".to_owned();
-        self.push(node, desired, Some(observed), Action::Create, reason, Vec::new(), unconfirmed);
+        self.push(node, desired, Some(observed), Verb::Create, reason, Vec::new(), unconfirmed);
         if let Some(action) = self.actions.last_mut() {
             action.ending = true;
             // That it ends in the meantime is what is waited for.
@@ -187,7 +186,7 @@ impl<'a> Planner<'a> {
             let (action, desired) = (self.actions.len(), desired.clone());
             self.questions.push(Question { action, target, desired, request, observed: None, release: None });
         }
-        self.push(node, &desired, None, Action::Create, reason, Vec::new(), unconfirmed);
+        self.push(node, &desired, None, Verb::Create, reason, Vec::new(), unconfirmed);
     }
 
     fn physical_id(&self, node: &Node, desired: &Value) -> Option<String> {
@@ -250,8 +249,7 @@ impl<'a> Planner<'a> {
     fn adopt(&mut self, node: &'a Node, desired: Value, observed: Observed) {
         let ours = observed.lineage.as_deref() == Some(self.inputs.lineage);
         let wished = node.import.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&observed.physical_id));
-        let interrupted =
-            self.inputs.snapshot.open_intents.iter().any(|intent| intent.address == node.address.as_str());
+        let interrupted = self.inputs.snapshot.open_intents.iter().any(|intent| intent.address == node.address);
         let reason = if wished {
             "the manifest adopts it".to_owned()
         } else if interrupted {
@@ -314,7 +312,7 @@ impl<'a> Planner<'a> {
         changes.extend(release(&observed));
         self.keep_outputs(node, &observed);
         self.restarts_of(node, &changes);
-        self.push(node, &desired, Some(&observed), Action::Import, reason, changes, None);
+        self.push(node, &desired, Some(&observed), Verb::Import, reason, changes, None);
     }
 
     /// The changes that make it as desired.
@@ -356,10 +354,10 @@ impl<'a> Planner<'a> {
             problem.help.push(format!("forget it here:  kompox state rm {}", node.address));
             return;
         }
-        let baseline = &record.baseline;
+        let progress = &record.progress;
         // A record that never learned a uid cannot tell.
-        if node.kind.holds == Holds::Data && observed.uid.is_some() && baseline.uid != observed.uid {
-            let message = match baseline.uid {
+        if node.kind.holds == Holds::Data && observed.uid.is_some() && progress.uid != observed.uid {
+            let message = match progress.uid {
                 Some(_) => format!(
                     "{} is not the one that kompox made: {} was deleted and made anew, so its data is not the app's",
                     node.address, observed.physical_id
@@ -408,13 +406,13 @@ impl<'a> Planner<'a> {
         }
         self.keep_outputs(node, &observed);
         let release = release(&observed);
-        let unready = !observed.ready && (baseline.unready || lets_go(node, record));
+        let unready = !observed.ready && (progress.unready || lets_go(node, record));
         // A digest is made only where somebody asks for it: it costs more than the comparison.
         let changed_wish = !as_it_was && (node.kind.preview || unready) && desired.digest() != record.desired_digest;
         if unready && !changed_wish && changes.is_empty() {
             let reason = explain_release(&observed).unwrap_or_else(|| UNREADY.to_owned());
             let changes = release.into_iter().collect();
-            self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
+            self.push(node, &desired, Some(&observed), Verb::Update, reason, changes, None);
             return;
         }
         if node.kind.preview
@@ -425,7 +423,7 @@ impl<'a> Planner<'a> {
             diff::keep_ignored(node.kind, &mut request, &observed.object, &node.ignore_changes);
             let target = node.target(Some(observed.physical_id.clone()));
             let reason = describe(&changes);
-            self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
+            self.push(node, &desired, Some(&observed), Verb::Update, reason, changes, None);
             let action = self.actions.len() - 1;
             let desired = desired.into_owned();
             self.questions.push(Question { action, target, desired, request, observed: Some(observed), release });
@@ -434,7 +432,7 @@ impl<'a> Planner<'a> {
         if let Some(reason) = explain_release(&observed) {
             changes.extend(release);
             self.guard_update(node, protection);
-            self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
+            self.push(node, &desired, Some(&observed), Verb::Update, reason, changes, None);
             return;
         }
         if changes.is_empty() && observed.transition != Some(Transition::Failed) {
@@ -447,7 +445,7 @@ impl<'a> Planner<'a> {
         };
         self.guard_update(node, protection);
         self.restarts_of(node, &changes);
-        self.push(node, &desired, Some(&observed), Action::Update, reason, changes, None);
+        self.push(node, &desired, Some(&observed), Verb::Update, reason, changes, None);
     }
 
     /// Nothing differs in the cloud; the record may still need to learn of something.
@@ -466,24 +464,24 @@ impl<'a> Planner<'a> {
         node: &Node,
         record: &Record,
         observed: Option<&Observed>,
-    ) -> Option<(Action, String, Vec<FieldChange>)> {
+    ) -> Option<(Verb, String, Vec<FieldChange>)> {
         if self.moved.contains_key(&node.address) {
-            return Some((Action::Move, "it was renamed in the manifest".to_owned(), Vec::new()));
+            return Some((Verb::Move, "it was renamed in the manifest".to_owned(), Vec::new()));
         }
         let outputs = observed.map(|observed| changed_outputs(node.kind, record, observed)).unwrap_or_default();
         if !outputs.is_empty() {
-            return Some((Action::Refresh, "what others take from it changed outside of kompox".to_owned(), outputs));
+            return Some((Verb::Refresh, "what others take from it changed outside of kompox".to_owned(), outputs));
         }
         let wanted = node.protection.over(&record.protection);
         if wanted != record.protection {
-            return Some((Action::Refresh, describe_protection(&record.protection, &wanted), Vec::new()));
+            return Some((Verb::Refresh, describe_protection(&record.protection, &wanted), Vec::new()));
         }
         // A destroy works from the state alone, so its order must be today's.
         let needs = self.inputs.graph.dependencies(&node.address);
-        let recorded = |need: &Address| record.dependencies.iter().any(|known| known == need.as_str());
+        let recorded = |need: &Address| record.dependencies.contains(need);
         let known = needs.iter().all(|need| recorded(self.moved.get(*need).unwrap_or(need)));
         (!known || needs.len() != record.dependencies.len())
-            .then(|| (Action::Refresh, "what it depends on changes".to_owned(), Vec::new()))
+            .then(|| (Verb::Refresh, "what it depends on changes".to_owned(), Vec::new()))
     }
 
     fn guard_update(&mut self, node: &Node, protection: &Protection) {
@@ -634,7 +632,7 @@ impl<'a> Planner<'a> {
             (!node.kind.restarts.is_empty())
                 .then(|| Restart { address: node.address.clone(), because: reason.clone() }),
         );
-        self.push(node, desired, Some(observed), Action::Replace, reason, changes, None);
+        self.push(node, desired, Some(observed), Verb::Replace, reason, changes, None);
     }
 
     fn restarts_of(&mut self, node: &Node, changes: &[FieldChange]) {
@@ -652,7 +650,7 @@ impl<'a> Planner<'a> {
         node: &Node,
         desired: &Value,
         observed: Option<&Observed>,
-        action: Action,
+        action: Verb,
         reason: String,
         changes: Vec<FieldChange>,
         unconfirmed: Option<String>,
@@ -663,12 +661,12 @@ impl<'a> Planner<'a> {
         if node.read_only {
             // It is somebody else's: whatever the manifests say later, it is forgotten and never deleted.
             protection.adopted = true;
-        } else if action == Action::Import && node.kind.marked {
+        } else if action == Verb::Import && node.kind.marked {
             protection.adopted = observed.is_some_and(|seen| seen.lineage.as_deref() != Some(self.inputs.lineage));
         }
         let physical_id =
             observed.map(|observed| observed.physical_id.clone()).or_else(|| self.physical_id(node, desired));
-        let whole = matches!(action, Action::Create | Action::Replace | Action::Import);
+        let whole = matches!(action, Verb::Create | Verb::Replace | Verb::Import);
         let precondition = self.precondition(node, desired, observed, unconfirmed.is_none());
         self.actions.push(PlannedAction {
             address: node.address.clone(),
@@ -766,7 +764,7 @@ impl<'a> Planner<'a> {
                 }
                 Ok(Preview::Unconfirmed(reason)) => {
                     self.actions[question.action].unconfirmed = Some(reason);
-                    if self.actions[question.action].action == Action::Update {
+                    if self.actions[question.action].action == Verb::Update {
                         if let Some(record) = self.record(&address) {
                             self.guard_update(node, &record.protection);
                         }
@@ -776,7 +774,7 @@ impl<'a> Planner<'a> {
                     }
                 }
                 Ok(Preview::Object(predicted)) => {
-                    if self.actions[question.action].action != Action::Update {
+                    if self.actions[question.action].action != Verb::Update {
                         continue;
                     }
                     if self.take_answer(node, &question, &predicted, force) {
@@ -789,7 +787,7 @@ impl<'a> Planner<'a> {
                         continue;
                     }
                     let record = self.record(&address);
-                    let unready = record.is_some_and(|record| record.baseline.unready)
+                    let unready = record.is_some_and(|record| record.progress.unready)
                         && question.observed.as_ref().is_some_and(|observed| !observed.ready);
                     if unready {
                         let action = &mut self.actions[question.action];
@@ -824,7 +822,7 @@ impl<'a> Planner<'a> {
     /// Whether every field that differs was applied by us before: then taking it back is putting drift right.
     fn owned_before(&self, question: &Question) -> bool {
         let action = &self.actions[question.action];
-        action.action == Action::Update
+        action.action == Verb::Update
             && !action.changes.is_empty()
             && self.record(&action.address).is_some()
             && action.changes.iter().all(|change| {
@@ -875,5 +873,5 @@ fn explain_release(observed: &Observed) -> Option<String> {
 /// Whether a workload is to work elsewhere than it was applied to: until it is ready, its old part may run.
 fn lets_go(node: &Node, record: &Record) -> bool {
     let Some(uses) = node.kind.uses else { return false };
-    !record.baseline.holds.is_empty() || uses(&node.desired.to_stored()) != uses(&record.applied.value())
+    !record.progress.holds.is_empty() || uses(&node.desired.to_stored()) != uses(&record.applied.value())
 }

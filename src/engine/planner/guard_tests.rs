@@ -153,7 +153,7 @@ async fn what_cannot_carry_a_mark_is_as_foreign_as_what_it_stands_on() {
     assert!(text.contains("/ws/t/bare/child is not this state's: /ws/t/thing/place"), "{text}");
     // A place that the state forgot speaks for nothing.
     site.world.edit("/place", |thing| thing.lineage = ours.clone());
-    site.rewrite(vec![Change::DeleteRecord("/ws/t/thing/place".to_owned())]);
+    site.rewrite(vec![Change::DeleteRecord(address(&THING, "place"))]);
     assert_eq!(destroy(&site, &Options::default()).await, ["forget bare/child"]);
 }
 
@@ -219,7 +219,7 @@ async fn data_is_looked_at_before_it_is_changed_whatever_refresh_says() {
     assert_eq!(site.world.get("/data").unwrap().object["size"], 1);
     // What the state does not know, it does not allow either.
     assert_eq!(destroy(&site, &losing(&["data"])).await, ["forget disk/data"]);
-    site.alias("/ws/t/disk/data", "/ws/t/disk/data", |record| record.baseline.uid = None);
+    site.alias("/ws/t/disk/data", "/ws/t/disk/data", |record| record.progress.uid = None);
     let text = problems(site.plan(&wish(2)).await);
     assert!(text.contains("the state does not say whether /data is the one that kompox made"), "{text}");
     assert_eq!(destroy(&site, &losing(&["data"])).await, ["forget disk/data"]);

@@ -6,10 +6,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use kompox_state::Record;
 
 use super::Planner;
-use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::kind::{Behind, Holds, Kind, Use};
-use crate::engine::plan::{Danger, PlannedAction};
+use crate::engine::plan::{Danger, PlannedAction, Verb};
 use crate::engine::provider::api_of;
 
 /// One place that changes its user.
@@ -64,7 +63,7 @@ struct Leaver {
     /// Where it will work.
     then: Vec<Place>,
     /// What the plan does with it.
-    action: Option<Action>,
+    action: Option<Verb>,
 }
 
 /// Which leavers can meet a place at all ([`Place::meets`]), so that not each is held against each.
@@ -156,7 +155,7 @@ impl<'a> Planner<'a> {
     pub(super) fn handovers(&mut self) -> Vec<Handover> {
         let uses = |kind: &str| (self.inputs.kinds)(kind).is_some_and(|kind| kind.uses.is_some());
         let comes = |planned: &&PlannedAction| {
-            let verbs = [Action::Create, Action::Update, Action::Replace, Action::Import];
+            let verbs = [Verb::Create, Verb::Update, Verb::Replace, Verb::Import];
             verbs.contains(&planned.action) && uses(&planned.kind)
         };
         if !self.actions.iter().any(|planned| comes(&planned)) || !self.records.values().any(|r| uses(&r.kind)) {
@@ -170,7 +169,7 @@ impl<'a> Planner<'a> {
             .filter_map(|planned| {
                 let after = self.wished(&planned.address, &volumes)?;
                 // What was deleted outside of kompox uses nothing any more.
-                let record = self.record(&planned.address).filter(|_| planned.action != Action::Create);
+                let record = self.record(&planned.address).filter(|_| planned.action != Verb::Create);
                 let before = record.and_then(|record| self.applied(record, &volumes)).unwrap_or_default();
                 let gained = lacking(&after, &before);
                 (!gained.is_empty()).then(|| Comer { address: planned.address.clone(), gained })
@@ -196,7 +195,7 @@ impl<'a> Planner<'a> {
             if self.gone.contains(&handover.from)
                 && let Some(leaver) = self.actions.iter_mut().find(|planned| planned.address == handover.from)
             {
-                leaver.action = Action::Delete;
+                leaver.action = Verb::Delete;
                 leaver.reason = "it is gone already; what ran in it must have ended".to_owned();
             }
         }
@@ -210,7 +209,7 @@ impl<'a> Planner<'a> {
             meets.map(move |held| (place, held, !leaver.then.iter().any(|then| then.is_at(held))))
         });
         let met: Vec<(&Place, &Place, bool)> = met.collect();
-        let runs_on = leaver.action == Some(Action::Forget);
+        let runs_on = leaver.action == Some(Verb::Forget);
         // What both are to use is the wish of the manifests, as long as it is one volume in one place.
         let kept = met.iter().find(|(place, held, lets_go)| {
             let known = place.data.is_some() && held.data.is_some();
@@ -253,7 +252,7 @@ impl<'a> Planner<'a> {
     /// Workloads that the state knows, with what they use.
     fn leavers(&self, volumes: &Volumes) -> Vec<Leaver> {
         let renamed: HashMap<&Address, &Address> = self.moved.iter().map(|(new, old)| (old, new)).collect();
-        let actions: HashMap<&Address, Action> =
+        let actions: HashMap<&Address, Verb> =
             self.actions.iter().map(|planned| (&planned.address, planned.action)).collect();
         let leaver = |(recorded, record): (&Address, &&'a Record)| {
             let address = renamed.get(recorded).copied().unwrap_or(recorded);
@@ -261,7 +260,7 @@ impl<'a> Planner<'a> {
             let mut now = self.applied(record, volumes)?;
             // A change that failed, or whose end nobody saw, leaves both behind: what was and what was to be.
             let also = record
-                .baseline
+                .progress
                 .holds
                 .iter()
                 .cloned()
@@ -269,7 +268,7 @@ impl<'a> Planner<'a> {
                 .chain(self.seen.get(address).cloned().unwrap_or_default());
             let also = self.places(also.collect(), &record.provider, record_needs(record), volumes);
             now.extend(lacking(&also, &now));
-            let goes = action == Some(Action::Delete) || self.gone.contains(address) || self.vanished.contains(address);
+            let goes = action == Some(Verb::Delete) || self.gone.contains(address) || self.vanished.contains(address);
             let is_free = |place: &Place| {
                 let data = place.data.as_ref().filter(|data| !data.is_empty());
                 data.is_some_and(|data| data.iter().all(|id| self.unattached.contains(id)))
@@ -289,14 +288,14 @@ impl<'a> Planner<'a> {
     }
 
     /// The recorded workloads that use the data with this id.
-    pub(super) fn users_of(&self, id: &str) -> Vec<String> {
+    pub(super) fn users_of(&self, id: &str) -> Vec<Address> {
         let volumes = self.volumes();
         let id = id.to_lowercase();
         let uses = |record: &Record| {
             let places = self.applied(record, &volumes).unwrap_or_default();
             places.iter().any(|place| place.data.as_ref().is_some_and(|data| data.contains(&id)))
         };
-        let mut users: Vec<String> =
+        let mut users: Vec<Address> =
             self.records.values().filter(|record| uses(record)).map(|record| record.address.clone()).collect();
         users.sort_unstable();
         users
@@ -376,7 +375,7 @@ fn anywhere() -> Vec<Use> {
 }
 
 fn record_needs(record: &Record) -> impl Iterator<Item = Address> {
-    record.dependencies.iter().map(|need| Address::from_text(need.as_str()))
+    record.dependencies.iter().cloned()
 }
 
 fn lacking(have: &[Place], others: &[Place]) -> Vec<Place> {

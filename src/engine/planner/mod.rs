@@ -226,7 +226,7 @@ struct Strayed {
 impl<'a> Planner<'a> {
     fn new(inputs: &'a Inputs<'a>) -> Self {
         let records: HashMap<Address, &Record> =
-            inputs.snapshot.records.iter().map(|r| (Address::from_text(r.address.as_str()), r)).collect();
+            inputs.snapshot.records.iter().map(|record| (record.address.clone(), record)).collect();
         let moved = inputs.graph.iter().filter_map(|node| {
             let old = node.moved_from.as_ref().filter(|old| inputs.graph.get(old).is_none())?;
             let record = records.get(old).filter(|_| !records.contains_key(&node.address))?;
@@ -327,7 +327,7 @@ impl<'a> Planner<'a> {
         }
         let mut unmarked: Vec<&Record> = Vec::new();
         for record in &inputs.snapshot.records {
-            let address = Address::from_text(record.address.as_str());
+            let address = record.address.clone();
             let Some(kind) = (inputs.kinds)(&record.kind).filter(|_| address.kind() == record.kind) else {
                 let message = format!("the state holds the kind \"{}\", which this version does not know", record.kind);
                 let problem = self.problem(Some(&address), message, None);
@@ -375,7 +375,7 @@ impl<'a> Planner<'a> {
         let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
         let mut places: BTreeMap<Address, (Address, &Record)> = BTreeMap::new();
         for record in stands_on {
-            let old = Address::from_text(record.address.as_str());
+            let old = record.address.clone();
             let address = new_address.get(&old).map_or_else(|| old.clone(), |new| (*new).clone());
             let read = matches!(self.observations.get(&address),
                 Some(Observation::Found(seen)) if !seen.object.is_null())
@@ -427,7 +427,7 @@ impl<'a> Planner<'a> {
             return None;
         }
         let grounds = self.grounds.as_ref().map(|grounds| grounds.of(record)).unwrap_or_default();
-        Some(grounds.iter().filter_map(|ground| self.under.get(ground.address.as_str()).cloned()).collect())
+        Some(grounds.iter().filter_map(|ground| self.under.get(&ground.address).cloned()).collect())
     }
 
     /// Reads what could not be named before: its id depends on an object that exists although the state does not know
@@ -486,10 +486,10 @@ impl<'a> Planner<'a> {
     fn recorded_as_found(&self, address: &Address) -> Option<Observation> {
         let record = self.record(address)?;
         Some(Observation::Found(Box::new(Observed {
-            ready: !record.baseline.unready,
+            ready: !record.progress.unready,
             physical_id: record.physical_id.clone(),
             object: serde_json::Value::Null,
-            uid: record.baseline.uid.clone(),
+            uid: record.progress.uid.clone(),
             lineage: Some(self.inputs.lineage.to_owned()),
             transition: None,
             writers: Vec::new(),
@@ -520,7 +520,7 @@ impl<'a> Planner<'a> {
         let (_, host) = provider.rsplit_once('#')?;
         let lives_in =
             self.inputs.snapshot.records.iter().find(|record| record.physical_id.eq_ignore_ascii_case(host))?;
-        Some(Address::from_text(lives_in.address.as_str()).scope().to_owned())
+        Some(lives_in.address.scope().to_owned())
     }
 
     fn problem(&mut self, address: Option<&Address>, message: String, origin: Option<Origin>) -> &mut Problem {
@@ -541,7 +541,7 @@ impl<'a> Planner<'a> {
         let is_workload = |kind: &str| kinds(kind).is_some_and(|kind| !kind.restarts.is_empty());
         let is_container = |kind: &str| kinds(kind).is_some_and(|kind| kind.holds == Holds::Objects);
         let mut actions = std::mem::take(&mut self.actions);
-        let data = |address: &str| self.data_id(&Address::from_text(address));
+        let data = |address: &Address| self.data_id(address);
         let waits: Vec<_> = handovers.iter().chain(sealed).cloned().collect();
         let ordered = order::order(&mut actions, &self.records, &waits, data, is_workload, is_container);
         self.actions = actions;
@@ -640,9 +640,8 @@ impl<'a> Planner<'a> {
     }
 
     /// The address that the wish has for a record.
-    fn address_now(&self, recorded: &str) -> Address {
-        let old = Address::from_text(recorded);
-        self.moved.iter().find(|(_, from)| **from == old).map_or(old, |(new, _)| new.clone())
+    fn address_now(&self, recorded: &Address) -> Address {
+        self.moved.iter().find(|(_, from)| *from == recorded).map_or(recorded, |(new, _)| new).clone()
     }
 
     /// Whether this plan lets go of a record: nothing in the wish stands for it any more.
@@ -744,7 +743,7 @@ fn select(inputs: &Inputs<'_>, records: &HashMap<Address, &Record>) -> HashSet<A
         let planned = inputs.graph.iter().map(|node| node.address.clone());
         return planned.chain(records.keys().cloned()).collect();
     }
-    let mut needed_by: HashMap<&str, Vec<&Address>> = HashMap::new();
+    let mut needed_by: HashMap<&Address, Vec<&Address>> = HashMap::new();
     for (address, record) in records {
         for need in &record.dependencies {
             needed_by.entry(need).or_default().push(address);
@@ -760,7 +759,7 @@ fn select(inputs: &Inputs<'_>, records: &HashMap<Address, &Record>) -> HashSet<A
             continue;
         }
         if inputs.mode == Mode::Destroy {
-            waiting.extend(needed_by.get(address.as_str()).into_iter().flatten().map(|address| (*address).clone()));
+            waiting.extend(needed_by.get(&address).into_iter().flatten().map(|address| (*address).clone()));
         } else {
             waiting.extend(inputs.graph.dependencies(&address).into_iter().cloned());
         }

@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet};
 use kompox_state::Record;
 
 use super::handover::Handover;
-use crate::engine::action::Action;
 use crate::engine::address::Address;
-use crate::engine::plan::PlannedAction;
+use crate::engine::plan::{PlannedAction, Verb};
 use crate::engine::provider::api_of;
 
 /// Fills in `after_addresses` and sorts the actions so that each comes after those. `data` gives the provider's own id of
@@ -21,13 +20,12 @@ pub(super) fn order(
     actions: &mut Vec<PlannedAction>,
     records: &HashMap<Address, &Record>,
     handovers: &[Handover],
-    data: impl Fn(&str) -> Option<(String, String)>,
+    data: impl Fn(&Address) -> Option<(String, String)>,
     is_workload: impl Fn(&str) -> bool,
     is_container: impl Fn(&str) -> bool,
 ) -> Result<(), Vec<Address>> {
-    let verbs: HashMap<Address, Action> =
-        actions.iter().map(|action| (action.address.clone(), action.action)).collect();
-    let removed = |action: Action| matches!(action, Action::Delete | Action::Forget);
+    let verbs: HashMap<Address, Verb> = actions.iter().map(|action| (action.address.clone(), action.action)).collect();
+    let removed = |action: Verb| matches!(action, Verb::Delete | Verb::Forget);
     let mut after: HashMap<Address, Vec<Address>> = HashMap::with_capacity(actions.len());
     for action in actions.iter() {
         if removed(action.action) {
@@ -37,21 +35,21 @@ pub(super) fn order(
         let needs = action.dependencies.iter().filter(|need| verbs.get(*need).is_some_and(|verb| !removed(*verb)));
         after.entry(action.address.clone()).or_default().extend(needs.cloned());
     }
-    let renamed: HashMap<&str, &Address> =
-        actions.iter().filter_map(|action| Some((action.moved_from.as_ref()?.as_str(), &action.address))).collect();
+    let renamed: HashMap<&Address, &Address> =
+        actions.iter().filter_map(|action| Some((action.moved_from.as_ref()?, &action.address))).collect();
     for (recorded, record) in records {
-        let address = renamed.get(recorded.as_str()).copied().unwrap_or(recorded);
+        let address = renamed.get(recorded).copied().unwrap_or(recorded);
         if !verbs.contains_key(address) {
             continue;
         }
         for need in &record.dependencies {
-            let Some((need, verb)) = verbs.get_key_value(need.as_str()).filter(|(_, verb)| removed(**verb)) else {
+            let Some((need, verb)) = verbs.get_key_value(need).filter(|(_, verb)| removed(**verb)) else {
                 continue;
             };
-            if *verb == Action::Forget && is_container(need.kind()) {
+            if *verb == Verb::Forget && is_container(need.kind()) {
                 // A container is forgotten because something in it is kept. As long as the state knows the one, it must
                 // not have forgotten the other: a next run after a kill would want to delete the container.
-                if verbs.get(address) == Some(&Action::Forget) {
+                if verbs.get(address) == Some(&Verb::Forget) {
                     after.entry(address.clone()).or_default().push(need.clone());
                 }
             } else {
@@ -69,23 +67,23 @@ pub(super) fn order(
     // whoever is new, and whoever is removed before all others. What is known to be handed over always goes in this order.
     let mut changing: HashMap<String, Vec<(&Address, &Record)>> = HashMap::new();
     for (recorded, record) in records {
-        let address = renamed.get(recorded.as_str()).copied().unwrap_or(recorded);
+        let address = renamed.get(recorded).copied().unwrap_or(recorded);
         let users = match verbs.get(address) {
-            Some(Action::Delete) => &mut leaving,
-            Some(Action::Update | Action::Replace) if is_workload(&record.kind) => &mut changing,
+            Some(Verb::Delete) => &mut leaving,
+            Some(Verb::Update | Verb::Replace) if is_workload(&record.kind) => &mut changing,
             _ => continue,
         };
-        for (id, _) in record.dependencies.iter().filter_map(|need| data(need)) {
+        for (id, _) in record.dependencies.iter().filter_map(&data) {
             users.entry(id).or_default().push((address, record));
         }
     }
     for action in actions.iter() {
-        let creates = action.action == Action::Create;
-        if !creates && !matches!(action.action, Action::Update | Action::Replace) {
+        let creates = action.action == Verb::Create;
+        if !creates && !matches!(action.action, Verb::Update | Verb::Replace) {
             continue;
         }
         let api = api_of(&action.provider);
-        for (id, home) in action.dependencies.iter().filter_map(|need| data(need.as_str())) {
+        for (id, home) in action.dependencies.iter().filter_map(&data) {
             for (address, record) in leaving.get(&id).into_iter().flatten() {
                 let other = api_of(&record.provider);
                 if other != api {

@@ -5,14 +5,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use kompox_state::Record;
 
 use super::{Planner, changed_outputs, release};
-use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::Protection;
 use crate::engine::ground;
 use crate::engine::identity::Identity;
 use crate::engine::kind::{Holds, Kind};
-use crate::engine::plan::{Cause, Danger, FieldChange, PlannedAction, Precondition};
+use crate::engine::plan::{Cause, Danger, FieldChange, PlannedAction, Precondition, Verb};
 use crate::engine::provider::{Observation, Observed, Transition};
 use crate::engine::value::{Path, Value};
 
@@ -39,7 +38,7 @@ impl<'a> Planner<'a> {
         let inputs = self.inputs;
         let mut doomed: Vec<Doomed<'a>> = Vec::new();
         for record in &inputs.snapshot.records {
-            let address = Address::from_text(record.address.as_str());
+            let address = record.address.clone();
             let wanted = !all && (inputs.graph.get(&address).is_some() || renamed.contains(&address));
             if let Some(kind) = (inputs.kinds)(&record.kind)
                 && !wanted
@@ -67,17 +66,14 @@ impl<'a> Planner<'a> {
             }
         }
         // What this plan does not remove stays, selected or not; what was renamed, too, unless it is made anew elsewhere.
-        let replaced = self.actions.iter().filter(|planned| planned.action == Action::Replace);
+        let replaced = self.actions.iter().filter(|planned| planned.action == Verb::Replace);
         let vacated: HashSet<&Address> = replaced.filter_map(|planned| planned.moved_from.as_ref()).collect();
         kept.extend(
             inputs
                 .snapshot
                 .records
                 .iter()
-                .filter(|record| {
-                    !going.contains(record.address.as_str())
-                        && !vacated.iter().any(|old| old.as_str() == record.address)
-                })
+                .filter(|record| !going.contains(&record.address) && !vacated.contains(&record.address))
                 .map(|record| Identity::of(record).text().to_owned()),
         );
         // Inner containers first, so that an outer one sees what is kept of them.
@@ -168,7 +164,7 @@ impl<'a> Planner<'a> {
         }
         // Deleted and made anew by somebody: whatever is in it now, nobody named its loss. A record that never learned a
         // uid cannot tell.
-        let another = kind.holds == Holds::Data && observed.uid.is_some() && observed.uid != record.baseline.uid;
+        let another = kind.holds == Holds::Data && observed.uid.is_some() && observed.uid != record.progress.uid;
         another.then(|| "it is not the one that kompox made: the object is kept, the state forgets it".to_owned())
     }
 
@@ -188,7 +184,7 @@ impl<'a> Planner<'a> {
             }
             Some(Observation::Missing) => {
                 self.gone.insert(address.clone());
-                self.push_removal(address, record, None, Action::Forget, "it is gone already".into(), protection);
+                self.push_removal(address, record, None, Verb::Forget, "it is gone already".into(), protection);
                 return true;
             }
             Some(Observation::NotYet(reason)) => {
@@ -197,7 +193,7 @@ impl<'a> Planner<'a> {
                     address,
                     record,
                     None,
-                    Action::Forget,
+                    Verb::Forget,
                     format!("what it lived in is gone: {reason}"),
                     protection,
                 );
@@ -220,7 +216,7 @@ impl<'a> Planner<'a> {
                     vec!["to adopt it again:".to_owned(), format!("kompox import {address} {}", observed.physical_id)];
                 self.notes.push(Danger { help, ..Danger::about("kept", address, text) });
             }
-            self.push_removal(address, record, Some(&observed), Action::Forget, reason, protection);
+            self.push_removal(address, record, Some(&observed), Verb::Forget, reason, protection);
             return false;
         }
         if protection.prevent_destroy || protection.read_only {
@@ -244,7 +240,7 @@ impl<'a> Planner<'a> {
         if let Some(shared) = others {
             if let Some(first) = &shared.first {
                 let reason = format!("it goes as {first}");
-                self.push_removal(address, record, Some(&observed), Action::Forget, reason, protection);
+                self.push_removal(address, record, Some(&observed), Verb::Forget, reason, protection);
                 return true;
             }
             shared.first = Some(address.clone());
@@ -259,14 +255,14 @@ impl<'a> Planner<'a> {
             self.dangers.push(Danger::about("data-deleted", address, text));
         }
         let reason = if self.inputs.graph.is_empty() { "destroy" } else { "the manifests no longer mention it" };
-        self.push_removal(address, record, Some(&observed), Action::Delete, reason.into(), protection);
+        self.push_removal(address, record, Some(&observed), Verb::Delete, reason.into(), protection);
         true
     }
 
     /// Plans to forget what is in a cluster that cannot be reached and was given up.
     fn give_up(&mut self, address: &Address, record: &Record, kind: &Kind, protection: Protection) {
         let reason = "its cluster is abandoned and cannot be reached: it may run on there".to_owned();
-        self.push_removal(address, record, None, Action::Forget, reason, protection);
+        self.push_removal(address, record, None, Verb::Forget, reason, protection);
         if let Some(planned) = self.actions.last_mut() {
             // Nobody looked, so nobody can say that it is gone.
             planned.precondition.existed = None;
@@ -285,7 +281,7 @@ impl<'a> Planner<'a> {
         address: &Address,
         record: &Record,
         observed: Option<&Observed>,
-        action: Action,
+        action: Verb,
         reason: String,
         protection: Protection,
     ) {
@@ -313,7 +309,7 @@ impl<'a> Planner<'a> {
             force: false,
             moved_from: None,
             protection,
-            dependencies: record.dependencies.iter().map(|need| Address::from_text(need.as_str())).collect(),
+            dependencies: record.dependencies.clone(),
         });
     }
 
@@ -321,7 +317,7 @@ impl<'a> Planner<'a> {
     pub(super) fn refresh_only(&mut self) {
         let inputs = self.inputs;
         for record in &inputs.snapshot.records {
-            let address = Address::from_text(record.address.as_str());
+            let address = record.address.clone();
             let (Some(kind), Some(observation)) = ((inputs.kinds)(&record.kind), self.observations.remove(&address))
             else {
                 continue;
@@ -331,14 +327,14 @@ impl<'a> Planner<'a> {
                 Observation::Failed(error) => self.unreadable(&address, error, None),
                 Observation::Missing => {
                     let reason = "it was deleted outside of kompox".to_owned();
-                    self.push_removal(&address, record, None, Action::Forget, reason, protection);
+                    self.push_removal(&address, record, None, Verb::Forget, reason, protection);
                 }
                 Observation::NotYet(reason) => {
                     self.push_removal(
                         &address,
                         record,
                         None,
-                        Action::Forget,
+                        Verb::Forget,
                         format!("it is gone: {reason}"),
                         protection,
                     );
@@ -393,7 +389,7 @@ impl<'a> Planner<'a> {
                 forces_replacement: false,
             });
         }
-        let recorded_uid = record.baseline.uid.as_ref();
+        let recorded_uid = record.progress.uid.as_ref();
         if let (Some(then), Some(now)) = (recorded_uid.map(String::as_str), observed.uid.as_deref())
             && then != now
         {
@@ -410,7 +406,7 @@ impl<'a> Planner<'a> {
             return;
         }
         let reason = "it was changed outside of kompox".to_owned();
-        self.push_removal(address, record, Some(observed), Action::Refresh, reason, protection);
+        self.push_removal(address, record, Some(observed), Verb::Refresh, reason, protection);
         if let Some(action) = self.actions.last_mut() {
             action.changes = changes;
         }

@@ -5,11 +5,10 @@ use std::collections::HashMap;
 
 use super::Planner;
 use super::handover::Handover;
-use crate::engine::action::Action;
 use crate::engine::address::Address;
 use crate::engine::diff::to_pointer;
 use crate::engine::kind::Seal;
-use crate::engine::plan::{Danger, Mode, PlannedAction};
+use crate::engine::plan::{Danger, Mode, PlannedAction, Verb};
 
 /// A lock before and after this plan.
 struct Sealed {
@@ -22,8 +21,8 @@ impl Seal {
     /// Whether the lock refuses an action: by the object's id, or because the API it is in lives in what is locked, whose
     /// credentials a lock on all changes keeps back.
     fn forbids(&self, planned: &PlannedAction) -> bool {
-        let deletes = matches!(planned.action, Action::Delete | Action::Replace);
-        let writes = deletes || matches!(planned.action, Action::Create | Action::Update | Action::Import);
+        let deletes = matches!(planned.action, Verb::Delete | Verb::Replace);
+        let writes = deletes || matches!(planned.action, Verb::Create | Verb::Update | Verb::Import);
         let scope = self.scope.to_ascii_lowercase();
         let within = |id: &str| {
             id.to_ascii_lowercase().strip_prefix(&scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -62,10 +61,7 @@ impl Planner<'_> {
                     }
                 }
             }
-            let writes = !matches!(
-                planned.action,
-                Action::NoOp | Action::Read | Action::Forget | Action::Refresh | Action::Move
-            );
+            let writes = !matches!(planned.action, Verb::NoOp | Verb::Read | Verb::Forget | Verb::Refresh | Verb::Move);
             if writes
                 && !lifted
                 && let Some(error) = self.locked.get(&planned.address)
@@ -115,7 +111,7 @@ impl Planner<'_> {
         for record in &self.inputs.snapshot.records {
             let seals = (self.inputs.kinds)(&record.kind).and_then(|kind| kind.seals);
             let Some(seals) = seals else { continue };
-            let address = renamed(&Address::from_text(record.address.as_str()));
+            let address = renamed(&record.address.clone());
             let id = record.physical_id.as_str();
             let mut applied = record.applied.value();
             let action = planned.get(&address).copied();
@@ -125,13 +121,13 @@ impl Planner<'_> {
                 }
             }
             let gone = action.is_some_and(|planned| {
-                planned.action == Action::Forget && planned.precondition.existed != Some(true)
-                    || planned.action == Action::Create
+                planned.action == Verb::Forget && planned.precondition.existed != Some(true)
+                    || planned.action == Verb::Create
             });
             let before = if gone { None } else { seals(id, &applied) };
             let after = match action.map(|planned| planned.action) {
-                Some(Action::Delete) => None,
-                Some(Action::Create | Action::Update | Action::Replace | Action::Import) => {
+                Some(Verb::Delete) => None,
+                Some(Verb::Create | Verb::Update | Verb::Replace | Verb::Import) => {
                     let wished = self.inputs.graph.get(&address).map(|node| node.desired.to_stored());
                     wished.and_then(|wished| seals(id, &wished))
                 }
@@ -142,12 +138,12 @@ impl Planner<'_> {
         for node in self.inputs.graph.iter() {
             if let Some(seals) = node.kind.seals
                 && let Some(planned) = planned.get(&node.address)
-                && matches!(planned.action, Action::Create | Action::Import)
+                && matches!(planned.action, Verb::Create | Verb::Import)
                 && !all.iter().any(|one| one.address == node.address)
             {
                 let id = planned.physical_id.as_deref().unwrap_or_default();
                 let after = seals(id, &node.desired.to_stored());
-                let before = if planned.action == Action::Import { after.clone() } else { None };
+                let before = if planned.action == Verb::Import { after.clone() } else { None };
                 all.push(Sealed { address: node.address.clone(), before, after });
             }
         }
@@ -166,8 +162,8 @@ impl Planner<'_> {
                 .iter()
                 .find(|change| disturbs.fields.iter().any(|pattern| change.path.matches(pattern)));
             let what = match (planned.action, hit) {
-                (Action::Replace, _) => "replaced".to_owned(),
-                (Action::Update | Action::Import, Some(change)) => format!("{} changes", change.path),
+                (Verb::Replace, _) => "replaced".to_owned(),
+                (Verb::Update | Verb::Import, Some(change)) => format!("{} changes", change.path),
                 _ => continue,
             };
             let text = format!("{what}: {}", disturbs.text);

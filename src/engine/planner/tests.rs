@@ -4,10 +4,10 @@ use kompox_state::Change as StateChange;
 use serde_json::json;
 
 use super::Options;
-use crate::engine::action::Action;
+use crate::engine::address::Address;
 use crate::engine::graph::{Graph, Node, ProtectionWish};
 use crate::engine::kind::Kind;
-use crate::engine::plan::{Cause, Mode, Plan};
+use crate::engine::plan::{Cause, Mode, Plan, Verb};
 use crate::engine::provider::Transition;
 use crate::engine::testing::{
     ASKED, Ask, BARE, DISK, Fault, GROUP, Moment, POD, SLOW, Site, Stopped, THING, VOLUME, address, graph, leads, node,
@@ -57,10 +57,10 @@ fn only(plan: &Plan) -> &crate::engine::plan::PlannedAction {
 async fn what_was_created_needs_nothing_more() {
     let (site, wish) = (Site::new(), app());
     let plan = site.plan(&wish).await.unwrap();
-    assert_eq!(plan.counts(), [(Action::Create, 7)]);
+    assert_eq!(plan.counts(), [(Verb::Create, 7)]);
     assert!(plan.actions.iter().all(|action| action.precondition.existed == Some(false)));
     let summary = site.apply(&wish).await;
-    assert_eq!(summary.done, [(Action::Create, 7)]);
+    assert_eq!(summary.done, [(Verb::Create, 7)]);
     // Each after what it needs.
     let log = site.world.take_log();
     let at = |call: &str| log.iter().position(|line| line == call).unwrap_or_else(|| panic!("{call} in {log:?}"));
@@ -149,7 +149,7 @@ async fn what_the_manifests_drop_is_deleted_users_first() {
     let site = applied(&app()).await;
     let keep = graph([node(&GROUP, "g"), node(&DISK, "data").inside("g").with("zone", "1").with("size", 32)]);
     let plan = site.plan(&keep).await.unwrap();
-    assert_eq!(plan.counts(), [(Action::Delete, 5)]);
+    assert_eq!(plan.counts(), [(Verb::Delete, 5)]);
     site.apply(&keep).await;
     let log = site.world.take_log();
     let at = |call: &str| log.iter().position(|line| line == call).unwrap();
@@ -247,7 +247,7 @@ async fn import_by_wish_shows_what_follows() {
     let wish = graph([disk]);
     let plan = site.plan(&wish).await.unwrap();
     let import = only(&plan);
-    assert_eq!((import.action, import.changes.len()), (Action::Import, 1));
+    assert_eq!((import.action, import.changes.len()), (Verb::Import, 1));
     site.apply(&wish).await;
     assert_eq!(site.world.get("/old").unwrap().object["size"], 64);
     site.assert_converged(&wish).await;
@@ -350,7 +350,7 @@ async fn a_container_with_something_foreign_stays() {
     assert_eq!(failed.short(), "group/g");
     assert!(error.message.ends_with("\n  object /g/theirs"), "{}", error.message);
     assert_eq!(site.world.ids(), ["/g", "/g/theirs"]);
-    assert_eq!(site.records().keys().collect::<Vec<_>>(), ["/ws/t/group/g"]);
+    assert_eq!(site.records().keys().collect::<Vec<_>>(), [&address(&GROUP, "g")]);
 }
 
 #[tokio::test]
@@ -471,7 +471,7 @@ async fn drift_names_the_field_and_accepting_it_changes_no_object() {
     assert!(site.plan_as(&wish, Mode::RefreshOnly, &Options::default()).await.unwrap().is_empty());
     // The wish still differs, now by the manifest's word.
     let plan = site.plan(&wish).await.unwrap();
-    let update = plan.actions.iter().find(|action| action.action == Action::Update).unwrap();
+    let update = plan.actions.iter().find(|action| action.action == Verb::Update).unwrap();
     assert_eq!((plan.actions.len(), update.address.short()), (2, "thing/a"));
     assert_eq!(update.changes[0].cause, Cause::Manifest);
 }
@@ -798,10 +798,7 @@ async fn a_workload_whose_data_is_unknown_may_use_any() {
     let site = applied(&users(&[("z-old", "test")])).await;
     let mut record = site.records().remove("/ws/t/pod/z-old").unwrap();
     record.dependencies.clear();
-    site.commit(vec![
-        StateChange::PutRecord(Box::new(record)),
-        StateChange::DeleteRecord("/ws/t/volume/v-z-old".into()),
-    ]);
+    site.commit(vec![StateChange::PutRecord(Box::new(record)), StateChange::DeleteRecord(address(&VOLUME, "v-z-old"))]);
     let said = problems(site.plan_as(&users(&[("a-new", "test")]), Mode::Apply, &targets(&["a-new"])).await);
     assert!(said.contains("while /ws/t/pod/z-old still does, as far as can be told"), "{said}");
     let plan = site.plan(&users(&[("a-new", "test")])).await.unwrap();
@@ -845,13 +842,11 @@ async fn a_cluster_that_cannot_be_reached_is_given_up_by_name_and_the_providers_
         site.world.unreadable("/v-z-old");
         let said = problems(site.plan(&after(attached)).await);
         assert!(said.contains("/z-old is not for you"), "{said}");
-        let options = |cluster: &str| Options {
-            abandoned: [crate::engine::address::Address::from_text(cluster)].into(),
-            ..Options::default()
-        };
-        let said = problems(site.plan_as(&after(attached), Mode::Apply, &options("/ws/other")).await);
+        let options =
+            |cluster: &str| Options { abandoned: [Address::new("", "ws", cluster)].into(), ..Options::default() };
+        let said = problems(site.plan_as(&after(attached), Mode::Apply, &options("other")).await);
         assert!(said.contains("/z-old is not for you"), "{said}");
-        let plan = site.plan_as(&after(attached), Mode::Apply, &options("/ws/t")).await;
+        let plan = site.plan_as(&after(attached), Mode::Apply, &options("t")).await;
         if attached {
             let said = problems(plan);
             assert!(said.contains("while /ws/t/pod/z-old still does") && said.contains("does not say that"), "{said}");

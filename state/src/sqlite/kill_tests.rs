@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rusqlite::Connection;
 
 use super::*;
-use crate::contract::{intent, put, record, request};
+use crate::contract::{at, intent, put, record, request};
 
 /// Set for the process that is going to be killed: the database it writes to.
 const VICTIM: &str = "KOMPOX_STATE_TEST_VICTIM";
@@ -24,10 +24,10 @@ fn write_for_ever(path: &Path) {
     loop {
         let n = store.serial().unwrap() + 1;
         let changes = [
-            put(record(&format!("/{n}/a"))),
+            put(record(&format!("{n}.a"))),
             Change::CloseIntent(format!("i{}", n - 1)),
-            put(record(&format!("/{n}/b"))),
-            Change::OpenIntent(Box::new(intent(&format!("i{n}"), "/x"))),
+            put(record(&format!("{n}.b"))),
+            Change::OpenIntent(Box::new(intent(&format!("i{n}"), "x"))),
         ];
         let serial = store.commit(&lock, &changes).unwrap();
         writeln!(out, "victim {serial}").unwrap();
@@ -77,10 +77,11 @@ fn what_was_acknowledged_outlives_a_kill() {
         let seen = store.snapshot().unwrap();
         assert!(told > before);
         assert!(seen.serial == told || seen.serial == told + 1, "told {told}, there are {}", seen.serial);
-        let mut expected: Vec<_> = (1..=seen.serial).flat_map(|n| [format!("/{n}/a"), format!("/{n}/b")]).collect();
+        let mut expected: Vec<_> =
+            (1..=seen.serial).flat_map(|n| [at(&format!("{n}.a")), at(&format!("{n}.b"))]).collect();
         expected.sort();
         assert_eq!(seen.records.iter().map(|record| record.address.clone()).collect::<Vec<_>>(), expected);
-        assert_eq!(seen.open_intents, [intent(&format!("i{}", seen.serial), "/x")]);
+        assert_eq!(seen.open_intents, [intent(&format!("i{}", seen.serial), "x")]);
         let check: String =
             Connection::open(&path).unwrap().pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
         assert_eq!(check, "ok");

@@ -42,12 +42,14 @@ use uuid::Uuid;
 use self::fault::Fault;
 use self::schema::MIGRATIONS;
 use self::shared::{FileLock, Shared};
+use crate::address::Address;
 use crate::change::Change;
 use crate::digest::Digester;
 use crate::error::StateError;
 use crate::identity::{Identity, canonical_lineage};
 use crate::lock::{Displaced, Guard, Holder, LEASE, Lock, LockRequest};
-use crate::record::{Intent, Record, Run, Snapshot};
+use crate::record::{Intent, Record, Snapshot};
+use crate::run::{ActionDuration, Run};
 use crate::store::Store;
 
 /// A state in an SQLite file.
@@ -192,7 +194,7 @@ impl Store for SqliteStore {
         self.shared.read(rows::records)
     }
 
-    fn record(&self, address: &str) -> Result<Option<Record>, StateError> {
+    fn record(&self, address: &Address) -> Result<Option<Record>, StateError> {
         self.shared.read(|tx| rows::record(tx, address))
     }
 
@@ -204,11 +206,11 @@ impl Store for SqliteStore {
         self.shared.read(|tx| rows::runs(tx, limit))
     }
 
-    fn removed(&self) -> Result<Vec<String>, StateError> {
+    fn removed(&self) -> Result<Vec<Address>, StateError> {
         self.shared.read(rows::removed)
     }
 
-    fn durations(&self) -> Result<Vec<(String, String, u64)>, StateError> {
+    fn durations(&self) -> Result<Vec<ActionDuration>, StateError> {
         self.shared.read(rows::durations)
     }
 

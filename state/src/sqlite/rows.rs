@@ -2,15 +2,19 @@
 
 use std::fmt::Display;
 
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension, Row, Transaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::fault::Fault;
+use crate::address::Address;
 use crate::lock::Holder;
-use crate::record::{Intent, Record, Run};
+use crate::record::{Intent, Record};
+use crate::run::{ActionDuration, Run, RunResult};
 use crate::stored::Stored;
+use crate::verb::Verb;
 
 /// How deep a value may be nested. The JSON reader stops at 128, and what it cannot read back must not be written; an
 /// intent wraps its record's values once more.
@@ -23,7 +27,7 @@ const RECORD_COLUMNS: &str = "id, address, kind, provider, physical_id, applied,
 pub(super) fn records(tx: &Transaction<'_>) -> Result<Vec<Record>, Fault> {
     let mut dependencies = tx.prepare_cached("SELECT record, address FROM dependencies ORDER BY record, position")?;
     let mut dependencies = dependencies.query([])?;
-    let mut next: Option<(i64, String)> = dependencies.next()?.map(dependency).transpose()?;
+    let mut next: Option<(i64, Address)> = dependencies.next()?.map(dependency).transpose()?;
 
     let mut statement = tx.prepare_cached(&format!("SELECT {RECORD_COLUMNS} FROM records ORDER BY id"))?;
     let mut rows = statement.query([])?;
@@ -46,13 +50,17 @@ pub(super) fn records(tx: &Transaction<'_>) -> Result<Vec<Record>, Fault> {
 }
 
 /// The record of one address.
-pub(super) fn record(tx: &Transaction<'_>, address: &str) -> Result<Option<Record>, Fault> {
+pub(super) fn record(tx: &Transaction<'_>, address: &Address) -> Result<Option<Record>, Fault> {
     let mut statement = tx.prepare_cached(&format!("SELECT {RECORD_COLUMNS} FROM records WHERE address = ?1"))?;
     let mut rows = statement.query([address])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let (id, mut record) = record_of(row)?;
-    let mut statement = tx.prepare_cached("SELECT address FROM dependencies WHERE record = ?1 ORDER BY position")?;
-    record.dependencies = statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut statement =
+        tx.prepare_cached("SELECT record, address FROM dependencies WHERE record = ?1 ORDER BY position")?;
+    let mut rows = statement.query([id])?;
+    while let Some(row) = rows.next()? {
+        record.dependencies.push(dependency(row)?.1);
+    }
     Ok(Some(record))
 }
 
@@ -66,17 +74,17 @@ pub(super) fn intents(tx: &Transaction<'_>) -> Result<Vec<Intent>, Fault> {
     let mut intents = Vec::new();
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
-        let address: String = row.get(2)?;
+        let address = word(row, 2, "address", || format!("intent {id}"), address_of)?;
         let place = || format!("intent {id} of {address}");
         let record = match row.get_ref(9)? {
-            rusqlite::types::ValueRef::Null => None,
-            _ => Some(parse(row, 9, place)?),
+            ValueRef::Null => None,
+            _ => Some(strict(row, 9, "record", place)?),
         };
         intents.push(Intent {
             run: row.get(1)?,
             kind: row.get(3)?,
             provider: row.get(4)?,
-            action: row.get(5)?,
+            action: word(row, 5, "action", place, Verb::from_word)?,
             physical_id: row.get(6)?,
             request_digest: row.get(7)?,
             desired: parse(row, 8, place)?,
@@ -108,10 +116,13 @@ pub(super) fn runs(tx: &Transaction<'_>, limit: usize) -> Result<Vec<Run>, Fault
             plan_digest: row.get(4)?,
             started_at: row.get(5)?,
             finished_at: row.get(6)?,
-            result: row.get(7)?,
-            counts: parse(row, 8, place)?,
+            result: match row.get_ref(7)? {
+                ValueRef::Null => None,
+                _ => Some(word(row, 7, "result", place, RunResult::from_word)?),
+            },
+            counts: strict(row, 8, "counts", place)?,
             duration_ms: row.get::<_, Option<i64>>(9)?.map(|millis| unsigned(millis, place)).transpose()?,
-            planned: parse(row, 10, place)?,
+            planned: strict(row, 10, "planned counts", place)?,
             id,
         });
     }
@@ -119,19 +130,29 @@ pub(super) fn runs(tx: &Transaction<'_>, limit: usize) -> Result<Vec<Run>, Fault
 }
 
 /// Addresses that had a record and have none now.
-pub(super) fn removed(tx: &Transaction<'_>) -> Result<Vec<String>, Fault> {
+pub(super) fn removed(tx: &Transaction<'_>) -> Result<Vec<Address>, Fault> {
     let mut statement = tx.prepare_cached(
         "SELECT address FROM removed WHERE address NOT IN (SELECT address FROM records) ORDER BY address",
     )?;
-    let addresses = statement.query_map([], |row| row.get(0))?;
-    Ok(addresses.collect::<Result<_, _>>()?)
+    let mut rows = statement.query([])?;
+    let mut addresses = Vec::new();
+    while let Some(row) = rows.next()? {
+        addresses.push(word(row, 0, "address", || "what was removed".to_owned(), address_of)?);
+    }
+    Ok(addresses)
 }
 
 /// Mean milliseconds per kind and action.
-pub(super) fn durations(tx: &Transaction<'_>) -> Result<Vec<(String, String, u64)>, Fault> {
+pub(super) fn durations(tx: &Transaction<'_>) -> Result<Vec<ActionDuration>, Fault> {
     let mut statement = tx.prepare_cached("SELECT kind, action, mean_millis FROM durations ORDER BY kind, action")?;
-    let means = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, f64>(2)?.round() as u64)))?;
-    Ok(means.collect::<Result<_, _>>()?)
+    let mut rows = statement.query([])?;
+    let mut means = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind: String = row.get(0)?;
+        let action = word(row, 1, "action", || format!("the durations of {kind}"), Verb::from_word)?;
+        means.push(ActionDuration { kind, action, millis: row.get::<_, f64>(2)?.round() as u64 });
+    }
+    Ok(means)
 }
 
 /// Who is written down as holding the lock, and how many seconds ago the lease was renewed by SQLite's clock.
@@ -167,6 +188,14 @@ pub(super) fn json(value: &Value, place: &dyn Display) -> Result<String, Fault> 
     Ok(value.to_string())
 }
 
+/// Refuses addresses that could not be read back.
+pub(super) fn readable<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> Result<(), Fault> {
+    addresses.into_iter().try_for_each(|address| match Address::parse(address.as_str()) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(Fault::refused(e.to_string())),
+    })
+}
+
 /// What [`strict`] reads back to the same.
 pub(super) fn guard(value: &impl Serialize, place: &dyn Display) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|e| Fault::refused(format!("a value of {place} is no JSON ({e})")))
@@ -195,13 +224,15 @@ pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn dependency(row: &Row<'_>) -> rusqlite::Result<(i64, String)> {
-    Ok((row.get(0)?, row.get(1)?))
+fn dependency(row: &Row<'_>) -> Result<(i64, Address), Fault> {
+    let record = row.get(0)?;
+    Ok((record, word(row, 1, "address", || format!("a dependency of record {record}"), address_of)?))
 }
 
 /// A record but for its dependencies, and its row's id.
 fn record_of(row: &Row<'_>) -> Result<(i64, Record), Fault> {
-    let address: String = row.get(1)?;
+    let id = row.get(0)?;
+    let address = word(row, 1, "address", || format!("record {id}"), address_of)?;
     let place = || format!("the record of {address}");
     let record = Record {
         kind: row.get(2)?,
@@ -210,9 +241,9 @@ fn record_of(row: &Row<'_>) -> Result<(i64, Record), Fault> {
         applied: stored(row, 5, place)?,
         outputs: stored(row, 6, place)?,
         dependencies: Vec::new(),
-        protection: strict(row, 7, "protection", &address)?,
+        protection: strict(row, 7, "protection", place)?,
         desired_digest: row.get(8)?,
-        baseline: strict(row, 9, "baseline", &address)?,
+        progress: strict(row, 9, "baseline", place)?,
         source: row.get(10)?,
         created_serial: unsigned(row.get(11)?, place)?,
         updated_serial: unsigned(row.get(12)?, place)?,
@@ -223,7 +254,7 @@ fn record_of(row: &Row<'_>) -> Result<(i64, Record), Fault> {
     if let Some((what, _)) = names.into_iter().find(|(_, text)| text.trim().is_empty()) {
         return Err(Fault::Damaged(format!("the record of {} has no {what}", record.address)));
     }
-    Ok((row.get(0)?, record))
+    Ok((id, record))
 }
 
 /// The JSON of one column. The error gives the position in it, never its content.
@@ -233,13 +264,31 @@ fn parse<T: DeserializeOwned>(row: &Row<'_>, column: usize, place: impl FnOnce()
 }
 
 /// What a guard stands on: unreadable is damaged, and never the same as absent.
-fn strict<T: DeserializeOwned>(row: &Row<'_>, column: usize, what: &str, address: &str) -> Result<T, Fault> {
+pub(super) fn strict<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+    what: &str,
+    place: impl FnOnce() -> String,
+) -> Result<T, Fault> {
+    word(row, column, what, place, |text| serde_json::from_str(text).ok())
+}
+
+/// One column that `read` makes a value of; what it does not know is damage.
+fn word<T>(
+    row: &Row<'_>,
+    column: usize,
+    what: &str,
+    place: impl FnOnce() -> String,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, Fault> {
     let text = row.get_ref(column)?.as_str().map_err(|e| Fault::Damaged(e.to_string()))?;
-    serde_json::from_str(text).map_err(|_| {
-        Fault::Damaged(format!(
-            "the {what} in the record of {address} cannot be read: it was changed, or another version wrote it"
-        ))
+    read(text).ok_or_else(|| {
+        Fault::Damaged(format!("the {what} in {} cannot be read: it was changed, or another version wrote it", place()))
     })
+}
+
+fn address_of(text: &str) -> Option<Address> {
+    Address::parse(text).ok()
 }
 
 /// The JSON of one column, checked but not taken apart.
@@ -258,5 +307,23 @@ fn deeper_than(value: &Value, limit: usize) -> bool {
         Value::Array(items) => limit == 0 || items.iter().any(|item| deeper_than(item, limit - 1)),
         Value::Object(fields) => limit == 0 || fields.values().any(|field| deeper_than(field, limit - 1)),
         _ => false,
+    }
+}
+
+impl ToSql for Address {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.as_str().to_sql()
+    }
+}
+
+impl ToSql for Verb {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.word().to_sql()
+    }
+}
+
+impl ToSql for RunResult {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.word().to_sql()
     }
 }

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 use super::open::{open_existing, open_or_create, open_unwritable};
 use super::schema::{MIGRATIONS, Migration};
 use super::*;
-use crate::contract::{Backend, contract_tests, put, record, request};
+use crate::contract::{Backend, Spoiled, at, contract_tests, put, record, request};
+use crate::{Counts, RunResult, Verb};
 
 struct Sqlite(TempDir);
 
@@ -31,6 +32,24 @@ impl Backend for Sqlite {
 
     fn open(&self) -> SqliteStore {
         SqliteStore::open(&self.path()).unwrap()
+    }
+
+    fn spoil(&self, what: Spoiled, text: &str) {
+        let column = match what {
+            Spoiled::RecordAddress => "records SET address",
+            Spoiled::Dependency => "dependencies SET address",
+            Spoiled::Protection => "records SET protection",
+            Spoiled::Progress => "records SET baseline",
+            Spoiled::IntentAddress => "intents SET address",
+            Spoiled::IntentAction => "intents SET action",
+            Spoiled::IntentRecord => "intents SET record",
+            Spoiled::RunResult => "runs SET result",
+            Spoiled::RunCounts => "runs SET counts",
+            Spoiled::RunPlanned => "runs SET planned",
+            Spoiled::Removed => "removed SET address",
+            Spoiled::DurationAction => "durations SET action",
+        };
+        assert_eq!(self.raw().execute(&format!("UPDATE {column} = ?1"), [text]).unwrap(), 1);
     }
 
     fn expire_lease(&self) {
@@ -61,7 +80,7 @@ fn only_the_owner_can_read_it() {
     let place = Sqlite::new();
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    store.commit(&lock, &[put(record("a"))]).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let folder = place.path().parent().unwrap().to_owned();
     assert_eq!(mode(&folder), 0o700);
@@ -121,13 +140,13 @@ fn a_log_without_its_database_is_no_new_state() {
     let place = Sqlite::new();
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    store.commit(&lock, &[put(record("a"))]).unwrap();
     let away = place.path().with_extension("away");
     fs::rename(place.path(), &away).unwrap();
     let text = refusal(&place.path());
     assert!(text.contains("is missing, but its write-ahead log") && text.contains("kompox.db-wal"), "{text}");
     fs::rename(&away, place.path()).unwrap();
-    assert!(place.open().record("/a").unwrap().is_some());
+    assert!(place.open().record(&at("a")).unwrap().is_some());
 }
 
 #[test]
@@ -138,7 +157,7 @@ fn a_state_whose_log_was_lost_is_no_new_state() {
     store.shared.write(|tx| Ok(tx.pragma_update(None, "wal_autocheckpoint", 0)?)).unwrap();
     let made = fs::read(place.path()).unwrap();
     let lock = store.try_lock(&request("here")).unwrap();
-    for name in ["/a", "/b"] {
+    for name in ["a", "b"] {
         store.commit(&lock, &[put(record(name))]).unwrap();
     }
     drop((lock, store));
@@ -170,7 +189,7 @@ fn where_nothing_can_be_written_it_is_read() {
     let place = Sqlite::new();
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    store.commit(&lock, &[put(record("a"))]).unwrap();
     let refused = || StateError::ReadOnly { path: place.path(), folder: PathBuf::new(), reason: "no".to_owned() };
     // With a log beside it somebody may be writing.
     assert!(matches!(failure(open_unwritable(&place.path(), MIGRATIONS, refused())), StateError::ReadOnly { .. }));
@@ -290,8 +309,8 @@ fn a_lost_lock_file_does_not_make_two_writers() {
     let first = store.try_lock(&request("here")).unwrap();
     fs::remove_file(place.path().with_extension("db.lock")).unwrap();
     let second = other.try_lock(&request("here")).unwrap();
-    assert!(matches!(store.commit(&first, &[put(record("/a"))]), Err(StateError::Fenced { .. })));
-    other.commit(&second, &[put(record("/b"))]).unwrap();
+    assert!(matches!(store.commit(&first, &[put(record("a"))]), Err(StateError::Fenced { .. })));
+    other.commit(&second, &[put(record("b"))]).unwrap();
     drop(first);
     assert_eq!(other.holder().unwrap().as_ref(), Some(second.holder()));
 }
@@ -306,9 +325,9 @@ fn writes_nothing_into_a_file_that_is_gone() {
     fs::rename(&folder, folder.with_extension("old")).unwrap();
     let lost =
         |result: Result<u64, StateError>| assert!(matches!(result, Err(StateError::Replaced { .. })), "{result:?}");
-    lost(store.commit(&lock, &[put(record("/a"))]));
+    lost(store.commit(&lock, &[put(record("a"))]));
     let new = place.open();
-    lost(store.commit(&lock, &[put(record("/a"))]));
+    lost(store.commit(&lock, &[put(record("a"))]));
     assert_eq!(new.serial().unwrap(), 0);
 }
 
@@ -325,9 +344,9 @@ fn set_lineage_is_for_an_empty_state() {
     assert_eq!(place.open().lineage(), LINEAGE);
     assert_eq!(place.open().digester().digest(b"x"), digest);
     // Whoever opened it under the old lineage would tag what it creates with that.
-    assert!(matches!(other.commit(&lock, &[put(record("/a"))]), Err(StateError::Replaced { .. })));
+    assert!(matches!(other.commit(&lock, &[put(record("a"))]), Err(StateError::Replaced { .. })));
 
-    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    store.commit(&lock, &[put(record("a"))]).unwrap();
     assert!(matches!(store.set_lineage(&lock, LINEAGE), Err(StateError::Refused { .. })));
 }
 
@@ -363,7 +382,7 @@ fn an_older_database_migrates_and_keeps_what_it_has() {
     let place = Sqlite::new();
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    store.commit(&lock, &[put(record("a"))]).unwrap();
 
     // Not under the hands of a writer that knows the old tables only.
     let text = failure(open_existing(&place.path(), NEXT)).to_string();
@@ -374,8 +393,8 @@ fn an_older_database_migrates_and_keeps_what_it_has() {
     open_existing(&place.path(), NEXT).unwrap().unwrap();
     let raw = place.raw();
     assert_eq!(version(&raw), 4);
-    assert_eq!(raw.query_row("SELECT text FROM notes", [], |row| row.get::<_, String>(0)).unwrap(), "/a");
-    assert_eq!(store.record("/a").unwrap().unwrap().updated_serial, 1);
+    assert_eq!(raw.query_row("SELECT text FROM notes", [], |row| row.get::<_, String>(0)).unwrap(), at("a").as_str());
+    assert_eq!(store.record(&at("a")).unwrap().unwrap().updated_serial, 1);
     // The old program is still open on it; it reads, and neither locks nor writes.
     assert!(matches!(store.try_lock(&request("here")), Err(StateError::Newer { found: 4, supported: 2, .. })));
     open_or_create(&place.path(), NEXT, &Identity::random().unwrap()).unwrap();
@@ -418,8 +437,63 @@ fn a_state_of_the_first_version_is_read_by_this_one() {
     .unwrap();
     let store = place.open();
     assert_eq!(version(&raw), 2);
-    assert_eq!(store.runs(1).unwrap()[0].planned, serde_json::Value::Null);
-    assert_eq!(store.removed().unwrap(), Vec::<String>::new());
+    assert_eq!(store.runs(1).unwrap()[0].planned, None);
+    assert_eq!(store.removed().unwrap(), []);
+}
+
+/// `version_2.sql` was written by the version before [`Address`], [`Verb`] and the rest had types.
+#[test]
+fn a_state_of_the_version_before_types_reads_and_writes_as_it_did() {
+    let place = Sqlite::new();
+    fs::create_dir_all(place.path().parent().unwrap()).unwrap();
+    place.raw().execute_batch(include_str!("version_2.sql")).unwrap();
+    let store = place.open();
+    let Snapshot { serial, records, open_intents } = store.snapshot().unwrap();
+    assert_eq!(serial, 36);
+    let seen: Vec<_> = records
+        .iter()
+        .map(|record| (record.address.short(), record.protection.orphan, record.dependencies.len()))
+        .collect();
+    assert_eq!(seen, [("disk/default", true, 1), ("Deployment/app1-app", false, 9), ("cluster/cluster1", false, 1)]);
+    let [_, deployment, _] = &records[..] else { panic!("{records:?}") };
+    assert_eq!(deployment.progress.changing.as_deref(), Some("ec7aa65a-9f25-4662-a19a-2ec9f272b2bc"));
+    assert_eq!((deployment.progress.unready, deployment.progress.holds.len()), (true, 2));
+    let [intent] = &open_intents[..] else { panic!("{open_intents:?}") };
+    assert_eq!((intent.action, &intent.address), (Verb::Update, &deployment.address));
+    assert_eq!(intent.record.as_ref().unwrap().dependencies, deployment.dependencies);
+    let runs: Vec<_> = store.runs(9).unwrap().into_iter().map(|run| (run.result, run.counts, run.planned)).collect();
+    let counts = |counts: &[(Verb, u64)]| counts.iter().copied().collect::<Counts>();
+    assert_eq!(
+        runs,
+        [
+            (
+                Some(RunResult::Interrupted),
+                counts(&[(Verb::Delete, 29), (Verb::Forget, 2)]),
+                Some(counts(&[(Verb::Delete, 31), (Verb::Forget, 2)]))
+            ),
+            (None, counts(&[(Verb::Import, 1)]), Some(counts(&[(Verb::Import, 1), (Verb::Update, 1)]))),
+            (Some(RunResult::Ok), counts(&[(Verb::Create, 33)]), Some(counts(&[(Verb::Create, 33)]))),
+        ]
+    );
+    let removed: Vec<_> = store.removed().unwrap().iter().map(|address| address.short().to_owned()).collect();
+    assert_eq!(removed, ["Secret/app1-app-gitea-base"]);
+    let took = |kind: &str, millis| ActionDuration { kind: kind.to_owned(), action: Verb::Create, millis };
+    assert_eq!(store.durations().unwrap(), [took("Deployment", 82), took("disk", 66)]);
+
+    // What is written again is what was there, to the letter, so that the version before reads it, too.
+    let texts = || -> Vec<(String, String, String)> {
+        let raw = place.raw();
+        let mut all = raw.prepare("SELECT address, protection, baseline FROM records ORDER BY address").unwrap();
+        let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    };
+    let before = texts();
+    let lock = store.try_lock(&request("here")).unwrap();
+    let did = Change::Did { run: intent.run.clone(), verb: intent.action, elapsed_ms: 1 };
+    let again: Vec<Change> = records.iter().cloned().map(put).chain([did]).collect();
+    store.commit(&lock, &again).unwrap();
+    assert_eq!(texts(), before);
+    assert_eq!(store.runs(9).unwrap()[1].counts, counts(&[(Verb::Import, 1), (Verb::Update, 1)]));
 }
 
 #[test]
@@ -463,13 +537,16 @@ fn damage_is_told() {
     let place = Sqlite::new();
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    store.commit(&lock, &[put(record("/a"))]).unwrap();
+    store.commit(&lock, &[put(record("a"))]).unwrap();
     drop(lock);
     place.raw().execute("UPDATE records SET applied = '{\"password\": hunter2'", []).unwrap();
-    for e in [failure(store.records()), failure(store.record("/a")), failure(store.snapshot())] {
+    for e in [failure(store.records()), failure(store.record(&at("a"))), failure(store.snapshot())] {
         let text = e.to_string();
         assert!(matches!(e, StateError::Corrupt { .. }), "{text}");
-        assert!(text.contains("kompox.db") && text.contains("/a") && text.contains("kompox plan"), "{text}");
+        assert!(
+            text.contains("kompox.db") && text.contains(at("a").as_str()) && text.contains("kompox plan"),
+            "{text}"
+        );
         assert!(!text.contains("hunter2"), "{text}");
     }
     drop(store);

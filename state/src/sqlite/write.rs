@@ -3,9 +3,12 @@
 use rusqlite::{OptionalExtension, Transaction, named_params};
 
 use super::fault::Fault;
-use super::rows::{guard, json, record_json, signed};
+use super::rows::{guard, json, readable, record_json, signed, strict};
+use crate::address::Address;
 use crate::change::Change;
-use crate::record::{ActionDuration, Intent, Record, Run};
+use crate::record::{Intent, Record};
+use crate::run::{ActionDuration, Counts, Run};
+use crate::verb::Verb;
 
 /// Makes one change in the transaction of the commit that gets `serial`.
 pub(super) fn apply(tx: &Transaction<'_>, change: &Change, serial: u64) -> Result<(), Fault> {
@@ -30,12 +33,12 @@ pub(super) fn apply(tx: &Transaction<'_>, change: &Change, serial: u64) -> Resul
             Ok(())
         }
         Change::StartRun(run) => start_run(tx, run),
-        Change::Did { run, verb, elapsed_ms } => did(tx, run, verb, *elapsed_ms),
+        Change::Did { run, verb, elapsed_ms } => did(tx, run, *verb, *elapsed_ms),
         Change::FinishRun { id, finished_at, result, counts, duration_ms } => {
             let mut statement = tx.prepare_cached(
                 "UPDATE runs SET finished_at = ?2, result = ?3, counts = ?4, duration_ms = ?5 WHERE id = ?1",
             )?;
-            let counts = json(counts, &format_args!("run {id}"))?;
+            let counts = guard(counts, &format_args!("run {id}"))?;
             match statement.execute((id, finished_at, result, counts, signed(*duration_ms)))? {
                 0 => Err(Fault::refused(format!("there is no run {id}, so it cannot be finished"))),
                 _ => Ok(()),
@@ -47,6 +50,7 @@ pub(super) fn apply(tx: &Transaction<'_>, change: &Change, serial: u64) -> Resul
 
 fn put_record(tx: &Transaction<'_>, record: &Record, serial: u64) -> Result<(), Fault> {
     let place = &record.address;
+    readable(std::iter::once(place).chain(&record.dependencies))?;
     let id: i64 = tx
         .prepare_cached(
             "INSERT INTO records (address, kind, provider, physical_id, applied, outputs, protection, desired_digest, baseline, \
@@ -68,7 +72,7 @@ fn put_record(tx: &Transaction<'_>, record: &Record, serial: u64) -> Result<(), 
                 ":outputs": json(&record.outputs.value(), place)?,
                 ":protection": guard(&record.protection, place)?,
                 ":desired_digest": record.desired_digest,
-                ":baseline": guard(&record.baseline, place)?,
+                ":baseline": guard(&record.progress, place)?,
                 ":source": record.source,
                 ":serial": signed(serial),
             },
@@ -83,7 +87,7 @@ fn put_record(tx: &Transaction<'_>, record: &Record, serial: u64) -> Result<(), 
 }
 
 /// That an address has a record outlives the record.
-fn remember(tx: &Transaction<'_>, address: &str) -> Result<(), Fault> {
+fn remember(tx: &Transaction<'_>, address: &Address) -> Result<(), Fault> {
     tx.prepare_cached(
         "INSERT INTO removed (address) SELECT address FROM records WHERE address = ?1 ON CONFLICT (address) DO NOTHING",
     )?
@@ -91,7 +95,8 @@ fn remember(tx: &Transaction<'_>, address: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn move_record(tx: &Transaction<'_>, from: &str, to: &str, serial: u64) -> Result<(), Fault> {
+fn move_record(tx: &Transaction<'_>, from: &Address, to: &Address, serial: u64) -> Result<(), Fault> {
+    readable([to])?;
     let mut find = tx.prepare_cached("SELECT id FROM records WHERE address = ?1")?;
     let id: Option<i64> = find.query_row([from], |row| row.get(0)).optional()?;
     let Some(id) = id else {
@@ -115,6 +120,8 @@ fn move_record(tx: &Transaction<'_>, from: &str, to: &str, serial: u64) -> Resul
 }
 
 fn open_intent(tx: &Transaction<'_>, intent: &Intent) -> Result<(), Fault> {
+    let record = intent.record.iter().flat_map(|record| std::iter::once(&record.address).chain(&record.dependencies));
+    readable(std::iter::once(&intent.address).chain(record))?;
     let inserted = tx
         .prepare_cached(
             "INSERT INTO intents (id, run, address, kind, provider, action, physical_id, request_digest, desired, record, \
@@ -159,9 +166,9 @@ fn start_run(tx: &Transaction<'_>, run: &Run) -> Result<(), Fault> {
             &run.started_at,
             &run.finished_at,
             &run.result,
-            json(&run.counts, &format_args!("run {}", run.id))?,
+            guard(&run.counts, &format_args!("run {}", run.id))?,
             run.duration_ms.map(signed),
-            json(&run.planned, &format_args!("run {}", run.id))?,
+            guard(&run.planned, &format_args!("run {}", run.id))?,
         ))?;
     match inserted {
         0 => Err(Fault::refused(format!("the run {} is in the history already", run.id))),
@@ -169,14 +176,13 @@ fn start_run(tx: &Transaction<'_>, run: &Run) -> Result<(), Fault> {
     }
 }
 
-fn did(tx: &Transaction<'_>, run: &str, verb: &str, elapsed_ms: u64) -> Result<(), Fault> {
+fn did(tx: &Transaction<'_>, run: &str, verb: Verb, elapsed_ms: u64) -> Result<(), Fault> {
     let mut find = tx.prepare_cached("SELECT counts FROM runs WHERE id = ?1")?;
-    let Some(counts) = find.query_row([run], |row| row.get::<_, String>(0)).optional()? else { return Ok(()) };
-    let unreadable = |error| Fault::Damaged(format!("the counts of run {run} cannot be read as JSON ({error})"));
-    let mut counts: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&counts).map_err(unreadable)?;
-    let count = counts.get(verb).and_then(serde_json::Value::as_u64).unwrap_or(0);
-    counts.insert(verb.to_owned(), count.saturating_add(1).into());
-    let counts = json(&counts.into(), &format_args!("run {run}"))?;
+    let mut rows = find.query([run])?;
+    let Some(row) = rows.next()? else { return Ok(()) };
+    let mut counts: Counts = strict(row, 0, "counts", || format!("run {run}"))?;
+    counts.add(verb);
+    let counts = guard(&counts, &format_args!("run {run}"))?;
     tx.prepare_cached("UPDATE runs SET counts = ?2, duration_ms = max(coalesce(duration_ms, 0), ?3) WHERE id = ?1")?
         .execute((run, counts, signed(elapsed_ms)))?;
     Ok(())

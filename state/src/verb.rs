@@ -5,9 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The verbs of a plan. Matched exhaustively everywhere, so that a new one cannot be forgotten.
+///
+/// Plans as JSON have them in kebab-case (`no-op`, `refresh`); texts and the state have their [`word`](Verb::word).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Action {
+pub enum Verb {
     /// Nothing to do.
     NoOp,
     /// Read only: the object is not ours to write.
@@ -31,9 +33,9 @@ pub enum Action {
     Refresh,
 }
 
-impl Action {
+impl Verb {
     /// All of them, in the order in which a summary lists them.
-    pub const ALL: [Action; 10] = [
+    pub const ALL: [Verb; 10] = [
         Self::Import,
         Self::Create,
         Self::Update,
@@ -62,8 +64,8 @@ impl Action {
         }
     }
 
-    /// The verb in a summary: `3 to create`.
-    pub fn verb(self) -> &'static str {
+    /// The word in texts, such as `3 to create`, and in the state.
+    pub fn word(self) -> &'static str {
         match self {
             Self::NoOp => "unchanged",
             Self::Read => "read",
@@ -78,6 +80,11 @@ impl Action {
         }
     }
 
+    /// The verb with this word, if there is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verb| verb.word() == word)
+    }
+
     /// Whether it changes anything, in the cloud or in the state.
     pub fn is_change(self) -> bool {
         !matches!(self, Self::NoOp | Self::Read)
@@ -89,8 +96,23 @@ impl Action {
     }
 }
 
-impl fmt::Display for Action {
+impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.verb())
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_is_read_back() {
+        for verb in Verb::ALL {
+            assert_eq!(Verb::from_word(verb.word()), Some(verb));
+        }
+        for word in ["", "Create", "no-op", "refresh", "explode"] {
+            assert_eq!(Verb::from_word(word), None, "{word}");
+        }
     }
 }

@@ -1,0 +1,135 @@
+//! Addresses: the stable names of what a plan and the state speak of.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The address of one object: the Resource ID of what it belongs to, then kind and name, such as
+/// `/ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Address(Arc<str>);
+
+/// A text that is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{}\" is no address: it must have the form /scope/kind/name", .0.escape_debug())]
+pub struct NotAnAddress(String);
+
+impl Address {
+    /// The address of `kind` `name` under `scope`, a Resource ID such as `/ws/ops/prv/aks1`. The parts are the caller's
+    /// word; a state takes no address that [`Address::parse`] would not read back.
+    pub fn new(scope: &str, kind: &str, name: &str) -> Self {
+        Self(format!("{scope}/{kind}/{name}").into())
+    }
+
+    /// An address as it was stored or typed whole: `/scope/kind/name`, of which the scope may have several segments.
+    ///
+    /// # Errors
+    /// The text has another form.
+    pub fn parse(text: &str) -> Result<Self, NotAnAddress> {
+        let segments = || text.split('/').skip(1);
+        match text.starts_with('/') && segments().count() >= 3 && segments().all(|segment| !segment.is_empty()) {
+            true => Ok(Self(text.into())),
+            false => Err(NotAnAddress(text.to_owned())),
+        }
+    }
+
+    /// The whole text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The Resource ID that it belongs to.
+    pub fn scope(&self) -> &str {
+        self.split().0
+    }
+
+    /// The kind, such as `Deployment` or `disk`.
+    pub fn kind(&self) -> &str {
+        self.split().1
+    }
+
+    /// The name within scope and kind.
+    pub fn name(&self) -> &str {
+        self.split().2
+    }
+
+    /// `kind/name`, for places where the scope is clear.
+    pub fn short(&self) -> &str {
+        self.0[self.scope().len()..].trim_start_matches('/')
+    }
+
+    /// The Resource ID of the app that it belongs to, if any: where a report groups it.
+    pub fn app(&self) -> Option<&str> {
+        let start = self.0.find("/app/")?;
+        let rest = &self.0[start + "/app/".len()..];
+        let end = rest.find('/').unwrap_or(rest.len());
+        Some(&self.0[..start + "/app/".len() + end])
+    }
+
+    fn split(&self) -> (&str, &str, &str) {
+        let mut parts = self.0.rsplitn(3, '/');
+        let name = parts.next().unwrap_or("");
+        let kind = parts.next().unwrap_or("");
+        (parts.next().unwrap_or(""), kind, name)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Borrow<str> for Address {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_into_scope_kind_and_name() {
+        let address = Address::new("/ws/ops/prv/aks1/cls/c1/app/gitea", "Deployment", "gitea-app");
+        assert_eq!(address.scope(), "/ws/ops/prv/aks1/cls/c1/app/gitea");
+        assert_eq!((address.kind(), address.name()), ("Deployment", "gitea-app"));
+        assert_eq!(address.short(), "Deployment/gitea-app");
+        assert_eq!(address.app(), Some("/ws/ops/prv/aks1/cls/c1/app/gitea"));
+        assert_eq!(Address::new("/ws/o/prv/p", "resource-group", "x").app(), None);
+    }
+
+    #[test]
+    fn only_a_whole_address_is_read() {
+        for text in ["/ws/o/disk/d", "/s/k/n", "/ws/ops/prv/aks1/app/gitea/disk/default.blue"] {
+            let address = Address::parse(text).unwrap();
+            assert_eq!(address.as_str(), text);
+            assert_eq!(Address::new(address.scope(), address.kind(), address.name()), address);
+            assert_eq!(serde_json::from_value::<Address>(text.into()).unwrap(), address);
+        }
+        for text in
+            ["", "/", "disk/d", "/disk/d", "ws/o/disk/d", "//disk/d", "/ws/o//d", "/ws/o/disk/", " /ws/o/disk/d"]
+        {
+            assert!(Address::parse(text).is_err(), "{text}");
+            assert!(serde_json::from_value::<Address>(text.into()).is_err(), "{text}");
+        }
+        let told = Address::parse("disk\u{1b}[2J").unwrap_err().to_string();
+        assert_eq!(told, "\"disk\\u{1b}[2J\" is no address: it must have the form /scope/kind/name");
+    }
+}
