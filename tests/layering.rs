@@ -51,15 +51,16 @@ const LAYERS: &[Layer] = &[
         may_use: &["engine", "state", "kom", "compose", "diag", "yaml", "rules", "text", "parallel"],
         rule: "resources turn manifests into a graph and never see a provider",
     },
+    Layer { path: "providers::limiter", may_use: &[], rule: "the limiter stands alone" },
     Layer { path: "providers::retry", may_use: &["engine"], rule: "what providers share uses the engine only" },
     Layer {
         path: "providers::azure",
-        may_use: &["engine", "text::host", "providers::retry"],
+        may_use: &["engine", "text::host", "providers::limiter", "providers::retry"],
         rule: "providers never see each other: the engine's types and what all share",
     },
     Layer {
         path: "providers::kubernetes",
-        may_use: &["engine", "rules::quantity", "text::host", "providers::retry"],
+        may_use: &["engine", "rules::quantity", "text::host", "providers::limiter", "providers::retry"],
         rule: "providers never see each other: the engine's types and what all share",
     },
     Layer {

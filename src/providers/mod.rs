@@ -2,4 +2,5 @@
 
 pub mod azure;
 pub mod kubernetes;
+pub mod limiter;
 pub mod retry;

@@ -1,11 +1,12 @@
-//! When to try a request again, and when to hold requests back: shared by all providers, so that "retry" means one thing.
+//! When to try a request again: one loop for every API, so that "retry" means one thing. A provider says what each try came
+//! to; how often, how long and after what delay it is tried is decided here.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+
+use crate::engine::provider::Progress;
 
 /// How often and how long to try.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,10 @@ pub struct Policy {
     /// Longest time for all tries together.
     pub budget: Duration,
 }
+
+/// Tries after the first that found nobody to connect to: a network that is down is told soon, while one that stumbles is
+/// given a moment.
+const RECONNECTS: u32 = 3;
 
 impl Default for Policy {
     fn default() -> Self {
@@ -51,12 +56,6 @@ impl Policy {
         (elapsed + delay <= self.budget).then_some(delay)
     }
 
-    /// Whether to try again after `attempt` tries (from 0) that found nobody to connect to: a network that is down is told
-    /// soon, while one that stumbles is given a moment.
-    pub fn keeps_connecting(attempt: u32) -> bool {
-        attempt < 3
-    }
-
     /// Whether an HTTP status may heal: too many requests, a timeout, or the server's own fault.
     pub fn is_transient(status: u16) -> bool {
         matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
@@ -83,44 +82,95 @@ impl Jitter {
     }
 }
 
-/// Holds back requests to one API: at most so many at once, and none before the time that the API asked for.
+/// What one try came to.
 #[derive(Debug)]
-pub struct Limiter {
-    permits: Semaphore,
-    width: usize,
-    resume_at: Mutex<Option<Instant>>,
+pub struct Try<T> {
+    /// What there is if it was the last.
+    pub outcome: T,
+    /// What may come after it.
+    pub next: Next,
+    /// What went wrong, for whoever waits.
+    pub why: String,
+    /// The request may have taken effect, although no answer says that it did.
+    pub may_have_acted: bool,
 }
 
-impl Limiter {
-    /// At most `width` requests at once.
-    pub fn new(width: usize) -> Self {
-        let width = width.max(1);
-        Self { permits: Semaphore::new(width), width, resume_at: Mutex::new(None) }
+impl<T> Try<T> {
+    /// One that stands, whatever it is.
+    pub fn last(outcome: T) -> Self {
+        Self { outcome, next: Next::Nothing, why: String::new(), may_have_acted: false }
     }
+}
 
-    /// How many at once.
-    pub fn width(&self) -> usize {
-        self.width
-    }
+/// What may come after a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: it would go the same way again.
+    Nothing,
+    /// Another try at once, with the credentials that were just renewed. Once in a loop, and not counted.
+    Renewed,
+    /// Another try after a delay: the server's own, if it named one.
+    Later(Option<Duration>),
+    /// Another try after a delay, but not many: there was nobody to connect to.
+    Unreached,
+}
 
-    /// Waits for a place. Hold the permit while the request runs.
-    pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed, so this is `Some` always.
-        let permit = self.permits.acquire().await.ok();
+/// Which try it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    /// Whether the credentials were renewed in this loop.
+    pub renewed: bool,
+}
+
+/// What all tries came to.
+#[derive(Debug)]
+pub struct Done<T> {
+    /// What the last one came to.
+    pub outcome: T,
+    /// How many there were.
+    pub tries: u32,
+    /// One of them may have taken effect, although no answer says that it did.
+    pub may_have_acted: bool,
+}
+
+/// How one request is tried.
+pub struct Retries<'a> {
+    /// How often and how long.
+    pub policy: Policy,
+    /// Where the spread of delays comes from.
+    pub jitter: &'a Jitter,
+    /// Told of each delay.
+    pub progress: Option<&'a dyn Progress>,
+}
+
+impl Retries<'_> {
+    /// Tries until it stands, or the policy gives up.
+    pub async fn run<T, F: Future<Output = Try<T>>>(&self, mut attempt: impl FnMut(Turn) -> F) -> Done<T> {
+        let started = Instant::now();
+        let mut turn = Turn { renewed: false };
+        let (mut tries, mut retries, mut may_have_acted) = (0, 0, false);
         loop {
-            let resume_at = self.resume_at.lock().map(|guard| *guard).unwrap_or(None);
-            match resume_at {
-                Some(at) if at > Instant::now() => tokio::time::sleep_until(at).await,
-                _ => return permit,
+            let tried = attempt(turn).await;
+            tries += 1;
+            may_have_acted |= tried.may_have_acted;
+            let wish = match tried.next {
+                Next::Renewed if !turn.renewed => {
+                    turn.renewed = true;
+                    continue;
+                }
+                Next::Later(wish) => Some(wish),
+                Next::Unreached if retries < RECONNECTS => Some(None),
+                Next::Renewed | Next::Unreached | Next::Nothing => None,
+            };
+            let delay = wish.and_then(|wish| self.policy.delay(retries, started.elapsed(), wish, self.jitter.next()));
+            let Some(delay) = delay else {
+                return Done { outcome: tried.outcome, tries, may_have_acted };
+            };
+            retries += 1;
+            if let Some(progress) = self.progress {
+                progress.retried(delay, &tried.why);
             }
-        }
-    }
-
-    /// No request before `delay` from now.
-    pub fn pause(&self, delay: Duration) {
-        let at = Instant::now() + delay;
-        if let Ok(mut guard) = self.resume_at.lock() {
-            *guard = Some(guard.map_or(at, |old| old.max(at)));
+            tokio::time::sleep(delay).await;
         }
     }
 }
@@ -155,11 +205,40 @@ mod tests {
         assert!(drawn.iter().all(|number| (0.0..1.0).contains(number)) && drawn[0] != drawn[1]);
     }
 
+    /// Runs a script of tries; gives how many ran, and whether one may have acted.
+    async fn run(script: &[(Next, bool)]) -> (u32, usize, bool) {
+        let millisecond = Duration::from_millis(1);
+        let policy = Policy { retries: 5, base: millisecond, cap: millisecond, budget: Duration::from_secs(60) };
+        let left = std::sync::Mutex::new(script.iter());
+        let retries = Retries { policy, jitter: &Jitter::new(1), progress: None };
+        let done = retries
+            .run(|turn| {
+                let (next, may_have_acted) = *left.lock().unwrap().next().unwrap();
+                async move { Try { outcome: turn.renewed, next, why: String::new(), may_have_acted } }
+            })
+            .await;
+        let unused = left.lock().unwrap().len();
+        (done.tries, unused, done.may_have_acted)
+    }
+
     #[tokio::test]
-    async fn a_pause_holds_everyone_back() {
-        let limiter = Limiter::new(2);
-        assert!(futures::poll!(std::pin::pin!(limiter.enter())).is_ready());
-        limiter.pause(Duration::from_secs(3600));
-        assert!(futures::poll!(std::pin::pin!(limiter.enter())).is_pending());
+    async fn tries_end_when_one_stands_or_when_it_is_enough() {
+        let later = (Next::Later(None), false);
+        assert_eq!(run(&[later, later, (Next::Nothing, false), later]).await, (3, 1, false));
+        // Six in all.
+        assert_eq!(run(&[later; 9]).await, (6, 3, false));
+        assert_eq!(run(&[(Next::Unreached, false); 9]).await, (4, 5, false));
+        // A wish beyond the budget.
+        assert_eq!(run(&[(Next::Later(Some(Duration::from_secs(3600))), false), later]).await, (1, 1, false));
+        // Renewed credentials are no retry, and are renewed once.
+        assert_eq!(run(&[(Next::Renewed, false), (Next::Renewed, false), later]).await, (2, 1, false));
+        let renewed = (Next::Renewed, false);
+        assert_eq!(run(&[&[renewed][..], &[later; 9]].concat()).await, (7, 3, false));
+    }
+
+    #[tokio::test]
+    async fn what_may_have_acted_once_may_have_acted() {
+        let script = [(Next::Later(None), true), (Next::Later(None), false), (Next::Nothing, false)];
+        assert_eq!(run(&script).await, (3, 0, true));
     }
 }

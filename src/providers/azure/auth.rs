@@ -550,6 +550,29 @@ pub(super) mod tests {
         credential(Auth::AzureCli, Counting(AtomicI64::new(0), 3600))
     }
 
+    /// Gives a token that serves for one request, then refuses.
+    #[derive(Debug)]
+    struct Once(AtomicI64);
+
+    #[async_trait]
+    impl TokenCredential for Once {
+        async fn get_token(&self, _scopes: &[&str]) -> azure_core::Result<AccessToken> {
+            match self.0.fetch_add(1, Ordering::SeqCst) {
+                0 => Ok(AccessToken::new("token", OffsetDateTime::now_utc())),
+                _ => Err(Error::message(ErrorKind::Credential, "please run az login")),
+            }
+        }
+
+        async fn clear_cache(&self) -> azure_core::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Gives one token, for one request.
+    pub fn signs_in_once() -> Credential {
+        credential(Auth::AzureCli, Once(AtomicI64::new(0)))
+    }
+
     fn client_secret() -> Auth {
         Auth::ClientSecret { tenant_id: "tenant".into(), client_id: "client".into(), client_secret: "hunter2".into() }
     }

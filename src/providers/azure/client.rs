@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub(super) use http::Method;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH, LOCATION};
 use serde_json::Value;
-use tokio::time::Instant;
 use url::Url;
 
 use crate::engine::provider::{ErrorClass, Progress, ProviderError};
-use crate::providers::retry::{Jitter, Limiter, Policy};
+use crate::providers::limiter::{Limiter, retry_after};
+use crate::providers::retry::{Jitter, Next, Policy, Retries, Try, Turn};
 use crate::text::host::is_loopback;
 
 use super::AzureConfig;
@@ -25,12 +25,8 @@ const PUBLIC_ENDPOINT: &str = "https://management.azure.com";
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long requests are held back when a quota header says that nothing is left and no `Retry-After` says how long.
-const EMPTY_QUOTA_PAUSE: Duration = Duration::from_secs(1);
 /// No list has so many pages: a server that goes on for ever is broken.
 const MAX_PAGES: usize = 10_000;
-/// A server that asks for more waits for ever; also keeps the arithmetic of times from overflowing.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
 /// A request to be sent.
 pub(super) struct Request<'a> {
@@ -44,6 +40,13 @@ pub(super) struct Request<'a> {
     pub precondition: Precondition,
     /// Told of retries.
     pub progress: Option<&'a dyn Progress>,
+}
+
+impl Request<'_> {
+    /// Whether the world may be another one after it.
+    fn writes(&self) -> bool {
+        !matches!(self.method, Method::GET | Method::HEAD)
+    }
 }
 
 /// A precondition that the server checks.
@@ -278,72 +281,72 @@ impl Arm {
     /// # Errors
     /// No answer, or one whose status is no success. Ambiguous if the request may have had an effect.
     pub async fn send(&self, request: &Request<'_>) -> Result<Response, ProviderError> {
-        let writes = !matches!(request.method, Method::GET | Method::HEAD);
-        let limiter = self.limiter(&request.url, writes);
-        let started = Instant::now();
-        let mut attempt = 0;
-        let mut effect_possible = false;
-        let mut signed_in_again = false;
-        loop {
-            let token = self.credential.token().await?;
-            let answer = {
-                let _permit = limiter.enter().await;
-                self.once(request, token.secret()).await
-            };
-            let (mut failure, wish, heals) = match answer {
-                Ok((status, headers, body)) => {
-                    observe_quota(&limiter, &headers);
-                    if (200..300).contains(&status) {
-                        match read_body(&body) {
-                            Ok(body) => return Ok(Response { status, headers, body }),
-                            Err(broken) => {
-                                effect_possible = writes;
-                                let heals = matches!(broken, Broken::Lost(_));
-                                (self.broken(request, broken, &headers), None, heals)
-                            }
+        let limiter = self.limiter(&request.url, request.writes());
+        let retries = Retries { policy: self.policy, jitter: &self.jitter, progress: request.progress };
+        let done = retries.run(|turn| self.attempt(request, &limiter, turn)).await;
+        done.outcome.map_err(|failure| match done.may_have_acted {
+            true => ProviderError { class: ErrorClass::Ambiguous, ..failure },
+            false => failure,
+        })
+    }
+
+    /// One try: signs in, sends, and says what came of it.
+    async fn attempt(
+        &self,
+        request: &Request<'_>,
+        limiter: &Limiter,
+        turn: Turn,
+    ) -> Try<Result<Response, ProviderError>> {
+        let token = match self.credential.token().await {
+            Ok(token) => token,
+            Err(error) => return Try::last(Err(error)),
+        };
+        let answer = {
+            let _permit = limiter.enter().await;
+            self.once(request, token.secret()).await
+        };
+        let (mut failure, next, may_have_acted) = match answer {
+            Ok((status, headers, body)) => {
+                let wish = limiter.heed(status, &headers, self.policy.base);
+                if (200..300).contains(&status) {
+                    match read_body(&body) {
+                        Ok(body) => return Try::last(Ok(Response { status, headers, body })),
+                        Err(broken) => {
+                            let next =
+                                if matches!(broken, Broken::Lost(_)) { Next::Later(None) } else { Next::Nothing };
+                            (self.broken(request, broken, &headers), next, request.writes())
                         }
-                    } else {
-                        if status == 401 && !signed_in_again && self.credential.forget().await {
-                            signed_in_again = true;
-                            continue;
-                        }
-                        let content_type =
-                            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("no type");
-                        let mut failure = error::of_answer(status, request_id(&headers), content_type, &body, writes);
-                        if status == 401 {
-                            failure.hint = Some(failure.hint.unwrap_or_default() + "; " + self.credential.hint());
-                        }
-                        let wish = retry_after(&headers);
-                        if status == 429 {
-                            limiter.pause(wish.unwrap_or(self.policy.base));
-                        }
-                        effect_possible |= writes && (status == 408 || status >= 500);
-                        (failure, wish, Policy::is_transient(status))
                     }
+                } else {
+                    let next = match status {
+                        401 if !turn.renewed && self.credential.forget().await => Next::Renewed,
+                        _ if Policy::is_transient(status) => Next::Later(wish),
+                        _ => Next::Nothing,
+                    };
+                    let effect_possible = status == 408 || status >= 500;
+                    (self.refused(request, status, &headers, &body), next, request.writes() && effect_possible)
                 }
-                Err(broken) => {
-                    let sent = !matches!(broken, Broken::NotSent(_));
-                    effect_possible |= writes && sent;
-                    let heals = sent || Policy::keeps_connecting(attempt);
-                    (self.broken(request, broken, &HeaderMap::new()), None, heals)
-                }
-            };
-            self.credential.scrub(&mut failure.message, Some(&token));
-            let delay =
-                heals.then(|| self.policy.delay(attempt, started.elapsed(), wish, self.jitter.next())).flatten();
-            let Some(delay) = delay else {
-                if effect_possible {
-                    failure.class = ErrorClass::Ambiguous;
-                }
-                return Err(failure);
-            };
-            attempt += 1;
-            if let Some(progress) = request.progress {
-                let code = failure.code.clone().or(failure.status.map(|status| format!("HTTP {status}")));
-                progress.retried(delay, code.as_deref().unwrap_or(&failure.message));
             }
-            tokio::time::sleep(delay).await;
+            Err(broken) => {
+                let sent = !matches!(broken, Broken::NotSent(_));
+                let next = if sent { Next::Later(None) } else { Next::Unreached };
+                (self.broken(request, broken, &HeaderMap::new()), next, request.writes() && sent)
+            }
+        };
+        self.credential.scrub(&mut failure.message, Some(&token));
+        let code = failure.code.clone().or(failure.status.map(|status| format!("HTTP {status}")));
+        let why = code.unwrap_or_else(|| failure.message.clone());
+        Try { outcome: Err(failure), next, why, may_have_acted }
+    }
+
+    /// The error of an answer whose status is no success.
+    fn refused(&self, request: &Request<'_>, status: u16, headers: &HeaderMap, body: &[u8]) -> ProviderError {
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("no type");
+        let mut failure = error::of_answer(status, request_id(headers), content_type, body, request.writes());
+        if status == 401 {
+            failure.hint = Some(failure.hint.unwrap_or_default() + "; " + self.credential.hint());
         }
+        failure
     }
 
     async fn once(&self, request: &Request<'_>, token: &str) -> Result<(u16, HeaderMap, bytes::Bytes), Broken> {
@@ -419,36 +422,18 @@ fn read_body(body: &[u8]) -> Result<Value, Broken> {
     })
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    let wish = number("retry-after-ms").map(Duration::from_millis);
-    wish.or_else(|| number(RETRY_AFTER.as_str()).map(Duration::from_secs)).map(|wish| wish.min(LONGEST_RETRY_AFTER))
-}
-
 fn request_id(headers: &HeaderMap) -> Option<String> {
     ["x-ms-request-id", "x-ms-correlation-request-id"]
         .iter()
         .find_map(|name| headers.get(*name)?.to_str().ok().map(str::to_owned))
 }
 
-/// Holds requests back before the server has to refuse them. A quota header is a number, or a list of `NAME;NUMBER`.
-fn observe_quota(limiter: &Limiter, headers: &HeaderMap) {
-    let quotas = headers.iter().filter(|(name, _)| name.as_str().starts_with("x-ms-ratelimit-remaining-"));
-    let left = quotas
-        .filter_map(|(_, value)| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|part| part.rsplit(';').next()?.trim().parse::<u64>().ok())
-        .min();
-    if left == Some(0) {
-        limiter.pause(retry_after(headers).unwrap_or(EMPTY_QUOTA_PAUSE));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json as j;
 
-    use super::super::auth::{Auth, tests::renewable};
+    use super::super::auth::Auth;
+    use super::super::auth::tests::{renewable, signs_in_once};
     use super::super::tests::server::{Server, json, refusal};
     use super::*;
 
@@ -473,12 +458,23 @@ mod tests {
         assert_eq!(tokens, ["Bearer token-1", "Bearer token-2", "Bearer token-2", "Bearer token-3"]);
     }
 
-    #[test]
-    fn a_wish_without_end_is_cut() {
-        let mut headers = HeaderMap::new();
-        headers.insert(RETRY_AFTER, u64::MAX.into());
-        assert_eq!(retry_after(&headers), Some(LONGEST_RETRY_AFTER));
-        headers.insert(RETRY_AFTER, "tomorrow".parse().unwrap());
-        assert_eq!(retry_after(&headers), None);
+    #[tokio::test]
+    async fn a_write_that_may_have_acted_stays_one_when_signing_in_fails() {
+        let server = Server::start([("PUT /x", refusal(500, "InternalServerError", "oops"))]).await;
+        let endpoint = Some(server.url.clone());
+        let config = AzureConfig { endpoint, ..AzureConfig::new("s1", Auth::AzureCli, 7) };
+        let retry = Policy { base: Duration::from_millis(1), ..Policy::default() };
+        let arm = Arm { credential: signs_in_once(), policy: retry, ..Arm::new(&config).unwrap() };
+        let request = Request {
+            method: Method::PUT,
+            url: arm.url("/x", "1"),
+            body: None,
+            precondition: Precondition::None,
+            progress: None,
+        };
+        let error = arm.send(&request).await.err().unwrap();
+        assert_eq!(error.class, ErrorClass::Ambiguous);
+        assert!(error.message.contains("signing in"), "{}", error.message);
+        server.finish();
     }
 }

@@ -11,11 +11,11 @@ use kube::client::Body;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::{Connector, KubernetesConfig};
 use crate::engine::provider::{ErrorClass, Progress, ProviderError};
-use crate::providers::retry::{Jitter, Limiter, Policy};
+use crate::providers::limiter::Limiter;
+use crate::providers::retry::{Jitter, Next, Policy, Retries, Try, Turn};
 use crate::text::host::is_loopback;
 
 /// The content type of server-side apply; JSON is YAML.
@@ -175,7 +175,15 @@ impl Reply {
     }
 }
 
-/// A try without an answer.
+/// Why a try gave no answer.
+enum NoAnswer {
+    /// There was nobody to ask.
+    NoClient(CallError),
+    /// The request was sent, or was to be.
+    Failure(Failure),
+}
+
+/// A request without an answer.
 struct Failure {
     message: String,
     /// The request may have arrived.
@@ -215,73 +223,59 @@ impl Api {
     /// # Errors
     /// There is no cluster, or it cannot be reached.
     pub async fn call(&self, call: Call<'_>) -> Result<Reply, CallError> {
-        let started = Instant::now();
-        let mut attempts = 0;
-        let mut may_have_acted = false;
-        let mut renewed = false;
-        loop {
-            let client = self.client().await?;
-            let sent = {
-                let _permit = self.limiter.enter().await;
-                tokio::time::timeout(self.request_timeout, self.send(&client, &call)).await
-            };
-            attempts += 1;
-            let outcome = sent.unwrap_or_else(|_| {
-                let message = format!("no answer within {} s", self.request_timeout.as_secs());
-                Err(Failure { message, arrived: true, transient: true })
-            });
-            let (reason, retry_after) = match &outcome {
-                // Credentials expire; the connector may have newer ones, once.
-                Ok((reply, _)) if reply.status == 401 && !renewed => {
-                    renewed = true;
-                    *self.client.lock().await = None;
-                    continue;
-                }
-                Ok((reply, headers)) if reply.is_transient(&call.method) => {
-                    // What was throttled did not run; of the others only a read can tell.
-                    may_have_acted |= call.mutates && !matches!(reply.status, 409 | 429);
-                    let retry_after = retry_after(headers);
-                    if let (429, Some(delay)) = (reply.status, retry_after) {
-                        self.limiter.pause(delay);
-                    }
-                    (format!("{} {}", reply.status, reply.reason().unwrap_or("")).trim_end().to_owned(), retry_after)
-                }
-                Err(failure) if failure.transient && (failure.arrived || Policy::keeps_connecting(attempts - 1)) => {
-                    may_have_acted |= call.mutates && failure.arrived;
-                    (failure.message.clone(), None)
-                }
-                _ => return self.finish(outcome, &call, attempts, may_have_acted),
-            };
-            match self.retry.delay(attempts - 1, started.elapsed(), retry_after, self.jitter.next()) {
-                Some(delay) => {
-                    if let Some(progress) = call.progress {
-                        progress.retried(delay, &reason);
-                    }
-                    tokio::time::sleep(delay).await;
-                }
-                None => return self.finish(outcome, &call, attempts, may_have_acted),
+        let retries = Retries { policy: self.retry, jitter: &self.jitter, progress: call.progress };
+        let done = retries.run(|turn| self.attempt(&call, turn)).await;
+        match done.outcome {
+            Ok(reply) => Ok(Reply { attempts: done.tries, may_have_acted: done.may_have_acted, ..reply }),
+            Err(NoAnswer::Failure(failure)) => Err(unanswered(&call, &failure, done.tries, done.may_have_acted).into()),
+            // An earlier try was sent: what became of it cannot be asked any more.
+            Err(NoAnswer::NoClient(error)) if done.may_have_acted => {
+                Err(ProviderError { class: ErrorClass::Ambiguous, ..ProviderError::from(error) }.into())
             }
+            Err(NoAnswer::NoClient(error)) => Err(error),
         }
     }
 
-    fn finish(
-        &self,
-        outcome: Result<(Reply, HeaderMap), Failure>,
-        call: &Call<'_>,
-        attempts: u32,
-        may_have_acted: bool,
-    ) -> Result<Reply, CallError> {
-        match outcome {
-            Ok((reply, _)) => Ok(Reply { attempts, may_have_acted, ..reply }),
+    /// One try: finds the cluster, sends, and says what came of it.
+    async fn attempt(&self, call: &Call<'_>, turn: Turn) -> Try<Result<Reply, NoAnswer>> {
+        let client = match self.client().await {
+            Ok(client) => client,
+            Err(error) => return Try::last(Err(NoAnswer::NoClient(error))),
+        };
+        let sent = {
+            let _permit = self.limiter.enter().await;
+            tokio::time::timeout(self.request_timeout, self.send(&client, call)).await
+        };
+        let answer = sent.unwrap_or_else(|_| {
+            let message = format!("no answer within {} s", self.request_timeout.as_secs());
+            Err(Failure { message, arrived: true, transient: true })
+        });
+        match answer {
+            Ok((reply, headers)) => {
+                let wish = self.limiter.heed(reply.status, &headers, self.retry.base);
+                let transient = reply.is_transient(&call.method);
+                let next = match reply.status {
+                    // Credentials expire; the connector may have newer ones, once.
+                    401 if !turn.renewed => {
+                        *self.client.lock().await = None;
+                        Next::Renewed
+                    }
+                    _ if transient => Next::Later(wish),
+                    _ => Next::Nothing,
+                };
+                // What was throttled did not run; of the others only a read can tell.
+                let may_have_acted = transient && call.mutates && !matches!(reply.status, 409 | 429);
+                let why = format!("{} {}", reply.status, reply.reason().unwrap_or("")).trim_end().to_owned();
+                Try { outcome: Ok(reply), next, why, may_have_acted }
+            }
             Err(failure) => {
-                let class = if may_have_acted { ErrorClass::Ambiguous } else { ErrorClass::Rejected };
-                let tries = if attempts > 1 { format!(" ({attempts} tries)") } else { String::new() };
-                let path = call.url.split('?').next().unwrap_or("");
-                let message =
-                    format!("the API server did not answer {} {path}{tries}: {}", call.method, failure.message);
-                Err(ProviderError::new(class, message)
-                    .hint("check that the cluster runs and that its API server can be reached from here")
-                    .into())
+                let next = match (failure.transient, failure.arrived) {
+                    (false, _) => Next::Nothing,
+                    (true, false) => Next::Unreached,
+                    (true, true) => Next::Later(None),
+                };
+                let (why, may_have_acted) = (failure.message.clone(), call.mutates && failure.arrived);
+                Try { outcome: Err(NoAnswer::Failure(failure)), next, why, may_have_acted }
             }
         }
     }
@@ -340,6 +334,16 @@ impl Api {
     }
 }
 
+/// The error of a request that has no answer.
+fn unanswered(call: &Call<'_>, failure: &Failure, attempts: u32, may_have_acted: bool) -> ProviderError {
+    let class = if may_have_acted { ErrorClass::Ambiguous } else { ErrorClass::Rejected };
+    let tries = if attempts > 1 { format!(" ({attempts} tries)") } else { String::new() };
+    let path = call.url.split('?').next().unwrap_or("");
+    let message = format!("the API server did not answer {} {path}{tries}: {}", call.method, failure.message);
+    ProviderError::new(class, message)
+        .hint("check that the cluster runs and that its API server can be reached from here")
+}
+
 /// A client from the text of a kubeconfig. The error never quotes it: it holds keys.
 async fn connect(kubeconfig: &str) -> Result<Client, ProviderError> {
     let broken = |what: &str| {
@@ -357,11 +361,6 @@ async fn connect(kubeconfig: &str) -> Result<Client, ProviderError> {
     // Retries are ours, so that limits and progress see them.
     config.default_retry = false;
     Client::try_from(config).map_err(|error| broken(&format!("cannot be used: {error}")))
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 /// What a failed try means: client errors wrap what happened several levels deep.
