@@ -3,31 +3,27 @@
 //! Pure: text in, objects and diagnostics out. Files come through the [`files::Files`] trait, the environment through a [`gate::Gate`],
 //! disks as [`convert::VolumeInput`]. This module knows no provider, no KOM document and no engine.
 //!
-//! Reading goes text → [`load`] (the canonical [`tree`], as `docker compose` has it) → [`model`]; [`convert`] turns the
-//! model into objects. The readers see long syntaxes only, since the loader writes short ones out. What happens to each service key is said once, in [`support`].
+//! One way: text → [`load`] (the canonical [`tree`], as `docker compose` has it, its types checked) → [`read`] (the
+//! [`model`]) → [`convert`] (objects). [`load`] knows nothing of what comes after it, the model nothing at all. Readers
+//! see long syntaxes only, since the loader writes short ones out. What becomes of each key is said once, in [`support`].
 
 pub mod addresses;
 pub mod convert;
-mod declared;
 pub mod env;
 pub mod files;
 pub mod fill;
 pub mod gate;
-mod health;
 pub mod interpolate;
 pub mod load;
 pub mod model;
-mod mounts;
 pub mod names;
-mod network;
-mod process;
+pub mod project;
 pub mod read;
-mod resources;
 pub mod sensitive;
-mod service;
 pub mod support;
 pub mod syntax;
 pub mod tree;
 
-pub use model::ComposeProject;
-pub use read::{Input, ReadRequest, read};
+pub use load::Input;
+pub use project::ComposeProject;
+pub use read::{ReadRequest, read};

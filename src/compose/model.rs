@@ -1,15 +1,11 @@
 //! The typed model of a compose project: what is left after interpolation, merge and profiles, every part with its place.
+//! Types only, which know nothing of how they are read or what becomes of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
-use crate::compose::gate::Veil;
-use crate::compose::load::project::Project;
-use crate::diag::{Diagnostic, Location};
-use crate::kom::may_hold_secret;
-pub use crate::text::secret::{is_secret_literal, is_secret_name};
-use crate::yaml::Source;
+use crate::compose::syntax::Protocol;
+use crate::diag::Location;
 
 /// A text that may be a secret. Debug hides it when it is one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -60,99 +56,6 @@ pub struct Located<T> {
     pub value: T,
     /// Its place.
     pub location: Location,
-}
-
-/// A compose project, ready to be converted.
-#[derive(Clone)]
-pub struct ComposeProject {
-    /// Services that the active profiles leave on, in the order of the file.
-    pub services: Vec<Service>,
-    /// Top-level configs.
-    pub configs: BTreeMap<String, FileObject>,
-    /// Top-level secrets.
-    pub secrets: BTreeMap<String, FileObject>,
-    /// The texts that were read, for messages.
-    pub sources: Sources,
-    /// The canonical project, to be printed.
-    pub canonical: Arc<Project>,
-    /// Values that nothing may show.
-    pub veil: Veil,
-}
-
-impl fmt::Debug for ComposeProject {
-    /// Without the values that nothing may show.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ComposeProject")
-            .field("services", &self.services)
-            .field("configs", &self.configs)
-            .field("secrets", &self.secrets)
-            .field("sources", &self.sources)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Longer lines help nobody, and a copy of one in each of its findings would cost the square of its length.
-const LONGEST_LINE: usize = 1_000;
-
-/// The source texts of a project, and which of their lines are not to be shown.
-#[derive(Clone, Default)]
-pub struct Sources {
-    texts: Vec<IndexedText>,
-    hidden: HashSet<(Arc<str>, u32)>,
-}
-
-#[derive(Clone)]
-struct IndexedText {
-    source: Source,
-    /// Where each line starts, so that many messages do not read the text as often.
-    starts: Vec<usize>,
-}
-
-impl Sources {
-    /// Sources in merge order; `hidden` are the lines that may hold a secret.
-    pub fn new(sources: Vec<Source>, hidden: HashSet<(Arc<str>, u32)>) -> Self {
-        let index = |source: Source| {
-            let breaks = source.text.match_indices('\n').map(|(at, _)| at + 1);
-            let starts = std::iter::once(0).chain(breaks).collect();
-            IndexedText { source, starts }
-        };
-        Self { texts: sources.into_iter().map(index).collect(), hidden }
-    }
-
-    /// Places a diagnostic and shows its line, unless that may hold a secret.
-    pub fn locate(&self, diagnostic: Diagnostic, location: &Location) -> Diagnostic {
-        let hidden = self.hidden.contains(&(location.file.clone(), location.line));
-        diagnostic.at(location.clone(), if hidden { None } else { self.line(location) })
-    }
-
-    fn line(&self, location: &Location) -> Option<String> {
-        let text = self.texts.iter().find(|text| text.source.file == location.file)?;
-        let start = *text.starts.get((location.line as usize).checked_sub(1)?)?;
-        text.source
-            .text
-            .get(start..)?
-            .lines()
-            .next()
-            .filter(|line| line.len() <= LONGEST_LINE && !may_hold_secret(line))
-            .map(str::to_owned)
-    }
-
-    /// The texts, in merge order.
-    pub fn texts(&self) -> impl Iterator<Item = &Source> {
-        self.texts.iter().map(|text| &text.source)
-    }
-
-    /// Names of the files, in merge order.
-    pub fn files(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.texts.iter().map(|text| &text.source.file)
-    }
-}
-
-impl fmt::Debug for Sources {
-    /// Names only: a compose file may hold literal secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.files()).finish()
-    }
 }
 
 /// One service: one container.
@@ -297,28 +200,6 @@ pub struct Port {
     pub location: Location,
 }
 
-/// Transport protocols of ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
-    /// The default.
-    Tcp,
-    /// Datagrams.
-    Udp,
-    /// Stream control.
-    Sctp,
-}
-
-impl Protocol {
-    /// The name that Kubernetes uses.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "TCP",
-            Self::Udp => "UDP",
-            Self::Sctp => "SCTP",
-        }
-    }
-}
-
 /// Which volume a mount takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MountSource {
@@ -440,20 +321,4 @@ pub struct Resources {
     pub requests: BTreeMap<String, String>,
     /// What is the most.
     pub limits: BTreeMap<String, String>,
-}
-
-/// Which words of a command line may be secret: assignments to a name of one, the word behind a flag that is named like
-/// one, and URLs with a password.
-pub fn secret_arguments<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<bool> {
-    let mut follows_secret_flag = false;
-    let secret = |word: &str| {
-        let assigned = word
-            .split_whitespace()
-            .any(|part| part.split_once('=').is_some_and(|(name, value)| !value.is_empty() && is_secret_name(name)));
-        let secret = assigned || is_secret_literal(word) || follows_secret_flag;
-        follows_secret_flag =
-            word.starts_with('-') && !word.contains(['=', ' ']) && is_secret_name(word) || word == "--requirepass";
-        secret
-    };
-    words.into_iter().map(secret).collect()
 }

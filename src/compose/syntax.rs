@@ -1,7 +1,5 @@
 //! The small languages inside compose values: durations, sizes, ports, mounts, quantities. Pure text to value.
 
-use crate::compose::model::Protocol;
-
 /// A finite number; `_` may stand between digits.
 pub fn number(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
@@ -248,6 +246,28 @@ pub fn quantity_of_cpus(text: &str) -> Option<String> {
     Some(if milli.is_multiple_of(1000) { (milli / 1000).to_string() } else { format!("{milli}m") })
 }
 
+/// Transport protocols of ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// The default.
+    Tcp,
+    /// Datagrams.
+    Udp,
+    /// Stream control.
+    Sctp,
+}
+
+impl Protocol {
+    /// The name that Kubernetes uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        }
+    }
+}
+
 /// Reads a protocol name.
 ///
 /// # Errors
@@ -278,6 +298,11 @@ pub fn port_range(text: &str) -> Result<(u16, u16), String> {
         None => first,
     };
     if last < first { Err(format!("the range {text} ends before it starts")) } else { Ok((first, last)) }
+}
+
+/// Whether Kubernetes mounts something there.
+pub fn is_target(target: &str) -> bool {
+    target.len() > 1 && target.starts_with('/') && !target.contains(':') && !target.chars().any(char::is_control)
 }
 
 /// What a mount source is by its first characters.

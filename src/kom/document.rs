@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::id::{ResourceId, ResourceKind};
-use super::keys;
+use super::keys::{
+    self, ANNOTATION_PREFIX, ANNOTATIONS, API_VERSION, DOC_INDEX_ANNOTATION, DOC_PATH_ANNOTATION, ID_ANNOTATION,
+    MOVED_FROM_ANNOTATION,
+};
 use super::legacy;
 use super::model::{Located, Meta};
 use super::reader::{Fields, Reader};
@@ -13,20 +16,6 @@ use crate::text::dns::LABEL_MAX;
 use crate::text::suggest::closest;
 use crate::yaml::Node;
 
-/// The `apiVersion` of every KOM document.
-pub const API_VERSION: &str = "ops.kompox.dev/v1alpha1";
-/// The annotation that holds the Resource ID.
-pub const ID_ANNOTATION: &str = "ops.kompox.dev/id";
-/// The annotation (ext) that names the ID before a rename.
-pub const MOVED_FROM_ANNOTATION: &str = "ops.kompox.dev/moved-from";
-/// The annotation the loader records: the file's real path.
-pub const DOC_PATH_ANNOTATION: &str = "ops.kompox.dev/doc-path";
-/// The annotation the loader records: the document's number in its file, from 1.
-pub const DOC_INDEX_ANNOTATION: &str = "ops.kompox.dev/doc-index";
-
-pub(super) const ANNOTATION_PREFIX: &str = "ops.kompox.dev/";
-pub(super) const ANNOTATIONS: [&str; 4] =
-    [ID_ANNOTATION, MOVED_FROM_ANNOTATION, DOC_PATH_ANNOTATION, DOC_INDEX_ANNOTATION];
 const KINDS: [&str; 6] = ["Workspace", "Provider", "Cluster", "App", "Box", "Defaults"];
 
 /// Where a document is.

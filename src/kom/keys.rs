@@ -5,6 +5,20 @@ use super::id::ResourceKind;
 use super::model::{DeletionPolicy, Driver, Guard, VolumeType};
 use crate::text::dns::LABEL_MAX;
 
+/// The `apiVersion` of every KOM document.
+pub const API_VERSION: &str = "ops.kompox.dev/v1alpha1";
+/// The annotation that holds the Resource ID.
+pub const ID_ANNOTATION: &str = "ops.kompox.dev/id";
+/// The annotation (ext) that names the ID before a rename.
+pub const MOVED_FROM_ANNOTATION: &str = "ops.kompox.dev/moved-from";
+/// The annotation the loader records: the file's real path.
+pub const DOC_PATH_ANNOTATION: &str = "ops.kompox.dev/doc-path";
+/// The annotation the loader records: the document's number in its file, from 1.
+pub const DOC_INDEX_ANNOTATION: &str = "ops.kompox.dev/doc-index";
+
+pub(super) const ANNOTATION_PREFIX: &str = "ops.kompox.dev/";
+pub(super) const ANNOTATIONS: [&str; 4] =
+    [ID_ANNOTATION, MOVED_FROM_ANNOTATION, DOC_PATH_ANNOTATION, DOC_INDEX_ANNOTATION];
 /// A mapping with known keys.
 #[derive(Debug)]
 pub(super) struct Object {

@@ -4,13 +4,14 @@
 //! It is turned into the KOM documents that it stands for, every value at the place where it was written, and these go
 //! through the same readers as all KOM. So IDs, names and hashes are those of the KOM that [`rewrite`] writes.
 
-use super::document::{API_VERSION, ID_ANNOTATION};
+use super::keys::{API_VERSION, ID_ANNOTATION};
 use super::layout::LEGACY_FILE_NAME;
 use super::model::Located;
-use super::reader::{Fields, Reader, Sources, is_sensitive_key, parse};
+use super::reader::{Fields, Reader, Sources, parse};
 use super::write;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::text::dns::{LABEL_MAX, is_label};
+use crate::text::secret::is_sensitive_key;
 use crate::yaml::{self, Content, Entry, Node, Scalar, Source};
 
 /// Settings that the first draft wrote at the cluster and that belong to the provider.

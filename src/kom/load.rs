@@ -140,7 +140,7 @@ impl<'a> Loader<'a> {
         let mut reader = Reader::new(&self.sources, &mut self.diagnostics);
         for node in self.files.iter().filter(|file| file.in_app_file).flat_map(|file| &file.documents) {
             let text = |key| node.get(key).and_then(Node::as_text);
-            if text("apiVersion") != Some(document::API_VERSION) || text("kind") != Some("Defaults") {
+            if text("apiVersion") != Some(keys::API_VERSION) || text("kind") != Some("Defaults") {
                 continue;
             }
             if let Some(first) = first {

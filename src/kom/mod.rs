@@ -30,6 +30,5 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use document::{API_VERSION, ID_ANNOTATION, MOVED_FROM_ANNOTATION};
 pub use files::FileLimits;
-pub use reader::may_hold_secret;
+pub use keys::{API_VERSION, ID_ANNOTATION, MOVED_FROM_ANNOTATION};

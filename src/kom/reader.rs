@@ -8,6 +8,7 @@ use super::keys::Object;
 use super::model::{Located, Settings};
 use crate::diag::{Diagnostic, Diagnostics, Location, Severity};
 use crate::text::dns::is_label_within;
+use crate::text::secret::{is_sensitive_key, may_hold_secret};
 use crate::text::suggest::closest;
 use crate::yaml::{self, Entry, Node, Scalar, Source};
 
@@ -83,34 +84,6 @@ pub(super) fn parse(source: &Source, limits: yaml::Limits) -> Result<Vec<Node>, 
     yaml::parse(source, limits).map_err(|mut diagnostic| {
         diagnostic.source_line = diagnostic.source_line.filter(|line| !may_hold_secret(line));
         diagnostic.help("correct the YAML here; nothing of this file was used")
-    })
-}
-
-/// Whether a key names something whose value must not be shown.
-pub(super) fn is_sensitive_key(key: &str) -> bool {
-    let key = key.to_ascii_uppercase();
-    let names_secret = key.contains("PASSWORD")
-        || key.contains("PASSWD")
-        || key.contains("SECRET")
-        || key.contains("TOKEN")
-        || key.ends_with("_KEY")
-        || key.contains("ACCESS_KEY");
-    // A file or an identifier of a secret is none.
-    names_secret
-        && key != "SECRETS"
-        && !["_FILE", "_PATH", "_ID", "_URL", "_URI", "_NAME"].iter().any(|end| key.ends_with(end))
-}
-
-/// Whether a line assigns something to a key that names a secret (inline compose text, settings).
-///
-/// Takes one line of a file, without its line break. Such a line is never shown (`engine.md`, "State").
-pub fn may_hold_secret(line: &str) -> bool {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    line.match_indices([':', '=']).any(|(at, _)| {
-        let before = line[..at].trim_end_matches(['"', '\'', ' ']);
-        let start =
-            before.rfind(|c: char| !word(c)).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
-        is_sensitive_key(&before[start..])
     })
 }
 
@@ -398,31 +371,4 @@ fn yaml_1_1_bool(scalar: &Scalar) -> Option<bool> {
 /// A key as messages show it.
 pub(super) fn quoted(key: &str) -> String {
     format!("\"{key}\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn knows_which_lines_may_hold_a_secret() {
-        for line in [
-            "      POSTGRES_PASSWORD: hunter2",
-            "  - \"DB_PASSWORD=x\"",
-            "{A: 1, \"AZURE_CLIENT_SECRET\": x}",
-            "api_key: x",
-            "password : x",
-        ] {
-            assert!(may_hold_secret(line), "{line}");
-        }
-        for line in [
-            "source: https://kv.vault.azure.net/secrets/wild",
-            "secrets:",
-            "AZURE_FEDERATED_TOKEN_FILE: /x",
-            "name: default",
-            "",
-        ] {
-            assert!(!may_hold_secret(line), "{line}");
-        }
-    }
 }

@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::document::{ANNOTATION_PREFIX, ANNOTATIONS, API_VERSION, ID_ANNOTATION, MOVED_FROM_ANNOTATION};
 use super::id::ResourceKind;
 use super::keys::{self, Key, Object, Shape};
+use super::keys::{ANNOTATION_PREFIX, ANNOTATIONS, API_VERSION, ID_ANNOTATION, MOVED_FROM_ANNOTATION};
 use super::limits::{QUOTA_AMOUNTS, QUOTA_COUNTS};
 use crate::text::dns::LABEL_MAX;
 

@@ -13,6 +13,8 @@ use crate::engine::address::Address;
 use crate::engine::plan::{Cause, Danger, FieldChange, Mode, Plan, PlannedAction, Restart, Verb};
 use crate::engine::value::Reference;
 
+pub use super::value::Options;
+
 /// The reason of a creation that goes without saying; it is not printed.
 pub const PLAIN_CREATION: &str = "new";
 
@@ -21,13 +23,6 @@ const MOST_UNKNOWN: usize = 10;
 
 /// The title over what a destroy leaves.
 pub(super) const KEPT: &str = "Not deleted, only forgotten:";
-
-/// How much of a plan to show.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Show every field of what is created and whole texts, instead of a few facts and the lines around a change.
-    pub expand: bool,
-}
 
 /// Writes a plan, in many small pieces: give it a buffered writer.
 ///

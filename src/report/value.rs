@@ -6,7 +6,6 @@ use unicode_width::UnicodeWidthStr as _;
 use super::Style;
 use super::escape::{clean, is_unsafe};
 use super::line::{Ink, Line};
-use super::text::Options;
 use crate::engine::address::Address;
 use crate::engine::plan::{Cause, FieldChange};
 use crate::engine::value::{Reference, Value};
@@ -19,6 +18,13 @@ const MOST_LINES: usize = 40;
 const MOST_CHARS: usize = 300;
 /// Sides longer than this are not compared line by line, whose cost grows with the product of their lengths.
 const MOST_COMPARED: usize = 5_000;
+
+/// How much of a plan to show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Show every field of what is created and whole texts, instead of a few facts and the lines around a change.
+    pub expand: bool,
+}
 
 /// `kind/name` within its own scope, else the whole address.
 pub(crate) fn relative(address: &Address, scope: &str) -> String {

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use crate::compose::files::{FileError, Files, LocalFiles, NoFiles};
 use crate::compose::gate::Gate;
-use crate::compose::model::ComposeProject;
-use crate::compose::read::{Input, ReadRequest, read};
+use crate::compose::project::ComposeProject;
+use crate::compose::{Input, ReadRequest, read};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::kom::may_hold_secret;
 use crate::kom::model::{App, ComposeSource};
+use crate::text::secret::may_hold_secret;
 use crate::yaml::Source;
 
 /// The widest margin that an inline compose text is given to keep its columns.

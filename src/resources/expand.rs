@@ -18,7 +18,7 @@ use crate::compose::convert::{
     BoxInput, ConvertInput, IngressInput, IsolationInput, Rendered, RenderedObject, RuleInput, Scope, convert,
 };
 use crate::compose::gate::Gate;
-use crate::compose::model::ComposeProject;
+use crate::compose::project::ComposeProject;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::engine::address::Address;
 use crate::engine::graph::Graph;

@@ -48,6 +48,50 @@ fn url_passwords(text: &str) -> Vec<std::ops::Range<usize>> {
     found
 }
 
+/// Which words of a command line may be secret: assignments to a name of one, the word behind a flag that is named like
+/// one, and URLs with a password.
+pub fn secret_arguments<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<bool> {
+    let mut follows_secret_flag = false;
+    let secret = |word: &str| {
+        let assigned = word
+            .split_whitespace()
+            .any(|part| part.split_once('=').is_some_and(|(name, value)| !value.is_empty() && is_secret_name(name)));
+        let secret = assigned || is_secret_literal(word) || follows_secret_flag;
+        follows_secret_flag =
+            word.starts_with('-') && !word.contains(['=', ' ']) && is_secret_name(word) || word == "--requirepass";
+        secret
+    };
+    words.into_iter().map(secret).collect()
+}
+
+/// Whether a key names something whose value must not be shown.
+pub fn is_sensitive_key(key: &str) -> bool {
+    let key = key.to_ascii_uppercase();
+    let names_secret = key.contains("PASSWORD")
+        || key.contains("PASSWD")
+        || key.contains("SECRET")
+        || key.contains("TOKEN")
+        || key.ends_with("_KEY")
+        || key.contains("ACCESS_KEY");
+    // A file or an identifier of a secret is none.
+    names_secret
+        && key != "SECRETS"
+        && !["_FILE", "_PATH", "_ID", "_URL", "_URI", "_NAME"].iter().any(|end| key.ends_with(end))
+}
+
+/// Whether a line assigns something to a key that names a secret (inline compose text, settings).
+///
+/// Takes one line of a file, without its line break. Such a line is never shown (`engine.md`, "State").
+pub fn may_hold_secret(line: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    line.match_indices([':', '=']).any(|(at, _)| {
+        let before = line[..at].trim_end_matches(['"', '\'', ' ']);
+        let start =
+            before.rfind(|c: char| !word(c)).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+        is_sensitive_key(&before[start..])
+    })
+}
+
 /// A text with the secrets of its lines replaced by what `cover` gives for each; none where it holds none.
 ///
 /// A secret is what a line assigns to a name that [`is_secret_name`] knows, in the forms of configuration files (`name =
@@ -246,6 +290,28 @@ mod tests {
 
     fn shown(text: &str) -> String {
         covered(text, &|_| "(x)".to_owned()).unwrap_or_else(|| text.to_owned())
+    }
+
+    #[test]
+    fn knows_which_lines_may_hold_a_secret() {
+        for line in [
+            "      POSTGRES_PASSWORD: hunter2",
+            "  - \"DB_PASSWORD=x\"",
+            "{A: 1, \"AZURE_CLIENT_SECRET\": x}",
+            "api_key: x",
+            "password : x",
+        ] {
+            assert!(may_hold_secret(line), "{line}");
+        }
+        for line in [
+            "source: https://kv.vault.azure.net/secrets/wild",
+            "secrets:",
+            "AZURE_FEDERATED_TOKEN_FILE: /x",
+            "name: default",
+            "",
+        ] {
+            assert!(!may_hold_secret(line), "{line}");
+        }
     }
 
     #[test]

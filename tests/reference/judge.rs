@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use kompox::compose::files::UserFiles;
+use kompox::compose::load::Input;
 use kompox::compose::load::project::{Printing, Project, Strictness};
 use kompox::compose::load::{Name, Request, dotenv, load};
-use kompox::compose::read::Input;
 use kompox::diag::Severity;
 use kompox::yaml::Source;
 use serde_json::{Value, json};

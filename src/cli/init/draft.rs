@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use crate::compose::files::{FileError, Files, LocalFiles};
 use crate::compose::gate::Gate;
+use crate::compose::load::Input;
 use crate::compose::load::{self, Name, dotenv};
-use crate::compose::read::Input;
 use crate::compose::tree::Tree;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::yaml::{self, Content, Limits, Node, Source};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::images;
 use super::survey::{Change, Port, Remark, Rule, Service, Survey, texts};
 use super::yaml::slug;
-use crate::compose::model::Protocol;
+use crate::compose::syntax::Protocol;
 use crate::compose::tree::Tree;
 
 /// Host ports of one service that get rules; ranges beyond are no web servers.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::compose::model::ComposeProject;
+use crate::compose::project::ComposeProject;
 use crate::diag::Location;
 
 /// Which app this is; all hashes come from these names.

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::components::Component;
 use super::context::Context;
 use crate::compose::addresses::{LOCAL, addresses, listens};
-use crate::compose::model::{Condition, FileSource, Protocol, Service, Text};
+use crate::compose::model::{Condition, FileSource, Service, Text};
+use crate::compose::syntax::Protocol;
 use crate::diag::Diagnostic;
 
 /// Why a service seems to listen on a port, and whether it declares the port.

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::context::Context;
 use super::object::path;
 use super::order::Role;
-use crate::compose::model::{Healthcheck, Hook, Protocol, Service, Text};
+use crate::compose::model::{Healthcheck, Hook, Service, Text};
 use crate::compose::names;
+use crate::compose::syntax::Protocol;
 use crate::diag::Diagnostic;
 use crate::text::dns;
 

@@ -7,8 +7,8 @@ use super::object::CONTENT_HASH;
 use super::*;
 use crate::compose::files::{FileError, Files};
 use crate::compose::load::project::Printing;
-use crate::compose::model::ComposeProject;
 use crate::compose::names;
+use crate::compose::project::ComposeProject;
 use crate::compose::{Input, ReadRequest, read};
 use crate::diag::{Location, Severity};
 use crate::yaml::{self, Limits, Source};
@@ -475,7 +475,10 @@ fn every_error_has_its_code_and_place() {
             "compose-interpolation compose.yml:4:22: services.web.environment.A: the variable X is required: say why",
         ),
         (service("    environment: {A: '${'}\n"), "compose-interpolation"),
-        (service("    mem_limit: lots\n"), "compose-type compose.yml:4:16: mem_limit"),
+        (
+            service("    mem_limit: lots\n"),
+            "compose-type compose.yml:4:16: services.web.mem_limit: \"lots\" is no size such as 512m or 1gb",
+        ),
         (service("    healthcheck: {test: [a]}\n"), "compose-healthcheck"),
         (service("    stop_grace_period: soon\n"), "is no duration"),
         (service("    restart: sometimes\n"), "compose-restart"),
@@ -531,7 +534,7 @@ fn every_error_has_its_code_and_place() {
             "compose-type compose.yml:4:18: services.web.pull_policy must be one of",
         ),
         (service("    gpus: [{count: 0}]\n"), "cannot be 0"),
-        (service("    scale: -1\n"), "cannot be -1"),
+        (service("    scale: -1\n"), "compose-scale compose.yml:4:12: web: the number of replicas must be 0 or more"),
         (service("    links: [nope]\n"), "compose-dependency compose.yml:3:5: web depends on nope"),
         (service("    mem_limit: 64m\n    mem_reservation: 65m\n"), "compose-resources compose.yml:2:3"),
         (service("    pre_stop: [{user: root}]\n"), "has no command"),

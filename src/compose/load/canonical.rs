@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use super::decode::is_signed;
 use super::fault::{Step, fail};
+use super::limits::MAX_ITEMS;
 use super::merge::dependency;
 use super::path::{Cursor, Path, Rules};
-use super::scalar::{Value, printed};
+use super::scalar::{Value, is_signed, printed};
 use super::volume;
 use crate::compose::tree::{Tree, TreeContent, TreeEntry};
 
@@ -135,81 +135,20 @@ fn apply(tree: &mut Tree, form: Form, path: &Path<'_>, cursor: Cursor) -> Step<(
     let location = tree.location.clone();
     let is_text = tree.as_str().is_some();
     let is_mapping = tree.as_mapping().is_some();
-    if tree.as_sequence().is_some_and(|items| items.len() > super::MAX_ITEMS) {
-        return fail("compose-limit", format!("{path} has more than {} items", super::MAX_ITEMS), &location);
+    if tree.as_sequence().is_some_and(|items| items.len() > MAX_ITEMS) {
+        return fail("compose-limit", format!("{path} has more than {} items", MAX_ITEMS), &location);
     }
     match form {
         Form::List => {
             if is_text {
-                let item = std::mem::replace(tree, Tree::null(location.clone()));
-                *tree = Tree::list(location, vec![item]);
+                list_of_one(tree);
             }
             Ok(())
         }
-        Form::EnvFiles => {
-            if is_text {
-                let item = std::mem::replace(tree, Tree::null(location.clone()));
-                *tree = Tree::list(location.clone(), vec![item]);
-            }
-            let Some(items) = tree.items_mut() else { return wrong(path, "a path or a list", tree) };
-            for item in items {
-                if item.as_str().is_some() {
-                    wrap(item, "path");
-                }
-                if item.as_mapping().is_some() && item.get("required").is_none() {
-                    let at = item.location.clone();
-                    item.set("required", Tree::literal("true", at));
-                }
-            }
-            Ok(())
-        }
-        Form::Gpus => {
-            if is_text {
-                let all = Tree::text("all", location.clone(), false);
-                let entry = TreeEntry { key: "count".into(), key_location: location.clone(), value: all };
-                *tree = Tree::list(location.clone(), vec![Tree::mapping(location, vec![entry])]);
-                return Ok(());
-            }
-            if tree.as_sequence().is_none() {
-                return wrong(path, "\"all\" or a list", tree);
-            }
-            below(tree, path, cursor)
-        }
-        Form::Names => {
-            let TreeContent::Sequence(items) = &mut tree.content else { return Ok(()) };
-            let mut entries: Vec<TreeEntry> = Vec::with_capacity(items.len());
-            for item in std::mem::take(items) {
-                let Some(name) = item.as_str() else { return wrong(path, "a list of names", &item) };
-                if !entries.iter().any(|known| known.key == name) {
-                    let value = Tree::null(item.location.clone());
-                    entries.push(TreeEntry { key: name.to_owned(), key_location: item.location.clone(), value });
-                }
-            }
-            *tree = Tree::mapping(location, entries);
-            Ok(())
-        }
-        Form::Mount => match tree.as_str() {
-            Some(text) => match volume::parse(text) {
-                Ok(mount) => {
-                    *tree = mount.tree(&location, tree.interpolated);
-                    Ok(())
-                }
-                Err(message) => fail("compose-volume", format!("{path}: {message}"), &location),
-            },
-            None if is_mapping => Ok(()),
-            None => wrong(path, "a string or a mapping", tree),
-        },
-        Form::Device => match tree.as_str() {
-            Some(text) => match volume::device(text, &location, tree.interpolated) {
-                Some(device) => {
-                    *tree = device;
-                    Ok(())
-                }
-                None => fail("compose-device", format!("{path} has too many colons; use the long syntax"), &location),
-            },
-            None if is_mapping => Ok(()),
-            None => wrong(path, "a string or a mapping", tree),
-        },
+        Form::EnvFiles => env_files(tree, path),
+        Form::Gpus => gpus(tree, path, cursor),
+        Form::Names => names(tree, path),
+        Form::Mount | Form::Device => short(tree, form, path),
         Form::File if is_text => {
             wrap(tree, "source");
             Ok(())
@@ -236,33 +175,109 @@ fn apply(tree: &mut Tree, form: Form, path: &Path<'_>, cursor: Cursor) -> Step<(
             }
             Ok(())
         }
-        Form::Pairs => {
-            if is_mapping {
-                return Ok(());
-            }
-            let Some(items) = tree.items_mut() else { return wrong(path, "a list or a mapping", tree) };
-            let mut mapping = Tree::mapping(location, Vec::new());
-            for item in std::mem::take(items) {
-                let Some((key, value)) = item.as_str().and_then(|text| text.split_once('=')) else {
-                    return wrong(path, "a list of KEY=VALUE", &item);
-                };
-                mapping.set(key, Tree::text(value, item.location.clone(), item.interpolated));
-            }
-            *tree = mapping;
-            Ok(())
-        }
+        Form::Pairs => pairs(tree, path),
         Form::DependsOn => depends_on(tree, path),
         Form::Ports => ports(tree, path),
-        Form::Build => {
-            if is_text {
-                wrap(tree, "context");
-                return Ok(());
-            }
-            if is_mapping { below(tree, path, cursor) } else { wrong(path, "a string or a mapping", tree) }
+        Form::Build if is_text => {
+            wrap(tree, "context");
+            Ok(())
         }
+        Form::Build if is_mapping => below(tree, path, cursor),
+        Form::Build => wrong(path, "a string or a mapping", tree),
         Form::Ssh => ssh(tree, path),
         Form::External => external(tree, path, cursor),
     }
+}
+
+fn list_of_one(tree: &mut Tree) {
+    let location = tree.location.clone();
+    let item = std::mem::replace(tree, Tree::null(location.clone()));
+    *tree = Tree::list(location, vec![item]);
+}
+
+fn env_files(tree: &mut Tree, path: &Path<'_>) -> Step<()> {
+    if tree.as_str().is_some() {
+        list_of_one(tree);
+    }
+    let Some(items) = tree.items_mut() else { return wrong(path, "a path or a list", tree) };
+    for item in items {
+        if item.as_str().is_some() {
+            wrap(item, "path");
+        }
+        if item.as_mapping().is_some() && item.get("required").is_none() {
+            let at = item.location.clone();
+            item.set("required", Tree::literal("true", at));
+        }
+    }
+    Ok(())
+}
+
+fn gpus(tree: &mut Tree, path: &Path<'_>, cursor: Cursor) -> Step<()> {
+    if tree.as_str().is_some() {
+        let location = tree.location.clone();
+        let all = Tree::text("all", location.clone(), false);
+        let entry = TreeEntry { key: "count".into(), key_location: location.clone(), value: all };
+        *tree = Tree::list(location.clone(), vec![Tree::mapping(location, vec![entry])]);
+        return Ok(());
+    }
+    if tree.as_sequence().is_none() {
+        return wrong(path, "\"all\" or a list", tree);
+    }
+    below(tree, path, cursor)
+}
+
+fn names(tree: &mut Tree, path: &Path<'_>) -> Step<()> {
+    let TreeContent::Sequence(items) = &mut tree.content else { return Ok(()) };
+    let mut entries: Vec<TreeEntry> = Vec::with_capacity(items.len());
+    for item in std::mem::take(items) {
+        let Some(name) = item.as_str() else { return wrong(path, "a list of names", &item) };
+        if !entries.iter().any(|known| known.key == name) {
+            let value = Tree::null(item.location.clone());
+            entries.push(TreeEntry { key: name.to_owned(), key_location: item.location.clone(), value });
+        }
+    }
+    *tree = Tree::mapping(tree.location.clone(), entries);
+    Ok(())
+}
+
+/// The short syntax of a mount or a device.
+fn short(tree: &mut Tree, form: Form, path: &Path<'_>) -> Step<()> {
+    let location = tree.location.clone();
+    let Some(text) = tree.as_str() else {
+        return if tree.as_mapping().is_some() { Ok(()) } else { wrong(path, "a string or a mapping", tree) };
+    };
+    let long = match form {
+        Form::Device => match volume::device(text, &location, tree.interpolated) {
+            Some(device) => device,
+            None => {
+                let message = format!("{path} has too many colons; use the long syntax");
+                return fail("compose-device", message, &location);
+            }
+        },
+        _ => match volume::parse(text) {
+            Ok(mount) => mount.tree(&location, tree.interpolated),
+            Err(message) => return fail("compose-volume", format!("{path}: {message}"), &location),
+        },
+    };
+    *tree = long;
+    Ok(())
+}
+
+fn pairs(tree: &mut Tree, path: &Path<'_>) -> Step<()> {
+    if tree.as_mapping().is_some() {
+        return Ok(());
+    }
+    let location = tree.location.clone();
+    let Some(items) = tree.items_mut() else { return wrong(path, "a list or a mapping", tree) };
+    let mut mapping = Tree::mapping(location, Vec::new());
+    for item in std::mem::take(items) {
+        let Some((key, value)) = item.as_str().and_then(|text| text.split_once('=')) else {
+            return wrong(path, "a list of KEY=VALUE", &item);
+        };
+        mapping.set(key, Tree::text(value, item.location.clone(), item.interpolated));
+    }
+    *tree = mapping;
+    Ok(())
 }
 
 fn depends_on(tree: &mut Tree, path: &Path<'_>) -> Step<()> {
@@ -316,8 +331,8 @@ fn ports(tree: &mut Tree, path: &Path<'_>) -> Step<()> {
             Ok(parsed) => ports.extend(parsed),
             Err(message) => return fail("compose-port", format!("{}: {message}", path.index(at)), &item.location),
         }
-        if ports.len() > super::MAX_ITEMS {
-            let message = format!("{path} has more than {} ports", super::MAX_ITEMS);
+        if ports.len() > MAX_ITEMS {
+            let message = format!("{path} has more than {} ports", MAX_ITEMS);
             return fail("compose-limit", message, &item.location);
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Map, Value as Json};
 
 use super::fault::Fault;
-use super::project::Typed;
+use super::typed::Typed;
 use crate::compose::tree::Tree;
 use crate::diag::Location;
 use crate::text::suggest::closest;
@@ -19,35 +19,12 @@ pub enum Strictness {
     App,
 }
 
-/// Checks enabled services and jobs, and secrets.
-pub(super) fn check(typed: &mut Typed, tree: &Tree, strictness: Strictness) -> Vec<Fault> {
-    let mut check = Check { faults: Vec::new(), strictness };
-    for name in typed.services.keys().cloned().collect::<Vec<_>>() {
-        check.service(&name, typed, tree);
-    }
-    for name in typed.jobs.keys().chain(typed.disabled_jobs.iter()) {
-        if typed.services.contains_key(name) || typed.disabled.contains(name) {
-            let message = format!("{name} is a service and a job; names must differ");
-            check.push("compose-name", message, &location(tree, "jobs", name, None));
-        }
-    }
-    check.jobs(typed, tree);
-    for (name, secret) in &typed.secrets {
-        let empty = |key: &str| secret.get(key).and_then(Json::as_str).is_none_or(str::is_empty);
-        if secret.get("external") != Some(&Json::Bool(true)) && empty("file") && empty("environment") {
-            let message = format!("secret {name} must have file or environment");
-            check.push("compose-file-source", message, &location(tree, "secrets", name, None));
-        }
-    }
-    if check.faults.is_empty() {
-        check.cycles(typed, tree);
-    }
-    check.faults
-}
-
-struct Check {
+/// A check and what it found.
+pub(super) struct Check {
     faults: Vec<Fault>,
     strictness: Strictness,
+    /// Whether every value has its type: else what was left out is not compared.
+    is_whole: bool,
 }
 
 /// The place of a resource's key, or of one of its values.
@@ -60,11 +37,12 @@ fn location(tree: &Tree, kind: &str, name: &str, key: Option<&str>) -> Location 
     }
 }
 
-/// The place of an item: in a list by its index, in a mapping by its key.
+/// The place of an item: in a list by its index, in a mapping by its key or as its value.
 fn item_location(tree: &Tree, kind: &str, name: &str, key: &str, item: Item<'_>) -> Location {
     let value = tree.get(kind).and_then(|services| services.get(name)).and_then(|service| service.get(key));
     let found = value.and_then(|value| match item {
         Item::At(at) => value.as_sequence().and_then(|items| items.get(at)).map(|item| item.location.clone()),
+        Item::Value(key) => value.get(key).map(|value| value.location.clone()),
         Item::Key(key) => {
             let entries = value.as_mapping().unwrap_or_default();
             entries.iter().find(|entry| entry.key == key).map(|entry| entry.key_location.clone())
@@ -76,7 +54,10 @@ fn item_location(tree: &Tree, kind: &str, name: &str, key: &str, item: Item<'_>)
 #[derive(Clone, Copy)]
 enum Item<'a> {
     At(usize),
+    /// The key of a mapping.
     Key(&'a str),
+    /// What stands under it.
+    Value(&'a str),
 }
 
 fn text<'j>(value: &'j Map<String, Json>, key: &str) -> &'j str {
@@ -92,6 +73,36 @@ fn keys<'j>(value: &'j Map<String, Json>, key: &str) -> impl Iterator<Item = (&'
 }
 
 impl Check {
+    /// A check of a file that is typed as a whole, or in parts only.
+    pub(super) fn new(strictness: Strictness, is_whole: bool) -> Self {
+        Self { faults: Vec::new(), strictness, is_whole }
+    }
+
+    /// Checks enabled services and jobs, and secrets.
+    pub(super) fn check(mut self, typed: &mut Typed, tree: &Tree) -> Vec<Fault> {
+        for name in typed.services.keys().cloned().collect::<Vec<_>>() {
+            self.service(&name, typed, tree);
+        }
+        for name in typed.jobs.keys().chain(typed.disabled_jobs.iter()) {
+            if typed.services.contains_key(name) || typed.disabled.contains(name) {
+                let message = format!("{name} is a service and a job; names must differ");
+                self.push("compose-name", message, &location(tree, "jobs", name, None));
+            }
+        }
+        self.jobs(typed, tree);
+        for (name, secret) in &typed.secrets {
+            let empty = |key: &str| secret.get(key).and_then(Json::as_str).is_none_or(str::is_empty);
+            if secret.get("external") != Some(&Json::Bool(true)) && empty("file") && empty("environment") {
+                let message = format!("secret {name} must have file or environment");
+                self.push("compose-file-source", message, &location(tree, "secrets", name, None));
+            }
+        }
+        if self.faults.is_empty() {
+            self.cycles(typed, tree);
+        }
+        self.faults
+    }
+
     fn push(&mut self, code: &'static str, message: String, location: &Location) {
         self.faults.push(Fault::new(code, message, location));
     }
@@ -139,7 +150,8 @@ impl Check {
             && !matches!(first, "CMD" | "CMD-SHELL" | "NONE")
         {
             let message = "healthcheck: test must be a string or a list that starts with CMD, CMD-SHELL or NONE";
-            self.push("compose-healthcheck", message.to_owned(), &at("healthcheck"));
+            let place = item_location(tree, "services", name, "healthcheck", Item::Value("test"));
+            self.push("compose-healthcheck", message.to_owned(), &place);
         }
         self.dependencies(name, "services", service, typed, tree);
         if let Some(other) = network_mode.strip_prefix("service:")
@@ -149,7 +161,9 @@ impl Check {
             self.push("compose-dependency", message, &at("network_mode"));
         }
         self.files(name, service, typed, tree);
-        self.sizes(name, service, tree);
+        if self.is_whole {
+            self.sizes(name, service, tree);
+        }
         self.mounts(name, service, tree);
         let triggers: Vec<&Map<String, Json>> = match service.get("develop").and_then(Json::as_object) {
             Some(develop) => objects(develop, "watch").collect(),
@@ -250,7 +264,10 @@ impl Check {
         ] {
             for (at, file) in objects(service, key).enumerate() {
                 let source = text(file, "source");
-                if !known.iter().any(|known| *known == source) {
+                if source.is_empty() {
+                    let place = item_location(tree, "services", name, key, Item::At(at));
+                    self.push("compose-undefined", format!("{what}: its source is missing"), &place);
+                } else if !known.iter().any(|known| *known == source) {
                     let place = item_location(tree, "services", name, key, Item::At(at));
                     self.undefined(what, (name, source), known.iter().copied(), &place);
                 }
@@ -276,10 +293,12 @@ impl Check {
             let message = format!("{name}: scale and deploy.replicas differ; only give one");
             self.push("compose-scale", message, &at("scale"));
         }
-        for (key, count) in [("scale", scale), ("deploy", replicas)] {
-            if count.is_some_and(|count| count < 0) {
-                self.push("compose-scale", format!("{name}: the number of replicas must be 0 or more"), &at(key));
-            }
+        let places = [
+            (scale, at("scale")),
+            (replicas, item_location(tree, "services", name, "deploy", Item::Value("replicas"))),
+        ];
+        for (_, place) in places.iter().filter(|(count, _)| count.is_some_and(|count| count < 0)) {
+            self.push("compose-scale", format!("{name}: the number of replicas must be 0 or more"), place);
         }
         if scale.or(replicas).unwrap_or(1) > 1 && !text(service, "container_name").is_empty() {
             let message = format!("{name}: with container_name there can be one container only");

@@ -5,12 +5,12 @@ use serde_json::{Map, Number, Value as Json};
 use super::fault::Fault;
 use super::pairs::{self, Pair};
 use super::path::Path;
-use super::scalar::{Timestamp, Value, float, printed};
+use super::scalar::{Timestamp, Value, float, is_signed, printed};
 use super::types::{Field, Type, Written};
-use crate::compose::model::{is_secret_name, secret_arguments};
+use super::values::Wrong;
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeContent, TreeEntry};
-use crate::text::secret::holds_secret;
+use crate::text::secret::{holds_secret, is_secret_name, secret_arguments};
 
 /// What stands for a value that is not shown.
 pub(super) const MASK: &str = "(sensitive)";
@@ -108,80 +108,16 @@ impl Decoder {
                 Some(Value::Int(number)) if is_signed(number) => self.masked(number.to_string(), tree.interpolated, ""),
                 _ => self.wrong(path, "a string", tree),
             },
-            Type::Boolean => match tree.value() {
-                Some(Value::Bool(value)) => value.into(),
-                Some(Value::Str(text)) => match super::parse::boolean(text) {
-                    Some(value) => value.into(),
-                    None => self.invalid(path, "boolean", tree),
-                },
-                _ => self.wrong(path, "true or false", tree),
-            },
-            Type::Integer => match tree.value() {
-                Some(Value::Int(number)) => integer(number),
-                Some(Value::Float(number)) => integer(number as i128),
-                Some(Value::Str(text)) => match text.parse::<i64>() {
-                    Ok(number) => number.into(),
-                    Err(_) => self.invalid(path, "integer", tree),
-                },
-                _ => self.wrong(path, "an integer", tree),
-            },
-            Type::Unsigned => match tree.value() {
-                Some(Value::Int(number)) if number >= 0 => integer(number),
-                Some(Value::Float(number)) if number >= 0.0 => integer(number as i128),
-                _ => self.wrong(path, "an integer of 0 or more", tree),
-            },
-            Type::Number | Type::Cpus => match tree.value() {
-                Some(Value::Int(number)) => single(number as f64),
-                Some(Value::Float(number)) => single(number),
-                Some(Value::Str(text)) => match syntax::number(text) {
-                    Some(number) => single(number),
-                    None => self.invalid(path, "number", tree),
-                },
-                _ => self.wrong(path, "a number", tree),
-            },
-            Type::Duration => match syntax::duration(&printed(tree)) {
-                Some(nanos) => syntax::print_duration(nanos).into(),
-                None => self.invalid(path, "duration such as 30s or 1m30s", tree),
-            },
-            Type::Bytes => match tree.value() {
-                Some(Value::Int(number)) if is_signed(number) => number.to_string().into(),
-                Some(Value::Str(text)) => match syntax::bytes(text) {
-                    Some(bytes) => bytes.to_string().into(),
-                    None => self.invalid(path, "size such as 512m or 1gb", tree),
-                },
-                // As in the reference, which reads whole numbers and texts.
-                _ => "0".into(),
-            },
-            Type::FileMode => match tree.value() {
-                Some(Value::Int(number)) if is_signed(number) => octal(number).into(),
-                Some(Value::Str(text)) => match i64::from_str_radix(text, 8) {
-                    Ok(number) => octal(number.into()).into(),
-                    Err(_) => self.invalid(path, "file mode such as 0440", tree),
-                },
-                _ => self.wrong(path, "a file mode", tree),
-            },
-            Type::DeviceCount => match tree.value() {
-                Some(Value::Int(number)) if is_signed(number) => integer(number),
-                Some(Value::Str(text)) if text.eq_ignore_ascii_case("all") => (-1).into(),
-                Some(Value::Str(text)) => match text.parse::<i64>() {
-                    Ok(number) => number.into(),
-                    Err(_) => self.invalid(path, "number of devices; write \"all\" or a number", tree),
-                },
-                _ => self.wrong(path, "\"all\" or an integer", tree),
-            },
+            Type::Boolean => self.read(tree.boolean().map(Json::from), path, tree),
+            Type::Integer => self.read(tree.integer().map(integer), path, tree),
+            Type::Unsigned => self.read(tree.unsigned().map(integer), path, tree),
+            Type::Number | Type::Cpus => self.read(tree.number().map(single), path, tree),
+            Type::Duration => self.read(tree.duration().map(|nanos| syntax::print_duration(nanos).into()), path, tree),
+            Type::Bytes => self.read(tree.bytes().map(|bytes| bytes.to_string().into()), path, tree),
+            Type::FileMode => self.read(tree.file_mode().map(|mode| octal(mode).into()), path, tree),
+            Type::DeviceCount => self.read(tree.device_count().map(Json::from), path, tree),
             Type::Command => self.command(tree, path),
-            Type::Test => match (tree.as_str(), tree.as_sequence()) {
-                (Some(text), _) => {
-                    let words = ["CMD-SHELL", text];
-                    let item = |(at, word): (usize, &&str)| {
-                        Tree::text(*word, tree.location.clone(), at > 0 && tree.interpolated)
-                    };
-                    let items: Vec<Tree> = words.iter().enumerate().map(item).collect();
-                    self.words(&items, path)
-                }
-                (None, Some(items)) => self.words(items, path),
-                _ => self.wrong(path, "a string or a list", tree),
-            },
+            Type::Test => self.test(tree, path),
             Type::Texts => match (tree.as_str(), tree.as_sequence()) {
                 (Some(text), _) => Json::Array(vec![text.into()]),
                 (None, Some(items)) => self.texts(items, path),
@@ -198,36 +134,10 @@ impl Decoder {
                 Some(entries) => self.printed_map(entries),
                 None => self.wrong(path, "a mapping", tree),
             },
-            Type::MultiOptions => match tree.as_mapping() {
-                Some(entries) => {
-                    let lists = entries.iter().map(|entry| {
-                        let items = match &entry.value.content {
-                            TreeContent::Sequence(items) => items.iter().map(|item| self.print(entry, item)).collect(),
-                            _ => vec![self.print(entry, &entry.value)],
-                        };
-                        (entry.key.clone(), Json::Array(items))
-                    });
-                    // An option without a value is none.
-                    let lists = lists.filter(|(_, items)| items.as_array().is_some_and(|items| !items.is_empty()));
-                    Json::Object(lists.collect())
-                }
-                None => self.wrong(path, "a mapping", tree),
-            },
+            Type::MultiOptions => self.multi_options(tree, path),
             Type::TextMap => self.map(&Type::Text, tree, path),
             Type::Hosts => self.hosts(tree, path),
-            Type::Ssh => match tree.as_mapping() {
-                Some(entries) => {
-                    // One mapping instead of the reference's list, whose items are no JSON where they have a path.
-                    let keys = entries.iter().map(|entry| match entry.value.as_text() {
-                        Some(text) => Json::from(format!("{}={text}", entry.key)),
-                        None => Json::from(entry.key.clone()),
-                    });
-                    let mut keys: Vec<Json> = keys.collect();
-                    keys.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
-                    Json::Array(keys)
-                }
-                None => self.wrong(path, "a mapping", tree),
-            },
+            Type::Ssh => self.ssh(tree, path),
             Type::Ulimit => self.ulimit(tree, path),
             Type::MapOf(kind) => self.map(kind, tree, path),
             Type::ListOf(kind) => self.list(kind, tree, path),
@@ -238,6 +148,54 @@ impl Decoder {
                 Json::Object(self.parts(&[fields], tree, path))
             }
         }
+    }
+
+    /// A value, or what is said where it is none.
+    fn read(&mut self, outcome: Result<Json, Wrong>, path: &Path<'_>, tree: &Tree) -> Json {
+        match outcome {
+            Ok(value) => value,
+            Err(Wrong::Kind(expected)) => self.wrong(path, expected, tree),
+            Err(Wrong::Text(what)) => self.invalid(path, what, tree),
+        }
+    }
+
+    fn test(&mut self, tree: &Tree, path: &Path<'_>) -> Json {
+        match (tree.as_str(), tree.as_sequence()) {
+            (Some(text), _) => {
+                let words = ["CMD-SHELL", text];
+                let item =
+                    |(at, word): (usize, &&str)| Tree::text(*word, tree.location.clone(), at > 0 && tree.interpolated);
+                let items: Vec<Tree> = words.iter().enumerate().map(item).collect();
+                self.words(&items, path)
+            }
+            (None, Some(items)) => self.words(items, path),
+            _ => self.wrong(path, "a string or a list", tree),
+        }
+    }
+
+    fn multi_options(&mut self, tree: &Tree, path: &Path<'_>) -> Json {
+        let Some(entries) = tree.as_mapping() else { return self.wrong(path, "a mapping", tree) };
+        let lists = entries.iter().map(|entry| {
+            let items = match &entry.value.content {
+                TreeContent::Sequence(items) => items.iter().map(|item| self.print(entry, item)).collect(),
+                _ => vec![self.print(entry, &entry.value)],
+            };
+            (entry.key.clone(), Json::Array(items))
+        });
+        // An option without a value is none.
+        Json::Object(lists.filter(|(_, items)| items.as_array().is_some_and(|items| !items.is_empty())).collect())
+    }
+
+    /// One mapping instead of the reference's list, whose items are no JSON where they have a path.
+    fn ssh(&mut self, tree: &Tree, path: &Path<'_>) -> Json {
+        let Some(entries) = tree.as_mapping() else { return self.wrong(path, "a mapping", tree) };
+        let keys = entries.iter().map(|entry| match entry.value.as_text() {
+            Some(text) => Json::from(format!("{}={text}", entry.key)),
+            None => Json::from(entry.key.clone()),
+        });
+        let mut keys: Vec<Json> = keys.collect();
+        keys.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+        Json::Array(keys)
     }
 
     fn list(&mut self, kind: &Type, tree: &Tree, path: &Path<'_>) -> Json {
@@ -377,13 +335,8 @@ impl Decoder {
 }
 
 /// A file mode with its leading zero; the reference puts the sign behind that.
-fn octal(number: i128) -> String {
+fn octal(number: i64) -> String {
     format!("0{}{:o}", if number < 0 { "-" } else { "" }, number.unsigned_abs())
-}
-
-/// Whether the reference has it as an integer: larger ones are of another type, which few values take.
-pub(super) fn is_signed(number: i128) -> bool {
-    i64::try_from(number).is_ok()
 }
 
 fn integer(number: i128) -> Json {

@@ -7,7 +7,6 @@ use serde_json::{Map, Value as Json};
 use super::decode::MASK;
 use super::dotenv;
 use super::fault::Fault;
-use super::file_fault;
 use super::path::Path;
 use crate::compose::files::{FileError, Files};
 use crate::compose::tree::Tree;
@@ -57,7 +56,7 @@ impl Resolver<'_> {
                 Ok(bytes) => bytes,
                 Err(FileError::NotFound) if is_optional(item) => continue,
                 Err(error) => {
-                    faults.extend(file_fault(&what, file, &error, &item.location).0);
+                    faults.push(Fault::of_file(&what, file, &error, &item.location));
                     continue;
                 }
             };
@@ -105,7 +104,7 @@ impl Resolver<'_> {
                         }
                     }
                 }
-                Err(error) => faults.extend(file_fault(&what, file, &error, &item.location).0),
+                Err(error) => faults.push(Fault::of_file(&what, file, &error, &item.location)),
             }
         }
         let mut merged: Map<String, Json> = labels.into_iter().map(|(key, value)| (key, self.shown(&value))).collect();

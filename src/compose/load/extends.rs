@@ -1,13 +1,19 @@
 //! `extends`: a service over another one, of this file or of another.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::fault::{Step, fail};
-use super::include::reset_below;
+use super::limits::{self, MAX_DEPTH};
+use super::loader::{Loader, Scope};
+use super::parse::{self, reset_below};
 use super::path::Path;
-use super::{Loader, MAX_DEPTH, Scope, canonical, limit_services, merge, parse, paths, promote, unicity};
+use super::{canonical, merge, paths, unicity};
 use crate::compose::tree::{Tree, TreeContent};
 use crate::diag::Location;
+
+/// Files that services extend and that were read, canonical, by scope and path.
+pub(super) type Known = HashMap<(usize, String), BaseFile>;
 
 /// The services of a file that others extend, and what its tags take away.
 #[derive(Clone)]
@@ -28,7 +34,13 @@ struct Origin<'r> {
     kind: &'r str,
 }
 
-impl Loader<'_> {
+/// Resolves `extends`.
+pub(super) struct Extender<'e, 'a> {
+    pub(super) loader: &'e mut Loader<'a>,
+    pub(super) known: &'e mut Known,
+}
+
+impl Extender<'_, '_> {
     /// Resolves `extends` of every service of a document.
     pub(super) fn extend(&mut self, tree: &mut Tree, file: &str, resets: &[Vec<String>], scope: &Scope) -> Step<()> {
         let resets = Rc::new(resets.to_vec());
@@ -117,18 +129,17 @@ impl Loader<'_> {
     fn base_file(&mut self, file: &str, location: &Location, scope: &Scope) -> Step<BaseFile> {
         let full = if paths::is_absolute(file) { file.to_owned() } else { paths::join(&scope.folder, file) };
         let key = (scope.id, full.clone());
-        if let Some(known) = self.extended.get(&key) {
+        if let Some(known) = self.known.get(&key) {
             return Ok(known.clone());
         }
-        let opened = self.open(&full, "extends", location)?;
+        let opened = self.loader.open(&full, "extends", location)?;
         let mut merged: Option<Tree> = None;
         let mut resets = Vec::new();
         for node in opened.documents {
-            let document = self.lower(node, scope)?;
-            let mut tree = document.tree;
+            let document = self.loader.lower(node, scope)?;
+            let tree = document.tree;
             resets = document.resets;
-            promote(&mut tree)?;
-            limit_services(&tree)?;
+            limits::services(&tree)?;
             if let Some(base) = &mut merged {
                 parse::reset(base, &resets);
             }
@@ -145,14 +156,14 @@ impl Loader<'_> {
             return fail("compose-extends", format!("{file} has no services to extend"), location);
         }
         let dir = paths::relative(&scope.folder, &paths::folder(&full));
-        self.resolve_paths(&mut tree, &dir)?;
+        self.loader.resolve_paths(&mut tree, &dir)?;
         let services = tree.remove("services").unwrap_or_else(|| Tree::null(opened.location.clone()));
         if services.as_mapping().is_none() {
             let message = format!("services must be a mapping, not {}", services.kind());
             return fail("compose-type", message, &services.location);
         }
         let base = BaseFile { services, resets: Rc::new(resets) };
-        self.extended.insert(key, base.clone());
+        self.known.insert(key, base.clone());
         Ok(base)
     }
 }

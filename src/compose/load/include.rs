@@ -1,113 +1,140 @@
-//! `include`: the models of other files, each with its own folder and environment, beside this one's.
+//! `include`: which files an item of it names, with which folder and environment, and how their model comes beside what
+//! stands in the file itself.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
+use super::dotenv;
 use super::fault::{Fault, Step, fail};
+use super::limits::MAX_DEPTH;
+use super::loader::{Loader, Scope};
+use super::merge;
+use super::parse::reset_below;
 use super::path::Path;
-use super::{Loader, MAX_DEPTH, Scope, dotenv, file_fault, merge, parse, paths, texts};
+use super::paths;
 use crate::compose::tree::{Tree, TreeContent, TreeEntry};
 use crate::diag::Location;
 
 /// What decides about an included model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    files: Vec<String>,
-    working_dir: String,
-    folder: String,
-    environment: Vec<(String, String)>,
+    /// The files, absolute where the project's folder is.
+    pub(super) files: Vec<String>,
+    /// What paths in the files count from in the end.
+    pub(super) working_dir: String,
+    /// What files are looked up from.
+    pub(super) folder: String,
+    /// The variables.
+    pub(super) environment: BTreeMap<String, String>,
 }
 
 /// An item of `include` in the long syntax.
-struct Item {
+pub(super) struct Item {
     files: Vec<String>,
     project_directory: String,
     env_files: Option<Vec<String>>,
-    location: Location,
+    /// Where it stands.
+    pub(super) location: Location,
 }
 
-impl Loader<'_> {
-    /// Adds what a document includes and takes `include` out of it.
-    pub(super) fn include(&mut self, tree: &mut Tree, resets: &[Vec<String>], scope: &Scope) -> Step<()> {
-        let Some(includes) = tree.remove("include").filter(|includes| !includes.is_null()) else { return Ok(()) };
-        let path = Path::ROOT.key("include");
-        let Some(list) = includes.as_sequence() else {
+/// Takes `include` out of a document and gives what stands in it.
+pub(super) fn entries(tree: &mut Tree) -> Step<Vec<Tree>> {
+    let Some(includes) = tree.remove("include").filter(|includes| !includes.is_null()) else { return Ok(Vec::new()) };
+    match includes.content {
+        TreeContent::Sequence(entries) => Ok(entries),
+        _ => {
             let message = format!("include must be a list, not {}", includes.kind());
-            return fail("compose-type", message, &includes.location);
+            fail("compose-type", message, &includes.location)
+        }
+    }
+}
+
+/// Puts an included model beside what a document says itself.
+pub(super) fn import(tree: &mut Tree, mut model: Tree, resets: &[Vec<String>]) -> Step<()> {
+    for kind in ["services", "jobs", "volumes", "networks", "secrets", "configs", "models"] {
+        if let Some(resources) = model.remove(kind) {
+            import_kind(tree, kind, resources, resets)?;
+        }
+    }
+    Ok(())
+}
+
+impl Item {
+    /// Reads the entry at a place of `include`.
+    pub(super) fn read(tree: &Tree, at: usize) -> Step<Self> {
+        let path = Path::ROOT.key("include");
+        let path = path.index(at);
+        let location = tree.location.clone();
+        let mut item = Self { files: Vec::new(), project_directory: String::new(), env_files: None, location };
+        if let Some(text) = tree.as_str() {
+            item.files.push(text.to_owned());
+            return Ok(item);
+        }
+        let TreeContent::Mapping(entries) = &tree.content else {
+            let message = format!("{path} must be a string or a mapping, not {}", tree.kind());
+            return fail("compose-type", message, &tree.location);
         };
-        for (at, entry) in list.iter().enumerate() {
-            let item = item(entry, &path.index(at))?;
-            let mut imported = self.included_model(&item, scope)?;
-            for kind in ["services", "jobs", "volumes", "networks", "secrets", "configs", "models"] {
-                if let Some(resources) = imported.remove(kind) {
-                    import(tree, kind, resources, resets)?;
+        for TreeEntry { key, key_location, value } in entries {
+            let below = path.key(key);
+            match key.as_str() {
+                _ if value.is_null() => {}
+                "path" => item.files = texts(value, &below)?,
+                "env_file" => item.env_files = Some(texts(value, &below)?).filter(|files| !files.is_empty()),
+                "project_directory" => match value.as_str() {
+                    Some(text) => item.project_directory = text.to_owned(),
+                    None => {
+                        return fail(
+                            "compose-type",
+                            format!("{below} must be a string, not {}", value.kind()),
+                            &value.location,
+                        );
+                    }
+                },
+                _ if key.starts_with("x-") => {}
+                _ => {
+                    let fault = Fault::new("compose-unknown-key", format!("{path} has no key \"{key}\""), key_location);
+                    return Err(fault.help("known are path, project_directory, env_file").into());
                 }
             }
         }
-        Ok(())
+        Ok(item)
     }
 
-    fn included_model(&mut self, item: &Item, scope: &Scope) -> Step<Tree> {
-        let location = &item.location;
-        let files: Vec<String> = item.files.iter().map(|file| absolute(&scope.folder, file)).collect();
+    /// What decides about the model of an item that stands in a file of `scope`.
+    pub(super) fn key(&self, loader: &Loader<'_>, scope: &Scope) -> Step<Key> {
+        let location = &self.location;
+        let files: Vec<String> = self.files.iter().map(|file| absolute(&scope.folder, file)).collect();
         let Some(main) = files.first() else {
             return fail("compose-include", "include names no path", location);
         };
         if scope.included.contains(main) {
             let mut chain = scope.included.clone();
             chain.push(main.clone());
-            let chain: Vec<String> = chain.iter().map(|file| (self.display)(file)).collect();
+            let chain: Vec<String> = chain.iter().map(|file| (loader.display)(file)).collect();
             return fail("compose-include", format!("files include each other: {}", chain.join(" → ")), location);
         }
         if scope.included.len() > MAX_DEPTH {
             return fail("compose-limit", format!("files include each other more than {MAX_DEPTH} deep"), location);
         }
-        let (working_dir, folder) = if item.project_directory.is_empty() {
-            (self.dir(&scope.folder, main), paths::folder(main))
-        } else if paths::is_absolute(&item.project_directory) {
-            (item.project_directory.clone(), item.project_directory.clone())
+        let (working_dir, folder) = if self.project_directory.is_empty() {
+            (dir(loader, &scope.folder, main), paths::folder(main))
+        } else if paths::is_absolute(&self.project_directory) {
+            (self.project_directory.clone(), self.project_directory.clone())
         } else {
-            let from = paths::join(&self.root, &scope.working_dir);
+            let from = paths::join(&loader.root, &scope.working_dir);
             let from = if paths::is_absolute(&scope.working_dir) { scope.working_dir.clone() } else { from };
-            (self.dir(&scope.folder, &item.project_directory), paths::join(&from, &item.project_directory))
+            (dir(loader, &scope.folder, &self.project_directory), paths::join(&from, &self.project_directory))
         };
-        let environment = self.included_environment(item, &folder, scope)?;
-        let key = Key {
-            files: files.clone(),
-            working_dir: working_dir.clone(),
-            folder: folder.clone(),
-            environment: environment.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        };
-        if let Some(known) = self.included.get(&key) {
-            return Ok(known.clone());
-        }
-        self.scopes += 1;
-        let included = scope.included.clone();
-        let inner = Scope { id: self.scopes, environment: Rc::new(environment), working_dir, folder, included };
-        let mut opened = Vec::with_capacity(files.len());
-        for file in &files {
-            opened.push(self.open(file, "include", location)?);
-        }
-        let model = self.model(opened, &inner)?;
-        let model = model.unwrap_or_else(|| Tree::mapping(location.clone(), Vec::new()));
-        self.included.insert(key, model.clone());
-        Ok(model)
-    }
-
-    /// The folder of a path, or the path where it is a folder, as it is called from `base`.
-    fn dir(&self, base: &str, path: &str) -> String {
-        let full = absolute(base, path);
-        let folder = if self.files.is_dir(&full) { full } else { paths::folder(&full) };
-        paths::relative(base, &folder)
+        let environment = self.environment(loader, &folder, scope)?;
+        Ok(Key { files, working_dir, folder, environment })
     }
 
     /// This file's variables, completed by the included folder's `.env` or by the files that the item names.
-    fn included_environment(&self, item: &Item, folder: &str, scope: &Scope) -> Step<BTreeMap<String, String>> {
+    fn environment(&self, loader: &Loader<'_>, folder: &str, scope: &Scope) -> Step<BTreeMap<String, String>> {
         let own = scope.environment.as_ref();
-        let files = match &item.env_files {
+        let files = match &self.env_files {
             None => {
                 let default = paths::join(folder, ".env");
-                if self.files.is_file(&default) { vec![default] } else { Vec::new() }
+                if loader.files.is_file(&default) { vec![default] } else { Vec::new() }
             }
             Some(files) => files
                 .iter()
@@ -116,7 +143,7 @@ impl Loader<'_> {
                     let from = if paths::is_absolute(&scope.working_dir) {
                         scope.working_dir.clone()
                     } else {
-                        paths::join(&self.root, &scope.working_dir)
+                        paths::join(&loader.root, &scope.working_dir)
                     };
                     absolute(&from, file)
                 })
@@ -124,13 +151,13 @@ impl Loader<'_> {
         };
         let mut values = BTreeMap::new();
         for file in files {
-            let bytes = self
+            let bytes = loader
                 .files
                 .read(&file)
-                .map_err(|error| file_fault("include.env_file", &file, &error, &item.location))?;
+                .map_err(|error| Fault::of_file("include.env_file", &file, &error, &self.location))?;
             dotenv::complete(own, &mut values, &bytes).map_err(|error| {
                 let message = format!("include.env_file: {file}: {error}");
-                Fault::new("compose-env-file", message, &item.location)
+                Fault::new("compose-env-file", message, &self.location)
             })?;
         }
         let mut environment = own.clone();
@@ -141,49 +168,19 @@ impl Loader<'_> {
     }
 }
 
+/// The folder of a path, or the path where it is a folder, as it is called from `base`.
+fn dir(loader: &Loader<'_>, base: &str, path: &str) -> String {
+    let full = absolute(base, path);
+    let folder = if loader.files.is_dir(&full) { full } else { paths::folder(&full) };
+    paths::relative(base, &folder)
+}
+
 fn absolute(base: &str, path: &str) -> String {
     if paths::is_absolute(path) { path.to_owned() } else { paths::join(base, path) }
 }
 
-fn item(tree: &Tree, path: &Path<'_>) -> Step<Item> {
-    let location = tree.location.clone();
-    let mut item = Item { files: Vec::new(), project_directory: String::new(), env_files: None, location };
-    if let Some(text) = tree.as_str() {
-        item.files.push(text.to_owned());
-        return Ok(item);
-    }
-    let TreeContent::Mapping(entries) = &tree.content else {
-        let message = format!("{path} must be a string or a mapping, not {}", tree.kind());
-        return fail("compose-type", message, &tree.location);
-    };
-    for TreeEntry { key, key_location, value } in entries {
-        let below = path.key(key);
-        match key.as_str() {
-            _ if value.is_null() => {}
-            "path" => item.files = texts(value, &below)?,
-            "env_file" => item.env_files = Some(texts(value, &below)?).filter(|files| !files.is_empty()),
-            "project_directory" => match value.as_str() {
-                Some(text) => item.project_directory = text.to_owned(),
-                None => {
-                    return fail(
-                        "compose-type",
-                        format!("{below} must be a string, not {}", value.kind()),
-                        &value.location,
-                    );
-                }
-            },
-            _ if key.starts_with("x-") => {}
-            _ => {
-                let fault = Fault::new("compose-unknown-key", format!("{path} has no key \"{key}\""), key_location);
-                return Err(fault.help("known are path, project_directory, env_file").into());
-            }
-        }
-    }
-    Ok(item)
-}
-
 /// Adds resources of an included model; one that this file defines too is merged, this file winning.
-fn import(tree: &mut Tree, kind: &str, resources: Tree, resets: &[Vec<String>]) -> Step<()> {
+fn import_kind(tree: &mut Tree, kind: &str, resources: Tree, resets: &[Vec<String>]) -> Step<()> {
     let TreeContent::Mapping(resources) = resources.content else { return Ok(()) };
     if tree.get(kind).is_none_or(Tree::is_null) {
         let location = tree.location.clone();
@@ -212,12 +209,24 @@ fn import(tree: &mut Tree, kind: &str, resources: Tree, resets: &[Vec<String>]) 
     Ok(())
 }
 
-/// Takes out of a part of a model what the paths name.
-pub(super) fn reset_below(tree: &mut Tree, above: &[&str], resets: &[Vec<String>]) {
-    let inner: Vec<Vec<String>> = resets
-        .iter()
-        .filter(|path| path.len() > above.len() && path.iter().zip(above).all(|(a, b)| a == b))
-        .map(|path| path[above.len()..].to_vec())
-        .collect();
-    parse::reset(tree, &inner);
+/// A list of texts; one text is a list of one.
+fn texts(tree: &Tree, path: &Path<'_>) -> Step<Vec<String>> {
+    if let Some(text) = tree.as_str() {
+        return Ok(vec![text.to_owned()]);
+    }
+    let TreeContent::Sequence(items) = &tree.content else {
+        let message = format!("{path} must be a string or a list of strings, not {}", tree.kind());
+        return fail("compose-type", message, &tree.location);
+    };
+    let mut texts = Vec::with_capacity(items.len());
+    for (at, item) in items.iter().enumerate() {
+        match item.as_str() {
+            Some(text) => texts.push(text.to_owned()),
+            None => {
+                let message = format!("{} must be a string, not {}", path.index(at), item.kind());
+                return fail("compose-type", message, &item.location);
+            }
+        }
+    }
+    Ok(texts)
 }

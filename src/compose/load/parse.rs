@@ -373,3 +373,13 @@ pub(super) fn reset(tree: &mut Tree, paths: &[Vec<String>]) {
     }
     walk(tree, &root);
 }
+
+/// Takes out of a part of a model what the paths name.
+pub(super) fn reset_below(tree: &mut Tree, above: &[&str], resets: &[Vec<String>]) {
+    let inner: Vec<Vec<String>> = resets
+        .iter()
+        .filter(|path| path.len() > above.len() && path.iter().zip(above).all(|(a, b)| a == b))
+        .map(|path| path[above.len()..].to_vec())
+        .collect();
+    reset(tree, &inner);
+}

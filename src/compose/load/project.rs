@@ -1,20 +1,21 @@
 //! A loaded file as a typed project: what is implied is added, profiles choose, everything is typed and checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Map, Value as Json};
 
 pub use super::check::Strictness;
-use super::decode::{Decoder, raw};
+use super::decode::raw;
 use super::environment::Resolver;
 use super::fault::{Fault, Faults};
 use super::path::Path;
-use super::types;
-use super::{Loaded, check, normalise, print, tell};
+use super::request::Loaded;
+use super::sources::Sources;
+use super::typed::{Typed, Typing, entries};
+use super::{check, normalise, print};
 use crate::compose::files::Files;
-use crate::compose::model::Sources;
-use crate::compose::tree::{Tree, TreeEntry};
+use crate::compose::tree::Tree;
 use crate::diag::Diagnostics;
 
 /// A project that is complete and checked.
@@ -46,22 +47,6 @@ pub struct Printing<'a> {
     pub show_secrets: bool,
 }
 
-/// Services and resources as JSON, by name.
-pub(super) struct Typed {
-    pub(super) services: BTreeMap<String, Map<String, Json>>,
-    /// Services that no active profile turns on.
-    pub(super) disabled: BTreeSet<String>,
-    pub(super) jobs: BTreeMap<String, Map<String, Json>>,
-    pub(super) disabled_jobs: BTreeSet<String>,
-    pub(super) networks: BTreeSet<String>,
-    pub(super) volumes: BTreeSet<String>,
-    pub(super) configs: BTreeMap<String, Map<String, Json>>,
-    pub(super) secrets: BTreeMap<String, Map<String, Json>>,
-    pub(super) models: BTreeSet<String>,
-    /// Networks and volumes as they are written.
-    resources: BTreeMap<&'static str, Map<String, Json>>,
-}
-
 impl Project {
     /// Adds what is implied to a loaded file and checks that it fits together. There is a project exactly when there is
     /// no error. Of `profiles`, `*` turns all on.
@@ -76,9 +61,9 @@ impl Project {
 
     fn check(&mut self, strictness: Strictness) -> Result<(), Faults> {
         normalise::normalise(&mut self.tree, &self.name, &self.environment)?;
-        let unresolved = Printing { files: None, show_secrets: true };
-        let mut typed = self.typed(unresolved)?;
-        let faults = check::check(&mut typed, &self.tree, strictness);
+        let (mut typed, mut faults) = self.typed(Printing { files: None, show_secrets: true });
+        let check = check::Check::new(strictness, faults.is_empty());
+        faults.extend(check.check(&mut typed, &self.tree));
         if !faults.is_empty() {
             return Err(Faults(faults));
         }
@@ -92,7 +77,7 @@ impl Project {
     fn findings(&self, faults: Option<Faults>) -> Diagnostics {
         let mut diagnostics = Diagnostics::default();
         for fault in faults.into_iter().flat_map(|Faults(faults)| faults) {
-            diagnostics.push(tell(fault, &self.sources));
+            diagnostics.push(fault.told(&self.sources));
         }
         diagnostics
     }
@@ -131,7 +116,10 @@ impl Project {
     }
 
     fn resolved(&self, printing: Printing<'_>) -> Result<Typed, Faults> {
-        let mut typed = self.typed(printing)?;
+        let (mut typed, faults) = self.typed(printing);
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
         for (name, count) in &self.replicas {
             if let Some(Json::Object(deploy)) = typed.services.get_mut(name).and_then(|one| one.get_mut("deploy")) {
                 deploy.insert("replicas".to_owned(), count.clone());
@@ -143,78 +131,9 @@ impl Project {
         Ok(typed)
     }
 
-    fn typed(&self, printing: Printing<'_>) -> Result<Typed, Faults> {
-        let (tree, mask) = (&self.tree, !printing.show_secrets);
-        let mut decoder = Decoder::new(mask);
-        let mut typed = Typed {
-            services: BTreeMap::new(),
-            disabled: BTreeSet::new(),
-            jobs: BTreeMap::new(),
-            disabled_jobs: BTreeSet::new(),
-            networks: BTreeSet::new(),
-            volumes: BTreeSet::new(),
-            configs: BTreeMap::new(),
-            secrets: BTreeMap::new(),
-            models: BTreeSet::new(),
-            resources: BTreeMap::new(),
-        };
-        for (kind, parts) in [("services", types::SERVICE_PARTS), ("jobs", types::JOB_PARTS)] {
-            let parent = Path::ROOT.key(kind);
-            for entry in entries(tree, kind) {
-                let path = parent.key(&entry.key);
-                let mut service = decoder.parts(parts, &entry.value, &path);
-                let hooks = entry.value.get("pre_start").and_then(Tree::as_sequence).unwrap_or_default();
-                if !hooks.is_empty() && kind == "services" {
-                    let path = path.key("pre_start");
-                    let hooks = hooks
-                        .iter()
-                        .enumerate()
-                        .map(|(at, hook)| Json::Object(decoder.parts(types::PRE_START_PARTS, hook, &path.index(at))));
-                    service.insert("pre_start".to_owned(), hooks.collect());
-                }
-                let profiles = service.get("profiles").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
-                let wanted =
-                    |name: &Json| self.profiles.iter().any(|on| on == "*" || name.as_str() == Some(on.as_str()));
-                let on = profiles.is_empty() || profiles.iter().any(wanted);
-                match (kind, on) {
-                    ("services", true) => drop(typed.services.insert(entry.key.clone(), service)),
-                    ("services", false) => drop(typed.disabled.insert(entry.key.clone())),
-                    (_, true) => drop(typed.jobs.insert(entry.key.clone(), service)),
-                    (_, false) => drop(typed.disabled_jobs.insert(entry.key.clone())),
-                }
-            }
-        }
-        let mut resources = |kind: &'static str,
-                             fields: &'static [types::Field]|
-         -> BTreeMap<String, Map<String, Json>> {
-            let path = Path::ROOT.key(kind);
-            let read =
-                |entry: &TreeEntry| (entry.key.clone(), decoder.parts(&[fields], &entry.value, &path.key(&entry.key)));
-            entries(tree, kind).iter().map(read).collect()
-        };
-        let networks = resources("networks", types::NETWORK);
-        let volumes = resources("volumes", types::VOLUME);
-        let models = resources("models", types::MODEL);
-        typed.configs = resources("configs", types::FILE_OBJECT);
-        typed.secrets = resources("secrets", types::FILE_OBJECT);
-        for (name, secret) in &mut typed.secrets {
-            let own = tree.get("secrets").and_then(|secrets| secrets.get(name)).filter(|_| printing.files.is_some());
-            match own.and_then(|own| own.get(super::SECRET_VALUE)).and_then(Tree::as_str) {
-                Some(_) if mask => secret.insert("content".to_owned(), super::decode::MASK.into()),
-                Some(value) if !value.is_empty() => secret.insert("content".to_owned(), value.into()),
-                _ => secret.remove("content"),
-            };
-        }
-        if mask {
-            mask_contents(&mut typed, tree);
-        }
-        typed.networks = networks.keys().cloned().collect();
-        typed.volumes = volumes.keys().cloned().collect();
-        typed.models = models.into_keys().collect();
-        for (kind, resources) in [("networks", networks), ("volumes", volumes)] {
-            typed.resources.insert(kind, resources.into_iter().map(|(name, one)| (name, Json::Object(one))).collect());
-        }
-        if decoder.faults.is_empty() { Ok(typed) } else { Err(Faults(decoder.faults)) }
+    fn typed(&self, printing: Printing<'_>) -> (Typed, Vec<Fault>) {
+        let (mask, secrets) = (!printing.show_secrets, printing.files.is_some());
+        Typed::of(&self.tree, Typing { profiles: &self.profiles, mask, secrets })
     }
 
     /// Reads env files and label files of what is on.
@@ -276,24 +195,5 @@ fn double_dollars(value: &mut Json) {
         Json::Array(items) => items.iter_mut().for_each(double_dollars),
         Json::Object(entries) => entries.values_mut().for_each(double_dollars),
         _ => {}
-    }
-}
-
-fn entries<'t>(tree: &'t Tree, kind: &str) -> &'t [TreeEntry] {
-    tree.get(kind).and_then(Tree::as_mapping).unwrap_or_default()
-}
-
-/// The content of a config that is named like a secret is not shown, nor one that a variable went into.
-fn mask_contents(typed: &mut Typed, tree: &Tree) {
-    for (name, config) in &mut typed.configs {
-        let content = tree.get("configs").and_then(|configs| configs.get(name)).and_then(|one| one.get("content"));
-        let interpolated = content.is_some_and(|content| content.interpolated);
-        if config.contains_key("content") && (interpolated || crate::compose::model::is_secret_name(name)) {
-            config.insert("content".to_owned(), super::decode::MASK.into());
-        } else if let Some(text) = config.get("content").and_then(Json::as_str)
-            && let Some(covered) = crate::text::secret::covered(text, &|_| super::decode::MASK.to_owned())
-        {
-            config.insert("content".to_owned(), covered.into());
-        }
     }
 }

@@ -60,6 +60,11 @@ pub(super) fn value(scalar: &Scalar) -> Value<'_> {
     }
 }
 
+/// Whether the reference has it as an integer: larger ones are of another type, which few values take.
+pub(super) fn is_signed(number: i128) -> bool {
+    i64::try_from(number).is_ok()
+}
+
 /// An integer with Go's prefixes: `0x`, `0b`, `0o`, and octal for a leading zero.
 pub(super) fn integer(text: &str) -> Option<i128> {
     let (negative, digits) = match text.as_bytes().first()? {

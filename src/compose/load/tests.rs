@@ -5,6 +5,8 @@ use serde_json::{Value as Json, json};
 
 use super::project::{Printing, Project, Strictness};
 use super::*;
+use crate::compose::files::{FileError, Files};
+use crate::yaml::Source;
 
 /// Files held in memory, below `/p`.
 struct Memory(BTreeMap<String, String>);

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::decode::is_signed;
 use super::fault::{Step, fail};
 use super::path::{Cursor, Path, Rules};
-use super::scalar::{Value, printed};
+use super::scalar::{Value, is_signed, printed};
 use super::volume;
 use crate::compose::tree::{Tree, TreeContent};
 

@@ -97,7 +97,7 @@ fn every_key_of_the_schema_has_a_verdict() {
 #[test]
 fn the_document_is_that_of_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compose-support.md");
-    let expected = markdown();
+    let expected = words::markdown();
     if std::env::var_os("KOMPOX_ACCEPT").is_some() {
         std::fs::write(path, &expected).unwrap();
     }

@@ -6,8 +6,8 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kom::document::API_VERSION;
 use crate::kom::id::ResourceKind;
+use crate::kom::keys::API_VERSION;
 use crate::kom::keys::{self, Object, Shape};
 use crate::kom::schema;
 use crate::yaml::{Limits, parse};

@@ -1,21 +1,15 @@
 //! `services.*.volumes`, in the long syntax that the loader gives.
 
-use std::collections::BTreeSet;
-
-use crate::compose::fill::{fills_itself, may_hold_files};
+use super::hiding::{Hiding, is_filled_by};
+use super::reader::Reader;
+use super::verdict::{known_entries, report, report_value};
+use crate::compose::fill::may_hold_files;
 use crate::compose::load::volume::IGNORED;
-use crate::compose::model::{Condition, Mount, MountSource, Service, Tmpfs};
-use crate::compose::read::{Reader, local_file_error};
-use crate::compose::service::{known_entries, report, report_value};
+use crate::compose::model::{Mount, MountSource, Service, Tmpfs};
 use crate::compose::support;
-use crate::compose::syntax::{self, SourceSyntax};
-use crate::compose::tree::Tree;
+use crate::compose::syntax::{self, SourceSyntax, is_target};
+use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::{Diagnostic, Location};
-
-/// Whether Kubernetes mounts something there.
-pub(super) fn is_target(target: &str) -> bool {
-    target.len() > 1 && target.starts_with('/') && !target.contains(':') && !target.chars().any(char::is_control)
-}
 
 /// Reads `volumes` into mounts and memory file systems. Of two mounts with one target the later wins.
 pub(super) fn volumes(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
@@ -28,54 +22,72 @@ pub(super) fn volumes(reader: &mut Reader<'_>, service: &mut Service, tree: &Tre
     }
 }
 
-fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<Mount> {
-    let (mut kind, mut source, mut target, mut read_only) = (None, None, None, false);
-    let (mut subpath, mut size, mut nocopy) = (None, None, false);
-    let name = service.name.clone();
+/// What an entry says, in the long syntax.
+#[derive(Default)]
+struct Written {
+    kind: Option<String>,
+    source: Option<String>,
+    target: Option<String>,
+    read_only: bool,
+    subpath: Option<String>,
+    size: Option<u64>,
+    nocopy: bool,
+}
+
+fn written(reader: &mut Reader<'_>, service: &str, item: &Tree) -> Written {
+    let mut written = Written::default();
     // What is refused is refused as a type, once.
-    for entry in known_entries(reader, &name, "volumes", &["image"], item) {
+    for entry in known_entries(reader, service, "volumes", &["image"], item) {
         let key = entry.key.as_str();
         match key {
-            "type" => kind = reader.text(key, &entry.value),
-            "source" => source = reader.text(key, &entry.value).filter(|text| !text.is_empty()),
-            "target" => target = reader.text(key, &entry.value),
-            "read_only" => read_only = reader.boolean(key, &entry.value).unwrap_or(false),
-            "volume" | "tmpfs" | "bind" => {
-                let path = format!("volumes.{key}");
-                for field in known_entries(reader, &name, &path, &["create_host_path"], &entry.value) {
-                    match field.key.as_str() {
-                        "subpath" => subpath = reader.text("subpath", &field.value),
-                        "nocopy" => nocopy = reader.boolean("nocopy", &field.value).unwrap_or(false),
-                        // Zero is no limit.
-                        "size" => size = reader.size("volumes", &field.value).filter(|size| *size > 0),
-                        // The short syntax makes folders; only the wish not to is worth a word.
-                        "create_host_path" => {
-                            if reader.boolean("create_host_path", &field.value) == Some(false)
-                                && let Some(row) = support::service_key("volumes.bind.create_host_path")
-                            {
-                                report(reader, &name, row, &field.key_location);
-                            }
-                        }
-                        _ => {}
-                    }
+            "type" => written.kind = reader.text(key, &entry.value),
+            "source" => written.source = reader.text(key, &entry.value).filter(|text| !text.is_empty()),
+            "target" => written.target = reader.text(key, &entry.value),
+            "read_only" => written.read_only = reader.boolean(key, &entry.value).unwrap_or(false),
+            "volume" | "tmpfs" | "bind" => of_kind(reader, service, entry, &mut written),
+            _ => {}
+        }
+    }
+    for option in item.get(IGNORED).and_then(Tree::as_text).unwrap_or_default().split(',') {
+        match option {
+            "" => {}
+            "cached" | "delegated" | "consistent" | "copy" => {
+                report_value(reader, service, "volumes.consistency", option, &item.location);
+            }
+            other => {
+                let message = format!("volumes: the option {other} is not used");
+                reader.warning("compose-key-warned", message, &item.location);
+            }
+        }
+    }
+    written
+}
+
+/// What an entry says of its kind: `volume`, `tmpfs` or `bind`.
+fn of_kind(reader: &mut Reader<'_>, service: &str, entry: &TreeEntry, written: &mut Written) {
+    let path = format!("volumes.{}", entry.key);
+    for field in known_entries(reader, service, &path, &["create_host_path"], &entry.value) {
+        match field.key.as_str() {
+            "subpath" => written.subpath = reader.text("subpath", &field.value),
+            "nocopy" => written.nocopy = reader.boolean("nocopy", &field.value).unwrap_or(false),
+            // Zero is no limit.
+            "size" => written.size = reader.size("volumes", &field.value).filter(|size| *size > 0),
+            // The short syntax makes folders; only the wish not to is worth a word.
+            "create_host_path" => {
+                if reader.boolean("create_host_path", &field.value) == Some(false)
+                    && let Some(row) = support::service_key("volumes.bind.create_host_path")
+                {
+                    report(reader, service, row, &field.key_location);
                 }
             }
             _ => {}
         }
     }
+}
+
+fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<Mount> {
+    let Written { kind, source, target, read_only, subpath, size, nocopy } = written(reader, &service.name, item);
     let location = &item.location;
-    for option in item.get(IGNORED).and_then(Tree::as_text).unwrap_or_default().split(',') {
-        match option {
-            "" => {}
-            "cached" | "delegated" | "consistent" | "copy" => {
-                report_value(reader, &name, "volumes.consistency", option, location);
-            }
-            other => {
-                let message = format!("volumes: the option {other} is not used");
-                reader.warning("compose-key-warned", message, location);
-            }
-        }
-    }
     let target = match target {
         Some(target) => target,
         None => return invalid(reader, "target is missing", location),
@@ -108,7 +120,7 @@ fn read(reader: &mut Reader<'_>, service: &mut Service, item: &Tree) -> Option<M
             Some(mount)
         }
         Some(other @ ("cluster" | "image" | "npipe")) => {
-            report_value(reader, &name, "volumes.type", other, location);
+            report_value(reader, &service.name, "volumes.type", other, location);
             None
         }
         Some(other) => invalid(reader, &format!("the type {other} is not known"), location),
@@ -127,52 +139,6 @@ fn starts_empty(reader: &mut Reader<'_>, service: &Service, mount: &Mount) {
     reader.may_hide.push(Hiding { service, volume, sub_path, target, location: mount.location.clone() });
 }
 
-fn is_filled_by(service: &Service) -> bool {
-    service.image.as_ref().is_some_and(|image| fills_itself(&image.value))
-}
-
-/// A mount that may hide what its image has in its place.
-pub(super) struct Hiding {
-    service: String,
-    volume: String,
-    sub_path: String,
-    target: String,
-    location: Location,
-}
-
-/// Warns of volumes that start empty over files of an image: once for each, since docker fills it from the first service
-/// that uses it, and not where another service that is waited for has it too, and so the occasion to fill it, or one that
-/// fills it whoever waits.
-pub(super) fn warn_of_hiding(reader: &mut Reader<'_>, services: &[Service]) {
-    let mut told = BTreeSet::new();
-    for Hiding { service, volume, sub_path, target, location } in std::mem::take(&mut reader.may_hide) {
-        let writes = |one: &Service| {
-            let named = |mount: &Mount| {
-                mount.source == MountSource::Named(volume.clone()) && mount.sub_path == sub_path && !mount.read_only
-            };
-            one.mounts.iter().any(named)
-        };
-        let awaited = services.iter().filter(|one| one.name == service).flat_map(|one| &one.depends_on).any(|other| {
-            let fills = |one: &Service| one.name == other.service && writes(one);
-            other.condition == Condition::Completed && services.iter().any(fills)
-        });
-        let filled = awaited || services.iter().any(|one| is_filled_by(one) && writes(one));
-        let source = if sub_path.is_empty() { volume.clone() } else { format!("{volume}/{sub_path}") };
-        if filled || !told.insert(source.clone()) {
-            continue;
-        }
-        let message = format!("{service}: the volume {volume} starts empty and hides what the image has at {target}");
-        let finding = Diagnostic::warning("compose-volume-empty", message)
-            .help(format!(
-                "docker would copy that into the volume; do it with a service of the same image that {service} waits for \
-                 (service_completed_successfully) and that has {source} at /copy: \
-                 command: [\"sh\", \"-c\", \"cp -an {target}/. /copy/\"]"
-            ))
-            .help("where nothing is lost, say so with the long syntax: volume: {nocopy: true}");
-        reader.push(finding, &location);
-    }
-}
-
 fn mount(reader: &mut Reader<'_>, source: &str, target: &str, read_only: bool, location: &Location) -> Option<Mount> {
     if !target.starts_with('/') {
         return invalid(reader, &format!("the target \"{target}\" is not absolute"), location);
@@ -183,7 +149,7 @@ fn mount(reader: &mut Reader<'_>, source: &str, target: &str, read_only: bool, l
     let (source, sub_path) = match syntax::mount_source(source) {
         Ok(SourceSyntax::Relative(path)) => {
             if let Err(error) = reader.files.allowed() {
-                local_file_error(reader, "volumes", source, &error, location);
+                reader.local_file_error("volumes", source, &error, location);
                 return None;
             }
             if reader.files.is_file(&path) {

@@ -1,14 +1,12 @@
 //! Commands that Kubernetes runs beside the process: health checks and hooks.
 
+use super::reader::Reader;
+use super::values::{MAX_COUNT, duration, mark_secret_arguments, variables, words};
+use super::verdict::{known_entries, report_value};
+use crate::compose::load::pairs::pairs;
 use crate::compose::model::{Healthcheck, Hook, Service, Text};
-use crate::compose::read::Reader;
-use crate::compose::service::{known_entries, mark_secret_arguments, report_value, variables, words};
-use crate::compose::syntax;
 use crate::compose::tree::Tree;
 use crate::diag::Diagnostic;
-
-/// The most that Kubernetes counts to.
-const MAX_COUNT: i64 = i32::MAX as i64;
 
 pub(super) fn healthcheck(reader: &mut Reader<'_>, service: &str, tree: &Tree) -> Option<Healthcheck> {
     // What docker assumes.
@@ -47,7 +45,7 @@ pub(super) fn healthcheck(reader: &mut Reader<'_>, service: &str, tree: &Tree) -
 /// Whether a container that is not healthy is to be restarted: what docker does not do by itself, but the container
 /// `willfarrell/autoheal` for those with this label.
 pub(super) fn liveness(reader: &mut Reader<'_>, service: &mut Service, labels: Option<&Tree>) {
-    let labels = labels.and_then(crate::compose::load::pairs::pairs).unwrap_or_default();
+    let labels = labels.and_then(pairs).unwrap_or_default();
     if let Some(label) = labels.iter().find(|label| label.key == "autoheal" && label.value.as_deref() == Some("true")) {
         service.liveness.get_or_insert_with(|| label.location.clone());
     }
@@ -78,25 +76,17 @@ fn test(reader: &mut Reader<'_>, tree: &Tree) -> Option<Vec<Text>> {
             rest.iter().map(|(text, sensitive)| Text { value: (*text).to_owned(), sensitive: *sensitive }).collect(),
         )),
         [("CMD-SHELL", _), (text, sensitive)] => Some(mark_secret_arguments(shell(text, *sensitive))),
-        _ => {
+        [("CMD" | "CMD-SHELL" | "NONE", _), ..] | [] => {
             let message = "healthcheck: test must be a string or a list that starts with CMD, CMD-SHELL or NONE";
             reader.error("compose-healthcheck", message, &tree.location);
             None
         }
+        _ => {
+            let message = "healthcheck: test must be a string or a list that starts with CMD, CMD-SHELL or NONE";
+            reader.told("compose-healthcheck", message, &tree.location);
+            None
+        }
     }
-}
-
-pub(super) fn duration(reader: &mut Reader<'_>, key: &str, tree: &Tree) -> Option<i64> {
-    let text = reader.text(key, tree)?;
-    let seconds = syntax::duration(&text).filter(|nanos| *nanos >= 0).map(syntax::whole_seconds);
-    let seconds = seconds.filter(|seconds| *seconds <= MAX_COUNT);
-    if seconds.is_none() {
-        // What interpolation puts into a health check is not shown.
-        let shown = if tree.interpolated { "the value" } else { text.as_str() };
-        let message = format!("{key}: {shown} is no duration such as 30s or 1m30s");
-        reader.error("compose-type", message, &tree.location);
-    }
-    seconds
 }
 
 /// A duration that is longer than nothing; zero stands for what docker assumes.

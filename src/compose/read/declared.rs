@@ -1,17 +1,13 @@
 //! Top-level keys that become no object: networks, volumes, models.
 
-use crate::compose::read::Reader;
-use crate::compose::support::{Support, Verdict, top_level_key};
+use super::reader::Reader;
+use crate::compose::support::{Support, top_level_key, words};
 use crate::compose::tree::Tree;
 use crate::diag::Location;
 
 fn report(reader: &mut Reader<'_>, what: &str, row: &Support, location: &Location) {
-    let message = format!("{what}: {}", row.text);
-    match row.verdict {
-        Verdict::Mapped => {}
-        Verdict::Noted => reader.note("compose-key-noted", message, location),
-        Verdict::Warned => reader.warning("compose-key-warned", message, location),
-        Verdict::Refused => reader.error("compose-key-refused", message, location),
+    if let Some(finding) = words::of_top_level(what, row) {
+        reader.push(finding, location);
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::reader::Reader;
+use super::verdict::{known_entries, report_value};
 use crate::compose::model::{Located, Resources, Service};
-use crate::compose::read::Reader;
-use crate::compose::service::{known_entries, report_value};
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::Diagnostic;
@@ -142,7 +142,14 @@ pub(super) fn cpus(reader: &mut Reader<'_>, target: &mut BTreeMap<String, String
             target.insert("cpu".to_owned(), quantity);
         }
         Some(_) => {}
-        None => reader.error("compose-type", format!("{key}: \"{text}\" is no number of processors"), &tree.location),
+        None => {
+            let message = format!("{key}: \"{text}\" is no number of processors");
+            // The loader takes any number.
+            match tree.number() {
+                Ok(_) => reader.error("compose-type", message, &tree.location),
+                Err(_) => reader.told("compose-type", message, &tree.location),
+            }
+        }
     }
 }
 
@@ -153,15 +160,18 @@ pub(super) fn memory(reader: &mut Reader<'_>, target: &mut BTreeMap<String, Stri
     }
 }
 
-/// What a service says in words of kompox.
+/// What a service says in words of kompox. The loader knows none of it, so its types are checked here.
 pub(super) fn x_kompox(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
-    for entry in reader.entries("x-kompox", tree) {
+    for entry in own_entries(reader, "x-kompox", tree) {
         let target = match entry.key.as_str() {
             "resources" => &mut service.resources.requests,
             "limits" => &mut service.resources.limits,
             "liveness" => {
-                if reader.boolean("x-kompox.liveness", &entry.value) == Some(true) {
-                    service.liveness = Some(entry.key_location.clone());
+                match entry.value.boolean() {
+                    Ok(true) => service.liveness = Some(entry.key_location.clone()),
+                    Ok(false) => {}
+                    Err(_) if entry.value.is_null() => {}
+                    Err(_) => own_type(reader, "x-kompox.liveness", "true or false", &entry.value),
                 }
                 continue;
             }
@@ -170,10 +180,10 @@ pub(super) fn x_kompox(reader: &mut Reader<'_>, service: &mut Service, tree: &Tr
                 continue;
             }
         };
-        for part in reader.entries(&entry.key, &entry.value) {
+        for part in own_entries(reader, &entry.key, &entry.value) {
             // A quantity as it is written: `1e9` is one.
             let Some(text) = part.value.as_text().map(str::to_owned) else {
-                reader.wrong_type(&part.key, "a quantity", &part.value);
+                own_type(reader, &part.key, "a quantity", &part.value);
                 continue;
             };
             if !matches!(part.key.as_str(), "cpu" | "memory" | "ephemeral-storage") {
@@ -186,6 +196,19 @@ pub(super) fn x_kompox(reader: &mut Reader<'_>, service: &mut Service, tree: &Tr
             }
         }
     }
+}
+
+fn own_entries<'t>(reader: &mut Reader<'_>, what: &str, tree: &'t Tree) -> Vec<&'t TreeEntry> {
+    if tree.as_mapping().is_none() && !tree.is_null() {
+        own_type(reader, what, "a mapping", tree);
+        return Vec::new();
+    }
+    reader.entries(what, tree)
+}
+
+fn own_type(reader: &mut Reader<'_>, what: &str, expected: &str, tree: &Tree) {
+    let message = format!("{what} must be {expected}, not {}", tree.describe());
+    reader.error("compose-type", message, &tree.location);
 }
 
 /// What is set aside must not be more than what is the most: Kubernetes takes no such container.
@@ -214,7 +237,8 @@ pub(super) fn replicas(reader: &mut Reader<'_>, service: &mut Service, key: &str
             let message = format!("{name}: {key} is {count}, but there is one Pod with one container each");
             reader.warning("compose-replicas", message, &tree.location);
         }
-        _ => reader.error("compose-type", format!("{name}: {key} cannot be {count}"), &tree.location),
+        // The loader says that there cannot be fewer than none.
+        _ => reader.told("compose-type", format!("{name}: {key} cannot be {count}"), &tree.location),
     }
     service.replicas = count.max(0);
 }

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use crate::compose::load::MAX_ITEMS;
+use super::reader::Reader;
+use super::verdict::{known_entries, report, report_value};
+use crate::compose::load::limits::MAX_ITEMS;
 use crate::compose::load::pairs::{Host, hosts};
 use crate::compose::model::{Alias, Located, Port, Service};
 use crate::compose::names;
-use crate::compose::read::Reader;
-use crate::compose::service::{known_entries, report, report_value};
 use crate::compose::support;
 use crate::compose::syntax;
 use crate::compose::tree::{Tree, TreeEntry};

@@ -1,9 +1,9 @@
 //! The process of a service and its surroundings: user, capabilities, names, and other fields of container and Pod.
 
-use crate::compose::health::duration;
+use super::reader::Reader;
+use super::values::duration;
+use super::verdict::{report, report_value};
 use crate::compose::model::{Located, Service};
-use crate::compose::read::Reader;
-use crate::compose::service::{report, report_value};
 use crate::compose::support;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::Diagnostic;

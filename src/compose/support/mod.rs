@@ -1,0 +1,70 @@
+//! What becomes of every key of the Compose Specification's schema, said once, in [`table`]. Readers ask here; [`words`]
+//! says it to people, and writes `docs/compose-support.md`.
+
+mod table;
+mod verdict;
+pub mod words;
+
+pub use self::table::{SERVICE_KEYS, TOP_LEVEL_KEYS};
+pub use self::verdict::{Support, Verdict};
+
+fn find(table: &'static [Support], key: &str) -> Option<&'static Support> {
+    table.binary_search_by(|row| row.key.cmp(key)).ok().map(|at| &table[at])
+}
+
+/// The row of a key of a service, such as `ports.mode`.
+pub fn service_key(key: &str) -> Option<&'static Support> {
+    find(SERVICE_KEYS, key)
+}
+
+/// The row of a top-level key, such as `volumes.driver`.
+pub fn top_level_key(key: &str) -> Option<&'static Support> {
+    find(TOP_LEVEL_KEYS, key)
+}
+
+/// The row that holds for a key with this value: that of the value's first word, else the key's own.
+pub fn service_value(key: &str, value: &str) -> Option<&'static Support> {
+    let word = value.split(':').next().unwrap_or_default();
+    service_key(&format!("{key}: {value}"))
+        .or_else(|| service_key(&format!("{key}: {word}")))
+        .or_else(|| service_key(key))
+}
+
+/// The names that may stand directly inside a service key, or in the service itself for an empty `path`.
+pub fn service_names(path: &str) -> impl Iterator<Item = &'static str> {
+    let inside = move |row: &'static Support| {
+        let rest = if path.is_empty() { row.key } else { row.key.strip_prefix(path)?.strip_prefix('.')? };
+        (!rest.contains(['.', ':'])).then_some(rest)
+    };
+    SERVICE_KEYS.iter().filter_map(inside)
+}
+
+/// The known word nearest to `word`, if near enough to be what was meant.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = 1 + word.chars().count() / 4;
+    known
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests;
