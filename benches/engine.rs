@@ -33,7 +33,7 @@ use kompox::engine::provider::{
 };
 use kompox::engine::run::{Environment, Run, System};
 use kompox::engine::value::Value;
-use kompox_state::{LockRequest, SqliteStore, Store};
+use kompox_state::{Config, LockRequest, Store};
 use serde_json::{Value as Json, json};
 
 use common::{Result, sizes};
@@ -100,7 +100,7 @@ fn measure(what: &str, size: usize, folder: &Path) -> Result<()> {
 
 async fn work(what: &str, size: usize, folder: &Path) -> Result<()> {
     let graph = Graph::new(nodes(size))?;
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.join("kompox.db"))?);
+    let store: Arc<dyn Store> = kompox_state::open(&Config::Sqlite { path: folder.join("kompox.db") })?;
     let (lineage, digester) = (store.lineage().to_owned(), store.digester());
     let built = what == "no-op plan";
     let instant: Arc<dyn Provider> = Arc::new(Instantly { lineage: lineage.clone(), built, made: Mutex::default() });

@@ -5,12 +5,12 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kompox_state::{Change, Counts, Lock, RunResult, Snapshot, SqliteStore};
+use kompox_state::{Change, Counts, Lock, RunResult, Snapshot};
 
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::plan::{self, Format, Selection};
-use super::session::{Fixed, Planned, Session, VERSION, chosen_by_intents, state_path};
+use super::session::{Fixed, Planned, Session, VERSION, chosen_by_intents, state_config};
 use super::{output, signal};
 use crate::engine::apply::{Work, apply};
 use crate::engine::event::Summary;
@@ -210,9 +210,9 @@ fn refuse_elsewhere(saved: &planfile::SavedPlan, args: &Args, global: &Global) -
         }
         _ => {}
     }
-    let path = state_path(&discover(&global.layout_request()?)?, global.sandbox);
-    if SqliteStore::open_existing(&path)?.is_none() {
-        let message = format!("{file} was made for a state that is not here: there is none at {}", path.display());
+    let config = state_config(&discover(&global.layout_request()?)?, global.sandbox);
+    if kompox_state::open_existing(&config)?.is_none() {
+        let message = format!("{file} was made for a state that is not here: there is none at {}", config.place());
         return Err(CliError::message(message).help("make a new plan:  kompox plan --out FILE"));
     }
     Ok(())

@@ -8,7 +8,7 @@ use clap::Subcommand;
 
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
-use super::session::{sandbox_path, state_path};
+use super::session::{sandbox_path, state_config};
 use super::{output, signal};
 use crate::kom::layout::{Layout, discover};
 use crate::report;
@@ -126,19 +126,8 @@ async fn serve(args: &Serve, global: &Global, terminal: &Terminal) -> Result<Exi
 fn reset(global: &Global) -> Result<Exit, CliError> {
     let layout = layout(global)?;
     let world = sandbox_path(&layout);
-    let state = state_path(&layout, true);
     sandbox::reset(&world)?;
-    for suffix in ["", "-wal", "-shm", ".lock"] {
-        let mut file = state.clone().into_os_string();
-        file.push(suffix);
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                let file = PathBuf::from(file);
-                return Err(CliError::message(format!("{} cannot be removed: {error}", file.display())));
-            }
-            _ => {}
-        }
-    }
+    kompox_state::remove(&state_config(&layout, true))?;
     output::stderr(|err| writeln!(err, "The sandbox at {} is empty, and its state is gone.", world.display()));
     Ok(Exit::Done)
 }

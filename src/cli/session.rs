@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kompox_state::{Change, Lock, LockRequest, RunResult, Snapshot, SqliteStore, StateError, Store};
+use kompox_state::{Change, Lock, LockRequest, RunResult, Snapshot, StateError, Store};
 
 use super::connect::Connections;
 use super::error::{CliError, typed};
@@ -57,13 +57,13 @@ pub fn read_manifests(global: &Global) -> Result<Manifests, CliError> {
     Ok(Manifests { layout, loaded })
 }
 
-/// Where the state is.
-pub fn state_path(layout: &Layout, sandbox: bool) -> PathBuf {
-    let StateConfig::Sqlite { path } = &layout.config.state;
-    match path {
-        _ if sandbox => layout.dir.join("state").join("sandbox.db"),
-        Some(path) => path.clone(),
-        None => layout.dir.join("state").join("kompox.db"),
+/// Where the state is. The sandbox's is a file, whatever the project's is.
+pub fn state_config(layout: &Layout, sandbox: bool) -> kompox_state::Config {
+    let file = |name: &str| kompox_state::Config::Sqlite { path: layout.dir.join("state").join(name) };
+    match &layout.config.state {
+        _ if sandbox => file("sandbox.db"),
+        StateConfig::Sqlite { path: Some(path) } => kompox_state::Config::Sqlite { path: path.clone() },
+        StateConfig::Sqlite { path: None } => file("kompox.db"),
     }
 }
 
@@ -121,7 +121,7 @@ impl<'g> Session<'g> {
     }
 
     async fn start(global: &'g Global, layout: Layout, loaded: Option<Loaded>) -> Result<Self, CliError> {
-        let store = SqliteStore::open(&state_path(&layout, global.sandbox))?;
+        let store = kompox_state::open(&state_config(&layout, global.sandbox))?;
         let variables = global.environment();
         let (sandbox, endpoint) = match (global.sandbox, &global.sandbox_endpoint) {
             (false, _) => (None, None),
@@ -143,7 +143,7 @@ impl<'g> Session<'g> {
             global,
             loaded,
             layout,
-            store: Arc::new(store),
+            store,
             environment: Arc::new(System),
             variables,
             gate: global.gate(),

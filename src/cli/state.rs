@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use clap::Subcommand;
-use kompox_state::{Change, Counts, LockRequest, Record, Run, RunResult, SqliteStore, Store};
+use kompox_state::{Change, Counts, LockRequest, Record, Run, RunResult, Store};
 
 use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::output;
-use super::session::{Names, state_path};
+use super::session::{Names, state_config};
 use super::validate::offline_with;
 use crate::engine::address::{Address, ResolveError, resolve};
 use crate::engine::run::{Environment, System, timestamp};
@@ -85,12 +85,12 @@ pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Ex
     }
 }
 
-fn existing(global: &Global) -> Result<SqliteStore, CliError> {
+fn existing(global: &Global) -> Result<Arc<dyn Store>, CliError> {
     let layout = discover(&global.layout_request()?)?;
-    let path = state_path(&layout, global.sandbox);
-    SqliteStore::open_existing(&path)?.ok_or_else(|| {
+    let config = state_config(&layout, global.sandbox);
+    kompox_state::open_existing(&config)?.ok_or_else(|| {
         let hint = if global.sandbox { "the sandbox has a state of its own" } else { "did you mean --sandbox?" };
-        CliError::message(format!("there is no state at {} yet", path.display())).help(hint)
+        CliError::message(format!("there is no state at {} yet", config.place())).help(hint)
     })
 }
 
@@ -114,7 +114,7 @@ fn list(filter: Option<&str>, global: &Global, terminal: &Terminal) -> Result<Ex
     Ok(Exit::Done)
 }
 
-fn find(store: &SqliteStore, text: &str) -> Result<Record, CliError> {
+fn find(store: &dyn Store, text: &str) -> Result<Record, CliError> {
     let records = store.records()?;
     let addresses: Vec<Address> = records.iter().map(|record| record.address.clone()).collect();
     let address = resolve(text, &addresses)
@@ -128,7 +128,7 @@ fn find(store: &SqliteStore, text: &str) -> Result<Record, CliError> {
 /// Shows one record.
 pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
     let store = existing(global)?;
-    let record = find(&store, text)?;
+    let record = find(store.as_ref(), text)?;
     let value = serde_json::json!({
         "address": record.address,
         "kind": record.kind,
@@ -157,11 +157,8 @@ pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
 }
 
 /// Writes changes under the lock.
-fn write(
-    global: &Global,
-    changes: impl FnOnce(&SqliteStore) -> Result<Vec<Change>, CliError>,
-) -> Result<Exit, CliError> {
-    let store = Arc::new(existing(global)?);
+fn write(global: &Global, changes: impl FnOnce(&dyn Store) -> Result<Vec<Change>, CliError>) -> Result<Exit, CliError> {
+    let store = existing(global)?;
     let request = LockRequest {
         who: super::session::actor(&global.environment()),
         host: super::session::host(),
@@ -175,7 +172,7 @@ fn write(
         return Err(CliError::message("an apply was interrupted; what it was doing is not settled yet")
             .help("let kompox look into it first:  kompox apply"));
     }
-    let changes = changes(&store)?;
+    let changes = changes(store.as_ref())?;
     store.commit(&lock, &changes)?;
     lock.release()?;
     Ok(Exit::Done)
@@ -220,7 +217,7 @@ fn rename(from: &str, to: &str, global: &Global) -> Result<Exit, CliError> {
 
 /// The address that a record is to have: one of the manifests, of the same kind and place, that the state does not know.
 /// Any other would be a record that no plan can make sense of.
-fn new_address(store: &SqliteStore, record: &Record, to: &str, global: &Global) -> Result<Address, CliError> {
+fn new_address(store: &dyn Store, record: &Record, to: &str, global: &Global) -> Result<Address, CliError> {
     let from = record.address.clone();
     let mut snapshot = store.snapshot()?;
     // What is given up must not hold the manifests to itself: they speak of the new name.

@@ -12,7 +12,7 @@ use crate::diag::{Diagnostics, Severity};
 use crate::report;
 use crate::resources::drivers::aks::storage::Chance;
 use crate::resources::expand::{Expanded, Request, expand};
-use kompox_state::{Digester, Snapshot, SqliteStore, Store};
+use kompox_state::{Digester, Snapshot};
 
 /// How findings are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,8 +81,8 @@ fn json(findings: &Diagnostics) -> Result<(), CliError> {
 /// The end of the process frees it all at once; piece by piece it takes a third of the time of a large project.
 pub fn offline(global: &Global) -> Result<(ManuallyDrop<Expanded>, Diagnostics), CliError> {
     let manifests = read_manifests(global)?;
-    let path = super::session::state_path(&manifests.layout, global.sandbox);
-    match SqliteStore::open_existing(&path)? {
+    let config = super::session::state_config(&manifests.layout, global.sandbox);
+    match kompox_state::open_existing(&config)? {
         Some(store) => expand_with(global, &manifests, &store.snapshot()?, store.lineage(), &store.digester()),
         // Nothing that is made from this key is kept or printed.
         None => {

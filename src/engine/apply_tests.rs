@@ -1,7 +1,5 @@
 //! What an apply does when something fails, and when it is interrupted.
 
-use kompox_state::Store;
-
 use super::cancel;
 use super::event::{Event, Reconciled, SkipReason};
 use super::graph::Graph;

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use kompox_state::Store;
-
 use super::cancel;
 use super::event::Event;
 use super::graph::Graph;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use kompox_state::Store;
 use proptest::prelude::*;
 
 use super::graph::Graph;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use kompox_state::{
     ActionDuration, Change as StateChange, Digester, Holder, Intent, Lock, LockRequest, Record, Run as HistoryRun,
-    Snapshot, SqliteStore, StateError, Store,
+    Snapshot, StateError, Store,
 };
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
@@ -106,7 +106,7 @@ fn safe_way(refusal: &Refusal<'_>) -> Vec<String> {
 
 /// A store that dies with its process.
 struct Mortal {
-    store: SqliteStore,
+    store: Arc<dyn Store>,
     world: World,
 }
 
@@ -246,7 +246,7 @@ pub(crate) struct Ask {
 impl Site {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let store = SqliteStore::open(&folder.path().join("kompox.db")).unwrap();
+        let store = open(&folder.path().join("kompox.db"));
         let world = World::default();
         let memory: Arc<dyn Provider> = Arc::new(Memory(world.clone()));
         let providers = ["test", "other", "third"].map(|key| (key.into(), Arc::clone(&memory))).into();
@@ -268,18 +268,14 @@ impl Site {
         self.folder.path().join(name)
     }
 
-    fn open(&self) -> SqliteStore {
-        SqliteStore::open(&self.path("kompox.db")).unwrap()
-    }
-
     /// The store as another process opens it.
-    pub(crate) fn store(&self) -> impl Store + use<> {
-        self.open()
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        open(&self.path("kompox.db"))
     }
 
     /// Writes into the state without a run.
     pub(crate) fn commit(&self, changes: Vec<StateChange>) {
-        let store = self.open();
+        let store = self.store();
         let lock = store.try_lock(&request()).unwrap();
         store.commit(&lock, &changes).unwrap();
     }
@@ -290,7 +286,7 @@ impl Site {
 
     /// Changes the records of the state behind kompox's back.
     pub(crate) fn rewrite(&self, changes: Vec<StateChange>) {
-        let store = self.open();
+        let store = self.store();
         let lock = store.try_lock(&request()).unwrap();
         store.commit(&lock, &changes).unwrap();
     }
@@ -392,7 +388,7 @@ impl Site {
         work: impl AsyncFnOnce(&Run<'_>, &dyn Store) -> Result<T, Stopped>,
     ) -> Result<T, Stopped> {
         self.world.start(moment);
-        let store: Arc<dyn Store> = Arc::new(Mortal { store: self.open(), world: self.world.clone() });
+        let store: Arc<dyn Store> = Arc::new(Mortal { store: self.store(), world: self.world.clone() });
         let lock = store.try_lock(&request()).unwrap();
         let journal = Journal::start(Arc::clone(&store), Arc::new(lock));
         if self.lease_is_lost.load(Ordering::Relaxed) {
@@ -449,6 +445,10 @@ impl Site {
         ids.sort_unstable();
         assert_eq!(ids, self.world.ids());
     }
+}
+
+fn open(path: &std::path::Path) -> Arc<dyn Store> {
+    kompox_state::open(&kompox_state::Config::Sqlite { path: path.to_owned() }).unwrap()
 }
 
 /// Who asks for the lock in tests.

@@ -12,16 +12,17 @@
 //! | [`change`] | [`Change`], everything a commit can do |
 //! | [`lock`] | [`Lock`], [`Holder`], [`LockRequest`]: one writer at a time |
 //! | [`digest`] | [`Digester`], the keyed digest that stands for a secret |
-//! | [`identity`] | [`Identity`], the lineage and the key a new state starts with |
 //! | [`error`] | [`StateError`] |
-//! | [`sqlite`] | [`SqliteStore`], the default backend |
+//! | `identity` | the lineage and the key a new state starts with |
+//! | [`place`] | [`Config`], [`open`]: which backend, and the way to it; [`Place`], where a state is |
+//! | `sqlite` | the default backend |
 //!
 //! # Files
 //!
 //! | file | owner |
 //! |---|---|
-//! | `.kompox/state/kompox.db` (and SQLite's `-wal`, `-shm`) | [`sqlite`] |
-//! | `.kompox/state/kompox.db.lock` | [`sqlite`]; never deleted, the operating system's lock on it counts; in it the newest serial, to tell a lost log from a new state |
+//! | `.kompox/state/kompox.db` (and SQLite's `-wal`, `-shm`) | `sqlite` |
+//! | `.kompox/state/kompox.db.lock` | `sqlite`; never deleted, the operating system's lock on it counts; in it the newest serial, to tell a lost log from a new state |
 //!
 //! # Invariants
 //!
@@ -36,19 +37,20 @@
 //!
 //! # Another backend
 //!
-//! implements [`Store`], hands out its [`Lock`]s with a guard of its own, and passes the contract tests in
-//! `contract.rs`, which are generic over the backend.
+//! implements [`Store`], hands out its [`Lock`]s with a guard of its own, passes the contract tests in `contract.rs`, which
+//! are generic over the backend, and gets a variant of [`Config`].
 
 pub mod address;
 pub mod change;
 pub mod digest;
 pub mod error;
 pub mod guards;
-pub mod identity;
+mod identity;
 pub mod lock;
+pub mod place;
 pub mod record;
 pub mod run;
-pub mod sqlite;
+mod sqlite;
 pub mod store;
 pub mod stored;
 pub mod verb;
@@ -61,11 +63,10 @@ pub use change::Change;
 pub use digest::Digester;
 pub use error::StateError;
 pub use guards::{Held, Progress, Protection};
-pub use identity::Identity;
 pub use lock::{Holder, LEASE, Lock, LockRequest};
+pub use place::{Config, Place, open, open_existing, remove};
 pub use record::{Intent, Record, Snapshot};
 pub use run::{ActionDuration, Counts, Run, RunResult};
-pub use sqlite::SqliteStore;
 pub use store::Store;
 pub use stored::Stored;
 pub use verb::Verb;

@@ -11,7 +11,7 @@ mod manifests;
 mod places;
 mod states;
 
-use kompox_state::{Record, Run, Store};
+use kompox_state::{Record, Run};
 use serde_json::Value;
 
 use harness::run::Finished;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
-use kompox_state::{LockRequest, Store};
+use kompox_state::LockRequest;
 use rusqlite::Connection;
 
 use crate::harness::stage::{FAST, Stage};

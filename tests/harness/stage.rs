@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use kompox_sandbox::{self as sandbox, RequestLogEntry};
-use kompox_state::{SqliteStore, Store};
+use kompox_state::{Config, Store};
 use serde_json::Value;
 
 use super::cloud::Cloud;
@@ -117,8 +117,8 @@ impl Stage {
     }
 
     /// The state.
-    pub fn state(&self) -> SqliteStore {
-        SqliteStore::open_existing(&self.state_file()).unwrap().expect("there is a state")
+    pub fn state(&self) -> Arc<dyn Store> {
+        kompox_state::open_existing(&Config::Sqlite { path: self.state_file() }).unwrap().expect("there is a state")
     }
 
     /// What exists, without the names that are new each time.

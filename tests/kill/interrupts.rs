@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use kompox_state::{RunResult, Store};
+use kompox_state::RunResult;
 
 use crate::harness::proxy::Proxy;
 use crate::harness::stage::{FAST, Stage};

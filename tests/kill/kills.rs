@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kompox_state::{Counts, RunResult, Store, Verb};
+use kompox_state::{Counts, RunResult, Verb};
 
 use crate::harness::proxy::{Moment, Proxy, Seen};
 use crate::harness::stage::{FAST, Stage, assert_same};

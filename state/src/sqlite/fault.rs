@@ -8,6 +8,7 @@ use rusqlite::ErrorCode;
 use super::blockers;
 use super::shared::folder;
 use crate::error::StateError;
+use crate::place::Place;
 
 /// A failure inside a transaction, before it is told which file it was about.
 pub(super) enum Fault {
@@ -41,7 +42,7 @@ impl Fault {
     pub(super) fn at(self, path: &Path) -> StateError {
         match self {
             Self::State(e) => e,
-            Self::Damaged(what) => StateError::Corrupt { path: path.to_owned(), what },
+            Self::Damaged(what) => StateError::Corrupt { place: Place::file(path), what },
             Self::Sql(e) => sqlite(path, e),
         }
     }
@@ -53,25 +54,25 @@ impl Fault {
 }
 
 fn sqlite(path: &Path, source: rusqlite::Error) -> StateError {
-    let path = path.to_owned();
+    let place = Place::file(path);
     let hint = match &source {
         // A column of another type than the schema's is damage as well: STRICT tables let nobody write one.
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)
-        | rusqlite::Error::Utf8Error(..) => return StateError::Corrupt { path, what: source.to_string() },
+        | rusqlite::Error::Utf8Error(..) => return StateError::Corrupt { place, what: source.to_string() },
         _ => match source.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => {
-                return StateError::NotAState { path, reason: "it is not an SQLite database".to_owned() };
+                return StateError::NotAState { place, reason: "it is not an SQLite database".to_owned() };
             }
-            Some(ErrorCode::DatabaseCorrupt) => return StateError::Corrupt { path, what: source.to_string() },
+            Some(ErrorCode::DatabaseCorrupt) => return StateError::Corrupt { place, what: source.to_string() },
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                return StateError::ReadOnly { folder: folder(&path), path, reason: source.to_string() };
+                return read_only(path, source.to_string());
             }
             Some(ErrorCode::DiskFull) => "the disk is full: free some space and run the command again",
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                if let Some(by) = blockers::of(&path) {
-                    return StateError::Busy { path, by };
+                if let Some(by) = blockers::of(path) {
+                    return StateError::Busy { place, by };
                 }
                 "another process has been writing to it for too long: run the command again"
             }
@@ -84,14 +85,19 @@ fn sqlite(path: &Path, source: rusqlite::Error) -> StateError {
             }
         },
     };
-    StateError::Sqlite { path, hint, source }
+    StateError::Backend { place, hint, source: source.into() }
+}
+
+fn read_only(path: &Path, reason: String) -> StateError {
+    let help = format!("make the folder {} and its files writable", folder(path).display());
+    StateError::ReadOnly { place: Place::file(path), reason, help }
 }
 
 /// The error of an operating system call about `at`, a part of the state at `path`.
 pub(super) fn io_error(path: &Path, at: &Path, doing: &'static str, source: io::Error) -> StateError {
     let hint = match source.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            return StateError::ReadOnly { path: path.to_owned(), folder: folder(path), reason: source.to_string() };
+            return read_only(path, source.to_string());
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space and run the command again",
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
@@ -100,7 +106,7 @@ pub(super) fn io_error(path: &Path, at: &Path, doing: &'static str, source: io::
         io::ErrorKind::Unsupported => "the file system does not support it: keep the state on a local disk",
         _ => "check the folder and the disk",
     };
-    StateError::Io { path: at.to_owned(), doing, hint, source }
+    StateError::Io { place: Place::file(at), doing, hint, source }
 }
 
 #[cfg(test)]

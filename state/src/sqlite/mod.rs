@@ -46,14 +46,14 @@ use crate::address::Address;
 use crate::change::Change;
 use crate::digest::Digester;
 use crate::error::StateError;
-use crate::identity::{Identity, canonical_lineage};
+use crate::identity::Identity;
 use crate::lock::{Displaced, Guard, Holder, LEASE, Lock, LockRequest};
 use crate::record::{Intent, Record, Snapshot};
 use crate::run::{ActionDuration, Run};
 use crate::store::Store;
 
 /// A state in an SQLite file.
-pub struct SqliteStore {
+pub(crate) struct SqliteStore {
     shared: Arc<Shared>,
     lineage: String,
     digester: Digester,
@@ -67,7 +67,7 @@ impl SqliteStore {
     /// # Errors
     /// See [`StateError`]: not writable, not a state, damaged, of a newer version, or of an older one while somebody
     /// writes to it.
-    pub fn open(path: &Path) -> Result<Self, StateError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
         Self::open_with(path, &Identity::random()?)
     }
 
@@ -75,7 +75,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// As [`SqliteStore::open`].
-    pub fn open_with(path: &Path, identity: &Identity) -> Result<Self, StateError> {
+    pub(crate) fn open_with(path: &Path, identity: &Identity) -> Result<Self, StateError> {
         Self::over(open::open_or_create(path, MIGRATIONS, identity)?)
     }
 
@@ -83,34 +83,24 @@ impl SqliteStore {
     ///
     /// # Errors
     /// As [`SqliteStore::open`].
-    pub fn open_existing(path: &Path) -> Result<Option<Self>, StateError> {
+    pub(crate) fn open_existing(path: &Path) -> Result<Option<Self>, StateError> {
         open::open_existing(path, MIGRATIONS)?.map(Self::over).transpose()
     }
 
-    /// Gives an empty state another lineage, that of the objects it is going to be rebuilt from (`engine.md`,
-    /// "Rebuild"). Other stores that are open on this file refuse to write from then on.
+    /// Removes the files of the state at `path`, those that are there.
     ///
     /// # Errors
-    /// [`StateError::Refused`] when there are records or open intents, or when `lineage` is not a UUID;
-    /// [`StateError::Fenced`].
-    pub fn set_lineage(&mut self, lock: &Lock, lineage: &str) -> Result<(), StateError> {
-        let lineage = canonical_lineage(lineage)?;
-        self.shared.still_there()?;
-        self.shared.write(|tx| {
-            let serial = self.fence(tx, lock)?;
-            let filled: bool =
-                tx.query_row("SELECT EXISTS (SELECT 1 FROM records) OR EXISTS (SELECT 1 FROM intents)", [], |row| {
-                    row.get(0)
-                })?;
-            if filled {
-                return Err(Fault::refused(
-                    "only an empty state can get another lineage, this one has records".to_owned(),
-                ));
+    /// One of them cannot be removed.
+    pub(crate) fn remove(path: &Path) -> Result<(), StateError> {
+        for suffix in ["", "-wal", "-shm", ".lock"] {
+            let file = shared::beside(path, suffix);
+            match std::fs::remove_file(&file) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(fault::io_error(path, &file, "remove", e));
+                }
+                _ => {}
             }
-            tx.execute("UPDATE meta SET lineage = ?1, serial = ?2", (&lineage, rows::signed(serial + 1)))?;
-            Ok(())
-        })?;
-        self.lineage = lineage;
+        }
         Ok(())
     }
 
@@ -132,7 +122,7 @@ impl SqliteStore {
         match holder {
             Some(now) if now.id == lock.holder().id && now.epoch == lock.holder().epoch => Ok(serial),
             holder => Err(StateError::Fenced {
-                path: self.shared.path().to_owned(),
+                place: self.shared.place(),
                 id: lock.holder().id.clone(),
                 holder: holder.map(Box::new),
             }
@@ -146,19 +136,19 @@ impl SqliteStore {
             tx.prepare_cached("SELECT schema_version, lineage, serial, epoch FROM meta WHERE only = 1")?;
         let (found, lineage, serial, epoch): (u32, String, i64, i64) =
             statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-        let path = || self.shared.path().to_owned();
+        let place = || self.shared.place();
         if found != self.schema_version() {
-            return Err(StateError::Newer { path: path(), found, supported: self.schema_version() }.into());
+            return Err(StateError::Newer { place: place(), found, supported: self.schema_version() }.into());
         }
         if lineage != self.lineage {
-            return Err(StateError::Replaced { path: path() }.into());
+            return Err(StateError::Replaced { place: place() }.into());
         }
         let place = || "meta".to_owned();
         Ok(Counters { serial: rows::unsigned(serial, place)?, epoch: rows::unsigned(epoch, place)? })
     }
 
     fn locked(&self, holder: Option<Holder>) -> StateError {
-        StateError::Locked { path: self.shared.path().to_owned(), holder: holder.map(Box::new) }
+        StateError::Locked { place: self.shared.place(), holder: holder.map(Box::new) }
     }
 }
 
@@ -220,7 +210,7 @@ impl Store for SqliteStore {
             return Err(match self.shared.holder()? {
                 // Between taking it and writing down who has: a process that was stopped there stays so.
                 None => match blockers::of(self.shared.path()) {
-                    Some(by) => StateError::Busy { path: self.shared.path().to_owned(), by },
+                    Some(by) => StateError::Busy { place: self.shared.place(), by },
                     None => self.locked(None),
                 },
                 holder => self.locked(holder),
@@ -264,17 +254,17 @@ impl Store for SqliteStore {
         self.shared.still_there()?;
         let file = FileLock::try_take(self.shared.path())?;
         let named = |tx: &Transaction<'_>| {
-            let path = self.shared.path().to_owned();
-            let Some((holder, _)) = rows::holder(tx)? else { return Err(Fault::from(StateError::NotLocked { path })) };
+            let place = self.shared.place();
+            let Some((holder, _)) = rows::holder(tx)? else { return Err(Fault::from(StateError::NotLocked { place })) };
             if holder.id != id {
-                return Err(StateError::OtherLock { path, asked: id.to_owned(), holder: Box::new(holder) }.into());
+                return Err(StateError::OtherLock { place, asked: id.to_owned(), holder: Box::new(holder) }.into());
             }
             Ok(holder)
         };
         if file.is_none() {
             // Looked at without writing: the holder may be stopped inside a transaction.
             let holder = Box::new(self.shared.read(named)?);
-            return Err(StateError::HolderAlive { path: self.shared.path().to_owned(), holder });
+            return Err(StateError::HolderAlive { place: self.shared.place(), holder });
         }
         self.shared.write_soon(|tx| {
             let holder = named(tx)?;

@@ -12,6 +12,7 @@ use super::schema::{self, Found, Migration};
 use super::shared::{self, BUSY, FileLock, Shared, beside, connect, transact};
 use crate::error::StateError;
 use crate::identity::Identity;
+use crate::place::Place;
 
 /// Opens the database at `path`, makes it if there is none.
 pub(super) fn open_or_create(path: &Path, migrations: &[Migration], identity: &Identity) -> Result<Shared, StateError> {
@@ -35,7 +36,12 @@ fn is_there(path: &Path) -> Result<bool, StateError> {
     }
     let log = beside(path, "-wal");
     match fs::metadata(&log) {
-        Ok(metadata) if metadata.len() > 0 => Err(StateError::OnlyLog { path: path.to_owned(), log }),
+        Ok(metadata) if metadata.len() > 0 => Err(StateError::Lost {
+            place: Place::file(path),
+            what: format!("is missing, but its write-ahead log {} is there", log.display()),
+            help: "put the state back beside it, or restore both from a backup; if that state is given up, move the log away"
+                .to_owned(),
+        }),
         _ => Ok(false),
     }
 }
@@ -97,10 +103,9 @@ fn end_of_link(path: &Path) -> PathBuf {
 /// Opens a database that is there; where nothing can be written, for reading only.
 fn open_made(path: &Path, migrations: &[Migration]) -> Result<Shared, StateError> {
     let path = resolve(path)?;
-    let length = fs::metadata(&path).map_err(|e| io_error(&path, &path, "look at", e))?.len();
-    if length == 0 {
+    if fs::metadata(&path).map_err(|e| io_error(&path, &path, "look at", e))?.len() == 0 {
         // Not for SQLite: it would take the file for a new database, and delete a log beside it.
-        return Err(StateError::Blank { path, length });
+        return Err(blank(&path));
     }
     match connect(&path, false).map_err(|e| e.at(&path)).and_then(|connection| finish(&path, connection, migrations)) {
         Err(refused @ StateError::ReadOnly { .. }) => open_unwritable(&path, migrations, refused),
@@ -124,7 +129,7 @@ pub(super) fn open_unwritable(
     match schema::inspect(&connection).map_err(|e| e.at(path))? {
         Found::State(version) if version == schema::newest(migrations) => Shared::over(path, connection, reader),
         Found::State(found) if found > schema::newest(migrations) => {
-            Err(StateError::Newer { path: path.to_owned(), found, supported: schema::newest(migrations) })
+            Err(StateError::Newer { place: Place::file(path), found, supported: schema::newest(migrations) })
         }
         // An older one would have to be migrated.
         Found::State(_) => Err(refused),
@@ -133,12 +138,23 @@ pub(super) fn open_unwritable(
     }
 }
 
+/// A file without a state in it, where a state was.
 fn blank(path: &Path) -> StateError {
-    StateError::Blank { path: path.to_owned(), length: fs::metadata(path).map_or(0, |metadata| metadata.len()) }
+    let length = fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let log = beside(Path::new(path.file_name().unwrap_or_default()), "-wal");
+    StateError::Lost {
+        place: Place::file(path),
+        what: format!("has nothing in it ({length} bytes, no tables)"),
+        help: format!(
+            "restore it together with `{}`, which holds what was written last, or restore both from a backup; if there never \
+             was a state in it, move it away",
+            log.display()
+        ),
+    }
 }
 
 fn foreign(path: &Path) -> StateError {
-    StateError::NotAState { path: path.to_owned(), reason: "it is a database of something else".to_owned() }
+    StateError::NotAState { place: Place::file(path), reason: "it is a database of something else".to_owned() }
 }
 
 /// Checks whose database it is, brings it to the newest version, and takes it into use.
@@ -150,7 +166,7 @@ fn finish(path: &Path, mut connection: Connection, migrations: &[Migration]) -> 
         Found::Foreign => return Err(foreign(path)),
     };
     if found > supported {
-        return Err(StateError::Newer { path: path.to_owned(), found, supported });
+        return Err(StateError::Newer { place: Place::file(path), found, supported });
     }
     write_ahead(&connection).map_err(|e| e.at(path))?;
     if found == supported {
@@ -159,14 +175,14 @@ fn finish(path: &Path, mut connection: Connection, migrations: &[Migration]) -> 
     // A writer that works with the old tables must not find new ones in the middle of its run.
     let Some(_lock) = FileLock::try_take(path)? else {
         let holder = Shared::new(path, connection)?.holder()?.map(Box::new);
-        return Err(StateError::Locked { path: path.to_owned(), holder });
+        return Err(StateError::Locked { place: Place::file(path), holder });
     };
     transact(&mut connection, TransactionBehavior::Immediate, |tx| match schema::inspect(tx)? {
         Found::State(version) if version > supported => {
-            Err(StateError::Newer { path: path.to_owned(), found: version, supported }.into())
+            Err(StateError::Newer { place: Place::file(path), found: version, supported }.into())
         }
         Found::State(version) => schema::migrate(tx, migrations, version),
-        Found::Empty | Found::Foreign => Err(StateError::Replaced { path: path.to_owned() }.into()),
+        Found::Empty | Found::Foreign => Err(StateError::Replaced { place: Place::file(path) }.into()),
     })
     .map_err(|e| e.at(path))?;
     Shared::new(path, connection)

@@ -13,6 +13,7 @@ use super::fault::{Fault, io_error};
 use super::rows;
 use crate::error::StateError;
 use crate::lock::Holder;
+use crate::place::Place;
 
 /// How long a statement waits for another process to end its transaction. Transactions here take milliseconds.
 pub(super) const BUSY: Duration = Duration::from_secs(10);
@@ -55,11 +56,16 @@ impl Shared {
         let serial: i64 =
             self.read(|tx| Ok(tx.query_row("SELECT serial FROM meta WHERE only = 1", [], |row| row.get(0))?))?;
         match noted_serial(&self.path) {
-            Some(noted) if serial == 0 && noted > 0 => Err(StateError::LogLost {
-                log: beside(&self.path, "-wal"),
-                lock: lock_path(&self.path),
-                path: self.path.clone(),
-                serial: noted,
+            Some(noted) if serial == 0 && noted > 0 => Err(StateError::Lost {
+                place: self.place(),
+                what: format!(
+                    "is as it was made, but it had been written {noted} times: its write-ahead log {} is lost",
+                    beside(&self.path, "-wal").display()
+                ),
+                help: format!(
+                    "restore both together; if this state is meant, delete {}",
+                    lock_path(&self.path).display()
+                ),
             }),
             _ => Ok(()),
         }
@@ -67,6 +73,10 @@ impl Shared {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place::file(&self.path)
     }
 
     /// Runs `f` on one consistent view of the database.
@@ -93,8 +103,8 @@ impl Shared {
     pub(super) fn still_there(&self) -> Result<(), StateError> {
         match FileId::of(&self.path) {
             Ok(file) if file == self.file => Ok(()),
-            Ok(_) => Err(StateError::Replaced { path: self.path.clone() }),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(StateError::Replaced { path: self.path.clone() }),
+            Ok(_) => Err(StateError::Replaced { place: self.place() }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(StateError::Replaced { place: self.place() }),
             Err(e) => Err(io_error(&self.path, &self.path, "look at", e)),
         }
     }

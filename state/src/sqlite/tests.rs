@@ -190,7 +190,11 @@ fn where_nothing_can_be_written_it_is_read() {
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
     store.commit(&lock, &[put(record("a"))]).unwrap();
-    let refused = || StateError::ReadOnly { path: place.path(), folder: PathBuf::new(), reason: "no".to_owned() };
+    let refused = || StateError::ReadOnly {
+        place: crate::Place::file(&place.path()),
+        reason: "no".to_owned(),
+        help: "go".to_owned(),
+    };
     // With a log beside it somebody may be writing.
     assert!(matches!(failure(open_unwritable(&place.path(), MIGRATIONS, refused())), StateError::ReadOnly { .. }));
     drop((lock, store));
@@ -303,6 +307,18 @@ fn a_relative_name_is_a_file_name() {
 }
 
 #[test]
+fn a_removed_state_leaves_nothing() {
+    let place = Sqlite::new();
+    SqliteStore::remove(&place.path()).unwrap();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    store.commit(&lock, &[put(record("a"))]).unwrap();
+    drop((lock, store));
+    SqliteStore::remove(&place.path()).unwrap();
+    assert_eq!(fs::read_dir(place.path().parent().unwrap()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_lost_lock_file_does_not_make_two_writers() {
     let place = Sqlite::new();
     let (store, other) = (place.open(), place.open());
@@ -329,25 +345,6 @@ fn writes_nothing_into_a_file_that_is_gone() {
     let new = place.open();
     lost(store.commit(&lock, &[put(record("a"))]));
     assert_eq!(new.serial().unwrap(), 0);
-}
-
-#[test]
-fn set_lineage_is_for_an_empty_state() {
-    const LINEAGE: &str = "5a0c3b6e-4c1d-4e0f-8f2a-9b7c6d5e4f3a";
-    let place = Sqlite::new();
-    let (mut store, other) = (place.open(), place.open());
-    let digest = store.digester().digest(b"x");
-    let lock = store.try_lock(&request("here")).unwrap();
-    assert!(matches!(store.set_lineage(&lock, "mine"), Err(StateError::Refused { .. })));
-    store.set_lineage(&lock, LINEAGE).unwrap();
-    assert_eq!((store.lineage(), store.serial().unwrap()), (LINEAGE, 1));
-    assert_eq!(place.open().lineage(), LINEAGE);
-    assert_eq!(place.open().digester().digest(b"x"), digest);
-    // Whoever opened it under the old lineage would tag what it creates with that.
-    assert!(matches!(other.commit(&lock, &[put(record("a"))]), Err(StateError::Replaced { .. })));
-
-    store.commit(&lock, &[put(record("a"))]).unwrap();
-    assert!(matches!(store.set_lineage(&lock, LINEAGE), Err(StateError::Refused { .. })));
 }
 
 const NEXT: &[Migration] = &[
@@ -407,7 +404,7 @@ fn a_migration_that_fails_changes_nothing() {
         &[NEXT[0].copy(), NEXT[1].copy(), Migration { version: 3, sql: "DROP TABLE durations; SELECT nonsense" }];
     let place = Sqlite::new();
     drop(place.open());
-    assert!(matches!(failure(open_existing(&place.path(), BROKEN)), StateError::Sqlite { .. }));
+    assert!(matches!(failure(open_existing(&place.path(), BROKEN)), StateError::Backend { .. }));
     assert_eq!(version(&place.raw()), 2);
     assert_eq!(place.open().durations().unwrap(), []);
 }
@@ -599,7 +596,7 @@ fn a_state_whose_folder_became_read_only_is_named() {
 #[test]
 fn an_identity_can_be_given() {
     let place = Sqlite::new();
-    let identity = |key| Identity::new("5a0c3b6e-4c1d-4e0f-8f2a-9b7c6d5e4f3a", [key; 32]).unwrap();
+    let identity = |key| Identity::new("5a0c3b6e-4c1d-4e0f-8f2a-9b7c6d5e4f3a", [key; 32]);
     let store = SqliteStore::open_with(&place.path(), &identity(1)).unwrap();
     assert_eq!(store.lineage(), "5a0c3b6e-4c1d-4e0f-8f2a-9b7c6d5e4f3a");
     assert_eq!(store.digester().digest(b"x"), Digester::new(&[1; 32]).digest(b"x"));
