@@ -3,7 +3,7 @@
 //! Pure: text in, objects and diagnostics out. Files come through the [`files::Files`] trait, the environment through a [`gate::Gate`],
 //! disks as [`convert::VolumeInput`]. This module knows no provider, no KOM document and no engine.
 //!
-//! One way: text → [`load`] (the canonical [`tree`], as `docker compose` has it, its types checked) → [`read`] (the
+//! One way: text → [`load`] (the canonical [`tree`], as `docker compose` has it, its types checked) → [`mod@read`] (the
 //! [`model`]) → [`convert`] (objects). [`load`] knows nothing of what comes after it, the model nothing at all. Readers
 //! see long syntaxes only, since the loader writes short ones out. What becomes of each key is said once, in [`support`].
 

@@ -91,7 +91,7 @@ pub fn in_hash(workspace: &str, provider: &str, cluster: &str, app: &str) -> Str
 }
 
 /// `volHASH`: of a disk's volume handle, the provider's resource id.
-pub fn vol_hash(handle: &str) -> String {
+fn vol_hash(handle: &str) -> String {
     hash(handle.as_bytes())
 }
 

@@ -43,7 +43,7 @@ pub fn sign(name: &str, bytes: &[u8]) -> Option<Sign> {
 }
 
 /// Whether files of this name hold secrets as a rule.
-pub fn is_secret_file_name(path: &str) -> bool {
+fn is_secret_file_name(path: &str) -> bool {
     const ENDS: [&str; 16] = [
         ".env",
         ".key",

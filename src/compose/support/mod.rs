@@ -1,4 +1,4 @@
-//! What becomes of every key of the Compose Specification's schema, said once, in [`table`]. Readers ask here; [`words`]
+//! What becomes of every key of the Compose Specification's schema, said once, in `table`. Readers ask here; [`words`]
 //! says it to people, and writes `docs/compose-support.md`.
 
 mod table;
