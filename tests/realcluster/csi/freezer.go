@@ -19,17 +19,19 @@ func (f *freezer) freeze(node string) (thaw func()) {
 	if node == "" || f.cgroup == "" {
 		return func() {}
 	}
+	began := time.Now()
+	told := func() { log.Printf("the Pods of %s stood still for %v", node, time.Since(began)) }
 	folder := filepath.Join("/sys/fs/cgroup/freezer", f.cgroup, node)
 	if _, err := os.Stat(folder); err == nil {
 		state := filepath.Join(folder, "freezer.state")
 		write(state, "FROZEN")
 		await(state, "FROZEN")
-		return func() { write(state, "THAWED") }
+		return func() { write(state, "THAWED"); told() }
 	}
 	folder = filepath.Join("/sys/fs/cgroup", f.cgroup, node)
 	write(filepath.Join(folder, "cgroup.freeze"), "1")
 	await(filepath.Join(folder, "cgroup.events"), "frozen 1")
-	return func() { write(filepath.Join(folder, "cgroup.freeze"), "0") }
+	return func() { write(filepath.Join(folder, "cgroup.freeze"), "0"); told() }
 }
 
 func (f *freezer) thawAll() {
