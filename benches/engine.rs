@@ -150,7 +150,6 @@ async fn work(what: &str, size: usize, folder: &Path) -> Result<()> {
         environment: &System,
         sink: &sink,
         wait: true,
-        adopt_only: false,
         started: Instant::now(),
         cancel: cancel::never(),
         notes: Mutex::default(),

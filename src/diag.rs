@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::advice::Advice;
+
 /// A place in an input file. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location {
@@ -54,7 +56,7 @@ pub struct Diagnostic {
     /// The text of that line, so that printing needs no second read. Never set where the line may hold a secret.
     pub source_line: Option<String>,
     /// What to do, printed as `help:` lines last.
-    pub help: Vec<String>,
+    pub help: Vec<Advice>,
 }
 
 impl Diagnostic {
@@ -87,7 +89,7 @@ impl Diagnostic {
 
     /// Adds a `help:` line.
     #[must_use]
-    pub fn help(mut self, line: impl Into<String>) -> Self {
+    pub fn help(mut self, line: impl Into<Advice>) -> Self {
         self.help.push(line.into());
         self
     }

@@ -15,6 +15,7 @@
 //! | [`providers`] | Azure and Kubernetes |
 //! | [`kompox_sandbox`] | the emulator of both |
 //! | [`report`] | everything people and machines read |
+//! | [`advice`] | what to do about something, as data: commands get the options of a call where they are printed |
 //! | [`text`] | the ground floor: names of DNS, hosts, YAML scalars, slips, what may be a secret, output that no CI runner takes for a command |
 //! | [`diag`], [`yaml`], [`parallel`] | messages with a place in a file; YAML as a located tree; work on all processors |
 //! | [`kompox_rules`] | rules of Kubernetes that the sandbox reads alike: quantities, what a Pod may do to its node |
@@ -38,6 +39,7 @@
 //! - No plan, record or message holds a secret.
 //! - No mutating request is sent before its intent is durable.
 
+pub mod advice;
 pub mod cli;
 pub mod compose;
 pub mod diag;

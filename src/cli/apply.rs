@@ -12,6 +12,7 @@ use super::global::{Global, Terminal};
 use super::plan::{self, Format, Selection};
 use super::session::{Fixed, Planned, Session, VERSION, chosen_by_intents, state_config};
 use super::{output, signal};
+use crate::advice::quoted;
 use crate::engine::apply::{Work, apply};
 use crate::engine::event::Summary;
 use crate::engine::journal::Journal;
@@ -21,7 +22,7 @@ use crate::engine::run::timestamp;
 use crate::engine::verify::{Present, verify};
 use crate::engine::{planfile, planner};
 use crate::kom::layout::discover;
-use crate::report::{self, About, progress::Progress, summary, typed::word};
+use crate::report::{self, About, progress::Progress, summary};
 use crate::resources::kinds;
 use crate::text::ci::Harmless;
 
@@ -37,9 +38,6 @@ pub struct Execution {
     /// Do not wait until what is made is ready
     #[arg(long)]
     pub no_wait: bool,
-    /// Take objects into the state without changing them (`kompox import`).
-    #[arg(skip)]
-    pub adopt_only: bool,
 }
 
 /// Arguments of `apply`.
@@ -152,7 +150,7 @@ async fn saved(args: &Args, path: &Path, global: &Global, terminal: &Terminal) -
     let fixed = Fixed { chosen: saved.plan.chosen.clone(), ..Fixed::default() };
     let (graph, inputs, connections) = match saved.plan.mode {
         Mode::Destroy => Default::default(),
-        Mode::Apply | Mode::RefreshOnly => {
+        Mode::Apply | Mode::Import | Mode::RefreshOnly => {
             let expanded = session.expand(&before, fixed, terminal)?;
             (expanded.graph, expanded.inputs, expanded.connections)
         }
@@ -201,7 +199,7 @@ fn refuse_elsewhere(saved: &planfile::SavedPlan, args: &Args, global: &Global) -
     match (saved.plan.rehearsal, global.sandbox) {
         (true, false) => {
             return Err(CliError::message(format!("{file} was made with --sandbox: it is for the sandbox only"))
-                .help(format!("apply it there:  kompox --sandbox apply {}", word(&file)))
+                .help(format!("apply it there:  kompox --sandbox apply {}", quoted(&file)))
                 .help("or make a plan for the real cloud:  kompox plan --out FILE"));
         }
         (false, true) => {
@@ -272,7 +270,6 @@ pub async fn carry_out(
     journal.commit(vec![Change::StartRun(entry)]).await?;
     let reporter = Reporter::new(global, terminal)?;
     let mut run = session.run(&journal, &planned.providers, &id, &digester, &reporter.sink, !execution.no_wait);
-    run.adopt_only = execution.adopt_only;
     run.cancel = signal::on_interrupt();
     let work = Work {
         plan: &planned.plan,
@@ -293,8 +290,7 @@ pub async fn carry_out(
     let written = journal.commit(vec![finish]).await;
     drop(journal);
     if global.json {
-        let mut json = report::json::summary(&outcome);
-        terminal.err.commands.typed_json(&mut json);
+        let json = report::json::summary(&outcome, &terminal.err.commands);
         output::stdout(|out| report::json::write(out, &json, false))?;
     } else {
         output::stdout(|out| summary::text(out, &outcome, Some(&planned.plan), &terminal.out))?;

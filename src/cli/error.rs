@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use super::global::Terminal;
+use crate::advice::{Advice, Command};
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::engine::planner::Problem;
 use crate::report;
@@ -44,7 +45,7 @@ pub enum CliError {
         /// What failed.
         message: String,
         /// What to do.
-        help: Vec<String>,
+        help: Vec<Advice>,
     },
     /// stdout is gone.
     Output(std::io::Error),
@@ -58,7 +59,7 @@ impl CliError {
 
     /// Adds what to do.
     #[must_use]
-    pub fn help(self, line: impl Into<String>) -> Self {
+    pub fn help(self, line: impl Into<Advice>) -> Self {
         match self {
             Self::Message { message, mut help } => {
                 help.push(line.into());
@@ -72,7 +73,7 @@ impl CliError {
     pub fn problems(problems: Vec<Problem>, sources: &[Source]) -> Self {
         let mut diagnostics = Diagnostics::default();
         for problem in gathered(problems) {
-            let mut diagnostic = Diagnostic::error("plan", problem.message);
+            let mut diagnostic = Diagnostic::error(problem.code.as_str(), problem.message);
             if let Some(origin) = problem.origin {
                 let location = Location::new(origin.file.clone(), origin.line, origin.column);
                 diagnostic = match sources.iter().find(|source| source.file == origin.file) {
@@ -137,12 +138,12 @@ fn gathered(problems: Vec<Problem>) -> Vec<Problem> {
         // The first stands for all.
         let Some(all) = counts.remove(&scope) else { continue };
         let mut help = vec![
-            "put this app into that project:  kompox init --from compose.yml --into PROJECT".to_owned(),
-            "or only use that cluster: set `existing: true` in the Cluster's spec".to_owned(),
-            "or have one of its own: write another Workspace name in all Resource IDs of this project".to_owned(),
-            "if it is this project's and its state was lost: restore the state, or adopt each of these:".to_owned(),
+            Advice::from("put this app into that project:  kompox init --from compose.yml --into PROJECT"),
+            "or only use that cluster: set `existing: true` in the Cluster's spec".into(),
+            "or have one of its own: write another Workspace name in all Resource IDs of this project".into(),
+            "if it is this project's and its state was lost: restore the state, or adopt each of these:".into(),
         ];
-        help.extend(all.iter().map(|(address, id)| format!("kompox import {address} {id}")));
+        help.extend(all.iter().map(|(address, id)| Advice::run("", Command::import(address).word(id))));
         let message = format!(
             "another project already has the cluster {scope}: {} of its objects exist and are not ours",
             all.len()
@@ -157,7 +158,8 @@ pub fn typed(diagnostics: &Diagnostics, terminal: &Terminal) -> Diagnostics {
     let mut all = Diagnostics::default();
     all.extend(diagnostics.iter().cloned().map(|mut diagnostic| {
         diagnostic.message = terminal.as_typed(&diagnostic.message);
-        diagnostic.help.iter_mut().for_each(|line| *line = terminal.as_typed(line));
+        diagnostic.help =
+            diagnostic.help.iter().flat_map(|advice| terminal.err.commands.lines(advice)).map(Advice::Say).collect();
         diagnostic
     }));
     all

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::CliError;
+use crate::advice::quoted;
 use crate::compose::gate::Gate;
 use crate::engine::address::names;
 use crate::kom::layout::LayoutRequest;
 use crate::report::Style;
-use crate::report::typed::{Commands, word};
+use crate::report::typed::Commands;
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
@@ -103,7 +104,7 @@ impl Global {
     /// out with the others: a message may be read elsewhere.
     fn commands(&self) -> Commands {
         let option =
-            |name: &str, value: &dyn AsRef<OsStr>| format!(" {name} {}", word(&value.as_ref().to_string_lossy()));
+            |name: &str, value: &dyn AsRef<OsStr>| format!(" {name} {}", quoted(&value.as_ref().to_string_lossy()));
         let mut place = String::new();
         let paths = [("-C", &self.directory), ("--kompox-root", &self.kompox_root), ("--kompox-dir", &self.kompox_dir)];
         for (name, path) in paths.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?))) {
@@ -121,7 +122,7 @@ impl Global {
         ];
         let selection: String =
             selectors.into_iter().filter_map(|(name, value)| Some(option(name, value.as_ref()?))).collect();
-        let words = std::env::args_os().skip(1).map(|argument| format!(" {}", word(&argument.to_string_lossy())));
+        let words = std::env::args_os().skip(1).map(|argument| format!(" {}", quoted(&argument.to_string_lossy())));
         let again = format!("kompox{}", words.collect::<String>());
         // Made once for the whole life of the process.
         let keep = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };

@@ -12,7 +12,7 @@ use super::plan::{self, Format};
 use super::session::{Fixed, Session, addresses};
 use crate::engine::address::resolve;
 use crate::engine::identity::is_one_object;
-use crate::engine::plan::{Mode, Verb};
+use crate::engine::plan::Mode;
 use crate::engine::planner::Options;
 use crate::report::About;
 
@@ -59,17 +59,8 @@ async fn import(args: &Args, session: &Session<'_>, global: &Global, terminal: &
             .help(format!("to rename it:  kompox state mv {} {address}", other.address)));
     }
     let fixed = Fixed { imports: BTreeMap::from([(address.clone(), args.id.clone())]), ..Fixed::default() };
-    let options = Options { targets: vec![address.clone()], only_targets: true, ..Options::default() };
-    let mut planned = session.plan(Mode::Apply, fixed, terminal, |_, _| Ok(options.clone())).await?;
-    planned.plan.actions.retain(|action| action.address == address && action.action == Verb::Import);
-    if planned.plan.actions.is_empty() {
-        return Err(CliError::message(format!("{address} cannot be imported")));
-    }
-    planned.plan.restarts.clear();
-    planned.plan.hosts.clear();
-    for action in &mut planned.plan.actions {
-        action.after_addresses.clear();
-    }
+    let options = Options { targets: vec![address.clone()], ..Options::default() };
+    let planned = session.plan(Mode::Import, fixed, terminal, |_, _| Ok(options.clone())).await?;
     plan::print(
         &planned.plan,
         if global.json { Format::Json } else { Format::Text },
@@ -77,7 +68,7 @@ async fn import(args: &Args, session: &Session<'_>, global: &Global, terminal: &
         &About::default(),
         terminal,
     )?;
-    let execution = Execution { auto_approve: true, parallelism: 1, no_wait: false, adopt_only: true };
+    let execution = Execution { auto_approve: true, parallelism: 1, no_wait: false };
     let exit = carry_out(session, &planned, None, &execution, lock, global, terminal).await?;
     if exit == Exit::Done {
         output::stderr(|err| {

@@ -9,12 +9,12 @@ use super::error::{CliError, Exit};
 use super::global::{Global, Terminal};
 use super::output;
 use super::session::{Fixed, Session};
+use crate::advice::{Command, Name};
 use crate::engine::address::{Address, resolve};
 use crate::engine::graph::Graph;
 use crate::engine::plan::{Mode, Plan};
 use crate::engine::planfile;
 use crate::engine::planner::Options;
-use crate::report::typed::word;
 use crate::report::{self, About, Saved, graph::GraphView, text};
 use kompox_state::Snapshot;
 
@@ -74,7 +74,6 @@ impl Selection {
         Ok(Options {
             abandoned: abandoned.map_err(|error| CliError::message(format!("--abandon-cluster: {error}")))?,
             targets: session.selection(graph, snapshot, &self.targets)?,
-            only_targets: false,
             replace: find("--replace", &self.replace)?,
             refresh: self.refresh && !self.offline,
             offline: self.offline,
@@ -138,7 +137,11 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
     if let Some(saved) = saved {
         output::stderr(|err| {
             writeln!(err, "Saved to {}; its digest is {}", saved.file, saved.digest)?;
-            writeln!(err, "To do exactly this:  {}", terminal.as_typed(&format!("kompox apply {}", word(saved.file))))
+            writeln!(
+                err,
+                "To do exactly this:  {}",
+                terminal.err.commands.command(&Command::new(Name::Apply).word(saved.file))
+            )
         });
     }
     session.close().await;
@@ -160,11 +163,7 @@ pub fn print(
         }
         Format::Text => text::plan(out, plan, text::Options { expand }, &terminal.out),
         Format::Markdown => out.write_all(report::markdown::plan(plan, about, commands).as_bytes()),
-        Format::Json => {
-            let mut json = report::json::plan(plan, about);
-            commands.typed_json(&mut json);
-            report::json::write(out, &json, true)
-        }
+        Format::Json => report::json::write(out, &report::json::plan(plan, about, commands), true),
         Format::Mermaid => report::graph::mermaid(out, &GraphView::of_plan(plan)),
         Format::Dot => report::graph::dot(out, &GraphView::of_plan(plan)),
     })

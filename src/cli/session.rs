@@ -252,12 +252,12 @@ impl<'g> Session<'g> {
         adjust: impl Fn(&Graph, &Snapshot) -> Result<Options, CliError>,
     ) -> Result<Planned, CliError> {
         let snapshot = self.snapshot()?;
-        if mode == Mode::Apply {
+        if matches!(mode, Mode::Apply | Mode::Import) {
             wanted::refuse_nothing(&self.manifests()?.project, &self.layout, &snapshot)?;
         }
         let (graph, expanded) = match mode {
             Mode::Destroy => (Graph::default(), None),
-            Mode::Apply | Mode::RefreshOnly => {
+            Mode::Apply | Mode::Import | Mode::RefreshOnly => {
                 let mut expanded = self.expand_silently(&snapshot, fixed.clone())?;
                 if !expanded.lookups.is_empty() && adjust(&expanded.graph, &snapshot)?.refresh {
                     let mut fixed = fixed;
@@ -417,7 +417,6 @@ impl<'g> Session<'g> {
             environment: self.environment.as_ref(),
             sink,
             wait,
-            adopt_only: false,
             started: Instant::now(),
             cancel: cancel::never(),
             notes: Default::default(),

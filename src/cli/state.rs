@@ -10,12 +10,12 @@ use super::global::{Global, Terminal};
 use super::output;
 use super::session::{Names, state_config};
 use super::validate::offline_with;
+use crate::advice;
 use crate::engine::address::{Address, ResolveError, resolve};
 use crate::engine::run::{Environment, System, timestamp};
 use crate::kom::layout::discover;
 use crate::report;
 use crate::report::table::Table;
-use crate::report::typed::word;
 
 /// What to do with the state.
 #[derive(Debug, Subcommand)]
@@ -193,8 +193,8 @@ fn forget(text: &str, global: &Global, terminal: &Terminal) -> Result<Exit, CliE
         let record = find(store, text)?;
         output::stderr(|err| {
             writeln!(err, "Forgotten: {}. The object stays: {}", record.address, record.physical_id)?;
-            let command = format!("kompox import {} {}", record.address, word(&record.physical_id));
-            writeln!(err, "To adopt it again:  {}", terminal.as_typed(&command))
+            let command = advice::Command::import(&record.address).word(&record.physical_id);
+            writeln!(err, "To adopt it again:  {}", terminal.err.commands.command(&command))
         });
         Ok(vec![Change::DeleteRecord(record.address)])
     })?;

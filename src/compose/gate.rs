@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::advice::Advice;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::text::secret::is_secret_name;
 use crate::yaml::Source;
@@ -225,13 +226,14 @@ impl Veil {
         for finding in findings {
             let Diagnostic { severity, code, message, location, source_line, help } = finding;
             let cover = |text: String| self.cover(&text).unwrap_or(text);
+            let covered_advice = |advice: Advice| self.cover(&advice.to_string()).map_or(advice, Advice::Say);
             covered.push(Diagnostic {
                 severity,
                 code,
                 message: cover(message),
                 location,
                 source_line: source_line.filter(|line| !self.meets(line)),
-                help: help.into_iter().map(cover).collect(),
+                help: help.into_iter().map(covered_advice).collect(),
             });
         }
         covered

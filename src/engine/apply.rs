@@ -14,6 +14,7 @@ use super::execute::{Execution, Failure, Outputs, Shared};
 use super::graph::Graph;
 use super::ground::Grounds;
 use super::identity::Identity;
+use super::kind::Kind;
 use super::plan::{Plan, PlannedAction, Verb};
 use super::provider::{ErrorClass, ProviderError};
 use super::run::Run;
@@ -49,7 +50,7 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
         .filter_map(|planned| Some(Identity::new(&planned.provider, planned.physical_id.as_deref()?)))
         .collect();
     let grounds = Grounds::new(work.records, run.kinds);
-    let shared = Shared { outputs: Outputs::new(work.records, work.plan), doomed, grounds };
+    let shared = Shared { mode: work.plan.mode, outputs: Outputs::new(work.records, work.plan), doomed, grounds };
     let awaited = awaited(run, actions);
     let mut tally = Tally::default();
     let mut load = vec![0_usize; lanes.width.len()];
@@ -134,8 +135,7 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
 
 /// Workloads that others wait for although they do not need them: these take over what the former let go of.
 fn awaited(run: &Run<'_>, actions: &[PlannedAction]) -> HashSet<Address> {
-    let is_workload = |kind: &str| (run.kinds)(kind).is_some_and(|kind| !kind.restarts.is_empty());
-    let waiting = actions.iter().filter(|planned| is_workload(&planned.kind));
+    let waiting = actions.iter().filter(|planned| (run.kinds)(&planned.kind).is_some_and(Kind::is_workload));
     let waited_for = waiting
         .flat_map(|planned| planned.after_addresses.iter().filter(|address| !planned.dependencies.contains(address)));
     waited_for.cloned().collect()

@@ -14,13 +14,14 @@ use super::ground::{self, Grounds, Seen};
 use super::identity::Identity;
 use super::journal::JournalError;
 use super::kind::{Holds, Kind, Use};
-use super::plan::{FieldChange, Plan, PlannedAction, Verb};
+use super::plan::{FieldChange, Mode, Plan, PlannedAction, Verb};
 use super::planner::outputs_of;
 use super::provider::{
     Change, ErrorClass, Observation, Observed, Operation, Preview, Provider, ProviderError, Target, Tie, Transition,
 };
 use super::run::{Run, timestamp};
 use super::value::{Path, Reference, Value};
+use crate::advice::{Advice, Command};
 
 /// How long to wait for an API inside a container to finish removing what was deleted in it.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -102,6 +103,8 @@ impl Outputs {
 
 /// What all actions of a run share.
 pub(super) struct Shared<'a> {
+    /// What the plan is for.
+    pub mode: Mode,
     /// Outputs of what exists.
     pub outputs: Outputs,
     /// What this plan deletes: a container may hold nothing else.
@@ -198,7 +201,7 @@ impl Execution<'_> {
     async fn await_end(&self) -> Result<(), Failure> {
         let target = self.target(self.planned.physical_id.clone());
         let give_up = tokio::time::Instant::now() + self.kind.timeout;
-        let not_gone = |why: &str, hint: &str| {
+        let not_gone = |why: &str, hint: Advice| {
             let message = format!("what is there is being deleted but not gone {why}");
             Err(Failure::Provider(ProviderError::new(ErrorClass::NotReady, message).hint(hint)))
         };
@@ -217,12 +220,12 @@ impl Execution<'_> {
                 self.run.sink.emit(Event::Status { address, text });
             }
             if tokio::time::Instant::now() >= give_up {
-                let held = format!("see what uses it; to end that and it:  kompox destroy --target {}", target.address);
-                return not_gone("in time", &held);
+                let held = Advice::run("see what uses it; to end that and it", Command::destroy(&target.address));
+                return not_gone("in time", held);
             }
             tokio::select! {
                 () = tokio::time::sleep(SETTLE_POLL) => {}
-                () = self.run.cancel.stopped() => return not_gone("yet", "the next run goes on waiting"),
+                () = self.run.cancel.stopped() => return not_gone("yet", "the next run goes on waiting".into()),
             }
         }
     }
@@ -264,7 +267,7 @@ impl Execution<'_> {
                 Observation::Found(there) => {
                     let id = &there.physical_id;
                     let message = format!("{id} exists already and may hold data; no second one is made");
-                    let hint = format!("adopt it: kompox import {} {id}", self.planned.address);
+                    let hint = Advice::run("adopt it", Command::import(&self.planned.address).word(id));
                     return Err(Failure::Provider(ProviderError::new(ErrorClass::Conflict, message).hint(hint)));
                 }
             }
@@ -324,7 +327,7 @@ impl Execution<'_> {
         let Some(why) = judge(&seen, self.run.lineage) else { return Ok(()) };
         let id = self.planned.physical_id.as_deref().unwrap_or_default();
         let error = ProviderError::new(ErrorClass::Conflict, format!("{id} is left as it is: {why}"));
-        Err(Failure::Provider(error.hint(format!("forget it: kompox state rm {}", self.planned.address))))
+        Err(Failure::Provider(error.hint(Advice::run("forget it", Command::state_rm(&self.planned.address)))))
     }
 
     /// What was planned from its rendered form only is put to the server now that it can be asked.
@@ -510,7 +513,7 @@ impl Execution<'_> {
             return Ok(());
         }
         let message = format!("it still holds what this plan does not delete:\n  {}", foreign.join("\n  "));
-        let hint = format!("move or delete these first, or forget it: kompox state rm {}", self.planned.address);
+        let hint = Advice::run("move or delete these first, or forget it", Command::state_rm(&self.planned.address));
         Err(Failure::Provider(ProviderError::new(ErrorClass::Conflict, message).hint(hint)))
     }
 
@@ -559,9 +562,10 @@ impl Execution<'_> {
             // Not this run's work yet: a resumed plan must still do the update.
             record.progress = Progress { importing: Some(self.run.id.clone()), run: None, ..record.progress };
             let mut changes = vec![StateChange::PutRecord(Box::new(record))];
-            changes.extend(self.run.adopt_only.then(|| self.did()));
+            let adopts_only = self.shared.mode == Mode::Import;
+            changes.extend(adopts_only.then(|| self.did()));
             self.run.journal.commit(changes).await?;
-            if self.run.adopt_only {
+            if adopts_only {
                 return Ok(());
             }
             return self.update(Some(&observed)).await;

@@ -191,6 +191,24 @@ impl Graph {
         self.order.iter().map(|id| &self.dag[*id])
     }
 
+    /// All nodes by levels: what a node depends on is on an earlier one. Each with its place in the order of
+    /// [`iter`](Self::iter).
+    pub fn levels(&self) -> Vec<Vec<(usize, &Node)>> {
+        let mut level_of = vec![0; self.dag.node_count()];
+        let mut levels: Vec<Vec<(usize, &Node)>> = Vec::new();
+        for (place, id) in self.order.iter().enumerate() {
+            let needs = self.dag.neighbors_directed(*id, Direction::Incoming);
+            let level = needs.map(|need| level_of[need.index()] + 1).max().unwrap_or(0);
+            level_of[id.index()] = level;
+            // The level before is there, because what is on it came first.
+            if levels.len() == level {
+                levels.push(Vec::new());
+            }
+            levels[level].push((place, &self.dag[*id]));
+        }
+        levels
+    }
+
     /// What a node directly depends on.
     pub fn dependencies<'a>(&'a self, address: &Address) -> Vec<&'a Address> {
         let Some(id) = self.index.get(address) else { return Vec::new() };
@@ -289,6 +307,16 @@ pub(crate) mod tests {
             for node in graph.iter() {
                 for need in graph.dependencies(&node.address) {
                     prop_assert!(position[need] < position[&node.address]);
+                }
+            }
+            let levels = graph.levels();
+            let level: HashMap<_, _> =
+                levels.iter().enumerate().flat_map(|(at, nodes)| nodes.iter().map(move |(place, n)| (&n.address, (at, *place)))).collect();
+            prop_assert_eq!(level.len(), graph.len());
+            for node in graph.iter() {
+                prop_assert_eq!(level[&node.address].1, position[&node.address]);
+                for need in graph.dependencies(&node.address) {
+                    prop_assert!(level[need].0 < level[&node.address].0);
                 }
             }
         }

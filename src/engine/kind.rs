@@ -7,6 +7,7 @@ use kompox_state::Held;
 
 use super::address::Address;
 use super::value::{Path, Segment, Value};
+use crate::advice::Advice;
 
 /// What a rule says of the fields that its pattern covers (see [`Path::matches`] for patterns).
 #[derive(Debug, Clone, Copy)]
@@ -68,9 +69,9 @@ pub struct Field {
 pub enum Replace {
     /// Delete the old object, then make the new one.
     DeleteFirst,
-    /// Never at once: data would be lost, or what uses the object would hold on to it. The function gives the lines of the
-    /// safe way.
-    Refused(fn(&Refusal<'_>) -> Vec<String>),
+    /// Never at once: data would be lost, or what uses the object would hold on to it. The function says the safe
+    /// way.
+    Refused(fn(&Refusal<'_>) -> Vec<Advice>),
 }
 
 impl fmt::Debug for Replace {
@@ -85,6 +86,8 @@ impl fmt::Debug for Replace {
 /// A replacement that is refused: what the lines of the safe way are made from.
 #[derive(Debug)]
 pub struct Refusal<'a> {
+    /// The object.
+    pub address: &'a Address,
     /// The name part of the address, such as `default` or `default.blue`.
     pub name: &'a str,
     /// The provider's own id.
@@ -124,7 +127,7 @@ pub enum Verdict {
     /// It carries it out.
     Accepted,
     /// It refuses it: why, and the lines of what to do.
-    Refused(String, Vec<String>),
+    Refused(String, Vec<Advice>),
     /// It would refuse it, and what is there is as good: left as it is, and said.
     Left(String),
 }
@@ -345,6 +348,11 @@ impl Kind {
             typical: Duration::from_secs(5),
             timeout: Duration::from_secs(600),
         }
+    }
+
+    /// Whether it runs programs: something of it restarts when it changes.
+    pub fn is_workload(&self) -> bool {
+        !self.restarts.is_empty()
     }
 
     /// All rules.

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod apply;
 pub mod cancel;
+pub mod code;
 pub mod diff;
 pub mod event;
 pub mod execute;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::address::Address;
 use super::graph::Protection;
 use super::value::{Path, Value};
+use crate::advice::Advice;
 
 /// Where the user asked for something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub enum Mode {
     Apply,
     /// Remove what the state owns, data excepted.
     Destroy,
+    /// Take objects that exist into the state, the targets alone; nothing in the cloud changes. What differs is shown, and
+    /// left to the next apply.
+    Import,
     /// Accept what is observed into the state; nothing in the cloud changes.
     RefreshOnly,
 }
@@ -133,6 +137,33 @@ pub struct PlannedAction {
     pub dependencies: Vec<Address>,
 }
 
+impl PlannedAction {
+    /// An action on an object of which nothing else is known yet.
+    pub(super) fn new(action: Verb, address: Address, kind: &str, provider: Arc<str>) -> Self {
+        Self {
+            address,
+            kind: kind.to_owned(),
+            provider,
+            action,
+            reason: String::new(),
+            origin: None,
+            physical_id: None,
+            uid: None,
+            after: None,
+            changes: Vec::new(),
+            desired_digest: None,
+            after_addresses: Vec::new(),
+            precondition: Precondition::default(),
+            ending: false,
+            unconfirmed: None,
+            force: false,
+            moved_from: None,
+            protection: Protection::default(),
+            dependencies: Vec::new(),
+        }
+    }
+}
+
 /// Something a reviewer must see first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Danger {
@@ -143,13 +174,13 @@ pub struct Danger {
     pub address: Option<Address>,
     /// One line.
     pub text: String,
-    /// Lines that say what to do.
-    pub help: Vec<String>,
+    /// What to do.
+    pub help: Vec<Advice>,
 }
 
 impl Danger {
     /// One about an object, without help yet.
-    pub fn about(code: &'static str, address: &Address, text: impl Into<String>) -> Self {
+    pub fn about(code: impl Into<Cow<'static, str>>, address: &Address, text: impl Into<String>) -> Self {
         Self { code: code.into(), address: Some(address.clone()), text: text.into(), help: Vec::new() }
     }
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::address::Address;
+use super::code::codes;
 use super::kind::Kind;
 use super::value::{Path, Value};
+use crate::advice::Advice;
 
 /// Names a provider instance well enough to connect to it without a manifest: `azure://<subscription>?auth=azure_cli`,
 /// `kubernetes+azure://…#<id of the cluster>`. What follows a `#` is the provider id of the object that the API lives in.
@@ -267,7 +269,7 @@ pub struct ProviderError {
     /// The API's id of the request, for its support.
     pub request_id: Option<String>,
     /// What to do.
-    pub hint: Option<String>,
+    pub hint: Option<Advice>,
 }
 
 impl ProviderError {
@@ -287,27 +289,28 @@ impl ProviderError {
 
     /// Adds what to do.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Advice>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 }
 
-/// What the engine must know of a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorClass {
-    /// The request had no effect, and the same one would fail again.
-    Rejected,
-    /// Who we are, or what we may do.
-    Denied,
-    /// The object is not as expected any more (precondition, conflict with another writer).
-    Conflict,
-    /// It may have had an effect; only a read can tell (connection lost, retries used up).
-    Ambiguous,
-    /// It is there but not ready in time.
-    NotReady,
-    /// A lock closes the way to it: nothing was done, and once the lock is lifted it can be.
-    Locked,
+codes! {
+    /// What the engine must know of a failure.
+    ErrorClass {
+        /// The request had no effect, and the same one would fail again.
+        Rejected = "rejected",
+        /// Who we are, or what we may do.
+        Denied = "denied",
+        /// The object is not as expected any more (precondition, conflict with another writer).
+        Conflict = "conflict",
+        /// It may have had an effect; only a read can tell (connection lost, retries used up).
+        Ambiguous = "ambiguous",
+        /// It is there but not ready in time.
+        NotReady = "not-ready",
+        /// A lock closes the way to it: nothing was done, and once the lock is lifted it can be.
+        Locked = "locked",
+    }
 }
 
 /// One API. Implementations retry what may be retried and obey the API's rate limits; they never print.

@@ -50,8 +50,6 @@ pub struct Run<'a> {
     pub sink: &'a dyn Sink,
     /// Whether to wait for readiness.
     pub wait: bool,
-    /// An import only takes the object into the state; what differs is left to the next apply.
-    pub adopt_only: bool,
     /// When it began.
     pub started: Instant,
     /// How far it is to be stopped.

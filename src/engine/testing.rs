@@ -34,6 +34,7 @@ use super::provider::{
 use super::reconcile::{ReconcileError, reconcile};
 use super::run::{Environment, Run};
 use super::value::{Path, Segment, Sensitive, Value};
+use crate::advice::Advice;
 pub(crate) use world::{Fault, Memory, Moment, World};
 
 const COMMON: &[Field] = &[
@@ -100,8 +101,8 @@ pub(crate) fn kinds(name: &str) -> Option<&'static Kind> {
     all.into_iter().find(|kind| kind.name == name)
 }
 
-fn safe_way(refusal: &Refusal<'_>) -> Vec<String> {
-    vec![format!("take a snapshot of {} first", refusal.name)]
+fn safe_way(refusal: &Refusal<'_>) -> Vec<Advice> {
+    vec![format!("take a snapshot of {} first", refusal.name).into()]
 }
 
 /// A store that dies with its process.
@@ -410,7 +411,6 @@ impl Site {
             environment: &self.environment,
             sink: &sink,
             wait,
-            adopt_only: false,
             started: Instant::now(),
             cancel: cancel.unwrap_or_else(cancel::never),
             notes: Default::default(),
@@ -547,7 +547,7 @@ pub(crate) fn problems(result: Result<Plan, PlanError>) -> String {
     let error = result.expect_err("the plan should be refused");
     let lines = error.problems.iter().flat_map(|problem| {
         let place = problem.origin.as_ref().map(|origin| format!("at {origin}"));
-        std::iter::once(problem.message.clone()).chain(place).chain(problem.help.clone())
+        std::iter::once(problem.message.clone()).chain(place).chain(problem.help.iter().map(ToString::to_string))
     });
     lines.collect::<Vec<_>>().join("\n")
 }

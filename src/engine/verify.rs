@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use kompox_state::{Digester, Record, Snapshot};
 
 use super::address::Address;
+use super::code::ProblemCode;
 use super::diff::{self, Sides};
 use super::graph::Graph;
 use super::kind::{Kind, Kinds};
@@ -13,6 +14,7 @@ use super::planner::{Problem, observed_fields, outputs_with_id};
 use super::provider::{Observation, Observed, Providers, Target};
 use super::refresh;
 use super::value::Value;
+use crate::advice::{Advice, Command};
 
 /// What a saved plan is held against.
 pub struct Present<'a> {
@@ -40,24 +42,17 @@ pub struct Present<'a> {
 /// that applying it again resumes it.
 pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<String>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let whole = |message: String, help: &str| Problem {
-        address: None,
-        message,
-        origin: None,
-        help: vec![help.to_owned()],
-        foreign: None,
-    };
-    let again = "make the plan again and have it reviewed:  kompox plan --out FILE";
+    let whole = |code: ProblemCode, message: String| Problem::new(code, None, message).help(again());
     if plan.lineage != present.lineage {
-        problems.push(whole(format!("the plan was made for another state (lineage {})", plan.lineage), again));
+        let message = format!("the plan was made for another state (lineage {})", plan.lineage);
+        problems.push(whole(ProblemCode::PlanOfOtherState, message));
         return problems;
     }
     let major = |version: &str| version.split('.').next().map(str::to_owned);
     if major(&plan.engine_version) != major(present.engine_version) {
-        problems.push(whole(
-            format!("the plan was made by version {}, this is {}", plan.engine_version, present.engine_version),
-            again,
-        ));
+        let message =
+            format!("the plan was made by version {}, this is {}", plan.engine_version, present.engine_version);
+        problems.push(whole(ProblemCode::PlanOfOtherVersion, message));
         return problems;
     }
     let names = plan.inputs.keys().chain(present.inputs.keys().filter(|name| !plan.inputs.contains_key(*name)));
@@ -68,7 +63,7 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
             (Some(_), None) => "disappeared",
             (None, _) => "appeared",
         };
-        problems.push(whole(format!("{name} {word} since the plan was made"), again));
+        problems.push(whole(ProblemCode::InputChanged, format!("{name} {word} since the plan was made")));
     }
     if !problems.is_empty() {
         return problems;
@@ -109,13 +104,7 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
         if !resumed && records.get(address.as_str()).copied() != precondition.record_serial {
             let message =
                 format!("{address}, which the plan reads, was written by another apply since the plan was made");
-            problems.push(Problem {
-                address: Some(address.clone()),
-                message,
-                origin: None,
-                help: vec![again.to_owned()],
-                foreign: None,
-            });
+            problems.push(outdated(address, message));
         }
     }
     for (address, precondition) in &plan.reads {
@@ -136,13 +125,7 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
             && let Some(what) = compare_read(precondition, kind, observation)
         {
             let message = format!("{address}, which the plan reads: {what} since the plan was made");
-            problems.push(Problem {
-                address: Some(address.clone()),
-                message,
-                origin: None,
-                help: vec![again.to_owned()],
-                foreign: None,
-            });
+            problems.push(outdated(address, message));
         }
     }
     for planned in &plan.actions {
@@ -192,14 +175,17 @@ fn resume(plan: &mut Plan, records: &HashMap<&str, &Record>, earlier: &HashSet<S
     }
 }
 
+fn again() -> Advice {
+    Advice::run("make the plan again and have it reviewed", Command::plan_again())
+}
+
+fn outdated(address: &Address, message: String) -> Problem {
+    Problem::new(ProblemCode::PlanOutdated, Some(address), message).help(again())
+}
+
 fn stale(planned: &PlannedAction, what: &str) -> Problem {
-    Problem {
-        address: Some(planned.address.clone()),
-        message: format!("{}: {what} since the plan was made", planned.address),
-        origin: planned.origin.clone(),
-        help: vec!["make the plan again and have it reviewed:  kompox plan --out FILE".to_owned()],
-        foreign: None,
-    }
+    let message = format!("{}: {what} since the plan was made", planned.address);
+    outdated(&planned.address, message).at(planned.origin.clone())
 }
 
 /// What is not any more as the plan read it, without changing it.

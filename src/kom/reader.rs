@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::keys::Object;
 use super::model::{Located, Settings};
+use crate::advice::Advice;
 use crate::diag::{Diagnostic, Diagnostics, Location, Severity};
 use crate::text::dns::is_label_within;
 use crate::text::secret::{is_sensitive_key, may_hold_secret};
@@ -147,7 +148,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports an error at a place, with what to do.
-    pub fn error(&mut self, code: &'static str, message: impl Into<String>, at: &Location, help: impl Into<String>) {
+    pub fn error(&mut self, code: &'static str, message: impl Into<String>, at: &Location, help: impl Into<Advice>) {
         self.report(Diagnostic::error(code, message).help(help), at);
     }
 
@@ -197,7 +198,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports a required key that is absent.
-    pub fn missing(&mut self, fields: Fields<'_>, key: &str, help: impl Into<String>) {
+    pub fn missing(&mut self, fields: Fields<'_>, key: &str, help: impl Into<Advice>) {
         self.error("kom-required", format!("{} has no \"{key}\"", fields.what), fields.location, help);
     }
 

@@ -97,6 +97,7 @@ fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
         }
     }
     for help in &diagnostic.help {
+        let help = help.to_string();
         let help: Vec<_> = help.lines().map(shown).collect();
         group = group.element(Level::HELP.message(help.join("\n")));
     }
@@ -143,7 +144,7 @@ pub fn json(diagnostics: &Diagnostics) -> Json {
             "file": location.map(|l| &*l.file),
             "line": location.map(|l| l.line),
             "column": location.map(|l| l.column),
-            "help": diagnostic.help,
+            "help": diagnostic.help.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     };
     sorted(diagnostics).into_iter().map(item).collect()

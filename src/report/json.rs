@@ -12,10 +12,11 @@ use serde_json::{Map, Value as Json, json};
 
 use super::About;
 use super::escape::is_unsafe;
+use super::typed::Commands;
 use crate::engine::address::Address;
 use crate::engine::event::{Event, SkipReason, Summary};
-use crate::engine::plan::{Cause, FieldChange, Plan, PlannedAction, Verb};
-use crate::engine::provider::{ErrorClass, ProviderError};
+use crate::engine::plan::{Cause, Danger, FieldChange, Plan, PlannedAction, Verb};
+use crate::engine::provider::ProviderError;
 
 /// The shape's version; goes up when a field changes its meaning or goes away, not when one is added.
 pub const FORMAT_VERSION: u32 = 1;
@@ -39,7 +40,8 @@ pub fn write(out: &mut dyn Write, json: &Json, indented: bool) -> io::Result<()>
 /// The whole plan: `mode`, `empty`, `counts` (action → number), `unchanged`, `dangers`, `notes`, `restarts`, `hosts`, and
 /// `actions` in execution order. `about` says what else is known of it: `type` is `drift` for a drift report, `digest` is
 /// there if it was saved, `sandbox` if it is for the sandbox only.
-pub fn plan(plan: &Plan, about: &About<'_>) -> Json {
+pub fn plan(plan: &Plan, about: &About<'_>, commands: &Commands) -> Json {
+    let says = |dangers: &[Danger]| dangers.iter().map(|one| danger(one, commands)).collect::<Vec<_>>();
     let hosts: Vec<Json> = plan.hosts.iter().map(|(address, host)| json!({"address": address, "host": host})).collect();
     json!({
         "format_version": FORMAT_VERSION,
@@ -53,12 +55,17 @@ pub fn plan(plan: &Plan, about: &About<'_>) -> Json {
         "empty": plan.is_empty(),
         "counts": counts(&plan.counts()),
         "unchanged": plan.unchanged,
-        "dangers": plan.dangers,
-        "notes": plan.notes,
+        "dangers": says(&plan.dangers),
+        "notes": says(&plan.notes),
         "restarts": plan.restarts,
         "hosts": hosts,
         "actions": plan.actions.iter().map(action).collect::<Vec<_>>(),
     })
+}
+
+fn danger(danger: &Danger, commands: &Commands) -> Json {
+    let help: Vec<String> = danger.help.iter().flat_map(|advice| commands.lines(advice)).collect();
+    json!({"code": danger.code, "address": danger.address, "text": danger.text, "help": help})
 }
 
 fn counts(counts: &[(Verb, usize)]) -> Json {
@@ -111,22 +118,14 @@ fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn error(error: &ProviderError) -> Json {
-    let class = match error.class {
-        ErrorClass::Rejected => "rejected",
-        ErrorClass::Denied => "denied",
-        ErrorClass::Conflict => "conflict",
-        ErrorClass::Ambiguous => "ambiguous",
-        ErrorClass::NotReady => "not-ready",
-        ErrorClass::Locked => "locked",
-    };
+fn error(error: &ProviderError, commands: &Commands) -> Json {
     json!({
-        "class": class,
+        "class": error.class.as_str(),
         "code": error.code,
         "status": error.status,
         "message": error.message,
         "request_id": error.request_id,
-        "hint": error.hint,
+        "hint": error.hint.as_ref().map(|hint| commands.lines(hint).join("\n")),
     })
 }
 
@@ -138,7 +137,7 @@ fn because(reason: &SkipReason) -> Json {
 }
 
 /// One event, for one line of `--json` output; `type` says which. The last one, `ended`, has the summary.
-pub fn event(event: &Event) -> Json {
+pub fn event(event: &Event, commands: &Commands) -> Json {
     let mut json = match event {
         Event::Began { changes } => json!({"type": "began", "changes": changes}),
         Event::Reconciled { address, outcome } => {
@@ -155,7 +154,7 @@ pub fn event(event: &Event) -> Json {
             json!({"type": "finished", "address": address, "action": action, "took_ms": ms(*took)})
         }
         Event::Failed { address, action, took, error: why } => json!({
-            "type": "failed", "address": address, "action": action, "took_ms": ms(*took), "error": error(why),
+            "type": "failed", "address": address, "action": action, "took_ms": ms(*took), "error": error(why, commands),
         }),
         Event::Skipped { address, action, because: why } => {
             json!({"type": "skipped", "address": address, "action": action, "because": because(why)})
@@ -163,14 +162,14 @@ pub fn event(event: &Event) -> Json {
         Event::Interrupted { graceful, running } => {
             json!({"type": "interrupted", "graceful": graceful, "running": running})
         }
-        Event::Ended(end) => json!({"type": "ended", "summary": summary_fields(end)}),
+        Event::Ended(end) => json!({"type": "ended", "summary": summary_fields(end, commands)}),
     };
     json["format_version"] = FORMAT_VERSION.into();
     json
 }
 
-fn summary_fields(summary: &Summary) -> Json {
-    let failed = |(address, action, why): &(Address, Verb, ProviderError)| json!({"address": address, "action": action, "error": error(why)});
+fn summary_fields(summary: &Summary, commands: &Commands) -> Json {
+    let failed = |(address, action, why): &(Address, Verb, ProviderError)| json!({"address": address, "action": action, "error": error(why, commands)});
     let skipped = |(address, action, why): &(Address, Verb, SkipReason)| json!({"address": address, "action": action, "because": because(why)});
     json!({
         "complete": summary.is_complete(),
@@ -185,8 +184,8 @@ fn summary_fields(summary: &Summary) -> Json {
 }
 
 /// The end of a run: `complete`, `done` (action → number), `failed`, `skipped`, `interrupted`, `open`, `took_ms`.
-pub fn summary(summary: &Summary) -> Json {
-    let mut json = summary_fields(summary);
+pub fn summary(summary: &Summary, commands: &Commands) -> Json {
+    let mut json = summary_fields(summary, commands);
     json["type"] = "summary".into();
     json["format_version"] = FORMAT_VERSION.into();
     json
@@ -199,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_plan_keeps_its_shape() {
-        let mut json = plan(&testing::plan(), &About::default());
+        let mut json = plan(&testing::plan(), &About::default(), &Commands::PLAIN);
         // One creation and one update show the shape; the others repeat it.
         if let Some(actions) = json["actions"].as_array_mut() {
             actions.retain(|action| {
@@ -382,10 +381,13 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_without_control_characters() {
-        let event = event(&Event::Status {
-            address: testing::address("app/gitea", "Deployment", "gitea-app"),
-            text: "waiting\n\u{1b}[31m \u{9b}2J \u{202e}".into(),
-        });
+        let event = event(
+            &Event::Status {
+                address: testing::address("app/gitea", "Deployment", "gitea-app"),
+                text: "waiting\n\u{1b}[31m \u{9b}2J \u{202e}".into(),
+            },
+            &Commands::PLAIN,
+        );
         let mut out = Vec::new();
         write(&mut out, &event, false).unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -396,7 +398,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_run_says_why_something_failed() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&summary(&testing::failed_summary())).unwrap(), @r#"
+        insta::assert_snapshot!(serde_json::to_string_pretty(&summary(&testing::failed_summary(), &Commands::PLAIN)).unwrap(), @r#"
         {
           "complete": false,
           "done": {

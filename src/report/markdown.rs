@@ -8,9 +8,10 @@ use super::facts::counted;
 use super::graph::{self, GraphView};
 use super::line::Line;
 use super::text::{self, Options};
-use super::typed::{self, Commands};
+use super::typed::Commands;
 use super::value::cut;
 use super::{About, Style};
+use crate::advice::quoted;
 use crate::engine::plan::{Danger, Mode, Plan, PlannedAction};
 
 /// The longest comment that GitHub takes, in characters; counted here in bytes, which are never fewer.
@@ -184,7 +185,7 @@ fn head(plan: &Plan, about: &About<'_>, commands: &Commands) -> String {
         head.push_str("Made with `--sandbox`: it is for the sandbox only.\n\n");
     }
     if let Some(saved) = &about.saved {
-        let command = format!("kompox apply {} --expect-digest {}", typed::word(saved.file), saved.digest);
+        let command = format!("kompox apply {} --expect-digest {}", quoted(saved.file), saved.digest);
         let command = code(&commands.typed(&command));
         head.push_str(&format!("Digest: `{}`. To do exactly this:\n\n", code(saved.digest)));
         let fence = fence(&command);
@@ -228,7 +229,8 @@ fn danger(danger: &Danger, commands: &Commands) -> Vec<String> {
         Some(address) => format!("<b>{}</b>: {text}", item_text(address.as_str())),
         None => text,
     };
-    let help = danger.help.iter().map(|help| format!("<code>{}</code>", help_text(&commands.typed(help))));
+    let help = danger.help.iter().flat_map(|advice| commands.lines(advice));
+    let help = help.map(|line| format!("<code>{}</code>", help_text(&line)));
     std::iter::once(first).chain(help).collect()
 }
 

@@ -176,7 +176,7 @@ fn thousands_of_groups_and_dangers_fit_too() {
             code: "x".into(),
             address: Some(testing::address("app/a", "disk", &format!("d{n}"))),
             text: "x".repeat(900),
-            help: vec!["y".repeat(900)],
+            help: vec!["y".repeat(900).into()],
         })
         .collect();
     let comment = plain(&shown);

@@ -233,9 +233,7 @@ struct JsonLines {
 
 impl Display for JsonLines {
     fn show(&mut self, event: &Event) -> io::Result<()> {
-        let mut event = json::event(event);
-        self.commands.typed_json(&mut event);
-        json::write(&mut self.out, &event, false)?;
+        json::write(&mut self.out, &json::event(event, &self.commands), false)?;
         self.out.flush()
     }
 

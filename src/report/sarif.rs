@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::diagnostics::sorted;
+use crate::advice::Advice;
 use crate::diag::{Diagnostic, Diagnostics, Location, Severity};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -45,8 +46,8 @@ pub fn log(diagnostics: &Diagnostics, version: &str) -> Json {
 
 fn result(finding: &Diagnostic, rule: Option<usize>) -> Json {
     // The first paragraph says what is wrong, the others what to do.
-    let text: Vec<&str> =
-        std::iter::once(finding.message.as_str()).chain(finding.help.iter().map(String::as_str)).collect();
+    let help = finding.help.iter().map(Advice::to_string);
+    let text: Vec<String> = std::iter::once(finding.message.clone()).chain(help).collect();
     let mut result = json!({
         "ruleId": finding.code,
         "level": level(finding.severity),

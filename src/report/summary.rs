@@ -77,7 +77,7 @@ pub fn text(out: &mut dyn Write, summary: &Summary, plan: Option<&Plan>, style: 
     let (name, command) = match plan.map(|plan| plan.mode) {
         Some(Mode::Destroy) => ("Destroy", "kompox destroy"),
         Some(Mode::RefreshOnly) => ("Refresh", "kompox apply"),
-        Some(Mode::Apply) | None => ("Apply", "kompox apply"),
+        Some(Mode::Apply | Mode::Import) | None => ("Apply", "kompox apply"),
     };
     let complete = summary.is_complete();
     let (how, ink) = match (complete, summary.interrupted) {
@@ -153,8 +153,8 @@ fn write_failed(out: &mut dyn Write, summary: &Summary, style: &Style) -> io::Re
         let hint = error
             .hint
             .iter()
-            .flat_map(|hint| hint.lines())
-            .map(|line| format!("hint: {}", clean(&style.commands.typed(line))));
+            .flat_map(|hint| style.commands.lines(hint))
+            .flat_map(|hint| hint.lines().map(|line| format!("hint: {}", clean(line))).collect::<Vec<_>>());
         let rest = message.map(|line| clean(line).into_owned());
         let doubt = (error.class == ErrorClass::Ambiguous)
             .then(|| "it may have been done all the same; the next run finds out".to_owned());
@@ -250,7 +250,7 @@ mod tests {
 
         Not deleted, only forgotten:
           x /ws/ops/prv/aks1/app/old/disk/default: deletionPolicy Orphan
-                adopt it again: kompox import /ws/ops/prv/aks1/app/old/disk/default /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
+                adopt it again:  kompox import /ws/ops/prv/aks1/app/old/disk/default /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
         "#);
     }
 

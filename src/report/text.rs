@@ -9,7 +9,9 @@ use super::escape::clean;
 use super::facts::{self, counted};
 use super::line::{Ink, Line, paint};
 use super::value;
+use crate::advice::{Advice, Command};
 use crate::engine::address::Address;
+use crate::engine::code::NoteCode;
 use crate::engine::plan::{Cause, Danger, FieldChange, Mode, Plan, PlannedAction, Restart, Verb};
 use crate::engine::value::Reference;
 
@@ -30,7 +32,7 @@ pub(super) const KEPT: &str = "Not deleted, only forgotten:";
 /// The writer's own.
 pub fn plan(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) -> io::Result<()> {
     let title = match plan.mode {
-        Mode::Apply => None,
+        Mode::Apply | Mode::Import => None,
         Mode::Destroy => Some("Destroy: what is marked - is deleted; what is marked x stays, the state forgets it."),
         Mode::RefreshOnly => Some("Refresh only: what is observed goes into the state, nothing in the cloud changes."),
     };
@@ -80,7 +82,7 @@ pub(super) fn by_scope(plan: &Plan) -> BTreeMap<&str, Vec<&PlannedAction>> {
 pub(super) fn empty_sentence(plan: &Plan) -> String {
     let unchanged = counted(plan.unchanged, "object");
     match plan.mode {
-        Mode::Apply => format!("No changes. Everything is as the manifests say ({unchanged})."),
+        Mode::Apply | Mode::Import => format!("No changes. Everything is as the manifests say ({unchanged})."),
         Mode::Destroy => "No changes. The state owns nothing to remove.".to_owned(),
         Mode::RefreshOnly => format!("No changes. Everything is as the state says ({unchanged})."),
     }
@@ -94,7 +96,7 @@ pub(super) fn counts_sentence(plan: &Plan) -> String {
         *counts.entry(action.word()).or_default() += count;
     }
     let always: &[Verb] = match plan.mode {
-        Mode::Apply => &[Verb::Create, Verb::Update, Verb::Delete],
+        Mode::Apply | Mode::Import => &[Verb::Create, Verb::Update, Verb::Delete],
         Mode::Destroy => &[Verb::Delete],
         Mode::RefreshOnly => &[],
     };
@@ -171,8 +173,7 @@ pub(super) fn write_dangers(
             None => clean(&danger.text).into_owned(),
         };
         Line::new(mark, ink, 0).with(Ink::Plain, text).write_text(out, style)?;
-        for help in &danger.help {
-            let help = style.commands.typed(help);
+        for help in danger.help.iter().flat_map(|advice| style.commands.lines(advice)) {
             Line::new("", Ink::Plain, 1).with(Ink::Plain, clean(&help)).write_text(out, style)?;
         }
     }
@@ -202,7 +203,7 @@ pub(super) fn kept(plan: &Plan) -> Vec<Danger> {
         plan.notes.iter().chain(&plan.dangers).filter_map(|note| note.address.as_ref()).collect();
     let silent = |planned: &&PlannedAction| planned.action == Verb::Forget && !spoken.contains(&planned.address);
     let entry = |planned: &PlannedAction| Danger {
-        code: "kept".into(),
+        code: NoteCode::Kept.into(),
         address: Some(planned.address.clone()),
         text: match planned.reason.as_str() {
             "" => "the state forgets it".to_owned(),
@@ -211,7 +212,7 @@ pub(super) fn kept(plan: &Plan) -> Vec<Danger> {
         help: planned
             .physical_id
             .iter()
-            .map(|id| format!("adopt it again: kompox import {} {id}", planned.address))
+            .map(|id| Advice::run("adopt it again", Command::import(&planned.address).word(id)))
             .collect(),
     };
     plan.actions.iter().filter(silent).map(entry).collect()

@@ -137,7 +137,7 @@ fn a_destroy_says_first_what_is_kept_and_how_to_adopt_it_again() {
 
     Not deleted, only forgotten:
       x /ws/ops/prv/aks1/app/old/disk/default: deletionPolicy Orphan
-            adopt it again: kompox import /ws/ops/prv/aks1/app/old/disk/default /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
+            adopt it again:  kompox import /ws/ops/prv/aks1/app/old/disk/default /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
 
     /ws/ops/prv/aks1/app/old
       x disk/default  deletionPolicy Orphan
@@ -237,7 +237,7 @@ pub(in crate::report) fn hostile_plan() -> impl Strategy<Value = Plan> {
             code: "x".into(),
             address: Some(Address::new("/ws/o", "k", &text)),
             text: text.clone(),
-            help: vec![text.clone()],
+            help: vec![text.clone().into()],
         };
         Plan {
             actions: planned.collect(),
@@ -261,7 +261,7 @@ proptest! {
             prop_assert!(text.lines().all(|line| line == line.trim_end()));
         }
         let mut json = Vec::new();
-        crate::report::json::write(&mut json, &crate::report::json::plan(&shown, &Default::default()), true).unwrap();
+        crate::report::json::write(&mut json, &crate::report::json::plan(&shown, &Default::default(), &Style::PLAIN.commands), true).unwrap();
         let json = String::from_utf8(json).unwrap();
         prop_assert!(!json.contains(testing::SECRET) && !json.chars().any(|c| c != '\n' && is_unsafe(c)));
     }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::advice::{Advice, Command};
+
 /// The options of this call that a printed command needs too. Empty where a command is typed without any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Commands {
@@ -88,42 +90,24 @@ impl Commands {
         }
     }
 
+    /// The lines of some advice, with its commands as they must be typed.
+    pub fn lines(&self, advice: &Advice) -> Vec<String> {
+        match advice {
+            Advice::Say(words) => vec![self.typed(words).into_owned()],
+            other => other.lines(|command| self.command(command)),
+        }
+    }
+
+    /// A command as it must be typed.
+    pub fn command(&self, command: &Command) -> String {
+        // A destroy of one object must not become one of everything that is selected.
+        let selection = if command.names_targets() { "" } else { self.selection };
+        command.typed(&format!("{}{}{selection}", self.place, self.cloud))
+    }
+
     /// The command that does this again.
     pub fn again(&self, command: &str) -> String {
         if self.again.is_empty() { self.typed(command).into_owned() } else { self.again.to_owned() }
-    }
-
-    /// The same for every text of a JSON value that says what to do.
-    pub fn typed_json(&self, value: &mut serde_json::Value) {
-        match value {
-            serde_json::Value::Object(map) => {
-                for (key, value) in map {
-                    match value {
-                        serde_json::Value::String(text) if key == "hint" => *text = self.typed(text).into_owned(),
-                        serde_json::Value::Array(lines) if key == "help" => {
-                            for line in lines {
-                                if let serde_json::Value::String(text) = line {
-                                    *text = self.typed(text).into_owned();
-                                }
-                            }
-                        }
-                        value => self.typed_json(value),
-                    }
-                }
-            }
-            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| self.typed_json(item)),
-            _ => {}
-        }
-    }
-}
-
-/// A word of a command, quoted where a shell would not take it as it is.
-pub fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -160,18 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn words_survive_a_shell() {
-        assert_eq!([word("a/b.yml"), word("a b"), word("it's"), word("")], ["a/b.yml", "'a b'", r"'it'\''s'", "''"]);
-    }
-
-    #[test]
-    fn help_in_json_is_typed_too() {
-        let mut json = serde_json::json!({"notes": [{"help": ["kompox plan"], "text": "kompox plan"}], "error": {"hint": "kompox plan"}});
-        HERE.typed_json(&mut json);
-        let typed = "kompox -C a --sandbox -A app/x plan";
+    fn advised_commands_are_typed_as_the_call_was() {
+        let lines = |advice: Advice| HERE.lines(&advice).join("\n");
         assert_eq!(
-            json,
-            serde_json::json!({"notes": [{"help": [typed], "text": "kompox plan"}], "error": {"hint": typed}})
+            lines(Advice::run("forget it", Command::state_rm("a"))),
+            "forget it:  kompox -C a --sandbox -A app/x state rm a"
         );
+        assert_eq!(lines(Advice::run("", Command::destroy("a"))), "kompox -C a --sandbox destroy --target a");
+        assert_eq!(lines(Advice::add("or lose it", "--allow-data-loss", "a")), "or lose it:  add --allow-data-loss a");
+        assert_eq!(lines(Advice::write("a:\n  b: kompox plan")), "a:\n  b: kompox plan");
     }
 }

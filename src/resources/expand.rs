@@ -14,6 +14,7 @@ use super::drivers::aks::{dns, names, places, zones};
 use super::kinds;
 use super::scope::{Builder, Lookup, Place, StateView, addresses_before, protection};
 use super::{ingress, quota};
+use crate::advice::Advice;
 use crate::compose::convert::{
     BoxInput, ConvertInput, IngressInput, IsolationInput, Rendered, RenderedObject, RuleInput, Scope, convert,
 };
@@ -313,7 +314,7 @@ impl<'a> Expansion<'a> {
     }
 
     /// What to do about disks that are there already and follow the app's zone on paper only: they cannot move.
-    fn disks_that_stay(&self, app: &App, zone: &str) -> Vec<String> {
+    fn disks_that_stay(&self, app: &App, zone: &str) -> Vec<Advice> {
         let Some((provider, name)) = lasting(app.meta.id.as_str()) else { return Vec::new() };
         let scope = format!("{provider}/app/{name}");
         let undeclared = app.volumes.iter().filter(|volume| volume.disks.is_empty());
@@ -323,6 +324,7 @@ impl<'a> Expansion<'a> {
             let path = Path::root().key("zones");
             let (before, after) = (Value::Null, Value::from(json!(zone)));
             let refusal = Refusal {
+                address: &address,
                 name: &volume.name,
                 physical_id: &known.physical_id,
                 path: &path,
@@ -333,7 +335,7 @@ impl<'a> Expansion<'a> {
                 users: self.workloads_of(app),
             };
             let first = format!("{address} cannot follow into zone {zone}: it would be a new one, and its data lost");
-            Some(std::iter::once(first).chain(disk_safe_way(&refusal)).collect::<Vec<_>>())
+            Some(std::iter::once(Advice::from(first)).chain(disk_safe_way(&refusal)).collect::<Vec<_>>())
         });
         lines.flatten().collect()
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::advice::Advice;
 use crate::compose::convert::{Rendered, RenderedObject};
 use crate::compose::syntax::quantity_of_bytes;
 use crate::diag::{Diagnostic, Diagnostics, Location};
@@ -174,7 +175,7 @@ fn check_quota(findings: &mut Diagnostics, key: &str, allowed: &Located<String>,
     let Ok(most) = parse_milli(&allowed.value) else { return };
     let mut refuse = |message: String, help: Vec<String>| {
         let mut finding = Diagnostic::error("quota", message).at(allowed.location.clone(), None);
-        finding.help = help;
+        finding.help.extend(help.into_iter().map(Advice::from));
         findings.push(finding);
     };
     let Some((is_request, resource)) = compute(key) else {

@@ -17,7 +17,7 @@ fn a_disk_in_another_zone_is_refused_and_nothing_changes() {
     let plan = project.run(&["plan"]).exits(1);
     assert_eq!(plan.stdout, "");
     assert_snapshot!(project.redact(&plan.errors()), @r#"
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default would have to be replaced, and its data would be lost: zones[0] "1" → "2"
+    error[replacement-refused]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default would have to be replaced, and its data would be lost: zones[0] "1" → "2"
       --> kompoxapp.yml:78:11
        |
     78 |     zone: "2" # pod and disk must be in one zone
@@ -88,7 +88,7 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
 
     Not deleted, only forgotten:
       x /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1: it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
-            adopt it again: kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
+            adopt it again:  kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
 
     Notes:
       * /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
@@ -153,7 +153,7 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
             to adopt it again:
             kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
       x /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1: it holds what is kept: k4x-50vf7y_disk_default_[ID]_13o40q
-            adopt it again: kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
+            adopt it again:  kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
     ");
     let group = disks[0].split("/providers/").next().unwrap().to_owned();
     assert_eq!(project.ids(), [group, disks[0].clone()]);
@@ -161,7 +161,7 @@ fn destroy_keeps_the_disk_and_apply_offers_to_adopt_it() {
     let apply = project.run(&["apply", "--auto-approve"]).exits(1);
     assert_eq!(apply.stdout, "");
     assert_snapshot!(project.redact(&apply.errors()), @"
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default exists already: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
+    error[exists]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default exists already: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
       --> kompoxapp.yml:82:7
        |
     82 |     - name: default
@@ -329,7 +329,7 @@ fn what_does_not_exist_cannot_be_imported() {
     let project = Project::gitea();
     let import = project.run(&["import", "disk/default", OUTSIDE]).exits(1);
     assert_snapshot!(project.redact(&import.errors()), @"
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default cannot be imported: there is nothing with the id /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
+    error[import-missing]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default cannot be imported: there is nothing with the id /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
       --> kompoxapp.yml:82:7
        |
     82 |     - name: default
@@ -348,7 +348,7 @@ fn what_does_not_exist_cannot_be_imported() {
     "#);
     let import = project.run(&["import", "disk/default", "gitea-data"]).exits(1);
     assert_snapshot!(project.redact(&import.errors()), @"
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default cannot be read: `gitea-data` is no Azure resource id: it must begin with `/`
+    error[unreadable]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default cannot be read: `gitea-data` is no Azure resource id: it must begin with `/`
       --> kompoxapp.yml:82:7
        |
     82 |     - name: default
@@ -442,7 +442,7 @@ fn a_disk_that_was_changed_outside_is_written_down_as_it_is() {
     drop(served);
     let plan = project.run(&["plan"]).exits(1);
     assert_snapshot!(project.redact(&plan.errors()), @"
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default is not as the manifests say; for that it would have to be replaced, and its data would be lost: properties.diskSizeGB is 20, not 10
+    error[replacement-refused]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default is not as the manifests say; for that it would have to be replaced, and its data would be lost: properties.diskSizeGB is 20, not 10
       --> kompoxapp.yml:83:13
        |
     83 |       size: 10Gi

@@ -99,7 +99,7 @@ fn markdown_has_dangers_first() {
 
     **Not deleted, only forgotten:**
 
-    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1</b>: it holds what is kept: k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>adopt it again: kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>
+    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1</b>: it holds what is kept: k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>adopt it again:  kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>
 
     **Notes:**
 

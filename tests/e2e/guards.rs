@@ -19,82 +19,82 @@ fn a_guard_outlives_the_block_that_set_it() {
     project.write("kompoxapp.yml", &text[..app]);
     let plan = project.run(&["plan"]).exits(1);
     assert_snapshot!(project.redact(&plan.errors()), @"
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-custom is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-custom is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-default is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-default is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/NetworkPolicy/app1 is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/NetworkPolicy/app1 is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/PersistentVolume/default is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/PersistentVolume/default is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/PersistentVolumeClaim/default is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/PersistentVolumeClaim/default is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Role/app1-access is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Role/app1-access is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/RoleBinding/app1-access is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/RoleBinding/app1-access is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Secret/app1-app-gitea-base is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Secret/app1-app-gitea-base is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Secret/app1-app-postgres-base is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Secret/app1-app-postgres-base is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Service/app1-app is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Service/app1-app is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Service/gitea is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Service/gitea is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Service/postgres is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Service/postgres is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/ServiceAccount/app1 is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/ServiceAccount/app1 is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1 is protected and this plan would delete it
+    error[protected]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1 is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
@@ -120,7 +120,7 @@ fn a_cluster_that_should_exist_and_does_not() {
     project.edit("kompoxapp.yml", "existing: false", "existing: true");
     let plan = project.run(&["plan"]).exits(1);
     assert_snapshot!(project.redact(&plan.errors()), @"
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/cluster/cluster1 does not exist, and the manifest says that kompox must not make it (existing: true)
+    error[existing-missing]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/cluster/cluster1 does not exist, and the manifest says that kompox must not make it (existing: true)
       --> kompoxapp.yml:32:1
        |
     32 | apiVersion: ops.kompox.dev/v1alpha1

@@ -94,7 +94,7 @@ fn a_selection_that_leaves_the_old_workload_out_is_refused_and_the_printed_flag_
                 let refused = project.run(&["apply", "--auto-approve", selection[0], selection[1]]).exits(1);
                 let words = refused.errors();
                 assert!(words.contains(&format!("while {OLD} still does")), "{words}");
-                assert!(words.contains(&format!("change both in one go: add --target {OLD}")), "{words}");
+                assert!(words.contains(&format!("change both in one go:  add --target {OLD}")), "{words}");
                 assert_eq!(pods(&project), before);
             }
             project.run(&["apply", "--auto-approve", "-A", app, "--target", OLD]).done();

@@ -591,7 +591,7 @@ fn projects_of_two_folders_have_nothing_in_common() {
     let (words, imports) = words.split_once(&format!("   = help: {import}")).unwrap();
     assert!(imports.matches(import).count() > 5 && imports.ends_with("\n1 error\n"), "{imports}");
     assert_snapshot!(words, @"
-    error[plan]: another project already has the cluster /ws/wiki-[HASH]/prv/cloud1/cls/wiki: 13 of its objects exist and are not ours
+    error[foreign]: another project already has the cluster /ws/wiki-[HASH]/prv/cloud1/cls/wiki: 13 of its objects exist and are not ours
       --> kompoxapp.yml:25:1
        |
     25 | apiVersion: ops.kompox.dev/v1alpha1

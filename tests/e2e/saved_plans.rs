@@ -83,7 +83,7 @@ fn changed_input_is_refused_by_name() {
     let project = reviewed();
     project.edit("compose-gitea.env", "example-only-7Hq2vXr9Lm", "another");
     assert_snapshot!(refused(&project), @"
-    error[plan]: compose-gitea.env changed since the plan was made
+    error[input-changed]: compose-gitea.env changed since the plan was made
      |
      = help: make the plan again and have it reviewed:  kompox --sandbox plan --out FILE
 
@@ -100,7 +100,7 @@ fn a_changed_object_is_refused_by_name() {
     let cluster = ids.iter().find_map(|id| id.strip_suffix(path)).unwrap();
     served.kube_patch(cluster, path, &json!({"spec": {"replicas": 4}}));
     assert_snapshot!(refused(&project), @"
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app: somebody changed spec.replicas since the plan was made
+    error[plan-outdated]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app: somebody changed spec.replicas since the plan was made
     --> compose.yml:2:3
      = help: make the plan again and have it reviewed:  kompox --sandbox plan --out FILE
 
@@ -115,7 +115,7 @@ fn another_apply_in_between_is_refused_by_name() {
     project.run(&["apply", "--auto-approve"]).done();
     project.edit("compose.yml", "gitea:1.24.8", "gitea:1.24.7");
     assert_snapshot!(refused(&project), @"
-    error[plan]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app: another apply wrote it since the plan was made
+    error[plan-outdated]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app: another apply wrote it since the plan was made
     --> compose.yml:2:3
      = help: make the plan again and have it reviewed:  kompox --sandbox plan --out FILE
 

@@ -91,22 +91,22 @@ fn one_apply_builds_both_clusters() {
     let before = project.ids();
     let destroy = project.run(&["destroy", "--auto-approve"]).exits(1);
     assert_snapshot!(project.redact(&destroy.errors()), @"
-    error[plan]: /ws/office/prv/aks1/cls/internal/node-pool/npuser1 is protected and this plan would delete it
+    error[protected]: /ws/office/prv/aks1/cls/internal/node-pool/npuser1 is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/office/prv/aks1/cls/internal/node-pool/npuser2 is protected and this plan would delete it
+    error[protected]: /ws/office/prv/aks1/cls/internal/node-pool/npuser2 is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/office/prv/aks1/cls/internal/cluster/internal is protected and this plan would delete it
+    error[protected]: /ws/office/prv/aks1/cls/internal/cluster/internal is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first
 
-    error[plan]: /ws/office/prv/aks1/cls/internal/resource-group/internal is protected and this plan would delete it
+    error[protected]: /ws/office/prv/aks1/cls/internal/resource-group/internal is protected and this plan would delete it
      |
      = help: protection lives in the state: deleting its line or block does not lift it
      = help: apply an explicit preventDestroy: false or protection: none first

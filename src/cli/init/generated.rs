@@ -363,7 +363,10 @@ fn told(findings: &Diagnostics, step: &str) -> Result<Outcome, String> {
     for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
         let at = finding.location.as_ref().filter(|at| at.line > 0 && !ours.contains(&&*at.file));
         if at.is_none() {
-            return Err(format!("{step}: {finding}\n{}", finding.help.join("\n")));
+            return Err(format!(
+                "{step}: {finding}\n{}",
+                finding.help.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            ));
         }
     }
     Ok(Outcome::Refused)

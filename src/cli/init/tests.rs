@@ -499,7 +499,11 @@ fn sizes_grow_with_the_services() {
 fn a_name_to_change_is_told_with_its_places() {
     let compose = "services:\n  my_db: {image: x}\n  a:\n    image: y\n    depends_on: [my_db]\n    # my_db\n    environment: {URL: 'pg://u@my_db:1/my_db_2', D: '${H:-my_db}', O: xmy_db}\n";
     let found = look(compose, &[]);
-    let refused: Vec<String> = found.refused.iter().map(|one| format!("{one}\n{}", one.help.join("\n"))).collect();
+    let refused: Vec<String> = found
+        .refused
+        .iter()
+        .map(|one| format!("{one}\n{}", one.help.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+        .collect();
     assert_eq!(
         refused,
         [

@@ -1,6 +1,7 @@
 //! What is wrong, with its place; the line is added when it is told.
 
 use super::sources::Sources;
+use crate::advice::Advice;
 use crate::compose::files::FileError;
 use crate::diag::{Diagnostic, Location};
 
@@ -46,7 +47,7 @@ impl Fault {
     }
 
     /// Adds a line that says what to do.
-    pub(super) fn help(mut self, line: impl Into<String>) -> Self {
+    pub(super) fn help(mut self, line: impl Into<Advice>) -> Self {
         self.diagnostic = self.diagnostic.help(line);
         self
     }

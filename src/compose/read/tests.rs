@@ -15,7 +15,15 @@ fn errors(text: &str) -> Vec<String> {
     let (project, findings) = read(ReadRequest { inputs, profiles: &[], gate: &gate, files: &files });
     assert_eq!(project.is_some(), !findings.has_errors(), "{text}");
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
-    errors.map(|finding| format!("{} {finding} {}", finding.code, finding.help.join(" "))).collect()
+    errors
+        .map(|finding| {
+            format!(
+                "{} {finding} {}",
+                finding.code,
+                finding.help.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            )
+        })
+        .collect()
 }
 
 fn service(rest: &str) -> String {

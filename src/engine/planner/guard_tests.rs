@@ -148,8 +148,9 @@ async fn what_cannot_carry_a_mark_is_as_foreign_as_what_it_stands_on() {
     ] {
         assert_eq!(destroy(&site, &options).await, ["forget bare/child"]);
     }
-    let only = Options { targets: vec![address(&BARE, "child")], only_targets: true, ..Options::default() };
-    let text = problems(site.plan_as(&wish("2"), Mode::Apply, &only).await);
+    let alone = graph([node(&BARE, "child").with("value", "2")]);
+    let only = Options { targets: vec![address(&BARE, "child")], ..Options::default() };
+    let text = problems(site.plan_as(&alone, Mode::Apply, &only).await);
     assert!(text.contains("/ws/t/bare/child is not this state's: /ws/t/thing/place"), "{text}");
     // A place that the state forgot speaks for nothing.
     site.world.edit("/place", |thing| thing.lineage = ours.clone());

@@ -259,6 +259,38 @@ async fn import_by_wish_shows_what_follows() {
 }
 
 #[tokio::test]
+async fn an_import_takes_its_target_alone_and_changes_nothing() {
+    let site = Site::new();
+    site.world.put("/old", json!({"name": "old", "size": 32}), None);
+    let mut disk = node(&DISK, "data").with("name", "old").with("size", 64);
+    disk.import = Some("/old".to_owned());
+    let wish = graph([node(&GROUP, "g"), disk, node(&THING, "db").inside("g").using(&DISK, "data")]);
+    let options = Options { targets: vec![address(&DISK, "data")], ..Options::default() };
+    let ask = || Ask { mode: Some(Mode::Import), options: options.clone(), ..Ask::default() };
+    let plan = site.plan_as(&wish, Mode::Import, &options).await.unwrap();
+    assert_eq!(verbs(&plan), ["import disk/data"]);
+    assert_eq!((only(&plan).changes.len(), plan.restarts.len(), plan.hosts.len()), (1, 0, 0));
+    assert!(site.run(&wish, ask()).await.unwrap().is_complete());
+    assert_eq!(site.world.take_log(), [""; 0], "nothing in the cloud changes");
+    assert_eq!(site.world.get("/old").unwrap().object["size"], 32);
+    assert_eq!(site.records().into_keys().collect::<Vec<_>>(), [address(&DISK, "data")]);
+    // What differs is left to the next apply.
+    let plan = site.plan_as(&wish, Mode::Apply, &options).await.unwrap();
+    assert_eq!(verbs(&plan), ["update disk/data"]);
+    site.apply(&wish).await;
+    site.assert_converged(&wish).await;
+    // What nobody named an object for is not made, and what is only read is not adopted.
+    let mut theirs = node(&GROUP, "theirs");
+    theirs.read_only = true;
+    site.world.put("/theirs", json!({"name": "theirs"}), None);
+    for (wish, target) in [(node(&THING, "new"), address(&THING, "new")), (theirs, address(&GROUP, "theirs"))] {
+        let options = Options { targets: vec![target], ..Options::default() };
+        let said = problems(site.plan_as(&graph([wish]), Mode::Import, &options).await);
+        assert!(said.contains(" cannot be imported"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn an_import_of_nothing_or_that_would_replace_is_refused() {
     let site = Site::new();
     let wish = |zone: &str| {
@@ -785,7 +817,7 @@ async fn a_disk_is_not_taken_from_a_workload_outside_of_the_targets_by_any_name(
         let said = problems(site.plan_as(&after, Mode::Apply, &targets(&["a-new"])).await);
         let message = "/ws/t/pod/a-new would use x on the volume v-a-new (/data) while /ws/t/pod/z-old still does";
         assert!(said.contains(message), "{said}");
-        assert!(said.contains("change both in one go: add --target /ws/t/pod/z-old"), "{said}");
+        assert!(said.contains("change both in one go:  add --target /ws/t/pod/z-old"), "{said}");
         let plan = site.plan_as(&after, Mode::Apply, &targets(&["a-new", "z-old"])).await.unwrap();
         let place = |verb: &str| verbs(&plan).iter().position(|one| one == verb).unwrap();
         assert!(place("delete pod/z-old") < place("create pod/a-new"));

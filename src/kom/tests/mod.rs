@@ -77,7 +77,11 @@ fn lines(diagnostics: &Diagnostics) -> Vec<String> {
                 Severity::Note => "note",
             };
             assert!(d.severity == Severity::Note || !d.help.is_empty(), "without help: {d}");
-            format!("{severity}[{}] {d} | {}", d.code, d.help.join(" | "))
+            format!(
+                "{severity}[{}] {d} | {}",
+                d.code,
+                d.help.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+            )
         })
         .collect()
 }

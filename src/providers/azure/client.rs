@@ -344,7 +344,8 @@ impl Arm {
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("no type");
         let mut failure = error::of_answer(status, request_id(headers), content_type, body, request.writes());
         if status == 401 {
-            failure.hint = Some(failure.hint.unwrap_or_default() + "; " + self.credential.hint());
+            let said = failure.hint.map_or_else(String::new, |hint| format!("{hint}; "));
+            failure.hint = Some(format!("{said}{}", self.credential.hint()).into());
         }
         failure
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::id::ArmId;
+use crate::advice::Advice;
 use crate::engine::provider::{ErrorClass, ProviderError};
 
 /// Longest message that is kept of an answer.
@@ -42,7 +43,7 @@ pub(super) fn of_answer(
     let class = class_of(status, code_text, &message, writes);
     let hint = hint_for(status, code_text, &message).or((!explained && code.is_none())
         .then_some("something between here and Azure may have answered: check proxy and endpoint"));
-    ProviderError { class, code, status: Some(status), message, request_id, hint: hint.map(str::to_owned) }
+    ProviderError { class, code, status: Some(status), message, request_id, hint: hint.map(Advice::from) }
 }
 
 /// The error inside the body of a long-running operation that failed. It had some effect: only a read can tell which.
@@ -51,7 +52,7 @@ pub(super) fn of_operation(body: &Value, request_id: Option<String>) -> Provider
     let status = body.get("status").and_then(Value::as_str).unwrap_or("Failed");
     let mut message = message.unwrap_or_else(|| format!("the operation ended as {status}, without an explanation"));
     truncate(&mut message);
-    let hint = hint_for(0, code.as_deref().unwrap_or_default(), &message).map(str::to_owned);
+    let hint = hint_for(0, code.as_deref().unwrap_or_default(), &message).map(Advice::from);
     ProviderError { class: ErrorClass::Ambiguous, code, status: None, message, request_id, hint }
 }
 
@@ -149,10 +150,11 @@ pub(super) fn with_free_name(mut error: ProviderError, id: &ArmId) -> ProviderEr
         let digest = Sha256::digest(id.key().as_bytes());
         let head: String = id.name().chars().take(16).collect();
         let tail: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        error.hint = Some(format!(
+        let hint = format!(
             "names of storage accounts are one namespace for all of Azure; under spec of the App write another one:  \
              settings: {{AZURE_STORAGE_ACCOUNT_NAME: {head}{tail}}}"
-        ));
+        );
+        error.hint = Some(hint.into());
     }
     error
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::advice::{Advice, Command};
 use crate::engine::address::Address;
 use crate::engine::provider::{Change, ErrorClass, Observed, Operation, Progress, ProviderError, Transition};
 use crate::engine::value::Path;
@@ -151,7 +152,7 @@ fn is_same_role(error: &ProviderError, kind: &ResourceType) -> bool {
 fn foreign(id: &ArmId, kind: &ResourceType, address: &Address) -> ProviderError {
     let why = if kind.tags.is_some() { "was not made from this state" } else { "exists and is not as wanted" };
     ProviderError::new(ErrorClass::Conflict, format!("{id} {why}; it is left as it is"))
-        .hint(format!("to take it over: kompox import {address} {id}"))
+        .hint(Advice::run("to take it over", Command::import(address).word(id)))
 }
 
 fn request<'a>(wait: &'a Wait<'_>, method: Method, body: Option<&'a Value>, precondition: Precondition) -> Request<'a> {

@@ -8,6 +8,7 @@ use super::error::{Missing, Subject, conflicts, is_forbidden_by_rights};
 use super::fields;
 use super::read::{LINEAGE, Lookup, lineage, observe};
 use super::table::Location;
+use crate::advice::{Advice, Command};
 use crate::engine::provider::{ErrorClass, Observed, Operation, Preview, Progress, ProviderError, Target};
 use crate::engine::value::Path;
 
@@ -196,19 +197,20 @@ fn check_existing(
     intent: Intent,
     operation: &Operation,
 ) -> Result<(), ProviderError> {
-    let conflict = |text: &str, hint: String| {
+    let conflict = |text: &str, hint: Advice| {
         Err(ProviderError::new(ErrorClass::Conflict, format!("{} {text}", location.describe())).hint(hint))
     };
     let Some(object) = existing else {
         return match intent {
             Intent::Create => Ok(()),
-            Intent::Update => conflict("does not exist any more", "plan again".to_owned()),
+            Intent::Update => conflict("does not exist any more", "plan again".into()),
         };
     };
     if object.pointer("/metadata/deletionTimestamp").is_some() {
-        return conflict("is being deleted", "run again when it is gone".to_owned());
+        return conflict("is being deleted", "run again when it is gone".into());
     }
-    let import = format!("to manage it from here: kompox import {} {location}", operation.target.address);
+    let import = Command::import(&operation.target.address).word(location);
+    let import = Advice::run("to manage it from here", import);
     match (lineage(object), intent) {
         (Some(lineage), _) if lineage == operation.lineage => Ok(()),
         // An adopted object is marked as ours by this very change.

@@ -10,6 +10,7 @@ use super::error::Subject;
 use super::read::{Lookup, lineage};
 use super::ready;
 use super::table::Location;
+use crate::advice::{Advice, Command};
 use crate::engine::provider::{ErrorClass, Operation, Progress, ProviderError};
 
 impl KubernetesProvider {
@@ -47,7 +48,7 @@ impl KubernetesProvider {
                 None => format!("{} does not carry the mark of this state; it was not deleted", location.describe()),
             };
             return Err(ProviderError::new(ErrorClass::Conflict, text)
-                .hint(format!("forget it here with: kompox state rm {}", operation.target.address)));
+                .hint(Advice::run("forget it here", Command::state_rm(&operation.target.address))));
         }
         self.keep_below(operation, &location, &object, progress).await?;
         // Kubernetes answers 409 to the second deletion of a Namespace.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::api::Reply;
 use super::table::Location;
+use crate::advice::Advice;
 use crate::engine::kind::Kind;
 use crate::engine::provider::{Conflict, ErrorClass, ProviderError};
 use crate::engine::value::{Path, Segment};
@@ -72,8 +73,8 @@ impl Subject<'_> {
         }
     }
 
-    fn judge(&self, reply: &Reply) -> (ErrorClass, Option<String>) {
-        let hint = |text: &str| Some(text.to_owned());
+    fn judge(&self, reply: &Reply) -> (ErrorClass, Option<Advice>) {
+        let hint = |text: &str| Some(Advice::from(text));
         let location = self.location;
         match reply.status {
             401 => {
@@ -83,7 +84,7 @@ impl Subject<'_> {
                 let plural = location.resource.plural;
                 (
                     ErrorClass::Denied,
-                    Some(format!("grant the right, then check it with: kubectl auth can-i '*' {plural}")),
+                    Some(format!("grant the right, then check it with: kubectl auth can-i '*' {plural}").into()),
                 )
             }
             403 if reply.has_cause("NamespaceTerminating") => {
@@ -94,11 +95,14 @@ impl Subject<'_> {
                 Missing::Namespace => (ErrorClass::Rejected, hint("the Namespace does not exist")),
                 Missing::Kind => (
                     ErrorClass::Rejected,
-                    Some(format!(
-                        "the cluster does not serve {} ({}): install the add-on that brings it",
-                        location.resource.kind,
-                        location.resource.api_version()
-                    )),
+                    Some(
+                        format!(
+                            "the cluster does not serve {} ({}): install the add-on that brings it",
+                            location.resource.kind,
+                            location.resource.api_version()
+                        )
+                        .into(),
+                    ),
                 ),
                 Missing::Object => (ErrorClass::Conflict, hint("it is gone: plan again")),
             },

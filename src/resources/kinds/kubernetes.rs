@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::review;
+use crate::advice::{Advice, Command, Name};
 use crate::engine::kind::{Behind, Field, Holds, Kind, Refusal, Replace, Review, Rule, Sameness, Use, Volume};
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
@@ -39,17 +40,17 @@ pub static NAMESPACE: Kind = Kind {
 
 /// A volume or claim goes only when nothing uses it, and the workload moves only to one that is there: replacing one under
 /// its own address would wait for itself.
-fn let_go_first(refusal: &Refusal<'_>) -> Vec<String> {
+fn let_go_first(refusal: &Refusal<'_>) -> Vec<Advice> {
     if refusal.path.matches("spec.claimRef.*") {
         return vec![
-            "the claim of that name has taken this volume; its data is not the app's to share".to_owned(),
-            "delete that claim and what uses it, or give the app a disk of its own".to_owned(),
+            "the claim of that name has taken this volume; its data is not the app's to share".into(),
+            "delete that claim and what uses it, or give the app a disk of its own".into(),
         ];
     }
     vec![
-        "the app must let go of it first; the disk itself is kept:".to_owned(),
-        "kompox destroy --target ADDRESS".to_owned(),
-        "kompox apply".to_owned(),
+        "the app must let go of it first; the disk itself is kept:".into(),
+        Advice::run("", Command::destroy(refusal.address)),
+        Advice::run("", Command::new(Name::Apply)),
     ]
 }
 

@@ -50,7 +50,9 @@ fn web(requests: Value, limits: Value) -> RenderedObject {
 
 fn found(quota: Option<&Quota>, limits: Option<&ContainerLimits>, objects: Vec<RenderedObject>) -> Vec<String> {
     let rendered = Rendered { objects, hosts: Vec::new() };
-    let line = |finding: Diagnostic| format!("{finding} | {}", finding.help.join(" "));
+    let line = |finding: Diagnostic| {
+        format!("{finding} | {}", finding.help.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    };
     check(quota, limits, &rendered).into_iter().map(line).collect()
 }
 

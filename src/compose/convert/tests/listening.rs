@@ -18,7 +18,11 @@ fn shared(text: &str, boxes: &[&str]) -> String {
         .collect();
     let (_, diagnostics) = convert(&input);
     let found = diagnostics.iter().filter(|finding| finding.code == "compose-port-shared");
-    found.map(|finding| format!("{finding}\n{}\n", finding.help.join("\n"))).collect()
+    found
+        .map(|finding| {
+            format!("{finding}\n{}\n", finding.help.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        })
+        .collect()
 }
 
 const WORKERS: &str = r#"

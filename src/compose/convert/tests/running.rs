@@ -202,7 +202,10 @@ fn unnamed(text: &str, variables: &[(&str, &str)]) -> (Option<Rendered>, String)
         found.extend(more);
         rendered
     });
-    let told = found.iter().map(|one| format!("{one} {}\n", one.help.join(" "))).collect();
+    let told = found
+        .iter()
+        .map(|one| format!("{one} {}\n", one.help.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")))
+        .collect();
     (rendered, told)
 }
 

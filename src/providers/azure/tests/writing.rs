@@ -150,7 +150,7 @@ async fn a_foreign_object_is_never_overwritten() {
         let server = Server::start([(&*get, json(200, object))]).await;
         let error = run(&server, &create()).await.0.unwrap_err();
         assert_eq!(error.class, ErrorClass::Conflict);
-        let hint = error.hint.unwrap();
+        let hint = error.hint.unwrap().to_string();
         let address = &create().target.address;
         assert!(hint.ends_with(&format!("kompox import {address} {}", disk("x"))), "{hint}");
         server.finish();

@@ -113,7 +113,7 @@ async fn what_no_waiting_makes_ends_the_wait() {
         first.contains("is not ready: 0/1 ready: FailedMount: ") && first.contains("secret \"theirs\" not found"),
         "{first}"
     );
-    assert_eq!(error.hint.as_deref(), Some("make what is missing in Namespace n, or correct its name; then run again"));
+    assert_eq!(error.hint.unwrap(), "make what is missing in Namespace n, or correct its name; then run again");
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn who_wants_to_wait_no_longer_is_told_how_far_it_has_come() {
     let error = server.provider().execute(&long, &told).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::NotReady);
     assert!(error.message.ends_with("is not ready yet: 0/1 ready"), "{error}");
-    assert_eq!(error.hint.as_deref(), Some("the next run goes on waiting"));
+    assert_eq!(error.hint.unwrap(), "the next run goes on waiting");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::advice::{Advice, Command};
 use crate::engine::diff::{is_earlier, release};
 use crate::engine::kind::{
     Disturbance, Field, Holds, InPlace, Kind, Refusal, Replace, Review, Rule, Sameness, Seal, Verdict,
@@ -301,13 +302,13 @@ fn version_verdict(change: &InPlace<'_>, what: &str) -> Verdict {
             format!(
                 "cannot go back from Kubernetes {live} to {wanted} ({what}): AKS downgrades neither clusters nor pools"
             ),
-            vec![format!("set {key}: \"{}\"", line_of(live))],
+            vec![format!("set {key}: \"{}\"", line_of(live)).into()],
         );
     }
     if what == "the cluster" && to > at + 1 {
         return Verdict::Refused(
             format!("cannot go from Kubernetes {live} to {wanted} at once: AKS upgrades one minor version at a time"),
-            vec![format!("set {key}: \"{major}.{}\", apply, and go on from there", at + 1)],
+            vec![format!("set {key}: \"{major}.{}\", apply, and go on from there", at + 1).into()],
         );
     }
     Verdict::Accepted
@@ -323,16 +324,16 @@ fn system_pool_verdict(change: &InPlace<'_>, pool: &str, field: &str) -> Verdict
     let (before, after) = (text(change.before), text(change.after));
     let why =
         format!("cannot change {field} of its system pool {pool} from {before} to {after}: a pool never changes it");
-    let mut lines = vec![format!("undo this change: it is {before}")];
+    let mut lines: Vec<Advice> = vec![format!("undo this change: it is {before}").into()];
     let segments: Vec<&str> = change.physical_id.split('/').collect();
     if let ["", _, subscription, _, group, _, _, _, cluster] = segments.as_slice() {
         let pools = format!("--subscription {subscription} --resource-group {group} --cluster-name {cluster}");
         lines.extend([
-            "or let another system pool stand in for it while it is made anew; what runs on it moves over:".to_owned(),
-            format!("az aks nodepool add {pools} --name standin --mode System --node-count 1 --labels kompox.dev/node-pool=system"),
-            format!("az aks nodepool delete {pools} --name {pool}"),
-            "then apply this change, which makes the pool anew, and end the stand-in:".to_owned(),
-            format!("az aks nodepool delete {pools} --name standin"),
+            "or let another system pool stand in for it while it is made anew; what runs on it moves over:".into(),
+            format!("az aks nodepool add {pools} --name standin --mode System --node-count 1 --labels kompox.dev/node-pool=system").into(),
+            format!("az aks nodepool delete {pools} --name {pool}").into(),
+            "then apply this change, which makes the pool anew, and end the stand-in:".into(),
+            format!("az aks nodepool delete {pools} --name standin").into(),
         ]);
     }
     Verdict::Refused(why, lines)
@@ -367,14 +368,14 @@ fn place(refusal: &Refusal<'_>) -> String {
 /// The lines by which a disk changes what it cannot change: a snapshot, a new disk made from it, and a switch
 /// (`manifests.md`, "Declared disks and snapshots"). They apply as they stand, whether the change that was refused is undone
 /// or not: each disk says for itself what it is.
-pub(in crate::resources) fn disk_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
+pub(in crate::resources) fn disk_safe_way(refusal: &Refusal<'_>) -> Vec<Advice> {
     let (volume, disk) = refusal.name.split_once('.').unwrap_or((refusal.name, ""));
     let field = refusal.path.to_string();
     let is = text(refusal.before);
     if field.ends_with("diskSizeGB") {
         return vec![
-            format!("a disk never shrinks; write what it is:  size: {is}Gi{}", place(refusal)),
-            "for a smaller one declare another volume, mount both, copy the files, then drop this one".to_owned(),
+            format!("a disk never shrinks; write what it is:  size: {is}Gi{}", place(refusal)).into(),
+            "for a smaller one declare another volume, mount both, copy the files, then drop this one".into(),
         ];
     }
     let says = |value: &Value| {
@@ -396,47 +397,42 @@ pub(in crate::resources) fn disk_safe_way(refusal: &Refusal<'_>) -> Vec<String> 
     } else {
         format!("      - {{name: {disk}{}}}  # and what else it says now", now)
     };
-    let mut lines = Vec::new();
+    let mut lines: Vec<Advice> = Vec::new();
     if refusal.outside && !now.is_empty() {
         let it = now.trim_start_matches(", ");
-        lines.push(format!("nothing here asked for that; write what it is:  {it}{}", place(refusal)));
+        lines.push(format!("nothing here asked for that; write what it is:  {it}{}", place(refusal)).into());
     }
-    lines.push("the safe way is a snapshot, a new disk made from it, and a switch:".to_owned());
-    lines.extend([
-        format!("  - name: {volume}"),
-        "    disks:".to_owned(),
-        first,
-        format!("      - {{name: {new}, source: \"snapshot:before-switch\"{}}}", wanted),
-        format!("    assigned: {new}"),
-        "    snapshots:".to_owned(),
-        format!("      - {{name: before-switch, source: \"disk:{old}\"}}"),
-    ]);
+    lines.push("the safe way is a snapshot, a new disk made from it, and a switch:".into());
+    lines.push(Advice::write(format!(
+        "  - name: {volume}\n    disks:\n{first}\n      - {{name: {new}, source: \"snapshot:before-switch\"{wanted}}}\n    \
+         assigned: {new}\n    snapshots:\n      - {{name: before-switch, source: \"disk:{old}\"}}"
+    )));
     let stop = "stop the app before the snapshot, so that nothing is written after it";
     if refusal.users.is_empty() {
-        lines.push(stop.to_owned());
+        lines.push(stop.into());
     } else {
-        lines.push(format!("{stop}; the next apply starts it again:"));
-        lines.extend(refusal.users.iter().map(|user| format!("kompox destroy --target {user}")));
+        lines.push(format!("{stop}; the next apply starts it again:").into());
+        lines.extend(refusal.users.iter().map(|user| Advice::run("", Command::destroy(user))));
     }
     lines
 }
 
-fn snapshot_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
+fn snapshot_safe_way(refusal: &Refusal<'_>) -> Vec<Advice> {
     let (volume, _) = refusal.name.split_once('.').unwrap_or((refusal.name, ""));
-    vec![format!("a snapshot never changes: declare another one under volume {volume} with a name of its own")]
+    vec![format!("a snapshot never changes: declare another one under volume {volume} with a name of its own").into()]
 }
 
-fn account_safe_way(_: &Refusal<'_>) -> Vec<String> {
+fn account_safe_way(_: &Refusal<'_>) -> Vec<Advice> {
     vec![
-        "undo this change: a storage account never becomes one of another kind, and its shares are in it".to_owned(),
-        "the way is another app with that sku, to which the files are copied".to_owned(),
+        "undo this change: a storage account never becomes one of another kind, and its shares are in it".into(),
+        "the way is another app with that sku, to which the files are copied".into(),
     ]
 }
 
-fn share_safe_way(refusal: &Refusal<'_>) -> Vec<String> {
+fn share_safe_way(refusal: &Refusal<'_>) -> Vec<Advice> {
     let is = text(refusal.before);
     vec![
-        format!("a share never shrinks; write what it is:  size: {is}Gi, or quotaGiB: {is}{}", place(refusal)),
-        "for a smaller one declare another volume, mount both, copy the files, then drop this one".to_owned(),
+        format!("a share never shrinks; write what it is:  size: {is}Gi, or quotaGiB: {is}{}", place(refusal)).into(),
+        "for a smaller one declare another volume, mount both, copy the files, then drop this one".into(),
     ]
 }

@@ -10,6 +10,7 @@ use super::kinds as azure;
 use super::settings::ClusterSettings;
 use super::skus::is_zone_redundant;
 use super::storage;
+use crate::advice::Advice;
 use crate::diag::{Diagnostic, Location};
 use crate::engine::address::Address;
 use crate::kom::model::{App, Cluster, Volume, VolumeType};
@@ -84,18 +85,17 @@ pub fn settle(
                 "the disk of the volume {} is in no zone, and nodes are: it cannot be attached to them",
                 volume.name
             );
-            let help = [
-                "a disk never changes its zone; the way is a snapshot and a new disk in a zone:".to_owned(),
-                format!("  - name: {}", volume.name),
-                "    disks:".to_owned(),
-                format!("      - {{name: blue, import: {id}}}"),
-                format!("      - {{name: green, source: \"snapshot:before-switch\", zone: \"{}\"}}", zones[0]),
-                "    assigned: green".to_owned(),
-                "    snapshots:".to_owned(),
-                "      - {name: before-switch, source: \"disk:blue\"}".to_owned(),
-            ];
+            let lines = format!(
+                "  - name: {}\n    disks:\n      - {{name: blue, import: {id}}}\n      - {{name: green, source: \
+                 \"snapshot:before-switch\", zone: \"{}\"}}\n    assigned: green\n    snapshots:\n      \
+                 - {{name: before-switch, source: \"disk:blue\"}}",
+                volume.name, zones[0]
+            );
             let mut diagnostic = Diagnostic::warning("zone", message).at(volume.location.clone(), None);
-            diagnostic.help = help.into();
+            diagnostic.help = vec![
+                "a disk never changes its zone; the way is a snapshot and a new disk in a zone:".into(),
+                Advice::write(lines),
+            ];
             builder.diagnostics.push(diagnostic);
         }
         return settled;

@@ -1,0 +1,187 @@
+//! What is known before anybody looks: what was asked for, and what the state says of it.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::OnceLock;
+
+use kompox_state::Record;
+
+use super::request::Inputs;
+use super::select::select;
+use crate::engine::address::Address;
+use crate::engine::graph::Node;
+use crate::engine::identity::{Identity, same_api};
+use crate::engine::kind::{Holds, Kind};
+use crate::engine::value::{Reference, Value};
+
+/// What was asked for and what the state says, with what is looked up in it all the time.
+pub(super) struct Known<'a> {
+    pub(super) inputs: &'a Inputs<'a>,
+    /// The records by their addresses.
+    pub(super) records: HashMap<Address, &'a Record>,
+    /// The old address by the new one, and the new one by the old one.
+    moved: HashMap<Address, Address>,
+    renamed: HashMap<Address, Address>,
+    selected: HashSet<Address>,
+    /// What others refer to: only of these are outputs kept.
+    referenced: HashSet<&'a Address>,
+    /// Objects that an interrupted run was at.
+    interrupted: HashSet<&'a Address>,
+    /// Made where somebody asks for it. No lifetime is in it, so that a view may be lent for less time than its inputs.
+    inside: OnceLock<Inside>,
+}
+
+/// The records by what they are in: by what they need, under the name that they know it by, and by where they are.
+struct Inside {
+    by_need: HashMap<Address, Vec<usize>>,
+    by_place: BTreeMap<Identity, Vec<usize>>,
+}
+
+impl<'a> Known<'a> {
+    /// Looks it all up once.
+    pub(super) fn new(inputs: &'a Inputs<'a>) -> Self {
+        let records: HashMap<Address, &Record> =
+            inputs.snapshot.records.iter().map(|record| (record.address.clone(), record)).collect();
+        let moved = inputs.graph.iter().filter_map(|node| {
+            let old = node.moved_from.as_ref().filter(|old| inputs.graph.get(old).is_none())?;
+            let record = records.get(old).filter(|_| !records.contains_key(&node.address))?;
+            // An object never moves from one API to another: there it is made anew, and here it must still be removed.
+            same_api(&record.provider, &node.provider).then(|| (node.address.clone(), old.clone()))
+        });
+        let moved: HashMap<_, _> = moved.collect();
+        let mut referenced = HashSet::new();
+        for node in inputs.graph.iter() {
+            node.desired.references(&mut |reference| {
+                referenced.insert(&reference.address);
+            });
+        }
+        Self {
+            inputs,
+            selected: select(inputs, &records),
+            renamed: moved.iter().map(|(new, old)| (old.clone(), new.clone())).collect(),
+            records,
+            moved,
+            referenced,
+            interrupted: inputs.snapshot.open_intents.iter().map(|intent| &intent.address).collect(),
+            inside: OnceLock::new(),
+        }
+    }
+
+    /// The schema of a kind.
+    pub(super) fn kind(&self, name: &str) -> Option<&'static Kind> {
+        (self.inputs.kinds)(name)
+    }
+
+    /// What the state says of an object, by the address that it has now.
+    pub(super) fn record(&self, address: &Address) -> Option<&'a Record> {
+        let address = self.moved.get(address).unwrap_or(address);
+        self.records.get(address).copied()
+    }
+
+    /// The address by which the state knows an object that gets another one.
+    pub(super) fn old_address(&self, address: &Address) -> Option<&Address> {
+        self.moved.get(address)
+    }
+
+    /// The address that the wish has for a record.
+    pub(super) fn address_now<'r>(&'r self, recorded: &'r Address) -> &'r Address {
+        self.renamed.get(recorded).unwrap_or(recorded)
+    }
+
+    /// Whether a record gets another address.
+    pub(super) fn is_renamed(&self, recorded: &Address) -> bool {
+        self.renamed.contains_key(recorded)
+    }
+
+    /// Whether the plan is about an object.
+    pub(super) fn is_selected(&self, address: &Address) -> bool {
+        self.selected.contains(address)
+    }
+
+    /// Whether others take something from it.
+    pub(super) fn is_referenced(&self, address: &Address) -> bool {
+        self.referenced.contains(address)
+    }
+
+    /// Whether an interrupted run was at it.
+    pub(super) fn is_interrupted(&self, address: &Address) -> bool {
+        self.interrupted.contains(address)
+    }
+
+    /// Whether an object is in a cluster that is given up.
+    pub(super) fn is_abandoned(&self, address: &Address) -> bool {
+        let inside = |cluster: &Address| {
+            address.as_str().strip_prefix(cluster.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.inputs.options.abandoned.iter().any(inside)
+    }
+
+    /// Whether this plan lets go of a record: nothing in the wish stands for it any more.
+    pub(super) fn lets_go(&self, address: &Address) -> bool {
+        self.inputs.graph.get(address).is_none() && self.is_selected(address)
+    }
+
+    /// Whether a planned object is looked at, whatever `--refresh` says: data is, because taking the state's word for it
+    /// would make a second, empty one, or change another than the one that kompox made.
+    pub(super) fn looks_at(&self, kind: &Kind) -> bool {
+        !self.inputs.options.offline && (self.inputs.options.refresh || kind.holds == Holds::Data)
+    }
+
+    /// The keyed digest of a secret.
+    pub(super) fn digest(&self) -> impl Fn(&str) -> String + use<'a> {
+        let digester = self.inputs.digester;
+        move |text: &str| digester.digest(text.as_bytes())
+    }
+
+    /// The wish of a node with the outputs that `lookup` knows.
+    pub(super) fn resolved(node: &'a Node, lookup: &dyn Fn(&Reference) -> Option<Value>) -> Cow<'a, Value> {
+        if node.desired.has_unknown() { Cow::Owned(node.desired.resolve(lookup)) } else { Cow::Borrowed(&node.desired) }
+    }
+
+    /// The id that the wish gives to an object.
+    pub(super) fn wished_id(&self, node: &Node, desired: &Value) -> Option<String> {
+        self.inputs.providers.get(&node.provider)?.physical_id(node.kind, desired)
+    }
+
+    /// What the state says that others take from an object.
+    pub(super) fn recorded_output(&self, reference: &Reference) -> Option<Value> {
+        let record = self.record(&reference.address)?;
+        if reference.output == "/id" {
+            return Some(record.physical_id.as_str().into());
+        }
+        record.outputs.value().pointer(&reference.output).map(Value::from)
+    }
+
+    /// What `--abandon-cluster` calls the cluster that an object is in, where the state knows what its API lives in.
+    pub(super) fn cluster_of(&self, address: &Address) -> Option<String> {
+        let planned = || self.inputs.graph.get(address).map(|node| node.provider.to_string());
+        let provider = self.record(address).map(|record| record.provider.clone()).or_else(planned)?;
+        let (_, host) = provider.rsplit_once('#')?;
+        let mut records = self.inputs.snapshot.records.iter();
+        let lives_in = records.find(|record| record.physical_id.eq_ignore_ascii_case(host))?;
+        Some(lives_in.address.scope().to_owned())
+    }
+
+    /// The first record of something that is in what another record speaks of.
+    pub(super) fn first_inside(&self, record: &Record) -> Option<&'a Record> {
+        let records = &self.inputs.snapshot.records;
+        let inside = self.inside.get_or_init(|| {
+            let mut inside = Inside { by_need: HashMap::new(), by_place: BTreeMap::new() };
+            for (position, record) in records.iter().enumerate() {
+                for need in &record.dependencies {
+                    inside.by_need.entry(need.clone()).or_default().push(position);
+                }
+                inside.by_place.entry(Identity::of(record)).or_default().push(position);
+            }
+            inside
+        });
+        let identity = Identity::of(record);
+        let needs = inside.by_need.get(&record.address).into_iter().flatten();
+        // What is inside sorts behind the container; what only begins with its name stands between them.
+        let behind =
+            inside.by_place.range(&identity..).take_while(|(other, _)| other.text().starts_with(identity.text()));
+        let places = behind.filter(|(other, _)| identity.holds(other)).flat_map(|(_, positions)| positions);
+        let positions = needs.chain(places).copied().filter(|position| records[*position].address != record.address);
+        positions.min().map(|position| &records[position])
+    }
+}

@@ -1,0 +1,257 @@
+//! Looking: asks the providers for every object that is planned or recorded, and for what unmarked objects stand on.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use kompox_state::Record;
+
+use super::known::Known;
+use super::problem::Problem;
+use super::view::View;
+use crate::advice::{Advice, Command};
+use crate::engine::address::Address;
+use crate::engine::code::ProblemCode;
+use crate::engine::graph::Node;
+use crate::engine::ground::{Grounds, Seen};
+use crate::engine::identity::same_api;
+use crate::engine::kind::Kind;
+use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, Target};
+use crate::engine::refresh;
+use crate::engine::value::{Reference, Value};
+
+type Observations = HashMap<Address, Observation>;
+
+/// What there is to look at.
+#[derive(Default)]
+struct Agenda<'a> {
+    /// To be read, each by its provider.
+    targets: Vec<(Arc<str>, Target)>,
+    /// Taken as the state knows it.
+    unasked: Vec<Target>,
+    /// What cannot have an id yet.
+    nameless: Vec<Address>,
+    /// Of these, what may have one once others were read.
+    later: Vec<&'a Node>,
+    /// Records of objects that can carry no mark.
+    unmarked: Vec<&'a Record>,
+}
+
+/// Reads everything that the plan is about into a view.
+pub(super) async fn look(known: Known<'_>) -> View<'_> {
+    let inputs = known.inputs;
+    let agenda = Agenda::of(&known);
+    let mut observations: Observations =
+        agenda.nameless.into_iter().map(|address| (address, Observation::Missing)).collect();
+    refresh::read_all(inputs.providers, agenda.targets, &mut observations).await;
+    read_later(&known, agenda.later, &mut observations).await;
+    let locked = take_locked_as_recorded(&known, &mut observations);
+    for target in agenda.unasked {
+        let recorded = as_recorded(&known, &target.address);
+        let recorded = recorded.unwrap_or_else(|| Observation::NotYet("not asked (no refresh)".into()));
+        observations.insert(target.address, recorded);
+    }
+    let grounds = (!agenda.unmarked.is_empty()).then(|| Grounds::new(&inputs.snapshot.records, inputs.kinds));
+    let stands_on = grounds.iter().flat_map(|grounds| agenda.unmarked.iter().flat_map(|record| grounds.of(record)));
+    let under = see(&known, stands_on.collect(), &observations).await;
+    let mut view = View::unseen(known);
+    (view.observations, view.locked, view.under, view.grounds) = (observations, locked, under, grounds);
+    view
+}
+
+/// The schema of what a record speaks of, if this version knows it.
+fn kind_of(known: &Known<'_>, record: &Record) -> Option<&'static Kind> {
+    known.kind(&record.kind).filter(|_| record.address.kind() == record.kind)
+}
+
+/// Records of kinds that this version does not know: nothing can be planned beside them.
+pub(super) fn unknown_kinds<'v>(known: &'v Known<'_>) -> impl Iterator<Item = Problem> + 'v {
+    let unknown = known.inputs.snapshot.records.iter().filter(|record| kind_of(known, record).is_none());
+    unknown.map(|record| {
+        let message = format!("the state holds the kind \"{}\", which this version does not know", record.kind);
+        let forget = Command::state_rm(&record.address);
+        Problem::new(ProblemCode::UnknownKind, Some(&record.address), message)
+            .help(Advice::run("use the version of kompox that wrote it, or drop the record", forget))
+    })
+}
+
+impl<'a> Agenda<'a> {
+    fn of(known: &Known<'a>) -> Self {
+        let inputs = known.inputs;
+        let mut agenda = Self::default();
+        let mut planned = HashSet::new();
+        for node in inputs.graph.iter().filter(|node| known.is_selected(&node.address)) {
+            planned.insert(&node.address);
+            planned.extend(known.old_address(&node.address));
+            agenda.add(known, node);
+        }
+        for record in &inputs.snapshot.records {
+            let Some(kind) = kind_of(known, record) else { continue };
+            let planned = planned.contains(&record.address);
+            if !planned && !known.is_selected(&record.address) {
+                continue;
+            }
+            if !kind.marked {
+                agenda.unmarked.push(record);
+            }
+            if planned {
+                continue;
+            }
+            let target = of_record(record, record.address.clone(), kind);
+            // What is removed is looked at whatever `--refresh` says: nothing else tells whether it is still ours.
+            if inputs.options.offline {
+                agenda.unasked.push(target);
+            } else {
+                agenda.targets.push((record.provider.as_str().into(), target));
+            }
+        }
+        agenda
+    }
+
+    /// Adds what is wished for.
+    fn add(&mut self, known: &Known<'a>, node: &'a Node) {
+        // What is only read is read where the manifest says that it is.
+        let record = known.record(&node.address).filter(|_| !node.read_only);
+        let id = record.map(|record| record.physical_id.clone()).or_else(|| node.import.clone()).or_else(|| {
+            if node.find.is_some() {
+                // The name in the wish is a new one that nothing has yet: only a search can tell what exists.
+                return None;
+            }
+            // Ids can depend on outputs of objects that exist already; those are in the state.
+            known.wished_id(node, &Known::resolved(node, &|reference| known.recorded_output(reference)))
+        });
+        if id.is_none() && node.find.is_none() {
+            // Its id depends on what the state does not know.
+            if known.looks_at(node.kind) {
+                self.later.push(node);
+            }
+            self.nameless.push(node.address.clone());
+            return;
+        }
+        // Where the record says that it is, should the wish be elsewhere.
+        let strayed = record.filter(|record| !same_api(&record.provider, &node.provider));
+        let provider = strayed.map_or_else(|| node.provider.clone(), |record| record.provider.as_str().into());
+        let target = node.target(id);
+        if known.looks_at(node.kind) { self.targets.push((provider, target)) } else { self.unasked.push(target) }
+    }
+}
+
+fn of_record(record: &Record, address: Address, kind: &'static Kind) -> Target {
+    Target { address, kind, physical_id: Some(record.physical_id.clone()), find: None }
+}
+
+/// Reads what could not be named before: its id depends on an object that exists although the state does not know it.
+/// What depends on nothing that exists cannot exist either.
+async fn read_later(known: &Known<'_>, mut later: Vec<&Node>, observations: &mut Observations) {
+    loop {
+        let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
+        later.retain(|node| {
+            let desired = Known::resolved(node, &|reference| observed_output(known, observations, reference));
+            let id = known.wished_id(node, &desired);
+            let unknown = id.is_none();
+            if let Some(id) = id {
+                targets.push((node.provider.clone(), node.target(Some(id))));
+            }
+            unknown
+        });
+        if targets.is_empty() {
+            return;
+        }
+        refresh::read_all(known.inputs.providers, targets, observations).await;
+    }
+}
+
+fn observed_output(known: &Known<'_>, observations: &Observations, reference: &Reference) -> Option<Value> {
+    match observations.get(&reference.address) {
+        Some(Observation::Found(observed)) if reference.output == "/id" => Some(observed.physical_id.as_str().into()),
+        Some(Observation::Found(observed)) => observed.object.pointer(&reference.output).map(Value::from),
+        _ => known.recorded_output(reference),
+    }
+}
+
+/// What a lock hides is as the state knows it: else the lock itself could not be lifted.
+fn take_locked_as_recorded(
+    known: &Known<'_>,
+    observations: &mut Observations,
+) -> BTreeMap<Address, Box<ProviderError>> {
+    let mut locked = BTreeMap::new();
+    for (address, observation) in observations {
+        let is_locked = matches!(observation, Observation::Failed(error) if error.class == ErrorClass::Locked);
+        if !is_locked {
+            continue;
+        }
+        let recorded = as_recorded(known, address).unwrap_or_else(|| Observation::NotYet("a lock hides it".into()));
+        if let Observation::Failed(error) = std::mem::replace(observation, recorded) {
+            locked.insert(address.clone(), error);
+        }
+    }
+    locked
+}
+
+/// What the state says, as if it had been observed (`--refresh=false`, `--offline`).
+fn as_recorded(known: &Known<'_>, address: &Address) -> Option<Observation> {
+    let record = known.record(address)?;
+    Some(Observation::Found(Box::new(Observed {
+        ready: !record.progress.unready,
+        physical_id: record.physical_id.clone(),
+        object: serde_json::Value::Null,
+        uid: record.progress.uid.clone(),
+        lineage: Some(known.inputs.lineage.to_owned()),
+        transition: None,
+        writers: Vec::new(),
+        tie: None,
+    })))
+}
+
+/// Looks at what unmarked objects stand on, where it was not read already.
+async fn see(
+    known: &Known<'_>,
+    stands_on: Vec<&Record>,
+    observations: &Observations,
+) -> HashMap<Address, Option<Seen>> {
+    let offline = known.inputs.options.offline;
+    let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
+    let mut places: BTreeMap<&Address, &Record> = BTreeMap::new();
+    for record in stands_on {
+        let address = known.address_now(&record.address);
+        let read = match observations.get(address) {
+            Some(Observation::Found(seen)) => !seen.object.is_null(),
+            Some(Observation::Missing | Observation::Failed(_)) => true,
+            Some(Observation::NotYet(_)) | None => false,
+        };
+        if let Some(kind) = known.kind(&record.kind)
+            && !read
+            && !places.contains_key(address)
+            && !offline
+        {
+            targets.push((record.provider.as_str().into(), of_record(record, address.clone(), kind)));
+        }
+        places.insert(address, record);
+    }
+    let mut looked = HashMap::new();
+    refresh::read_all(known.inputs.providers, targets, &mut looked).await;
+    let mut under = HashMap::new();
+    for (address, record) in places {
+        let old = &record.address;
+        // What a lock hides is as the state knows it.
+        let hidden = matches!(looked.get(address),
+            Some(Observation::Failed(error)) if error.class == ErrorClass::Locked);
+        let found = looked.get(address).filter(|_| !hidden).or_else(|| observations.get(address));
+        let seen = match found {
+            Some(Observation::Found(observed)) => Some(Some(Seen {
+                address: old.clone(),
+                lineage: observed.lineage.clone(),
+                adopted: record.protection.adopted,
+            })),
+            Some(Observation::Missing | Observation::NotYet(_)) => Some(None),
+            // Unread, it speaks for nothing.
+            Some(Observation::Failed(_)) | None => None,
+        };
+        // Without a network the state's word stands; the look comes when it is carried out.
+        let word =
+            || Some(Seen { address: old.clone(), lineage: Some(known.inputs.lineage.to_owned()), adopted: false });
+        if let Some(seen) = seen.or_else(|| offline.then(word)) {
+            under.insert(old.clone(), seen);
+        }
+    }
+    under
+}

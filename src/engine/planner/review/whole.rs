@@ -1,0 +1,71 @@
+//! The plan as a whole, and the objects in it that reviewers hear of, before and after.
+
+use std::collections::HashMap;
+
+use crate::engine::address::Address;
+use crate::engine::kind::Kind;
+use crate::engine::plan::PlannedAction;
+use crate::engine::planner::fold::Findings;
+use crate::engine::planner::view::View;
+use crate::engine::provider::api_of;
+
+/// What is reviewed.
+pub(super) struct Whole<'v> {
+    pub(super) view: &'v View<'v>,
+    pub(super) findings: &'v Findings,
+    actions: HashMap<&'v Address, &'v PlannedAction>,
+}
+
+/// An object before and after the plan, in its stored form; a side that is not there is none.
+pub(super) struct Standing {
+    /// Its address after the plan.
+    pub(super) address: Address,
+    /// The address under which the state knows it.
+    pub(super) recorded: Address,
+    pub(super) kind: &'static Kind,
+    pub(super) api: String,
+    pub(super) before: Option<serde_json::Value>,
+    pub(super) after: Option<serde_json::Value>,
+}
+
+impl<'v> Whole<'v> {
+    /// The plan that was found.
+    pub(super) fn new(view: &'v View<'v>, findings: &'v Findings) -> Self {
+        Self { view, findings, actions: findings.by_address() }
+    }
+
+    /// What is done to an object.
+    pub(super) fn action(&self, address: &Address) -> Option<&'v PlannedAction> {
+        self.actions.get(address).copied()
+    }
+
+    /// Every object of a kind that reviewers hear of, before and after.
+    pub(super) fn standing(&self) -> Vec<Standing> {
+        let inputs = self.view.inputs;
+        let speaks = |kind: &Kind| kind.review.parts.is_some() || kind.volume.is_some() || kind.review.opens.is_some();
+        let mut all = Vec::new();
+        for (recorded, record) in &self.view.records {
+            let Some(kind) = (inputs.kinds)(&record.kind).filter(|kind| speaks(kind)) else { continue };
+            let address = self.view.address_now(recorded);
+            let before = record.applied.value();
+            let after = match inputs.graph.get(address) {
+                // What is not chosen stays as it is.
+                _ if !self.view.is_selected(recorded) && !self.view.is_selected(address) => Some(before.clone()),
+                _ if self.findings.unchanged.contains(address) => Some(before.clone()),
+                Some(node) => Some(node.desired.to_stored()),
+                None => None,
+            };
+            let (address, recorded, api) = (address.clone(), recorded.clone(), api_of(&record.provider));
+            all.push(Standing { address, recorded, kind, api, before: Some(before), after });
+        }
+        for node in inputs.graph.iter().filter(|node| speaks(node.kind) && self.view.is_selected(&node.address)) {
+            if self.view.record(&node.address).is_none() {
+                let (address, recorded) = (node.address.clone(), node.address.clone());
+                let (api, after) = (api_of(&node.provider), Some(node.desired.to_stored()));
+                all.push(Standing { address, recorded, kind: node.kind, api, before: None, after });
+            }
+        }
+        all.sort_by(|a, b| a.address.cmp(&b.address));
+        all
+    }
+}
