@@ -41,9 +41,14 @@ impl Advice {
     }
 
     /// An option to add, after words that say why.
-    pub fn add(why: impl Into<String>, name: &'static str, value: impl fmt::Display) -> Self {
-        let add = Flag { name: name.into(), value: Some(Word::from(value.to_string())) };
+    pub fn add(why: impl Into<String>, name: Switch, value: impl fmt::Display) -> Self {
+        let add = Flag { name, value: Some(Word::from(value.to_string())) };
         Self::Add { why: why.into(), add: Box::new(add) }
+    }
+
+    /// An option without a value to add, after words that say why.
+    pub fn switch(why: impl Into<String>, name: Switch) -> Self {
+        Self::Add { why: why.into(), add: Box::new(Flag { name, value: None }) }
     }
 
     /// Lines for a file.
@@ -113,35 +118,64 @@ pub struct Command {
     pub words: Vec<Word>,
 }
 
-/// The commands that are advised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Name {
-    /// `apply`
-    Apply,
-    /// `destroy`
-    Destroy,
-    /// `import`
-    Import,
-    /// `plan`
-    Plan,
-    /// `state mv`
-    StateMv,
-    /// `state rm`
-    StateRm,
+/// Writes an enum of words that are typed, with the words, so that no list of them can lack one.
+macro_rules! typed {
+    ($(#[$about:meta])* $name:ident { $($word:ident = $text:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name {
+            $(#[doc = concat!("`", $text, "`")] $word,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$word),+];
+
+            /// As it is typed.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$word => $text,)+
+                }
+            }
+        }
+    };
+}
+
+typed! {
+    /// The commands that are advised.
+    Name {
+        Apply = "apply",
+        Destroy = "destroy",
+        Drift = "drift",
+        Import = "import",
+        Init = "init",
+        Plan = "plan",
+        SandboxServe = "sandbox serve",
+        StateList = "state list",
+        StateMv = "state mv",
+        StateRm = "state rm",
+        StateUnlock = "state unlock",
+        Validate = "validate",
+    }
+}
+
+typed! {
+    /// The options that are advised.
+    Switch {
+        AbandonCluster = "--abandon-cluster",
+        AllowDataLoss = "--allow-data-loss",
+        AutoApprove = "--auto-approve",
+        ForceConflicts = "--force-conflicts",
+        LockTimeout = "--lock-timeout",
+        Target = "--target",
+    }
 }
 
 impl Name {
-    /// As it is typed.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Apply => "apply",
-            Self::Destroy => "destroy",
-            Self::Import => "import",
-            Self::Plan => "plan",
-            Self::StateMv => "state mv",
-            Self::StateRm => "state rm",
-        }
+    /// Whether it means a cloud and a part of the project; else only where the project is.
+    pub fn means_a_cloud(self) -> bool {
+        !matches!(self, Self::Init | Self::SandboxServe)
     }
 }
 
@@ -180,6 +214,11 @@ impl Command {
         Self::new(Name::Plan).word("--out").word("FILE")
     }
 
+    /// Add an App to a project that is there.
+    pub fn add_app() -> Self {
+        Self::new(Name::Init).word("--from").word("compose.yml").word("--into").word("PROJECT")
+    }
+
     /// Let the state know an object by another address.
     pub fn state_mv(from: impl fmt::Display, to: impl fmt::Display) -> Self {
         Self::new(Name::StateMv).word(from).word(to)
@@ -215,19 +254,19 @@ impl fmt::Display for Command {
     }
 }
 
-/// An option.
+/// An option, and its value where it takes one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Flag {
-    /// Its name, with the dashes.
-    pub name: Cow<'static, str>,
-    /// Its value, where it takes one.
+    /// Which.
+    pub name: Switch,
+    /// Its value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Word>,
 }
 
 impl fmt::Display for Flag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
+        f.write_str(self.name.as_str())?;
         self.value.as_ref().map_or(Ok(()), |value| write!(f, " {value}"))
     }
 }
@@ -284,7 +323,7 @@ mod tests {
             ),
             (Advice::run("", Command::import(address).word("/a b")), "kompox import /ws/t/disk/data '/a b'"),
             (
-                Advice::add("or lose it", "--allow-data-loss", address),
+                Advice::add("or lose it", Switch::AllowDataLoss, address),
                 "or lose it:  add --allow-data-loss /ws/t/disk/data",
             ),
             (Advice::write("a:\n  b: 1\n"), "a:\n  b: 1"),

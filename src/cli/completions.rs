@@ -3,7 +3,7 @@
 use clap_complete::Shell;
 
 use super::error::{CliError, Exit};
-use super::output;
+use super::ui::Ui;
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
@@ -15,9 +15,9 @@ pub struct Args {
 }
 
 /// Runs `completions`.
-pub fn run(args: &Args, command: &mut clap::Command) -> Result<Exit, CliError> {
+pub fn run(args: &Args, command: &mut clap::Command, ui: &Ui) -> Result<Exit, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, command, "kompox", &mut script);
-    output::stdout(|out| out.write_all(&script))?;
+    ui.data(|out| out.write_all(&script))?;
     Ok(Exit::Done)
 }

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::{Subcommand, ValueEnum};
 
 use super::error::{CliError, Exit};
-use super::global::{Global, Terminal};
-use super::output;
-use super::session::print_findings;
+use super::global::Global;
+use super::ui::Ui;
 use crate::compose::files::{Files, LocalFiles, UserFiles};
 use crate::compose::gate::{Gate, Veil};
 use crate::compose::load::Input;
@@ -68,7 +67,7 @@ pub struct Args {
 }
 
 /// Runs a command: reads local files only.
-pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(command: &Command, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let Command::Config(args) = command;
     let cwd = global.cwd()?;
     let gate = global.gate();
@@ -124,8 +123,8 @@ pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Ex
     if findings.has_errors() {
         return Err(CliError::Diagnostics(findings));
     }
-    print_findings(&findings, terminal);
-    output::stdout(|out| out.write_all(&bytes))?;
+    ui.findings(&findings);
+    ui.data(|out| out.write_all(&bytes))?;
     Ok(Exit::Done)
 }
 
@@ -172,7 +171,7 @@ fn compose_files(args: &Args, cwd: &Path, variables: &BTreeMap<String, String>) 
     let found = start.ancestors().find_map(|dir| Some((dir, first(dir, &NAMES)?)));
     let Some((dir, file)) = found else {
         let message = format!("there is no {} here or above", NAMES[0]);
-        return Err(CliError::message(message).help("name the compose file with -f"));
+        return Err(CliError::new("compose-file", message).help("name the compose file with -f"));
     };
     Ok(std::iter::once(file).chain(first(dir, &OVERRIDES)).collect())
 }
@@ -221,7 +220,8 @@ fn complete(args: &Args, cwd: &Path, dir: &Path, environment: &mut BTreeMap<Stri
     let reader = UserFiles::new(cwd);
     let mut values = BTreeMap::new();
     for file in files {
-        let failed = |why: String| CliError::message(format!("{} cannot be read: {why}", shown(&file, cwd)));
+        let failed =
+            |why: String| CliError::new("file-unreadable", format!("{} cannot be read: {why}", shown(&file, cwd)));
         let bytes = reader.read(&text(&file)?).map_err(|error| failed(error.to_string()))?;
         dotenv::complete(environment, &mut values, &bytes).map_err(|error| failed(error.to_string()))?;
     }
@@ -237,7 +237,7 @@ fn name(args: &Args, dir: &Path, environment: &BTreeMap<String, String>) -> Resu
         if project_name(given) != *given {
             let message = format!("\"{given}\" cannot be the name of a project");
             let help = "use lowercase letters, digits, \"-\" and \"_\", a letter or a digit first";
-            return Err(CliError::message(message).help(help));
+            return Err(CliError::new("compose-name", message).help(help));
         }
         return Ok(Name::Given(given.clone()));
     }
@@ -286,6 +286,6 @@ fn shown(path: &Path, cwd: &Path) -> String {
 fn text(path: &Path) -> Result<String, CliError> {
     match path.to_str() {
         Some(text) => Ok(text.to_owned()),
-        None => Err(CliError::message(format!("{} is not UTF-8", path.display()))),
+        None => Err(CliError::new("file-unreadable", format!("{} is not UTF-8", path.display()))),
     }
 }

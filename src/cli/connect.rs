@@ -68,7 +68,7 @@ impl Connections<'_> {
                 None => (key, None),
             };
             let azure = parse_azure(cloud).ok_or_else(|| {
-                CliError::message(format!("the state names a provider that this version does not know: {key}"))
+                CliError::new("provider", format!("the state names a provider that this version does not know: {key}"))
                     .help("use the version of kompox that wrote it")
             })?;
             let cloud = match clouds.get(azure.whole) {
@@ -94,7 +94,7 @@ impl Connections<'_> {
     /// Not a key of this version, sign-in settings that are missing, or Azure refuses.
     pub async fn vaults(&self, key: &str, names: &[String]) -> Result<BTreeMap<String, String>, CliError> {
         let Some(azure) = parse_azure(key) else { return Ok(BTreeMap::new()) };
-        self.azure(&azure)?.find_vaults(names).await.map_err(|error| CliError::message(error.described()))
+        self.azure(&azure)?.find_vaults(names).await.map_err(|error| CliError::new("sign-in", error.described()))
     }
 
     fn azure(&self, key: &AzureKey<'_>) -> Result<AzureProvider, CliError> {
@@ -111,7 +111,7 @@ impl Connections<'_> {
             .or_else(|| self.environment.get("AZURE_RESOURCE_MANAGER_ENDPOINT").map(String::as_str));
         if let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_empty()) {
             let url = Url::parse(endpoint)
-                .map_err(|error| CliError::message(format!("the endpoint {endpoint} is no URL: {error}")))?;
+                .map_err(|error| CliError::new("endpoint", format!("the endpoint {endpoint} is no URL: {error}")))?;
             config.endpoint = Some(url);
         }
         if self.sandbox.is_some() {
@@ -119,7 +119,7 @@ impl Connections<'_> {
             config.retry = LOCAL;
         }
         AzureProvider::new(config).map_err(|error| {
-            let failed = CliError::message(format!("Azure cannot be used: {error}"));
+            let failed = CliError::new("sign-in", format!("Azure cannot be used: {error}"));
             match error.hint {
                 Some(hint) => failed.help(hint),
                 None => failed,
@@ -137,7 +137,7 @@ impl Connections<'_> {
         let optional = |name: &str| self.optional(key, name);
         let required = |name: &str| {
             optional(name).ok_or_else(|| {
-                CliError::message(format!("{name} is missing; AZURE_AUTH_METHOD {} needs it", key.auth))
+                CliError::new("sign-in", format!("{name} is missing; AZURE_AUTH_METHOD {} needs it", key.auth))
                     .help(format!("set the environment variable {name}, or the setting of the Provider"))
             })
         };
@@ -153,8 +153,9 @@ impl Connections<'_> {
                 client_id: optional("AZURE_CLIENT_ID"),
                 service: optional(METADATA_SERVICE)
                     .map(|service| {
-                        Url::parse(&service)
-                            .map_err(|error| CliError::message(format!("{METADATA_SERVICE} is no URL: {error}")))
+                        Url::parse(&service).map_err(|error| {
+                            CliError::new("endpoint", format!("{METADATA_SERVICE} is no URL: {error}"))
+                        })
                     })
                     .transpose()?,
             },
@@ -163,7 +164,7 @@ impl Connections<'_> {
                 client_id: required("AZURE_CLIENT_ID")?,
                 token_file: required("AZURE_FEDERATED_TOKEN_FILE")?,
             },
-            other => return Err(CliError::message(format!("the sign-in method \"{other}\" is not known"))),
+            other => return Err(CliError::new("sign-in", format!("the sign-in method \"{other}\" is not known"))),
         })
     }
 

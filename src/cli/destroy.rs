@@ -1,10 +1,11 @@
 //! `kompox destroy`
 
-use super::apply::{self, Execution};
 use super::error::{CliError, Exit};
-use super::global::{Global, Terminal};
-use super::plan::Selection;
-use super::session::Session;
+use super::flow::applying::{Execution, fresh};
+use super::flow::planning::Selection;
+use super::flow::session::{Needs, with_session};
+use super::global::Global;
+use super::ui::Ui;
 use crate::engine::plan::Mode;
 
 /// Arguments of `destroy`.
@@ -21,9 +22,9 @@ pub struct Args {
 }
 
 /// Runs `destroy`: from the state alone, no manifest is needed.
-pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
-    let session = Session::open_state(global).await?;
-    let exit = apply::fresh(&session, Mode::Destroy, &args.execution, &args.selection, global, terminal).await;
-    session.close().await;
-    exit
+pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
+    with_session(global, ui, Needs::State, async |session| {
+        fresh(session, Mode::Destroy, &args.execution, &args.selection).await
+    })
+    .await
 }

@@ -1,9 +1,11 @@
 //! `kompox drift`
 
 use super::error::{CliError, Exit};
-use super::global::{Global, Terminal};
-use super::plan::{self, Format, Selection};
-use super::session::{Fixed, Session};
+use super::flow::fixed::Fixed;
+use super::flow::planning::Selection;
+use super::flow::session::{Needs, with_session};
+use super::global::Global;
+use super::ui::{PlanFormat, Ui};
 use crate::engine::plan::Mode;
 use crate::report::{About, text};
 
@@ -14,22 +16,19 @@ use crate::report::{About, text};
 )]
 pub struct Args {
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    format: PlanFormat,
     #[command(flatten)]
     selection: Selection,
 }
 
 /// Runs `drift`: a plan that would accept what is observed, for CI. Writes nothing.
-pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
-    let session = Session::open(global).await?;
-    let planned = session
-        .plan(Mode::RefreshOnly, Fixed::default(), terminal, |graph, snapshot| {
-            args.selection.options(&session, graph, snapshot)
-        })
-        .await?;
-    let about = About { drift: true, saved: None };
-    plan::print(&planned.plan, if global.json { Format::Json } else { args.format }, false, &about, terminal)?;
-    session.close().await;
-    Ok(if text::has_drift(&planned.plan) { Exit::Changes } else { Exit::Done })
+pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
+    let plan = with_session(global, ui, Needs::Manifests, async |session| {
+        let adjust = |graph: &_, snapshot: &_| args.selection.options(session, graph, snapshot);
+        Ok(session.plan(Mode::RefreshOnly, Fixed::default(), adjust).await?.plan)
+    });
+    let plan = plan.await?;
+    ui.plan(&plan, args.format, false, &About { drift: true, saved: None })?;
+    Ok(if text::has_drift(&plan) { Exit::Changes } else { Exit::Done })
 }

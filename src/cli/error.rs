@@ -1,14 +1,14 @@
 //! One error of the command line: what failed, where, and what to do; and the one mapping to exit codes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::process::ExitCode;
 
-use super::global::Terminal;
-use crate::advice::{Advice, Command};
+use kompox_state::StateError;
+
+use crate::advice::{Advice, Command, Name};
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::engine::planner::Problem;
-use crate::report;
 use crate::yaml::Source;
 
 /// How a command ended.
@@ -42,6 +42,8 @@ pub enum CliError {
     Diagnostics(Diagnostics),
     /// One thing that has no place in a file.
     Message {
+        /// A stable kebab-case identifier, for machines.
+        code: &'static str,
         /// What failed.
         message: String,
         /// What to do.
@@ -53,17 +55,17 @@ pub enum CliError {
 
 impl CliError {
     /// One thing that has no place in a file.
-    pub fn message(message: impl Into<String>) -> Self {
-        Self::Message { message: message.into(), help: Vec::new() }
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Message { code, message: message.into(), help: Vec::new() }
     }
 
     /// Adds what to do.
     #[must_use]
     pub fn help(self, line: impl Into<Advice>) -> Self {
         match self {
-            Self::Message { message, mut help } => {
+            Self::Message { code, message, mut help } => {
                 help.push(line.into());
-                Self::Message { message, help }
+                Self::Message { code, message, help }
             }
             other => other,
         }
@@ -87,27 +89,22 @@ impl CliError {
         Self::Diagnostics(diagnostics)
     }
 
-    /// Prints it to stderr. A closed stdout is no error worth a line.
-    pub fn print(&self, terminal: &Terminal) {
-        let mut text = Vec::new();
-        let result = match self {
-            Self::Diagnostics(diagnostics) => {
-                report::diagnostics::text(&mut text, &typed(diagnostics, terminal), &terminal.err)
-            }
-            Self::Message { message, help } => {
-                let mut diagnostics = Diagnostics::default();
-                let mut diagnostic = Diagnostic::error("kompox", message.clone());
-                diagnostic.help.clone_from(help);
-                diagnostics.push(diagnostic);
-                report::diagnostics::text(&mut text, &typed(&diagnostics, terminal), &terminal.err)
-            }
-            Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            Self::Output(error) => writeln!(text, "error: the output cannot be written: {error}"),
+    /// What it says, for whoever prints it; none where nobody is there any more to read it.
+    pub fn diagnostics(&self) -> Option<Cow<'_, Diagnostics>> {
+        let one = |mut diagnostic: Diagnostic, help: &[Advice]| {
+            diagnostic.help.extend_from_slice(help);
+            let mut diagnostics = Diagnostics::default();
+            diagnostics.push(diagnostic);
+            Some(Cow::Owned(diagnostics))
         };
-        let text = String::from_utf8_lossy(&text);
-        let text = crate::text::ci::harmless(&text);
-        // There is nowhere left to say that stderr is gone.
-        let _ = result.and_then(|()| std::io::stderr().lock().write_all(text.as_bytes()));
+        match self {
+            Self::Diagnostics(diagnostics) => Some(Cow::Borrowed(diagnostics)),
+            Self::Message { code, message, help } => one(Diagnostic::error(code, message.clone()), help),
+            Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => None,
+            Self::Output(error) => {
+                one(Diagnostic::error("output", format!("the output cannot be written: {error}")), &[])
+            }
+        }
     }
 
     /// The exit code.
@@ -138,7 +135,7 @@ fn gathered(problems: Vec<Problem>) -> Vec<Problem> {
         // The first stands for all.
         let Some(all) = counts.remove(&scope) else { continue };
         let mut help = vec![
-            Advice::from("put this app into that project:  kompox init --from compose.yml --into PROJECT"),
+            Advice::run("put this app into that project", Command::add_app()),
             "or only use that cluster: set `existing: true` in the Cluster's spec".into(),
             "or have one of its own: write another Workspace name in all Resource IDs of this project".into(),
             "if it is this project's and its state was lost: restore the state, or adopt each of these:".into(),
@@ -153,18 +150,6 @@ fn gathered(problems: Vec<Problem>) -> Vec<Problem> {
     gathered
 }
 
-/// Findings with their commands as they must be typed here.
-pub fn typed(diagnostics: &Diagnostics, terminal: &Terminal) -> Diagnostics {
-    let mut all = Diagnostics::default();
-    all.extend(diagnostics.iter().cloned().map(|mut diagnostic| {
-        diagnostic.message = terminal.as_typed(&diagnostic.message);
-        diagnostic.help =
-            diagnostic.help.iter().flat_map(|advice| terminal.err.commands.lines(advice)).map(Advice::Say).collect();
-        diagnostic
-    }));
-    all
-}
-
 impl From<Diagnostics> for CliError {
     fn from(diagnostics: Diagnostics) -> Self {
         Self::Diagnostics(diagnostics)
@@ -177,26 +162,46 @@ impl From<std::io::Error> for CliError {
     }
 }
 
-impl From<kompox_state::StateError> for CliError {
-    fn from(error: kompox_state::StateError) -> Self {
-        Self::message(error.to_string())
+impl From<StateError> for CliError {
+    fn from(error: StateError) -> Self {
+        let code = match error {
+            StateError::Locked { .. } | StateError::Busy { .. } | StateError::HolderAlive { .. } => "state-locked",
+            StateError::Fenced { .. } => "state-lock-lost",
+            StateError::NotLocked { .. } | StateError::OtherLock { .. } => "state-not-locked",
+            StateError::Newer { .. } => "state-newer",
+            StateError::Corrupt { .. } => "state-damaged",
+            StateError::ReadOnly { .. } => "state-read-only",
+            _ => "state",
+        };
+        let failed = Self::new(code, error.to_string());
+        match error {
+            StateError::Locked { holder: Some(holder), .. } => {
+                let unlock = Command::new(Name::StateUnlock).word(&holder.id);
+                failed.help(Advice::run("if it is certainly gone", unlock))
+            }
+            StateError::Corrupt { .. } => failed.help(Advice::run(
+                "once it is moved away, see each object that exists with its import line",
+                Command::new(Name::Plan),
+            )),
+            _ => failed,
+        }
     }
 }
 
 impl From<crate::engine::planfile::PlanFileError> for CliError {
     fn from(error: crate::engine::planfile::PlanFileError) -> Self {
-        Self::message(error.to_string()).help("make a new plan:  kompox plan --out FILE")
+        Self::new("plan-file", error.to_string()).help(Advice::run("make a new plan", Command::plan_again()))
     }
 }
 
 impl From<crate::engine::journal::JournalError> for CliError {
     fn from(error: crate::engine::journal::JournalError) -> Self {
-        Self::message(error.to_string())
+        Self::new("state-write", error.to_string())
     }
 }
 
 impl From<kompox_sandbox::SandboxError> for CliError {
     fn from(error: kompox_sandbox::SandboxError) -> Self {
-        Self::message(error.to_string())
+        Self::new("sandbox", error.to_string())
     }
 }

@@ -1,8 +1,7 @@
-//! Options that every command has, and what the terminal can show.
+//! Options that every command has.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,7 +11,6 @@ use crate::advice::quoted;
 use crate::compose::gate::Gate;
 use crate::engine::address::names;
 use crate::kom::layout::LayoutRequest;
-use crate::report::Style;
 use crate::report::typed::Commands;
 
 /// Options of every command.
@@ -65,6 +63,9 @@ pub struct Global {
     /// How long to wait for another writer of the state, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0, global = true)]
     pub lock_timeout: u64,
+    /// What was called, for others who read it: the command without its arguments.
+    #[arg(skip)]
+    pub called: String,
 }
 
 impl Global {
@@ -86,23 +87,23 @@ impl Global {
 
     /// The directory to work in, absolute.
     pub fn cwd(&self) -> Result<PathBuf, CliError> {
-        let here = std::env::current_dir()
-            .map_err(|error| CliError::message(format!("the working directory cannot be read: {error}")))?;
+        let here = std::env::current_dir().map_err(|error| {
+            CliError::new("working-directory", format!("the working directory cannot be read: {error}"))
+        })?;
         let directory = match &self.directory {
             Some(directory) => here.join(directory),
             None => here,
         };
         if !directory.is_dir() {
-            return Err(
-                CliError::message(format!("{} is no directory", directory.display())).help("check the value of -C")
-            );
+            return Err(CliError::new("working-directory", format!("{} is no directory", directory.display()))
+                .help("check the value of -C"));
         }
         Ok(directory)
     }
 
     /// The options of this call that commands in messages need too. Those that come from the environment are written
     /// out with the others: a message may be read elsewhere.
-    fn commands(&self) -> Commands {
+    pub fn commands(&self) -> Commands {
         let option =
             |name: &str, value: &dyn AsRef<OsStr>| format!(" {name} {}", quoted(&value.as_ref().to_string_lossy()));
         let mut place = String::new();
@@ -152,41 +153,5 @@ impl Global {
             kom_app: self.kom_app.clone(),
             env: self.environment(),
         })
-    }
-}
-
-/// What the terminal can show.
-#[derive(Debug, Clone, Copy)]
-pub struct Terminal {
-    /// How to print on stdout.
-    pub out: Style,
-    /// How to print on stderr.
-    pub err: Style,
-    /// Whether stderr can show moving lines.
-    pub live: bool,
-    /// Whether a person can be asked.
-    pub interactive: bool,
-}
-
-impl Terminal {
-    /// Commands in a text, as they must be typed here.
-    pub fn as_typed(&self, text: &str) -> String {
-        self.err.commands.typed(text).into_owned()
-    }
-
-    /// Looks at the process's streams and environment: colours and progress only on a terminal, and never with
-    /// `NO_COLOR`, `CI` or `--no-color`.
-    pub fn detect(global: &Global) -> Self {
-        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let plain = global.no_color || set("NO_COLOR") || set("CI");
-        let width = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(Style::PLAIN.width);
-        let commands = global.commands();
-        let style = |terminal: bool| {
-            let plain =
-                if terminal { Style { color: !plain, width: width.max(40), ..Style::PLAIN } } else { Style::PLAIN };
-            Style { commands, ..plain }
-        };
-        let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
-        Self { out: style(out), err: style(err), live: err && !plain, interactive: std::io::stdin().is_terminal() }
     }
 }

@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::error::{CliError, Exit};
-use super::global::{Global, Terminal};
-use super::output;
-use super::session::print_findings;
-use super::validate::offline;
+use super::flow::offline::offline;
+use super::global::Global;
+use super::ui::Ui;
 use crate::engine::address::Address;
 use crate::engine::graph::Graph;
 use crate::engine::planfile;
@@ -39,16 +38,16 @@ pub struct Args {
 }
 
 /// Runs `graph`: reads local files only.
-pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let view = match &args.plan {
         Some(file) => GraphView::of_plan(&planfile::read(&global.cwd()?.join(file))?.plan),
         None => {
             let (expanded, findings) = offline(global)?;
-            print_findings(&findings, terminal);
+            ui.findings(&findings);
             of_graph(&expanded.graph)
         }
     };
-    output::stdout(|out| match args.format {
+    ui.data(|out| match args.format {
         Format::Dot => dot(out, &view),
         Format::Mermaid => mermaid(out, &view),
     })?;

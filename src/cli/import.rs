@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use kompox_state::Record;
 
-use super::apply::{Execution, carry_out, recover};
 use super::error::{CliError, Exit};
-use super::global::{Global, Terminal};
-use super::output;
-use super::plan::{self, Format};
-use super::session::{Fixed, Session, addresses};
+use super::flow::applying::{Execution, carry_out};
+use super::flow::fixed::Fixed;
+use super::flow::naming::addresses;
+use super::flow::session::{Needs, Session, with_session};
+use super::flow::settling::recover;
+use super::global::Global;
+use super::ui::{PlanFormat, Ui};
+use crate::advice::{Advice, Command};
 use crate::engine::address::resolve;
 use crate::engine::identity::is_one_object;
 use crate::engine::plan::Mode;
@@ -30,48 +33,39 @@ pub struct Args {
 }
 
 /// Runs `import`: writes the state only.
-pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
-    let session = Session::open(global).await?;
-    let exit = import(args, &session, global, terminal).await;
-    session.close().await;
-    exit
+pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
+    with_session(global, ui, Needs::Manifests, async |session| import(args, session).await).await
 }
 
-async fn import(args: &Args, session: &Session<'_>, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+async fn import(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
     let lock = session.lock(None).await?;
-    recover(session, &session.snapshot()?, &lock, global, terminal).await?;
+    recover(session, &session.snapshot()?, &lock).await?;
     let before = session.snapshot()?;
-    let known = session.expand(&before, Fixed::default(), terminal)?;
+    let known = session.expand(&before, Fixed::default())?;
     let address = resolve(&args.address, &addresses(&known.graph, &before))
-        .map_err(|error| CliError::message(error.to_string()))?;
+        .map_err(|error| CliError::new("address", error.to_string()))?;
     if let Some(record) = session.store.record(&address)? {
         if is_one_object((&record.provider, &record.physical_id), (&record.provider, &args.id)) {
-            output::stderr(|err| writeln!(err, "{address} is {} already; nothing was done.", args.id));
+            session.ui.say(|err| writeln!(err, "{address} is {} already; nothing was done.", args.id));
             return Ok(Exit::Done);
         }
-        return Err(CliError::message(format!("{address} is in the state already: {}", record.physical_id))
-            .help(format!("to give it up first:  kompox state rm {address}")));
+        return Err(CliError::new("recorded", format!("{address} is in the state already: {}", record.physical_id))
+            .help(Advice::run("to give it up first", Command::state_rm(&address))));
     }
     let provider = known.graph.get(&address).map(|node| node.provider.clone()).unwrap_or_default();
     let same = |record: &&Record| is_one_object((&record.provider, &record.physical_id), (&provider, &args.id));
     if let Some(other) = before.records.iter().find(same) {
-        return Err(CliError::message(format!("{} is in the state already, as {}", args.id, other.address))
-            .help(format!("to rename it:  kompox state mv {} {address}", other.address)));
+        return Err(CliError::new("recorded", format!("{} is in the state already, as {}", args.id, other.address))
+            .help(Advice::run("to rename it", Command::state_mv(&other.address, &address))));
     }
     let fixed = Fixed { imports: BTreeMap::from([(address.clone(), args.id.clone())]), ..Fixed::default() };
     let options = Options { targets: vec![address.clone()], ..Options::default() };
-    let planned = session.plan(Mode::Import, fixed, terminal, |_, _| Ok(options.clone())).await?;
-    plan::print(
-        &planned.plan,
-        if global.json { Format::Json } else { Format::Text },
-        false,
-        &About::default(),
-        terminal,
-    )?;
+    let planned = session.plan(Mode::Import, fixed, |_, _| Ok(options.clone())).await?;
+    session.ui.plan(&planned.plan, PlanFormat::Text, false, &About::default())?;
     let execution = Execution { auto_approve: true, parallelism: 1, no_wait: false };
-    let exit = carry_out(session, &planned, None, &execution, lock, global, terminal).await?;
+    let exit = carry_out(session, &planned, None, &execution, lock).await?;
     if exit == Exit::Done {
-        output::stderr(|err| {
+        session.ui.say(|err| {
             writeln!(err, "{address} is now {}. The next apply makes the changes shown above, if any.", args.id)
         });
     }

@@ -5,36 +5,39 @@ mod draft;
 mod files;
 mod fill;
 mod folders;
+mod found;
 #[cfg(test)]
 mod generated;
 mod identity;
 mod images;
 mod into;
 mod mounts;
+mod paths;
 mod ports;
+mod remarks;
 mod rules;
 mod survey;
 #[cfg(test)]
 mod tests;
 mod yaml;
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use self::draft::{Draft, DraftError};
-use self::identity::{Place, whose};
-use self::survey::{Remark, Survey};
+use self::files::create;
+use self::found::{Remark, Survey};
+use self::identity::{Place, app_name, check_name, whose};
+use self::remarks::{remarks, to_do};
 use super::error::{CliError, Exit};
-use super::global::{Global, Terminal};
-use super::output;
-use super::validate::offline;
-use crate::compose::tree::Tree;
+use super::flow::offline::offline;
+use super::global::Global;
+use super::ui::Ui;
+use crate::advice::{Advice, Command, quoted};
 use crate::diag::Severity;
 use crate::kom::layout::{APP_FILE_NAME, LEGACY_FILE_NAME};
 use crate::kom::{legacy, schema};
 use crate::report;
-use crate::text::dns::is_label_within;
 use crate::yaml::Source;
 
 /// Everything but the App.
@@ -44,9 +47,6 @@ const APP: &str = include_str!("init/app.yml");
 const COMPOSE: &str = include_str!("init/compose.yml");
 const CONFIG: &str = include_str!("init/config.yml");
 const IGNORE: &str = "/state/\n/sandbox/\n";
-
-/// Longest name of an app: names of the cloud are made of it.
-const NAME: usize = 30;
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
@@ -72,26 +72,28 @@ pub struct Args {
 }
 
 /// Runs `init`: writes a project that validates, and plans in the sandbox at once.
-pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let cwd = global.cwd()?;
     match args.from.as_slice() {
-        [] => from_nothing(args, &cwd, global, terminal),
+        [] => from_nothing(args, &cwd, global, ui),
         [file] if is_legacy(&cwd.join(file)) => match args.into {
-            None => from_legacy(&cwd.join(file), global, terminal),
-            Some(_) => Err(CliError::message(format!("{} is a whole project, not an App to add", file.display()))
-                .help("name the App's compose file with --from")),
+            None => from_legacy(&cwd.join(file), global, ui),
+            Some(_) => {
+                Err(CliError::new("init-from", format!("{} is a whole project, not an App to add", file.display()))
+                    .help("name the App's compose file with --from"))
+            }
         },
         files => {
             let paths: Vec<PathBuf> = files.iter().map(|file| cwd.join(file)).collect();
             match &args.into {
-                Some(into) => into::run(args, into, &paths, global, terminal),
-                None => from_compose(args, &paths, global, terminal),
+                Some(into) => into::run(args.name.as_deref(), into, &paths, global, ui),
+                None => from_compose(args, &paths, global, ui),
             }
         }
     }
 }
 
-fn from_nothing(args: &Args, root: &Path, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+fn from_nothing(args: &Args, root: &Path, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let name = match &args.name {
         Some(name) => name.clone(),
         None => root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default(),
@@ -105,10 +107,10 @@ fn from_nothing(args: &Args, root: &Path, global: &Global, terminal: &Terminal) 
     ];
     files.extend(folder()?);
     for (path, text) in &files {
-        write(root, path, text)?;
+        write(root, path, text, ui)?;
     }
-    output::stderr(|err| {
-        let place = terminal.err.commands.place;
+    ui.say(|err| {
+        let place = ui.commands().place;
         writeln!(err, "\nTry it without an account:  kompox{place} --sandbox apply")?;
         writeln!(err, "Then put your subscription into kompoxapp.yml:  kompox{place} plan")
     });
@@ -120,15 +122,6 @@ fn place(root: &Path, global: &Global) -> Place {
     let environment = global.environment();
     let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
     Place::of_folder(&real, &whose(|name| environment.get(name).cloned()))
-}
-
-fn check_name(name: &str) -> Result<(), CliError> {
-    if is_label_within(name, NAME) {
-        return Ok(());
-    }
-    Err(CliError::message(format!("\"{name}\" cannot be the app's name"))
-        .help(format!("it must be lower-case letters, digits and dashes, at most {NAME}"))
-        .help("name it:  kompox init --name my-app"))
 }
 
 /// The files of `.kompox/`.
@@ -152,14 +145,14 @@ fn is_legacy(path: &Path) -> bool {
     named || draft::text(path).is_ok_and(says)
 }
 
-fn from_legacy(path: &Path, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+fn from_legacy(path: &Path, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let text = draft::text(path)?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let rewritten = legacy::rewrite(&Source::new(name.as_str(), text))?;
     let root = path.parent().unwrap_or(Path::new(".")).to_owned();
     let files = vec![(APP_FILE_NAME.to_owned(), format!("{}{}", files::EDITOR_LINE, rewritten.text))];
-    write_new(&root, files)?;
-    finish(&root, global, terminal, "Then as before", |err| {
+    write_new(&root, files, ui)?;
+    finish(&root, global, ui, "Then as before", |err| {
         writeln!(
             err,
             "\n{APP_FILE_NAME} takes the place of {name}: ids, names and hashes are the same. Comments are not"
@@ -173,16 +166,16 @@ fn from_legacy(path: &Path, global: &Global, terminal: &Terminal) -> Result<Exit
     })
 }
 
-fn from_compose(args: &Args, paths: &[PathBuf], global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+fn from_compose(args: &Args, paths: &[PathBuf], global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let gate = global.gate();
     let draft = draft::read(paths, &gate)?;
-    let name = app_name(args, &draft)?;
+    let name = app_name(args.name.as_deref(), &draft)?;
     let place = place(&draft.root, global);
     let Planned { survey, files: written, has_env } = planned(&draft, &name, &place, &args.driver)?;
-    write_new(&draft.root, written)?;
+    write_new(&draft.root, written, ui)?;
     let todo = to_do(&draft, &survey, has_env);
     let then = format!("Then put your subscription and hosts into {APP_FILE_NAME}");
-    finish(&draft.root, global, terminal, &then, |err| {
+    finish(&draft.root, global, ui, &then, |err| {
         remarks(err, "Decided (your compose files are not changed):", &survey.decided)?;
         remarks(err, "For you to do:", &todo)
     })
@@ -211,91 +204,23 @@ fn planned(draft: &Draft, name: &str, place: &Place, driver: &str) -> Result<Pla
     Ok(Planned { survey, files: written, has_env })
 }
 
-/// The name given, else the compose file's, else the folder's.
-fn app_name(args: &Args, draft: &Draft) -> Result<String, CliError> {
-    if let Some(name) = &args.name {
-        check_name(name)?;
-        return Ok(name.clone());
-    }
-    Ok(name_of(draft))
-}
-
-/// The name that the compose file or the folder suggests.
-fn name_of(draft: &Draft) -> String {
-    let own = draft.tree.get("name").and_then(Tree::as_text).map(str::to_owned);
-    let folder = || draft.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = yaml::slug(&own.unwrap_or_else(folder), NAME - 4);
-    // Names that begin with the app's and `-app` or `-box` are its own components'.
-    let services = draft.tree.get("services").and_then(Tree::as_mapping).unwrap_or_default();
-    let reserved = |app: &str| {
-        let ends = [format!("{app}-app"), format!("{app}-box")];
-        services.iter().any(|service| ends.iter().any(|end| service.key.starts_with(end.as_str())))
-    };
-    let letter = name.starts_with(|c: char| c.is_ascii_lowercase());
-    if reserved(&name) || !letter { format!("my-{name}") } else { name }
-}
-
-/// What only the user can do: the survey's, and values of variables.
-fn to_do(draft: &Draft, survey: &Survey, written: bool) -> Vec<Remark> {
-    let mut todo = survey.todo.clone();
-    let names = |all: &[&draft::Unset]| all.iter().map(|unset| unset.name.as_str()).collect::<Vec<_>>().join(", ");
-    let placed: Vec<_> = draft.env.unset.iter().filter(|unset| unset.placeholder.is_some()).collect();
-    let empty: Vec<_> = draft.env.unset.iter().filter(|unset| unset.placeholder.is_none()).collect();
-    let first = |all: &[&draft::Unset]| all.first().map(|unset| unset.location.clone());
-    if let (Some((name, _)), true) = (&draft.env.template, written) {
-        let text = format!("set your own values in .env, which was written from {name}");
-        todo.push(Remark { at: None, text });
-    }
-    if !placed.is_empty() {
-        let text = if written {
-            format!("set {} in .env, where placeholders stand", names(&placed))
-        } else {
-            let lines: Vec<String> = placed.iter().map(|unset| format!("{}=…", unset.name)).collect();
-            format!("add to .env, which is not changed: {}", lines.join(", "))
-        };
-        todo.push(Remark { at: first(&placed), text });
-    }
-    if !empty.is_empty() {
-        let text = format!("these variables are not set and read as empty: {}", names(&empty));
-        todo.push(Remark { at: first(&empty), text });
-    }
-    todo
-}
-
-fn remarks(err: &mut dyn Write, title: &str, remarks: &[Remark]) -> std::io::Result<()> {
-    if remarks.is_empty() {
-        return Ok(());
-    }
-    writeln!(err, "\n{title}")?;
-    let mut seen = BTreeSet::new();
-    for remark in remarks {
-        let place = remark.at.as_ref().map_or(String::new(), |at| format!("{at}: "));
-        let line = format!("{place}{}", remark.text);
-        // A service that several files speak of is remarked on once.
-        if seen.insert(line.clone()) {
-            writeln!(err, "  {}", report::escape::clean(&line))?;
-        }
-    }
-    Ok(())
-}
-
 /// Checks the written project as every command reads it, and says what comes next.
 fn finish(
     root: &Path,
     global: &Global,
-    terminal: &Terminal,
+    ui: &Ui,
     then: &str,
     words: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<Exit, CliError> {
-    output::stderr(words);
+    ui.say(words);
     let here = Global { directory: Some(root.to_owned()), ..global.clone() };
     let elsewhere = global.cwd()?.canonicalize().ok() != root.canonicalize().ok();
-    let with = if elsewhere { format!(" -C {}", root.display()) } else { String::new() };
+    let with = if elsewhere { format!(" -C {}", quoted(&root.to_string_lossy())) } else { String::new() };
     match offline(&here) {
         Ok((expanded, findings)) => {
             let objects = expanded.graph.len();
             let warnings = findings.count(Severity::Warning);
-            output::stderr(|err| {
+            ui.say(|err| {
                 write!(err, "\nThe project is valid: {objects} objects")?;
                 match warnings {
                     0 => writeln!(err, ".")?,
@@ -318,9 +243,9 @@ fn finish(
                     errors
                 },
             );
-            output::stderr(|err| {
+            ui.say(|err| {
                 writeln!(err, "\nThe files are written, but the project cannot run yet:\n")?;
-                report::diagnostics::text(err, &findings, &terminal.err)?;
+                report::diagnostics::text(err, &findings, &ui.err)?;
                 writeln!(err, "\nCorrect these, then:  kompox{with} validate")
             });
             Ok(Exit::Failed)
@@ -330,62 +255,53 @@ fn finish(
 }
 
 /// Writes files of which none may exist, and those of `.kompox/`, which may.
-fn write_new(root: &Path, files: Vec<(String, String)>) -> Result<(), CliError> {
+fn write_new(root: &Path, files: Vec<(String, String)>, ui: &Ui) -> Result<(), CliError> {
     let exist: Vec<&str> =
         files.iter().map(|(path, _)| path.as_str()).filter(|path| root.join(path).exists()).collect();
     if !exist.is_empty() {
         let would: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
         let (is, it) = if exist.len() == 1 { ("is", "it") } else { ("are", "them") };
-        let error = CliError::message(format!("{} {is} there already; nothing was written", exist.join(", ")))
-            .help(format!("this would write {}", would.join(", ")))
-            .help(format!("files are never overwritten: move {it} away, or edit {it} by hand"));
+        let error =
+            CliError::new("file-exists", format!("{} {is} there already; nothing was written", exist.join(", ")))
+                .help(format!("this would write {}", would.join(", ")))
+                .help(format!("files are never overwritten: move {it} away, or edit {it} by hand"));
         let project = exist.contains(&APP_FILE_NAME);
-        let help = "to add an App to the project that is there, say so:  kompox init --from FILE --into PROJECT";
+        let help = Advice::run("to add an App to the project that is there, say so", Command::add_app());
         return Err(if project { error.help(help) } else { error });
     }
     for (path, text) in files.iter().chain(&folder()?) {
-        write(root, path, text)?;
+        write(root, path, text, ui)?;
     }
     Ok(())
 }
 
-fn write(root: &Path, path: &str, text: &str) -> Result<(), CliError> {
+fn write(root: &Path, path: &str, text: &str, ui: &Ui) -> Result<(), CliError> {
     let file = root.join(path);
-    let failed = |error: std::io::Error| CliError::message(format!("{} cannot be written: {error}", file.display()));
+    let failed = |error: std::io::Error| {
+        CliError::new("file-unwritable", format!("{} cannot be written: {error}", file.display()))
+    };
     if file.exists() {
-        output::stderr(|err| writeln!(err, "kept     {path}"));
+        ui.say(|err| writeln!(err, "kept     {path}"));
         return Ok(());
     }
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
     create(&file, text.as_bytes())?;
-    output::stderr(|err| writeln!(err, "written  {path}"));
+    ui.say(|err| writeln!(err, "written  {path}"));
     Ok(())
-}
-
-/// Makes a file. It is created only if it is still absent: nothing of the user's is ever overwritten.
-fn create(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| CliError::message(format!("{} cannot be written: {error}", file.display()));
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    if file.file_name().is_some_and(|name| name == ".env") {
-        // It is where secrets go.
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    let mut created = options.open(file).map_err(failed)?;
-    created.write_all(bytes).map_err(failed)
 }
 
 impl From<DraftError> for CliError {
     fn from(error: DraftError) -> Self {
         match error {
             DraftError::Wrong(findings) => Self::Diagnostics(findings),
-            DraftError::NoFile(_) => Self::message(error.to_string())
+            DraftError::NoFile(_) => Self::new("compose-file", error.to_string())
                 .help("it looks for compose.yaml, compose.yml, docker-compose.yml and docker-compose.yaml"),
-            DraftError::Unreadable { .. } => Self::message(error.to_string()).help("check the value of --from"),
-            DraftError::Elsewhere(_) => Self::message(error.to_string())
+            DraftError::Unreadable { .. } => {
+                Self::new("file-unreadable", error.to_string()).help("check the value of --from")
+            }
+            DraftError::Elsewhere(_) => Self::new("file-elsewhere", error.to_string())
                 .help("an app may refer to files below its own folder only: move the file there"),
         }
     }

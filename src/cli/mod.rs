@@ -1,5 +1,8 @@
-//! The command line: arguments → session → engine → report. One file per command; each is short.
+//! The command line: arguments → session → engine → report. One file per command, each short; what several of them do
+//! together is in [`flow`], and whatever is read from or said to the user goes through [`ui::Ui`].
 
+#[cfg(test)]
+mod advice_tests;
 mod apply;
 mod completions;
 mod compose;
@@ -7,19 +10,19 @@ mod connect;
 mod destroy;
 mod drift;
 mod error;
+mod flow;
 mod global;
 mod graph;
 mod import;
 mod init;
-mod output;
 mod plan;
 mod render;
 mod sandbox;
 mod schema;
-mod session;
 mod show;
 mod signal;
 mod state;
+mod ui;
 mod validate;
 mod version;
 mod wanted;
@@ -30,7 +33,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::error::{CliError, Exit};
-use self::global::{Global, Terminal};
+use self::global::Global;
+use self::ui::Ui;
 
 /// Plan and apply for stateful Docker Compose apps on managed Kubernetes.
 #[derive(Debug, Parser)]
@@ -85,7 +89,8 @@ enum Command {
 
 /// Runs the program with these arguments and the process's environment; gives its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // clap prints help and version to stdout, mistakes to stderr.
@@ -93,42 +98,43 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
         }
     };
-    let terminal = Terminal::detect(&cli.global);
-    match cli.run(&terminal) {
+    cli.global.called = called(cli.global.sandbox, &arguments);
+    let ui = Ui::detect(&cli.global);
+    match cli.run(&ui) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            error.print(&terminal);
+            ui.error(&error);
             error.exit().into()
         }
     }
 }
 
 impl Cli {
-    fn run(self, terminal: &Terminal) -> Result<Exit, CliError> {
+    fn run(self, ui: &Ui) -> Result<Exit, CliError> {
         let global = &self.global;
         match self.command {
-            Command::Version(args) => version::run(&args, global),
-            Command::Completions(args) => completions::run(&args, &mut Self::command()),
-            Command::Schema(args) => schema::run(&args),
-            Command::Init(args) => init::run(&args, global, terminal),
-            Command::Validate(args) => validate::run(&args, global, terminal),
-            Command::Render(args) => render::run(&args, global, terminal),
-            Command::Compose(command) => compose::run(&command, global, terminal),
-            Command::Show(args) => show::run(&args, global, terminal),
-            Command::State(command) => state::run(&command, global, terminal),
-            Command::Plan(args) => within_runtime(plan::run(&args, global, terminal)),
-            Command::Apply(args) => within_runtime(apply::run(&args, global, terminal)),
-            Command::Destroy(args) => within_runtime(destroy::run(&args, global, terminal)),
-            Command::Drift(args) => within_runtime(drift::run(&args, global, terminal)),
-            Command::Graph(args) => graph::run(&args, global, terminal),
-            Command::Import(args) => within_runtime(import::run(&args, global, terminal)),
-            Command::Sandbox(command) => within_runtime(sandbox::run(&command, global, terminal)),
+            Command::Version(args) => version::run(&args, ui),
+            Command::Completions(args) => completions::run(&args, &mut Self::command(), ui),
+            Command::Schema(args) => schema::run(&args, ui),
+            Command::Init(args) => init::run(&args, global, ui),
+            Command::Validate(args) => validate::run(&args, global, ui),
+            Command::Render(args) => render::run(&args, global, ui),
+            Command::Compose(command) => compose::run(&command, global, ui),
+            Command::Show(args) => show::run(&args, global, ui),
+            Command::State(command) => state::run(&command, global, ui),
+            Command::Plan(args) => within_runtime(plan::run(&args, global, ui)),
+            Command::Apply(args) => within_runtime(apply::run(&args, global, ui)),
+            Command::Destroy(args) => within_runtime(destroy::run(&args, global, ui)),
+            Command::Drift(args) => within_runtime(drift::run(&args, global, ui)),
+            Command::Graph(args) => graph::run(&args, global, ui),
+            Command::Import(args) => within_runtime(import::run(&args, global, ui)),
+            Command::Sandbox(command) => within_runtime(sandbox::run(&command, global, ui)),
         }
     }
 }
 
-/// The names of all commands and their subcommands.
-fn command_names() -> Vec<String> {
+/// The command without its arguments, which others need not see.
+fn called(sandbox: bool, arguments: &[OsString]) -> String {
     fn collect(command: &clap::Command, names: &mut Vec<String>) {
         for sub in command.get_subcommands() {
             names.push(sub.get_name().to_owned());
@@ -137,13 +143,15 @@ fn command_names() -> Vec<String> {
     }
     let mut names = Vec::new();
     collect(&Cli::command(), &mut names);
-    names
+    let words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    let words: Vec<&str> = words.filter(|word| names.iter().any(|name| name == word)).collect();
+    format!("kompox{} {}", if sandbox { " --sandbox" } else { "" }, words.join(" "))
 }
 
 /// Only commands that talk to something pay for a runtime.
 fn within_runtime<T>(future: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| CliError::message(format!("no runtime can be started: {error}")))?;
+    let runtime = runtime.map_err(|error| CliError::new("runtime", format!("no runtime can be started: {error}")))?;
     let result = runtime.block_on(future);
     // What still runs after the second interrupt is not waited for.
     runtime.shutdown_background();

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use super::error::{CliError, Exit};
-use super::global::{Global, Terminal};
-use super::output::to_file_or_stdout;
-use super::session::print_findings;
-use super::validate::offline;
+use super::flow::offline::offline;
+use super::global::Global;
+use super::ui::Ui;
 use crate::compose::convert;
 use crate::compose::load::project::Printing;
 use crate::engine::address::{Address, resolve};
@@ -31,23 +30,23 @@ pub struct Args {
 }
 
 /// Runs `render`: reads local files only.
-pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let (expanded, findings) = offline(global)?;
-    print_findings(&findings, terminal);
+    ui.findings(&findings);
     let apps: Vec<Address> = expanded.rendered.iter().map(|(app, _)| app.clone()).collect();
     let wanted = match (&global.app_id, &global.app_name) {
         (Some(id), _) => Some(resolve(id, &apps)),
         (_, Some(name)) => Some(resolve(&format!("app/{name}"), &apps)),
         _ => None,
     };
-    let wanted = wanted.transpose().map_err(|error| CliError::message(error.to_string()))?;
+    let wanted = wanted.transpose().map_err(|error| CliError::new("address", error.to_string()))?;
     let chosen = |app: &Address| wanted.as_ref().is_none_or(|wanted| wanted == app);
-    let failed = |error: convert::WriteError| CliError::message(error.to_string());
+    let failed = |error: convert::WriteError| CliError::new("output", error.to_string());
     if args.out_manifest.is_some() || args.out_compose.is_none() {
         let rendered: Vec<_> = expanded.rendered.iter().filter(|(app, _)| chosen(app)).collect();
         let texts = parallel::map(&rendered, |(_, rendered)| convert::manifest(rendered, args.show_secrets));
         let text = texts.into_iter().collect::<Result<String, _>>().map_err(failed)?;
-        to_file_or_stdout(args.out_manifest.as_deref().unwrap_or("-".as_ref()), &text)?;
+        ui.file(args.out_manifest.as_deref().unwrap_or("-".as_ref()), &text)?;
     }
     if let Some(path) = &args.out_compose {
         let chosen: Vec<_> = expanded.composes.iter().filter(|(app, _)| chosen(app)).collect();
@@ -60,7 +59,7 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
             texts.push(text.ok_or(CliError::Diagnostics(findings))?);
         }
         let text = texts.join("---\n");
-        to_file_or_stdout(path, &text)?;
+        ui.file(path, &text)?;
     }
     Ok(Exit::Done)
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::error::{CliError, Exit};
-use super::global::{Global, Terminal};
-use super::session::{sandbox_path, state_config};
-use super::{output, signal};
+use super::flow::manifests::{sandbox_path, state_config};
+use super::global::Global;
+use super::signal;
+use super::ui::Ui;
 use crate::kom::layout::{Layout, discover};
-use crate::report;
 use crate::report::table::Table;
 use kompox_sandbox::{self as sandbox, Config, FaultRule, Latency, Sandbox};
 
@@ -79,13 +79,13 @@ fn data(given: Option<&PathBuf>, global: &Global) -> Result<PathBuf, CliError> {
 }
 
 /// Runs a `sandbox` command.
-pub async fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+pub async fn run(command: &Command, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     match command {
-        Command::Serve(args) => serve(args, global, terminal).await,
+        Command::Serve(args) => serve(args, global, ui).await,
         Command::Inspect { data: given } => {
             let objects = sandbox::inspect(&data(given.as_ref(), global)?)?;
-            if global.json {
-                output::stdout(|out| report::json::write(out, &objects.into(), true))?;
+            if ui.json {
+                ui.document(&objects.into())?;
                 return Ok(Exit::Done);
             }
             let mut table = Table::new(["KIND", "ID"]);
@@ -93,14 +93,14 @@ pub async fn run(command: &Command, global: &Global, terminal: &Terminal) -> Res
                 let text = |key: &str| object.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
                 table.row([text("kind") + &text("type"), text("id")]);
             }
-            output::stdout(|out| table.write(out, &terminal.out))?;
+            ui.table(&table)?;
             Ok(Exit::Done)
         }
-        Command::Reset => reset(global),
+        Command::Reset => reset(global, ui),
     }
 }
 
-async fn serve(args: &Serve, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+async fn serve(args: &Serve, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let millis = Duration::from_millis;
     let mut config = Config::new(data(args.data.as_ref(), global)?);
     config.faults.clone_from(&args.faults);
@@ -111,9 +111,9 @@ async fn serve(args: &Serve, global: &Global, terminal: &Terminal) -> Result<Exi
     config.token_required = args.require_token;
     let token = config.data.join("token");
     let sandbox = Sandbox::start(config, args.listen).await?;
-    output::stdout(|out| writeln!(out, "{}", sandbox.endpoint()))?;
-    output::stderr(|err| {
-        let place = terminal.err.commands.place;
+    ui.data(|out| writeln!(out, "{}", sandbox.endpoint()))?;
+    ui.say(|err| {
+        let place = ui.commands().place;
         writeln!(err, "Use it:  kompox{place} --sandbox --sandbox-endpoint {} plan", sandbox.endpoint())?;
         writeln!(err, "Other users of this machine need the token in {} (KOMPOX_SANDBOX_TOKEN).", token.display())
     });
@@ -123,11 +123,11 @@ async fn serve(args: &Serve, global: &Global, terminal: &Terminal) -> Result<Exi
     Ok(Exit::Done)
 }
 
-fn reset(global: &Global) -> Result<Exit, CliError> {
+fn reset(global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let layout = layout(global)?;
     let world = sandbox_path(&layout);
     sandbox::reset(&world)?;
     kompox_state::remove(&state_config(&layout, true))?;
-    output::stderr(|err| writeln!(err, "The sandbox at {} is empty, and its state is gone.", world.display()));
+    ui.say(|err| writeln!(err, "The sandbox at {} is empty, and its state is gone.", world.display()));
     Ok(Exit::Done)
 }

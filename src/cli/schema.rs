@@ -1,9 +1,8 @@
 //! `kompox schema`
 
 use super::error::{CliError, Exit};
-use super::output;
+use super::ui::Ui;
 use crate::kom::schema;
-use crate::report;
 
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
@@ -18,9 +17,9 @@ pub struct Args {
 }
 
 /// Runs `schema`: prints the JSON Schema of KOM.
-pub fn run(args: &Args) -> Result<Exit, CliError> {
+pub fn run(args: &Args, ui: &Ui) -> Result<Exit, CliError> {
     // The parser took only names that there are.
     let schema = schema::of(&args.kind).unwrap_or_default();
-    output::stdout(|out| report::json::write(out, &schema, true))?;
+    ui.document(&schema)?;
     Ok(Exit::Done)
 }

@@ -1,9 +1,9 @@
 //! `kompox show`
 
 use super::error::{CliError, Exit};
-use super::global::{Global, Terminal};
-use super::plan::{self, Format};
-use super::{output, state};
+use super::global::Global;
+use super::state;
+use super::ui::{PlanFormat, Ui};
 use crate::engine::planfile;
 use crate::report::{About, Saved};
 
@@ -17,21 +17,21 @@ pub struct Args {
     #[arg(value_name = "FILE|ADDRESS")]
     what: String,
     /// How to print a saved plan
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    format: PlanFormat,
     /// Show every field of what a plan creates
     #[arg(long)]
     verbose: bool,
 }
 
 /// Runs `show`.
-pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let path = global.cwd()?.join(&args.what);
     if path.is_file() {
         let saved = planfile::read(&path)?;
         let about = About { drift: false, saved: Some(Saved { file: &args.what, digest: &saved.digest }) };
-        plan::print(&saved.plan, if global.json { Format::Json } else { args.format }, args.verbose, &about, terminal)?;
-        output::stderr(|err| {
+        ui.plan(&saved.plan, args.format, args.verbose, &about)?;
+        ui.say(|err| {
             writeln!(err, "digest {}", saved.digest)?;
             if saved.plan.rehearsal {
                 writeln!(err, "Made with --sandbox: it is for the sandbox only.")
@@ -41,5 +41,5 @@ pub fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Cl
         });
         return Ok(Exit::Done);
     }
-    state::show(&args.what, global)
+    state::show(&args.what, global, ui)
 }

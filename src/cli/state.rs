@@ -6,11 +6,13 @@ use clap::Subcommand;
 use kompox_state::{Change, Counts, LockRequest, Record, Run, RunResult, Store};
 
 use super::error::{CliError, Exit};
-use super::global::{Global, Terminal};
-use super::output;
-use super::session::{Names, state_config};
-use super::validate::offline_with;
-use crate::advice;
+use super::flow::locking::{actor, host};
+use super::flow::manifests::state_config;
+use super::flow::naming::Names;
+use super::flow::offline::offline_with;
+use super::global::Global;
+use super::ui::Ui;
+use crate::advice::{Advice, Command as Advised, Name};
 use crate::engine::address::{Address, ResolveError, resolve};
 use crate::engine::run::{Environment, System, timestamp};
 use crate::kom::layout::discover;
@@ -68,16 +70,16 @@ Examples:\n  kompox state mv disk/default disk/store\n  kompox state mv app/gite
 }
 
 /// Runs a `state` command.
-pub fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+pub fn run(command: &Command, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     match command {
-        Command::List { filter } => list(filter.as_deref(), global, terminal),
-        Command::Show { address } => show(address, global),
-        Command::Rm { address } => forget(address, global, terminal),
-        Command::Mv { from, to } => rename(from, to, global),
-        Command::History { limit } => history(*limit, global, terminal),
+        Command::List { filter } => list(filter.as_deref(), global, ui),
+        Command::Show { address } => show(address, global, ui),
+        Command::Rm { address } => forget(address, global, ui),
+        Command::Mv { from, to } => rename(from, to, global, ui),
+        Command::History { limit } => history(*limit, global, ui),
         Command::Unlock { id } => {
             let holder = existing(global)?.unlock(id)?;
-            output::stderr(|err| {
+            ui.say(|err| {
                 writeln!(err, "The lock of {holder} is gone. What it was doing is looked into by the next apply.")
             });
             Ok(Exit::Done)
@@ -90,43 +92,44 @@ fn existing(global: &Global) -> Result<Arc<dyn Store>, CliError> {
     let config = state_config(&layout, global.sandbox);
     kompox_state::open_existing(&config)?.ok_or_else(|| {
         let hint = if global.sandbox { "the sandbox has a state of its own" } else { "did you mean --sandbox?" };
-        CliError::message(format!("there is no state at {} yet", config.place())).help(hint)
+        CliError::new("state-missing", format!("there is no state at {} yet", config.place())).help(hint)
     })
 }
 
-fn list(filter: Option<&str>, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+fn list(filter: Option<&str>, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let mut records = existing(global)?.records()?;
     records.retain(|record| filter.is_none_or(|text| record.address.as_str().contains(text)));
     records.sort_by(|a, b| a.address.cmp(&b.address));
-    if global.json {
+    if ui.json {
         let all: Vec<_> = records.iter().map(|record| serde_json::json!({
             "address": record.address, "kind": record.kind, "provider": record.provider, "id": record.physical_id,
             "serial": record.updated_serial,
         })).collect();
-        output::stdout(|out| report::json::write(out, &all.into(), true))?;
+        ui.document(&all.into())?;
         return Ok(Exit::Done);
     }
     let mut table = Table::new(["ADDRESS", "ID"]);
     for record in &records {
         table.row([record.address.as_str(), record.physical_id.as_str()]);
     }
-    output::stdout(|out| table.write(out, &terminal.out))?;
+    ui.table(&table)?;
     Ok(Exit::Done)
 }
 
 fn find(store: &dyn Store, text: &str) -> Result<Record, CliError> {
     let records = store.records()?;
     let addresses: Vec<Address> = records.iter().map(|record| record.address.clone()).collect();
-    let address = resolve(text, &addresses)
-        .map_err(|error| CliError::message(error.to_string()).help("see all:  kompox state list"))?;
+    let address = resolve(text, &addresses).map_err(|error| {
+        CliError::new("address", error.to_string()).help(Advice::run("see all", Advised::new(Name::StateList)))
+    })?;
     records
         .into_iter()
         .find(|record| record.address == address)
-        .ok_or_else(|| CliError::message(format!("{address} is not in the state")))
+        .ok_or_else(|| CliError::new("address", format!("{address} is not in the state")))
 }
 
 /// Shows one record.
-pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
+pub fn show(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let store = existing(global)?;
     let record = find(store.as_ref(), text)?;
     let value = serde_json::json!({
@@ -142,12 +145,12 @@ pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
         "created_serial": record.created_serial,
         "updated_serial": record.updated_serial,
     });
-    if global.json {
-        output::stdout(|out| report::json::write(out, &value, true))?;
+    if ui.json {
+        ui.document(&value)?;
         return Ok(Exit::Done);
     }
-    let text = crate::text::ci::yaml(&value).map_err(CliError::message)?;
-    output::stdout(|out| {
+    let text = crate::text::ci::yaml(&value).map_err(|why| CliError::new("output", why))?;
+    ui.data(|out| {
         for line in text.lines() {
             writeln!(out, "{}", report::escape::clean(line))?;
         }
@@ -160,8 +163,8 @@ pub fn show(text: &str, global: &Global) -> Result<Exit, CliError> {
 fn write(global: &Global, changes: impl FnOnce(&dyn Store) -> Result<Vec<Change>, CliError>) -> Result<Exit, CliError> {
     let store = existing(global)?;
     let request = LockRequest {
-        who: super::session::actor(&global.environment()),
-        host: super::session::host(),
+        who: actor(&global.environment()),
+        host: host(),
         pid: std::process::id(),
         command: "kompox state".to_owned(),
         now: timestamp(System.now()),
@@ -169,8 +172,8 @@ fn write(global: &Global, changes: impl FnOnce(&dyn Store) -> Result<Vec<Change>
     };
     let lock = store.try_lock(&request)?;
     if !store.open_intents()?.is_empty() {
-        return Err(CliError::message("an apply was interrupted; what it was doing is not settled yet")
-            .help("let kompox look into it first:  kompox apply"));
+        return Err(CliError::new("unsettled", "an apply was interrupted; what it was doing is not settled yet")
+            .help(Advice::run("let kompox look into it first", Advised::new(Name::Apply))));
     }
     let changes = changes(store.as_ref())?;
     store.commit(&lock, &changes)?;
@@ -178,7 +181,7 @@ fn write(global: &Global, changes: impl FnOnce(&dyn Store) -> Result<Vec<Change>
     Ok(Exit::Done)
 }
 
-fn forget(text: &str, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+fn forget(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let exit = write(global, |store| {
         let names = Names {
             present: store.records()?.into_iter().map(|record| record.address).collect(),
@@ -187,21 +190,21 @@ fn forget(text: &str, global: &Global, terminal: &Terminal) -> Result<Exit, CliE
         if matches!(resolve(text, &names.present), Err(ResolveError::None { .. }))
             && let Some(address) = names.was(text)
         {
-            output::stderr(|err| writeln!(err, "note: {address} is forgotten already; nothing was done."));
+            ui.say(|err| writeln!(err, "note: {address} is forgotten already; nothing was done."));
             return Ok(Vec::new());
         }
         let record = find(store, text)?;
-        output::stderr(|err| {
+        ui.say(|err| {
             writeln!(err, "Forgotten: {}. The object stays: {}", record.address, record.physical_id)?;
-            let command = advice::Command::import(&record.address).word(&record.physical_id);
-            writeln!(err, "To adopt it again:  {}", terminal.err.commands.command(&command))
+            let command = Advised::import(&record.address).word(&record.physical_id);
+            writeln!(err, "To adopt it again:  {}", ui.commands().command(&command))
         });
         Ok(vec![Change::DeleteRecord(record.address)])
     })?;
     Ok(exit)
 }
 
-fn rename(from: &str, to: &str, global: &Global) -> Result<Exit, CliError> {
+fn rename(from: &str, to: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let mut moved = None;
     let exit = write(global, |store| {
         let record = find(store, from)?;
@@ -210,7 +213,7 @@ fn rename(from: &str, to: &str, global: &Global) -> Result<Exit, CliError> {
         Ok(vec![Change::MoveRecord { from: record.address, to }])
     })?;
     if let Some((from, to)) = moved {
-        output::stderr(|err| writeln!(err, "Moved: {from} -> {to}"));
+        ui.say(|err| writeln!(err, "Moved: {from} -> {to}"));
     }
     Ok(exit)
 }
@@ -225,12 +228,12 @@ fn new_address(store: &dyn Store, record: &Record, to: &str, global: &Global) ->
     let (expanded, _) = offline_with(global, &snapshot, store.lineage(), &store.digester())?;
     if expanded.graph.get(&from).is_some() {
         let message = format!("the manifests still speak of {from}: under another address it would be made anew");
-        return Err(CliError::message(message).help("rename it in the manifests first"));
+        return Err(CliError::new("state-mv", message).help("rename it in the manifests first"));
     }
     let same_kind = expanded.graph.iter().filter(|node| node.kind.name == record.kind);
     let candidates: Vec<&Address> = same_kind.map(|node| &node.address).collect();
     let to = resolve(to, candidates.iter().copied()).map_err(|error| {
-        let mut refused = CliError::message(format!("no address of the manifests for {from}: {error}"));
+        let mut refused = CliError::new("address", format!("no address of the manifests for {from}: {error}"));
         let free =
             candidates.iter().filter(|address| !snapshot.records.iter().any(|record| record.address == ***address));
         for address in free.take(MOST_FREE) {
@@ -240,12 +243,12 @@ fn new_address(store: &dyn Store, record: &Record, to: &str, global: &Global) ->
     })?;
     if let Some(other) = snapshot.records.iter().find(|other| other.address == to) {
         let message = format!("{to} is in the state already: {}", other.physical_id);
-        return Err(CliError::message(message).help(format!("to give it up first:  kompox state rm {to}")));
+        return Err(CliError::new("state-mv", message).help(Advice::run("to give it up first", Advised::state_rm(&to))));
     }
     let provider = expanded.graph.get(&to).map(|node| node.provider.clone());
     if provider.as_deref() != Some(record.provider.as_str()) {
         let message = format!("{to} is in another cloud or cluster than {from}: an object cannot move there");
-        return Err(CliError::message(message));
+        return Err(CliError::new("state-mv", message));
     }
     Ok(to)
 }
@@ -265,11 +268,11 @@ fn done(run: &Run) -> String {
     }
 }
 
-fn history(limit: usize, global: &Global, terminal: &Terminal) -> Result<Exit, CliError> {
+fn history(limit: usize, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let runs = existing(global)?.runs(limit)?;
-    if global.json {
+    if ui.json {
         let all: Vec<_> = runs.iter().map(|run| serde_json::to_value(run).unwrap_or_default()).collect();
-        output::stdout(|out| report::json::write(out, &all.into(), true))?;
+        ui.document(&all.into())?;
         return Ok(Exit::Done);
     }
     let mut table = Table::new(["STARTED", "WHO", "RESULT", "DONE", "SECONDS", "COMMAND"]);
@@ -280,6 +283,6 @@ fn history(limit: usize, global: &Global, terminal: &Terminal) -> Result<Exit, C
         let who = format!("{}@{}", run.actor, run.host);
         table.row([run.started_at.clone(), who, result, done, seconds, run.command.clone()]);
     }
-    output::stdout(|out| table.write(out, &terminal.out))?;
+    ui.table(&table)?;
     Ok(Exit::Done)
 }

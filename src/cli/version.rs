@@ -1,9 +1,8 @@
 //! `kompox version`
 
 use super::error::{CliError, Exit};
-use super::global::Global;
-use super::output;
-use super::session::VERSION;
+use super::flow::session::VERSION;
+use super::ui::Ui;
 
 /// Arguments of `version`.
 #[derive(Debug, clap::Args)]
@@ -11,8 +10,8 @@ use super::session::VERSION;
 pub struct Args {}
 
 /// Runs `version`.
-pub fn run(_: &Args, global: &Global) -> Result<Exit, CliError> {
-    output::stdout(|out| match global.json {
+pub fn run(_: &Args, ui: &Ui) -> Result<Exit, CliError> {
+    ui.data(|out| match ui.json {
         true => writeln!(out, "{}", serde_json::json!({"name": "kompox", "version": VERSION})),
         false => writeln!(out, "kompox {VERSION}"),
     })?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use kompox_state::Snapshot;
 
 use super::error::CliError;
+use crate::advice::{Advice, Command, Name};
 use crate::engine::address::Address;
 use crate::kom::layout::{APP_FILE_NAME, Layout};
 use crate::kom::model::Project;
@@ -47,7 +48,7 @@ pub fn refuse_nothing(project: &Project, layout: &Layout, snapshot: &Snapshot) -
     };
     let count = snapshot.records.len();
     let message = format!("{what}, but the state knows {count} objects, which an apply would remove");
-    let mut error = CliError::message(message);
+    let mut error = CliError::new("nothing-wanted", message);
     for found in known.iter().take(MOST_KNOWN) {
         error = error.help(format!("the state knows {found}"));
     }
@@ -62,7 +63,7 @@ pub fn refuse_nothing(project: &Project, layout: &Layout, snapshot: &Snapshot) -
     }
     Err(error
         .help("look at -C, --kom-app, --kom-path and KOMPOX_KOM_PATH: are these the manifests that you mean?")
-        .help("if everything is to go, say so:  kompox destroy"))
+        .help(Advice::run("if everything is to go, say so", Command::new(Name::Destroy))))
 }
 
 /// The cluster, or the app (without its cluster, which it may leave), that an address belongs to.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::files::{FileLimits, FileReader, display_path};
 use super::model::Located;
 use super::reader::{Reader, Sources, parse};
+use crate::advice::{Advice, Command, Name};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::yaml::{self, Source};
 
@@ -216,7 +217,8 @@ fn find_root(request: &LayoutRequest, cwd: &Path, diagnostics: &mut Diagnostics)
     let message = format!("neither {} nor any folder above it has a {DIR_NAME} folder", cwd.display());
     diagnostics.push(
         Diagnostic::error("layout-root-missing", message)
-            .help("run `kompox init` to begin a project here, or name its root with -C or --kompox-root"),
+            .help(Advice::run("begin a project here", Command::new(Name::Init)))
+            .help("or name its root with -C or --kompox-root"),
     );
     None
 }

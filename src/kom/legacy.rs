@@ -9,6 +9,7 @@ use super::layout::LEGACY_FILE_NAME;
 use super::model::Located;
 use super::reader::{Fields, Reader, Sources, parse};
 use super::write;
+use crate::advice::{Advice, Command, Name};
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::text::dns::{LABEL_MAX, is_label};
 use crate::text::secret::is_sensitive_key;
@@ -30,7 +31,10 @@ const TOKEN_CREDENTIALS: &str = "AZURE_TOKEN_CREDENTIALS";
 /// The first draft's size and type of the only disk.
 const DISK_SETTINGS: [&str; 2] = ["AZURE_DISK_SIZE", "AZURE_DISK_TYPE"];
 const PARTS: [&str; 5] = ["workspace", "service", "provider", "cluster", "app"];
-const REWRITE: &str = "kompox init --from kompoxops.yml  writes it as KOM, with the same names";
+
+fn to_rewrite() -> Advice {
+    Advice::run("write it as KOM, with the same names", Command::new(Name::Init).word("--from").word(LEGACY_FILE_NAME))
+}
 
 /// Whether a document has the shape of the single file of old.
 pub(super) fn is_legacy(document: &Node) -> bool {
@@ -42,7 +46,9 @@ pub(super) fn is_legacy(document: &Node) -> bool {
 /// The error for such a document among others.
 pub(super) fn not_alone() -> Diagnostic {
     let message = "this is the legacy single-file format, which is read only where it is the only input";
-    Diagnostic::error("legacy-file", message).help(REWRITE).help("or move it away, if the KOM beside it replaces it")
+    Diagnostic::error("legacy-file", message)
+        .help(to_rewrite())
+        .help("or move it away, if the KOM beside it replaces it")
 }
 
 /// The warning for the legacy file in a project of KOM.
@@ -113,7 +119,7 @@ fn inner<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
 /// frame is reported; the rest is checked where all KOM is.
 pub(super) fn documents(reader: &mut Reader<'_>, document: &Node) -> Vec<Node> {
     let message = format!("the single file {LEGACY_FILE_NAME} is the older format; it still loads");
-    reader.report(Diagnostic::warning("legacy-file", message).help(REWRITE), &document.location);
+    reader.report(Diagnostic::warning("legacy-file", message).help(to_rewrite()), &document.location);
     let known = ["version", "workspace", "service", "provider", "cluster", "app"];
     let Some(fields) = reader.fields(document, "the legacy file", &known) else { return Vec::new() };
     if let Some(version) = fields.get("version").and_then(|node| reader.text(node, "\"version\""))

@@ -11,6 +11,7 @@ use super::layout::{LEGACY_FILE_NAME, Layout, LayoutRequest, real};
 use super::model::{App, Cluster, KomBox, Located, Project, Provider, Workspace};
 use super::reader::{Fields, Reader, Sources, parse};
 use super::{app, check, keys, legacy, objects};
+use crate::advice::{Advice, Command, Name};
 use crate::diag::{Diagnostic, Diagnostics, Location, Severity};
 use crate::yaml::{self, Content, Node, Scalar, Source};
 
@@ -378,7 +379,8 @@ fn nothing_loaded(layout: &Layout, diagnostics: &Diagnostics) -> Option<Diagnost
     let explained = diagnostics.iter().any(|diagnostic| diagnostic.severity > Severity::Note);
     (!explained).then(|| {
         Diagnostic::warning("kom-nothing-loaded", message)
-            .help("write kompoxapp.yml (`kompox init` makes one), or name KOM with --kom-app and --kom-path")
+            .help(Advice::run("write kompoxapp.yml, or have it made", Command::new(Name::Init)))
+            .help("or name KOM with --kom-app and --kom-path")
     })
 }
 

@@ -10,6 +10,7 @@ use super::Style;
 use super::escape::clean;
 use super::facts::counted;
 use super::line::{Ink, paint};
+use super::typed::Commands;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 
 /// Writes every diagnostic, notes first and errors last (the end is what a terminal shows), each kind by file and line,
@@ -24,10 +25,11 @@ pub fn text(out: &mut dyn Write, diagnostics: &Diagnostics, style: &Style) -> io
     let base = if style.color { Renderer::styled() } else { Renderer::plain() };
     let decor = if style.color && style.unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
     let renderer = base.decor_style(decor).term_width(style.width.max(40));
+    let render = |diagnostic: &Diagnostic| render(&renderer, diagnostic, &style.commands);
     let sorted = sorted(diagnostics);
     for kind in sorted.chunk_by(|a, b| a.severity == b.severity) {
         for diagnostic in kind.iter().take(MOST) {
-            for line in render(&renderer, diagnostic).lines() {
+            for line in render(diagnostic).lines() {
                 writeln!(out, "{}", line.trim_end())?;
             }
             writeln!(out)?;
@@ -71,7 +73,7 @@ pub(super) fn sorted(diagnostics: &Diagnostics) -> Vec<&Diagnostic> {
     sorted
 }
 
-fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
+fn render(renderer: &Renderer, diagnostic: &Diagnostic, commands: &Commands) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -96,8 +98,7 @@ fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
             }
         }
     }
-    for help in &diagnostic.help {
-        let help = help.to_string();
+    for help in diagnostic.help.iter().flat_map(|help| commands.lines(help)) {
         let help: Vec<_> = help.lines().map(shown).collect();
         group = group.element(Level::HELP.message(help.join("\n")));
     }
@@ -133,7 +134,7 @@ fn caret(source: &str, column: u32) -> (String, usize, usize) {
 /// An array with one object per diagnostic in the order of the text: `severity` (`error`, `warning` or `note`), `code`
 /// (stable), `message`, `file` (relative to the working directory), `line` and `column` (from 1; all three null where no
 /// file is at fault), `help` (an array of texts). The source line is left out: it may be read at the place.
-pub fn json(diagnostics: &Diagnostics) -> Json {
+pub fn json(diagnostics: &Diagnostics, commands: &Commands) -> Json {
     let item = |diagnostic: &Diagnostic| {
         let severity = noun(diagnostic.severity);
         let location = diagnostic.location.as_ref();
@@ -144,7 +145,7 @@ pub fn json(diagnostics: &Diagnostics) -> Json {
             "file": location.map(|l| &*l.file),
             "line": location.map(|l| l.line),
             "column": location.map(|l| l.column),
-            "help": diagnostic.help.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "help": diagnostic.help.iter().flat_map(|help| commands.lines(help)).collect::<Vec<_>>(),
         })
     };
     sorted(diagnostics).into_iter().map(item).collect()
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn nothing_is_printed_for_none() {
         assert_eq!(printed(vec![]), "");
-        assert_eq!(json(&Diagnostics::default()), json!([]));
+        assert_eq!(json(&Diagnostics::default(), &Commands::PLAIN), json!([]));
     }
 
     proptest! {

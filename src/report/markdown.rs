@@ -11,7 +11,7 @@ use super::text::{self, Options};
 use super::typed::Commands;
 use super::value::cut;
 use super::{About, Style};
-use crate::advice::quoted;
+use crate::advice::{Command, Name};
 use crate::engine::plan::{Danger, Mode, Plan, PlannedAction};
 
 /// The longest comment that GitHub takes, in characters; counted here in bytes, which are never fewer.
@@ -78,7 +78,7 @@ fn comment(plan: &Plan, about: &About<'_>, commands: &Commands) -> String {
         let list = left_out.join(", ");
         comment.push_str(&format!(
             "\n_A comment holds {LIMIT} characters, so this is left out: {list}. `{}` shows everything._\n",
-            commands.typed(if about.drift { "kompox drift" } else { "kompox plan" })
+            commands.command(&Command::new(if about.drift { Name::Drift } else { Name::Plan }))
         ));
     }
     comment
@@ -176,8 +176,8 @@ fn head(plan: &Plan, about: &About<'_>, commands: &Commands) -> String {
     };
     head.push_str(&format!("**{}**\n\n", html(&sentence)));
     if about.drift && !plan.is_empty() {
-        for (what, command) in text::DRIFT_WAYS {
-            head.push_str(&format!("- {what}: `{}`\n", code(&commands.typed(command))));
+        for (what, command) in text::drift_ways() {
+            head.push_str(&format!("- {what}: `{}`\n", code(&commands.command(&command))));
         }
         head.push('\n');
     }
@@ -185,8 +185,8 @@ fn head(plan: &Plan, about: &About<'_>, commands: &Commands) -> String {
         head.push_str("Made with `--sandbox`: it is for the sandbox only.\n\n");
     }
     if let Some(saved) = &about.saved {
-        let command = format!("kompox apply {} --expect-digest {}", quoted(saved.file), saved.digest);
-        let command = code(&commands.typed(&command));
+        let command = Command::new(Name::Apply).word(saved.file).word("--expect-digest").word(saved.digest);
+        let command = code(&commands.command(&command));
         head.push_str(&format!("Digest: `{}`. To do exactly this:\n\n", code(saved.digest)));
         let fence = fence(&command);
         head.push_str(&format!("{fence}console\n{command}\n{fence}\n\n"));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::diagnostics::sorted;
-use crate::advice::Advice;
+use super::typed::Commands;
 use crate::diag::{Diagnostic, Diagnostics, Location, Severity};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -13,7 +13,7 @@ const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os
 /// One run with a rule for each code and a result for each finding. Paths are relative to the working directory, as in
 /// the text; what lies outside of it has its own `file:` URI. Source lines are left out, for they may be long, and
 /// whoever shows the result has the file.
-pub fn log(diagnostics: &Diagnostics, version: &str) -> Json {
+pub fn log(diagnostics: &Diagnostics, version: &str, commands: &Commands) -> Json {
     let findings = sorted(diagnostics);
     let codes: BTreeMap<&str, Severity> = findings.iter().fold(BTreeMap::new(), |mut codes, finding| {
         let level = codes.entry(finding.code).or_insert(finding.severity);
@@ -32,7 +32,8 @@ pub fn log(diagnostics: &Diagnostics, version: &str) -> Json {
         })
         .collect();
     let index: BTreeMap<&str, usize> = codes.keys().enumerate().map(|(at, code)| (*code, at)).collect();
-    let results: Vec<Json> = findings.iter().map(|finding| result(finding, index.get(finding.code).copied())).collect();
+    let results: Vec<Json> =
+        findings.iter().map(|finding| result(finding, index.get(finding.code).copied(), commands)).collect();
     json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -44,9 +45,9 @@ pub fn log(diagnostics: &Diagnostics, version: &str) -> Json {
     })
 }
 
-fn result(finding: &Diagnostic, rule: Option<usize>) -> Json {
+fn result(finding: &Diagnostic, rule: Option<usize>, commands: &Commands) -> Json {
     // The first paragraph says what is wrong, the others what to do.
-    let help = finding.help.iter().map(Advice::to_string);
+    let help = finding.help.iter().flat_map(|help| commands.lines(help));
     let text: Vec<String> = std::iter::once(finding.message.clone()).chain(help).collect();
     let mut result = json!({
         "ruleId": finding.code,
@@ -136,7 +137,7 @@ mod tests {
         );
         all.push(Diagnostic::warning("spot", "data on Spot nodes").at(Location::new("/abs/ä.yml", 2, 0), None));
         all.push(Diagnostic::note("spot", "no place"));
-        let log = log(&all, "1.2.3");
+        let log = log(&all, "1.2.3", &Commands::PLAIN);
         insta::assert_snapshot!(pretty(&log["runs"][0]["results"]), @r#"
         [
           {

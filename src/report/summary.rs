@@ -9,6 +9,7 @@ use super::escape::clean;
 use super::facts::counted;
 use super::line::{Ink, Line, paint};
 use super::text as plan_text;
+use crate::advice::{Command, Name};
 use crate::engine::address::Address;
 use crate::engine::event::{SkipReason, Summary};
 use crate::engine::plan::{Mode, Plan, Verb};
@@ -75,9 +76,9 @@ pub(super) fn error_facts(error: &ProviderError) -> String {
 /// The writer's own.
 pub fn text(out: &mut dyn Write, summary: &Summary, plan: Option<&Plan>, style: &Style) -> io::Result<()> {
     let (name, command) = match plan.map(|plan| plan.mode) {
-        Some(Mode::Destroy) => ("Destroy", "kompox destroy"),
-        Some(Mode::RefreshOnly) => ("Refresh", "kompox apply"),
-        Some(Mode::Apply | Mode::Import) | None => ("Apply", "kompox apply"),
+        Some(Mode::Destroy) => ("Destroy", Name::Destroy),
+        Some(Mode::RefreshOnly) => ("Refresh", Name::Apply),
+        Some(Mode::Apply | Mode::Import) | None => ("Apply", Name::Apply),
     };
     let complete = summary.is_complete();
     let (how, ink) = match (complete, summary.interrupted) {
@@ -125,7 +126,7 @@ pub fn text(out: &mut dyn Write, summary: &Summary, plan: Option<&Plan>, style: 
     if !summary.open.is_empty() {
         next.push("The next run finds out what became of what is open, by itself.".to_owned());
     }
-    let command = style.commands.again(command);
+    let command = style.commands.again(&Command::new(command));
     if summary.failed.is_empty() {
         next.push(format!("Run `{command}` again to do the rest; what is done stays done."));
     } else {

@@ -9,7 +9,7 @@ use super::escape::clean;
 use super::facts::{self, counted};
 use super::line::{Ink, Line, paint};
 use super::value;
-use crate::advice::{Advice, Command};
+use crate::advice::{Advice, Command, Name};
 use crate::engine::address::Address;
 use crate::engine::code::NoteCode;
 use crate::engine::plan::{Cause, Danger, FieldChange, Mode, Plan, PlannedAction, Restart, Verb};
@@ -291,8 +291,10 @@ fn unknown_items(plan: &Plan) -> Vec<String> {
 }
 
 /// What can be done about drift.
-pub(super) const DRIFT_WAYS: [(&str, &str); 2] =
-    [("to put it right", "kompox apply"), ("to accept it", "kompox apply --refresh-only")];
+pub(super) fn drift_ways() -> [(&'static str, Command); 2] {
+    let apply = Command::new(Name::Apply);
+    [("to put it right", apply.clone()), ("to accept it", apply.word("--refresh-only"))]
+}
 
 /// `Drift: 2 fields of 1 object.`
 pub(super) fn drift_sentence(plan: &Plan) -> String {

@@ -100,9 +100,7 @@ pub enum StateError {
         reason: String,
     },
     /// The store is damaged.
-    #[error(
-        "the state {place} is damaged: {what}; restore a backup; without one, move it away and adopt what exists: `kompox plan` then names each object with its import line"
-    )]
+    #[error("the state {place} is damaged: {what}; restore a backup; without one, move it away and adopt what exists")]
     Corrupt {
         /// The store.
         place: Place,
@@ -163,7 +161,7 @@ pub enum StateError {
 fn locked_by(holder: Option<&Holder>) -> String {
     match holder {
         Some(holder) => format!(
-            "{holder}; wait for it, with --lock-timeout, or if it is certainly gone run `kompox state unlock {}`",
+            "{holder}; wait for it, with --lock-timeout, or take the lock {} away if it is certainly gone",
             holder.id
         ),
         None => "a process on this machine that is just taking or releasing it; try again".to_owned(),

@@ -115,7 +115,7 @@ fn a_folder_that_is_not_there_is_named() {
 fn a_folder_without_a_project_is_told_how_to_begin() {
     let stage = Stage::new();
     fs::remove_dir_all(stage.file(".kompox")).unwrap();
-    let says = ["has a .kompox folder", " init` to begin a project here"];
+    let says = ["has a .kompox folder", "begin a project here:  kompox -C ", " init"];
     for words in [&["plan"][..], &["apply", "--auto-approve"], &["validate"]] {
         stage.run(NOWHERE, words).exits(1).says(&says);
     }

@@ -51,7 +51,8 @@ fn a_damaged_state_is_left_alone() {
         *byte = 0xa5;
     }
     fs::write(stage.state_file(), bytes).unwrap();
-    unusable(&stage, &["is damaged", "restore a backup; without one, move it away and adopt what exists"]);
+    let says = ["is damaged", "restore a backup; without one, move it away and adopt what exists", "kompox HERE plan"];
+    unusable(&stage, &says);
 }
 
 /// Whatever was lost of what a guard stands on, it is never taken for "no guard".

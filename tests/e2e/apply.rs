@@ -155,14 +155,18 @@ fn nobody_is_there_to_say_yes() {
     let project = Project::gitea();
     let apply = project.run(&["apply"]).exits(1);
     assert_snapshot!(project.words(&apply), @"
-    error[kompox]: there is nobody to ask: standard input is no terminal
+    error[no-terminal]: there is nobody to ask: standard input is no terminal
      |
-     = help: review a plan first:  kompox --sandbox plan --out p.kplan, then kompox --sandbox apply p.kplan
-     = help: or go on without a question:  --auto-approve
+     = help: review a plan first:  kompox --sandbox plan --out p.kplan
+     = help: then apply it:  kompox --sandbox apply p.kplan
+     = help: or go on without a question:  add --auto-approve
 
     1 error
     ");
     assert!(project.ids().is_empty());
+    let reasons = project.run(&["apply", "--json"]).exits(1).reasons();
+    assert_eq!((&reasons[0]["code"], &reasons[0]["severity"]), (&"no-terminal".into(), &"error".into()));
+    assert_eq!(reasons[0]["help"][2], "or go on without a question:  add --auto-approve");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn show_and_state() {
     let project = Project::gitea();
     let none = project.run(&["state", "list"]).exits(1);
     assert_snapshot!(project.words(&none), @"
-    error[kompox]: there is no state at [TMP]/gitea/.kompox/state/sandbox.db yet
+    error[state-missing]: there is no state at [TMP]/gitea/.kompox/state/sandbox.db yet
      |
      = help: the sandbox has a state of its own
 
@@ -99,11 +99,11 @@ fn show_and_state() {
 
     let ambiguous = project.run(&["state", "show", "app1"]).exits(1);
     assert_snapshot!(project.words(&ambiguous), @r#"
-    error[kompox]: "app1" is ambiguous; it could be
-                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1
-                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1
-                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/NetworkPolicy/app1
-                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/ServiceAccount/app1
+    error[address]: "app1" is ambiguous; it could be
+                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1
+                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1
+                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/NetworkPolicy/app1
+                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/ServiceAccount/app1
      |
      = help: see all:  kompox --sandbox state list
 
@@ -111,8 +111,8 @@ fn show_and_state() {
     "#);
     let missing = project.run(&["state", "show", "disk/defualt"]).exits(1);
     assert_snapshot!(project.words(&missing), @r#"
-    error[kompox]: no address ends with "disk/defualt"; these are close
-                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
+    error[address]: no address ends with "disk/defualt"; these are close
+                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
      |
      = help: see all:  kompox --sandbox state list
 
@@ -162,7 +162,7 @@ fn state_mv_gives_another_address() {
     project.edit("kompoxapp.yml", "      size: 10Gi\n", "      size: 10Gi\n      disks: [{name: blue}]\n");
     let kind = project.run(&["state", "mv", "disk/default", "/ws/x/snapshot/default"]).exits(1);
     assert_snapshot!(project.words(&kind), @"
-    error[kompox]: no address of the manifests for /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: no address ends with \"/ws/x/snapshot/default\"
+    error[address]: no address of the manifests for /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default: no address ends with \"/ws/x/snapshot/default\"
      |
      = help: the manifests have /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default.blue, which the state does not know
 
@@ -225,7 +225,7 @@ fn init_writes_a_project_that_works_at_once() {
     assert!(project.read("compose.yml").contains("nginx:1.30"), "files that exist are kept");
     let bad = project.run_as_is(&["init", "--name", "Not A Name"]).exits(1);
     assert_snapshot!(project.words(&bad), @r#"
-    error[kompox]: "Not A Name" cannot be the app's name
+    error[app-name]: "Not A Name" cannot be the app's name
      |
      = help: it must be lower-case letters, digits and dashes, at most 30
      = help: name it:  kompox init --name my-app
@@ -301,7 +301,7 @@ fn mistakes_on_the_command_line() {
     ");
     let nowhere = project.run_as_is(&["-C", "nowhere", "plan"]).exits(1);
     assert_snapshot!(project.words(&nowhere), @"
-    error[kompox]: [TMP]/gitea/nowhere is no directory
+    error[working-directory]: [TMP]/gitea/nowhere is no directory
      |
      = help: check the value of -C
 
@@ -309,11 +309,11 @@ fn mistakes_on_the_command_line() {
     ");
     let ambiguous = project.run(&["plan", "--target", "app1"]).exits(1);
     assert_snapshot!(project.redact(&ambiguous.errors()), @r#"
-    error[kompox]: --target: "app1" is ambiguous; it could be
-                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1
-                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1
-                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/NetworkPolicy/app1
-                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/ServiceAccount/app1
+    error[address]: --target: "app1" is ambiguous; it could be
+                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1
+                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1
+                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/NetworkPolicy/app1
+                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/ServiceAccount/app1
 
     1 error
     "#);

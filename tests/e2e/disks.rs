@@ -39,6 +39,22 @@ fn a_disk_in_another_zone_is_refused_and_nothing_changes() {
     let apply = project.run(&["apply", "--auto-approve"]).exits(1);
     assert_eq!(apply.errors(), plan.errors());
     assert_eq!(project.inspect(), before);
+
+    // The lines to write are taken as they are printed, and the command below them, too.
+    let found = project.run(&["plan", "--json"]).exits(1).reasons();
+    assert_eq!(found[0]["code"], "replacement-refused");
+    let help: Vec<&str> = found[0]["help"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let lines: Vec<&str> = help.iter().copied().filter(|line| line.starts_with("  ")).collect();
+    let text = project.read("kompoxapp.yml");
+    let (above, _) = text.split_once("    - name: default\n      size: 10Gi").unwrap();
+    let volume =
+        lines.join("\n").replacen("    disks:", "    size: 10Gi\n    options: {sku: PremiumV2_LRS}\n    disks:", 1);
+    let indented: String = volume.lines().map(|line| format!("  {line}\n")).collect();
+    project.write("kompoxapp.yml", &format!("{above}{indented}"));
+    project.run(&["validate"]).done();
+    let stop = help.last().unwrap().strip_prefix("kompox --sandbox ").unwrap();
+    project.run(&[&stop.split(' ').collect::<Vec<_>>()[..], &["--auto-approve"]].concat()).done();
+    project.run(&["plan"]).done();
 }
 
 #[test]
@@ -271,7 +287,7 @@ fn a_disk_made_outside_is_imported_by_command() {
     assert!(again.stderr.contains("already"), "{}", again.stderr);
     let other = run(&["import", "disk/default", &OUTSIDE.replace("gitea-data", "other")]).exits(1);
     assert_snapshot!(project.redact(&other.errors()), @"
-    error[kompox]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default is in the state already: /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
+    error[recorded]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default is in the state already: /subscriptions/[SUBSCRIPTION]/resourceGroups/legacy/providers/Microsoft.Compute/disks/gitea-data
      |
      = help: to give it up first:  kompox --sandbox --sandbox-endpoint [ENDPOINT] state rm /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
 
@@ -341,8 +357,8 @@ fn what_does_not_exist_cannot_be_imported() {
     ");
     let import = project.run(&["import", "disk/nothing", OUTSIDE]).exits(1);
     assert_snapshot!(project.redact(&import.errors()), @r#"
-    error[kompox]: no address ends with "disk/nothing"; these are close
-                     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
+    error[address]: no address ends with "disk/nothing"; these are close
+                      /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default
 
     1 error
     "#);

@@ -150,7 +150,7 @@ fn nothing_is_overwritten() {
     project.write("compose.kompox.yml", "mine");
     let init = project.run_as_is(&["init", "--from", "."]).exits(1);
     assert_snapshot!(project.words(&init), @"
-    error[kompox]: compose.kompox.yml is there already; nothing was written
+    error[file-exists]: compose.kompox.yml is there already; nothing was written
      |
      = help: this would write kompoxapp.yml, compose.kompox.yml
      = help: files are never overwritten: move it away, or edit it by hand
@@ -678,7 +678,7 @@ fn a_second_app_goes_into_a_project_that_is_there() {
     // Once more, and by another name.
     let again = project.run_as_is(&["init", "--from", "git", "--into", "wiki"]).exits(1);
     assert_snapshot!(project.words(&again), @"
-    error[kompox]: the project has an App git already, at kompoxapp.yml:59:1
+    error[app-exists]: the project has an App git already, at kompoxapp.yml:59:1
      |
      = help: name this one otherwise:  add --name and a name to the command; names of disks are made of it
 

@@ -141,7 +141,7 @@ fn an_altered_file_is_refused() {
     let text = project.read("p.kplan").replace("1.24.7", "1.24.8");
     project.write("p.kplan", &text);
     assert_snapshot!(refused(&project), @"
-    error[kompox]: [TMP]/gitea/p.kplan is not as it was saved, or was made for another state
+    error[plan-file]: [TMP]/gitea/p.kplan is not as it was saved, or was made for another state
      |
      = help: make a new plan:  kompox --sandbox plan --out FILE
 
@@ -149,7 +149,7 @@ fn an_altered_file_is_refused() {
     ");
     project.write("p.kplan", &text[..text.len() / 2]);
     assert_snapshot!(refused(&project), @"
-    error[kompox]: [TMP]/gitea/p.kplan is not a saved plan: EOF […]
+    error[plan-file]: [TMP]/gitea/p.kplan is not a saved plan: EOF […]
      |
      = help: make a new plan:  kompox --sandbox plan --out FILE
 
@@ -157,7 +157,7 @@ fn an_altered_file_is_refused() {
     ");
     project.write("p.kplan", "hello\n");
     assert_snapshot!(refused(&project), @"
-    error[kompox]: [TMP]/gitea/p.kplan is not a saved plan: expected value at line 1 column 1
+    error[plan-file]: [TMP]/gitea/p.kplan is not a saved plan: expected value at line 1 column 1
      |
      = help: make a new plan:  kompox --sandbox plan --out FILE
 
@@ -170,7 +170,7 @@ fn only_the_approved_digest() {
     let project = reviewed();
     let apply = project.run(&["apply", "p.kplan", "--expect-digest", "sha256:00"]).exits(1);
     assert_snapshot!(project.redact(&apply.errors()), @"
-    error[kompox]: the digest of [TMP]/gitea/p.kplan is hmac-sha256:[DIGEST], not sha256:00
+    error[plan-digest]: the digest of [TMP]/gitea/p.kplan is hmac-sha256:[DIGEST], not sha256:00
      |
      = help: this is not the plan that was approved
 
@@ -188,7 +188,7 @@ fn a_plan_of_another_state_is_refused() {
     other.edit("compose.yml", "gitea:1.24.6", "gitea:1.24.7");
     other.write("p.kplan", &project.read("p.kplan"));
     assert_snapshot!(refused(&other), @"
-    error[kompox]: [TMP]/gitea/p.kplan is not as it was saved, or was made for another state
+    error[plan-file]: [TMP]/gitea/p.kplan is not as it was saved, or was made for another state
      |
      = help: make a new plan:  kompox --sandbox plan --out FILE
 
@@ -201,9 +201,9 @@ fn a_plan_for_the_sandbox_is_for_the_sandbox_only() {
     let project = reviewed();
     let apply = project.run_as_is(&["apply", "p.kplan"]).exits(1);
     assert_snapshot!(project.redact(&apply.errors()), @"
-    error[kompox]: p.kplan was made with --sandbox: it is for the sandbox only
+    error[plan-elsewhere]: p.kplan was made with --sandbox: it is for the sandbox only
      |
-     = help: apply it there:  kompox --sandbox apply p.kplan
+     = help: apply it there:  kompox apply p.kplan --sandbox
      = help: or make a plan for the real cloud:  kompox plan --out FILE
 
     1 error

@@ -79,10 +79,10 @@ fn one_apply_builds_both_clusters() {
     project.run(&["plan", "--detailed-exitcode", "-A", "app/uptime"]).done();
     let none = project.run(&["plan", "--app-name", "nothing"]).exits(1);
     assert_snapshot!(project.redact(&none.errors()), @r#"
-    error[kompox]: no address ends with "app/nothing"; these are close
-                     /ws/office/prv/aks1/cls/internal/app/redmine
-                     /ws/office/prv/aks1/cls/public/app/uptime
-                     /ws/office/prv/aks1/cls/public/app/wiki
+    error[selector]: no address ends with "app/nothing"; these are close
+                       /ws/office/prv/aks1/cls/internal/app/redmine
+                       /ws/office/prv/aks1/cls/public/app/uptime
+                       /ws/office/prv/aks1/cls/public/app/wiki
 
     1 error
     "#);

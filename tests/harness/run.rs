@@ -68,6 +68,13 @@ impl Finished {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 
+    /// Why it failed, as `--json` says it: the last line beside the data.
+    #[track_caller]
+    pub fn reasons(&self) -> Value {
+        let line = self.stderr.lines().last().unwrap_or_default();
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {}", self.stderr))
+    }
+
     /// Only the errors of what was printed beside the data; warnings go.
     pub fn errors(&self) -> String {
         self.stderr.find("error").map_or(String::new(), |start| self.stderr[start..].to_owned())

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::mounts::inside;
+use super::paths::inside;
 use crate::compose::tree::Tree;
 
 /// Names of folders that hold what a program writes.

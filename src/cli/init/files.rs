@@ -1,11 +1,13 @@
 //! The texts of the files that `init --from compose.yml` writes.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use super::draft::{Draft, PLACEHOLDER};
+use super::found::{Change, FileUse, Survey};
 use super::identity::Place;
-use super::survey::{Change, FileUse, Survey};
 use super::yaml::quoted;
+use crate::cli::error::CliError;
 
 /// The first line of a file with KOM: editors that speak YAML check and complete by it.
 pub const EDITOR_LINE: &str = "# yaml-language-server: $schema=.kompox/schema.json\n";
@@ -248,4 +250,20 @@ fn comment(text: &str) -> String {
 /// A text of KOM, which does not interpolate.
 fn plain(text: &str) -> String {
     quoted(text).replace("$$", "$")
+}
+
+/// Makes a file. It is created only if it is still absent: nothing of the user's is ever overwritten.
+pub(super) fn create(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let failed = |error: std::io::Error| {
+        CliError::new("file-unwritable", format!("{} cannot be written: {error}", file.display()))
+    };
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if file.file_name().is_some_and(|name| name == ".env") {
+        // It is where secrets go.
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let mut created = options.open(file).map_err(failed)?;
+    std::io::Write::write_all(&mut created, bytes).map_err(failed)
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::draft::Draft;
+use super::found::{Remark, Service, Survey};
 use super::images;
-use super::survey::{Remark, Service, Survey};
 use crate::compose::fill::{fills_itself, may_hold_files};
 use crate::compose::tree::Tree;
 

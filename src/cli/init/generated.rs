@@ -10,8 +10,8 @@ use std::path::Path;
 
 use super::{draft, folder, identity, planned};
 use crate::cli::error::CliError;
+use crate::cli::flow::offline::offline;
 use crate::cli::global::Global;
-use crate::cli::validate::offline;
 use crate::compose::gate::Gate;
 use crate::diag::{Diagnostics, Severity};
 
@@ -389,6 +389,7 @@ fn global(folder: &Path) -> Global {
         no_color: true,
         lock_timeout: 0,
         env_allow: None,
+        called: String::new(),
     }
 }
 
@@ -409,7 +410,7 @@ fn check(seed: u64) -> Result<Outcome, String> {
         Err(draft::DraftError::Wrong(findings)) => return told(&findings, "reading"),
         Err(other) => return Err(other.to_string()),
     };
-    let app = super::name_of(&draft);
+    let app = super::identity::name_of(&draft);
     let place = identity::Place::of_folder(&draft.root, &[]);
     let planned = match planned(&draft, &app, &place, "aks") {
         Ok(planned) => planned,

@@ -3,8 +3,13 @@
 
 use std::path::Path;
 
+use super::draft::Draft;
 use super::yaml::{quoted, slug};
+use crate::advice::{Advice, Command, Name};
+use crate::cli::error::CliError;
 use crate::compose::names::hash;
+use crate::compose::tree::Tree;
+use crate::text::dns::is_label_within;
 
 /// Longest part of a name that is taken from the folder.
 const STEM: usize = 20;
@@ -50,6 +55,43 @@ pub fn whose(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let file = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     // machine-id(5), hostname(5)
     [user, file("/etc/machine-id"), file("/etc/hostname")].into_iter().flatten().collect()
+}
+
+/// Longest name of an app: names of the cloud are made of it.
+const NAME: usize = 30;
+
+/// The name given, else the compose file's, else the folder's.
+pub(super) fn app_name(name: Option<&str>, draft: &Draft) -> Result<String, CliError> {
+    if let Some(name) = name {
+        check_name(name)?;
+        return Ok(name.to_owned());
+    }
+    Ok(name_of(draft))
+}
+
+/// The name that the compose file or the folder suggests.
+pub(super) fn name_of(draft: &Draft) -> String {
+    let own = draft.tree.get("name").and_then(Tree::as_text).map(str::to_owned);
+    let folder = || draft.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = slug(&own.unwrap_or_else(folder), NAME - 4);
+    // Names that begin with the app's and `-app` or `-box` are its own components'.
+    let services = draft.tree.get("services").and_then(Tree::as_mapping).unwrap_or_default();
+    let reserved = |app: &str| {
+        let ends = [format!("{app}-app"), format!("{app}-box")];
+        services.iter().any(|service| ends.iter().any(|end| service.key.starts_with(end.as_str())))
+    };
+    let letter = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if reserved(&name) || !letter { format!("my-{name}") } else { name }
+}
+
+/// Whether an app can have this name.
+pub(super) fn check_name(name: &str) -> Result<(), CliError> {
+    if is_label_within(name, NAME) {
+        return Ok(());
+    }
+    Err(CliError::new("app-name", format!("\"{name}\" cannot be the app's name"))
+        .help(format!("it must be lower-case letters, digits and dashes, at most {NAME}"))
+        .help(Advice::run("name it", Command::new(Name::Init).word("--name").word("my-app"))))
 }
 
 #[cfg(test)]

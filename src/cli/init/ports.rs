@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::Draft;
+use super::found::{Change, Remark, Service, Survey, texts};
 use super::images;
-use super::survey::{Change, Remark, Service, Survey, texts};
 use crate::compose::addresses::{LOCAL, addresses, listens};
 use crate::compose::files::{Files, LocalFiles};
 use crate::compose::syntax;

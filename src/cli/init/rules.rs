@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::found::{Change, Port, Remark, Rule, Service, Survey, texts};
 use super::images;
-use super::survey::{Change, Port, Remark, Rule, Service, Survey, texts};
 use super::yaml::slug;
 use crate::compose::syntax::Protocol;
 use crate::compose::tree::Tree;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::survey::{Change, Remark, Survey, survey};
+use super::found::{Change, FileUse, Remark, Survey};
+use super::survey::survey;
 use super::{draft, files};
 
 /// The survey of a compose file in a folder with these other files.
@@ -404,7 +405,7 @@ fn files_with_secrets_are_secrets() {
     ];
     let found = look(&compose, &files);
     let change = change(&found, "a");
-    let sources = |uses: &[super::survey::FileUse]| uses.iter().map(|one| one.source.clone()).collect::<Vec<_>>();
+    let sources = |uses: &[FileUse]| uses.iter().map(|one| one.source.clone()).collect::<Vec<_>>();
     assert_eq!(sources(&change.secrets), ["env", "config-yml", "all-b-conf"]);
     assert_eq!(sources(&change.configs), ["plain-yml", "all-a-conf"]);
     let decided = texts(&found.decided);

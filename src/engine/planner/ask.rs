@@ -8,7 +8,7 @@ use super::draft::Draft;
 use super::explain::describe;
 use super::problem::Problem;
 use super::view::View;
-use crate::advice::Advice;
+use crate::advice::{Advice, Switch};
 use crate::engine::code::ProblemCode;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::Node;
@@ -93,7 +93,7 @@ fn answer<'v>(view: &View<'_>, node: &Node, answered: Answered<'v>) -> Decision<
             let fields: Vec<_> = conflicts.iter().map(|c| format!("{} (owned by {})", c.field, c.writer)).collect();
             let message = format!("{address} has fields that another writer owns: {}", fields.join(", "));
             Problem::of(ProblemCode::Conflict, node, message)
-                .help(Advice::add("to take them over", "--force-conflicts", address))
+                .help(Advice::add("to take them over", Switch::ForceConflicts, address))
                 .into()
         }
         Ok(Preview::Unconfirmed(reason)) => {

@@ -8,7 +8,7 @@ use super::places::{Place, Places};
 use super::problem::Problem;
 use super::remove::Fate;
 use super::view::View;
-use crate::advice::Advice;
+use crate::advice::{Advice, Switch};
 use crate::engine::address::Address;
 use crate::engine::code::{NoteCode, ProblemCode};
 use crate::engine::kind::Use;
@@ -206,7 +206,7 @@ impl Handovers {
                 if held.data.is_none() || place.data.is_none() {
                     message.push_str(", as far as can be told: what its volumes lead to is not in the state");
                 }
-                let both = Advice::add("change both in one go", "--target", &leaver.address);
+                let both = Advice::add("change both in one go", Switch::Target, &leaver.address);
                 self.problems.push(problem(message).help(both));
             }
         }

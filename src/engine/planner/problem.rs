@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::known::Known;
-use crate::advice::Advice;
+use crate::advice::{Advice, Switch};
 use crate::engine::address::Address;
 use crate::engine::code::ProblemCode;
 use crate::engine::graph::Node;
@@ -156,7 +156,7 @@ fn unreadable(known: &Known<'_>, unread: Unread, others: usize) -> Problem {
     let cluster = known.cluster_of(&address).filter(|_| unanswered);
     let mut problem = Problem::new(ProblemCode::Unreadable, Some(&address), message).at(origin);
     problem.help.extend(error.hint);
-    let without = |id| Advice::add("if it is gone for good, do without it", "--abandon-cluster", id);
+    let without = |id| Advice::add("if it is gone for good, do without it", Switch::AbandonCluster, id);
     problem.help.extend(cluster.map(without));
     problem
 }

@@ -8,7 +8,7 @@ use super::decision::{Decided, Decision};
 use super::draft::Draft;
 use super::problem::{Problem, Refusal, Unread};
 use super::view::View;
-use crate::advice::{Advice, Command};
+use crate::advice::{Advice, Command, Switch};
 use crate::engine::address::Address;
 use crate::engine::code::{DangerCode, NoteCode, ProblemCode};
 use crate::engine::ground;
@@ -286,7 +286,7 @@ fn guarded(view: &View<'_>, one: &Doomed<'_>, observed: &Observed, free: bool) -
         let message = format!("{address} holds data and this plan would delete it: {}", observed.physical_id);
         Problem::new(ProblemCode::DataLoss, Some(address), message)
             .help("keep the data: set deletionPolicy: Orphan and apply, then remove it")
-            .help(Advice::add("or lose it", "--allow-data-loss", address))
+            .help(Advice::add("or lose it", Switch::AllowDataLoss, address))
     })
 }
 

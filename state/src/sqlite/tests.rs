@@ -541,7 +541,7 @@ fn damage_is_told() {
         let text = e.to_string();
         assert!(matches!(e, StateError::Corrupt { .. }), "{text}");
         assert!(
-            text.contains("kompox.db") && text.contains(at("a").as_str()) && text.contains("kompox plan"),
+            text.contains("kompox.db") && text.contains(at("a").as_str()) && text.contains("adopt what exists"),
             "{text}"
         );
         assert!(!text.contains("hunter2"), "{text}");

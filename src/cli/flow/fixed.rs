@@ -1,0 +1,60 @@
+//! What the state fixes before manifests are expanded: what exists keeps its name and its place.
+
+use std::collections::BTreeMap;
+
+use kompox_state::{Digester, Snapshot};
+
+use crate::engine::address::Address;
+use crate::engine::plan::Verb;
+use crate::resources::scope::{Known, StateView};
+
+/// What is fixed before an expansion: names of a saved plan, and objects to be imported.
+#[derive(Debug, Clone, Default)]
+pub struct Fixed {
+    /// Names that nobody chose.
+    pub chosen: BTreeMap<Address, String>,
+    /// Objects to adopt, by address.
+    pub imports: BTreeMap<Address, String>,
+    /// Key vaults that were looked for, by the address that stands for each.
+    pub vaults: BTreeMap<Address, Option<String>>,
+}
+
+/// What an expansion takes from the state.
+pub fn state_view(lineage: &str, digester: &Digester, snapshot: &Snapshot, fixed: Fixed) -> StateView {
+    let known = snapshot.records.iter().map(|record| {
+        let known = Known {
+            physical_id: record.physical_id.clone(),
+            adopted: record.protection.adopted,
+            outputs: record.outputs.value(),
+            applied: record.applied.value(),
+        };
+        (record.address.clone(), known)
+    });
+    let mut known: BTreeMap<Address, Known> = known.collect();
+    for (address, id) in &fixed.imports {
+        let (outputs, applied) = (serde_json::json!({}), serde_json::json!({}));
+        let import = Known { physical_id: id.clone(), adopted: true, outputs, applied };
+        known.insert(address.clone(), import);
+    }
+    let mut chosen = chosen_by_intents(snapshot);
+    chosen.extend(fixed.chosen);
+    StateView {
+        lineage: lineage.to_owned(),
+        digester: digester.clone(),
+        known,
+        chosen,
+        imports: fixed.imports,
+        vaults: fixed.vaults,
+    }
+}
+
+/// Names that interrupted creations have fixed. They stay fixed when nothing of the object is found: its request may
+/// still be on its way, and must not meet a second object under another name.
+pub fn chosen_by_intents(snapshot: &Snapshot) -> BTreeMap<Address, String> {
+    let creations = snapshot.open_intents.iter().filter(|intent| intent.action == Verb::Create);
+    let named = creations.filter_map(|intent| {
+        let name = intent.physical_id.as_deref()?.rsplit('/').next()?;
+        Some((intent.address.clone(), name.to_owned()))
+    });
+    named.collect()
+}

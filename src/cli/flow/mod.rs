@@ -1,0 +1,15 @@
+//! What commands do together, each step once: the project and its state are opened ([`session`]), manifests are read
+//! ([`manifests`]) and expanded, without a network where that is enough ([`offline`]); words of the command line become
+//! addresses ([`naming`]); the lock is taken ([`locking`]), what an interrupted run left is looked into ([`settling`]), a
+//! plan is made ([`planning`]) and carried out ([`applying`]), or one that was saved ([`saved`]).
+
+pub mod applying;
+pub mod fixed;
+pub mod locking;
+pub mod manifests;
+pub mod naming;
+pub mod offline;
+pub mod planning;
+pub mod saved;
+pub mod session;
+pub mod settling;

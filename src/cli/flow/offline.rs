@@ -1,0 +1,72 @@
+//! Manifests expanded without any network.
+
+use std::mem::ManuallyDrop;
+
+use kompox_state::{Digester, Snapshot};
+
+use super::fixed::{Fixed, state_view};
+use super::manifests::{self, Manifests};
+use crate::cli::error::CliError;
+use crate::cli::global::Global;
+use crate::diag::Diagnostics;
+use crate::resources::drivers::aks::storage::Chance;
+use crate::resources::expand::{Expanded, Request, expand};
+
+/// Loads and expands a project without any network. Names that a state has fixed are taken from it; without one, names
+/// that nobody chose get a placeholder that is the same every time.
+///
+/// The end of the process frees it all at once; piece by piece it takes a third of the time of a large project.
+pub fn offline(global: &Global) -> Result<(ManuallyDrop<Expanded>, Diagnostics), CliError> {
+    let manifests = manifests::read(global)?;
+    let config = manifests::state_config(&manifests.layout, global.sandbox);
+    match kompox_state::open_existing(&config)? {
+        Some(store) => expand_with(global, &manifests, &store.snapshot()?, store.lineage(), &store.digester()),
+        // Nothing that is made from this key is kept or printed.
+        None => {
+            let empty = Snapshot { serial: 0, records: Vec::new(), open_intents: Vec::new() };
+            expand_with(global, &manifests, &empty, "", &Digester::new(&[0; 32]))
+        }
+    }
+}
+
+/// The same with what a caller says that the state holds.
+pub fn offline_with(
+    global: &Global,
+    snapshot: &Snapshot,
+    lineage: &str,
+    digester: &Digester,
+) -> Result<(ManuallyDrop<Expanded>, Diagnostics), CliError> {
+    expand_with(global, &manifests::read(global)?, snapshot, lineage, digester)
+}
+
+fn expand_with(
+    global: &Global,
+    manifests: &Manifests,
+    snapshot: &Snapshot,
+    lineage: &str,
+    digester: &Digester,
+) -> Result<(ManuallyDrop<Expanded>, Diagnostics), CliError> {
+    let view = state_view(lineage, digester, snapshot, Fixed::default());
+    let environment = global.environment();
+    let gate = global.gate();
+    let request = Request {
+        project: &manifests.loaded.project,
+        sources: &manifests.loaded.sources,
+        leaves_out: &|app| global.leaves_out(app),
+        environment: &environment,
+        gate: &gate,
+        state: &view,
+        chance: Chance { now: std::time::SystemTime::UNIX_EPOCH, random: &|| 0 },
+    };
+    let mut findings = manifests.loaded.diagnostics.clone();
+    match expand(&request) {
+        Ok(mut expanded) => {
+            findings.extend(std::mem::take(&mut expanded.diagnostics));
+            Ok((ManuallyDrop::new(expanded), findings))
+        }
+        Err(errors) => {
+            findings.extend(errors);
+            Err(CliError::Diagnostics(findings))
+        }
+    }
+}

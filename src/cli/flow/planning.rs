@@ -1,0 +1,157 @@
+//! A plan from what the user typed: which part of the project, against which state and clouds.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kompox_state::Snapshot;
+
+use super::fixed::Fixed;
+use super::naming::clusters;
+use super::session::{Session, VERSION};
+use crate::cli::error::CliError;
+use crate::cli::wanted;
+use crate::engine::address::{Address, resolve};
+use crate::engine::graph::Graph;
+use crate::engine::plan::{Mode, Plan};
+use crate::engine::planner::{self, Inputs, Options};
+use crate::engine::provider::Providers;
+use crate::resources::drivers::aks::storage::imports;
+use crate::resources::expand::Expanded;
+use crate::resources::kinds;
+
+/// What a plan is about.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Selection {
+    /// Only this object and what it needs; repeatable. An address or a unique suffix of one
+    #[arg(long = "target", value_name = "ADDRESS")]
+    targets: Vec<String>,
+    /// Replace this object although nothing forces it; repeatable
+    #[arg(long = "replace", value_name = "ADDRESS")]
+    replace: Vec<String>,
+    /// Ask the clouds what exists; false takes the state's word, but for disks, shares and snapshots and for what is removed
+    #[arg(long = "refresh", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    refresh: bool,
+    /// No network at all; implies --refresh=false
+    #[arg(long)]
+    offline: bool,
+    /// Take over fields of this object that another writer owns; repeatable
+    #[arg(long = "force-conflicts", value_name = "ADDRESS")]
+    force_conflicts: Vec<String>,
+    /// Allow that this object is deleted with its data; repeatable
+    #[arg(long = "allow-data-loss", value_name = "ADDRESS")]
+    allow_data_loss: Vec<String>,
+    /// Do without this cluster where it cannot be reached: what is to go in it is forgotten, and a disk is free when its
+    /// provider says that no machine has it; repeatable. A cluster's Resource ID or a unique suffix of one
+    #[arg(long = "abandon-cluster", value_name = "ID")]
+    abandon_cluster: Vec<String>,
+}
+
+impl Selection {
+    /// The engine's options.
+    pub fn options(&self, session: &Session<'_>, graph: &Graph, snapshot: &Snapshot) -> Result<Options, CliError> {
+        let names = session.names(graph, snapshot)?;
+        let find = |flag: &str, texts: &[String]| -> Result<BTreeSet<Address>, CliError> {
+            texts.iter().map(|text| names.find(session.ui, flag, text)).collect()
+        };
+        let all: Vec<Address> = names.present.iter().chain(&names.gone).cloned().collect();
+        let clusters = clusters(&all);
+        let abandoned = self.abandon_cluster.iter().map(|text| resolve(text, &clusters));
+        let abandoned = abandoned.collect::<Result<_, _>>();
+        Ok(Options {
+            abandoned: abandoned.map_err(|error| CliError::new("address", format!("--abandon-cluster: {error}")))?,
+            targets: session.selection(graph, snapshot, &self.targets)?,
+            replace: find("--replace", &self.replace)?,
+            refresh: self.refresh && !self.offline,
+            offline: self.offline,
+            force_conflicts: find("--force-conflicts", &self.force_conflicts)?,
+            allow_data_loss: find("--allow-data-loss", &self.allow_data_loss)?,
+        })
+    }
+}
+
+/// A plan with what it was made from.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The graph, with the secrets that the plan does not hold.
+    pub graph: Graph,
+    /// The state that it was made from.
+    pub snapshot: Snapshot,
+    /// The providers.
+    pub providers: Providers,
+}
+
+impl Session<'_> {
+    /// Makes a plan. `adjust` turns what the user typed into options, once graph and state are known.
+    pub async fn plan(
+        &self,
+        mode: Mode,
+        fixed: Fixed,
+        adjust: impl Fn(&Graph, &Snapshot) -> Result<Options, CliError>,
+    ) -> Result<Planned, CliError> {
+        let snapshot = self.snapshot()?;
+        if matches!(mode, Mode::Apply | Mode::Import) {
+            wanted::refuse_nothing(&self.manifests()?.project, &self.layout, &snapshot)?;
+        }
+        let (graph, expanded) = match mode {
+            Mode::Destroy => (Graph::default(), None),
+            Mode::Apply | Mode::Import | Mode::RefreshOnly => {
+                let mut expanded = self.expand_silently(&snapshot, fixed.clone())?;
+                if !expanded.lookups.is_empty() && adjust(&expanded.graph, &snapshot)?.refresh {
+                    let mut fixed = fixed;
+                    // Names chosen at random stay the same in the second expansion.
+                    fixed.chosen.extend(expanded.chosen.clone());
+                    self.look_up(&expanded, &mut fixed).await;
+                    expanded = self.expand_silently(&snapshot, fixed)?;
+                }
+                self.print_findings_of(&expanded)?;
+                (std::mem::take(&mut expanded.graph), Some(expanded))
+            }
+        };
+        let connections = match &expanded {
+            Some(expanded) => expanded.connections.clone(),
+            None => self.sign_in(&snapshot),
+        };
+        let providers = self.providers(&connections, &snapshot)?;
+        let options = adjust(&graph, &snapshot)?;
+        let digester = self.store.digester();
+        let (inputs, chosen, hosts) =
+            expanded.map_or_else(Default::default, |expanded| (expanded.inputs, expanded.chosen, expanded.hosts));
+        let request = Inputs {
+            graph: &graph,
+            snapshot: &snapshot,
+            lineage: self.store.lineage(),
+            digester: &digester,
+            providers: &providers,
+            kinds: kinds::find,
+            mode,
+            options: &options,
+            inputs,
+            chosen,
+            hosts,
+            imports: self.loaded.as_ref().map(|loaded| imports(&loaded.project)).unwrap_or_default(),
+            engine_version: VERSION,
+        };
+        let mut plan = planner::plan(request).await.map_err(|error| {
+            let sources = self.loaded.as_ref().map(|loaded| loaded.sources.as_slice()).unwrap_or_default();
+            CliError::problems(error.problems, sources)
+        })?;
+        plan.rehearsal = self.global.sandbox;
+        Ok(Planned { plan, graph, snapshot, providers })
+    }
+
+    /// Looks for the key vaults of which the manifests say the name only. Whoever may not look, or finds none, goes on
+    /// without them, and is told by the expansion.
+    async fn look_up(&self, expanded: &Expanded, fixed: &mut Fixed) {
+        let opener = self.connections(&expanded.connections);
+        let keys: BTreeSet<&Arc<str>> = expanded.lookups.iter().map(|lookup| &lookup.provider).collect();
+        for key in keys {
+            let wanted: Vec<_> = expanded.lookups.iter().filter(|lookup| lookup.provider == *key).collect();
+            let names: Vec<String> = wanted.iter().map(|lookup| lookup.vault.clone()).collect();
+            let found = opener.vaults(key, &names).await.unwrap_or_default();
+            fixed.vaults.extend(
+                wanted.iter().map(|lookup| (lookup.address.clone(), found.get(&lookup.vault.to_lowercase()).cloned())),
+            );
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! A session: the project, its state and its connections, as a command needs them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use kompox_state::{Snapshot, Store};
+
+use super::fixed::{Fixed, state_view};
+use super::manifests::{self, sandbox_path, state_config};
+use crate::advice::{Advice, Command, Name};
+use crate::cli::connect::Connections;
+use crate::cli::error::CliError;
+use crate::cli::global::Global;
+use crate::cli::ui::Ui;
+use crate::compose::gate::Gate;
+use crate::engine::cancel;
+use crate::engine::event::Sink;
+use crate::engine::journal::Journal;
+use crate::engine::provider::Providers;
+use crate::engine::run::{Environment, Run, SharedEnvironment, System};
+use crate::kom::layout::{Layout, discover};
+use crate::kom::load::{LoadOptions, Loaded, load_chosen};
+use crate::providers::azure::SignIns;
+use crate::resources::drivers::aks::storage::Chance;
+use crate::resources::expand::{Connection, Expanded, Request, expand};
+use crate::resources::kinds;
+use crate::text::host::is_loopback;
+use kompox_sandbox::{self as sandbox, Sandbox};
+
+/// The version that plans and applies.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a command cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Manifests that load.
+    Manifests,
+    /// The state only; manifests that do not load are no hindrance.
+    State,
+}
+
+/// Opens a project, does what is to be done, and closes it however that ended: an embedded sandbox is stopped, with
+/// everything it was told in its file.
+///
+/// # Errors
+/// It cannot be opened, or those of `work`.
+pub async fn with_session<T>(
+    global: &Global,
+    ui: &Ui,
+    needs: Needs,
+    work: impl AsyncFnOnce(&Session<'_>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let session = Session::open(global, ui, needs).await?;
+    let result = work(&session).await;
+    session.close().await;
+    result
+}
+
+/// A project at work.
+pub struct Session<'g> {
+    /// The options of the call.
+    pub global: &'g Global,
+    /// The user.
+    pub ui: &'g Ui,
+    /// Its manifests, where the command needs them.
+    pub loaded: Option<Loaded>,
+    /// Where it is.
+    pub layout: Layout,
+    /// Its state.
+    pub store: Arc<dyn Store>,
+    /// Time and randomness.
+    pub environment: SharedEnvironment,
+    pub(super) variables: BTreeMap<String, String>,
+    /// Those that compose files may read.
+    gate: Gate,
+    sandbox: Option<Sandbox>,
+    /// The sandbox's endpoint and token.
+    endpoint: Option<(String, String)>,
+    /// Shared by all connections of the run, so that it signs in once.
+    sign_ins: SignIns,
+}
+
+impl<'g> Session<'g> {
+    async fn open(global: &'g Global, ui: &'g Ui, needs: Needs) -> Result<Self, CliError> {
+        let (layout, loaded) = match needs {
+            Needs::Manifests => {
+                let manifests = manifests::read(global)?;
+                (manifests.layout, Some(manifests.loaded))
+            }
+            Needs::State => {
+                let request = global.layout_request()?;
+                let layout = discover(&request)?;
+                let options = LoadOptions::default();
+                let loaded = load_chosen(&layout, &request, &options, &|app| global.leaves_out(app));
+                (layout, loaded.ok())
+            }
+        };
+        let store = kompox_state::open(&state_config(&layout, global.sandbox))?;
+        let variables = global.environment();
+        let (sandbox, endpoint) = match (global.sandbox, &global.sandbox_endpoint) {
+            (false, _) => (None, None),
+            (true, Some(endpoint)) => {
+                // Needed for another user's sandbox only; of one's own project it is at hand.
+                let given = variables.get("KOMPOX_SANDBOX_TOKEN").filter(|token| !token.is_empty()).cloned();
+                let token = given.or_else(|| sandbox::existing_token(&sandbox_path(&layout)));
+                let token = token.unwrap_or_else(|| format!("{}local", sandbox::TOKEN_PREFIX));
+                (None, Some((loopback(endpoint)?, token)))
+            }
+            (true, None) => {
+                let config = sandbox::Config::new(sandbox_path(&layout));
+                let sandbox = Sandbox::start(config, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+                let endpoint = (sandbox.endpoint(), sandbox.token().to_owned());
+                (Some(sandbox), Some(endpoint))
+            }
+        };
+        Ok(Self {
+            global,
+            ui,
+            loaded,
+            layout,
+            store,
+            environment: Arc::new(System),
+            variables,
+            gate: global.gate(),
+            sandbox,
+            endpoint,
+            sign_ins: SignIns::default(),
+        })
+    }
+
+    /// Stops the embedded sandbox, if one runs.
+    async fn close(self) {
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+    }
+
+    /// The manifests, or why there are none.
+    pub fn manifests(&self) -> Result<&Loaded, CliError> {
+        self.loaded.as_ref().ok_or_else(|| {
+            CliError::new("manifests", "the manifests do not load")
+                .help(Advice::run("see what is wrong", Command::new(Name::Validate)))
+        })
+    }
+
+    /// Everything in the state at one instant.
+    pub fn snapshot(&self) -> Result<Snapshot, CliError> {
+        Ok(self.store.snapshot()?)
+    }
+
+    /// Expands the manifests. Prints their warnings once.
+    pub fn expand(&self, snapshot: &Snapshot, fixed: Fixed) -> Result<Expanded, CliError> {
+        let expanded = self.expand_silently(snapshot, fixed)?;
+        self.print_findings_of(&expanded)?;
+        Ok(expanded)
+    }
+
+    pub(super) fn print_findings_of(&self, expanded: &Expanded) -> Result<(), CliError> {
+        let mut all = self.manifests()?.diagnostics.clone();
+        all.extend(expanded.diagnostics.clone());
+        self.ui.findings(&all);
+        Ok(())
+    }
+
+    pub(super) fn expand_silently(&self, snapshot: &Snapshot, fixed: Fixed) -> Result<Expanded, CliError> {
+        let loaded = self.manifests()?;
+        let view = state_view(self.store.lineage(), &self.store.digester(), snapshot, fixed);
+        let random = || random_number(self.environment.as_ref());
+        let request = Request {
+            project: &loaded.project,
+            sources: &loaded.sources,
+            leaves_out: &|app| self.global.leaves_out(app),
+            environment: &self.variables,
+            gate: &self.gate,
+            state: &view,
+            chance: Chance { now: self.environment.now(), random: &random },
+        };
+        Ok(expand(&request)?)
+    }
+
+    pub(super) fn connections<'a>(&'a self, known: &'a BTreeMap<Arc<str>, Connection>) -> Connections<'a> {
+        Connections {
+            known,
+            environment: &self.variables,
+            sandbox: self.endpoint.as_ref().map(|(endpoint, token)| (endpoint.as_str(), token.as_str())),
+            seed: random_number(self.environment.as_ref()),
+            sign_ins: &self.sign_ins,
+        }
+    }
+
+    /// Providers for everything that the graph and the state speak of.
+    pub fn providers(
+        &self,
+        connections: &BTreeMap<Arc<str>, Connection>,
+        snapshot: &Snapshot,
+    ) -> Result<Providers, CliError> {
+        let opener = self.connections(connections);
+        let keys: BTreeSet<&str> = connections
+            .keys()
+            .map(AsRef::as_ref)
+            .chain(snapshot.records.iter().map(|record| record.provider.as_str()))
+            .chain(snapshot.open_intents.iter().map(|intent| intent.provider.as_str()))
+            .collect();
+        opener.open(keys)
+    }
+
+    /// How to sign in, for what works from the state alone: no manifest is needed, but one that is there is used.
+    pub fn sign_in(&self, snapshot: &Snapshot) -> BTreeMap<Arc<str>, Connection> {
+        let Some(loaded) = &self.loaded else { return BTreeMap::new() };
+        let view = state_view(self.store.lineage(), &self.store.digester(), snapshot, Fixed::default());
+        let request = Request {
+            project: &loaded.project,
+            sources: &loaded.sources,
+            leaves_out: &|app| self.global.leaves_out(app),
+            environment: &self.variables,
+            gate: &self.gate,
+            state: &view,
+            chance: Chance { now: self.environment.now(), random: &|| 0 },
+        };
+        expand(&request).map(|expanded| expanded.connections).unwrap_or_default()
+    }
+
+    /// What every part of a run that writes needs.
+    pub fn run<'a>(
+        &'a self,
+        journal: &'a Journal,
+        providers: &'a Providers,
+        id: &str,
+        digester: &'a kompox_state::Digester,
+        sink: &'a dyn Sink,
+        wait: bool,
+    ) -> Run<'a> {
+        Run {
+            id: id.to_owned(),
+            journal,
+            providers,
+            kinds: kinds::find,
+            lineage: self.store.lineage(),
+            digester,
+            environment: self.environment.as_ref(),
+            sink,
+            wait,
+            started: Instant::now(),
+            cancel: cancel::never(),
+            notes: Default::default(),
+        }
+    }
+}
+
+fn random_number(environment: &dyn Environment) -> u64 {
+    let id = environment.unique_id();
+    // The ids are random UUIDs: their first sixteen digits are a random number.
+    let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&digits, 16).unwrap_or_default()
+}
+
+fn start() -> Advice {
+    Advice::run("start one, which prints its URL", Command::new(Name::SandboxServe))
+}
+
+fn loopback(endpoint: &str) -> Result<String, CliError> {
+    let url = url::Url::parse(endpoint)
+        .map_err(|error| CliError::new("sandbox-endpoint", format!("--sandbox-endpoint {endpoint} is no URL: {error}")))
+        .map_err(|error| error.help(start()))?;
+    if !url.host_str().is_some_and(is_loopback) || url.scheme() != "http" {
+        return Err(
+            CliError::new("sandbox-endpoint", "--sandbox-endpoint must be an http URL on this machine").help(start())
+        );
+    }
+    Ok(endpoint.trim_end_matches('/').to_owned())
+}
