@@ -3,8 +3,7 @@
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -324,7 +323,7 @@ fn the_azure_cli_is_asked_once_and_for_the_right_tenant() {
     let mut site = Site::new();
     let endpoint = site.cloud.endpoint.clone();
     site.project.set("AZURE_RESOURCE_MANAGER_ENDPOINT", &endpoint);
-    let token = r#"echo '{"accessToken": "sandbox-cli", "expires_on": 4102444800}'"#;
+    let token = r#"echo '{"accessToken": "sandbox-cli", "expires_on": 4102444800, "tokenType": "Bearer"}'"#;
     let calls = stub(&mut site.project, "az", token);
     site.project.run_as_is(&["apply", "--auto-approve"]).done();
     let asked = std::fs::read_to_string(&calls).unwrap();
@@ -346,30 +345,58 @@ fn the_azure_cli_is_asked_once_and_for_the_right_tenant() {
 }
 
 #[test]
-fn the_metadata_service_is_never_asked_through_a_proxy() {
-    let count = |answer: String| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, seen) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
-        let counter = seen.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let mut head = Vec::new();
-                let mut byte = [0];
-                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                    head.push(byte[0]);
-                }
-                counter.fetch_add(1, Ordering::SeqCst);
-                let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
-            }
-        });
-        (format!("http://{address}"), seen)
-    };
-    let token = r#"{"access_token": "sandbox-machine", "expires_on": "4102444800"}"#;
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length:";
-    let (service, asked) = count(format!("{head} {}\r\n\r\n{token}", token.len()));
-    let (proxy, passed) = count("HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".into());
+fn the_developer_cli_is_asked_for_the_tenant_and_what_is_not_installed_is_named() {
+    let mut site = Site::new();
+    let endpoint = site.cloud.endpoint.clone();
+    site.project.set("AZURE_RESOURCE_MANAGER_ENDPOINT", &endpoint);
+    site.project.set("AZURE_TENANT_ID", "22222222-2222-3333-4444-555555555555");
+    let token = r#"echo '{"token": "sandbox-azd", "expiresOn": "2100-01-01T00:00:00Z"}'"#;
+    let calls = stub(&mut site.project, "azd", token);
+    // The Azure CLI is not there.
+    let plan = site.project.run_as_is(&["plan"]).exits(1);
+    site.says(&plan, &["signing in to Azure by azure_cli failed: az not found on PATH"]);
+    site.setting("AZURE_AUTH_METHOD: azure_cli", "AZURE_AUTH_METHOD: azure_developer_cli");
+    site.project.run_as_is(&["plan"]).done();
+    let asked = std::fs::read_to_string(&calls).unwrap();
+    assert_eq!(asked.lines().count(), 1, "{asked}");
+    assert!(asked.contains("auth token") && asked.contains("--tenant-id 22222222-"), "{asked}");
+    stub(&mut site.project, "azd", "echo 'ERROR: not logged in, run `azd auth login`' >&2; exit 1");
+    let plan = site.project.run_as_is(&["plan"]).exits(1);
+    site.says(&plan, &["azure_developer_cli failed: ERROR: not logged in"]);
+}
 
+/// A server that gives everybody the same answer, and the heads of what it was asked.
+fn answers(answer: String) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
+    let heads = seen.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
+            }
+            heads.lock().unwrap().push(String::from_utf8(head).unwrap());
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+        }
+    });
+    (format!("http://{address}"), seen)
+}
+
+/// A metadata service with a token.
+fn metadata_service() -> (String, Arc<Mutex<Vec<String>>>) {
+    let token =
+        r#"{"access_token": "sandbox-machine", "expires_on": "4102444800", "token_type": "Bearer", "resource": "x"}"#;
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length:";
+    answers(format!("{head} {}\r\n\r\n{token}", token.len()))
+}
+
+#[test]
+fn the_metadata_service_is_never_asked_through_a_proxy() {
+    let (service, asked) = metadata_service();
+    let (proxy, passed) = answers("HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".into());
     let mut site = Site::new();
     let endpoint = site.cloud.endpoint.clone();
     site.project.set("AZURE_RESOURCE_MANAGER_ENDPOINT", &endpoint);
@@ -379,7 +406,25 @@ fn the_metadata_service_is_never_asked_through_a_proxy() {
     }
     site.setting("AZURE_AUTH_METHOD: azure_cli", "AZURE_AUTH_METHOD: managed_identity");
     site.project.run_as_is(&["plan"]).done();
-    assert_eq!((asked.load(Ordering::SeqCst), passed.load(Ordering::SeqCst)), (1, 0));
+    assert_eq!((asked.lock().unwrap().len(), passed.lock().unwrap().len()), (1, 0));
+}
+
+#[test]
+fn in_an_app_service_the_identity_of_the_service_signs_in() {
+    let (service, asked) = metadata_service();
+    let mut site = Site::new();
+    let endpoint = site.cloud.endpoint.clone();
+    site.project.set("AZURE_RESOURCE_MANAGER_ENDPOINT", &endpoint);
+    site.project.set("IDENTITY_ENDPOINT", &format!("{service}/msi/token"));
+    site.project.set("IDENTITY_HEADER", "only-this-service");
+    site.project.set("AZURE_CLIENT_ID", "44444444-2222-3333-4444-555555555555");
+    site.setting("AZURE_AUTH_METHOD: azure_cli", "AZURE_AUTH_METHOD: managed_identity");
+    site.project.run_as_is(&["plan"]).done();
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 1);
+    let head = asked[0].to_lowercase();
+    assert!(head.starts_with("get /msi/token?") && head.contains("client_id=44444444-"), "{head}");
+    assert!(head.contains("x-identity-header: only-this-service"), "{head}");
 }
 
 #[test]

@@ -1,28 +1,36 @@
 //! Bearer tokens. The only file that names the Azure SDK (`azure_core`, `azure_identity`).
 //!
-//! `azure_identity` has no Azure Developer CLI, no user-assigned managed identity, asks the Azure CLI for whatever tenant
-//! was used last and reads a federated token only once; those four are done here, behind its trait.
+//! The SDK knows each way to sign in; a token is asked for here, kept, shared and forgotten. Its requests go through our own
+//! HTTP client, so that proxies, TLS, retries and limits are the same for all.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use azure_core::auth::{AccessToken, Secret, TokenCredential};
+use azure_core::cloud::CloudConfiguration;
+use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::error::{Error, ErrorKind, ResultExt as _};
-use azure_core::{HttpClient, Method, Request, Response};
-use azure_identity::{ClientSecretCredential, WorkloadIdentityCredential};
+use azure_core::http::headers::Headers;
+use azure_core::http::{
+    AsyncRawResponse, Body, ClientMethodOptions, ClientOptions, HttpClient, Method, Request, RetryOptions, StatusCode,
+    Transport,
+};
+use azure_core::time::OffsetDateTime;
+use azure_identity::{
+    AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential, AzureDeveloperCliCredentialOptions,
+    ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
+    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
+};
 use serde::Deserialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::engine::provider::{ErrorClass, ProviderError};
-use crate::providers::retry::Policy;
+use crate::providers::limiter::retry_after;
+use crate::providers::retry::{Jitter, Next, Policy, Retries, Try};
 
 use super::error::chain;
 
@@ -44,11 +52,12 @@ pub enum Auth {
         /// The secret.
         client_secret: String,
     },
-    /// The identity of the machine that this runs on.
+    /// The identity of the machine that this runs on: of a virtual machine, or of an App Service, which the SDK recognises by
+    /// its variables `IDENTITY_ENDPOINT` and `IDENTITY_HEADER`.
     ManagedIdentity {
         /// The user-assigned identity's client id; the system-assigned one if `None`.
         client_id: Option<String>,
-        /// Another metadata service than that of Azure machines, as the SDKs of Azure take it from
+        /// Another metadata service than that of virtual machines, as the SDKs of Azure take it from
         /// `AZURE_POD_IDENTITY_AUTHORITY_HOST`.
         service: Option<Url>,
     },
@@ -105,16 +114,19 @@ impl Auth {
 
 /// Asked for a new token this long before the old one expires.
 const EARLY: Duration = Duration::from_secs(120);
-/// Tries at signing in when the network or the login server fails.
-const TRIES: u32 = 3;
+/// When the network or the login server fails, a sign-in is tried again, but not for long: everybody waits for it.
+const RETRY: Policy =
+    Policy { retries: 2, base: Duration::from_secs(1), cap: Duration::from_secs(10), budget: Duration::from_secs(60) };
 /// A refusal stands for so long; whoever signs in meanwhile is heard after that.
 const REFUSED: Duration = Duration::from_secs(10);
 /// The metadata service of a machine answers at once, or is not there.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
-/// A token of a CLI that does not say when it expires.
-const SHORT_LIFE: time::Duration = time::Duration::minutes(5);
-/// Time before the second try; longer before the third.
-const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// The metadata service of virtual machines, which is known by its address.
+const METADATA_HOST: &str = "169.254.169.254";
+
+/// Makes a way to sign in. Anew for each token: what it reads of files and of the machine is then as it is now, and tokens
+/// are kept in one place.
+type Source = Box<dyn Fn() -> azure_core::Result<Arc<dyn TokenCredential>> + Send + Sync>;
 
 /// What a sign-in gave, and until when that counts.
 type Cached = Mutex<Option<(Result<Secret, ProviderError>, Instant)>>;
@@ -152,7 +164,7 @@ pub(super) struct Audience<'a> {
 /// Gives bearer tokens, asking for a new one only when the last is about to expire.
 pub(super) struct Credential {
     auth: Auth,
-    source: Option<Arc<dyn TokenCredential>>,
+    source: Option<Source>,
     scope: String,
     cached: Arc<Cached>,
 }
@@ -167,58 +179,22 @@ impl Credential {
     /// Signs in by `auth` for an audience; requests of the sign-in go through `http`.
     ///
     /// # Errors
-    /// The login host of the endpoint's cloud is no URL, or no HTTP client can be made.
+    /// No HTTP client can be made.
     pub fn new(
         auth: Auth,
         audience: &Audience<'_>,
         http: reqwest::Client,
         sign_ins: &SignIns,
     ) -> Result<Self, ProviderError> {
-        let endpoint = audience.endpoint;
-        let tenant = audience.tenant.map(str::to_owned);
-        let authority = match endpoint.host_str() {
-            Some("management.chinacloudapi.cn") => "https://login.chinacloudapi.cn",
-            Some("management.usgovcloudapi.net") => "https://login.microsoftonline.us",
-            _ => "https://login.microsoftonline.com",
-        };
-        let authority = Url::parse(authority).map_err(|error| {
-            ProviderError::new(ErrorClass::Rejected, format!("the login host {authority}: {error}"))
-        })?;
-        let http: Arc<dyn HttpClient> = Arc::new(LoginHttp(http));
-        let source: Option<Arc<dyn TokenCredential>> = match auth.clone() {
-            Auth::Static(_) => None,
-            Auth::AzureCli => {
-                Some(Arc::new(AzureCli { subscription: audience.subscription.to_owned(), tenant: tenant.clone() }))
-            }
-            Auth::AzureDeveloperCli => Some(Arc::new(DeveloperCli { tenant: tenant.clone() })),
-            Auth::ClientSecret { tenant_id, client_id, client_secret } => {
-                Some(Arc::new(ClientSecretCredential::new(http, authority, tenant_id, client_id, client_secret)))
-            }
-            Auth::ManagedIdentity { client_id, service } => {
-                // It answers on the machine itself: a proxy would ask its own machine, and hand out that one's identity.
-                let direct = reqwest::Client::builder()
-                    .no_proxy()
-                    .redirect(reqwest::redirect::Policy::none())
-                    .connect_timeout(METADATA_TIMEOUT)
-                    .timeout(METADATA_TIMEOUT)
-                    .build()
-                    .map_err(|error| {
-                        ProviderError::new(ErrorClass::Rejected, format!("no HTTP client: {}", chain(&error)))
-                    })?;
-                Some(Arc::new(ManagedIdentity { http: Arc::new(LoginHttp(direct)), client_id, service }))
-            }
-            Auth::WorkloadIdentity { tenant_id, client_id, token_file } => {
-                Some(Arc::new(WorkloadIdentity { http, authority, tenant_id, client_id, token_file }))
-            }
-        };
-        let scope = format!("{}/.default", endpoint.origin().ascii_serialization());
+        let source = source(&auth, audience, http)?;
+        let scope = format!("{}/.default", audience.endpoint.origin().ascii_serialization());
         let who = match &auth {
-            Auth::AzureCli if tenant.is_none() => audience.subscription.to_owned(),
+            Auth::AzureCli if audience.tenant.is_none() => audience.subscription.to_owned(),
             Auth::ClientSecret { tenant_id, client_id, .. } | Auth::WorkloadIdentity { tenant_id, client_id, .. } => {
                 format!("{tenant_id}/{client_id}")
             }
             Auth::ManagedIdentity { client_id, .. } => client_id.clone().unwrap_or_default(),
-            _ => tenant.unwrap_or_default(),
+            _ => audience.tenant.unwrap_or_default().to_owned(),
         };
         let cached = sign_ins.of(format!("{} {who} {scope}", auth.method()));
         Ok(Self { auth, source, scope, cached })
@@ -241,13 +217,17 @@ impl Credential {
         {
             return result.clone();
         }
-        let (result, lifetime) = match source.get_token(&[&self.scope]).await {
+        let given = match source() {
+            Ok(sign_in) => sign_in.get_token(&[&self.scope], None).await,
+            Err(error) => Err(error),
+        };
+        let (result, lifetime) = match given {
             Ok(token) => {
                 let lifetime = Duration::try_from(token.expires_on - OffsetDateTime::now_utc()).unwrap_or_default();
                 (Ok(token.token), lifetime.saturating_sub(EARLY))
             }
             // Whoever waited for this answer has it: asking again, once for each, would get the same.
-            Err(error) => (Err(self.refused(chain(&error))), REFUSED),
+            Err(error) => (Err(self.refused(words(&error))), REFUSED),
         };
         *cached = Some((result.clone(), Instant::now() + lifetime));
         result
@@ -255,9 +235,8 @@ impl Credential {
 
     /// Forgets the token, because ARM did not accept it. Returns whether another one can be had.
     pub async fn forget(&self) -> bool {
-        let Some(source) = &self.source else { return false };
         *self.cached.lock().await = None;
-        source.clear_cache().await.is_ok()
+        self.source.is_some()
     }
 
     /// What to do when ARM does not accept the token.
@@ -287,10 +266,128 @@ impl Credential {
     }
 }
 
-/// The HTTP client of the sign-in: tries again when the network or the login server fails, and keeps the server's own
-/// words about a refusal, which the flows of `azure_identity` drop.
+/// The SDK's way to sign in by `auth`; none where the token is given.
+fn source(auth: &Auth, audience: &Audience<'_>, http: reqwest::Client) -> Result<Option<Source>, ProviderError> {
+    let tenant = audience.tenant.map(str::to_owned);
+    let cloud = match audience.endpoint.host_str() {
+        Some("management.chinacloudapi.cn") => CloudConfiguration::AzureChina,
+        Some("management.usgovcloudapi.net") => CloudConfiguration::AzureGovernment,
+        _ => CloudConfiguration::AzurePublic,
+    };
+    let source: Source = match auth.clone() {
+        Auth::Static(_) => return Ok(None),
+        Auth::AzureCli => {
+            // Without either it answers for the tenant that was used last, whose tokens the subscription refuses; and it
+            // takes one of the two.
+            let subscription = tenant.is_none().then(|| audience.subscription.to_owned());
+            let options = AzureCliCredentialOptions { subscription, tenant_id: tenant, executor: None };
+            Box::new(move || Ok(AzureCliCredential::new(Some(options.clone()))?))
+        }
+        Auth::AzureDeveloperCli => {
+            let options = AzureDeveloperCliCredentialOptions { tenant_id: tenant, executor: None };
+            Box::new(move || Ok(AzureDeveloperCliCredential::new(Some(options.clone()))?))
+        }
+        Auth::ClientSecret { tenant_id, client_id, client_secret } => {
+            let client_options = options(LoginHttp::new(http), cloud);
+            client_secret_source(tenant_id, client_id, client_secret, client_options)
+        }
+        Auth::ManagedIdentity { client_id, service } => {
+            // It answers on the machine itself: a proxy would ask its own machine, and hand out that one's identity.
+            let direct = reqwest::Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(METADATA_TIMEOUT)
+                .timeout(METADATA_TIMEOUT)
+                .build()
+                .map_err(|error| {
+                    ProviderError::new(ErrorClass::Rejected, format!("no HTTP client: {}", chain(&error)))
+                })?;
+            let elsewhere = service.map(|service| (METADATA_HOST, service));
+            let options = ManagedIdentityCredentialOptions {
+                user_assigned_id: client_id.map(UserAssignedId::ClientId),
+                client_options: options(LoginHttp { elsewhere, ..LoginHttp::new(direct) }, cloud),
+            };
+            Box::new(move || Ok(ManagedIdentityCredential::new(Some(options.clone()))?))
+        }
+        Auth::WorkloadIdentity { tenant_id, client_id, token_file } => {
+            workload_source(tenant_id, client_id, token_file, options(LoginHttp::new(http), cloud))
+        }
+    };
+    Ok(Some(source))
+}
+
+fn client_secret_source(tenant: String, client: String, secret: String, options: ClientOptions) -> Source {
+    Box::new(move || {
+        let options = ClientSecretCredentialOptions { client_options: options.clone() };
+        Ok(ClientSecretCredential::new(&tenant, client.clone(), secret.clone().into(), Some(options))?)
+    })
+}
+
+fn workload_source(tenant: String, client: String, token_file: String, options: ClientOptions) -> Source {
+    Box::new(move || {
+        let options = ClientAssertionCredentialOptions { client_options: options.clone() };
+        let assertion = TokenFile(token_file.clone());
+        Ok(ClientAssertionCredential::new(tenant.clone(), client.clone(), assertion, Some(options))?)
+    })
+}
+
+/// How the SDK sends: through our client, which tries again itself.
+fn options(http: LoginHttp, cloud: CloudConfiguration) -> ClientOptions {
+    ClientOptions {
+        transport: Some(Transport::new(Arc::new(http))),
+        retry: RetryOptions::none(),
+        cloud: Some(Arc::new(cloud)),
+        ..ClientOptions::default()
+    }
+}
+
+/// A federated token in a file, read for each exchange, because it is rotated. The SDK's own reader takes the line break at
+/// the end of a file for a part of the token.
 #[derive(Debug)]
-struct LoginHttp(reqwest::Client);
+struct TokenFile(String);
+
+#[async_trait]
+impl ClientAssertion for TokenFile {
+    async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
+        let file = self.0.clone();
+        let assertion = tokio::task::spawn_blocking(move || std::fs::read_to_string(file))
+            .await
+            .with_context(ErrorKind::Credential, "reading the federated token")?
+            .with_context_fn(ErrorKind::Credential, || format!("reading the federated token {}", self.0))?;
+        Ok(assertion.trim().to_owned())
+    }
+}
+
+/// What went wrong, in the words of whoever refused: the SDK wraps them, and adds a link to its own help. An answer that
+/// could not be read is not quoted: it may hold a token.
+fn words(error: &Error) -> String {
+    let mut told: &(dyn std::error::Error + 'static) = error;
+    let mut cause = Some(told);
+    while let Some(inner) = cause {
+        if let Some(unreadable) = inner.downcast_ref::<serde_json::Error>() {
+            let (line, column) = (unreadable.line(), unreadable.column());
+            return format!("the answer holds no token that can be read (line {line}, column {column})");
+        }
+        cause = inner.source();
+    }
+    let wraps = |text: &str| text.contains("authentication failed") || text.contains("will not be retried");
+    while let Some(inner) = told.source()
+        && wraps(&told.to_string())
+    {
+        told = inner;
+    }
+    chain(told).trim().to_owned()
+}
+
+/// The HTTP client of the sign-in: tries again when the network or the login server fails, and keeps the server's own
+/// words about a refusal.
+#[derive(Debug)]
+struct LoginHttp {
+    http: reqwest::Client,
+    /// Where requests to a host go instead.
+    elsewhere: Option<(&'static str, Url)>,
+    jitter: Jitter,
+}
 
 #[derive(Deserialize)]
 struct LoginRefusal {
@@ -298,219 +395,71 @@ struct LoginRefusal {
     error_description: Option<String>,
 }
 
+impl LoginHttp {
+    fn new(http: reqwest::Client) -> Self {
+        Self { http, elsewhere: None, jitter: Jitter::new(0) }
+    }
+
+    fn place(&self, url: &Url) -> Url {
+        let Some((host, service)) = &self.elsewhere else { return url.clone() };
+        if url.host_str() != Some(*host) {
+            return url.clone();
+        }
+        let mut moved = service.clone();
+        moved.set_path(url.path());
+        moved.set_query(url.query());
+        moved
+    }
+
+    async fn attempt(&self, request: &Request) -> Try<Result<AsyncRawResponse, String>> {
+        let method = if request.method() == Method::Post { reqwest::Method::POST } else { reqwest::Method::GET };
+        let mut sent = self.http.request(method, self.place(request.url()));
+        for (name, value) in request.headers().iter() {
+            sent = sent.header(name.as_str(), value.as_str());
+        }
+        if let Body::Bytes(bytes) = request.body() {
+            sent = sent.body(bytes.clone());
+        }
+        let answer = async {
+            let answer = sent.send().await?;
+            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+            Ok::<_, reqwest::Error>((status, headers, answer.bytes().await?))
+        };
+        let (why, next) = match answer.await {
+            Ok((status @ 200..300, _, body)) => {
+                return Try::last(Ok(AsyncRawResponse::from_bytes(StatusCode::from(status), Headers::new(), body)));
+            }
+            Ok((status, headers, body)) => {
+                let next = match Policy::is_transient(status) {
+                    true => Next::Later(retry_after(&headers)),
+                    false => Next::Nothing,
+                };
+                (format!("HTTP {status}, {}", refusal(&body)), next)
+            }
+            Err(error) => (chain(&error), Next::Later(None)),
+        };
+        Try { outcome: Err(why.clone()), next, why, may_have_acted: false }
+    }
+}
+
 #[async_trait]
 impl HttpClient for LoginHttp {
-    async fn execute_request(&self, request: &Request) -> azure_core::Result<Response> {
-        let mut tries = 1;
-        loop {
-            let answer = self.0.execute_request(request).await;
-            let may_heal = match &answer {
-                Ok(answer) => Policy::is_transient(u16::from(answer.status())),
-                Err(error) => matches!(error.kind(), ErrorKind::Io),
-            };
-            if may_heal && tries < TRIES {
-                tokio::time::sleep(RETRY_DELAY * tries).await;
-                tries += 1;
-                continue;
-            }
-            let answer = answer?;
-            if answer.status().is_success() {
-                return Ok(answer);
-            }
-            let status = u16::from(answer.status());
-            let body = answer.into_body().collect().await.unwrap_or_default();
-            let why = match serde_json::from_slice::<LoginRefusal>(&body) {
-                // Only the first line: trace ids follow.
-                Ok(refusal) => match refusal.error_description.as_deref().and_then(|text| text.lines().next()) {
-                    Some(line) => format!("{}: {line}", refusal.error),
-                    None => refusal.error,
-                },
-                Err(_) => "without an explanation".to_owned(),
-            };
-            return Err(Error::message(ErrorKind::Credential, format!("HTTP {status}, {why}")));
-        }
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let retries = Retries { policy: RETRY, jitter: &self.jitter, progress: None };
+        let done = retries.run(|_| self.attempt(request)).await;
+        done.outcome.map_err(|why| Error::with_message(ErrorKind::Credential, why))
     }
 }
 
-/// `az account get-access-token`, for the subscription's own tenant: without that it answers for the tenant that was used
-/// last, whose tokens the subscription refuses.
-#[derive(Debug)]
-struct AzureCli {
-    subscription: String,
-    tenant: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct AzureCliToken {
-    #[serde(rename = "accessToken")]
-    access_token: String,
-    /// Seconds since 1970; older versions of the CLI tell local time only.
-    expires_on: Option<i64>,
-}
-
-#[async_trait]
-impl TokenCredential for AzureCli {
-    async fn get_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
-        let scope = scopes.first().copied().unwrap_or_default();
-        let resource = scope.strip_suffix("/.default").unwrap_or(scope).to_owned();
-        // `az` takes one of the two.
-        let (option, whose) = match &self.tenant {
-            Some(tenant) => ("--tenant", tenant.clone()),
-            None => ("--subscription", self.subscription.clone()),
-        };
-        let run = move || {
-            let mut command = if cfg!(windows) { Command::new("cmd") } else { Command::new("az") };
-            if cfg!(windows) {
-                command.args(["/C", "az"]);
-            }
-            command
-                .args(["account", "get-access-token", "--output", "json", "--resource", &resource, option, &whose])
-                .stdin(Stdio::null())
-                .output()
-        };
-        let output = tokio::task::spawn_blocking(run)
-            .await
-            .context(ErrorKind::Credential, "running az")?
-            .context(ErrorKind::Credential, "running az (is the Azure CLI installed?)")?;
-        if !output.status.success() {
-            // Standard output may hold a token; standard error does not.
-            let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(Error::message(ErrorKind::Credential, format!("az account get-access-token: {told}")));
-        }
-        let token: AzureCliToken = serde_json::from_slice(&output.stdout)
-            .map_err(|_| Error::message(ErrorKind::Credential, "az account get-access-token gave no token"))?;
-        let expires_on = token.expires_on.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-        let expires_on = expires_on.unwrap_or_else(|| OffsetDateTime::now_utc() + SHORT_LIFE);
-        Ok(AccessToken::new(token.access_token, expires_on))
-    }
-
-    async fn clear_cache(&self) -> azure_core::Result<()> {
-        Ok(())
-    }
-}
-
-/// `azd auth token`.
-#[derive(Debug)]
-struct DeveloperCli {
-    tenant: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct DeveloperCliToken {
-    token: String,
-    #[serde(rename = "expiresOn")]
-    expires_on: String,
-}
-
-#[async_trait]
-impl TokenCredential for DeveloperCli {
-    async fn get_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
-        let scope = scopes.first().copied().unwrap_or_default().to_owned();
-        let tenant = self.tenant.clone();
-        let run = move || {
-            let mut command = Command::new("azd");
-            command.args(["auth", "token", "--output", "json", "--scope", &scope]);
-            if let Some(tenant) = &tenant {
-                command.args(["--tenant-id", tenant]);
-            }
-            command.stdin(Stdio::null()).output()
-        };
-        let output = tokio::task::spawn_blocking(run)
-            .await
-            .context(ErrorKind::Credential, "running azd")?
-            .context(ErrorKind::Credential, "running azd (is the Azure Developer CLI installed?)")?;
-        if !output.status.success() {
-            // Standard output may hold a token; standard error does not.
-            let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(Error::message(ErrorKind::Credential, format!("azd auth token: {told}")));
-        }
-        let token: DeveloperCliToken = serde_json::from_slice(&output.stdout)
-            .map_err(|_| Error::message(ErrorKind::Credential, "azd auth token gave no token"))?;
-        let expires_on = OffsetDateTime::parse(&token.expires_on, &Rfc3339)
-            .context(ErrorKind::Credential, "the expiry of azd's token")?;
-        Ok(AccessToken::new(token.token, expires_on))
-    }
-
-    async fn clear_cache(&self) -> azure_core::Result<()> {
-        Ok(())
-    }
-}
-
-/// The instance metadata service of Azure machines.
-#[derive(Debug)]
-struct ManagedIdentity {
-    http: Arc<dyn HttpClient>,
-    client_id: Option<String>,
-    service: Option<Url>,
-}
-
-#[derive(Deserialize)]
-struct ManagedIdentityToken {
-    access_token: String,
-    /// Seconds since 1970, as text.
-    expires_on: String,
-}
-
-#[async_trait]
-impl TokenCredential for ManagedIdentity {
-    async fn get_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
-        let scope = scopes.first().copied().unwrap_or_default();
-        let mut url = match &self.service {
-            Some(service) => service.join("/metadata/identity/oauth2/token")?,
-            None => Url::parse("http://169.254.169.254/metadata/identity/oauth2/token")?,
-        };
-        url.query_pairs_mut()
-            .append_pair("api-version", "2018-02-01")
-            .append_pair("resource", scope.strip_suffix("/.default").unwrap_or(scope));
-        if let Some(client_id) = &self.client_id {
-            url.query_pairs_mut().append_pair("client_id", client_id);
-        }
-        let mut request = Request::new(url, Method::Get);
-        request.insert_header("metadata", "true");
-        let answer = self.http.execute_request(&request).await?;
-        let body = answer.into_body().collect().await?;
-        let bad = || Error::message(ErrorKind::Credential, "the metadata service gave no token");
-        let token: ManagedIdentityToken = serde_json::from_slice(&body).map_err(|_| bad())?;
-        let seconds = token.expires_on.parse().map_err(|_| bad())?;
-        let expires_on = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| bad())?;
-        Ok(AccessToken::new(token.access_token, expires_on))
-    }
-
-    async fn clear_cache(&self) -> azure_core::Result<()> {
-        Ok(())
-    }
-}
-
-/// A federated token from a file, read anew for each exchange.
-#[derive(Debug)]
-struct WorkloadIdentity {
-    http: Arc<dyn HttpClient>,
-    authority: Url,
-    tenant_id: String,
-    client_id: String,
-    token_file: String,
-}
-
-#[async_trait]
-impl TokenCredential for WorkloadIdentity {
-    async fn get_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
-        let file = self.token_file.clone();
-        let assertion = tokio::task::spawn_blocking(move || std::fs::read_to_string(file))
-            .await
-            .context(ErrorKind::Credential, "reading the federated token")?
-            .with_context(ErrorKind::Credential, || format!("reading the federated token {}", self.token_file))?;
-        let credential = WorkloadIdentityCredential::new(
-            self.http.clone(),
-            self.authority.clone(),
-            self.tenant_id.clone(),
-            self.client_id.clone(),
-            assertion.trim().to_owned(),
-        );
-        credential.get_token(scopes).await
-    }
-
-    async fn clear_cache(&self) -> azure_core::Result<()> {
-        Ok(())
+/// Why a login server refused, as it says it itself.
+fn refusal(body: &[u8]) -> String {
+    match serde_json::from_slice::<LoginRefusal>(body) {
+        // Only the first line: trace ids follow.
+        Ok(refusal) => match refusal.error_description.as_deref().and_then(|text| text.lines().next()) {
+            Some(line) => format!("{}: {line}", refusal.error),
+            None => refusal.error,
+        },
+        Err(_) => "without an explanation".to_owned(),
     }
 }
 
@@ -518,6 +467,7 @@ impl TokenCredential for WorkloadIdentity {
 pub(super) mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
+    use azure_core::credentials::{AccessToken, TokenRequestOptions};
     use futures::future::join_all;
     use serde_json::json as j;
 
@@ -530,19 +480,30 @@ pub(super) mod tests {
 
     #[async_trait]
     impl TokenCredential for Counting {
-        async fn get_token(&self, _scopes: &[&str]) -> azure_core::Result<AccessToken> {
+        async fn get_token(
+            &self,
+            _scopes: &[&str],
+            _options: Option<TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<AccessToken> {
             let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
-            let expires_on = OffsetDateTime::now_utc() + time::Duration::seconds(self.1);
+            let expires_on = OffsetDateTime::now_utc() + azure_core::time::Duration::seconds(self.1);
             Ok(AccessToken::new(format!("token-{number}"), expires_on))
-        }
-
-        async fn clear_cache(&self) -> azure_core::Result<()> {
-            Ok(())
         }
     }
 
     fn credential(auth: Auth, source: impl TokenCredential + 'static) -> Credential {
-        Credential { auth, source: Some(Arc::new(source)), scope: "x/.default".into(), cached: Arc::default() }
+        let source = Arc::new(source);
+        from(auth, Box::new(move || Ok(source.clone())))
+    }
+
+    fn from(auth: Auth, source: Source) -> Credential {
+        Credential { auth, source: Some(source), scope: "x/.default".into(), cached: Arc::default() }
+    }
+
+    /// The public cloud's login server, as `server` plays it.
+    fn played_by(server: &Server) -> ClientOptions {
+        let elsewhere = Some(("login.microsoftonline.com", server.url.clone()));
+        options(LoginHttp { elsewhere, ..LoginHttp::new(reqwest::Client::new()) }, CloudConfiguration::AzurePublic)
     }
 
     /// Gives `token-1` for an hour, and `token-2` once that is forgotten.
@@ -556,15 +517,15 @@ pub(super) mod tests {
 
     #[async_trait]
     impl TokenCredential for Once {
-        async fn get_token(&self, _scopes: &[&str]) -> azure_core::Result<AccessToken> {
+        async fn get_token(
+            &self,
+            _scopes: &[&str],
+            _options: Option<TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<AccessToken> {
             match self.0.fetch_add(1, Ordering::SeqCst) {
                 0 => Ok(AccessToken::new("token", OffsetDateTime::now_utc())),
-                _ => Err(Error::message(ErrorKind::Credential, "please run az login")),
+                _ => Err(Error::with_message(ErrorKind::Credential, "please run az login")),
             }
-        }
-
-        async fn clear_cache(&self) -> azure_core::Result<()> {
-            Ok(())
         }
     }
 
@@ -596,13 +557,13 @@ pub(super) mod tests {
 
     #[async_trait]
     impl TokenCredential for Refusing {
-        async fn get_token(&self, _scopes: &[&str]) -> azure_core::Result<AccessToken> {
+        async fn get_token(
+            &self,
+            _scopes: &[&str],
+            _options: Option<TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<AccessToken> {
             self.0.fetch_add(1, Ordering::SeqCst);
-            Err(Error::message(ErrorKind::Credential, "please run az login"))
-        }
-
-        async fn clear_cache(&self) -> azure_core::Result<()> {
-            Ok(())
+            Err(Error::with_message(ErrorKind::Credential, "please run az login"))
         }
     }
 
@@ -649,14 +610,8 @@ pub(super) mod tests {
             ("POST /tenant/oauth2/v2.0/token", json(401, j!({"error": "invalid_client", "error_description": bad}))),
         ])
         .await;
-        let source = ClientSecretCredential::new(
-            Arc::new(LoginHttp(reqwest::Client::new())),
-            server.url.clone(),
-            "tenant".into(),
-            "client".into(),
-            "hunter2".into(),
-        );
-        let credential = credential(client_secret(), source);
+        let source = client_secret_source("tenant".into(), "client".into(), "hunter2".into(), played_by(&server));
+        let credential = from(client_secret(), source);
         assert_eq!(credential.token().await.unwrap().secret(), "abc");
         credential.forget().await;
         let error = credential.token().await.unwrap_err();
@@ -677,25 +632,49 @@ pub(super) mod tests {
         let server =
             Server::start([("POST /tenant/oauth2/v2.0/token", answer()), ("POST /tenant/oauth2/v2.0/token", answer())])
                 .await;
-        let source = WorkloadIdentity {
-            http: Arc::new(LoginHttp(reqwest::Client::new())),
-            authority: server.url.clone(),
-            tenant_id: "tenant".into(),
-            client_id: "client".into(),
-            token_file: file.to_str().unwrap().into(),
-        };
-        let credential = credential(client_secret(), source);
+        let path = file.to_str().unwrap().to_owned();
+        let source = workload_source("tenant".into(), "client".into(), path, played_by(&server));
+        let credential = from(client_secret(), source);
         let missing = credential.token().await.unwrap_err();
         assert!(missing.message.contains("reading the federated token"), "{}", missing.message);
-        for assertion in ["first", "second"] {
+        for assertion in ["first", "second\n"] {
             std::fs::write(&file, assertion).unwrap();
             credential.forget().await;
             assert_eq!(credential.token().await.unwrap().secret(), "abc");
         }
         let forms: Vec<String> = server.finish().into_iter().map(|seen| seen.text).collect();
         assert!(
-            forms[0].contains("client_assertion=first") && forms[1].contains("client_assertion=second"),
+            forms[0].contains("client_assertion=first&") && forms[1].contains("client_assertion=second&"),
             "{forms:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_machine_has_the_identity_that_was_asked_for_and_says_so_when_it_has_not() {
+        let expires_on = (OffsetDateTime::now_utc().unix_timestamp() + 3600).to_string();
+        let token = j!({"access_token": "abc", "expires_on": expires_on, "token_type": "Bearer", "resource": "x"});
+        let path = "GET /metadata/identity/oauth2/token";
+        let missing = j!({"error": "invalid_request", "error_description": "Identity not found"});
+        let server = Server::start([
+            (path, json(503, j!({"error": "busy"})).with("retry-after", "0")),
+            (path, json(200, token)),
+            (path, json(400, missing)),
+            (path, json(200, j!({"access_token": ["hunter2"]}))),
+        ])
+        .await;
+        let auth = Auth::ManagedIdentity { client_id: Some("c1".into()), service: Some(server.url.clone()) };
+        let audience = Audience { subscription: "s", tenant: None, endpoint: &server.url };
+        let machine = Credential::new(auth, &audience, reqwest::Client::new(), &SignIns::default()).unwrap();
+        assert_eq!(machine.token().await.unwrap().secret(), "abc");
+        machine.forget().await;
+        let error = machine.token().await.unwrap_err();
+        let told = "signing in to Azure by managed_identity failed: HTTP 400, invalid_request: Identity not found";
+        assert_eq!(error.message, told);
+        machine.forget().await;
+        let error = machine.token().await.unwrap_err();
+        assert!(error.message.contains("holds no token") && !error.message.contains("hunter2"), "{}", error.message);
+        for seen in server.finish() {
+            assert!(seen.query.contains("client_id=c1") && seen.headers["metadata"] == "true", "{}", seen.query);
+        }
     }
 }
