@@ -83,12 +83,17 @@ impl Door {
         Self { digest: Sha256::digest(token.as_bytes()).into(), peer, own, same_user: OnceLock::new() }
     }
 
-    /// Whether a request may come in.
-    pub fn admits(&self, headers: &HeaderMap) -> bool {
+    /// Whether a request may come in, as far as that is known without asking the kernel.
+    pub fn knows(&self, headers: &HeaderMap) -> Option<bool> {
         // Digests are compared, so that the time it takes says nothing of the token.
         let bears =
             bearer(headers).is_some_and(|token| <[u8; 32]>::from(Sha256::digest(token.as_bytes())) == self.digest);
-        bears || *self.same_user.get_or_init(|| self.own.is_some_and(|own| is_same_user(self.peer, own)))
+        if bears { Some(true) } else { self.same_user.get().copied() }
+    }
+
+    /// Whether a process of the same user is at the other end. Blocks the first time.
+    pub fn is_of_same_user(&self) -> bool {
+        *self.same_user.get_or_init(|| self.own.is_some_and(|own| is_same_user(self.peer, own)))
     }
 }
 

@@ -235,8 +235,11 @@ async fn serve(app: Arc<App>, door: Arc<Door>, request: Request<Incoming>) -> Re
         ));
     }
     // Before anything of the request is read or written down.
-    let headers = head.headers.clone();
-    if blocking(move || door.admits(&headers)).await != Some(true) {
+    let admitted = match door.knows(&head.headers) {
+        Some(known) => known,
+        None => blocking(move || door.is_of_same_user()).await == Some(true),
+    };
+    if !admitted {
         drain(body).await;
         return Ok(refusal(
             !head.uri.path().starts_with(KUBERNETES),
@@ -299,66 +302,93 @@ fn is_loopback(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// What became of a request when it had been written down.
+enum Begun {
+    Served(Reply),
+    /// It waits, or never gets to what it asks for.
+    Held(Box<(i64, Parts, Destination)>),
+}
+
 async fn serve_logged(app: Arc<App>, parts: Parts, target: String) -> Result<Reply, Reset> {
     let destination = destination(&parts);
-    let is_arm = matches!(destination, Destination::Arm(_));
     let strikes = Strikes::of(app.faults.decide(&subject(&parts, &destination)));
-
-    let (begin, method, now_ms) = (Arc::clone(&app), parts.method.clone(), parts.now_ms);
+    let reading = matches!(parts.method, Method::GET | Method::HEAD);
+    let delay = strikes.delay + if reading { app.latency.read } else { app.latency.write };
+    let at_once = delay.is_zero() && strikes.instead.is_none() && is_authorized(&parts.headers);
+    let (work, fail) = (Arc::clone(&app), strikes.fail);
     let begun = blocking(move || {
-        let (changed, seq) = begin.world.write_quietly(|tx| {
-            let changed = arm::settle(tx, begin.kube.as_ref(), now_ms)?;
-            Ok::<_, WorldError>((changed, log::begin(tx, now_ms, method.as_str(), &target)?))
-        })?;
-        if changed {
-            begin.world.notify();
-        }
-        Ok::<_, WorldError>(seq)
+        let seq = begin(&work, &parts, &target)?;
+        // On this thread still: handing over costs more than most requests do.
+        Ok::<_, WorldError>(match at_once {
+            true => Begun::Served(respond(&work, parts, destination, seq, fail)),
+            false => Begun::Held(Box::new((seq, parts, destination))),
+        })
     });
-    let seq = match begun.await {
-        Some(Ok(seq)) => seq,
+    let answer = match begun.await {
+        Some(Ok(Begun::Served(answer))) => answer,
+        Some(Ok(Begun::Held(held))) => match serve_held(&app, *held, delay, &strikes).await? {
+            Ok(answer) => answer,
+            Err(refused) => return Ok(refused),
+        },
         Some(Err(error)) => return Ok(envelope(500, "InternalServerError", &error.to_string())),
         None => return Ok(envelope(500, "InternalServerError", "The sandbox is stopping.")),
     };
+    if strikes.reset_after {
+        return Err(Reset);
+    }
+    if strikes.truncate { truncated(answer).await } else { Ok(answer) }
+}
 
-    let reading = matches!(parts.method, Method::GET | Method::HEAD);
-    let delay = strikes.delay + if reading { app.latency.read } else { app.latency.write };
+/// Writes a request down, after what was due before it has taken effect; gives its number.
+fn begin(app: &App, parts: &Parts, target: &str) -> Result<i64, WorldError> {
+    let (changed, seq) = app.world.write_quietly(|tx| {
+        let changed = arm::settle(tx, app.kube.as_ref(), parts.now_ms)?;
+        Ok::<_, WorldError>((changed, log::begin(tx, parts.now_ms, parts.method.as_str(), target)?))
+    })?;
+    if changed {
+        app.world.notify();
+    }
+    Ok(seq)
+}
+
+/// Serves a request after its delay; or gives, as an error, what it gets instead.
+async fn serve_held(
+    app: &Arc<App>,
+    (seq, parts, destination): (i64, Parts, Destination),
+    delay: Duration,
+    strikes: &Strikes,
+) -> Result<Result<Reply, Reply>, Reset> {
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-
-    let unauthorized = !is_authorized(&parts.headers);
-    if let Some(rule) = strikes.instead.clone() {
-        let outcome = struck(&rule, is_arm, seq);
+    let is_arm = matches!(destination, Destination::Arm(_));
+    if let Some(rule) = &strikes.instead {
+        let outcome = struck(rule, is_arm, seq);
         let status = outcome.as_ref().ok().map(|reply| reply.status().as_u16());
-        finish(&app, seq, status).await;
-        return outcome;
+        finish(app, seq, status).await;
+        return outcome.map(Err);
     }
-    if unauthorized {
-        finish(&app, seq, Some(401)).await;
-        return Ok(refusal(
+    if !is_authorized(&parts.headers) {
+        finish(app, seq, Some(401)).await;
+        return Ok(Err(refusal(
             is_arm,
             seq,
             401,
             "AuthenticationFailed",
             "Unauthorized",
             "Authentication failed. The sandbox takes any bearer token that begins with 'sandbox-'.",
-        ));
+        )));
     }
+    let (work, fail) = (Arc::clone(app), strikes.fail);
+    let served = blocking(move || respond(&work, parts, destination, seq, fail));
+    Ok(served.await.ok_or_else(|| envelope(500, "InternalServerError", "The sandbox is stopping.")))
+}
 
-    let fail = strikes.fail;
-    let (work, reset_after) = (Arc::clone(&app), strikes.reset_after);
-    let served = blocking(move || match destination {
-        Destination::Arm(route) => serve_arm(&work, parts, route, seq, fail),
-        Destination::Kubernetes { cluster, path } => serve_kubernetes(&work, parts, cluster, path, seq, fail),
-    });
-    let Some(answer) = served.await else {
-        return Ok(envelope(500, "InternalServerError", "The sandbox is stopping."));
-    };
-    if reset_after {
-        return Err(Reset);
+fn respond(app: &App, parts: Parts, destination: Destination, seq: i64, fail: bool) -> Reply {
+    match destination {
+        Destination::Arm(route) => serve_arm(app, parts, route, seq, fail),
+        Destination::Kubernetes { cluster, path } => serve_kubernetes(app, parts, cluster, path, seq, fail),
     }
-    if strikes.truncate { truncated(answer).await } else { Ok(answer) }
 }
 
 async fn finish(app: &Arc<App>, seq: i64, status: Option<u16>) {

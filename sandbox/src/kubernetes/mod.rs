@@ -82,22 +82,26 @@ impl Emulator {
         Env { store: Store { tx, cluster }, delay_ms, disks: &*self.disks }
     }
 
-    /// Keeps the appointments of a cluster that are due, in a transaction of their own and only if there are any.
+    /// Keeps the appointments of a cluster that are due, in a transaction of their own and only if there are any; false when
+    /// there is no such cluster.
     ///
     /// # Errors
     /// Failures of the database.
-    fn keep_appointments(&self, world: &World, cluster: &str, now_ms: i64) -> Result<(), WorldError> {
-        if world.read(|tx| Store { tx, cluster }.anything_due(now_ms))? {
+    fn keep_appointments(&self, world: &World, cluster: &str, now_ms: i64) -> Result<bool, WorldError> {
+        let (exists, due) = world.read(|tx| {
+            let store = Store { tx, cluster };
+            Ok::<_, WorldError>((store.exists()?, store.anything_due(now_ms)?))
+        })?;
+        if due {
             world.write(|tx| self.env(tx, cluster).run_due(now_ms))?;
         }
-        Ok(())
+        Ok(exists)
     }
 
     fn serve(&self, world: &World, cluster: &str, request: &KubeRequest) -> Result<KubeResponse, ApiError> {
-        if !world.read(|tx| Store { tx, cluster }.exists())? {
+        if !self.keep_appointments(world, cluster, request.now_ms)? {
             return Err(Status::no_such_path().into());
         }
-        self.keep_appointments(world, cluster, request.now_ms)?;
         let segments = segments(&request.path)?;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         if let Some(answer) = self.non_resource(&segments, &request.method) {

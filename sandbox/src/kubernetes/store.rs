@@ -244,6 +244,17 @@ impl Store<'_> {
         Ok(())
     }
 
+    /// The objects of a kind, unparsed, that have this name or in whose labels this text stands, in order of Namespace and
+    /// name: what does not is never read.
+    pub fn search(&self, resource: &Resource, name: &str, label: &str) -> Result<Vec<Row>> {
+        let mut query = self.tx.prepare_cached(
+            "SELECT namespace, name, labels, json FROM kube_objects WHERE cluster = ?1 AND resource = ?2
+             AND (name = ?3 OR instr(labels, ?4) > 0) ORDER BY namespace, name",
+        )?;
+        let rows = query.query_map(params![self.cluster, resource.plural, name, label], read_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// All objects of a kind, parsed. An empty `namespace` means all.
     pub fn list(&self, resource: &Resource, namespace: &str) -> Result<Vec<Value>> {
         let mut out = Vec::new();

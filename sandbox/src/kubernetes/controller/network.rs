@@ -44,13 +44,13 @@ pub fn service(env: &Env<'_>, resource: &Resource, object: &Value, now_ms: i64) 
 pub fn ingress(env: &Env<'_>, resource: &Resource, object: &Value, now_ms: i64) -> Result<()> {
     let Some(services) = by_plural("services") else { return Ok(()) };
     let mut address = None;
-    env.store.scan(services, "", None, |row| {
-        if row.name == "traefik" || row.labels.contains("\"app.kubernetes.io/name\":\"traefik\"") {
-            let service: Value = serde_json::from_str(&row.json)?;
-            address = service.pointer("/status/loadBalancer/ingress/0/ip").cloned();
+    for row in env.store.search(services, "traefik", "\"app.kubernetes.io/name\":\"traefik\"")? {
+        let service: Value = serde_json::from_str(&row.json)?;
+        address = service.pointer("/status/loadBalancer/ingress/0/ip").cloned();
+        if address.is_some() {
+            break;
         }
-        Ok(address.is_none())
-    })?;
+    }
     if let Some(ip) = address {
         let mut new = object.clone();
         map_at(&mut new, &["status"]).insert("loadBalancer".into(), json!({"ingress": [{"ip": ip}]}));
