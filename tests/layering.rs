@@ -411,6 +411,56 @@ fn circles_are_found() {
     assert_eq!(circles(&files), [["a", "a::b", "a::c"]]);
 }
 
+/// Where a cloud may be called by its name: its driver, its provider, and what opens that.
+const CLOUDS: &[(&str, &str)] = &[
+    ("src/resources/drivers/aks/", "the driver"),
+    ("src/providers/azure/", "the provider"),
+    ("src/cli/connect.rs", "the registry of what opens providers"),
+    ("src/kom/legacy.rs", "a format of old, which knew one cloud"),
+    ("src/kom/keys.rs", "the words that `driver:` has in KOM, whatever of them this version supports"),
+    ("src/cli/init", "writes a project for a cloud"),
+    ("src/cli/import.rs", "its help shows an id"),
+    ("src/report/facts.rs", "finds facts where bodies of clouds keep them"),
+];
+
+/// What only a driver knows: its word, its settings, what its cloud calls things.
+const CLOUDY: &[&str] = &[
+    "\"aks\"",
+    "AZURE_",
+    "azure://",
+    "subscription",
+    "resource group",
+    "resource_group",
+    "resource-group",
+    "resourcegroup",
+    "key vault",
+    "key_vault",
+    "key-vault",
+    "keyvault",
+];
+
+#[test]
+fn only_its_driver_names_a_cloud() {
+    let mut broken = Vec::new();
+    let mut used = BTreeSet::new();
+    for file in
+        sources().iter().filter(|file| file.name.starts_with("src/") && !file.is_test()).map(File::without_tests)
+    {
+        let may = CLOUDS.iter().find(|(place, _)| file.name.starts_with(place));
+        for (number, line) in file.lines.iter().enumerate() {
+            let lower = line.to_lowercase();
+            let Some(word) = CLOUDY.iter().find(|word| lower.contains(&word.to_lowercase())) else { continue };
+            match may {
+                Some((place, _)) => drop(used.insert(*place)),
+                None => broken.push(format!("{}:{}: {word}: only its driver names a cloud", file.name, number + 1)),
+            }
+        }
+    }
+    let idle: Vec<_> = CLOUDS.iter().filter(|(place, _)| !used.contains(place)).collect();
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+    assert!(idle.is_empty(), "these need no exception any more: {idle:?}");
+}
+
 #[test]
 fn every_module_belongs_to_a_layer() {
     let outside: Vec<String> =

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use kompox::compose::convert::{
-    Access, ConvertInput, IngressInput, IsolationInput, Scope, VolumeInput, convert, manifest,
+    Access, ConvertInput, IngressInput, IsolationInput, Placement, Scope, VolumeInput, VolumeSource,
+    convert, manifest,
 };
 use kompox::compose::files::{FileError, Files};
 use kompox::compose::gate::Gate;
@@ -61,10 +62,12 @@ fn outcome(parts: &[&str]) -> String {
         disk: None,
         access: Access::ReadWriteOnce,
         size_bytes: 1 << 30,
-        handle: format!("/disks/{name}"),
+        source: VolumeSource::Csi {
+            driver: "disk.csi.azure.com".to_owned(),
+            handle: format!("/disks/{name}"),
+            attributes: BTreeMap::new(),
+        },
         storage_class: "managed-csi".to_owned(),
-        driver: "disk.csi.azure.com".to_owned(),
-        attributes: BTreeMap::new(),
         previous_handle: None,
         origin: None,
     };
@@ -74,10 +77,7 @@ fn outcome(parts: &[&str]) -> String {
         compose: &project,
         volumes: vec![volume("default"), volume("data")],
         ingress: IngressInput::default(),
-        pools: Vec::new(),
-        single_pool: true,
-        zones: Vec::new(),
-        single_zone: false,
+        placement: Placement::default(),
         resources: BTreeMap::new(),
         isolation: IsolationInput::default(),
         network_rules: Vec::new(),

@@ -11,9 +11,8 @@ use kompox::compose::gate::Gate;
 use kompox::diag::Diagnostics;
 use kompox::kom::layout::{LayoutRequest, discover};
 use kompox::kom::load::{LoadOptions, Loaded, load};
-use kompox::resources::drivers::aks::storage::Chance;
 use kompox::resources::expand::{Request, expand};
-use kompox::resources::scope::StateView;
+use kompox::resources::scope::{Chance, StateView};
 use kompox_state::Digester;
 use libfuzzer_sys::fuzz_target;
 
@@ -42,7 +41,7 @@ fn outcome(root: &Path) -> String {
         known: BTreeMap::new(),
         chosen: BTreeMap::new(),
         imports: BTreeMap::new(),
-        vaults: BTreeMap::new(),
+        found: BTreeMap::new(),
     };
     let request = Request {
         project: &loaded.project,

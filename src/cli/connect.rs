@@ -12,7 +12,7 @@ use crate::engine::provider::{Provider, ProviderError, ProviderKey, Providers};
 use crate::providers::azure::{Auth, AzureConfig, AzureProvider, SignIns};
 use crate::providers::kubernetes::{Connector, KubernetesConfig, KubernetesProvider};
 use crate::providers::retry::Policy;
-use crate::resources::expand::Connection;
+use crate::resources::driver::Connection;
 
 /// When to try again on this machine: what the sandbox refuses for some seconds it refuses on purpose.
 const LOCAL: Policy = Policy {
@@ -88,11 +88,12 @@ impl Connections<'_> {
         Ok(providers)
     }
 
-    /// The ids of key vaults by their names in lower case, as far as whoever signs in to `key` may see them.
+    /// The ids of what others made, by their names in lower case, as far as whoever signs in to `key` may see them: key
+    /// vaults, in Azure.
     ///
     /// # Errors
     /// Not a key of this version, sign-in settings that are missing, or Azure refuses.
-    pub async fn vaults(&self, key: &str, names: &[String]) -> Result<BTreeMap<String, String>, CliError> {
+    pub async fn look_up(&self, key: &str, names: &[String]) -> Result<BTreeMap<String, String>, CliError> {
         let Some(azure) = parse_azure(key) else { return Ok(BTreeMap::new()) };
         self.azure(&azure)?.find_vaults(names).await.map_err(|error| CliError::new("sign-in", error.described()))
     }

@@ -12,6 +12,7 @@ use crate::compose::gate::Gate;
 use crate::engine::address::names;
 use crate::kom::layout::LayoutRequest;
 use crate::report::typed::Commands;
+use crate::resources::drivers;
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
@@ -71,7 +72,7 @@ pub struct Global {
 impl Global {
     /// The process's environment, without the parts that the sandbox must not see.
     pub fn environment(&self) -> BTreeMap<String, String> {
-        let hidden = |key: &str| self.sandbox && (key.starts_with("AZURE_") || key == "KUBECONFIG");
+        let hidden = |key: &str| self.sandbox && (drivers::reads(key) || key == "KUBECONFIG");
         std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(key, _)| !hidden(key))

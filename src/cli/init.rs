@@ -38,6 +38,7 @@ use crate::diag::Severity;
 use crate::kom::layout::{APP_FILE_NAME, LEGACY_FILE_NAME};
 use crate::kom::{legacy, schema};
 use crate::report;
+use crate::resources::drivers;
 use crate::yaml::Source;
 
 /// Everything but the App.
@@ -67,7 +68,7 @@ pub struct Args {
     #[arg(long)]
     name: Option<String>,
     /// The driver of the cloud
-    #[arg(long, default_value = "aks", value_parser = ["aks"])]
+    #[arg(long, default_value = "aks", value_parser = clap::builder::PossibleValuesParser::new(drivers::names()))]
     driver: String,
 }
 
@@ -127,7 +128,7 @@ fn place(root: &Path, global: &Global) -> Place {
 /// The files of `.kompox/`.
 fn folder() -> Result<Vec<(String, String)>, CliError> {
     let mut text = Vec::new();
-    report::json::write(&mut text, &schema::of("all").unwrap_or_default(), true)?;
+    report::json::write(&mut text, &schema::of("all", &drivers::settings()).unwrap_or_default(), true)?;
     Ok(vec![
         (".kompox/config.yml".to_owned(), CONFIG.to_owned()),
         (".kompox/.gitignore".to_owned(), IGNORE.to_owned()),

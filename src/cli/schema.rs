@@ -3,6 +3,7 @@
 use super::error::{CliError, Exit};
 use super::ui::Ui;
 use crate::kom::schema;
+use crate::resources::drivers;
 
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
@@ -19,7 +20,7 @@ pub struct Args {
 /// Runs `schema`: prints the JSON Schema of KOM.
 pub fn run(args: &Args, ui: &Ui) -> Result<Exit, CliError> {
     // The parser took only names that there are.
-    let schema = schema::of(&args.kind).unwrap_or_default();
+    let schema = schema::of(&args.kind, &drivers::settings()).unwrap_or_default();
     ui.document(&schema)?;
     Ok(Exit::Done)
 }

@@ -2,7 +2,8 @@
 //! JSON Schema of them, so that an editor and the loader cannot disagree.
 
 use super::id::ResourceKind;
-use super::model::{DeletionPolicy, Driver, Guard, VolumeType};
+use super::model::{DeletionPolicy, Guard, VolumeType};
+use super::settings::Level;
 use crate::text::dns::LABEL_MAX;
 
 /// The `apiVersion` of every KOM document.
@@ -69,6 +70,8 @@ pub(super) enum Shape {
     AnyTexts,
     /// A mapping of any keys to single values.
     Scalars,
+    /// The same, where a driver knows the keys.
+    Settings(&'static [Level]),
     /// A mapping.
     Object(&'static Object),
     /// A list of mappings.
@@ -107,6 +110,9 @@ pub(super) const VOLUME_TYPES: [(&str, VolumeType); 2] = [("disk", VolumeType::D
 /// Words of `deletionPolicy`.
 pub(super) const DELETION_POLICIES: [(&str, DeletionPolicy); 2] =
     [("Orphan", DeletionPolicy::Orphan), ("Delete", DeletionPolicy::Delete)];
+/// Words of `driver`. Which of them this version has, the registry of drivers says.
+pub(super) const DRIVERS: [(&str, &str); 5] =
+    [("aks", "aks"), ("k3s", "k3s"), ("eks", "eks"), ("gke", "gke"), ("oke", "oke")];
 /// Ingress controllers.
 pub(super) const CONTROLLERS: [(&str, ()); 1] = [("traefik", ())];
 /// Operators of label expressions.
@@ -117,7 +123,10 @@ pub(super) const PROTOCOLS: [(&str, &str); 3] = [("TCP", "TCP"), ("UDP", "UDP"),
 /// Ports.
 pub(super) const PORTS: (i64, i64) = (1, 65_535);
 
-const SETTINGS: Key = optional("settings", Shape::Scalars, "Settings of the provider driver; no credentials");
+const fn settings(shape: Shape) -> Key {
+    optional("settings", shape, "Settings of the provider driver; no credentials")
+}
+
 const CERT_RESOLVER: Key = optional(
     "certResolver",
     Shape::Pattern("^[-_.@A-Za-z0-9]+$"),
@@ -131,13 +140,18 @@ pub(super) const DOCUMENT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec"
 pub(super) const METADATA: [&str; 3] = ["name", "annotations", "labels"];
 
 /// `spec` of a Workspace.
-pub(super) static WORKSPACE: Object =
-    Object { about: "A Workspace: what belongs together, such as one team's projects", keys: &[SETTINGS] };
+pub(super) static WORKSPACE: Object = Object {
+    about: "A Workspace: what belongs together, such as one team's projects",
+    keys: &[settings(Shape::Scalars)],
+};
 
 /// `spec` of a Provider.
 pub(super) static PROVIDER: Object = Object {
-    about: "A Provider: one account or subscription of a cloud",
-    keys: &[required("driver", Shape::Choice(|| words(&Driver::NAMES)), "The driver of the cloud"), SETTINGS],
+    about: "A Provider: one account of a cloud",
+    keys: &[
+        required("driver", Shape::Choice(|| words(&DRIVERS)), "The driver of the cloud"),
+        settings(Shape::Settings(&[Level::Provider])),
+    ],
 };
 
 /// `spec` of a Cluster.
@@ -147,7 +161,7 @@ pub(super) static CLUSTER: Object = Object {
         optional("existing", Shape::Boolean, "Whether the cluster is only read, never created, changed or deleted"),
         optional("protection", Shape::Object(&PROTECTION), "What kompox refuses to do to it"),
         optional("ingress", Shape::Object(&CLUSTER_INGRESS), "Its ingress controller"),
-        SETTINGS,
+        settings(Shape::Settings(&[Level::Cluster])),
         LIFECYCLE_KEY,
     ],
 };
@@ -211,7 +225,7 @@ pub(super) static APP: Object = Object {
         optional("resources", Shape::Object(&RESOURCES), "Requests of every container that names none itself"),
         optional("quota", Shape::Quota, "What everything in its Namespace may use together (ResourceQuota)"),
         optional("limits", Shape::Object(&CONTAINER_LIMITS), "What a container in its Namespace may use (LimitRange)"),
-        SETTINGS,
+        settings(Shape::Settings(&[Level::App])),
         LIFECYCLE_KEY,
     ],
 };
@@ -243,7 +257,7 @@ pub(super) static VOLUME: Object = Object {
             Shape::Choice(|| words(&VOLUME_TYPES)),
             "disk (default) for one node at a time, files for a network share",
         ),
-        optional("options", Shape::Scalars, "Options of the driver, such as sku"),
+        optional("options", Shape::Settings(&[Level::Disk, Level::Files]), "Options of the driver, such as sku"),
         optional(
             "deletionPolicy",
             Shape::Choice(|| words(&DELETION_POLICIES)),
@@ -265,7 +279,7 @@ pub(super) static DISK: Object = Object {
         optional("source", Shape::Text, "What it is made of: snapshot:<name>, disk:<name> or a resource id"),
         optional("import", Shape::Text, "Resource id of a disk to adopt instead of creating one"),
         optional("size", Shape::Text, "Its size; default the volume's"),
-        optional("options", Shape::Scalars, "Options over those of the volume"),
+        optional("options", Shape::Settings(&[Level::Disk, Level::Files]), "Options over those of the volume"),
     ],
 };
 

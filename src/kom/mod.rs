@@ -2,6 +2,7 @@
 //!
 //! - [`layout`] finds the project root, `.kompox/config.yml` and the app file.
 //! - [`load`] reads every document, checks it alone and against the others, and gives a [`model::Project`] or all errors.
+//! - [`settings`] is the form of the tables by which drivers say what `settings:` and `options:` take.
 //! - [`model`] is what the rest of the program works with; [`id`] is its small value type.
 //!
 //! Inside, `files` finds and reads files, `document` reads what every document has, `objects`, `app`, `volume`, `limits`
@@ -24,6 +25,7 @@ mod network;
 mod objects;
 mod reader;
 pub mod schema;
+pub mod settings;
 mod volume;
 mod write;
 

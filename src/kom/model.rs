@@ -94,45 +94,13 @@ pub struct Workspace {
     pub settings: Settings,
 }
 
-/// Which provider driver serves a Provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Driver {
-    /// Azure Kubernetes Service.
-    Aks,
-    /// Self-hosted K3s.
-    K3s,
-    /// Amazon EKS.
-    Eks,
-    /// Google Kubernetes Engine.
-    Gke,
-    /// Oracle Kubernetes Engine.
-    Oke,
-}
-
-impl Driver {
-    /// Every driver with the name manifests use.
-    pub const NAMES: [(&'static str, Self); 5] =
-        [("aks", Self::Aks), ("k3s", Self::K3s), ("eks", Self::Eks), ("gke", Self::Gke), ("oke", Self::Oke)];
-
-    /// The name manifests use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Aks => "aks",
-            Self::K3s => "k3s",
-            Self::Eks => "eks",
-            Self::Gke => "gke",
-            Self::Oke => "oke",
-        }
-    }
-}
-
-/// A Provider: one account or subscription of a cloud.
+/// A Provider: one account of a cloud.
 #[derive(Debug, Clone)]
 pub struct Provider {
     /// Identity and place.
     pub meta: Meta,
-    /// `spec.driver`.
-    pub driver: Driver,
+    /// `spec.driver`: a word of KOM, whether this version has such a driver or not.
+    pub driver: &'static str,
     /// `spec.settings`.
     pub settings: Settings,
 }
@@ -166,7 +134,7 @@ pub struct Protection {
 pub struct Certificate {
     /// Its name; the Secret is `tls-<name>`.
     pub name: String,
-    /// Where it comes from, such as the URL of a Key Vault secret.
+    /// Where it comes from, such as the URL of a secret in a vault.
     pub source: String,
     /// Where it is declared.
     pub location: Location,

@@ -1,7 +1,7 @@
 //! The `spec` of Workspaces, Providers, Clusters, Boxes and Defaults.
 
 use super::model::{
-    Certificate, Cluster, ClusterIngress, Driver, KomBox, Lifecycle, Located, Meta, Protection, Provider, Workspace,
+    Certificate, Cluster, ClusterIngress, KomBox, Lifecycle, Located, Meta, Protection, Provider, Workspace,
 };
 use super::reader::{Fields, Reader};
 use super::{keys, network};
@@ -15,9 +15,9 @@ pub(super) fn workspace(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -
 
 pub(super) fn provider(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Option<Provider> {
     let settings = reader.settings(spec);
-    let names = Driver::NAMES.map(|(name, _)| name).join(", ");
+    let names = keys::DRIVERS.map(|(name, _)| name).join(", ");
     reader.required_text(spec, "driver", &format!("it is one of {names}"))?;
-    let driver = reader.choice(spec, "driver", &Driver::NAMES)?;
+    let driver = reader.choice(spec, "driver", &keys::DRIVERS)?;
     Some(Provider { meta, driver, settings })
 }
 

@@ -9,6 +9,7 @@ use super::id::ResourceKind;
 use super::keys::{self, Key, Object, Shape};
 use super::keys::{ANNOTATION_PREFIX, ANNOTATIONS, API_VERSION, ID_ANNOTATION, MOVED_FROM_ANNOTATION};
 use super::limits::{QUOTA_AMOUNTS, QUOTA_COUNTS};
+use super::settings::Tables;
 use crate::text::dns::LABEL_MAX;
 
 /// The kind that gives a project its defaults; it is no object and has no ID.
@@ -20,11 +21,12 @@ pub fn names() -> Vec<&'static str> {
     kinds.into_iter().chain(["all"]).collect()
 }
 
-/// The schema of one kind by its name in lower case, or with `all` that of any KOM document. None for another name.
-pub fn of(name: &str) -> Option<Value> {
+/// The schema of one kind by its name in lower case, or with `all` that of any KOM document; `drivers` are the settings of
+/// the drivers that there are. None for another name.
+pub fn of(name: &str, drivers: &[&Tables]) -> Option<Value> {
     if name == "all" {
         let refs: Vec<Value> = kinds().map(|kind| json!({ "$ref": format!("#/$defs/{kind}") })).collect();
-        let defs: Map<String, Value> = kinds().map(|kind| (kind.to_owned(), document(kind))).collect();
+        let defs: Map<String, Value> = kinds().map(|kind| (kind.to_owned(), document(kind, drivers))).collect();
         return Some(json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "KOM, the Kompox Ops Manifest",
@@ -36,7 +38,7 @@ pub fn of(name: &str) -> Option<Value> {
         }));
     }
     let kind = kinds().find(|kind| kind.to_ascii_lowercase() == name)?;
-    let mut schema = document(kind);
+    let mut schema = document(kind, drivers);
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     Some(schema)
 }
@@ -45,7 +47,7 @@ fn kinds() -> impl Iterator<Item = &'static str> {
     ResourceKind::ALL.into_iter().map(ResourceKind::name).chain([DEFAULTS])
 }
 
-fn document(kind: &str) -> Value {
+fn document(kind: &str, drivers: &[&Tables]) -> Value {
     let resource = ResourceKind::ALL.into_iter().find(|resource| resource.name() == kind);
     let spec = resource.map_or(&keys::DEFAULTS, keys::spec);
     let mut properties = Map::new();
@@ -58,7 +60,7 @@ fn document(kind: &str) -> Value {
                 Some(resource) => metadata(resource),
                 None => json!({ "description": "Optional here", "type": ["object", "null"] }),
             },
-            "spec" => object(spec),
+            "spec" => object(spec, drivers),
             // What other tools write is no business of ours.
             _ => json!({ "description": "Accepted and not read" }),
         };
@@ -144,9 +146,10 @@ fn label(about: &str, max: usize, required: bool) -> Value {
     json!({ "description": about, "type": types, "pattern": format!("^{empty}{}$", label_pattern(max)) })
 }
 
-fn object(object: &Object) -> Value {
+fn object(object: &Object, drivers: &[&Tables]) -> Value {
     let required: Vec<&str> = object.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
-    let properties: Map<String, Value> = object.keys.iter().map(|key| (key.name.to_owned(), self::key(key))).collect();
+    let properties: Map<String, Value> =
+        object.keys.iter().map(|key| (key.name.to_owned(), self::key(key, drivers))).collect();
     let mut schema = json!({
         "description": object.about,
         "type": if required.is_empty() { json!(["object", "null"]) } else { json!("object") },
@@ -159,7 +162,7 @@ fn object(object: &Object) -> Value {
     schema
 }
 
-fn key(key: &Key) -> Value {
+fn key(key: &Key, drivers: &[&Tables]) -> Value {
     let types: &[&str] = if key.required { &PRESENT } else { &SCALAR };
     let list = |items: Value| json!({ "type": if key.required { json!("array") } else { json!(["array", "null"]) }, "items": items });
     let mut schema = match &key.shape {
@@ -182,6 +185,18 @@ fn key(key: &Key) -> Value {
         Shape::Texts => list(json!({ "type": PRESENT, "minLength": 1 })),
         Shape::AnyTexts => list(json!({ "type": SCALAR })),
         Shape::Scalars => json!({ "type": ["object", "null"], "additionalProperties": { "type": SCALAR } }),
+        Shape::Settings(levels) => {
+            let mut known = Map::new();
+            let all = drivers.iter().flat_map(|tables| levels.iter().flat_map(|level| tables.of(*level)));
+            for setting in all {
+                // Drivers, disks and shares may have one of a name.
+                known
+                    .entry(setting.key)
+                    .and_modify(|one| one["description"] = about_both(one, &setting.described()))
+                    .or_insert_with(|| json!({ "description": setting.described(), "type": SCALAR }));
+            }
+            json!({ "type": ["object", "null"], "properties": known, "additionalProperties": { "type": SCALAR } })
+        }
         Shape::Quota => json!({
             "type": ["object", "null"],
             "propertyNames": { "anyOf": [
@@ -192,8 +207,8 @@ fn key(key: &Key) -> Value {
             ] },
             "additionalProperties": { "type": PRESENT },
         }),
-        Shape::Object(object) => self::object(object),
-        Shape::Objects(object) => list(self::object(object)),
+        Shape::Object(object) => self::object(object, drivers),
+        Shape::Objects(object) => list(self::object(object, drivers)),
         Shape::Id(kind) => json!({ "type": ["string", "null"], "pattern": format!("^$|{}", id_pattern(*kind)) }),
         Shape::Reserved => return json!({ "description": key.about, "not": {} }),
         Shape::Compose => json!({ "anyOf": [
@@ -207,6 +222,13 @@ fn key(key: &Key) -> Value {
     schema
 }
 
+fn about_both(one: &Value, other: &str) -> Value {
+    match one["description"].as_str() {
+        Some(said) if said != other => format!("{said}. Or: {other}").into(),
+        _ => other.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,11 +236,11 @@ mod tests {
     #[test]
     fn every_name_has_a_schema_that_is_one() {
         for name in names() {
-            let schema = of(name).unwrap();
+            let schema = of(name, &[]).unwrap();
             assert!(jsonschema::meta::is_valid(&schema), "{name}");
             jsonschema::validator_for(&schema).unwrap();
         }
-        assert_eq!(of("secret"), None);
+        assert_eq!(of("secret", &[]), None);
     }
 
     #[test]

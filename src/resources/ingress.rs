@@ -1,14 +1,13 @@
 //! The ingress controller of a cluster as plain objects (`resources.md`, "In-cluster, every driver"): no chart, so the plan
 //! shows each of them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use serde_json::{Value as Json, json};
 
-use super::kinds;
+use super::kinds::kubernetes as kinds;
 use super::scope::{Builder, protection};
 use crate::engine::address::Address;
+use crate::engine::kind::Kind;
+use crate::engine::provider::ProviderKey;
 use crate::engine::value::Value;
 use crate::kom::model::{Cluster, ClusterIngress};
 use kompox_rules::pod_security;
@@ -20,121 +19,154 @@ const ACME_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directo
 /// The URL of Let's Encrypt's production service.
 const ACME_PRODUCTION: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
-/// Vault and secret of a Key Vault secret's URL, `https://<vault>.vault.azure.net/secrets/<name>[/<version>]`.
-pub fn vault_secret(source: &str) -> Option<(&str, &str)> {
-    let rest = source.strip_prefix("https://")?;
-    let (host, path) = rest.split_once('/')?;
-    let vault = host.split('.').next().filter(|vault| !vault.is_empty())?;
-    let secret = path.strip_prefix("secrets/")?.split('/').next().filter(|secret| !secret.is_empty())?;
-    Some((vault, secret))
+/// What a driver adds to the ingress controller.
+#[derive(Debug, Default)]
+pub struct Additions {
+    /// Labels of its ServiceAccount.
+    pub account_labels: Vec<(&'static str, &'static str)>,
+    /// Annotations of its ServiceAccount; they may hold outputs of other objects.
+    pub account_annotations: Vec<(&'static str, Value)>,
+    /// Labels of its Pod.
+    pub pod_labels: Vec<(&'static str, &'static str)>,
+    /// A label that its node must have.
+    pub node_selector: Option<(&'static str, &'static str)>,
+    /// Certificates from outside the cluster.
+    pub mounted: Vec<Mounted>,
 }
 
-/// Adds the ingress controller's objects. Gives the address of its Service, which has the cluster's public address, and
-/// of the IngressClass, which Ingresses name.
+/// Certificates that are mounted from a vault: an object that says which, and the volume.
+#[derive(Debug)]
+pub struct Mounted {
+    /// The kind of the object.
+    pub kind: &'static Kind,
+    /// Its `apiVersion`.
+    pub api_version: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub body: Json,
+    /// Fields of it that are outputs of other objects.
+    pub outputs: Vec<(&'static [&'static str], Value)>,
+    /// The name of the volume.
+    pub volume: String,
+    /// The volume's source, in Kubernetes form.
+    pub source: Json,
+    /// Where it is mounted.
+    pub folder: String,
+    /// Its files, each a certificate with its key.
+    pub files: Vec<String>,
+}
+
+/// What others refer to of an ingress controller.
+#[derive(Debug)]
+pub struct Controller {
+    /// Its Service, which has the cluster's public address.
+    pub service: Address,
+    /// Its IngressClass, which Ingresses name.
+    pub class: Address,
+}
+
+/// Adds the ingress controller's objects, in the cluster that `managed` is and the API `connection` speaks to.
 pub fn expand(
     builder: &mut Builder<'_>,
     cluster: &Cluster,
-    connection: &Arc<str>,
+    connection: &ProviderKey,
     managed: &Address,
-    identity: Option<&Address>,
-) -> (Address, Address) {
+    additions: Additions,
+) -> Controller {
     let ingress = &cluster.ingress;
-    let scope = cluster.meta.id.as_str();
-    let address = |kind: &str, name: &str| Address::new(scope, kind, name);
-    let namespace = address("Namespace", &ingress.namespace);
-    let class = address("IngressClass", "traefik");
-    let account = address("ServiceAccount", &ingress.service_account);
-    let mut add = |body: Json, after: &[&Address], extra: &dyn Fn(&mut Value)| {
-        let kind_name = body["kind"].as_str().unwrap_or_default().to_owned();
+    let mut add = |kind: &'static Kind, body: Json, after: &[&Address], outputs: Outputs| {
         let name = body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        // Every body below is of a kind that the table has; a test expands them all.
-        let Some(kind) = kinds::find(&kind_name) else { return address(&kind_name, &name) };
         let mut desired = builder.kubernetes(body, &[]);
-        extra(&mut desired);
-        let at = address(&kind_name, &name);
+        for (path, value) in outputs {
+            desired.set(&path, value);
+        }
+        let at = Address::new(cluster.meta.id.as_str(), kind.name, &name);
         let node = builder.add(at.clone(), kind, connection, desired, &cluster.meta.location);
         node.depends_on = std::iter::once(managed).chain(after.iter().copied()).cloned().collect();
         node.protection = protection(cluster.protection.installation, &cluster.lifecycle, false);
         at
     };
-    let plain = |_: &mut Value| {};
     let ns = ingress.namespace.as_str();
-    let deployment = deployment(ns, ingress);
-    let mut space = object("v1", "Namespace", None, ns, ingress, json!({}));
+    let deployment = deployment(ns, ingress, &additions);
+    let mut space = object("v1", &kinds::NAMESPACE, None, ns, ingress, json!({}));
     // One of the cluster's own holds Pods of others.
     if ns != "default" && !ns.starts_with("kube-") {
         let level = pod_security::level(deployment.pointer("/spec/template"));
         space["metadata"]["labels"][pod_security::ENFORCE] = level.into();
     }
-    add(space, &[], &plain);
-    let mut service_account = object("v1", "ServiceAccount", Some(ns), &ingress.service_account, ingress, json!({}));
-    if identity.is_some() {
-        service_account["metadata"]["labels"]["azure.workload.identity/use"] = "true".into();
+    let namespace = add(&kinds::NAMESPACE, space, &[], Vec::new());
+    let kind = &kinds::SERVICE_ACCOUNT;
+    let mut account = object("v1", kind, Some(ns), &ingress.service_account, ingress, json!({}));
+    for (key, value) in additions.account_labels {
+        account["metadata"]["labels"][key] = value.into();
     }
-    add(service_account, &[&namespace], &|desired: &mut Value| {
-        if let Some(identity) = identity {
-            let annotation = |key| ["metadata", "annotations", key];
-            desired
-                .set(&annotation("azure.workload.identity/client-id"), Value::output(identity, "/properties/clientId"));
-            desired
-                .set(&annotation("azure.workload.identity/tenant-id"), Value::output(identity, "/properties/tenantId"));
-        }
-    });
-    add(
-        object("rbac.authorization.k8s.io/v1", "ClusterRole", None, &format!("traefik-{ns}"), ingress, cluster_role()),
-        &[],
-        &plain,
-    );
-    let role = address("ClusterRole", &format!("traefik-{ns}"));
+    let annotations = additions.account_annotations.into_iter();
+    let annotations = annotations.map(|(key, value)| (vec!["metadata", "annotations", key], value)).collect();
+    let account = add(kind, account, &[&namespace], annotations);
+    let (role_name, rbac) = (format!("traefik-{ns}"), "rbac.authorization.k8s.io/v1");
+    let role = object(rbac, &kinds::CLUSTER_ROLE, None, &role_name, ingress, cluster_role());
+    let role = add(&kinds::CLUSTER_ROLE, role, &[], Vec::new());
     let binding = json!({
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": format!("traefik-{ns}")},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role_name},
         "subjects": [{"kind": "ServiceAccount", "name": ingress.service_account, "namespace": ns}],
     });
-    let binding =
-        object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", None, &format!("traefik-{ns}"), ingress, binding);
-    let binding = add(binding, &[&role, &account], &plain);
-    let class_spec = json!({"spec": {"controller": "traefik.io/ingress-controller"}});
-    add(object("networking.k8s.io/v1", "IngressClass", None, "traefik", ingress, class_spec), &[], &plain);
+    let kind = &kinds::CLUSTER_ROLE_BINDING;
+    let binding = add(kind, object(rbac, kind, None, &role_name, ingress, binding), &[&role, &account], Vec::new());
+    let class = json!({"spec": {"controller": "traefik.io/ingress-controller"}});
+    let kind = &kinds::INGRESS_CLASS;
+    let class = add(kind, object("networking.k8s.io/v1", kind, None, "traefik", ingress, class), &[], Vec::new());
     let claim = json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
-    let claim = add(object("v1", "PersistentVolumeClaim", Some(ns), "traefik", ingress, claim), &[&namespace], &plain);
-    let config = json!({"data": {"dynamic.yml": dynamic_config(ingress)}});
-    let config = add(object("v1", "ConfigMap", Some(ns), "traefik", ingress, config), &[&namespace], &plain);
-    let mut needs = vec![account.clone(), binding, claim, config];
-    for (vault, secrets) in vaults(ingress) {
-        let body = secret_provider(ns, &vault, &secrets, ingress);
-        let class = add(body, &[&namespace], &|desired: &mut Value| {
-            if let Some(identity) = identity {
-                desired.set(&["spec", "parameters", "clientID"], Value::output(identity, "/properties/clientId"));
-                desired.set(&["spec", "parameters", "tenantId"], Value::output(identity, "/properties/tenantId"));
-            }
-        });
-        needs.push(class);
+    let kind = &kinds::PERSISTENT_VOLUME_CLAIM;
+    let claim = add(kind, object("v1", kind, Some(ns), "traefik", ingress, claim), &[&namespace], Vec::new());
+    let config = json!({"data": {"dynamic.yml": dynamic_config(&additions.mounted)}});
+    let kind = &kinds::CONFIG_MAP;
+    let config = add(kind, object("v1", kind, Some(ns), "traefik", ingress, config), &[&namespace], Vec::new());
+    let mut needs = vec![account, binding, claim, config];
+    for Mounted { kind, api_version, name, body, outputs, .. } in additions.mounted {
+        let body = object(api_version, kind, Some(ns), &name, ingress, body);
+        let outputs = outputs.into_iter().map(|(path, value)| (path.to_vec(), value)).collect();
+        needs.push(add(kind, body, &[&namespace], outputs));
     }
     let needs: Vec<&Address> = needs.iter().collect();
-    add(deployment, &needs, &plain);
-    let service = json!({"spec": {
+    add(&kinds::DEPLOYMENT, deployment, &needs, Vec::new());
+    let service = object("v1", &kinds::SERVICE, Some(ns), "traefik", ingress, service(ns));
+    let service = add(&kinds::SERVICE, service, &[&namespace], Vec::new());
+    Controller { service, class }
+}
+
+/// Fields that are outputs of other objects.
+type Outputs = Vec<(Vec<&'static str>, Value)>;
+
+fn service(namespace: &str) -> Json {
+    json!({"spec": {
         "type": "LoadBalancer",
         "externalTrafficPolicy": "Local",
-        "selector": selector(ns),
+        "selector": selector(namespace),
         "ports": [
             {"name": "web", "port": 80, "targetPort": "web", "protocol": "TCP"},
             {"name": "websecure", "port": 443, "targetPort": "websecure", "protocol": "TCP"},
         ],
-    }});
-    let service = add(object("v1", "Service", Some(ns), "traefik", ingress, service), &[&namespace], &plain);
-    (service, class)
+    }})
 }
 
 fn selector(namespace: &str) -> Json {
     json!({"app.kubernetes.io/name": "traefik", "app.kubernetes.io/instance": format!("traefik-{namespace}")})
 }
 
-fn object(api: &str, kind: &str, namespace: Option<&str>, name: &str, ingress: &ClusterIngress, rest: Json) -> Json {
+fn object(
+    api_version: &str,
+    kind: &Kind,
+    namespace: Option<&str>,
+    name: &str,
+    ingress: &ClusterIngress,
+    rest: Json,
+) -> Json {
     let mut labels = selector(&ingress.namespace);
     labels["app.kubernetes.io/managed-by"] = "kompox".into();
     let mut body = rest;
-    body["apiVersion"] = api.into();
-    body["kind"] = kind.into();
+    body["apiVersion"] = api_version.into();
+    body["kind"] = kind.name.into();
     body["metadata"] = json!({"name": name, "labels": labels});
     if let Some(namespace) = namespace {
         body["metadata"]["namespace"] = namespace.into();
@@ -152,63 +184,23 @@ fn cluster_role() -> Json {
     ]})
 }
 
-/// Certificates by vault: name of the certificate and of the secret.
-fn vaults(ingress: &ClusterIngress) -> BTreeMap<String, Vec<(String, String)>> {
-    let mut vaults: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-    for certificate in &ingress.certificates {
-        if let Some((vault, secret)) = vault_secret(&certificate.source) {
-            vaults.entry(vault.to_owned()).or_default().push((certificate.name.clone(), secret.to_owned()));
-        }
-    }
-    vaults
-}
-
-fn mount_path(vault: &str) -> String {
-    format!("/config/tls/{vault}")
-}
-
 /// The file provider's configuration: one certificate store entry for each mounted certificate.
-fn dynamic_config(ingress: &ClusterIngress) -> String {
+fn dynamic_config(mounted: &[Mounted]) -> String {
     let mut text = String::from("tls:\n  certificates:");
-    let vaults = vaults(ingress);
-    if vaults.is_empty() {
+    if mounted.is_empty() {
         text.push_str(" []\n");
         return text;
     }
     text.push('\n');
-    for (vault, secrets) in &vaults {
-        let folder = mount_path(vault);
-        for (_, secret) in secrets {
-            text.push_str(&format!("    - certFile: {folder}/{secret}\n      keyFile: {folder}/{secret}\n"));
+    for Mounted { folder, files, .. } in mounted {
+        for file in files {
+            text.push_str(&format!("    - certFile: {folder}/{file}\n      keyFile: {folder}/{file}\n"));
         }
     }
     text
 }
 
-fn secret_provider(namespace: &str, vault: &str, secrets: &[(String, String)], ingress: &ClusterIngress) -> Json {
-    let mut objects = String::from("array:\n");
-    for (_, secret) in secrets {
-        objects.push_str(&format!("  - |\n    objectName: {secret}\n    objectType: secret\n"));
-    }
-    let synced: Vec<Json> = secrets
-        .iter()
-        .map(|(name, secret)| {
-            json!({"secretName": format!("tls-{name}"), "type": "kubernetes.io/tls", "data": [
-                {"objectName": secret, "key": "tls.key"},
-                {"objectName": secret, "key": "tls.crt"},
-            ]})
-        })
-        .collect();
-    let spec = json!({"spec": {
-        "provider": "azure",
-        "parameters": {"usePodIdentity": "false", "keyvaultName": vault, "objects": objects},
-        "secretObjects": synced,
-    }});
-    let name = format!("traefik-kv-{vault}");
-    object("secrets-store.csi.x-k8s.io/v1", "SecretProviderClass", Some(namespace), &name, ingress, spec)
-}
-
-fn deployment(namespace: &str, ingress: &ClusterIngress) -> Json {
+fn deployment(namespace: &str, ingress: &ClusterIngress, additions: &Additions) -> Json {
     let mut args = vec![
         "--entryPoints.web.address=:8000".to_owned(),
         "--entryPoints.web.http.redirections.entryPoint.to=:443".to_owned(),
@@ -241,17 +233,18 @@ fn deployment(namespace: &str, ingress: &ClusterIngress) -> Json {
         json!({"name": "data", "persistentVolumeClaim": {"claimName": "traefik"}}),
         json!({"name": "config", "configMap": {"name": "traefik"}}),
     ];
-    for (number, vault) in vaults(ingress).keys().enumerate() {
-        let name = format!("kv-{number}");
-        mounts.push(json!({"name": name, "mountPath": mount_path(vault), "readOnly": true}));
-        let attributes = json!({"secretProviderClass": format!("traefik-kv-{vault}")});
-        let csi = json!({"driver": "secrets-store.csi.k8s.io", "readOnly": true, "volumeAttributes": attributes});
-        volumes.push(json!({"name": name, "csi": csi}));
+    for Mounted { volume, source, folder, .. } in &additions.mounted {
+        mounts.push(json!({"name": volume, "mountPath": folder, "readOnly": true}));
+        let mut source = source.clone();
+        source["name"] = volume.as_str().into();
+        volumes.push(source);
     }
     let mut labels = selector(namespace);
-    labels["azure.workload.identity/use"] = "true".into();
+    for (key, value) in &additions.pod_labels {
+        labels[*key] = (*value).into();
+    }
     let probe = json!({"httpGet": {"path": "/ping", "port": 8080}});
-    let spec = json!({"spec": {
+    let mut spec = json!({"spec": {
         "replicas": 1,
         "strategy": {"type": "Recreate"},
         "selector": {"matchLabels": selector(namespace)},
@@ -259,7 +252,6 @@ fn deployment(namespace: &str, ingress: &ClusterIngress) -> Json {
             "metadata": {"labels": labels},
             "spec": {
                 "serviceAccountName": ingress.service_account,
-                "nodeSelector": {"kompox.dev/node-pool": "system"},
                 "securityContext": {"fsGroup": 65532},
                 "containers": [{
                     "name": "traefik",
@@ -277,25 +269,8 @@ fn deployment(namespace: &str, ingress: &ClusterIngress) -> Json {
             },
         },
     }});
-    object("apps/v1", "Deployment", Some(namespace), "traefik", ingress, spec)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_vault_urls() {
-        assert_eq!(vault_secret("https://kv1.vault.azure.net/secrets/wild"), Some(("kv1", "wild")));
-        assert_eq!(vault_secret("https://kv1.vault.azure.net/secrets/wild/abc"), Some(("kv1", "wild")));
-        for bad in [
-            "http://kv1/secrets/a",
-            "https://kv1.vault.azure.net/keys/a",
-            "https:///secrets/a",
-            "https://kv1/secrets/",
-            "",
-        ] {
-            assert_eq!(vault_secret(bad), None, "{bad}");
-        }
+    if let Some((label, value)) = additions.node_selector {
+        spec["spec"]["template"]["spec"]["nodeSelector"] = json!({label: value});
     }
+    object("apps/v1", &kinds::DEPLOYMENT, Some(namespace), "traefik", ingress, spec)
 }

@@ -3,18 +3,29 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`drivers`] | what differs from cloud to cloud, one folder for each |
-//! | [`kinds`] | the schema of every kind, one table per API |
-//! | [`scope`] | what every part shares: places, tags, the nodes so far |
+//! | [`driver`], [`drivers`] | what differs from cloud to cloud: the trait, and the registry with a folder for each |
+//! | [`settings`] | settings, read by the tables of a driver |
+//! | `capabilities` | what a driver lacks, said at the manifest's line |
+//! | [`kinds`] | the schemas of the kinds of Kubernetes |
+//! | [`scope`] | what every part shares: places, tags, findings, the nodes so far |
+//! | [`names`] | names that every driver gives |
+//! | `renames` | what had another Resource ID before |
 //! | [`ingress`] | the ingress controller of a cluster |
+//! | `app` | the objects of an app |
 //! | [`quota`] | whether an app fits into its own quota |
 //! | `composes` | an app's compose files, read |
 //! | [`expand`] | all of it, in order |
 
+mod app;
+mod capabilities;
 mod composes;
+pub mod driver;
 pub mod drivers;
 pub mod expand;
 pub mod ingress;
 pub mod kinds;
+pub mod names;
 pub mod quota;
+mod renames;
 pub mod scope;
+pub mod settings;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::advice::Advice;
-use crate::compose::convert::{Rendered, RenderedObject};
+use crate::compose::convert::{ObjectKind, Rendered, RenderedObject};
 use crate::compose::syntax::quantity_of_bytes;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::kom::model::{ContainerLimits, Located, Quota};
@@ -41,8 +41,7 @@ pub fn check(quota: Option<&Quota>, limits: Option<&ContainerLimits>, rendered: 
         return findings;
     }
     let range = Range::of(limits);
-    let workloads =
-        rendered.objects.iter().filter(|object| matches!(object.address_kind.as_str(), "Deployment" | "Job"));
+    let workloads = rendered.objects.iter().filter(|object| object.kind.runs_pods());
     let pods: Vec<Pod> = workloads.map(|object| pod(object, &range)).collect();
     if let Some(limits) = limits {
         for pod in &pods {
@@ -247,28 +246,36 @@ fn counted(key: &str, rendered: &Rendered) -> (u128, String) {
         let claims: Vec<_> = claims(rendered).filter(of_class).collect();
         return if part == "requests.storage" { storage(&claims) } else { number(claims.len(), 0, "volumes") };
     }
-    let of_kind = |kind: &str| rendered.objects.iter().filter(|object| object.address_kind == kind).count();
+    let of_kind = |kind: ObjectKind| rendered.objects.iter().filter(|object| object.kind == kind).count();
     match key.strip_prefix("count/").unwrap_or(key) {
         "requests.storage" => storage(&claims(rendered).collect::<Vec<_>>()),
         "pods" => {
             let what = "one Pod for the compose services, one for each Box, and one for each service that ends";
-            number(of_kind("Deployment") + of_kind("Job"), 0, what)
+            number(of_kind(ObjectKind::Deployment) + of_kind(ObjectKind::Job), 0, what)
         }
-        "jobs.batch" => number(of_kind("Job"), 0, "one for each service that ends"),
-        "replicasets.apps" => number(of_kind("Deployment"), 0, "one for each Deployment"),
-        "deployments.apps" => number(of_kind("Deployment"), 0, "one for the compose services and one for each Box"),
-        "services" => number(of_kind("Service"), 0, "one for the published ports and one for each compose service"),
-        "persistentvolumeclaims" => number(of_kind("PersistentVolumeClaim"), 0, "one for each volume"),
-        "secrets" => number(of_kind("Secret"), 0, "one for each env_file and secret"),
+        "jobs.batch" => number(of_kind(ObjectKind::Job), 0, "one for each service that ends"),
+        "replicasets.apps" => number(of_kind(ObjectKind::Deployment), 0, "one for each Deployment"),
+        "deployments.apps" => {
+            number(of_kind(ObjectKind::Deployment), 0, "one for the compose services and one for each Box")
+        }
+        "services" => {
+            number(of_kind(ObjectKind::Service), 0, "one for the published ports and one for each compose service")
+        }
+        "persistentvolumeclaims" => number(of_kind(ObjectKind::PersistentVolumeClaim), 0, "one for each volume"),
+        "secrets" => number(of_kind(ObjectKind::Secret), 0, "one for each env_file and secret"),
         // Kubernetes puts its certificate into every Namespace, and an account.
-        "configmaps" => number(of_kind("ConfigMap"), 1, "one for each config, and kube-root-ca.crt"),
-        "serviceaccounts" => number(of_kind("ServiceAccount"), 1, "the app's own and the Namespace's default"),
-        "ingresses.networking.k8s.io" => number(of_kind("Ingress"), 0, "hosts of the domain, and own hosts"),
-        "networkpolicies.networking.k8s.io" => number(of_kind("NetworkPolicy"), 0, "the app's and those of Boxes"),
-        "roles.rbac.authorization.k8s.io" => number(of_kind("Role"), 0, "the app's"),
-        "rolebindings.rbac.authorization.k8s.io" => number(of_kind("RoleBinding"), 0, "the app's"),
-        "limitranges" => number(of_kind("LimitRange"), 0, "the app's own limits"),
-        "resourcequotas" => number(of_kind("ResourceQuota"), 0, "the quota itself"),
+        "configmaps" => number(of_kind(ObjectKind::ConfigMap), 1, "one for each config, and kube-root-ca.crt"),
+        "serviceaccounts" => {
+            number(of_kind(ObjectKind::ServiceAccount), 1, "the app's own and the Namespace's default")
+        }
+        "ingresses.networking.k8s.io" => number(of_kind(ObjectKind::Ingress), 0, "hosts of the domain, and own hosts"),
+        "networkpolicies.networking.k8s.io" => {
+            number(of_kind(ObjectKind::NetworkPolicy), 0, "the app's and those of Boxes")
+        }
+        "roles.rbac.authorization.k8s.io" => number(of_kind(ObjectKind::Role), 0, "the app's"),
+        "rolebindings.rbac.authorization.k8s.io" => number(of_kind(ObjectKind::RoleBinding), 0, "the app's"),
+        "limitranges" => number(of_kind(ObjectKind::LimitRange), 0, "the app's own limits"),
+        "resourcequotas" => number(of_kind(ObjectKind::ResourceQuota), 0, "the quota itself"),
         // Services of ours have cluster addresses only, and of other kinds the app makes none.
         _ => (0, String::new()),
     }
@@ -280,7 +287,7 @@ fn number(ours: usize, others: usize, what: &str) -> (u128, String) {
 }
 
 fn claims(rendered: &Rendered) -> impl Iterator<Item = &RenderedObject> {
-    rendered.objects.iter().filter(|object| object.address_kind == "PersistentVolumeClaim")
+    rendered.objects.iter().filter(|object| object.kind == ObjectKind::PersistentVolumeClaim)
 }
 
 fn storage(claims: &[&RenderedObject]) -> (u128, String) {

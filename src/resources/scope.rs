@@ -1,18 +1,20 @@
 //! What every part of an expansion shares: where objects belong, what the state knows, and the nodes so far.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::SystemTime;
 
 use kompox_state::Digester;
 
+use super::composes::Texts;
 use crate::compose::names::{cls_hash, id_hash};
-use crate::diag::{Diagnostics, Location};
+use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::engine::address::Address;
 use crate::engine::graph::{Node, ProtectionWish};
 use crate::engine::kind::Kind;
 use crate::engine::plan::Origin;
+use crate::engine::provider::ProviderKey;
 use crate::engine::value::{Sensitive, Value};
-use crate::kom::model::{Guard, Lifecycle};
+use crate::kom::model::{Guard, Lifecycle, Provider};
 
 /// What the state knows of one object.
 #[derive(Debug, Clone)]
@@ -25,13 +27,6 @@ pub struct Known {
     pub outputs: serde_json::Value,
     /// What was last applied.
     pub applied: serde_json::Value,
-}
-
-impl Known {
-    /// The zone of a disk, as it was applied.
-    pub fn zone(&self) -> Option<&str> {
-        self.applied.pointer("/zones/0")?.as_str()
-    }
 }
 
 /// What an expansion takes from the state: names that are fixed, and the key that hides secrets.
@@ -47,19 +42,69 @@ pub struct StateView {
     pub chosen: BTreeMap<Address, String>,
     /// Objects to adopt now (`kompox import`), by address.
     pub imports: BTreeMap<Address, String>,
-    /// Key vaults that were looked for in the cloud, by [`Lookup::address`]: their ids, or that there is none to be seen.
-    pub vaults: BTreeMap<Address, Option<String>>,
+    /// What was looked for in the cloud, by [`Lookup::address`]: its id, or that there is none to be seen.
+    pub found: BTreeMap<Address, Option<String>>,
 }
 
-/// A key vault of which only the name is known: whoever can ask the cloud does, and expands again.
+/// An object that others made, of which only the name is known: whoever can ask the cloud for its id does, and expands
+/// again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
     /// What stands for it.
     pub address: Address,
     /// The provider that may know it.
-    pub provider: Arc<str>,
+    pub provider: ProviderKey,
     /// Its name.
-    pub vault: String,
+    pub name: String,
+}
+
+/// Time and randomness for names that nobody chose.
+pub struct Chance<'a> {
+    /// Now.
+    pub now: SystemTime,
+    /// A random number.
+    pub random: &'a dyn Fn() -> u64,
+}
+
+/// What is found about manifests: each with the text of its line.
+pub struct Findings<'a> {
+    texts: &'a Texts<'a>,
+    found: Diagnostics,
+}
+
+impl<'a> Findings<'a> {
+    /// None yet; `texts` are those of the manifests.
+    pub(super) fn new(texts: &'a Texts<'a>) -> Self {
+        Self { texts, found: Diagnostics::default() }
+    }
+
+    /// Adds a finding about a manifest; it gets the text of its line here.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        let located = match (&diagnostic.location, &diagnostic.source_line) {
+            (Some(location), None) => {
+                let location = location.clone();
+                self.texts.locate(diagnostic, &location)
+            }
+            _ => diagnostic,
+        };
+        self.found.push(located);
+    }
+
+    /// Adds what was found elsewhere, as it is: a line that it does not show may hold a secret.
+    pub fn extend(&mut self, others: impl IntoIterator<Item = Diagnostic>) {
+        self.found.extend(others);
+    }
+
+    /// Everything, in the order found.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.found.iter()
+    }
+
+    /// Takes everything out.
+    #[must_use]
+    pub fn take(&mut self) -> Diagnostics {
+        std::mem::take(&mut self.found)
+    }
 }
 
 impl StateView {
@@ -67,95 +112,35 @@ impl StateView {
     pub fn known(&self, address: &Address) -> Option<&Known> {
         self.known.get(address)
     }
-
-    /// The same, with what was renamed under its new address too.
-    #[must_use]
-    pub fn renamed(&self, renames: &[(String, String)]) -> Self {
-        let mut view = self.clone();
-        // A rename within a renamed Workspace is written with the old name or the new one: each may lead to the next.
-        for _ in renames {
-            for (old, new) in renames {
-                let moved = |address: &Address| renamed(old, new, address);
-                let known: Vec<_> =
-                    view.known.iter().filter_map(|(address, known)| Some((moved(address)?, known.clone()))).collect();
-                for (address, known) in known {
-                    view.known.entry(address).or_insert(known);
-                }
-                let chosen: Vec<_> =
-                    view.chosen.iter().filter_map(|(address, name)| Some((moved(address)?, name.clone()))).collect();
-                for (address, name) in chosen {
-                    view.chosen.entry(address).or_insert(name);
-                }
-            }
-        }
-        view
-    }
 }
 
-/// The address under a new Resource ID of what had this one under the old.
-fn renamed(old: &str, new: &str, address: &Address) -> Option<Address> {
-    let rest = address.as_str().strip_prefix(old).filter(|rest| rest.starts_with('/'))?;
-    let named = own_name(old, rest).and_then(|kind| Some(format!("{new}/{kind}/{}", own(new)?)));
-    Address::parse(&named.unwrap_or_else(|| format!("{new}{rest}"))).ok()
-}
-
-/// The kind of an object that is named after the Cluster that it is of, if this is one: it is renamed with it.
-fn own_name<'a>(id: &str, rest: &'a str) -> Option<&'a str> {
-    let (kind, name) = rest.strip_prefix('/')?.split_once('/')?;
-    (own(id)? == name).then_some(kind)
-}
-
-/// The name of a Cluster, from its Resource ID.
-fn own(id: &str) -> Option<&str> {
-    let (_, name) = id.rsplit_once("/cls/")?;
-    (!name.contains('/')).then_some(name)
-}
-
-/// The addresses that an object may have had before the renames that it is under, the likeliest first.
-pub fn addresses_before(renames: &[(String, String)], address: &Address) -> Vec<Address> {
-    let mut before: Vec<Address> = Vec::new();
-    let mut waiting = vec![address.clone()];
-    // Each round takes one rename back; more of them than there are renames would go in a circle.
-    for _ in renames {
-        let mut next = Vec::new();
-        for address in &waiting {
-            let mut under: Vec<_> =
-                renames.iter().filter_map(|(old, new)| Some((new.len(), renamed(new, old, address)?))).collect();
-            under.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
-            next.extend(under.into_iter().map(|(_, old)| old));
-        }
-        next.retain(|old| old != address && !before.contains(old));
-        before.extend(next.iter().cloned());
-        waiting = next;
-    }
-    before
-}
-
-/// The names of an app's or cluster's place, with the hashes that go into names and tags.
+/// Where objects belong: a Provider, whose name goes into the names and tags of everything under it.
 #[derive(Debug, Clone)]
 pub struct Place {
+    /// The name of its driver.
+    pub driver: &'static str,
     /// Workspace name.
     pub workspace: String,
     /// Provider name.
     pub provider: String,
     /// Resource ID of the provider.
     pub provider_id: String,
-    /// Prefix of names.
-    pub prefix: String,
-    /// Where that was chosen, if somebody chose it.
-    pub prefix_place: Option<Location>,
-    /// `/subscriptions/<id>`.
-    pub subscription: String,
-    /// Region.
-    pub location: String,
-    /// Key of the Azure connection.
-    pub azure: Arc<str>,
 }
 
 impl Place {
-    /// The ARM id of a resource group.
-    pub fn group_id(&self, group: &str) -> String {
-        format!("{}/resourceGroups/{group}", self.subscription)
+    /// The place that a Provider is.
+    pub fn of(provider: &Provider) -> Self {
+        Self {
+            driver: provider.driver,
+            workspace: provider.meta.id.workspace().unwrap_or_default().to_owned(),
+            provider: provider.meta.name.clone(),
+            provider_id: provider.meta.id.as_str().to_owned(),
+        }
+    }
+
+    /// The Resource ID under which what outlives a cluster is addressed: the app's without its cluster.
+    pub fn lasting_scope(&self, app: &str) -> String {
+        format!("{}/app/{app}", self.provider_id)
     }
 
     /// Tags of everything under the provider.
@@ -198,7 +183,9 @@ pub struct Builder<'a> {
     /// What the state knows.
     pub state: &'a StateView,
     /// What is wrong with the manifests.
-    pub diagnostics: Diagnostics,
+    pub diagnostics: Findings<'a>,
+    /// Time and randomness.
+    pub chance: &'a Chance<'a>,
     /// All nodes so far.
     pub nodes: Vec<Node>,
     /// Names that nobody chose, made by this expansion or fixed earlier.
@@ -213,7 +200,7 @@ impl Builder<'_> {
         &mut self,
         address: Address,
         kind: &'static Kind,
-        provider: &Arc<str>,
+        provider: &ProviderKey,
         desired: Value,
         origin: &Location,
     ) -> &mut Node {
@@ -234,16 +221,6 @@ impl Builder<'_> {
         });
         let last = self.nodes.len() - 1;
         &mut self.nodes[last]
-    }
-
-    /// An ARM object: its id, region, tags with our lineage, and the rest.
-    pub fn arm(&self, id: &str, place: &Place, tags: &BTreeMap<String, String>, rest: serde_json::Value) -> Value {
-        let mut desired = Value::from(rest);
-        desired.set(&["id"], id.into());
-        desired.set(&["location"], place.location.as_str().into());
-        desired.set(&["tags"], tags_value(tags));
-        desired.set(&["tags", "kompox-lineage"], self.state.lineage.as_str().into());
-        desired
     }
 
     /// A Kubernetes object with our lineage and its secrets hidden.
@@ -324,27 +301,6 @@ mod tests {
         assert_eq!((lifted.prevent_destroy, lifted.read_only), (Some(false), Some(false)));
         let prevent = Lifecycle { prevent_destroy: Some(true), ..lifecycle };
         assert_eq!(protection(Some(Guard::None), &prevent, false).prevent_destroy, Some(true));
-    }
-
-    #[test]
-    fn renames_are_followed_through_each_other_and_take_names_along() {
-        let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
-        let at = |text: &str| Address::parse(text).unwrap();
-        let cluster = pair("/ws/a/prv/p/cls/c1", "/ws/a/prv/p/cls/c2");
-        let before = addresses_before(std::slice::from_ref(&cluster), &at("/ws/a/prv/p/cls/c2/cluster/c2"));
-        assert_eq!(before, [at("/ws/a/prv/p/cls/c1/cluster/c1")]);
-        let before = addresses_before(&[cluster], &at("/ws/a/prv/p/cls/c2/node-pool/npuser1"));
-        assert_eq!(before, [at("/ws/a/prv/p/cls/c1/node-pool/npuser1")]);
-        // The Workspace is renamed, too, and the Cluster's old name is written with the old Workspace or the new one.
-        let workspace = pair("/ws/a", "/ws/b");
-        for old in ["/ws/a/prv/p/cls/c1", "/ws/b/prv/p/cls/c1"] {
-            let renames = [workspace.clone(), pair(old, "/ws/b/prv/p/cls/c2")];
-            let before = addresses_before(&renames, &at("/ws/b/prv/p/cls/c2/node-pool/x"));
-            assert!(before.contains(&at("/ws/a/prv/p/cls/c1/node-pool/x")), "{before:?}");
-        }
-        // A circle ends.
-        let circle = [pair("/ws/a", "/ws/b"), pair("/ws/b", "/ws/a")];
-        assert_eq!(addresses_before(&circle, &at("/ws/a/x/y")), [at("/ws/b/x/y")]);
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub struct Fixed {
     pub chosen: BTreeMap<Address, String>,
     /// Objects to adopt, by address.
     pub imports: BTreeMap<Address, String>,
-    /// Key vaults that were looked for, by the address that stands for each.
-    pub vaults: BTreeMap<Address, Option<String>>,
+    /// What was looked for in the cloud, by the address that stands for it.
+    pub found: BTreeMap<Address, Option<String>>,
 }
 
 /// What an expansion takes from the state.
@@ -44,7 +44,7 @@ pub fn state_view(lineage: &str, digester: &Digester, snapshot: &Snapshot, fixed
         known,
         chosen,
         imports: fixed.imports,
-        vaults: fixed.vaults,
+        found: fixed.found,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::ui::Ui;
 use crate::engine::address::{self, Address, ResolveError, resolve};
 use crate::engine::graph::Graph;
-use crate::resources::kinds;
+use crate::resources::drivers;
 
 /// What the words of a command can name: what is wanted or recorded, and what had a record once. A command that was
 /// interrupted is typed again as it was, although some of what it names is gone by then.
@@ -143,5 +143,5 @@ fn whole(text: &str) -> Option<Address> {
         let mut order = ["ws", "prv", "cls", "app"].iter();
         levels.first() == Some(&"ws") && levels.iter().all(|level| order.any(|known| known == level))
     });
-    (is_id && kinds::find(address.kind()).is_some()).then_some(address)
+    (is_id && drivers::kind(address.kind()).is_some()).then_some(address)
 }

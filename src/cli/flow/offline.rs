@@ -9,8 +9,8 @@ use super::manifests::{self, Manifests};
 use crate::cli::error::CliError;
 use crate::cli::global::Global;
 use crate::diag::Diagnostics;
-use crate::resources::drivers::aks::storage::Chance;
 use crate::resources::expand::{Expanded, Request, expand};
+use crate::resources::scope::Chance;
 
 /// Loads and expands a project without any network. Names that a state has fixed are taken from it; without one, names
 /// that nobody chose get a placeholder that is the same every time.

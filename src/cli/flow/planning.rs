@@ -15,9 +15,8 @@ use crate::engine::graph::Graph;
 use crate::engine::plan::{Mode, Plan};
 use crate::engine::planner::{self, Inputs, Options};
 use crate::engine::provider::Providers;
-use crate::resources::drivers::aks::storage::imports;
+use crate::resources::drivers;
 use crate::resources::expand::Expanded;
-use crate::resources::kinds;
 
 /// What a plan is about.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -110,7 +109,7 @@ impl Session<'_> {
         };
         let connections = match &expanded {
             Some(expanded) => expanded.connections.clone(),
-            None => self.sign_in(&snapshot),
+            None => self.sign_in(),
         };
         let providers = self.providers(&connections, &snapshot)?;
         let options = adjust(&graph, &snapshot)?;
@@ -123,13 +122,13 @@ impl Session<'_> {
             lineage: self.store.lineage(),
             digester: &digester,
             providers: &providers,
-            kinds: kinds::find,
+            kinds: drivers::kind,
             mode,
             options: &options,
             inputs,
             chosen,
             hosts,
-            imports: self.loaded.as_ref().map(|loaded| imports(&loaded.project)).unwrap_or_default(),
+            imports: self.loaded.as_ref().map(|loaded| drivers::imports(&loaded.project)).unwrap_or_default(),
             engine_version: VERSION,
         };
         let mut plan = planner::plan(request).await.map_err(|error| {
@@ -140,17 +139,17 @@ impl Session<'_> {
         Ok(Planned { plan, graph, snapshot, providers })
     }
 
-    /// Looks for the key vaults of which the manifests say the name only. Whoever may not look, or finds none, goes on
+    /// Looks for what the manifests say the name of, and others made. Whoever may not look, or finds none, goes on
     /// without them, and is told by the expansion.
     async fn look_up(&self, expanded: &Expanded, fixed: &mut Fixed) {
         let opener = self.connections(&expanded.connections);
         let keys: BTreeSet<&Arc<str>> = expanded.lookups.iter().map(|lookup| &lookup.provider).collect();
         for key in keys {
             let wanted: Vec<_> = expanded.lookups.iter().filter(|lookup| lookup.provider == *key).collect();
-            let names: Vec<String> = wanted.iter().map(|lookup| lookup.vault.clone()).collect();
-            let found = opener.vaults(key, &names).await.unwrap_or_default();
-            fixed.vaults.extend(
-                wanted.iter().map(|lookup| (lookup.address.clone(), found.get(&lookup.vault.to_lowercase()).cloned())),
+            let names: Vec<String> = wanted.iter().map(|lookup| lookup.name.clone()).collect();
+            let found = opener.look_up(key, &names).await.unwrap_or_default();
+            fixed.found.extend(
+                wanted.iter().map(|lookup| (lookup.address.clone(), found.get(&lookup.name.to_lowercase()).cloned())),
             );
         }
     }

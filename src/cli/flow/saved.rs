@@ -18,7 +18,7 @@ use crate::engine::planfile::{self, SavedPlan};
 use crate::engine::planner;
 use crate::engine::verify::{Present, verify};
 use crate::kom::layout::discover;
-use crate::resources::kinds;
+use crate::resources::drivers;
 
 /// Applies a saved plan, or refuses it whole.
 pub async fn apply(
@@ -75,7 +75,7 @@ async fn carry_out_saved(session: &Session<'_>, mut saved: SavedPlan, execution:
         graph: &graph,
         inputs: &inputs,
         providers: &providers,
-        kinds: kinds::find,
+        kinds: drivers::kind,
         engine_version: VERSION,
     };
     let problems = verify(&mut saved.plan, &present, &earlier).await;

@@ -23,9 +23,10 @@ use crate::engine::run::{Environment, Run, SharedEnvironment, System};
 use crate::kom::layout::{Layout, discover};
 use crate::kom::load::{LoadOptions, Loaded, load_chosen};
 use crate::providers::azure::SignIns;
-use crate::resources::drivers::aks::storage::Chance;
-use crate::resources::expand::{Connection, Expanded, Request, expand};
-use crate::resources::kinds;
+use crate::resources::driver::Connection;
+use crate::resources::drivers;
+use crate::resources::expand::{Expanded, Request, expand};
+use crate::resources::scope::Chance;
 use crate::text::host::is_loopback;
 use kompox_sandbox::{self as sandbox, Sandbox};
 
@@ -207,19 +208,9 @@ impl<'g> Session<'g> {
     }
 
     /// How to sign in, for what works from the state alone: no manifest is needed, but one that is there is used.
-    pub fn sign_in(&self, snapshot: &Snapshot) -> BTreeMap<Arc<str>, Connection> {
-        let Some(loaded) = &self.loaded else { return BTreeMap::new() };
-        let view = state_view(self.store.lineage(), &self.store.digester(), snapshot, Fixed::default());
-        let request = Request {
-            project: &loaded.project,
-            sources: &loaded.sources,
-            leaves_out: &|app| self.global.leaves_out(app),
-            environment: &self.variables,
-            gate: &self.gate,
-            state: &view,
-            chance: Chance { now: self.environment.now(), random: &|| 0 },
-        };
-        expand(&request).map(|expanded| expanded.connections).unwrap_or_default()
+    pub fn sign_in(&self) -> BTreeMap<Arc<str>, Connection> {
+        let project = self.loaded.as_ref().map(|loaded| &loaded.project);
+        project.map(|project| drivers::connections(project, &self.variables)).unwrap_or_default()
     }
 
     /// What every part of a run that writes needs.
@@ -236,7 +227,7 @@ impl<'g> Session<'g> {
             id: id.to_owned(),
             journal,
             providers,
-            kinds: kinds::find,
+            kinds: drivers::kind,
             lineage: self.store.lineage(),
             digester,
             environment: self.environment.as_ref(),

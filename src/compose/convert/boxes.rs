@@ -9,7 +9,7 @@ use super::components::{self, Component};
 use super::config;
 use super::context::{APP_COMPONENT, Context};
 use super::input::{Access, BoxInput, VolumeInput};
-use super::object::RenderedObject;
+use super::object::{ObjectKind, RenderedObject};
 use super::pod;
 use super::volume;
 use super::workload;
@@ -77,9 +77,9 @@ fn deployment(cx: &Context<'_>, declared: &BoxInput, image: &str) -> RenderedObj
 
     let mut after = vec![cx.after_namespace()];
     if cx.app_runs {
-        after.push(("Deployment".to_owned(), names::component(cx.app(), APP_COMPONENT)));
+        after.push((ObjectKind::Deployment, names::component(cx.app(), APP_COMPONENT)));
     }
-    after.extend(cx.input.volumes.iter().map(|volume| ("PersistentVolumeClaim".to_owned(), volume::address(volume))));
+    after.extend(cx.input.volumes.iter().map(|volume| (ObjectKind::PersistentVolumeClaim, volume::address(volume))));
     let object = workload::runner(cx, &declared.name, None, Map::new(), spec);
     RenderedObject { after, origin: declared.location.clone(), ..object }
 }
@@ -93,7 +93,7 @@ fn network_policy(cx: &Context<'_>, declared: &BoxInput) -> RenderedObject {
             "ingress": declared.network_rules,
         },
     });
-    let kind = ("networking.k8s.io/v1", "NetworkPolicy");
+    let kind = ObjectKind::NetworkPolicy;
     let object = cx.object(kind, &names::component(cx.app(), &declared.name), labels, rest);
     RenderedObject { origin: declared.location.clone(), ..object }
 }

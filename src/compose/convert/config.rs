@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::components::Component;
 use super::context::Context;
-use super::object::{CONTENT_HASH, RenderedObject, path};
+use super::object::{CONTENT_HASH, ObjectKind, RenderedObject, path};
 use crate::compose::model::{FileObject, FileSource};
 use crate::compose::names;
 use crate::diag::Location;
@@ -158,7 +158,7 @@ fn config_map(
         hidden.push(path(&[&"data", &key]));
     }
     let body = json!({ "data": { key: text } });
-    set.add(cx, ("ConfigMap", object), body, hidden, hash, Some(location.clone()));
+    set.add(cx, (ObjectKind::ConfigMap, object), body, hidden, hash, Some(location.clone()));
 }
 
 fn secret(
@@ -174,7 +174,7 @@ fn secret(
     let data: Map<String, Value> =
         values.iter().map(|(key, value)| (key.clone(), Value::String(STANDARD.encode(value)))).collect();
     let body = json!({ "type": "Opaque", "data": data });
-    set.add(cx, ("Secret", object), body, hidden, hash, origin);
+    set.add(cx, (ObjectKind::Secret, object), body, hidden, hash, origin);
 }
 
 impl FileSet {
@@ -182,13 +182,13 @@ impl FileSet {
     fn add(
         &mut self,
         cx: &Context<'_>,
-        (kind, object): (&str, String),
+        (kind, object): (ObjectKind, String),
         rest: Value,
         sensitive: Vec<Vec<String>>,
         hash: String,
         origin: Option<Location>,
     ) {
-        let mut rendered = cx.object(("v1", kind), &object, cx.component_labels(&self.component), rest);
+        let mut rendered = cx.object(kind, &object, cx.component_labels(&self.component), rest);
         rendered.body["metadata"]["annotations"] = json!({ CONTENT_HASH: hash });
         self.hashes.insert(object, hash);
         self.objects.push(RenderedObject { sensitive, origin, ..rendered });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::input::{ConvertInput, Scope};
-use super::object::RenderedObject;
+use super::object::{ObjectKind, RenderedObject};
 use crate::compose::model::Service;
 use crate::compose::names;
 use crate::diag::{Diagnostic, Diagnostics, Location};
@@ -110,19 +110,19 @@ impl<'a> Context<'a> {
     /// An object of the app in its Namespace, which comes first: `rest` is what it has beside kind and metadata.
     pub(super) fn object(
         &self,
-        (api_version, kind): (&str, &str),
+        kind: ObjectKind,
         name: &str,
         labels: Map<String, Value>,
         rest: Value,
     ) -> RenderedObject {
         let mut body = rest;
-        body["apiVersion"] = api_version.into();
-        body["kind"] = kind.into();
+        body["apiVersion"] = kind.api_version().into();
+        body["kind"] = kind.name().into();
         body["metadata"] = json!({ "name": name, "namespace": self.namespace, "labels": labels });
         RenderedObject {
             body,
             sensitive: Vec::new(),
-            address_kind: kind.to_owned(),
+            kind,
             address_name: name.to_owned(),
             after: vec![self.after_namespace()],
             origin: None,
@@ -130,7 +130,7 @@ impl<'a> Context<'a> {
     }
 
     /// The edge to the Namespace, which every namespaced object has.
-    pub(super) fn after_namespace(&self) -> (String, String) {
-        ("Namespace".to_owned(), self.app().to_owned())
+    pub(super) fn after_namespace(&self) -> (ObjectKind, String) {
+        (ObjectKind::Namespace, self.app().to_owned())
     }
 }

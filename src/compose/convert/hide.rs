@@ -94,7 +94,7 @@ pub(super) fn values(cx: &mut Context<'_>, objects: &mut [RenderedObject]) {
             }
             let message = format!(
                 "the value of ${{{variable}}} becomes a name ({place} of a {}), which cannot be hidden",
-                object.address_kind
+                object.kind
             );
             let finding = Diagnostic::error("compose-variable-shown", message).help(help);
             match &object.origin {

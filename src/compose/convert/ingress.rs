@@ -8,7 +8,7 @@ use super::components::Component;
 use super::context::Context;
 use super::input::RuleInput;
 use super::listening;
-use super::object::RenderedObject;
+use super::object::{ObjectKind, RenderedObject};
 use crate::compose::model::Port;
 use crate::compose::names;
 use crate::compose::syntax::Protocol;
@@ -104,7 +104,7 @@ fn ingress_service(
     let spec = json!({ "selector": cx.selector(&component.name), "ports": ports });
     let labels = cx.component_labels(&component.name);
     let name = names::component(cx.app(), &component.name);
-    let object = cx.object(("v1", "Service"), &name, labels, json!({ "spec": spec }));
+    let object = cx.object(ObjectKind::Service, &name, labels, json!({ "spec": spec }));
     Some(RenderedObject { origin, ..object })
 }
 
@@ -118,7 +118,7 @@ fn headless(cx: &Context<'_>, name: &str, component: &Component<'_>, location: &
         "publishNotReadyAddresses": true,
         "selector": cx.selector(&component.name),
     });
-    let object = cx.object(("v1", "Service"), name, labels, json!({ "spec": spec }));
+    let object = cx.object(ObjectKind::Service, name, labels, json!({ "spec": spec }));
     RenderedObject { origin: Some(location.clone()), ..object }
 }
 
@@ -361,9 +361,8 @@ fn ingress(
         })
         .collect();
     let rest = json!({ "spec": { "ingressClassName": "traefik", "rules": rules } });
-    let kind = ("networking.k8s.io/v1", "Ingress");
-    let mut object = cx.object(kind, name, cx.component_labels(&component.name), rest);
+    let mut object = cx.object(ObjectKind::Ingress, name, cx.component_labels(&component.name), rest);
     object.body["metadata"]["annotations"] = annotations.into();
-    object.after.push(("Service".to_owned(), service.to_owned()));
+    object.after.push((ObjectKind::Service, service.to_owned()));
     RenderedObject { origin, ..object }
 }

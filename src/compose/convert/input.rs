@@ -40,18 +40,57 @@ pub struct VolumeInput {
     pub access: Access,
     /// Real size in bytes; rendered up to the next Mi.
     pub size_bytes: u64,
-    /// The provider's resource id of the disk: CSI volume handle and input of `volHASH`.
-    pub handle: String,
+    /// What the PersistentVolume says of it.
+    pub source: VolumeSource,
     /// Storage class of PersistentVolume and Claim.
     pub storage_class: String,
-    /// CSI driver.
-    pub driver: String,
-    /// CSI volume attributes, all of them: `fsType: ext4` for a disk, `protocol: smb` for a share.
-    pub attributes: BTreeMap<String, String>,
     /// The handle before a disk switch, kept as an annotation of the new PersistentVolume.
     pub previous_handle: Option<String>,
     /// The line that declares the volume.
     pub origin: Option<Location>,
+}
+
+/// What a PersistentVolume says of what is behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VolumeSource {
+    /// A disk or share that a CSI driver attaches.
+    Csi {
+        /// The CSI driver.
+        driver: String,
+        /// The driver's own id of the disk or share.
+        handle: String,
+        /// Volume attributes, all of them: `fsType: ext4` for a disk, `protocol: smb` for a share.
+        attributes: BTreeMap<String, String>,
+    },
+}
+
+impl VolumeSource {
+    /// What tells it from every other: the input of `volHASH`.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Csi { handle, .. } => handle,
+        }
+    }
+}
+
+/// Where Pods run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// Labels that a node must have.
+    pub labels: Vec<NodeLabel>,
+    /// Taints that Pods do not mind, in Kubernetes form.
+    pub tolerations: Vec<Value>,
+}
+
+/// A label that nodes have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeLabel {
+    /// The label, such as `topology.kubernetes.io/zone`.
+    pub key: &'static str,
+    /// Its values, any of them; none for whatever the node has.
+    pub values: Vec<String>,
+    /// Whether the manifest names one value: a node selector instead of an affinity.
+    pub single: bool,
 }
 
 /// One rule of `App.spec.ingress.rules`.
@@ -124,14 +163,8 @@ pub struct ConvertInput<'a> {
     pub volumes: Vec<VolumeInput>,
     /// Ingress of cluster and app.
     pub ingress: IngressInput,
-    /// Node pools; empty means `user`.
-    pub pools: Vec<String>,
-    /// Whether `deployment.pool` was used: a node selector instead of an affinity. An empty list counts as single.
-    pub single_pool: bool,
-    /// Zones; empty means any.
-    pub zones: Vec<String>,
-    /// Whether `deployment.zone` was used: a node selector instead of an affinity.
-    pub single_zone: bool,
+    /// Where Pods run, as the driver has it.
+    pub placement: Placement,
     /// `App.spec.resources`: requests of every container that names none itself, as Kubernetes quantities.
     pub resources: BTreeMap<String, String>,
     /// Quota and limits of the Namespace.

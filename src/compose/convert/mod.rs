@@ -27,8 +27,11 @@ mod volume;
 mod workload;
 mod yaml;
 
-pub use input::{Access, BoxInput, ConvertInput, IngressInput, IsolationInput, RuleInput, Scope, VolumeInput};
-pub use object::{Rendered, RenderedObject};
+pub use input::{
+    Access, BoxInput, ConvertInput, IngressInput, IsolationInput, NodeLabel, Placement, RuleInput, Scope, VolumeInput,
+    VolumeSource,
+};
+pub use object::{ObjectKind, Rendered, RenderedObject};
 pub use service::SUB_PATHS;
 pub use yaml::{WriteError, manifest};
 
@@ -72,8 +75,8 @@ pub fn convert(input: &ConvertInput<'_>) -> (Option<Rendered>, Diagnostics) {
 fn check_unique(cx: &mut Context<'_>, objects: &[RenderedObject]) {
     let mut seen = BTreeSet::new();
     for object in objects {
-        if !seen.insert((object.address_kind.as_str(), object.address_name.as_str())) {
-            let message = format!("there would be two of {} {}", object.address_kind, object.address_name);
+        if !seen.insert((object.kind, object.address_name.as_str())) {
+            let message = format!("there would be two of {} {}", object.kind, object.address_name);
             let finding = Diagnostic::error("compose-name", message).help("rename the service, alias or Box");
             match &object.origin {
                 Some(origin) => cx.push(finding, origin),

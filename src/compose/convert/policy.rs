@@ -4,15 +4,15 @@ use serde_json::json;
 
 use super::context::Context;
 use super::input::Scope;
-use super::object::RenderedObject;
+use super::object::{ObjectKind, RenderedObject};
 use crate::compose::names;
 use kompox_rules::pod_security;
 
 /// The objects that come before everything else, in the order of creation.
 pub(super) fn objects(cx: &Context<'_>) -> Vec<RenderedObject> {
     let mut binding = role_binding(cx);
-    binding.after.push(("ServiceAccount".to_owned(), cx.app().to_owned()));
-    binding.after.push(("Role".to_owned(), names::access(cx.app())));
+    binding.after.push((ObjectKind::ServiceAccount, cx.app().to_owned()));
+    binding.after.push((ObjectKind::Role, names::access(cx.app())));
     vec![namespace(cx), service_account(cx), role(cx), binding, network_policy(cx)]
 }
 
@@ -33,7 +33,7 @@ fn namespace(cx: &Context<'_>) -> RenderedObject {
     RenderedObject {
         body,
         sensitive: Vec::new(),
-        address_kind: "Namespace".to_owned(),
+        kind: ObjectKind::Namespace,
         address_name: app.clone(),
         after: Vec::new(),
         origin: None,
@@ -45,13 +45,13 @@ fn namespace(cx: &Context<'_>) -> RenderedObject {
 pub(super) fn secure(objects: &mut [RenderedObject]) {
     let templates = objects.iter().filter_map(|object| object.body.pointer("/spec/template"));
     let level = pod_security::level(templates.collect::<Vec<_>>());
-    for namespace in objects.iter_mut().filter(|object| object.address_kind == "Namespace") {
+    for namespace in objects.iter_mut().filter(|object| object.kind == ObjectKind::Namespace) {
         namespace.body["metadata"]["labels"][pod_security::ENFORCE] = level.into();
     }
 }
 
 fn service_account(cx: &Context<'_>) -> RenderedObject {
-    cx.object(("v1", "ServiceAccount"), cx.app(), cx.labels(), json!({}))
+    cx.object(ObjectKind::ServiceAccount, cx.app(), cx.labels(), json!({}))
 }
 
 /// What people need to look after an app; the workload itself has no rights.
@@ -69,7 +69,7 @@ fn role(cx: &Context<'_>) -> RenderedObject {
     if cx.has_jobs {
         rules.push(rule("batch", &["jobs"], &view));
     }
-    let kind = ("rbac.authorization.k8s.io/v1", "Role");
+    let kind = ObjectKind::Role;
     cx.object(kind, &names::access(cx.app()), cx.labels(), json!({ "rules": rules }))
 }
 
@@ -80,7 +80,7 @@ fn role_binding(cx: &Context<'_>) -> RenderedObject {
         "subjects": [{ "kind": "ServiceAccount", "name": cx.app(), "namespace": cx.namespace }],
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name },
     });
-    cx.object(("rbac.authorization.k8s.io/v1", "RoleBinding"), &name, cx.labels(), rest)
+    cx.object(ObjectKind::RoleBinding, &name, cx.labels(), rest)
 }
 
 fn network_policy(cx: &Context<'_>) -> RenderedObject {
@@ -99,5 +99,5 @@ fn network_policy(cx: &Context<'_>) -> RenderedObject {
     })];
     rules.extend(cx.input.network_rules.iter().cloned());
     let rest = json!({ "spec": { "podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules } });
-    cx.object(("networking.k8s.io/v1", "NetworkPolicy"), cx.app(), cx.labels(), rest)
+    cx.object(ObjectKind::NetworkPolicy, cx.app(), cx.labels(), rest)
 }

@@ -100,10 +100,12 @@ fn volume(name: &str, id: &str) -> VolumeInput {
         disk: None,
         access: Access::ReadWriteOnce,
         size_bytes: 10 << 30,
-        handle: id.to_owned(),
+        source: VolumeSource::Csi {
+            driver: "disk.csi.azure.com".to_owned(),
+            handle: id.to_owned(),
+            attributes: BTreeMap::from([("fsType".to_owned(), "ext4".to_owned())]),
+        },
         storage_class: "managed-csi".to_owned(),
-        driver: "disk.csi.azure.com".to_owned(),
-        attributes: BTreeMap::from([("fsType".to_owned(), "ext4".to_owned())]),
         previous_handle: None,
         origin: None,
     }
@@ -118,6 +120,17 @@ fn scope() -> Scope {
     }
 }
 
+/// Pods in pools and zones, each with whether the manifest names one.
+fn placed(pools: (&[&str], bool), zones: (&[&str], bool)) -> Placement {
+    let label = |key, (values, single): (&[&str], bool)| NodeLabel {
+        key,
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+        single,
+    };
+    let labels = vec![label("kompox.dev/node-pool", pools), label("kompox.dev/node-zone", zones)];
+    Placement { labels, tolerations: Vec::new() }
+}
+
 fn input<'a>(scope: &'a Scope, compose: &'a ComposeProject) -> ConvertInput<'a> {
     ConvertInput {
         scope,
@@ -125,10 +138,7 @@ fn input<'a>(scope: &'a Scope, compose: &'a ComposeProject) -> ConvertInput<'a> 
         compose,
         volumes: vec![volume("default", "/subscriptions/s/disks/d1")],
         ingress: IngressInput { namespace: "traefik".to_owned(), ..IngressInput::default() },
-        pools: Vec::new(),
-        single_pool: true,
-        zones: vec!["1".to_owned()],
-        single_zone: true,
+        placement: placed((&["user"], true), (&["1"], true)),
         resources: BTreeMap::new(),
         isolation: IsolationInput::default(),
         network_rules: Vec::new(),
@@ -167,7 +177,7 @@ fn converted(text: &str) -> Result<Rendered, String> {
 }
 
 fn find<'a>(rendered: &'a Rendered, kind: &str, name: &str) -> &'a Value {
-    let found = rendered.objects.iter().find(|o| o.address_kind == kind && o.address_name == name);
+    let found = rendered.objects.iter().find(|o| o.kind.name() == kind && o.address_name == name);
     &found.unwrap_or_else(|| panic!("no {kind} {name}")).body
 }
 
@@ -197,7 +207,7 @@ fn gitea_has_the_objects_of_the_published_run() {
     let list: Vec<String> = rendered
         .objects
         .iter()
-        .map(|o| format!("{} {}", o.address_kind, o.body["metadata"]["name"].as_str().unwrap()))
+        .map(|o| format!("{} {}", o.kind, o.body["metadata"]["name"].as_str().unwrap()))
         .collect();
     let pv = names::persistent_volume("50vf7y", "default", "13o40q", "/subscriptions/s/disks/d1");
     assert_eq!(
@@ -226,10 +236,10 @@ fn gitea_has_the_objects_of_the_published_run() {
 #[test]
 fn addresses_have_no_hashes_and_edges_lead_to_objects() {
     let rendered = gitea();
-    let addresses: Vec<(String, String)> =
-        rendered.objects.iter().map(|o| (o.address_kind.clone(), o.address_name.clone())).collect();
-    assert!(addresses.contains(&("Namespace".to_owned(), "app1".to_owned())));
-    assert!(addresses.contains(&("PersistentVolumeClaim".to_owned(), "default".to_owned())));
+    let addresses: Vec<(ObjectKind, String)> =
+        rendered.objects.iter().map(|o| (o.kind, o.address_name.clone())).collect();
+    assert!(addresses.contains(&(ObjectKind::Namespace, "app1".to_owned())));
+    assert!(addresses.contains(&(ObjectKind::PersistentVolumeClaim, "default".to_owned())));
     for (index, object) in rendered.objects.iter().enumerate() {
         for edge in &object.after {
             let at = addresses.iter().position(|address| address == edge);
@@ -238,7 +248,7 @@ fn addresses_have_no_hashes_and_edges_lead_to_objects() {
     }
     // Pods look each other up while they start, so names never wait for the rollout.
     let service = rendered.objects.iter().find(|o| o.address_name == "gitea").unwrap();
-    assert_eq!(service.after, [("Namespace".to_owned(), "app1".to_owned())]);
+    assert_eq!(service.after, [(ObjectKind::Namespace, "app1".to_owned())]);
 }
 
 #[test]
@@ -255,7 +265,7 @@ fn secrets_are_marked_masked_and_never_debugged() {
     assert_eq!(secret.sensitive, [vec!["metadata", "annotations", CONTENT_HASH], vec!["data", "POSTGRES_PASSWORD"]]);
     let hash = names::content_hash(&BTreeMap::from([("POSTGRES_PASSWORD", "hunter2")]));
     assert_eq!(secret.body["metadata"]["annotations"][CONTENT_HASH], hash);
-    let deployment = rendered.objects.iter().find(|o| o.address_kind == "Deployment").unwrap();
+    let deployment = rendered.objects.iter().find(|o| o.kind == ObjectKind::Deployment).unwrap();
     let hash = &deployment.body["spec"]["template"]["metadata"]["annotations"][CONTENT_HASH];
     assert_eq!(deployment.masked()["spec"]["template"]["metadata"]["annotations"][CONTENT_HASH], "(sensitive)");
     assert!(!masked.contains(hash.as_str().unwrap()));
@@ -277,7 +287,7 @@ fn what_is_sensitive_in_a_service() {
     )
     .replace("image: x", "image: x:${TAG}");
     let rendered = converted(&text).unwrap();
-    let deployment = rendered.objects.iter().find(|o| o.address_kind == "Deployment").unwrap();
+    let deployment = rendered.objects.iter().find(|o| o.kind == ObjectKind::Deployment).unwrap();
     let masked = &deployment.masked()["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(masked["image"], "x:1.2");
     assert_eq!(masked["args"], json!(["run", "--db", "(sensitive)", "--api-token", "(sensitive)", "(sensitive)"]));
@@ -388,13 +398,12 @@ services:
 #[test]
 fn placement_by_pools_and_zones() {
     let (scope, project) = (scope(), project("services: {web: {image: x}}"));
-    let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
     let render = |pools: &[&str], single_pool, zones: &[&str], single_zone| {
-        let (pools, zones) = (list(pools), list(zones));
-        let one = ConvertInput { pools, single_pool, zones, single_zone, ..input(&scope, &project) };
+        let placement = placed((pools, single_pool), (zones, single_zone));
+        let one = ConvertInput { placement, ..input(&scope, &project) };
         pod(&convert(&one).0.unwrap()).clone()
     };
-    let plain = render(&[], false, &[], false);
+    let plain = render(&["user"], true, &[], false);
     assert_eq!(plain["nodeSelector"], json!({"kompox.dev/node-pool": "user"}));
     assert!(plain.get("affinity").is_none());
     let several = render(&["a", "b"], false, &["1"], true);
@@ -427,9 +436,9 @@ fn services_without_rules_list_published_ports() {
             {"name": "p8081", "port": 8081, "targetPort": 81},
         ])
     );
-    assert!(rendered.objects.iter().all(|o| o.address_kind != "Ingress"));
+    assert!(rendered.objects.iter().all(|o| o.kind != ObjectKind::Ingress));
     let none = converted("services: {a: {image: x}}").unwrap();
-    assert!(none.objects.iter().all(|o| o.address_name != "app1-app" || o.address_kind != "Service"));
+    assert!(none.objects.iter().all(|o| o.address_name != "app1-app" || o.kind != ObjectKind::Service));
 }
 
 #[test]

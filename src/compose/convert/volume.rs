@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::input::{Access, VolumeInput};
-use super::object::RenderedObject;
+use super::input::{Access, VolumeInput, VolumeSource};
+use super::object::{ObjectKind, RenderedObject};
 use crate::compose::names;
 use crate::compose::syntax::quantity_of_bytes;
 use crate::diag::Diagnostic;
@@ -19,14 +19,14 @@ pub(super) fn address(volume: &VolumeInput) -> String {
 
 /// The name that PersistentVolume and Claim share.
 pub(super) fn name(cx: &Context<'_>, volume: &VolumeInput) -> String {
-    names::persistent_volume(&cx.sp_hash, &volume.name, &cx.id_hash, &volume.handle)
+    names::persistent_volume(&cx.sp_hash, &volume.name, &cx.id_hash, volume.source.id())
 }
 
 /// All PersistentVolumes, then all Claims.
 pub(super) fn objects(cx: &mut Context<'_>) -> Vec<RenderedObject> {
     let volumes = &cx.input.volumes;
     for volume in volumes {
-        if volume.handle.is_empty() || volume.size_bytes == 0 {
+        if volume.source.id().is_empty() || volume.size_bytes == 0 {
             let message = format!("volume {} has no disk whose id and size are known", volume.name);
             let finding = Diagnostic::error("compose-volume", message);
             match &volume.origin {
@@ -38,14 +38,14 @@ pub(super) fn objects(cx: &mut Context<'_>) -> Vec<RenderedObject> {
     let pv = volumes.iter().map(|volume| RenderedObject {
         body: persistent_volume(cx, volume),
         sensitive: Vec::new(),
-        address_kind: "PersistentVolume".to_owned(),
+        kind: ObjectKind::PersistentVolume,
         address_name: address(volume),
         after: Vec::new(),
         origin: volume.origin.clone(),
     });
     let claims = volumes.iter().map(|volume| RenderedObject {
         address_name: address(volume),
-        after: vec![cx.after_namespace(), ("PersistentVolume".to_owned(), address(volume))],
+        after: vec![cx.after_namespace(), (ObjectKind::PersistentVolume, address(volume))],
         origin: volume.origin.clone(),
         ..claim(cx, volume)
     });
@@ -80,13 +80,17 @@ fn persistent_volume(cx: &Context<'_>, volume: &VolumeInput) -> Value {
                 "name": name(cx, volume),
                 "namespace": cx.namespace,
             },
-            // fsType is an attribute, never csi.fsType: a source is immutable and older ones have it this way.
-            "csi": { "driver": volume.driver, "volumeHandle": volume.handle, "volumeAttributes": volume.attributes },
             "persistentVolumeReclaimPolicy": "Retain",
             "storageClassName": volume.storage_class,
             "volumeMode": "Filesystem",
         },
     });
+    match &volume.source {
+        // fsType is an attribute, never csi.fsType: a source is immutable and older ones have it this way.
+        VolumeSource::Csi { driver, handle, attributes } => {
+            body["spec"]["csi"] = json!({ "driver": driver, "volumeHandle": handle, "volumeAttributes": attributes });
+        }
+    }
     if let Some(previous) = &volume.previous_handle {
         body["metadata"]["annotations"] = json!({ "kompox.dev/volume-handle-previous": previous });
     }
@@ -104,5 +108,5 @@ fn claim(cx: &Context<'_>, volume: &VolumeInput) -> RenderedObject {
             "volumeName": name,
         },
     });
-    cx.object(("v1", "PersistentVolumeClaim"), &name, cx.labels(), rest)
+    cx.object(ObjectKind::PersistentVolumeClaim, &name, cx.labels(), rest)
 }

@@ -9,7 +9,8 @@ use super::components::{Component, Tries};
 use super::config::{FileSet, Mounted};
 use super::context::Context;
 use super::fields;
-use super::object::{CONTENT_HASH, RenderedObject, path};
+use super::input::NodeLabel;
+use super::object::{CONTENT_HASH, ObjectKind, RenderedObject, path};
 use super::order::{self, Order, Role};
 use super::pod::Pod;
 use super::service::{self, Container};
@@ -51,9 +52,9 @@ pub(super) fn workload(cx: &mut Context<'_>, files: &FileSet, component: &Compon
         spec.insert("imagePullSecrets".to_owned(), json!([{ "name": pull }]));
     }
 
-    let mut after = vec![cx.after_namespace(), ("NetworkPolicy".to_owned(), cx.app().to_owned())];
-    after.extend(claimed.iter().map(|volume| ("PersistentVolumeClaim".to_owned(), volume::address(volume))));
-    after.extend(files.objects.iter().map(|object| (object.address_kind.clone(), object.address_name.clone())));
+    let mut after = vec![cx.after_namespace(), (ObjectKind::NetworkPolicy, cx.app().to_owned())];
+    after.extend(claimed.iter().map(|volume| (ObjectKind::PersistentVolumeClaim, volume::address(volume))));
+    after.extend(files.objects.iter().map(|object| (object.kind, object.address_name.clone())));
     let origin = match component.job {
         None => component.services.first(),
         // The last one of a Job is what it is for.
@@ -80,7 +81,7 @@ pub(super) fn runner(
     }
     let (kind, spec) = match job {
         None => (
-            ("apps/v1", "Deployment"),
+            ObjectKind::Deployment,
             json!({
                 "replicas": 1,
                 "strategy": { "type": "Recreate" },
@@ -90,10 +91,9 @@ pub(super) fn runner(
         ),
         // Its selector is the server's. A new Pod comes only when the one before has ended, as with Recreate: else two
         // would write to one disk.
-        Some(Tries(tries)) => (
-            ("batch/v1", "Job"),
-            json!({ "backoffLimit": tries, "podReplacementPolicy": "Failed", "template": template }),
-        ),
+        Some(Tries(tries)) => {
+            (ObjectKind::Job, json!({ "backoffLimit": tries, "podReplacementPolicy": "Failed", "template": template }))
+        }
     };
     cx.object(kind, &names::component(cx.app(), component), labels, json!({ "spec": spec }))
 }
@@ -223,26 +223,22 @@ fn content_hash(cx: &Context<'_>, files: &FileSet, pod: &Pod, component: &Compon
     names::pod_content_hash(&hashes)
 }
 
-/// Node pool and zone: a selector for one, an affinity for several.
+/// Labels of nodes: a selector for one value, an affinity for several.
 pub(super) fn placement(cx: &Context<'_>, spec: &mut Map<String, Value>) {
     let mut selector = Map::new();
     let mut expressions = Vec::new();
-    let input = cx.input;
-    for (key, values, single, default) in [
-        ("kompox.dev/node-pool", &input.pools, input.single_pool, Some("user")),
-        ("kompox.dev/node-zone", &input.zones, input.single_zone, None),
-    ] {
-        match (values.first(), single) {
-            (None, _) => {
-                if let Some(default) = default {
-                    selector.insert(key.to_owned(), default.into());
-                }
+    let placement = &cx.input.placement;
+    for NodeLabel { key, values, single } in &placement.labels {
+        match (values.as_slice(), single) {
+            ([], _) => {}
+            ([one, ..], true) => {
+                selector.insert((*key).to_owned(), one.clone().into());
             }
-            (Some(one), true) => {
-                selector.insert(key.to_owned(), one.clone().into());
-            }
-            (Some(_), false) => expressions.push(json!({ "key": key, "operator": "In", "values": values })),
+            (_, false) => expressions.push(json!({ "key": key, "operator": "In", "values": values })),
         }
+    }
+    if !placement.tolerations.is_empty() {
+        spec.insert("tolerations".to_owned(), placement.tolerations.clone().into());
     }
     if !selector.is_empty() {
         spec.insert("nodeSelector".to_owned(), selector.into());

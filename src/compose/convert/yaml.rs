@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::object::{Rendered, RenderedObject};
+use super::object::{ObjectKind, Rendered, RenderedObject};
 use crate::text::ci;
 use crate::text::secret::covered;
 
@@ -24,7 +24,7 @@ impl RenderedObject {
     pub fn masked(&self) -> Value {
         let mut body = self.body.clone();
         // Lines of files that are secrets.
-        if self.address_kind == "ConfigMap"
+        if self.kind == ObjectKind::ConfigMap
             && let Some(Value::Object(data)) = body.get_mut("data")
         {
             for text in data.values_mut() {
@@ -56,7 +56,7 @@ pub fn manifest(rendered: &Rendered, show_secrets: bool) -> Result<String, Write
     for object in &rendered.objects {
         let text = if show_secrets { ci::yaml(&object.body) } else { ci::yaml(&object.masked()) };
         let text = text.map_err(|error| WriteError {
-            object: format!("{} {}", object.address_kind, object.address_name),
+            object: format!("{} {}", object.kind, object.address_name),
             reason: error,
         })?;
         out.push_str("---\n");

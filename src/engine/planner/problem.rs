@@ -170,6 +170,6 @@ fn elsewhere(strayed: Strayed, others: usize) -> Problem {
     );
     Problem::new(ProblemCode::AnotherPlace, Some(&address), message)
         .at(origin)
-        .help("an object never moves from one subscription or cluster to another: undo this change")
+        .help("an object never moves from one account or cluster to another: undo this change")
         .help("or make it under a name of its own there, and remove this one when nothing needs it")
 }

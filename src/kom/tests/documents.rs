@@ -27,7 +27,7 @@ fn loads_one_of_each_kind() {
     assert_eq!(project.boxed(&id).unwrap().component, "tools");
     assert_eq!(project.app(&id).unwrap().meta.name, "a");
     assert_eq!(project.cluster(&id).unwrap().ingress.domain.as_deref(), Some("in.example.com"));
-    assert_eq!(project.provider(&id).unwrap().driver.name(), "aks");
+    assert_eq!(project.provider(&id).unwrap().driver, "aks");
     assert_eq!(project.workspace(&id).unwrap().meta.doc_index, 1);
     assert_eq!(project.boxes_of(&project.apps[0].meta.id).count(), 1);
     let app = &project.apps[0];

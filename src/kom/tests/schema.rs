@@ -13,7 +13,7 @@ use crate::kom::schema;
 use crate::yaml::{Limits, parse};
 
 static ALL: LazyLock<Validator> = LazyLock::new(|| {
-    let schema = schema::of("all").unwrap();
+    let schema = schema::of("all", &[]).unwrap();
     jsonschema::validator_for(&schema).unwrap()
 });
 
@@ -124,7 +124,7 @@ fn sample(shape: &Shape) -> Option<Value> {
         Shape::Boolean => json!(true),
         Shape::Integer(min, _) => json!(min),
         Shape::Texts | Shape::AnyTexts => json!(["x"]),
-        Shape::Scalars => json!({ "x": "y" }),
+        Shape::Scalars | Shape::Settings(_) => json!({ "x": "y" }),
         Shape::Quota => json!({ "pods": 1 }),
         Shape::Compose => json!("file:c.yml"),
         Shape::Id(kind) => json!(ids(*kind)),

@@ -2,6 +2,13 @@
 
 use std::fmt;
 
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass, NetworkPolicy};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
+
 use crate::engine::kind::Kind;
 use crate::engine::value::Value;
 
@@ -22,38 +29,56 @@ pub struct Resource {
     pub builtin: bool,
 }
 
-const fn namespaced(kind: &'static str, group: &'static str, version: &'static str, plural: &'static str) -> Resource {
-    Resource { kind, group, version, plural, namespaced: true, builtin: true }
+/// Whether what lives in a scope lives in a Namespace.
+trait Scoped {
+    const NAMESPACED: bool;
 }
 
-const fn global(kind: &'static str, group: &'static str, version: &'static str, plural: &'static str) -> Resource {
-    Resource { kind, group, version, plural, namespaced: false, builtin: true }
+impl Scoped for NamespaceResourceScope {
+    const NAMESPACED: bool = true;
 }
 
-const NETWORKING: &str = "networking.k8s.io";
-const RBAC: &str = "rbac.authorization.k8s.io";
+impl Scoped for ClusterResourceScope {
+    const NAMESPACED: bool = false;
+}
+
+/// A kind that every API server has, as its own type says.
+const fn builtin<K>() -> Resource
+where
+    K: k8s_openapi::Resource,
+    K::Scope: Scoped,
+{
+    Resource {
+        kind: K::KIND,
+        group: K::GROUP,
+        version: K::VERSION,
+        plural: K::URL_PATH_SEGMENT,
+        namespaced: <K::Scope as Scoped>::NAMESPACED,
+        builtin: true,
+    }
+}
 
 /// All kinds that we handle.
 pub static RESOURCES: &[Resource] = &[
-    global("Namespace", "", "v1", "namespaces"),
-    global("Node", "", "v1", "nodes"),
-    global("PersistentVolume", "", "v1", "persistentvolumes"),
-    namespaced("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims"),
-    namespaced("ConfigMap", "", "v1", "configmaps"),
-    namespaced("Secret", "", "v1", "secrets"),
-    namespaced("Service", "", "v1", "services"),
-    namespaced("ServiceAccount", "", "v1", "serviceaccounts"),
-    namespaced("ResourceQuota", "", "v1", "resourcequotas"),
-    namespaced("LimitRange", "", "v1", "limitranges"),
-    namespaced("Deployment", "apps", "v1", "deployments"),
-    namespaced("Job", "batch", "v1", "jobs"),
-    namespaced("Ingress", NETWORKING, "v1", "ingresses"),
-    global("IngressClass", NETWORKING, "v1", "ingressclasses"),
-    namespaced("NetworkPolicy", NETWORKING, "v1", "networkpolicies"),
-    namespaced("Role", RBAC, "v1", "roles"),
-    namespaced("RoleBinding", RBAC, "v1", "rolebindings"),
-    global("ClusterRole", RBAC, "v1", "clusterroles"),
-    global("ClusterRoleBinding", RBAC, "v1", "clusterrolebindings"),
+    builtin::<v1::Namespace>(),
+    builtin::<v1::Node>(),
+    builtin::<v1::PersistentVolume>(),
+    builtin::<v1::PersistentVolumeClaim>(),
+    builtin::<v1::ConfigMap>(),
+    builtin::<v1::Secret>(),
+    builtin::<v1::Service>(),
+    builtin::<v1::ServiceAccount>(),
+    builtin::<v1::ResourceQuota>(),
+    builtin::<v1::LimitRange>(),
+    builtin::<Deployment>(),
+    builtin::<Job>(),
+    builtin::<Ingress>(),
+    builtin::<IngressClass>(),
+    builtin::<NetworkPolicy>(),
+    builtin::<Role>(),
+    builtin::<RoleBinding>(),
+    builtin::<ClusterRole>(),
+    builtin::<ClusterRoleBinding>(),
     Resource {
         kind: "SecretProviderClass",
         group: "secrets-store.csi.x-k8s.io",

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::review;
 use crate::advice::{Advice, Command, Name};
+use crate::compose::convert::ObjectKind;
 use crate::engine::kind::{Behind, Field, Holds, Kind, Refusal, Replace, Review, Rule, Sameness, Use, Volume};
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
@@ -216,8 +217,29 @@ pub static ROLE_BINDING: Kind = object("RoleBinding");
 pub static CLUSTER_ROLE: Kind = object("ClusterRole");
 /// A ClusterRoleBinding.
 pub static CLUSTER_ROLE_BINDING: Kind = object("ClusterRoleBinding");
-/// What the Key Vault CSI driver mounts.
+/// What the CSI driver of secret stores mounts.
 pub static SECRET_PROVIDER_CLASS: Kind = object("SecretProviderClass");
+
+/// The schema of what a conversion gives.
+pub fn of(kind: ObjectKind) -> &'static Kind {
+    match kind {
+        ObjectKind::Namespace => &NAMESPACE,
+        ObjectKind::ServiceAccount => &SERVICE_ACCOUNT,
+        ObjectKind::Role => &ROLE,
+        ObjectKind::RoleBinding => &ROLE_BINDING,
+        ObjectKind::NetworkPolicy => &NETWORK_POLICY,
+        ObjectKind::LimitRange => &LIMIT_RANGE,
+        ObjectKind::ResourceQuota => &RESOURCE_QUOTA,
+        ObjectKind::PersistentVolume => &PERSISTENT_VOLUME,
+        ObjectKind::PersistentVolumeClaim => &PERSISTENT_VOLUME_CLAIM,
+        ObjectKind::ConfigMap => &CONFIG_MAP,
+        ObjectKind::Secret => &SECRET,
+        ObjectKind::Deployment => &DEPLOYMENT,
+        ObjectKind::Job => &JOB,
+        ObjectKind::Service => &SERVICE,
+        ObjectKind::Ingress => &INGRESS,
+    }
+}
 
 /// All of them.
 pub static KINDS: &[&Kind] = &[

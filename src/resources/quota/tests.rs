@@ -28,20 +28,13 @@ fn limits(parts: [&[(&str, &str)]; 4]) -> ContainerLimits {
     }
 }
 
-fn object(kind: &str, name: &str, body: Value) -> RenderedObject {
-    RenderedObject {
-        body,
-        sensitive: Vec::new(),
-        address_kind: kind.to_owned(),
-        address_name: name.to_owned(),
-        after: Vec::new(),
-        origin: None,
-    }
+fn object(kind: ObjectKind, name: &str, body: Value) -> RenderedObject {
+    RenderedObject { body, sensitive: Vec::new(), kind, address_name: name.to_owned(), after: Vec::new(), origin: None }
 }
 
 fn deployment(name: &str, init: Value, containers: Value) -> RenderedObject {
     let spec = json!({"initContainers": init, "containers": containers});
-    object("Deployment", name, json!({"spec": {"template": {"spec": spec}}}))
+    object(ObjectKind::Deployment, name, json!({"spec": {"template": {"spec": spec}}}))
 }
 
 fn web(requests: Value, limits: Value) -> RenderedObject {
@@ -148,13 +141,13 @@ fn containers_outside_of_the_range_are_named() {
 fn objects_are_counted() {
     let claim = |size: &str| {
         let spec = json!({"storageClassName": "fast", "resources": {"requests": {"storage": size}}});
-        object("PersistentVolumeClaim", "v", json!({"spec": spec}))
+        object(ObjectKind::PersistentVolumeClaim, "v", json!({"spec": spec}))
     };
     let objects = || {
         vec![
             web(json!({}), json!({})),
-            object("Service", "a-app", json!({})),
-            object("Service", "web", json!({})),
+            object(ObjectKind::Service, "a-app", json!({})),
+            object(ObjectKind::Service, "web", json!({})),
             claim("10Gi"),
             claim("1536Mi"),
         ]

@@ -50,7 +50,7 @@ fn with(text: &str, boxes: Vec<BoxInput>) -> Result<Rendered, String> {
 }
 
 fn list(rendered: &Rendered) -> Vec<String> {
-    rendered.objects.iter().map(|o| format!("{} {}", o.address_kind, o.address_name)).collect()
+    rendered.objects.iter().map(|o| format!("{} {}", o.kind, o.address_name)).collect()
 }
 
 fn containers<'a>(rendered: &'a Rendered, deployment: &str) -> Vec<&'a str> {
@@ -104,13 +104,13 @@ fn a_compose_box_takes_its_service_and_those_on_its_network() {
     let app = &find(&rendered, "Deployment", "app1-app")["spec"]["template"]["spec"];
     assert_eq!(app["initContainers"][0]["command"][2], "mkdir -m 1777 -p /work/default/web");
     // Each may start while the other does not run yet: one may need the other.
-    let deployment = rendered.objects.iter().find(|o| o.address_name == "app1-db" && o.address_kind == "Deployment");
-    assert!(deployment.unwrap().after.iter().all(|(kind, _)| kind != "Deployment"));
+    let deployment = rendered.objects.iter().find(|o| o.address_name == "app1-db" && o.kind == ObjectKind::Deployment);
+    assert!(deployment.unwrap().after.iter().all(|(kind, _)| *kind != ObjectKind::Deployment));
     edges_lead_back(&rendered);
 }
 
 fn edges_lead_back(rendered: &Rendered) {
-    let addresses: Vec<_> = rendered.objects.iter().map(|o| (&o.address_kind, &o.address_name)).collect();
+    let addresses: Vec<_> = rendered.objects.iter().map(|o| (&o.kind, &o.address_name)).collect();
     for (index, object) in rendered.objects.iter().enumerate() {
         for (kind, name) in &object.after {
             let at = addresses.iter().position(|address| *address == (kind, name));
@@ -131,7 +131,7 @@ fn boxes_may_take_every_service() {
     let text = "services: {a: {image: x, volumes: ['./a:/a'], ports: ['8080:80', '5432:1']}, b: {image: y, volumes: ['./b:/b']}}";
     let tools = BoxInput { image: Some("debian".to_owned()), ..named("tools") };
     let rendered = with(text, vec![named("a"), named("b"), tools]).unwrap();
-    assert!(rendered.objects.iter().all(|o| o.address_kind != "Deployment" || o.address_name != "app1-app"));
+    assert!(rendered.objects.iter().all(|o| o.kind != ObjectKind::Deployment || o.address_name != "app1-app"));
     for name in ["app1-a", "app1-b", "app1-tools"] {
         let spec = &find(&rendered, "Deployment", name)["spec"]["template"]["spec"];
         let term = &spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0];
@@ -179,7 +179,7 @@ fn several_components_are_stable_and_read_back() {
     let rendered = with(&text, boxes()).unwrap();
     assert_eq!(manifest(&rendered, true).unwrap(), manifest(&with(&text, boxes()).unwrap(), true).unwrap());
     for object in &rendered.objects {
-        assert_eq!(objects::typed(&object.body), object.body, "{} {}", object.address_kind, object.address_name);
+        assert_eq!(objects::typed(&object.body), object.body, "{} {}", object.kind, object.address_name);
     }
     let policy = find(&rendered, "NetworkPolicy", "app1-db");
     assert_eq!(policy["spec"]["podSelector"], json!({"matchLabels": {"app": "app1-db"}}));

@@ -761,15 +761,14 @@ fn kubernetes_types_know_every_field() {
     };
     let rendered = convert(&ConvertInput {
         ingress: gitea_ingress(),
-        pools: vec!["a".to_owned(), "b".to_owned()],
-        single_pool: false,
+        placement: placed((&["a", "b"], false), (&["1"], true)),
         boxes: vec![tools],
         live_secret_hashes: BTreeMap::from([("app1-app--pull".to_owned(), "pppppp".to_owned())]),
         ..input(&scope, &project)
     });
     let rendered = rendered.0.unwrap_or_else(|| panic!("{}", lines(&rendered.1)));
     for object in &rendered.objects {
-        assert_eq!(typed(&object.body), object.body, "{} {}", object.address_kind, object.address_name);
+        assert_eq!(typed(&object.body), object.body, "{} {}", object.kind, object.address_name);
     }
 }
 
@@ -852,8 +851,8 @@ fn quota_and_limits_come_before_what_they_count() {
         assert_eq!(body["metadata"]["labels"], labels);
     }
     let waits = |kind: &str, name: &str| -> Vec<&str> {
-        let object = rendered.objects.iter().find(|o| o.address_kind == kind && o.address_name == name).unwrap();
-        let after = object.after.iter().map(|(kind, _)| kind.as_str());
+        let object = rendered.objects.iter().find(|o| o.kind.name() == kind && o.address_name == name).unwrap();
+        let after = object.after.iter().map(|(kind, _)| kind.name());
         after.filter(|kind| matches!(*kind, "ResourceQuota" | "LimitRange")).collect()
     };
     assert_eq!(waits("Deployment", "app1-app"), ["LimitRange", "ResourceQuota"]);

@@ -18,7 +18,7 @@ fn hooks_become_one_command_each() {
         lifecycle["preStop"]["exec"]["command"],
         json!(["/bin/sh", "-c", "(cd '/a b' && sh -c 'echo $HOME') && (env 'API_TOKEN=abc' 'MODE=fast' ./stop.sh)"])
     );
-    let deployment = rendered.objects.iter().find(|o| o.address_kind == "Deployment").unwrap();
+    let deployment = rendered.objects.iter().find(|o| o.kind == ObjectKind::Deployment).unwrap();
     let masked = deployment.masked();
     let masked = &masked["spec"]["template"]["spec"]["containers"][0]["lifecycle"];
     assert_eq!(masked["preStop"]["exec"]["command"][2], "(sensitive)");
@@ -40,7 +40,7 @@ fn processors_are_limits_and_leave_the_defaults() {
 fn a_service_without_replicas_is_left_out() {
     let text = "services: {a: {image: x, ports: ['80:80']}, b: {image: y, scale: 0, ports: ['80:80'], env_file: compose-postgres.env}}";
     let rendered = converted(text).unwrap();
-    assert!(rendered.objects.iter().all(|o| o.address_name != "b" && o.address_kind != "Secret"));
+    assert!(rendered.objects.iter().all(|o| o.address_name != "b" && o.kind != ObjectKind::Secret));
     assert!(findings(text).contains("Note compose-replicas"));
 }
 
@@ -49,7 +49,7 @@ fn names_besides_the_services_own() {
     let text = "services: {a: {image: x, container_name: A_1, networks: {n: {aliases: [one, b, one]}}, links: ['b:two']}, b: {image: y, container_name: three}}\nnetworks: {n: {}}";
     let rendered = converted(text).unwrap();
     let services: Vec<&str> =
-        rendered.objects.iter().filter(|o| o.address_kind == "Service").map(|o| o.address_name.as_str()).collect();
+        rendered.objects.iter().filter(|o| o.kind == ObjectKind::Service).map(|o| o.address_name.as_str()).collect();
     assert_eq!(services, ["a", "b", "two", "one", "three"]);
     assert!(!findings(text).contains("Warning"));
 }

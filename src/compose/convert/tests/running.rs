@@ -148,11 +148,11 @@ fn what_others_need_is_no_job() {
         "    network_mode: 'service:web'\n",
     ] {
         let text = format!("services:\n  web: {{image: x}}\n  job:\n    image: y\n    restart: 'no'\n{other}");
-        assert!(converted(&text).unwrap().objects.iter().all(|object| object.address_kind != "Job"), "{other}");
+        assert!(converted(&text).unwrap().objects.iter().all(|object| object.kind != ObjectKind::Job), "{other}");
     }
     for web in ["depends_on: [job]", "network_mode: 'service:job'", "environment: {URL: 'http://job/x'}"] {
         let text = format!("services:\n  web: {{image: x, {web}}}\n  job: {{image: y, restart: on-failure}}\n");
-        assert!(converted(&text).unwrap().objects.iter().all(|object| object.address_kind != "Job"), "{web}");
+        assert!(converted(&text).unwrap().objects.iter().all(|object| object.kind != ObjectKind::Job), "{web}");
     }
 }
 

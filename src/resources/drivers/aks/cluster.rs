@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::kinds as azure;
-use super::names;
+use super::account::Subscription;
+use super::ingress::vault_secret;
 use super::settings::{ClusterSettings, PoolSettings};
+use super::{kinds, names};
 use crate::diag::Diagnostic;
 use crate::engine::address::Address;
 use crate::engine::value::Value;
 use crate::kom::model::Cluster;
-use crate::resources::ingress;
-use crate::resources::scope::{Builder, Lookup, Place, origin_of, protection};
+use crate::resources::scope::{Builder, Lookup, origin_of, protection};
 
 /// The roles that kompox assigns: name and the built-in definition's id.
-pub mod roles {
+pub(super) mod roles {
     /// Full access to what is in a scope.
     pub const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
     /// Pull images.
@@ -28,7 +28,7 @@ pub mod roles {
 
 /// Addresses of a cluster's objects that others refer to.
 #[derive(Debug, Clone)]
-pub struct ClusterNodes {
+pub(super) struct ClusterNodes {
     /// The managed cluster.
     pub cluster: Address,
     /// Its ARM id.
@@ -42,33 +42,37 @@ pub struct ClusterNodes {
 }
 
 /// Adds the nodes of a cluster.
-pub fn expand(builder: &mut Builder<'_>, place: &Place, cluster: &Cluster, settings: &ClusterSettings) -> ClusterNodes {
+pub(super) fn expand(
+    builder: &mut Builder<'_>,
+    account: &Subscription,
+    cluster: &Cluster,
+    settings: &ClusterSettings,
+) -> ClusterNodes {
     let scope = cluster.meta.id.as_str();
     let name = &cluster.meta.name;
     let origin = &cluster.meta.location;
-    let group = settings
-        .group
-        .clone()
-        .unwrap_or_else(|| names::cluster_group(&place.prefix, &place.workspace, &place.provider, name));
-    let group_id = place.group_id(&group);
-    let cluster_name = settings.name.clone().unwrap_or_else(|| names::cluster(&place.prefix, name));
-    check_names(builder, place, cluster, settings, &group, &cluster_name);
+    let group = settings.group.clone().unwrap_or_else(|| {
+        names::cluster_group(&account.prefix, &account.place.workspace, &account.place.provider, name)
+    });
+    let group_id = account.group_id(&group);
+    let cluster_name = settings.name.clone().unwrap_or_else(|| names::cluster(&account.prefix, name));
+    check_names(builder, account, cluster, settings, &group, &cluster_name);
     let cluster_id = format!("{group_id}/providers/Microsoft.ContainerService/managedClusters/{cluster_name}");
-    let address = Address::new(scope, azure::CLUSTER.name, name);
-    let tags = place.cluster_tags(name);
+    let address = Address::new(scope, kinds::CLUSTER.name, name);
+    let tags = account.place.cluster_tags(name);
     if cluster.existing {
         let mut desired = Value::object();
         desired.set(&["id"], cluster_id.as_str().into());
-        builder.add(address.clone(), &azure::CLUSTER, &place.azure, desired, origin).read_only = true;
+        builder.add(address.clone(), &kinds::CLUSTER, &account.key, desired, origin).read_only = true;
         return ClusterNodes { cluster: address, cluster_id, pools: Vec::new(), identity: None, ultra: None };
     }
     let wish = protection(cluster.protection.provisioning, &cluster.lifecycle, false);
-    let group_address = Address::new(scope, azure::GROUP.name, name);
-    let desired = builder.arm(&group_id, place, &tags, json!({}));
-    builder.add(group_address.clone(), &azure::GROUP, &place.azure, desired, origin).protection = wish.clone();
+    let group_address = Address::new(scope, kinds::GROUP.name, name);
+    let desired = account.arm(builder.state, &group_id, &tags, json!({}));
+    builder.add(group_address.clone(), &kinds::GROUP, &account.key, desired, origin).protection = wish.clone();
 
-    let desired = builder.arm(&cluster_id, place, &tags, managed_cluster(&cluster_name, &group, settings));
-    let node = builder.add(address.clone(), &azure::CLUSTER, &place.azure, desired, origin);
+    let desired = account.arm(builder.state, &cluster_id, &tags, managed_cluster(&cluster_name, &group, settings));
+    let node = builder.add(address.clone(), &kinds::CLUSTER, &account.key, desired, origin);
     node.depends_on.push(group_address.clone());
     node.protection = wish.clone();
     node.ignore_changes.clone_from(&cluster.lifecycle.ignore_changes);
@@ -90,19 +94,19 @@ pub fn expand(builder: &mut Builder<'_>, place: &Place, cluster: &Cluster, setti
         };
         let id = format!("{cluster_id}/providers/Microsoft.Authorization/locks/kompox");
         let desired = Value::from(json!({"id": id, "properties": {"level": level}}));
-        let lock = Address::new(scope, azure::LOCK.name, name);
-        builder.add(lock, &azure::LOCK, &place.azure, desired, origin).depends_on.push(address.clone());
+        let lock = Address::new(scope, kinds::LOCK.name, name);
+        builder.add(lock, &kinds::LOCK, &account.key, desired, origin).depends_on.push(address.clone());
     }
-    let pools = user_pools(builder, place, cluster, &cluster_id, &address, settings);
-    let identity = ingress_identity(builder, place, cluster, &group_id, &group_address, &address, &tags);
-    grants(builder, place, cluster, settings, &address, &identity);
+    let pools = user_pools(builder, account, cluster, &cluster_id, &address, settings);
+    let identity = ingress_identity(builder, account, cluster, &group_id, &group_address, &address, &tags);
+    grants(builder, account, cluster, settings, &address, &identity);
     ClusterNodes { cluster: address, cluster_id, pools, identity: Some(identity), ultra: Some(settings.user.ultra) }
 }
 
 /// Names that Azure would refuse once other things are made: said before anything is.
 fn check_names(
     builder: &mut Builder<'_>,
-    place: &Place,
+    account: &Subscription,
     cluster: &Cluster,
     settings: &ClusterSettings,
     group: &str,
@@ -112,7 +116,7 @@ fn check_names(
     if !cluster.existing {
         checks.push((names::DNS_PREFIX_RULE, dns_prefix(cluster_name)));
         checks.push((names::NODE_GROUP_RULE, node_group(group)));
-        checks.push((names::IDENTITY_RULE, identity_name(place, cluster)));
+        checks.push((names::IDENTITY_RULE, identity_name(account, cluster)));
     }
     for (rule, name) in checks {
         let Some(why) = rule.broken_by(&name) else { continue };
@@ -122,8 +126,8 @@ fn check_names(
             what if what == names::IDENTITY_RULE.what => &None,
             _ => &settings.name_place,
         };
-        let at = own.as_ref().or(place.prefix_place.as_ref()).unwrap_or(&cluster.meta.location);
-        let help = match (own, &place.prefix_place) {
+        let at = own.as_ref().or(account.prefix_place.as_ref()).unwrap_or(&cluster.meta.location);
+        let help = match (own, &account.prefix_place) {
             (Some(_), _) => "choose another name in this setting".to_owned(),
             (None, Some(_)) => format!(
                 "the name is made of AZURE_RESOURCE_PREFIX and the cluster's name \"{}\": change either",
@@ -144,8 +148,8 @@ fn node_group(group: &str) -> String {
     format!("{group}_mc")
 }
 
-fn identity_name(place: &Place, cluster: &Cluster) -> String {
-    format!("id-{}-{}", place.prefix, cluster.meta.name)
+fn identity_name(account: &Subscription, cluster: &Cluster) -> String {
+    format!("id-{}-{}", account.prefix, cluster.meta.name)
 }
 
 /// The pool of the cluster's own services.
@@ -224,7 +228,7 @@ fn system_field(field: &str) -> Option<&'static str> {
 /// One pool per zone, so that a pod in a zone always finds a pool that scales there.
 fn user_pools(
     builder: &mut Builder<'_>,
-    place: &Place,
+    account: &Subscription,
     cluster: &Cluster,
     cluster_id: &str,
     needs: &Address,
@@ -252,9 +256,9 @@ fn user_pools(
             properties["orchestratorVersion"] = version.as_str().into();
         }
         let desired = json!({"id": format!("{cluster_id}/agentPools/{name}"), "properties": properties});
-        let address = Address::new(cluster.meta.id.as_str(), azure::POOL.name, &name);
+        let address = Address::new(cluster.meta.id.as_str(), kinds::POOL.name, &name);
         let node =
-            builder.add(address.clone(), &azure::POOL, &place.azure, Value::from(desired), &cluster.meta.location);
+            builder.add(address.clone(), &kinds::POOL, &account.key, Value::from(desired), &cluster.meta.location);
         node.depends_on.push(needs.clone());
         if let Some(place) = &settings.version_place {
             node.field_origins.push(("properties.orchestratorVersion", origin_of(place)));
@@ -270,7 +274,7 @@ fn user_pools(
 
 fn ingress_identity(
     builder: &mut Builder<'_>,
-    place: &Place,
+    account: &Subscription,
     cluster: &Cluster,
     group_id: &str,
     group: &Address,
@@ -278,11 +282,11 @@ fn ingress_identity(
     tags: &BTreeMap<String, String>,
 ) -> Address {
     let (scope, origin) = (cluster.meta.id.as_str(), &cluster.meta.location);
-    let name = identity_name(place, cluster);
+    let name = identity_name(account, cluster);
     let id = format!("{group_id}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}");
-    let address = Address::new(scope, azure::IDENTITY.name, "ingress");
-    let desired = builder.arm(&id, place, tags, json!({}));
-    builder.add(address.clone(), &azure::IDENTITY, &place.azure, desired, origin).depends_on.push(group.clone());
+    let address = Address::new(scope, kinds::IDENTITY.name, "ingress");
+    let desired = account.arm(builder.state, &id, tags, json!({}));
+    builder.add(address.clone(), &kinds::IDENTITY, &account.key, desired, origin).depends_on.push(group.clone());
 
     let ingress = &cluster.ingress;
     let mut desired = Value::from(json!({
@@ -293,14 +297,14 @@ fn ingress_identity(
         },
     }));
     desired.set(&["properties", "issuer"], Value::output(needs, "/properties/oidcIssuerProfile/issuerURL"));
-    let credential = Address::new(scope, azure::FEDERATED_CREDENTIAL.name, "ingress");
-    let node = builder.add(credential, &azure::FEDERATED_CREDENTIAL, &place.azure, desired, origin);
+    let credential = Address::new(scope, kinds::FEDERATED_CREDENTIAL.name, "ingress");
+    let node = builder.add(credential, &kinds::FEDERATED_CREDENTIAL, &account.key, desired, origin);
     node.depends_on.push(address.clone());
     address
 }
 
 /// A role for a principal on a scope.
-pub struct Grant<'a> {
+pub(super) struct Grant<'a> {
     /// Address of the role assignment.
     pub address: Address,
     /// ARM id of the scope.
@@ -314,13 +318,18 @@ pub struct Grant<'a> {
 }
 
 /// Adds a role assignment.
-pub fn grant(builder: &mut Builder<'_>, place: &Place, origin: &crate::diag::Location, grant: Grant<'_>) {
+pub(super) fn grant(
+    builder: &mut Builder<'_>,
+    account: &Subscription,
+    origin: &crate::diag::Location,
+    grant: Grant<'_>,
+) {
     // Azure shows a built-in role below the subscription of the scope, which may be another than the cluster's.
     let subscription = match grant.scope.splitn(4, '/').collect::<Vec<_>>().as_slice() {
         ["", subscriptions, id, ..] if subscriptions.eq_ignore_ascii_case("subscriptions") => {
             format!("/subscriptions/{id}")
         }
-        _ => place.subscription.clone(),
+        _ => account.id.clone(),
     };
     let role = format!("{subscription}/providers/Microsoft.Authorization/roleDefinitions/{}", grant.role);
     let mut desired = Value::from(json!({
@@ -328,7 +337,7 @@ pub fn grant(builder: &mut Builder<'_>, place: &Place, origin: &crate::diag::Loc
         "properties": {"roleDefinitionId": role, "principalType": "ServicePrincipal"},
     }));
     desired.set(&["properties", "principalId"], grant.principal);
-    let node = builder.add(grant.address, &azure::ROLE_ASSIGNMENT, &place.azure, desired, origin);
+    let node = builder.add(grant.address, &kinds::ROLE_ASSIGNMENT, &account.key, desired, origin);
     node.depends_on = grant.after;
 }
 
@@ -338,7 +347,7 @@ fn last_segment(id: &str) -> &str {
 
 fn grants(
     builder: &mut Builder<'_>,
-    place: &Place,
+    account: &Subscription,
     cluster: &Cluster,
     settings: &ClusterSettings,
     address: &Address,
@@ -346,25 +355,25 @@ fn grants(
 ) {
     let scope = cluster.meta.id.as_str();
     let origin = &cluster.meta.location;
-    let kind = azure::ROLE_ASSIGNMENT.name;
+    let kind = kinds::ROLE_ASSIGNMENT.name;
     let cluster_principal = || Value::output(address, "/identity/principalId");
     let kubelet_principal = || Value::output(address, "/properties/identityProfile/kubeletidentity/objectId");
     for zone in &settings.dns_zones {
         let address = Address::new(scope, kind, &format!("dns-{}", last_segment(zone)));
         let (role, principal) = (roles::DNS_ZONE_CONTRIBUTOR, cluster_principal());
-        grant(builder, place, origin, Grant { address, scope: zone, role, principal, after: Vec::new() });
+        grant(builder, account, origin, Grant { address, scope: zone, role, principal, after: Vec::new() });
     }
     for registry in &settings.registries {
         let address = Address::new(scope, kind, &format!("acr-{}", last_segment(registry)));
         let (role, principal) = (roles::ACR_PULL, kubelet_principal());
-        grant(builder, place, origin, Grant { address, scope: registry, role, principal, after: Vec::new() });
+        grant(builder, account, origin, Grant { address, scope: registry, role, principal, after: Vec::new() });
     }
     for certificate in &cluster.ingress.certificates {
-        let Some((vault, secret)) = ingress::vault_secret(&certificate.source) else { continue };
+        let Some((vault, secret)) = vault_secret(&certificate.source) else { continue };
         let address = Address::new(scope, kind, &format!("kv-{vault}-{secret}"));
         let place_of_vault = Address::new(scope, "key-vault", vault);
         let configured = settings.key_vaults.iter().find(|id| last_segment(id).eq_ignore_ascii_case(vault)).cloned();
-        let looked_up = builder.state.vaults.get(&place_of_vault);
+        let looked_up = builder.state.found.get(&place_of_vault);
         let found = configured.clone().or_else(|| {
             let found = looked_up.cloned().flatten().or_else(|| builder.state.chosen.get(&place_of_vault).cloned());
             // What was granted once stays granted where it was, also while nobody can be asked.
@@ -382,10 +391,10 @@ fn grants(
                 let target = format!("{id}/secrets/{secret}");
                 let principal = Value::output(identity, "/properties/principalId");
                 let role = roles::KEY_VAULT_SECRETS_USER;
-                grant(builder, place, origin, Grant { address, scope: &target, role, principal, after: Vec::new() });
+                grant(builder, account, origin, Grant { address, scope: &target, role, principal, after: Vec::new() });
             }
             None if looked_up.is_none() => {
-                let lookup = Lookup { address: place_of_vault, provider: place.azure.clone(), vault: vault.to_owned() };
+                let lookup = Lookup { address: place_of_vault, provider: account.key.clone(), name: vault.to_owned() };
                 if !builder.lookups.contains(&lookup) {
                     builder.lookups.push(lookup);
                 }

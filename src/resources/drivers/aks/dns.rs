@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::kinds as azure;
-use super::settings::ClusterSettings;
+use super::kinds;
+use super::managed::Managed;
 use crate::engine::address::Address;
 use crate::engine::value::Value;
 use crate::kom::model::App;
-use crate::resources::scope::{Builder, Place};
+use crate::resources::scope::Builder;
 
 /// Seconds that a record is cached.
 const TTL: u32 = 300;
@@ -28,16 +28,9 @@ fn zone_of<'a>(zones: &'a [String], host: &str) -> Option<(&'a str, String)> {
 }
 
 /// Adds a record for each host that a zone matches; it points at the address of the ingress Service.
-pub fn expand(
-    builder: &mut Builder<'_>,
-    place: &Place,
-    app: &App,
-    settings: &ClusterSettings,
-    hosts: &[String],
-    service: &Address,
-) {
+pub(super) fn expand(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App, hosts: &[String], service: &Address) {
     for host in hosts {
-        let Some((zone, record)) = zone_of(&settings.dns_zones, host) else { continue };
+        let Some((zone, record)) = zone_of(&home.settings.dns_zones, host) else { continue };
         let mut desired = Value::from(json!({
             "id": format!("{zone}/A/{record}"),
             "properties": {"TTL": TTL, "metadata": {"managed-by": "kompox", "kompox-lineage": builder.state.lineage}},
@@ -45,8 +38,8 @@ pub fn expand(
         let mut address = Value::object();
         address.set(&["ipv4Address"], Value::output(service, "/status/loadBalancer/ingress/0/ip"));
         desired.set(&["properties", "ARecords"], Value::Array(vec![address]));
-        let at = Address::new(app.meta.id.as_str(), azure::DNS_RECORD.name, host);
-        builder.add(at, &azure::DNS_RECORD, &place.azure, desired, &app.meta.location);
+        let at = Address::new(app.meta.id.as_str(), kinds::DNS_RECORD.name, host);
+        builder.add(at, &kinds::DNS_RECORD, &home.account.key, desired, &app.meta.location);
     }
 }
 

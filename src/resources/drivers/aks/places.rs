@@ -1,16 +1,18 @@
 //! What exists stays where it is: settings and renames that would put a recorded object somewhere else are errors here,
 //! where the settings that keep it in its place can be named. The engine refuses what is left over.
 
-use super::kinds as azure;
-use crate::diag::{Diagnostic, Diagnostics, Location};
+use super::kinds;
+use super::settings::{CLUSTER_NAME, RESOURCE_GROUP, SUBSCRIPTION};
+use crate::diag::{Diagnostic, Location};
 use crate::engine::graph::Node;
-use crate::resources::scope::StateView;
+use crate::resources::scope::{Findings, StateView};
 
 /// Finds every group, cluster and storage account that is recorded under another id than the manifests give it now.
-pub fn check(nodes: &[Node], diagnostics: &mut Diagnostics, state: &StateView) {
+pub(super) fn check(nodes: &[Node], findings: &mut Findings<'_>, state: &StateView) {
     let mut reported: Vec<String> = Vec::new();
-    let kinds = [&azure::GROUP, &azure::CLUSTER, &azure::STORAGE_ACCOUNT];
-    for node in nodes.iter().filter(|node| !node.read_only && kinds.iter().any(|kind| kind.name == node.kind.name)) {
+    let placed = [&kinds::GROUP, &kinds::CLUSTER, &kinds::STORAGE_ACCOUNT];
+    let is_placed = |node: &&Node| !node.read_only && placed.iter().any(|kind| std::ptr::eq(*kind, node.kind));
+    for node in nodes.iter().filter(is_placed) {
         let Some(known) = state.known(&node.address) else { continue };
         let Some(wanted) = node.desired.get("id").and_then(|id| id.as_str()) else { continue };
         // The recorded id of an app's group wins over its name, so that it can be in another subscription only by its key.
@@ -40,7 +42,7 @@ pub fn check(nodes: &[Node], diagnostics: &mut Diagnostics, state: &StateView) {
         for line in help(node, &known.physical_id, moved) {
             diagnostic = diagnostic.help(line);
         }
-        diagnostics.push(diagnostic);
+        findings.push(diagnostic);
     }
 }
 
@@ -49,13 +51,13 @@ fn help(node: &Node, id: &str, moved: bool) -> Vec<String> {
     if moved {
         let then = subscription(id).unwrap_or_default();
         return vec![
-            format!("nothing moves to another subscription; keep AZURE_SUBSCRIPTION_ID: {then}"),
+            format!("nothing moves to another subscription; keep {}: {then}", SUBSCRIPTION.key),
             "for the other subscription declare a Provider of its own, with Clusters and Apps under it".to_owned(),
         ];
     }
-    let setting = match node.kind.name {
-        name if name == azure::GROUP.name => format!("AZURE_RESOURCE_GROUP_NAME: {}", last(id)),
-        name if name == azure::CLUSTER.name => format!("AZURE_AKS_CLUSTER_NAME: {}", last(id)),
+    let setting = match node.kind {
+        kind if std::ptr::eq(kind, &kinds::GROUP) => format!("{}: {}", RESOURCE_GROUP.key, last(id)),
+        kind if std::ptr::eq(kind, &kinds::CLUSTER) => format!("{}: {}", CLUSTER_NAME.key, last(id)),
         _ => {
             return vec![
                 "its name follows from those of Workspace, Provider and App: undo the rename, or copy the files to new volumes"

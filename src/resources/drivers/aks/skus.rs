@@ -4,7 +4,7 @@ use crate::kom::model::Located;
 use crate::text::suggest::closest;
 
 /// SKUs of disks (`resources.md`, row "disk").
-pub const DISK_SKUS: [&str; 7] = [
+pub(super) const DISK_SKUS: [&str; 7] = [
     "Standard_LRS",
     "Premium_LRS",
     "StandardSSD_LRS",

@@ -6,15 +6,20 @@
 
 use std::collections::BTreeSet;
 
-use super::kinds as azure;
-use super::settings::ClusterSettings;
+use serde_json::json;
+
+use super::kinds;
+use super::managed::Managed;
+use super::settings::DISK_SKU;
 use super::skus::is_zone_redundant;
-use super::storage;
 use crate::advice::Advice;
 use crate::diag::{Diagnostic, Location};
 use crate::engine::address::Address;
-use crate::kom::model::{App, Cluster, Volume, VolumeType};
-use crate::resources::scope::{Builder, Place};
+use crate::engine::kind::Refusal;
+use crate::engine::value::{Path, Value};
+use crate::kom::model::{App, Volume, VolumeType};
+use crate::resources::kinds::kubernetes::DEPLOYMENT;
+use crate::resources::scope::{Builder, Known};
 
 /// Where the disk that a volume's Pods mount is.
 enum Spot {
@@ -28,32 +33,25 @@ enum Spot {
     Unknown,
 }
 
-/// The app with the one zone that its disks leave it: where the manifest names none, or several, the zone of the disks
-/// that are there, else the first that the nodes have. Says what cannot meet.
-pub fn settle(
-    builder: &mut Builder<'_>,
-    place: &Place,
-    cluster: &Cluster,
-    settings: &ClusterSettings,
-    app: &App,
-) -> App {
-    let mut settled = app.clone();
-    if cluster.existing {
+/// The one zone that an app's disks leave it: where the manifest names none, or several, that of the disks that are there,
+/// else the first that the nodes have. None where the manifest names one, and where it does not matter. Says what cannot
+/// meet.
+pub(super) fn settle(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App) -> Option<String> {
+    if home.cluster.existing {
         // What nodes it has is not known here.
-        return settled;
+        return None;
     }
-    let (zones, nowhere) = zones_of_nodes(settings, app);
+    let (zones, nowhere) = zones_of_nodes(home, app);
     let wanted = &app.deployment.zones;
     let at = app.deployment.zone_location.as_ref().unwrap_or(&app.meta.location);
     if let (Some(zone), true) = (wanted.first(), zones.is_empty()) {
         let message = format!("the app runs in zone {zone}, but its nodes are in no zone");
         wrong(builder, message, at, "set AZURE_AKS_USER_VM_ZONES of the Cluster, or take the zone out");
-        return settled;
+        return None;
     }
     let volumes = || app.volumes.iter().filter(|volume| volume.kind == VolumeType::Disk && !is_redundant(volume));
-    let spots: Vec<(&Volume, Spot)> = volumes()
-        .map(|volume| (volume, spot(builder, &storage::lasting_scope(place, &app.meta.name), volume)))
-        .collect();
+    let scope = home.account.place.lasting_scope(&app.meta.name);
+    let spots: Vec<(&Volume, Spot)> = volumes().map(|volume| (volume, spot(builder, &scope, volume))).collect();
     let fixed: BTreeSet<&str> = spots
         .iter()
         .filter_map(|(_, spot)| if let Spot::In(zone) = spot { Some(zone.as_str()) } else { None })
@@ -62,7 +60,7 @@ pub fn settle(
         let zones = fixed.iter().copied().collect::<Vec<_>>().join(" and ");
         let message = format!("the disks of the app {} are in zone {zones}: its Pods cannot be in both", app.meta.name);
         wrong(builder, message, at, "assign disks of one zone, or use a SKU that ends in _ZRS");
-        return settled;
+        return None;
     }
     if let (Some(zone), true, true) = (fixed.first(), zones.is_empty(), nowhere) {
         let message = format!(
@@ -70,10 +68,10 @@ pub fn settle(
             app.meta.name
         );
         wrong(builder, message, at, "set AZURE_AKS_USER_VM_ZONES of the Cluster, or take the zone of the disk out");
-        return settled;
+        return None;
     }
     if zones.is_empty() {
-        return settled;
+        return None;
     }
     let stuck = spots.iter().find_map(|(volume, spot)| match spot {
         Spot::Nowhere(id) => Some((volume, id)),
@@ -98,16 +96,16 @@ pub fn settle(
             ];
             builder.diagnostics.push(diagnostic);
         }
-        return settled;
+        return None;
     }
     if wanted.len() == 1 {
-        return settled;
+        return None;
     }
     let open = spots.iter().find(|(_, spot)| matches!(spot, Spot::Open)).map(|(volume, _)| *volume);
     let zone = match (fixed.first(), open) {
         (Some(zone), _) => (*zone).to_owned(),
         (None, Some(_)) => wanted.first().unwrap_or(&zones[0]).clone(),
-        (None, None) => return settled,
+        (None, None) => return None,
     };
     if !zones.contains(&zone) || !(wanted.is_empty() || wanted.contains(&zone)) {
         let where_to = if wanted.is_empty() { &zones } else { wanted }.join(", ");
@@ -116,7 +114,7 @@ pub fn settle(
             app.meta.name
         );
         wrong(builder, message, at, "add the zone to AZURE_AKS_USER_VM_ZONES of the Cluster, and to the app's zones");
-        return settled;
+        return None;
     }
     if let Some(volume) = open {
         let message = format!(
@@ -129,9 +127,77 @@ pub fn settle(
         let help = format!("write it, or another one, under spec of the App:  deployment: {{zone: \"{zone}\"}}");
         builder.diagnostics.push(Diagnostic::warning("zone", message).at(at.clone(), None).help(help));
     }
-    settled.deployment.zones = vec![zone];
-    settled.deployment.single_zone = true;
-    settled
+    Some(zone)
+}
+
+/// What to do about disks that are there already and follow the app's zone on paper only: they cannot move.
+fn disks_that_stay(builder: &Builder<'_>, home: &Managed<'_>, app: &App, zone: &str) -> Vec<Advice> {
+    let scope = home.account.place.lasting_scope(&app.meta.name);
+    let undeclared = app.volumes.iter().filter(|volume| volume.disks.is_empty());
+    let lines = undeclared.filter_map(|volume| {
+        let address = Address::new(&scope, kinds::DISK.name, &volume.name);
+        let known = builder.state.known(&address)?;
+        let path = Path::root().key("zones");
+        let (before, after) = (Value::Null, Value::from(json!(zone)));
+        let refusal = Refusal {
+            address: &address,
+            name: &volume.name,
+            physical_id: &known.physical_id,
+            path: &path,
+            before: &before,
+            after: &after,
+            outside: false,
+            place: None,
+            users: workloads_of(builder, app),
+        };
+        let first = format!("{address} cannot follow into zone {zone}: it would be a new one, and its data lost");
+        Some(std::iter::once(Advice::from(first)).chain(kinds::disk_safe_way(&refusal)).collect::<Vec<_>>())
+    });
+    lines.flatten().collect()
+}
+
+/// The workloads of an app that the state knows.
+fn workloads_of(builder: &Builder<'_>, app: &App) -> Vec<Address> {
+    let known = builder.state.known.keys();
+    let kind = DEPLOYMENT.name;
+    let of_app = known.filter(|address| address.scope() == app.meta.id.as_str() && address.kind() == kind);
+    let mut workloads: Vec<Address> = of_app.cloned().collect();
+    workloads.sort_unstable();
+    workloads
+}
+
+/// Pods must find a pool in their zone, and apps that keep data better not run on nodes that go at any time.
+pub(super) fn check(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App) {
+    let (cluster, settings) = (home.cluster, &home.settings);
+    let pools = &settings.user.zones;
+    let wrong = app.deployment.zones.iter().find(|zone| !pools.is_empty() && !pools.contains(zone));
+    let user = app.deployment.pools.is_empty() || app.deployment.pools.iter().any(|pool| pool == "user");
+    let place = app.deployment.zone_location.as_ref().unwrap_or(&app.meta.location);
+    if let Some(zone) = wrong
+        && user
+        && !cluster.existing
+    {
+        let message = format!(
+            "the app runs in zone {zone}, but the cluster {} has user pools in zone {} only",
+            cluster.meta.name,
+            pools.join(", ")
+        );
+        let help = "add the zone to AZURE_AKS_USER_VM_ZONES, or choose another zone";
+        let mut diagnostic = Diagnostic::error("zone", message).at(place.clone(), None);
+        diagnostic.help = disks_that_stay(builder, home, app, zone);
+        builder.diagnostics.push(diagnostic.help(help));
+    }
+    if home.is_spot() && !app.volumes.is_empty() && user {
+        let message =
+            format!("the app {} keeps data and runs on Spot nodes, which Azure evicts at any time", app.meta.name);
+        let help = "set AZURE_AKS_USER_VM_PRIORITY: Regular for apps that must stay up";
+        builder.diagnostics.push(Diagnostic::warning("spot", message).at(app.meta.location.clone(), None).help(help));
+    }
+}
+
+/// The zone of a disk, as it was applied.
+pub(super) fn zone_of(disk: &Known) -> Option<&str> {
+    disk.applied.pointer("/zones/0")?.as_str()
 }
 
 fn wrong(builder: &mut Builder<'_>, message: String, at: &Location, help: &str) {
@@ -139,31 +205,31 @@ fn wrong(builder: &mut Builder<'_>, message: String, at: &Location, help: &str) 
 }
 
 /// The zones of the pools that the app's Pods may run on, and whether some of these have none.
-fn zones_of_nodes(settings: &ClusterSettings, app: &App) -> (Vec<String>, bool) {
+fn zones_of_nodes(home: &Managed<'_>, app: &App) -> (Vec<String>, bool) {
     let runs_on = |pool: &str| app.deployment.pools.iter().any(|named| named == pool);
     let mut pools = Vec::new();
     if app.deployment.pools.is_empty() || runs_on("user") {
-        pools.push(&settings.user);
+        pools.push(&home.settings.user);
     }
     if runs_on("system") {
-        pools.push(&settings.system);
+        pools.push(&home.settings.system);
     }
     let zones: BTreeSet<String> = pools.iter().flat_map(|pool| pool.zones.iter().cloned()).collect();
     (zones.into_iter().collect(), pools.iter().any(|pool| pool.zones.is_empty()))
 }
 
 fn is_redundant(volume: &Volume) -> bool {
-    let own = volume.assigned_disk().and_then(|disk| disk.options.get("sku"));
-    own.or_else(|| volume.options.get("sku")).is_some_and(|sku| is_zone_redundant(&sku.value))
+    let own = volume.assigned_disk().and_then(|disk| disk.options.get(DISK_SKU.key));
+    own.or_else(|| volume.options.get(DISK_SKU.key)).is_some_and(|sku| is_zone_redundant(&sku.value))
 }
 
 fn spot(builder: &Builder<'_>, scope: &str, volume: &Volume) -> Spot {
     let declared = volume.assigned_disk();
     let name = declared.map_or_else(|| volume.name.clone(), |disk| format!("{}.{}", volume.name, disk.name));
-    let address = Address::new(scope, azure::DISK.name, &name);
+    let address = Address::new(scope, kinds::DISK.name, &name);
     let said = declared.and_then(|disk| disk.zone.as_ref()).map(|zone| Spot::In(zone.value.clone()));
     match builder.state.known(&address) {
-        Some(known) => match known.zone() {
+        Some(known) => match zone_of(known) {
             Some(zone) => Spot::In(zone.to_owned()),
             None if known.adopted => said.unwrap_or(Spot::Unknown),
             None => Spot::Nowhere(known.physical_id.clone()),

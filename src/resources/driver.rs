@@ -1,0 +1,127 @@
+//! What a driver gives. One value for each cloud, and what it makes of a Provider and of a Cluster; everything else about
+//! manifests is the same for all. The registry is [`super::drivers`].
+
+use std::collections::BTreeMap;
+
+use super::capabilities::Lack;
+use super::ingress::Additions;
+use super::scope::{Builder, Findings, Place, StateView};
+use crate::compose::convert::{self, VolumeInput};
+use crate::engine::address::Address;
+use crate::engine::graph::Node;
+use crate::engine::kind::Kind;
+use crate::engine::provider::ProviderKey;
+use crate::kom::model::{App, Cluster, Provider};
+use crate::kom::settings::Tables;
+
+/// The variables of the process, for settings that no manifest has.
+pub type Environment = BTreeMap<String, String>;
+
+/// A driver: what `driver:` of a Provider means.
+pub trait Driver: Sync {
+    /// Its word in manifests.
+    fn name(&self) -> &'static str;
+
+    /// Its settings.
+    fn settings(&self) -> &'static Tables;
+
+    /// The kinds of its own API. Those of Kubernetes are everybody's.
+    fn kinds(&self) -> &'static [&'static Kind];
+
+    /// What it cannot do. Said where a manifest asks for it.
+    fn lacks(&self) -> &'static [Lack];
+
+    /// The beginnings of names of environment variables that lead to real clouds: a rehearsal does not see these.
+    fn variables(&self) -> &'static [&'static str];
+
+    /// What an id that a manifest or `import` names is of: the kinds of disks and snapshots, and the key of the provider
+    /// as far as an id alone tells it.
+    fn adopts(&self) -> Adopts;
+
+    /// How to reach the account that a Provider is, from its settings and the environment; nothing is checked. Settings
+    /// add credentials, never identity: what is recorded is connected to by its own key.
+    fn connection(&self, provider: &Provider, environment: &Environment) -> (ProviderKey, Connection);
+
+    /// A Provider, its settings read. What is wrong with them is said.
+    fn open(&self, provider: &Provider, environment: &Environment, findings: &mut Findings<'_>) -> Box<dyn Account>;
+
+    /// Says what of these nodes is recorded elsewhere than the manifests put it now, with the settings that keep it.
+    fn check_places(&self, nodes: &[Node], state: &StateView, findings: &mut Findings<'_>);
+}
+
+/// How to reach what a key names.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// Settings that say how to sign in, as the manifest gives them. May hold secrets: never shown.
+    pub credentials: BTreeMap<String, String>,
+}
+
+/// What an id to be adopted is of.
+pub struct Adopts {
+    /// The kind of a disk.
+    pub disk: &'static Kind,
+    /// The kind of a snapshot.
+    pub snapshot: &'static Kind,
+    /// The provider that knows the id.
+    pub provider: ProviderKey,
+}
+
+/// A Provider at work.
+pub trait Account {
+    /// Where its objects belong.
+    fn place(&self) -> &Place;
+
+    /// Adds the nodes of a Cluster.
+    fn cluster<'a>(
+        &'a self,
+        builder: &mut Builder<'_>,
+        cluster: &'a Cluster,
+        environment: &Environment,
+    ) -> Box<dyn Home + 'a>;
+}
+
+/// A Cluster at work: where apps are at home.
+pub trait Home {
+    /// The object that everything in the cluster waits for.
+    fn address(&self) -> &Address;
+
+    /// The key of the API in it, and how to reach that.
+    fn connection(&self) -> (ProviderKey, Connection);
+
+    /// What Pods wait for beside their storage: pools of nodes.
+    fn nodes(&self) -> &[Address];
+
+    /// What it adds to the ingress controller.
+    fn ingress(&self) -> Additions;
+
+    /// Where an app's Pods run. What cannot be is said.
+    fn placement(&self, builder: &mut Builder<'_>, app: &App) -> Placement;
+
+    /// Adds what an app keeps. What cannot be is said.
+    fn storage(&self, builder: &mut Builder<'_>, app: &App, placement: &Placement) -> Storage;
+
+    /// Adds the DNS records of an app's hosts, which point at the address of `service`.
+    fn records(&self, builder: &mut Builder<'_>, app: &App, hosts: &[String], service: &Address);
+}
+
+/// Where an app's Pods run.
+#[derive(Debug, Clone, Default)]
+pub struct Placement {
+    /// The zones that they may be in; any if there is none.
+    pub zones: Vec<String>,
+    /// Whether nobody wrote these: they follow from where the disks are.
+    pub derived: bool,
+    /// What that becomes on a Pod.
+    pub pods: convert::Placement,
+}
+
+/// What an app's Pods mount, and what they wait for.
+#[derive(Debug, Default)]
+pub struct Storage {
+    /// The volumes with the disk or share in use.
+    pub volumes: Vec<VolumeInput>,
+    /// What a Pod needs before it can mount: disks, shares, and the right to attach them.
+    pub needs: Vec<Address>,
+    /// The object behind each volume, by the name part of its PersistentVolume's address.
+    pub behind: BTreeMap<String, Address>,
+}
