@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
         let digester = Digester::new(&[7; 32]);
         assert!(saved.verify(&digester).is_err(), "nobody knows the key");
         let about = About::default();
-        let _ = kompox::report::json::plan(&saved.plan, &about);
+        let _ = kompox::report::json::plan(&saved.plan, &about, &Commands::PLAIN);
         let text = kompox::report::markdown::plan(&saved.plan, &about, &Commands::PLAIN);
         assert!(!text.contains(|c| c != '\n' && kompox::report::escape::is_unsafe(c)), "{text:?}");
         // What is saved again reads the same.

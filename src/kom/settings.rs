@@ -1,5 +1,5 @@
 //! What `settings:` and `options:` take, as data. Drivers fill the tables ([`Tables`]); what they do with the values is
-//! theirs. Checks, "did you mean", the JSON Schema and `docs/settings.md` are made of them.
+//! theirs. Checks, "did you mean" and the JSON Schema are made of them.
 
 /// A setting of a driver.
 #[derive(Debug)]

@@ -416,6 +416,8 @@ impl Provider for Memory {
         self.effect(operation, &id)?;
         if operation.target.kind.name == SLOW.name && matches!(operation.change, Change::Create { .. }) {
             self.0.edit(&id, |thing| thing.transition = Some(Transition::Changing));
+            // A second life of an id is another operation: whoever dies now leaves nobody who knows its URL.
+            self.0.inside().operations.remove(&id);
             progress.accepted(&format!("/operations{id}")).await;
             self.0.alive().await;
             self.0.inside().operations.insert(id.clone());
