@@ -1,5 +1,5 @@
 //! The command line: arguments → session → engine → report. One file per command, each short; what several of them do
-//! together is in [`flow`], and whatever is read from or said to the user goes through [`ui::Ui`].
+//! together is in `flow`, and whatever is read from or said to the user goes through `ui::Ui`.
 
 #[cfg(test)]
 mod advice_tests;

@@ -1,10 +1,10 @@
 //! Planning: looks at everything, decides on each object, asks servers what they would do, checks the guards. Reads only.
 //!
-//! [`look`](look::look) gathers all that is known into a [`View`], which nobody changes from then on. [`decide`] says what to
-//! do with each object that is wished for, [`remove`] with what nobody wishes for, [`drift`] with what is to be accepted:
-//! each is a function of the view. [`ask`] lets servers answer, and [`fold`] makes one [`Findings`] of all decisions. What
-//! only the whole shows comes after that, each as a function of view and findings: [`handover`], [`seal`], [`order`],
-//! [`review`].
+//! `look` gathers all that is known into a `View`, which nobody changes from then on. `decide` says what to
+//! do with each object that is wished for, `remove` with what nobody wishes for, `drift` with what is to be accepted:
+//! each is a function of the view. `ask` lets servers answer, and `fold` makes one `Findings` of all decisions. What
+//! only the whole shows comes after that, each as a function of view and findings: `handover`, `seal`, `order`,
+//! `review`.
 
 mod ask;
 mod change;
