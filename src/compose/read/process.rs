@@ -8,6 +8,7 @@ use crate::compose::support;
 use crate::compose::tree::{Tree, TreeEntry};
 use crate::diag::Diagnostic;
 use crate::text::suggest::closest;
+use kompox_rules::pod_security::SYSCTLS;
 
 /// The largest id of a user or group that Kubernetes takes.
 const MAX_ID: i64 = i32::MAX as i64;
@@ -58,21 +59,9 @@ const CAPABILITIES: [&str; 42] = [
     "WAKE_ALARM",
 ];
 
-/// Kernel parameters that every node lets a Pod set (Kubernetes, "Using sysctls in a Kubernetes Cluster").
-const SAFE_SYSCTLS: [&str; 12] = [
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.tcp_wmem",
-];
+/// Kernel parameters that every node lets a Pod set (Kubernetes, "Using sysctls in a Kubernetes Cluster") besides those that
+/// the Pod Security level `baseline` knows.
+const MORE_SAFE_SYSCTLS: [&str; 2] = ["net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"];
 
 /// Keys about the process and its surroundings: security context, Pod fields.
 pub(super) fn runtime(reader: &mut Reader<'_>, service: &mut Service, field: &TreeEntry) {
@@ -154,7 +143,7 @@ fn sysctls(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
             reader.push(finding.help("take it out, and set it on the nodes if the service needs it"), location);
             continue;
         }
-        if !SAFE_SYSCTLS.contains(&name.as_str()) {
+        if !SYSCTLS.contains(&name.as_str()) && !MORE_SAFE_SYSCTLS.contains(&name.as_str()) {
             let finding = Diagnostic::warning(
                 "compose-sysctl",
                 format!("{}: Pods that set {name} run only on nodes that allow it", service.name),
