@@ -52,8 +52,9 @@ async fn import(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
         return Err(CliError::new("recorded", format!("{address} is in the state already: {}", record.physical_id))
             .help(Advice::run("to give it up first", Command::state_rm(&address))));
     }
-    let provider = known.graph.get(&address).map(|node| node.provider.clone()).unwrap_or_default();
-    let same = |record: &&Record| is_one_object((&record.provider, &record.physical_id), (&provider, &args.id));
+    let wanted = known.graph.get(&address).map(|node| (&node.provider, args.id.as_str()));
+    let same =
+        |record: &&Record| wanted.is_some_and(|wanted| is_one_object((&record.provider, &record.physical_id), wanted));
     if let Some(other) = before.records.iter().find(same) {
         return Err(CliError::new("recorded", format!("{} is in the state already, as {}", args.id, other.address))
             .help(Advice::run("to rename it", Command::state_mv(&other.address, &address))));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Subcommand;
-use kompox_state::{Change, Counts, LockRequest, Record, Run, RunResult, Store};
+use kompox_state::{Change, Counts, LockRequest, ProviderKey, Record, Run, RunResult, Store};
 
 use super::error::{CliError, Exit};
 use super::flow::locking::{actor, host};
@@ -245,8 +245,8 @@ fn new_address(store: &dyn Store, record: &Record, to: &str, global: &Global) ->
         let message = format!("{to} is in the state already: {}", other.physical_id);
         return Err(CliError::new("state-mv", message).help(Advice::run("to give it up first", Advised::state_rm(&to))));
     }
-    let provider = expanded.graph.get(&to).map(|node| node.provider.clone());
-    if provider.as_deref() != Some(record.provider.as_str()) {
+    let provider = expanded.graph.get(&to).map(|node| &node.provider);
+    if provider.map(ProviderKey::api) != Some(record.provider.api()) {
         let message = format!("{to} is in another cloud or cluster than {from}: an object cannot move there");
         return Err(CliError::new("state-mv", message));
     }

@@ -16,7 +16,7 @@ use super::ground::Grounds;
 use super::identity::Identity;
 use super::kind::Kind;
 use super::plan::{Plan, PlannedAction, Verb};
-use super::provider::{ErrorClass, ProviderError};
+use super::provider::{ErrorClass, ProviderError, ProviderKey};
 use super::run::Run;
 use super::schedule::Schedule;
 
@@ -168,7 +168,7 @@ struct Lanes {
 
 impl Lanes {
     fn new(run: &Run<'_>, actions: &[PlannedAction]) -> Self {
-        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let mut numbers: HashMap<&ProviderKey, usize> = HashMap::new();
         let mut width = Vec::new();
         let of = actions.iter().map(|planned| {
             *numbers.entry(&planned.provider).or_insert_with(|| {

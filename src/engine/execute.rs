@@ -17,7 +17,8 @@ use super::kind::{Holds, Kind, Use};
 use super::plan::{FieldChange, Mode, Plan, PlannedAction, Verb};
 use super::planner::outputs_of;
 use super::provider::{
-    Change, ErrorClass, Observation, Observed, Operation, Preview, Provider, ProviderError, Target, Tie, Transition,
+    Change, ErrorClass, Observation, Observed, Operation, Preview, Provider, ProviderError, ProviderKey, Target, Tie,
+    Transition,
 };
 use super::run::{Run, timestamp};
 use super::value::{Path, Reference, Value};
@@ -517,16 +518,21 @@ impl Execution<'_> {
         Err(Failure::Provider(ProviderError::new(ErrorClass::Conflict, message).hint(hint)))
     }
 
-    /// APIs that live inside the object and go with it, by the convention of [`ProviderKey`](super::provider::ProviderKey).
-    fn inner_providers(&self) -> impl Iterator<Item = (&str, &dyn Provider)> {
+    /// APIs that live inside the object and go with it ([`ProviderKey::host`]).
+    fn inner_providers(&self) -> impl Iterator<Item = (&ProviderKey, &dyn Provider)> {
         let id = self.planned.physical_id.as_deref().unwrap_or_default();
-        self.run.providers.iter().filter_map(move |(key, provider)| {
-            let (_, host) = key.rsplit_once('#')?;
-            host.eq_ignore_ascii_case(id).then(|| (key.as_ref(), provider.as_ref()))
-        })
+        self.run
+            .providers
+            .iter()
+            .filter_map(move |(key, provider)| key.host()?.eq_ignore_ascii_case(id).then_some((key, provider.as_ref())))
     }
 
-    async fn foreign(&self, key: &str, provider: &dyn Provider, target: &Target) -> Result<Vec<String>, Failure> {
+    async fn foreign(
+        &self,
+        key: &ProviderKey,
+        provider: &dyn Provider,
+        target: &Target,
+    ) -> Result<Vec<String>, Failure> {
         let contents = provider.contents(target).await.map_err(Failure::Provider)?;
         let doomed = |id: &str| self.shared.doomed.contains(&Identity::new(key, id));
         Ok(contents
@@ -613,7 +619,7 @@ impl Execution<'_> {
             run: self.run.id.clone(),
             address: self.planned.address.clone(),
             kind: self.planned.kind.clone(),
-            provider: self.planned.provider.to_string(),
+            provider: self.planned.provider.clone(),
             action,
             physical_id,
             request_digest: desired.digest(),
@@ -765,7 +771,7 @@ impl Execution<'_> {
         Record {
             address: self.planned.address.clone(),
             kind: self.planned.kind.clone(),
-            provider: self.planned.provider.to_string(),
+            provider: self.planned.provider.clone(),
             physical_id,
             applied: applied.to_stored().into(),
             outputs: outputs.into(),

@@ -1,7 +1,6 @@
 //! The graph of what should exist: one directed acyclic graph over all providers and clusters of a run.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use petgraph::Direction;
 use petgraph::algo::{tarjan_scc, toposort};
@@ -10,7 +9,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use super::address::Address;
 use super::kind::Kind;
 use super::plan::Origin;
-use super::provider::{Find, Target};
+use super::provider::{Find, ProviderKey, Target};
 use super::value::{Path, Value};
 
 pub use kompox_state::Protection;
@@ -47,7 +46,7 @@ pub struct Node {
     /// Its schema.
     pub kind: &'static Kind,
     /// Which provider it belongs to.
-    pub provider: Arc<str>,
+    pub provider: ProviderKey,
     /// What it should be.
     pub desired: Value,
     /// What must exist before it, besides what `desired` refers to.

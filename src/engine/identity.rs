@@ -1,24 +1,22 @@
 //! Which physical object an id means: two records, or a record and a wish, are about one object exactly if they agree here.
 
-use kompox_state::Record;
-
-use super::provider::api_of;
+use kompox_state::{ProviderKey, Record};
 
 /// A physical object, whatever address, spelling or sign-in it is known by.
 ///
 /// An id is unique in everything that its scheme reaches: an ARM id holds its subscription, so that two providers of
-/// different subscriptions can know one disk. In an API that lives in an object (what follows the `#` of a
-/// [`ProviderKey`](super::provider::ProviderKey)) it is unique in that object. ARM ids have no case; of Kubernetes names
+/// different subscriptions can know one disk. In an API that lives in an object ([`ProviderKey::host`]) it is unique in that
+/// object. ARM ids have no case; of Kubernetes names
 /// that differ in case only, the two are taken for one, which refuses too much rather than too little.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Identity(String);
 
 impl Identity {
     /// The object with the id `physical_id` that the provider with this key knows.
-    pub(crate) fn new(provider: &str, physical_id: &str) -> Self {
-        let within = match provider.rsplit_once('#') {
-            Some((_, host)) => format!("#{}", plain(host)),
-            None => provider.split_once("://").map_or(provider, |(scheme, _)| scheme).to_ascii_lowercase(),
+    pub(crate) fn new(provider: &ProviderKey, physical_id: &str) -> Self {
+        let within = match provider.host() {
+            Some(host) => format!("#{}", plain(host)),
+            None => provider.scheme().to_ascii_lowercase(),
         };
         Self(format!("{within} {}", plain(physical_id)))
     }
@@ -53,13 +51,8 @@ fn plain(id: &str) -> String {
 }
 
 /// Whether two ids, each with the key of the provider that knows it, are of one object.
-pub fn is_one_object(one: (&str, &str), other: (&str, &str)) -> bool {
+pub fn is_one_object(one: (&ProviderKey, &str), other: (&ProviderKey, &str)) -> bool {
     Identity::new(one.0, one.1) == Identity::new(other.0, other.1)
-}
-
-/// Whether two provider keys speak to the same API.
-pub(crate) fn same_api(one: &str, other: &str) -> bool {
-    api_of(one).eq_ignore_ascii_case(&api_of(other))
 }
 
 #[cfg(test)]
@@ -69,30 +62,25 @@ mod tests {
     #[test]
     fn one_object_has_one_identity_in_every_spelling() {
         let id = "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/disks/D";
-        let disk = Identity::new("azure://s?auth=azure_cli", id);
-        assert_eq!(disk, Identity::new("azure://other?auth=managed_identity", &id.to_uppercase()));
-        assert_eq!(disk, Identity::new("azure://s", &format!(" {}/", id.replace("/providers", "//providers"))));
-        assert_ne!(disk, Identity::new("azure://s", &format!("{id}2")));
+        let known = |key: &str, id: &str| Identity::new(&key.into(), id);
+        let disk = known("azure://s?auth=azure_cli", id);
+        assert_eq!(disk, known("azure://other?auth=managed_identity", &id.to_uppercase()));
+        assert_eq!(disk, known("azure://s", &format!(" {}/", id.replace("/providers", "//providers"))));
+        assert_ne!(disk, known("azure://s", &format!("{id}2")));
         let cluster = |name: &str| format!("kubernetes+azure://s?auth=x#/subscriptions/s/{name}");
         let path = "/api/v1/namespaces/n";
-        assert_eq!(Identity::new(&cluster("c1"), path), Identity::new(&cluster("C1"), path));
-        assert_ne!(Identity::new(&cluster("c1"), path), Identity::new(&cluster("c2"), path));
-        assert_ne!(Identity::new("test", "/a"), Identity::new("other", "/a"));
+        assert_eq!(known(&cluster("c1"), path), known(&cluster("C1"), path));
+        assert_ne!(known(&cluster("c1"), path), known(&cluster("c2"), path));
+        assert_ne!(known("test", "/a"), known("other", "/a"));
     }
 
     #[test]
     fn what_is_inside_is_told_by_whole_steps() {
-        let id = |text: &str| Identity::new("azure://s", text);
+        let id = |text: &str| Identity::new(&"azure://s".into(), text);
         assert!(id("/g/A").holds(&id("/g/a/b")));
         assert!(!id("/g/a").holds(&id("/g/ab")) && !id("/g/a").holds(&id("/g/a")));
         let outer: Vec<_> = id("/g/a/b").outer().take(2).collect();
         assert_eq!(outer, [id("/g/a"), id("/g")]);
-        assert!(!id("/g/a").holds(&Identity::new("other", "/g/a/b")));
-    }
-
-    #[test]
-    fn an_api_is_the_same_without_case_and_sign_in() {
-        assert!(same_api("azure://ABC?auth=azure_cli", "azure://abc?auth=managed_identity"));
-        assert!(!same_api("azure://abc?auth=azure_cli", "azure://abd?auth=azure_cli"));
+        assert!(!id("/g/a").holds(&Identity::new(&"other".into(), "/g/a/b")));
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::graph::Protection;
+use super::provider::ProviderKey;
 use super::value::{Path, Value};
 use crate::advice::Advice;
 
@@ -102,7 +103,7 @@ pub struct PlannedAction {
     /// The name of its kind.
     pub kind: String,
     /// Which provider carries it out.
-    pub provider: Arc<str>,
+    pub provider: ProviderKey,
     /// What is done.
     pub action: Verb,
     /// Why, in one line: `zone "1" → "2" forces replacement`.
@@ -139,7 +140,7 @@ pub struct PlannedAction {
 
 impl PlannedAction {
     /// An action on an object of which nothing else is known yet.
-    pub(super) fn new(action: Verb, address: Address, kind: &str, provider: Arc<str>) -> Self {
+    pub(super) fn new(action: Verb, address: Address, kind: &str, provider: ProviderKey) -> Self {
         Self {
             address,
             kind: kind.to_owned(),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
 
 use kompox_state::Digester;
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use serde_json::Value as Json;
 use super::address::Address;
 use super::graph::Protection;
 use super::plan::{Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart, Verb};
+use super::provider::ProviderKey;
 use super::value::{Path, Segment, Value};
 
 /// The version of the format; a reader refuses any other.
@@ -78,7 +78,7 @@ struct StoredPlan {
 struct StoredAction {
     address: Address,
     kind: String,
-    provider: String,
+    provider: ProviderKey,
     action: Verb,
     reason: String,
     origin: Option<Origin>,
@@ -133,7 +133,7 @@ fn store(plan: &Plan) -> StoredPlan {
     let actions = plan.actions.iter().map(|planned| StoredAction {
         address: planned.address.clone(),
         kind: planned.kind.clone(),
-        provider: planned.provider.to_string(),
+        provider: planned.provider.clone(),
         action: planned.action,
         reason: planned.reason.clone(),
         origin: planned.origin.clone(),
@@ -188,7 +188,7 @@ fn load(stored: StoredPlan) -> Plan {
     let actions = stored.actions.into_iter().map(|planned| PlannedAction {
         address: planned.address,
         kind: planned.kind,
-        provider: Arc::from(planned.provider),
+        provider: planned.provider,
         action: planned.action,
         reason: planned.reason,
         origin: planned.origin,

@@ -12,18 +12,7 @@ use super::kind::Kind;
 use super::value::{Path, Value};
 use crate::advice::Advice;
 
-/// Names a provider instance well enough to connect to it without a manifest: `azure://<subscription>?auth=azure_cli`,
-/// `kubernetes+azure://…#<id of the cluster>`. What follows a `#` is the provider id of the object that the API lives in.
-/// Never holds a secret. Kept in every record, so that a destroy needs the state alone.
-pub type ProviderKey = Arc<str>;
-
-/// The API that a provider speaks to: its key without the way to sign in, which may change while the API stays.
-pub fn api_of(key: &str) -> String {
-    match key.split_once('?') {
-        Some((api, rest)) => format!("{api}{}", rest.find('#').map_or("", |at| &rest[at..])),
-        None => key.to_owned(),
-    }
-}
+pub use kompox_state::ProviderKey;
 
 /// The providers of a run by their keys.
 pub type Providers = BTreeMap<ProviderKey, Arc<dyn Provider>>;
@@ -348,17 +337,4 @@ pub trait Provider: Send + Sync {
 
     /// How many operations to run on this API at once.
     fn concurrency(&self) -> usize;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_api_stays_the_same_under_another_sign_in() {
-        let key = |auth: &str, cluster: &str| format!("kubernetes+azure://s?auth={auth}#/c/{cluster}");
-        assert_eq!(api_of(&key("azure_cli", "1")), api_of(&key("managed_identity", "1")));
-        assert_ne!(api_of(&key("azure_cli", "1")), api_of(&key("azure_cli", "2")));
-        assert_eq!(api_of("azure://s?auth=azure_cli"), "azure://s");
-    }
 }

@@ -1,19 +1,18 @@
 //! Refresh: asks every provider for all of its objects at once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use super::address::Address;
-use super::provider::{ErrorClass, Observation, ProviderError, Providers, Target};
+use super::provider::{ErrorClass, Observation, ProviderError, ProviderKey, Providers, Target};
 
 /// Reads all targets, one batch per provider, all providers at once. What is read goes into `observations`, over what
 /// was known of an address before.
 pub async fn read_all(
     providers: &Providers,
-    targets: Vec<(Arc<str>, Target)>,
+    targets: Vec<(ProviderKey, Target)>,
     observations: &mut HashMap<Address, Observation>,
 ) {
-    let mut batches: BTreeMap<Arc<str>, Vec<Target>> = BTreeMap::new();
+    let mut batches: BTreeMap<ProviderKey, Vec<Target>> = BTreeMap::new();
     for (key, target) in targets {
         batches.entry(key).or_default().push(target);
     }

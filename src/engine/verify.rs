@@ -114,7 +114,7 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
         {
             let physical_id = Some(record.physical_id.clone());
             let target = Target { address: address.clone(), kind, physical_id, find: None };
-            targets.push((record.provider.as_str().into(), target));
+            targets.push((record.provider.clone(), target));
         }
     }
     let mut observations = HashMap::new();

@@ -3,4 +3,5 @@
 pub mod azure;
 pub mod kubernetes;
 pub mod limiter;
+pub mod opening;
 pub mod retry;

@@ -72,7 +72,7 @@ pub(crate) fn record(name: &str) -> Record {
     Record {
         address: at(name),
         kind: "azure/disk".to_owned(),
-        provider: "/ws/ops/prv/aks1".to_owned(),
+        provider: "/ws/ops/prv/aks1".into(),
         physical_id: format!("/subscriptions/s/{name}"),
         applied: json!({"sizeGB": 32, "iops": 3000.1, "tags": {"a": "ü\u{0}\n"}, "none": null}).into(),
         outputs: json!(["x", true]).into(),
@@ -92,7 +92,7 @@ pub(crate) fn intent(id: &str, name: &str) -> Intent {
         run: "r1".to_owned(),
         address: at(name),
         kind: "azure/disk".to_owned(),
-        provider: "/ws/ops/prv/aks1".to_owned(),
+        provider: "/ws/ops/prv/aks1".into(),
         action: Verb::Create,
         physical_id: None,
         request_digest: "hmac-sha256:11".to_owned(),

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`store`] | [`Store`], the one trait every backend implements |
 //! | [`address`] | [`Address`], the name of one object |
+//! | [`key`] | [`ProviderKey`], the API that one is in |
 //! | [`verb`] | [`Verb`], what is done to one |
 //! | [`record`] | what is kept: [`Record`], [`Intent`], [`Snapshot`] |
 //! | [`guards`] | what a record says that must not be overlooked: [`Protection`], [`Progress`] |
@@ -46,6 +47,7 @@ pub mod digest;
 pub mod error;
 pub mod guards;
 mod identity;
+pub mod key;
 pub mod lock;
 pub mod place;
 pub mod record;
@@ -63,6 +65,7 @@ pub use change::Change;
 pub use digest::Digester;
 pub use error::StateError;
 pub use guards::{Held, Progress, Protection};
+pub use key::ProviderKey;
 pub use lock::{Holder, LEASE, Lock, LockRequest};
 pub use place::{Config, Place, open, open_existing, remove};
 pub use record::{Intent, Record, Snapshot};

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::address::Address;
 use crate::guards::{Progress, Protection};
+use crate::key::ProviderKey;
 use crate::stored::Stored;
 use crate::verb::Verb;
 
@@ -20,7 +21,7 @@ pub struct Record {
     /// Name of the kind, as the engine's kind schemas call it.
     pub kind: String,
     /// Key of the provider that made the object.
-    pub provider: String,
+    pub provider: ProviderKey,
     /// What the provider calls the object: an ARM id, or a Kubernetes path.
     pub physical_id: String,
     /// Desired inputs as last applied; sensitive ones are digests already.
@@ -59,7 +60,7 @@ pub struct Intent {
     /// Name of the kind.
     pub kind: String,
     /// Key of the provider.
-    pub provider: String,
+    pub provider: ProviderKey,
     /// What is done to it.
     pub action: Verb,
     /// Physical id, when it is known or fixed before the call.

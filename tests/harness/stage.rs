@@ -159,7 +159,7 @@ impl Stage {
         assert_eq!(world.len(), objects.len(), "an id exists twice");
         let mut recorded: BTreeMap<String, String> = BTreeMap::new();
         for record in state.records().unwrap() {
-            let cluster = record.provider.split_once('#').map_or("", |(_, cluster)| cluster);
+            let cluster = record.provider.host().unwrap_or_default();
             let id = format!("{cluster}{}", record.physical_id).to_lowercase();
             assert!(world.contains(&id), "{} is recorded and does not exist: {id}", record.address);
             let other = recorded.insert(id, record.address.to_string());

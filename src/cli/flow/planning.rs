@@ -1,7 +1,6 @@
 //! A plan from what the user typed: which part of the project, against which state and clouds.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use kompox_state::Snapshot;
 
@@ -14,7 +13,7 @@ use crate::engine::address::{Address, resolve};
 use crate::engine::graph::Graph;
 use crate::engine::plan::{Mode, Plan};
 use crate::engine::planner::{self, Inputs, Options};
-use crate::engine::provider::Providers;
+use crate::engine::provider::{ProviderKey, Providers};
 use crate::resources::drivers;
 use crate::resources::expand::Expanded;
 
@@ -143,7 +142,7 @@ impl Session<'_> {
     /// without them, and is told by the expansion.
     async fn look_up(&self, expanded: &Expanded, fixed: &mut Fixed) {
         let opener = self.connections(&expanded.connections);
-        let keys: BTreeSet<&Arc<str>> = expanded.lookups.iter().map(|lookup| &lookup.provider).collect();
+        let keys: BTreeSet<&ProviderKey> = expanded.lookups.iter().map(|lookup| &lookup.provider).collect();
         for key in keys {
             let wanted: Vec<_> = expanded.lookups.iter().filter(|lookup| lookup.provider == *key).collect();
             let names: Vec<String> = wanted.iter().map(|lookup| lookup.name.clone()).collect();

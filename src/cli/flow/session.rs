@@ -18,11 +18,12 @@ use crate::compose::gate::Gate;
 use crate::engine::cancel;
 use crate::engine::event::Sink;
 use crate::engine::journal::Journal;
-use crate::engine::provider::Providers;
+use crate::engine::provider::{ProviderKey, Providers};
 use crate::engine::run::{Environment, Run, SharedEnvironment, System};
 use crate::kom::layout::{Layout, discover};
 use crate::kom::load::{LoadOptions, Loaded, load_chosen};
 use crate::providers::azure::SignIns;
+use crate::providers::opening::StandIn;
 use crate::resources::driver::Connection;
 use crate::resources::drivers;
 use crate::resources::expand::{Expanded, Request, expand};
@@ -181,11 +182,11 @@ impl<'g> Session<'g> {
         Ok(expand(&request)?)
     }
 
-    pub(super) fn connections<'a>(&'a self, known: &'a BTreeMap<Arc<str>, Connection>) -> Connections<'a> {
+    pub(super) fn connections<'a>(&'a self, known: &'a BTreeMap<ProviderKey, Connection>) -> Connections<'a> {
         Connections {
             known,
             environment: &self.variables,
-            sandbox: self.endpoint.as_ref().map(|(endpoint, token)| (endpoint.as_str(), token.as_str())),
+            sandbox: self.endpoint.as_ref().map(|(endpoint, token)| StandIn { endpoint, token }),
             seed: random_number(self.environment.as_ref()),
             sign_ins: &self.sign_ins,
         }
@@ -194,21 +195,20 @@ impl<'g> Session<'g> {
     /// Providers for everything that the graph and the state speak of.
     pub fn providers(
         &self,
-        connections: &BTreeMap<Arc<str>, Connection>,
+        connections: &BTreeMap<ProviderKey, Connection>,
         snapshot: &Snapshot,
     ) -> Result<Providers, CliError> {
         let opener = self.connections(connections);
-        let keys: BTreeSet<&str> = connections
+        let keys: BTreeSet<&ProviderKey> = connections
             .keys()
-            .map(AsRef::as_ref)
-            .chain(snapshot.records.iter().map(|record| record.provider.as_str()))
-            .chain(snapshot.open_intents.iter().map(|intent| intent.provider.as_str()))
+            .chain(snapshot.records.iter().map(|record| &record.provider))
+            .chain(snapshot.open_intents.iter().map(|intent| &intent.provider))
             .collect();
         opener.open(keys)
     }
 
     /// How to sign in, for what works from the state alone: no manifest is needed, but one that is there is used.
-    pub fn sign_in(&self) -> BTreeMap<Arc<str>, Connection> {
+    pub fn sign_in(&self) -> BTreeMap<ProviderKey, Connection> {
         let project = self.loaded.as_ref().map(|loaded| &loaded.project);
         project.map(|project| drivers::connections(project, &self.variables)).unwrap_or_default()
     }

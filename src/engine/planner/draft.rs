@@ -78,7 +78,7 @@ impl Draft {
             },
             protection: record.protection.clone(),
             dependencies: record.dependencies.clone(),
-            ..PlannedAction::new(verb, record.address.clone(), &record.kind, record.provider.as_str().into())
+            ..PlannedAction::new(verb, record.address.clone(), &record.kind, record.provider.clone())
         };
         Self::from(action)
     }

@@ -86,7 +86,7 @@ impl<'a> Index<'a> {
         }
         let mut found = self.unknown.clone();
         for place in gained {
-            let same_volume = self.by_volume.get(&(place.api.as_str(), place.used.volume.as_str()));
+            let same_volume = self.by_volume.get(&(&*place.api, place.used.volume.as_str()));
             let same_data = place.data.iter().flatten().filter_map(|id| self.by_data.get(id.as_str()));
             found.extend(same_volume.into_iter().chain(same_data).flatten());
         }

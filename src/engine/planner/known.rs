@@ -10,7 +10,7 @@ use super::request::Inputs;
 use super::select::select;
 use crate::engine::address::Address;
 use crate::engine::graph::Node;
-use crate::engine::identity::{Identity, same_api};
+use crate::engine::identity::Identity;
 use crate::engine::kind::{Holds, Kind};
 use crate::engine::value::{Reference, Value};
 
@@ -46,7 +46,7 @@ impl<'a> Known<'a> {
             let old = node.moved_from.as_ref().filter(|old| inputs.graph.get(old).is_none())?;
             let record = records.get(old).filter(|_| !records.contains_key(&node.address))?;
             // An object never moves from one API to another: there it is made anew, and here it must still be removed.
-            same_api(&record.provider, &node.provider).then(|| (node.address.clone(), old.clone()))
+            (record.provider.api() == node.provider.api()).then(|| (node.address.clone(), old.clone()))
         });
         let moved: HashMap<_, _> = moved.collect();
         let mut referenced = HashSet::new();
@@ -154,9 +154,8 @@ impl<'a> Known<'a> {
 
     /// What `--abandon-cluster` calls the cluster that an object is in, where the state knows what its API lives in.
     pub(super) fn cluster_of(&self, address: &Address) -> Option<String> {
-        let planned = || self.inputs.graph.get(address).map(|node| node.provider.to_string());
-        let provider = self.record(address).map(|record| record.provider.clone()).or_else(planned)?;
-        let (_, host) = provider.rsplit_once('#')?;
+        let planned = || self.inputs.graph.get(address).map(|node| &node.provider);
+        let host = self.record(address).map(|record| &record.provider).or_else(planned)?.host()?;
         let mut records = self.inputs.snapshot.records.iter();
         let lives_in = records.find(|record| record.physical_id.eq_ignore_ascii_case(host))?;
         Some(lives_in.address.scope().to_owned())

@@ -1,7 +1,6 @@
 //! Looking: asks the providers for every object that is planned or recorded, and for what unmarked objects stand on.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
 use kompox_state::Record;
 
@@ -13,9 +12,8 @@ use crate::engine::address::Address;
 use crate::engine::code::ProblemCode;
 use crate::engine::graph::Node;
 use crate::engine::ground::{Grounds, Seen};
-use crate::engine::identity::same_api;
 use crate::engine::kind::Kind;
-use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, Target};
+use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, ProviderKey, Target};
 use crate::engine::refresh;
 use crate::engine::value::{Reference, Value};
 
@@ -25,7 +23,7 @@ type Observations = HashMap<Address, Observation>;
 #[derive(Default)]
 struct Agenda<'a> {
     /// To be read, each by its provider.
-    targets: Vec<(Arc<str>, Target)>,
+    targets: Vec<(ProviderKey, Target)>,
     /// Taken as the state knows it.
     unasked: Vec<Target>,
     /// What cannot have an id yet.
@@ -101,7 +99,7 @@ impl<'a> Agenda<'a> {
             if inputs.options.offline {
                 agenda.unasked.push(target);
             } else {
-                agenda.targets.push((record.provider.as_str().into(), target));
+                agenda.targets.push((record.provider.clone(), target));
             }
         }
         agenda
@@ -128,8 +126,8 @@ impl<'a> Agenda<'a> {
             return;
         }
         // Where the record says that it is, should the wish be elsewhere.
-        let strayed = record.filter(|record| !same_api(&record.provider, &node.provider));
-        let provider = strayed.map_or_else(|| node.provider.clone(), |record| record.provider.as_str().into());
+        let strayed = record.filter(|record| record.provider.api() != node.provider.api());
+        let provider = strayed.map_or_else(|| node.provider.clone(), |record| record.provider.clone());
         let target = node.target(id);
         if known.looks_at(node.kind) { self.targets.push((provider, target)) } else { self.unasked.push(target) }
     }
@@ -143,7 +141,7 @@ fn of_record(record: &Record, address: Address, kind: &'static Kind) -> Target {
 /// What depends on nothing that exists cannot exist either.
 async fn read_later(known: &Known<'_>, mut later: Vec<&Node>, observations: &mut Observations) {
     loop {
-        let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
+        let mut targets: Vec<(ProviderKey, Target)> = Vec::new();
         later.retain(|node| {
             let desired = Known::resolved(node, &|reference| observed_output(known, observations, reference));
             let id = known.wished_id(node, &desired);
@@ -209,7 +207,7 @@ async fn see(
     observations: &Observations,
 ) -> HashMap<Address, Option<Seen>> {
     let offline = known.inputs.options.offline;
-    let mut targets: Vec<(Arc<str>, Target)> = Vec::new();
+    let mut targets: Vec<(ProviderKey, Target)> = Vec::new();
     let mut places: BTreeMap<&Address, &Record> = BTreeMap::new();
     for record in stands_on {
         let address = known.address_now(&record.address);
@@ -223,7 +221,7 @@ async fn see(
             && !places.contains_key(address)
             && !offline
         {
-            targets.push((record.provider.as_str().into(), of_record(record, address.clone(), kind)));
+            targets.push((record.provider.clone(), of_record(record, address.clone(), kind)));
         }
         places.insert(address, record);
     }

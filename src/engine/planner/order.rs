@@ -12,7 +12,6 @@ use crate::engine::address::Address;
 use crate::engine::code::ProblemCode;
 use crate::engine::kind::{Holds, Kind};
 use crate::engine::plan::{PlannedAction, Verb};
-use crate::engine::provider::api_of;
 
 /// The actions in an order in which each comes after those that it waits for, which it names from then on. `handovers` are
 /// always kept, as are `locks`.
@@ -102,12 +101,12 @@ fn turns(view: &View<'_>, actions: &[PlannedAction], verbs: &HashMap<Address, Ve
         if !creates && !matches!(action.action, Verb::Update | Verb::Replace) {
             continue;
         }
-        let (api, works) = (api_of(&action.provider), is_workload(&action.kind));
+        let (api, works) = (action.provider.api(), is_workload(&action.kind));
         for (id, home) in action.dependencies.iter().filter_map(|need| data_id(view, need)) {
             for (address, record) in leaving.get(&id).into_iter().flatten() {
-                let other = api_of(&record.provider);
+                let other = record.provider.api();
                 if other != api {
-                    if creates && api != home && other != home {
+                    if creates && *api != home && *other != home {
                         after.entry(action.address.clone()).or_default().push((*address).clone());
                     }
                 } else if works && is_workload(&record.kind) {
@@ -115,7 +114,7 @@ fn turns(view: &View<'_>, actions: &[PlannedAction], verbs: &HashMap<Address, Ve
                 }
             }
             for (address, record) in changing.get(&id).into_iter().flatten().filter(|_| creates && works) {
-                if api_of(&record.provider) == api {
+                if record.provider.api() == api {
                     turns.entry(action.address.clone()).or_default().push((*address).clone());
                 }
             }

@@ -1,20 +1,20 @@
 //! Where workloads work, and which data that is, by whatever volumes it is reached.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use kompox_state::Record;
 
 use super::known::Known;
 use crate::engine::address::Address;
 use crate::engine::kind::{Behind, Holds, Kind, Use};
-use crate::engine::provider::api_of;
+use crate::engine::provider::ProviderKey;
 
 /// A place on a volume of one API, with the data that the volume leads to.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) used: Use,
-    pub(super) api: String,
+    pub(super) api: Arc<str>,
     /// The providers' own ids of the data, the same wherever it is used; `None` if nobody can tell.
     pub(super) data: Option<BTreeSet<String>>,
 }
@@ -47,7 +47,7 @@ type Lead = (Behind, BTreeSet<String>);
 /// What the volumes of all APIs lead to, whatever the plan is about.
 pub(super) struct Places {
     /// By API and name.
-    volumes: HashMap<(String, String), Vec<Lead>>,
+    volumes: HashMap<(Arc<str>, String), Vec<Lead>>,
     /// Recorded workloads by the data that they use.
     users: OnceLock<HashMap<String, BTreeSet<Address>>>,
 }
@@ -58,24 +58,24 @@ impl Places {
         let mut places = Self { volumes: HashMap::new(), users: OnceLock::new() };
         for record in known.records.values() {
             if let Some(kind) = known.kind(&record.kind).filter(|kind| kind.volume.is_some()) {
-                places.add(api_of(&record.provider), kind, &record.applied.value(), data(known, &record.dependencies));
+                places.add(record.provider.api(), kind, &record.applied.value(), data(known, &record.dependencies));
             }
         }
         for node in known.inputs.graph.iter().filter(|node| node.kind.volume.is_some()) {
             let data = data(known, known.inputs.graph.dependencies(&node.address));
-            places.add(api_of(&node.provider), node.kind, &node.desired.to_stored(), data);
+            places.add(node.provider.api(), node.kind, &node.desired.to_stored(), data);
         }
         places
     }
 
-    fn add(&mut self, api: String, kind: &Kind, object: &serde_json::Value, data: BTreeSet<String>) {
+    fn add(&mut self, api: &Arc<str>, kind: &Kind, object: &serde_json::Value, data: BTreeSet<String>) {
         if let Some(volume) = kind.volume.and_then(|volume| volume(object)) {
-            self.volumes.entry((api, volume.name)).or_default().push((volume.behind, data));
+            self.volumes.entry((api.clone(), volume.name)).or_default().push((volume.behind, data));
         }
     }
 
-    fn follow(&self, api: &str, name: &str, seen: &mut HashSet<String>) -> Option<BTreeSet<String>> {
-        let known = self.volumes.get(&(api.to_owned(), name.to_owned())).filter(|_| seen.insert(name.to_owned()))?;
+    fn follow(&self, api: &Arc<str>, name: &str, seen: &mut HashSet<String>) -> Option<BTreeSet<String>> {
+        let known = self.volumes.get(&(api.clone(), name.to_owned())).filter(|_| seen.insert(name.to_owned()))?;
         let mut found = BTreeSet::new();
         for (behind, data) in known {
             found.extend(data.iter().cloned());
@@ -101,16 +101,16 @@ impl Places {
         &self,
         known: &Known<'_>,
         uses: Vec<Use>,
-        provider: &str,
+        provider: &ProviderKey,
         needs: impl IntoIterator<Item = &'n Address>,
     ) -> Vec<Place> {
         if uses.is_empty() {
             return Vec::new();
         }
-        let api = api_of(provider);
+        let api = provider.api();
         let needed = data(known, needs);
         let place = |used: Use| {
-            let data = self.follow(&api, &used.volume, &mut HashSet::new());
+            let data = self.follow(api, &used.volume, &mut HashSet::new());
             Place { data: data.or_else(|| (!needed.is_empty()).then(|| needed.clone())), used, api: api.clone() }
         };
         uses.into_iter().map(place).collect()
@@ -157,13 +157,13 @@ fn data<'n>(known: &Known<'_>, needs: impl IntoIterator<Item = &'n Address>) -> 
 }
 
 /// The provider's own id of what holds data, and its API; its address as long as it has no id.
-pub(super) fn data_id(known: &Known<'_>, address: &Address) -> Option<(String, String)> {
+pub(super) fn data_id(known: &Known<'_>, address: &Address) -> Option<(String, Arc<str>)> {
     let kind = known.kind(address.kind()).filter(|kind| kind.holds == Holds::Data)?;
     if let Some(record) = known.records.get(address).copied().or_else(|| known.record(address)) {
-        return Some((record.physical_id.to_lowercase(), api_of(&record.provider)));
+        return Some((record.physical_id.to_lowercase(), record.provider.api().clone()));
     }
     let node = known.inputs.graph.get(address)?;
     let provider = known.inputs.providers.get(&node.provider);
     let id = node.import.clone().or_else(|| provider?.physical_id(kind, &node.desired));
-    Some((id.map_or_else(|| address.to_string(), |id| id.to_lowercase()), api_of(&node.provider)))
+    Some((id.map_or_else(|| address.to_string(), |id| id.to_lowercase()), node.provider.api().clone()))
 }

@@ -40,8 +40,8 @@ fn forbids(seal: &Seal, planned: &PlannedAction) -> bool {
     let within = |id: &str| {
         id.to_ascii_lowercase().strip_prefix(&scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    match planned.provider.rsplit_once('#') {
-        Some((_, host)) => seal.changes && writes && within(host),
+    match planned.provider.host() {
+        Some(host) => seal.changes && writes && within(host),
         None if seal.changes => writes && planned.physical_id.as_deref().is_some_and(within),
         None => deletes && planned.physical_id.as_deref().is_some_and(within),
     }

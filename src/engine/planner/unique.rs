@@ -10,6 +10,7 @@ use crate::engine::code::ProblemCode;
 use crate::engine::identity::Identity;
 use crate::engine::kind::Holds;
 use crate::engine::plan::PlannedAction;
+use crate::engine::provider::ProviderKey;
 
 /// Data that would have two addresses, and addresses that would have two data.
 pub(super) fn problems(view: &View<'_>, actions: &[PlannedAction]) -> Vec<Problem> {
@@ -23,7 +24,7 @@ fn owners(view: &View<'_>, actions: &[PlannedAction]) -> BTreeMap<Identity, (Str
     let inputs = view.inputs;
     let is_data = |kind: &str| view.kind(kind).is_some_and(|kind| kind.holds == Holds::Data);
     let mut owners: BTreeMap<Identity, (String, BTreeSet<Address>)> = BTreeMap::new();
-    let mut add = |provider: &str, id: &str, address: &Address| {
+    let mut add = |provider: &ProviderKey, id: &str, address: &Address| {
         let first = || (id.to_owned(), BTreeSet::new());
         owners.entry(Identity::new(provider, id)).or_insert_with(first).1.insert(address.clone());
     };

@@ -27,6 +27,7 @@ mod client;
 mod contents;
 mod error;
 mod id;
+mod open;
 mod operation;
 mod read;
 mod recent;
@@ -56,6 +57,7 @@ use crate::providers::retry::Policy;
 
 pub use auth::{Auth, SignIns};
 use client::{Arm, Method, Precondition, Request};
+pub use open::open;
 use recent::Recent;
 pub use role::ROLE_ASSIGNMENT_NAMESPACE;
 

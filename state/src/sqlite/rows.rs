@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::fault::Fault;
 use crate::address::Address;
+use crate::key::ProviderKey;
 use crate::lock::Holder;
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Run, RunResult};
@@ -31,9 +32,10 @@ pub(super) fn records(tx: &Transaction<'_>) -> Result<Vec<Record>, Fault> {
 
     let mut statement = tx.prepare_cached(&format!("SELECT {RECORD_COLUMNS} FROM records ORDER BY id"))?;
     let mut rows = statement.query([])?;
-    let mut records = Vec::new();
+    let mut records: Vec<Record> = Vec::new();
     while let Some(row) = rows.next()? {
-        let (id, mut record) = record_of(row)?;
+        // Neighbours are mostly of one provider: they share its key.
+        let (id, mut record) = record_of(row, records.last().map(|last| &last.provider))?;
         // Both come in the order of the record's id, and the foreign key leaves no dependency without its record.
         while let Some((owner, address)) = next.take() {
             if owner != id {
@@ -54,7 +56,7 @@ pub(super) fn record(tx: &Transaction<'_>, address: &Address) -> Result<Option<R
     let mut statement = tx.prepare_cached(&format!("SELECT {RECORD_COLUMNS} FROM records WHERE address = ?1"))?;
     let mut rows = statement.query([address])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let (id, mut record) = record_of(row)?;
+    let (id, mut record) = record_of(row, None)?;
     let mut statement =
         tx.prepare_cached("SELECT record, address FROM dependencies WHERE record = ?1 ORDER BY position")?;
     let mut rows = statement.query([id])?;
@@ -83,7 +85,7 @@ pub(super) fn intents(tx: &Transaction<'_>) -> Result<Vec<Intent>, Fault> {
         intents.push(Intent {
             run: row.get(1)?,
             kind: row.get(3)?,
-            provider: row.get(4)?,
+            provider: provider_key(row, 4, intents.last().map(|last: &Intent| &last.provider))?,
             action: word(row, 5, "action", place, Verb::from_word)?,
             physical_id: row.get(6)?,
             request_digest: row.get(7)?,
@@ -230,13 +232,13 @@ fn dependency(row: &Row<'_>) -> Result<(i64, Address), Fault> {
 }
 
 /// A record but for its dependencies, and its row's id.
-fn record_of(row: &Row<'_>) -> Result<(i64, Record), Fault> {
+fn record_of(row: &Row<'_>, near: Option<&ProviderKey>) -> Result<(i64, Record), Fault> {
     let id = row.get(0)?;
     let address = word(row, 1, "address", || format!("record {id}"), address_of)?;
     let place = || format!("the record of {address}");
     let record = Record {
         kind: row.get(2)?,
-        provider: row.get(3)?,
+        provider: provider_key(row, 3, near)?,
         physical_id: row.get(4)?,
         applied: stored(row, 5, place)?,
         outputs: stored(row, 6, place)?,
@@ -250,11 +252,18 @@ fn record_of(row: &Row<'_>) -> Result<(i64, Record), Fault> {
         address,
     };
     // Whose object a record speaks of is asked of these: without one, every guard would look at nothing.
-    let names = [("kind", &record.kind), ("provider", &record.provider), ("physical id", &record.physical_id)];
+    let names =
+        [("kind", &*record.kind), ("provider", record.provider.as_str()), ("physical id", &*record.physical_id)];
     if let Some((what, _)) = names.into_iter().find(|(_, text)| text.trim().is_empty()) {
         return Err(Fault::Damaged(format!("the record of {} has no {what}", record.address)));
     }
     Ok((id, record))
+}
+
+/// The key in one column; that of a neighbour, if it is the same.
+fn provider_key(row: &Row<'_>, column: usize, near: Option<&ProviderKey>) -> Result<ProviderKey, Fault> {
+    let text = row.get_ref(column)?.as_str().map_err(|e| Fault::Damaged(e.to_string()))?;
+    Ok(near.filter(|near| near.as_str() == text).cloned().unwrap_or_else(|| text.into()))
 }
 
 /// The JSON of one column. The error gives the position in it, never its content.

@@ -13,10 +13,10 @@ use crate::advice::{Advice, Command};
 use crate::engine::address::Address;
 use crate::engine::code::{NoteCode, ProblemCode};
 use crate::engine::graph::Node;
-use crate::engine::identity::{Identity, same_api};
+use crate::engine::identity::Identity;
 use crate::engine::kind::Holds;
 use crate::engine::plan::{Danger, Mode, Precondition, Verb};
-use crate::engine::provider::{Observation, Observed, Transition, api_of};
+use crate::engine::provider::{Observation, Observed, Transition};
 use crate::engine::value::{Reference, Value};
 use crate::parallel;
 
@@ -223,13 +223,13 @@ fn elsewhere(wish: &Wish<'_>, record: &Record, observed: &Observed) -> Option<Re
                 .into()
         });
     }
-    (!same_api(&record.provider, &node.provider)).then(|| {
+    (record.provider.api() != node.provider.api()).then(|| {
         Refusal::Strayed(Strayed {
             address: node.address.clone(),
             origin: node.origin.clone(),
             physical_id: record.physical_id.clone(),
             wanted: wish.view.wished_id(node, &wish.desired),
-            apis: (api_of(&record.provider), api_of(&node.provider)),
+            apis: (record.provider.described(), node.provider.described()),
         })
     })
 }

@@ -1,6 +1,7 @@
 //! Parts that would start without their data.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::whole::{Standing, Whole};
 use crate::advice::{Advice, Command};
@@ -212,14 +213,14 @@ fn id_after(whole: &Whole<'_>, address: &Address) -> Option<String> {
 /// A part before and after: its workload, its API, its mounts.
 #[derive(Default)]
 struct Sides<'a> {
-    before: Option<(&'a Address, &'a str, Vec<Mount>)>,
-    after: Option<(&'a Address, &'a str, Vec<Mount>)>,
+    before: Option<(&'a Address, &'a Arc<str>, Vec<Mount>)>,
+    after: Option<(&'a Address, &'a Arc<str>, Vec<Mount>)>,
 }
 
 /// Which data is behind a volume, before and after.
 struct Volumes {
-    before: HashMap<(String, String), Data>,
-    after: HashMap<(String, String), Data>,
+    before: HashMap<(Arc<str>, String), Data>,
+    after: HashMap<(Arc<str>, String), Data>,
 }
 
 impl Volumes {
@@ -242,9 +243,9 @@ impl Volumes {
         Self { before, after }
     }
 
-    fn spot(&self, volume: &str, api: &str, folder: String, after: bool) -> Option<Spot> {
+    fn spot(&self, volume: &str, api: &Arc<str>, folder: String, after: bool) -> Option<Spot> {
         let side = if after { &self.after } else { &self.before };
-        let data = side.get(&(api.to_owned(), volume.to_owned()))?.clone();
+        let data = side.get(&(api.clone(), volume.to_owned()))?.clone();
         Some(Spot { data, folder })
     }
 }

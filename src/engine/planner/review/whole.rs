@@ -1,13 +1,13 @@
 //! The plan as a whole, and the objects in it that reviewers hear of, before and after.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::engine::address::Address;
 use crate::engine::kind::Kind;
 use crate::engine::plan::PlannedAction;
 use crate::engine::planner::fold::Findings;
 use crate::engine::planner::view::View;
-use crate::engine::provider::api_of;
 
 /// What is reviewed.
 pub(super) struct Whole<'v> {
@@ -23,7 +23,7 @@ pub(super) struct Standing {
     /// The address under which the state knows it.
     pub(super) recorded: Address,
     pub(super) kind: &'static Kind,
-    pub(super) api: String,
+    pub(super) api: Arc<str>,
     pub(super) before: Option<serde_json::Value>,
     pub(super) after: Option<serde_json::Value>,
 }
@@ -55,13 +55,13 @@ impl<'v> Whole<'v> {
                 Some(node) => Some(node.desired.to_stored()),
                 None => None,
             };
-            let (address, recorded, api) = (address.clone(), recorded.clone(), api_of(&record.provider));
+            let (address, recorded, api) = (address.clone(), recorded.clone(), record.provider.api().clone());
             all.push(Standing { address, recorded, kind, api, before: Some(before), after });
         }
         for node in inputs.graph.iter().filter(|node| speaks(node.kind) && self.view.is_selected(&node.address)) {
             if self.view.record(&node.address).is_none() {
                 let (address, recorded) = (node.address.clone(), node.address.clone());
-                let (api, after) = (api_of(&node.provider), Some(node.desired.to_stored()));
+                let (api, after) = (node.provider.api().clone(), Some(node.desired.to_stored()));
                 all.push(Standing { address, recorded, kind: node.kind, api, before: None, after });
             }
         }

@@ -16,7 +16,7 @@ pub(super) fn check(nodes: &[Node], findings: &mut Findings<'_>, state: &StateVi
         let Some(known) = state.known(&node.address) else { continue };
         let Some(wanted) = node.desired.get("id").and_then(|id| id.as_str()) else { continue };
         // The recorded id of an app's group wins over its name, so that it can be in another subscription only by its key.
-        let key = node.provider.strip_prefix("azure://").and_then(|rest| rest.split(['?', '/', '#']).next());
+        let key = (node.provider.host().is_none()).then(|| node.provider.authority());
         let moved =
             key.zip(subscription(&known.physical_id)).is_some_and(|(now, then)| !now.eq_ignore_ascii_case(then));
         if known.physical_id.eq_ignore_ascii_case(wanted) && !moved {
