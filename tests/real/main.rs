@@ -1,0 +1,19 @@
+//! Apps of kompox on a real cluster, with containers that run and a database that keeps rows.
+//!
+//! - [`cluster`]: which cluster, and what is done to it
+//! - [`site`]: the web app of `tests/realcluster/webapp`: rows written through it and read back, and how long it was away
+//! - [`table`]: what a test of data has to say, as one table
+//!
+//! With `KOMPOX_REALCLUSTER=N` it is the cluster that `tests/realcluster/up` started under that number; with
+//! `KOMPOX_TEST_KUBECONFIG=FILE` one of the caller's, where only what stays in Namespaces of its own is run, and what drains
+//! or kills nodes only with `KOMPOX_TEST_DISRUPTIVE=1`. Without either every test says that it is skipped.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "all of this is a test")]
+
+mod cluster;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod site;
+mod table;
+
+mod smoke;
