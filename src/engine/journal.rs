@@ -1,18 +1,26 @@
 //! The journal's writer: one thread that commits everything that waits in one durable transaction, and keeps the lease.
 //!
-//! Durability costs a disk flush each; many actions that run at once share one.
+//! Durability costs a disk flush or a request each; many actions that run at once share one. The thread is no task of the
+//! runtime, so that nothing which keeps that busy keeps the lease from being renewed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use kompox_state::{Change, Lock, StateError, Store};
+use kompox_state::{Change, LEASE, Lock, StateError, Store};
 use tokio::sync::oneshot;
 
 /// How often the lease of the lock is renewed; a third of what it lasts.
-const RENEW: Duration = Duration::from_secs(20);
+const RENEW: Duration = Duration::from_secs(LEASE.as_secs() / 3);
+
+/// How long after the last renewal nothing may be started any more. Whoever takes over sees the renewal later than it was
+/// made, waits the whole lease, and then until the longest request is over.
+const TRUSTED: Duration = Duration::from_secs(LEASE.as_secs() * 3 / 4);
+
+/// How soon a renewal that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 struct Entry {
     changes: Vec<Change>,
@@ -37,28 +45,62 @@ pub enum JournalError {
 pub struct Journal {
     sender: Option<Sender<Entry>>,
     thread: Option<JoinHandle<()>>,
-    lost: Arc<AtomicBool>,
+    lease: Arc<Lease>,
+}
+
+/// What the holder knows of its own lease.
+struct Lease {
+    /// When the last renewal that worked was begun, if any has.
+    renewed: Mutex<Option<Instant>>,
+    lost: AtomicBool,
+}
+
+impl Lease {
+    fn age(&self) -> Duration {
+        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed.map_or(Duration::MAX, |renewed| renewed.elapsed())
+    }
+
+    /// Renews it when it is time to.
+    fn keep(&self, store: &dyn Store, lock: &Lock) {
+        if self.age() >= RENEW {
+            self.renew(store, lock);
+        }
+    }
+
+    fn renew(&self, store: &dyn Store, lock: &Lock) {
+        let begun = Instant::now();
+        match store.renew(lock) {
+            Ok(()) => *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun),
+            Err(StateError::Fenced { .. }) => self.lost.store(true, Ordering::Relaxed),
+            // It may work the next time; until then the lease is as old as it is.
+            Err(_) => {}
+        }
+    }
 }
 
 impl Journal {
     /// Starts the writer.
     pub fn start(store: Arc<dyn Store>, lock: Arc<Lock>) -> Self {
         let (sender, receiver) = channel();
-        let lost = Arc::new(AtomicBool::new(false));
-        let flag = lost.clone();
-        let thread = std::thread::spawn(move || write(store.as_ref(), &lock, &receiver, &flag));
-        Self { sender: Some(sender), thread: Some(thread), lost }
+        let lease = Arc::new(Lease { renewed: Mutex::new(None), lost: AtomicBool::new(false) });
+        // A person may have thought for long about a plan: as long as this has not worked, the lease is of any age.
+        lease.renew(store.as_ref(), &lock);
+        let kept = lease.clone();
+        let thread = std::thread::spawn(move || write(store.as_ref(), &lock, &receiver, &kept));
+        Self { sender: Some(sender), thread: Some(thread), lease }
     }
 
-    /// Whether the lease could not be renewed: then somebody else may hold the lock soon, and nothing may be started.
+    /// Whether the lease could not be renewed: then somebody else may hold the lock soon, and nothing may be started. True
+    /// at once for a process that was stopped and goes on.
     pub fn lease_is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
+        self.lease.lost.load(Ordering::Relaxed) || self.lease.age() > TRUSTED
     }
 
     /// As if the lease could not be renewed.
     #[cfg(test)]
     pub(crate) fn lose_lease(&self) {
-        self.lost.store(true, Ordering::Relaxed);
+        self.lease.lost.store(true, Ordering::Relaxed);
     }
 
     /// Writes changes; returns the new serial once they are durable.
@@ -83,20 +125,12 @@ impl Drop for Journal {
     }
 }
 
-fn write(store: &dyn Store, lock: &Lock, entries: &Receiver<Entry>, lost: &AtomicBool) {
-    let mut renewed = Instant::now();
+fn write(store: &dyn Store, lock: &Lock, entries: &Receiver<Entry>, lease: &Lease) {
     loop {
-        if renewed.elapsed() >= RENEW {
-            lost.store(store.renew(lock).is_err(), Ordering::Relaxed);
-            renewed = Instant::now();
-        }
-        let first = match entries.recv_timeout(RENEW) {
+        lease.keep(store, lock);
+        let first = match entries.recv_timeout(RENEW.saturating_sub(lease.age()).max(AGAIN)) {
             Ok(entry) => entry,
-            Err(RecvTimeoutError::Timeout) => {
-                lost.store(store.renew(lock).is_err(), Ordering::Relaxed);
-                renewed = Instant::now();
-                continue;
-            }
+            Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let mut batch = vec![first];

@@ -15,6 +15,7 @@
 //! | [`digest`] | [`Digester`], the keyed digest that stands for a secret |
 //! | [`error`] | [`StateError`] |
 //! | `identity` | the lineage and the key a new state starts with |
+//! | `lease` | whether a holder somewhere else still lives |
 //! | [`place`] | [`Config`], [`open`]: which backend, and the way to it; [`Place`], where a state is |
 //! | `sqlite` | the default backend |
 //!
@@ -48,6 +49,7 @@ pub mod error;
 pub mod guards;
 mod identity;
 pub mod key;
+mod lease;
 pub mod lock;
 pub mod place;
 pub mod record;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StateError;
 
-/// How long a lock lives without being renewed, by the store's clock (`engine.md`, "Lock"). A holder renews well
+/// How long a lock lives without being renewed, by the monotonic clock of whoever waits for it (`engine.md`, "Lock"). A holder renews well
 /// before, sends a request only while its lease outlasts the request's timeout, and whoever takes over waits that
 /// timeout before it reconciles.
 pub const LEASE: Duration = Duration::from_secs(60);

@@ -11,17 +11,22 @@ use crate::store::Store;
 /// Where a state is kept, as a person is told: a file by its path; a database by its server and name, a bucket by its name
 /// and prefix. It never holds a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(String);
+pub enum Place {
+    /// A file of this machine.
+    File(PathBuf),
+}
 
 impl Place {
     pub(crate) fn file(path: &Path) -> Self {
-        Self(path.display().to_string())
+        Self::File(path.to_owned())
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::File(path) => path.display().fmt(f),
+        }
     }
 }
 

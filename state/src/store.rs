@@ -8,7 +8,10 @@ use crate::lock::{Holder, Lock, LockRequest};
 use crate::record::{Intent, Record, Snapshot};
 use crate::run::{ActionDuration, Run};
 
-/// A state store. All calls block; all may be made from several threads at once. Any call fails with [`StateError`]
+/// A state store. All calls block, for a disk flush or for answers of a server, which are waited for as long as the
+/// backend says; all may be made from several threads at once, also from those of an asynchronous runtime, as long as
+/// that has no other work to do meanwhile. A backend that talks to a server has a runtime of its own. Why this is no
+/// asynchronous trait, `ARCHITECTURE.md` says under "State". Any call fails with [`StateError`]
 /// when the store cannot be read or written, or when what it holds cannot be understood.
 pub trait Store: Send + Sync {
     /// The state's lineage, a UUID that everything created under it carries.

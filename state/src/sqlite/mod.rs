@@ -15,7 +15,7 @@
 //! Two things together: the operating system's lock on `<db>.lock` decides between processes of one machine and ends
 //! with its holder, however it ends; the row in `lock` says who it is, and decides by a lease where file locks do not
 //! reach. Hence a row whose file lock is free belongs to a dead process if it is of our host, and is alive until its
-//! lease ends if it is of another. Leases are judged by SQLite's clock.
+//! lease ends if it is of another (`lease`): its sign of life is the time in the row, which is compared with no clock.
 //!
 //! Other host names come from containers and virtual machines that share the folder. SQLite's log needs shared memory,
 //! so machines that share nothing but a network folder must use another backend.
@@ -47,7 +47,8 @@ use crate::change::Change;
 use crate::digest::Digester;
 use crate::error::StateError;
 use crate::identity::Identity;
-use crate::lock::{Displaced, Guard, Holder, LEASE, Lock, LockRequest};
+use crate::lease::Watch;
+use crate::lock::{Displaced, Guard, Holder, Lock, LockRequest};
 use crate::record::{Intent, Record, Snapshot};
 use crate::run::{ActionDuration, Run};
 use crate::store::Store;
@@ -57,6 +58,7 @@ pub(crate) struct SqliteStore {
     shared: Arc<Shared>,
     lineage: String,
     digester: Digester,
+    watch: Watch,
 }
 
 impl SqliteStore {
@@ -112,7 +114,7 @@ impl SqliteStore {
                 })?;
             Ok(identity)
         })?;
-        Ok(Self { shared: Arc::new(shared), lineage, digester: Digester::new(&key) })
+        Ok(Self { shared: Arc::new(shared), lineage, digester: Digester::new(&key), watch: Watch::default() })
     }
 
     /// The current serial, if the state is still the one that was opened and `lock` is still the newest.
@@ -207,13 +209,16 @@ impl Store for SqliteStore {
     fn try_lock(&self, request: &LockRequest) -> Result<Lock, StateError> {
         self.shared.still_there()?;
         let Some(file) = FileLock::try_take(self.shared.path())? else {
-            return Err(match self.shared.holder()? {
+            return Err(match self.shared.read(rows::holder)? {
                 // Between taking it and writing down who has: a process that was stopped there stays so.
                 None => match blockers::of(self.shared.path()) {
                     Some(by) => StateError::Busy { place: self.shared.place(), by },
                     None => self.locked(None),
                 },
-                holder => self.locked(holder),
+                Some((holder, sign)) => {
+                    self.watch.unchanged(&sign);
+                    self.locked(Some(holder))
+                }
             });
         };
         let (holder, displaced) = self.shared.write_soon(|tx| {
@@ -221,7 +226,7 @@ impl Store for SqliteStore {
             let displaced = match rows::holder(tx)? {
                 None => None,
                 Some((holder, _)) if holder.host == request.host => Some(Displaced::Dead(holder)),
-                Some((holder, age)) if age > LEASE.as_secs_f64() => Some(Displaced::Expired(holder)),
+                Some((holder, sign)) if self.watch.ran_out(&sign) => Some(Displaced::Expired(holder)),
                 Some((holder, _)) => return Err(self.locked(Some(holder)).into()),
             };
             let holder = holder_of(request, &self.lineage, epoch);

@@ -157,10 +157,10 @@ pub(super) fn durations(tx: &Transaction<'_>) -> Result<Vec<ActionDuration>, Fau
     Ok(means)
 }
 
-/// Who is written down as holding the lock, and how many seconds ago the lease was renewed by SQLite's clock.
-pub(super) fn holder(tx: &Transaction<'_>) -> Result<Option<(Holder, f64)>, Fault> {
+/// Who is written down as holding the lock, and the sign of life that each renewal changes.
+pub(super) fn holder(tx: &Transaction<'_>) -> Result<Option<(Holder, String)>, Fault> {
     let mut statement = tx.prepare_cached(
-        "SELECT id, who, host, pid, command, since, plan_digest, epoch, unixepoch('subsec') - renewed_at FROM lock WHERE only = 1",
+        "SELECT id, who, host, pid, command, since, plan_digest, epoch, renewed_at FROM lock WHERE only = 1",
     )?;
     let found = statement
         .query_row([], |row| {
@@ -177,9 +177,10 @@ pub(super) fn holder(tx: &Transaction<'_>) -> Result<Option<(Holder, f64)>, Faul
             Ok((holder, row.get::<_, i64>(7)?, row.get::<_, f64>(8)?))
         })
         .optional()?;
-    let Some((mut holder, epoch, age)) = found else { return Ok(None) };
+    let Some((mut holder, epoch, renewed_at)) = found else { return Ok(None) };
     holder.epoch = unsigned(epoch, || "lock".to_owned())?;
-    Ok(Some((holder, age)))
+    let sign = format!("{} {renewed_at}", holder.id);
+    Ok(Some((holder, sign)))
 }
 
 /// `value` as the text that [`parse`] reads back to the same.

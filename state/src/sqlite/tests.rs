@@ -8,9 +8,10 @@ use super::open::{open_existing, open_or_create, open_unwritable};
 use super::schema::{MIGRATIONS, Migration};
 use super::*;
 use crate::contract::{Backend, Spoiled, at, contract_tests, put, record, request};
+use crate::lease::Clock;
 use crate::{Counts, RunResult, Verb};
 
-struct Sqlite(TempDir);
+struct Sqlite(TempDir, Clock);
 
 impl Sqlite {
     fn path(&self) -> PathBuf {
@@ -27,11 +28,12 @@ impl Backend for Sqlite {
     type Store = SqliteStore;
 
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(tempfile::tempdir().unwrap(), Clock::default())
     }
 
     fn open(&self) -> SqliteStore {
-        SqliteStore::open(&self.path()).unwrap()
+        let watch = Watch::by(self.1.clone());
+        SqliteStore { watch, ..SqliteStore::open(&self.path()).unwrap() }
     }
 
     fn spoil(&self, what: Spoiled, text: &str) {
@@ -52,9 +54,8 @@ impl Backend for Sqlite {
         assert_eq!(self.raw().execute(&format!("UPDATE {column} = ?1"), [text]).unwrap(), 1);
     }
 
-    fn expire_lease(&self) {
-        let seconds = LEASE.as_secs_f64() + 1.0;
-        assert_eq!(self.raw().execute("UPDATE lock SET renewed_at = renewed_at - ?1", [seconds]).unwrap(), 1);
+    fn clock(&self) -> &Clock {
+        &self.1
     }
 }
 
