@@ -13,6 +13,7 @@ use crate::engine::address::Address;
 use crate::engine::graph::Graph;
 use crate::engine::planfile;
 use crate::report::graph::{GraphView, Node, dot, mermaid};
+use crate::report::html;
 
 /// How a graph is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -21,12 +22,16 @@ pub enum Format {
     Dot,
     /// Mermaid, as GitHub shows it
     Mermaid,
+    /// A picture
+    Svg,
+    /// A page for a browser, one file that needs no network
+    Html,
 }
 
 /// Arguments of `graph`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Arrows point to what comes later.\n\nExamples:\n  kompox graph | dot -Tsvg > graph.svg\n  kompox graph --format mermaid --plan p.kplan"
+    after_help = "Arrows point to what comes later.\n\nExamples:\n  kompox graph | dot -Tsvg > graph.svg\n  kompox graph --format mermaid --plan p.kplan\n  kompox graph --format html > graph.html"
 )]
 pub struct Args {
     /// How to print it
@@ -50,6 +55,8 @@ pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     ui.data(|out| match args.format {
         Format::Dot => dot(out, &view),
         Format::Mermaid => mermaid(out, &view),
+        Format::Svg => out.write_all(html::svg(&view).as_bytes()),
+        Format::Html => out.write_all(html::graph(&view).as_bytes()),
     })?;
     Ok(Exit::Done)
 }

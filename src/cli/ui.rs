@@ -28,6 +28,8 @@ pub enum PlanFormat {
     Markdown,
     /// For machines
     Json,
+    /// A page for a browser, one file that needs no network
+    Html,
     /// A mermaid graph
     Mermaid,
     /// A Graphviz graph
@@ -132,6 +134,7 @@ impl Ui {
             PlanFormat::Text => text::plan(out, plan, text::Options { expand }, &self.out),
             PlanFormat::Markdown => out.write_all(report::markdown::plan(plan, about, self.commands()).as_bytes()),
             PlanFormat::Json => report::json::write(out, &report::json::plan(plan, about, self.commands()), true),
+            PlanFormat::Html => out.write_all(report::html::plan(plan, about, self.commands()).as_bytes()),
             PlanFormat::Mermaid => report::graph::mermaid(out, &GraphView::of_plan(plan)),
             PlanFormat::Dot => report::graph::dot(out, &GraphView::of_plan(plan)),
         })

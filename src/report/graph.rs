@@ -51,6 +51,13 @@ impl GraphView {
     /// Also the number of nodes left out.
     #[must_use]
     pub fn cut(&self, nodes: usize, edges: usize) -> (Self, usize) {
+        let (view, _, left_out) = self.cut_to(nodes, edges);
+        (view, left_out)
+    }
+
+    /// The same, with the numbers that the kept nodes had.
+    #[must_use]
+    pub(super) fn cut_to(&self, nodes: usize, edges: usize) -> (Self, Vec<usize>, usize) {
         let weight = |node: &Node| match node.action {
             Some(action) if action.deletes() => 0,
             Some(Verb::Update) => 1,
@@ -63,7 +70,7 @@ impl GraphView {
         let place: HashMap<usize, usize> = order.iter().enumerate().map(|(new, old)| (*old, new)).collect();
         let kept = self.edges.iter().filter_map(|(a, b)| Some((*place.get(a)?, *place.get(b)?))).take(edges).collect();
         let view = Self { nodes: order.iter().map(|i| self.nodes[*i].clone()).collect(), edges: kept };
-        (view, self.nodes.len().saturating_sub(nodes))
+        (view, order, self.nodes.len().saturating_sub(nodes))
     }
 
     fn by_scope(&self) -> BTreeMap<&str, Vec<usize>> {

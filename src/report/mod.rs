@@ -1,4 +1,4 @@
-//! What people and machines read: plans, drift, diagnostics, progress, graphs and tables, as text, Markdown and JSON.
+//! What people and machines read: plans, drift, diagnostics, progress, graphs and tables, as text, Markdown, HTML and JSON.
 //!
 //! Everything is written to writers that are given; nothing here asks the environment, the clock or the terminal. Values
 //! come from files and clouds that others can write, so every text passes [`escape`] before it is printed: no control
@@ -9,6 +9,7 @@ pub mod diagnostics;
 pub mod escape;
 mod facts;
 pub mod graph;
+pub mod html;
 pub mod json;
 mod line;
 pub mod markdown;

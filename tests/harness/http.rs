@@ -1,6 +1,6 @@
 //! A small HTTP client.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use serde_json::Value;
@@ -38,11 +38,18 @@ pub fn send(address: &str, method: &str, path: &str, head: &[(&str, &str)], body
     request.push_str("\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     stream.write_all(body).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("an answer has a head");
-    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-    let body = answer.split_off(end + 4);
+    let mut stream = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(stream.read_line(&mut head).unwrap(), 0, "an answer has a head: {head}");
+    }
+    head.truncate(head.len() - 4);
+    // Not every server closes the connection when it is asked to.
+    let mut body = Vec::new();
+    match header(&head, "content-length").map(|length| length.parse().expect("a number of bytes")) {
+        Some(length) => stream.take(length).read_to_end(&mut body).unwrap(),
+        None => stream.read_to_end(&mut body).unwrap(),
+    };
     let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok()).expect("a status line");
     let body = if header(&head, "transfer-encoding").is_some() { dechunk(&body) } else { body };
     Answer { status, head, body }

@@ -1,0 +1,95 @@
+use super::*;
+use crate::engine::address::Address;
+use crate::report::{Saved, testing};
+use proptest::prelude::*;
+
+fn page_of(shown: &Plan) -> String {
+    let about = About { drift: false, saved: Some(Saved { file: "p.kplan", digest: "sha256:abc" }) };
+    plan(shown, &about, &Commands::PLAIN)
+}
+
+/// The page without its style and script.
+fn body(page: &str) -> &str {
+    let start = page.find("<body>").unwrap();
+    &page[start..page.find("<script>").unwrap()]
+}
+
+#[test]
+fn everything_a_reviewer_needs_is_on_the_page() {
+    let page = page_of(&testing::plan());
+    for said in [
+        "<h1>kompox plan</h1>",
+        "Digest: <code>sha256:abc</code>",
+        "kompox apply p.kplan --expect-digest sha256:abc",
+        "<span class=\"code\">pool-deleted</span>",
+        "drain it first: kubectl drain",
+        "gitea.example.com",
+        "Restarts &#40;one replica each",
+        "id=\"change-4\" data-verb=\"update\"",
+        "href=\"#change-4\"",
+    ] {
+        assert!(page.contains(said), "{said} is not in\n{}", body(&page));
+    }
+}
+
+#[test]
+fn nothing_is_fetched_and_only_what_is_built_in_may_run() {
+    let page = page_of(&testing::plan());
+    assert!(page.contains("default-src 'none'; style-src 'sha256-"), "{page}");
+    for fetching in [" src=", "@import", "url(", "<link", "<iframe", "style=\""] {
+        assert!(!page.contains(fetching), "{fetching}");
+    }
+    // The only addresses are the name of SVG and places on the page itself.
+    assert_eq!(page.matches("://").count(), page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count());
+}
+
+#[test]
+fn no_secret_is_on_the_page() {
+    let page = page_of(&testing::plan());
+    assert!(!page.contains(testing::DIGEST) && !page.contains(testing::SECRET));
+    assert!(page.contains("&#40;sensitive&#41; changed"));
+}
+
+#[test]
+fn a_drift_report_says_so() {
+    let page = plan(&testing::drift_plan(), &About { drift: true, saved: None }, &Commands::PLAIN);
+    assert!(page.contains("<h1>kompox drift</h1>") && page.contains("kompox apply --refresh-only"), "{page}");
+}
+
+#[test]
+fn a_graph_too_big_to_move_is_cut_and_says_so() {
+    let nodes = (0..MOST_NODES + 5).map(|number| crate::report::graph::Node {
+        address: Address::new("/ws/o", "k", &number.to_string()),
+        label: format!("k/{number}"),
+        action: None,
+    });
+    let page = graph(&GraphView { nodes: nodes.collect(), edges: vec![(0, 1)] });
+    assert!(page.contains("5 objects left out"));
+    assert_eq!(page.matches("<g class=\"node ").count(), MOST_NODES);
+}
+
+#[test]
+fn a_picture_brings_its_colours() {
+    let picture = svg(&GraphView::of_plan(&testing::plan()));
+    assert!(picture.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 "), "{picture}");
+    assert!(picture.contains("</svg>") && picture.contains("#dafbe1") && !picture.contains("<a "), "{picture}");
+}
+
+proptest! {
+    /// No text of a manifest opens an element, leaves an attribute or ends a fold.
+    #[test]
+    fn hostile_texts_stay_texts(text in "[<>\"'&/=a-z:\u{202e}\u{1b}\n-]{1,40}") {
+        let plain = page_of(&testing::plan());
+        let mut hostile = testing::plan();
+        hostile.dangers[0].text.clone_from(&text);
+        hostile.notes[0].text.clone_from(&text);
+        hostile.actions[1].reason.clone_from(&text);
+        hostile.actions[7].physical_id = Some(text.clone());
+        hostile.hosts[0].1 = text.clone();
+        let page = page_of(&hostile);
+        for structure in ["<", ">", "\""] {
+            prop_assert_eq!(body(&page).matches(structure).count(), body(&plain).matches(structure).count());
+        }
+        prop_assert!(!page.contains(|c| c != '\n' && super::super::escape::is_unsafe(c)));
+    }
+}
