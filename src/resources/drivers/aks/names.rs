@@ -110,4 +110,12 @@ mod tests {
         assert_eq!(name.len(), 72);
         assert!(name.ends_with(&format!("_{}", id_hash("w", "p", &"a".repeat(63)))));
     }
+
+    #[test]
+    fn a_clusters_name_is_cut_where_azure_takes_no_more() {
+        let name = cluster(&"p".repeat(32), &"c".repeat(63));
+        assert_eq!(name, format!("{}-{}", "p".repeat(32), "c".repeat(30)));
+        assert_eq!(CLUSTER_RULE.broken_by(&name), None);
+        assert!(CLUSTER_RULE.broken_by(&format!("{name}c")).is_some());
+    }
 }
