@@ -374,10 +374,10 @@ fn what_does_not_exist_cannot_be_imported() {
     ");
 }
 
-/// The YAML that a refusal prints, as the items of `volumes:`.
-fn printed_volume(words: &str) -> String {
+/// The YAML that is printed after these words, as the items of `volumes:`.
+fn printed_volume(words: &str, after: &str) -> String {
     let lines = words.lines().filter_map(|line| line.split_once("= help: ").map(|(_, text)| text));
-    let from = lines.skip_while(|text| !text.contains("the safe way is")).skip(1);
+    let from = lines.skip_while(|text| !text.contains(after)).skip(1);
     from.take_while(|text| text.starts_with(' ')).map(|line| format!("  {line}\n")).collect()
 }
 
@@ -391,7 +391,7 @@ fn set_volumes(project: &Project, volumes: &str) {
 /// The volume that a refusal prints, with the size that it says now.
 fn as_printed(project: &Project) -> String {
     let words = project.run(&["plan"]).exits(1).errors();
-    let yaml = printed_volume(&words);
+    let yaml = printed_volume(&words, "the safe way is");
     assert!(yaml.contains("assigned: ") && yaml.contains("snapshots:"), "{words}");
     yaml.replacen("- name: default\n", "- name: default\n      size: 10Gi\n", 1)
 }
@@ -423,6 +423,41 @@ fn the_safe_way_applies_as_it_is_printed() {
         let (old, new) = (project.object(&old), project.object(&new));
         assert_eq!((&old["zones"], &new["zones"]), (&serde_json::json!(["1"]), &serde_json::json!(["2"])));
         assert!(new["properties"]["creationData"]["sourceResourceId"].as_str().unwrap().contains("/snapshots/"));
+        project.run(&["plan", "--detailed-exitcode"]).done();
+    }
+}
+
+#[test]
+fn a_disk_without_a_zone_comes_into_one_as_it_is_printed() {
+    for declared in ["", "      disks: [{name: green}]\n      assigned: green\n"] {
+        let project = Project::gitea();
+        let options = "      options: {sku: Premium_LRS}\n";
+        set_volumes(&project, &format!("    - name: default\n      size: 10Gi\n{options}{declared}"));
+        project.edit("kompoxapp.yml", "AZURE_AKS_USER_VM_ZONES: 1", "AZURE_AKS_USER_VM_ZONES: \"\"");
+        project.edit("kompoxapp.yml", "    zone: \"1\" # pod and disk must be in one zone", "    pool: user");
+        project.run(&["apply", "--auto-approve"]).done();
+        let old = mounted(&project);
+        assert_eq!(project.object(&old).get("zones"), None);
+        project.edit("kompoxapp.yml", "AZURE_AKS_USER_VM_ZONES: \"\"", "AZURE_AKS_USER_VM_ZONES: 2,3");
+        let words = project.run(&["validate"]).done().stderr;
+        // Nothing is written after the snapshot.
+        assert!(
+            words.contains("kompox --sandbox destroy --target ") && words.contains("/Deployment/app1-app"),
+            "{words}"
+        );
+        let yaml = printed_volume(&words, "the safe way is");
+        assert!(yaml.contains("assigned: ") && yaml.contains("snapshots:"), "{words}");
+        let yaml = yaml.replacen("- name: default\n", "- name: default\n      size: 10Gi\n", 1);
+        set_volumes(&project, &format!("{yaml}{options}"));
+        let told = project.run(&["validate"]).done().stderr;
+        assert!(!told.contains("is in no zone"), "{told}");
+        project.run(&["apply", "--auto-approve"]).done();
+        let new = mounted(&project);
+        assert_ne!(old, new);
+        let disk = project.object(&new);
+        assert_eq!(disk["zones"], serde_json::json!(["2"]));
+        assert!(disk["properties"]["creationData"]["sourceResourceId"].as_str().unwrap().contains("/snapshots/"));
+        assert!(project.disks().contains(&old), "what it was made from is kept");
         project.run(&["plan", "--detailed-exitcode"]).done();
     }
 }

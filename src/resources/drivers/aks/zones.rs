@@ -83,17 +83,9 @@ pub(super) fn settle(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App) -
                 "the disk of the volume {} is in no zone, and nodes are: it cannot be attached to them",
                 volume.name
             );
-            let lines = format!(
-                "  - name: {}\n    disks:\n      - {{name: blue, import: {id}}}\n      - {{name: green, source: \
-                 \"snapshot:before-switch\", zone: \"{}\"}}\n    assigned: green\n    snapshots:\n      \
-                 - {{name: before-switch, source: \"disk:blue\"}}",
-                volume.name, zones[0]
-            );
             let mut diagnostic = Diagnostic::warning("zone", message).at(volume.location.clone(), None);
-            diagnostic.help = vec![
-                "a disk never changes its zone; the way is a snapshot and a new disk in a zone:".into(),
-                Advice::write(lines),
-            ];
+            diagnostic.help = vec!["a disk never changes its zone".into()];
+            diagnostic.help.extend(safe_way(builder, app, &address_of(&scope, volume), id, &zones[0]));
             builder.diagnostics.push(diagnostic);
         }
         return None;
@@ -137,23 +129,31 @@ fn disks_that_stay(builder: &Builder<'_>, home: &Managed<'_>, app: &App, zone: &
     let lines = undeclared.filter_map(|volume| {
         let address = Address::new(&scope, kinds::DISK.name, &volume.name);
         let known = builder.state.known(&address)?;
-        let path = Path::root().key("zones");
-        let (before, after) = (Value::Null, Value::from(json!(zone)));
-        let refusal = Refusal {
-            address: &address,
-            name: &volume.name,
-            physical_id: &known.physical_id,
-            path: &path,
-            before: &before,
-            after: &after,
-            outside: false,
-            place: None,
-            users: workloads_of(builder, app),
-        };
+        let way = safe_way(builder, app, &address, &known.physical_id, zone);
         let first = format!("{address} cannot follow into zone {zone}: it would be a new one, and its data lost");
-        Some(std::iter::once(Advice::from(first)).chain(kinds::disk_safe_way(&refusal)).collect::<Vec<_>>())
+        Some(std::iter::once(Advice::from(first)).chain(way).collect::<Vec<_>>())
     });
     lines.flatten().collect()
+}
+
+/// How a disk that is in no zone comes into one.
+fn safe_way(builder: &Builder<'_>, app: &App, disk: &Address, physical_id: &str, zone: &str) -> Vec<Advice> {
+    let path = Path::root().key("zones");
+    let (before, after) = (Value::Null, Value::from(json!(zone)));
+    let users = workloads_of(builder, app);
+    let (address, name) = (disk, disk.name());
+    let (outside, place) = (false, None);
+    kinds::disk_safe_way(&Refusal {
+        address,
+        name,
+        physical_id,
+        path: &path,
+        before: &before,
+        after: &after,
+        outside,
+        place,
+        users,
+    })
 }
 
 /// The workloads of an app that the state knows.
@@ -223,10 +223,16 @@ fn is_redundant(volume: &Volume) -> bool {
     own.or_else(|| volume.options.get(DISK_SKU.key)).is_some_and(|sku| is_zone_redundant(&sku.value))
 }
 
-fn spot(builder: &Builder<'_>, scope: &str, volume: &Volume) -> Spot {
+/// The disk that a volume's Pods mount.
+fn address_of(scope: &str, volume: &Volume) -> Address {
     let declared = volume.assigned_disk();
     let name = declared.map_or_else(|| volume.name.clone(), |disk| format!("{}.{}", volume.name, disk.name));
-    let address = Address::new(scope, kinds::DISK.name, &name);
+    Address::new(scope, kinds::DISK.name, &name)
+}
+
+fn spot(builder: &Builder<'_>, scope: &str, volume: &Volume) -> Spot {
+    let declared = volume.assigned_disk();
+    let address = address_of(scope, volume);
     let said = declared.and_then(|disk| disk.zone.as_ref()).map(|zone| Spot::In(zone.value.clone()));
     match builder.state.known(&address) {
         Some(known) => match zone_of(known) {
