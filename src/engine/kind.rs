@@ -231,9 +231,47 @@ pub enum Behind {
 pub struct Mount {
     /// The place.
     pub place: Use,
+    /// What the object itself calls the volume.
+    pub called: String,
     /// Where the part sees it, such as `/var/lib/postgresql/data`.
     pub path: String,
 }
+
+/// A folder of a volume, by the name that an object has for the volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shelf {
+    /// What the object calls the volume.
+    pub volume: String,
+    /// The folder, without a slash at either end; empty for the top one.
+    pub folder: String,
+}
+
+/// A path at which a part of an object would no longer find its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The part, by the name that it has from now on.
+    pub part: String,
+    /// The path in it.
+    pub path: String,
+    /// Where its data is.
+    pub from: Shelf,
+    /// Where it would look; none where nothing is mounted.
+    pub to: Option<Shelf>,
+}
+
+/// How data can come to where a part would look for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carry {
+    /// Not at all: the part has to look where the data is.
+    Back,
+    /// Both folders are on one volume, and nobody else needs the old one.
+    Rename,
+    /// The other volume is new, so that nothing is in its folders.
+    Copy,
+}
+
+/// The lines by which parts go on with their data, for what moved from one volume to one other, or on one.
+pub type CarryOver = fn(&[Moved], Carry) -> Vec<Advice>;
 
 /// A part of an object, as a reviewer must know it: a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -264,15 +302,20 @@ pub struct Review {
     pub loss: Option<Loss>,
     /// The parts of an object (its stored form).
     pub parts: Option<fn(&serde_json::Value) -> Vec<Part>>,
+    /// How the parts of an object go on with data that is not where they would look.
+    pub carry_over: Option<CarryOver>,
     /// Whether an object that is made from this wish holds no data at first.
     pub starts_empty: Option<fn(&serde_json::Value) -> bool>,
+    /// How an object with the first name is made from the data of one with the second, if it can be.
+    pub made_from: Option<fn(&str, &str) -> Option<Advice>>,
     /// What it lets anybody reach: hosts, ports.
     pub opens: Option<fn(&serde_json::Value) -> Vec<String>>,
 }
 
 impl Review {
     /// Nothing to say.
-    pub const NONE: Self = Self { loss: None, parts: None, starts_empty: None, opens: None };
+    pub const NONE: Self =
+        Self { loss: None, parts: None, carry_over: None, starts_empty: None, made_from: None, opens: None };
 
     /// A loss and nothing else.
     pub const fn loss(code: &'static str, text: &'static str) -> Self {

@@ -1,6 +1,7 @@
 //! What a reviewer must see first: data that would be left behind, what goes, what is opened, what may do more; and that
 //! every command that is offered works as it is printed.
 
+use insta::assert_snapshot;
 use serde_json::Value;
 
 use crate::harness::project::Project;
@@ -238,6 +239,184 @@ fn a_path_that_finds_another_folder_starts_empty() {
     assert_eq!(with(&two.replace("\"./conf:/conf\"", "\"./conf:/conf\", \"./new:/new\"")), [""; 0]);
     assert_eq!(with("services: {other: {image: \"nginx:1.27\"}}\n"), [""; 0]);
     assert_eq!(with(two), [""; 0]);
+}
+
+/// Compose files as they were printed to be written, in their order.
+fn printed_files(plan: &Finished) -> Vec<String> {
+    let mut files: Vec<String> = Vec::new();
+    let mut open = false;
+    for line in plan.stdout.lines().map(|line| line.strip_prefix("        ").unwrap_or("")) {
+        if line == "services:" {
+            files.push(String::new());
+            open = true;
+        }
+        open &= line == "services:" || line.starts_with("  ");
+        if let Some(file) = files.last_mut().filter(|_| open) {
+            file.push_str(&format!("{line}\n"));
+        }
+    }
+    files
+}
+
+/// The app with one more compose file, as `docs/plan.md` says it is named.
+fn with_printed(project: &Project, file: &str) {
+    project.write("carry-over.yml", file);
+    project.edit(
+        "kompoxapp.yml",
+        "compose: file:compose.yml",
+        "compose: [\"file:compose.yml\", \"file:carry-over.yml\"]",
+    );
+}
+
+/// What the container that carries data over does to these folders, by a real shell.
+fn carried_out(project: &Project, root: &std::path::Path) -> std::process::Output {
+    let pod = project.object("/deployments/a-app")["spec"]["template"]["spec"].clone();
+    let first: Vec<&Value> = pod["initContainers"].as_array().unwrap().iter().collect();
+    assert_eq!(first.last().unwrap()["name"], "carry-over", "after the folders are made: {first:?}");
+    let mut words =
+        ["command", "args"].into_iter().flat_map(|key| first.last().unwrap()[key].as_array().into_iter().flatten());
+    let words: Vec<&str> = words.by_ref().map(|word| word.as_str().unwrap()).collect();
+    assert_eq!(words[..2], ["sh", "-ec"]);
+    let there = |name: &str| format!("{}/{name}/", root.display());
+    let script = words[2].replace("/to/", &there("to")).replace("/from/", &there("from"));
+    std::process::Command::new("sh").args(["-ec", &script]).output().unwrap()
+}
+
+#[test]
+fn a_moved_folder_goes_on_with_its_data_by_the_lines_that_are_printed() {
+    let project = applied(DISK, COMPOSE);
+    project.edit("compose.yml", "./data:/data", "./it's $$ new:/data");
+    let plan = project.run(&["plan"]).done();
+    let dangers_of = plan.stdout.split("\n\n").next().unwrap().to_owned();
+    assert_snapshot!(dangers_of, @r#"
+    Dangers:
+      ! /ws/w/prv/p/cls/c/app/a/Deployment/a-app: starts without its data: /data (web) moves from the folder data of disk/default to the folder it's $ new, which is empty unless somebody filled it
+            nothing is deleted; to go on with the data:
+            where it is: these lines in the compose file, or in one more that the App names behind it (docs/plan.md):
+            services:
+              web:
+                volumes: ["default/data:/data"]
+            or where the app will look: these lines for this one apply, without them from the next on:
+            services:
+              carry-over:
+                image: busybox:1.36
+                command: [sh, -ec, "if [ -e /to/default/data ]; then rmdir '/to/default/it'\\''s $$ new'; mv /to/default/data '/to/default/it'\\''s $$ new'; fi"]
+                volumes: ["default:/to/default"]
+              web:
+                depends_on: {carry-over: {condition: service_completed_successfully}}
+    "#);
+    let files = printed_files(&plan);
+    // Where it is.
+    with_printed(&project, &files[0]);
+    project.run(&["validate", "--strict"]).done();
+    assert_eq!(dangers(&project, &[]), [""; 0]);
+    project.run(&["plan", "--detailed-exitcode"]).done();
+    // Where the app will look.
+    project.write("carry-over.yml", &files[1]);
+    project.run(&["validate", "--strict"]).done();
+    project.run(&["apply", "--auto-approve"]).done();
+    project.run(&["plan", "--detailed-exitcode"]).done();
+    let root = tempfile::tempdir().unwrap();
+    let at = |path: &str| root.path().join("to/default").join(path);
+    let make = |path: &str| std::fs::create_dir_all(at(path)).unwrap();
+    make("data");
+    std::fs::write(at("data/rows"), "1").unwrap();
+    // The container before it makes the folder anew each time.
+    for _ in 0..2 {
+        make("it's $ new");
+        assert!(carried_out(&project, root.path()).status.success());
+        assert_eq!(std::fs::read_to_string(at("it's $ new/rows")).unwrap(), "1");
+        assert!(!at("data").exists());
+    }
+    // What is not empty stays as it is, and so does the old folder.
+    make("data");
+    assert!(!carried_out(&project, root.path()).status.success());
+    assert!(at("data").exists() && at("it's $ new/rows").exists());
+    // Without the lines from the next apply on.
+    project.edit("kompoxapp.yml", "[\"file:compose.yml\", \"file:carry-over.yml\"]", "file:compose.yml");
+    assert_eq!(dangers(&project, &[]), [""; 0]);
+    project.run(&["apply", "--auto-approve"]).done();
+    project.run(&["plan", "--detailed-exitcode"]).done();
+}
+
+#[test]
+fn a_folder_that_others_use_is_not_taken_from_them() {
+    let two = "services:\n  web:\n    image: nginx:1.27\n    volumes: [\"./data:/data\"]\n  job:\n    image: nginx:1.27\n    \
+               volumes: [\"./data:/data\"]\n";
+    let project = applied(DISK, two);
+    for (from, to) in [("./data:/data", "./pg:/data"), ("./pg:/data", "./data/in:/data")] {
+        project.write("compose.yml", &project.read("compose.yml").replacen(from, to, 1));
+        let files = printed_files(&project.run(&["plan"]).done());
+        assert_eq!(files, ["services:\n  web:\n    volumes: [\"default/data:/data\"]\n"]);
+    }
+}
+
+#[test]
+fn data_is_copied_to_another_volume_by_the_lines_that_are_printed() {
+    let volumes = DISK.replace("]\n", ", {name: store, size: 10Gi}]\n");
+    for (old, new) in [("default/data", "store/pg"), ("default", "store")] {
+        let project = applied(DISK, &COMPOSE.replace("./data", old));
+        project.write("kompoxapp.yml", &format!("{FRAME}{}", app("a", &volumes)));
+        project.write("compose.yml", &COMPOSE.replace("./data", new));
+        let plan = project.run(&["plan"]).done();
+        let files = printed_files(&plan);
+        assert_eq!(files.len(), 2, "{}", plan.stdout);
+        with_printed(&project, &files[0]);
+        project.run(&["validate", "--strict"]).done();
+        assert_eq!(dangers(&project, &[]), [""; 0]);
+        project.write("carry-over.yml", &files[1]);
+        project.run(&["validate", "--strict"]).done();
+        project.run(&["apply", "--auto-approve"]).done();
+        project.run(&["plan", "--detailed-exitcode"]).done();
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("from").join(old), root.path().join("to").join(new));
+        for folder in [&from, &to] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        std::fs::write(from.join("rows"), "1").unwrap();
+        assert!(carried_out(&project, root.path()).status.success());
+        assert_eq!(std::fs::read_to_string(to.join("rows")).unwrap(), "1");
+        // What the app has done since is not undone by another start.
+        std::fs::write(to.join("rows"), "2").unwrap();
+        assert!(carried_out(&project, root.path()).status.success());
+        assert_eq!(std::fs::read_to_string(to.join("rows")).unwrap(), "2");
+        assert_eq!(std::fs::read_to_string(from.join("rows")).unwrap(), "1");
+    }
+}
+
+#[test]
+fn a_mount_that_was_taken_away_comes_back_by_the_lines_that_are_printed() {
+    let project = applied(DISK, COMPOSE);
+    project.write("compose.yml", "services:\n  web:\n    image: nginx:1.27\n");
+    let files = printed_files(&project.run(&["plan"]).done());
+    with_printed(&project, &files[0]);
+    project.run(&["plan", "--detailed-exitcode"]).done();
+}
+
+#[test]
+fn an_empty_disk_of_a_volume_is_made_from_the_one_before_by_the_line_that_is_printed() {
+    let spec = |disks: &str, assigned: &str| {
+        let disks = format!("      disks:\n{disks}      assigned: {assigned}\n");
+        format!(
+            "{FRAME}{}",
+            app(
+                "a",
+                &format!("  compose: file:compose.yml\n  volumes:\n    - name: default\n      size: 10Gi\n{disks}")
+            )
+        )
+    };
+    let blue = "      - {name: blue}\n";
+    let project = applied(DISK, COMPOSE);
+    project.run(&["destroy", "--auto-approve"]).done();
+    project.write("kompoxapp.yml", &spec(blue, "blue"));
+    project.run(&["apply", "--auto-approve"]).done();
+    project.write("kompoxapp.yml", &spec(&format!("{blue}      - {{name: green}}\n"), "green"));
+    let plan = project.run(&["plan"]).done();
+    let line = plan.stdout.lines().find_map(|line| line.find("- {name: green, source:").map(|at| &line[at..])).unwrap();
+    project.write("kompoxapp.yml", &spec(&format!("{blue}      {line}\n"), "green"));
+    assert_eq!(dangers(&project, &[]), [""; 0]);
+    project.run(&["apply", "--auto-approve"]).done();
+    project.run(&["plan", "--detailed-exitcode"]).done();
 }
 
 #[test]

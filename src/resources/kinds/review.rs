@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::carry::carry_over;
 use crate::compose::convert::SUB_PATHS;
 use crate::engine::kind::{Loss, Mount, Part, Review, Use};
 use kompox_rules::pod_security::{CAPABILITIES, SYSCTLS};
@@ -13,6 +14,7 @@ use kompox_rules::pod_security::{CAPABILITIES, SYSCTLS};
 pub(super) const WORKLOAD: Review = Review {
     loss: Some(Loss { code: "workload-deleted", text: "stops, and nothing takes its place" }),
     parts: Some(parts),
+    carry_over: Some(carry_over),
     ..Review::NONE
 };
 
@@ -81,12 +83,14 @@ pub(super) fn containers(object: &Value) -> Vec<(&Value, Vec<Mount>)> {
     let mounts = |container| {
         let name = text(container, "/name").unwrap_or_default();
         let mounts = items(container, "/volumeMounts").filter_map(|mount| {
+            let called = text(mount, "/name")?;
             let place = Use {
                 part: name.to_owned(),
-                volume: claims.get(text(mount, "/name")?)?.clone(),
+                volume: claims.get(called)?.clone(),
                 folder: text(mount, "/subPath").unwrap_or_default().to_owned(),
             };
-            Some(Mount { place, path: text(mount, "/mountPath").unwrap_or_default().to_owned() })
+            let path = text(mount, "/mountPath").unwrap_or_default().to_owned();
+            Some(Mount { place, called: called.to_owned(), path })
         });
         (container, mounts.collect())
     };

@@ -7,7 +7,7 @@ use super::whole::{Standing, Whole};
 use crate::advice::{Advice, Command};
 use crate::engine::address::Address;
 use crate::engine::code::DangerCode;
-use crate::engine::kind::{Holds, Mount};
+use crate::engine::kind::{Carry, CarryOver, Holds, Mount, Moved, Shelf};
 use crate::engine::plan::{Danger, Verb};
 
 /// What is behind a place: the object that holds the data, and the provider's id of it.
@@ -17,25 +17,41 @@ struct Data {
     id: Option<String>,
 }
 
+impl Data {
+    fn is(&self, other: &Self) -> bool {
+        match (&self.id, &other.id) {
+            (Some(one), Some(two)) => one.eq_ignore_ascii_case(two),
+            // What nobody can tell apart from the address alone is taken for the same.
+            _ => self.id == other.id && self.address == other.address,
+        }
+    }
+}
+
 /// A folder of some data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Spot {
     data: Data,
-    folder: String,
+    shelf: Shelf,
 }
 
 impl Spot {
     fn is(&self, other: &Self) -> bool {
-        let same = match (&self.data.id, &other.data.id) {
-            (Some(one), Some(two)) => one.eq_ignore_ascii_case(two),
-            // What nobody can tell apart from the address alone is taken for the same.
-            _ => self.data.id == other.data.id && self.data.address == other.data.address,
-        };
-        same && self.folder == other.folder
+        self.data.is(&other.data) && self.shelf.folder == other.shelf.folder
     }
 
     fn folder(&self) -> String {
-        if self.folder.is_empty() { "the top folder".to_owned() } else { format!("the folder {}", self.folder) }
+        let folder = &self.shelf.folder;
+        if folder.is_empty() { "the top folder".to_owned() } else { format!("the folder {folder}") }
+    }
+
+    /// Whether one of them is the other, or in it.
+    fn overlaps(&self, other: &Self) -> bool {
+        let holds = |outer: &str, inner: &str| {
+            let rest = inner.strip_prefix(outer);
+            rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('/'))
+        };
+        let (one, two) = (&self.shelf.folder, &other.shelf.folder);
+        self.data.is(&other.data) && (holds(one, two) || holds(two, one))
     }
 }
 
@@ -43,9 +59,13 @@ impl Spot {
 struct Lost {
     workload: Address,
     part: String,
+    /// The part's name from now on.
+    now: String,
     path: String,
     before: Spot,
     after: Option<Spot>,
+    /// Somebody else goes on using what is there.
+    shared: bool,
 }
 
 /// Parts that would find an empty place, or another one, where their data was.
@@ -64,6 +84,8 @@ pub(super) fn starts(whole: &Whole<'_>, standing: &[Standing]) -> Vec<Danger> {
         object.before.iter().for_each(|side| keep(side, false));
         object.after.iter().for_each(|side| keep(side, true));
     }
+    let used: Vec<Spot> =
+        parts.values().filter_map(|sides| sides.after.as_ref()).flat_map(|side| volumes.spots(side)).collect();
     let mut lost = Vec::new();
     for ((scope, name), sides) in &parts {
         let Some((_, api, before)) = &sides.before else { continue };
@@ -71,10 +93,11 @@ pub(super) fn starts(whole: &Whole<'_>, standing: &[Standing]) -> Vec<Danger> {
         let heir = || {
             let beside = parts.range((*scope, String::new())..).take_while(|((other, _), _)| other == scope);
             let new = beside.filter(|(_, sides)| sides.before.is_none());
-            new.filter_map(|(_, sides)| sides.after.as_ref())
-                .find(|(.., mounts)| mounts.iter().any(|mount| before.iter().any(|was| was.path == mount.path)))
+            new.filter_map(|((_, name), sides)| Some((name, sides.after.as_ref()?)))
+                .find(|(_, (.., mounts))| mounts.iter().any(|mount| before.iter().any(|was| was.path == mount.path)))
         };
-        let Some((workload, api_after, after)) = sides.after.as_ref().or_else(heir) else { continue };
+        let same = sides.after.as_ref().map(|after| (name, after));
+        let Some((now, (workload, api_after, after))) = same.or_else(heir) else { continue };
         let renamed = sides.after.is_none();
         let paths: BTreeSet<&str> = before.iter().chain(after).map(|mount| mount.path.as_str()).collect();
         for path in paths {
@@ -85,8 +108,9 @@ pub(super) fn starts(whole: &Whole<'_>, standing: &[Standing]) -> Vec<Danger> {
             if is.as_ref().is_some_and(|is| was.is(is)) || renamed && is.is_none() {
                 continue;
             }
-            let (workload, part) = ((*workload).clone(), name.clone());
-            lost.push(Lost { workload, part, path: path.to_owned(), before: was, after: is });
+            let shared = used.iter().any(|spot| spot.overlaps(&was));
+            let (workload, part, now, path) = ((*workload).clone(), name.clone(), now.clone(), path.to_owned());
+            lost.push(Lost { workload, part, now, path, before: was, after: is, shared });
         }
     }
     describe_lost(whole, lost)
@@ -99,78 +123,125 @@ fn describe_lost(whole: &Whole<'_>, lost: Vec<Lost>) -> Vec<Danger> {
         let key = (one.workload.clone(), one.before.data.clone(), one.after.as_ref().map(|after| after.data.clone()));
         groups.entry(key).or_default().push(one);
     }
-    let mut dangers = Vec::new();
-    for ((workload, old, new), lost) in groups {
-        let paths: Vec<_> = lost.iter().map(|one| format!("{} ({})", one.path, one.part)).collect();
-        let (paths, are) = (paths.join(" and "), if lost.len() == 1 { "is" } else { "are" });
-        let Some(new) = new else {
-            let text = format!(
-                "starts without its data: {paths} {are} no longer on {}; what is written there is lost with the Pod",
-                old.address.short()
-            );
-            let help = format!("what was there stays on {}; mount it again to go on with it", old.address.short());
-            dangers.push(Danger { help: vec![help.into()], ..Danger::about(DangerCode::StartsEmpty, &workload, text) });
-            continue;
+    let described = groups.into_iter().filter_map(|((workload, old, new), lost)| {
+        let (text, help) = match &new {
+            None => gone(whole, &workload, &old, &lost),
+            Some(new) if new.is(&old) => moved(whole, &workload, &lost),
+            Some(new) => exchanged(whole, &workload, (&old, new), &lost)?,
         };
-        let same = new.id == old.id && (new.id.is_some() || new.address == old.address);
-        if same {
-            let moves: Vec<_> = lost
-                .iter()
-                .filter_map(|one| {
-                    let after = one.after.as_ref()?;
-                    let (path, part, old_folder) = (&one.path, &one.part, one.before.folder());
-                    let at = old.address.short();
-                    Some(format!("{path} ({part}) moves from {old_folder} of {at} to {}", after.folder()))
-                })
-                .collect();
-            let text =
-                format!("starts without its data: {}, which is empty unless somebody filled it", moves.join(" and "));
-            let keep = lost.iter().map(|one| format!("mount {} at {} again", one.before.folder(), one.path));
-            let mut help = vec![Advice::from("nothing is deleted; to go on with the data:")];
-            help.extend(keep.collect::<BTreeSet<_>>().into_iter().map(Advice::from));
-            dangers.push(Danger { help, ..Danger::about(DangerCode::StartsEmpty, &workload, text) });
-            continue;
-        }
-        let Some(empty) = is_empty(whole, &new.address) else { continue };
-        let text = format!(
-            "starts without its data: {paths} move{} from {} to {} {}",
-            if lost.len() == 1 { "s" } else { "" },
-            old.address.short(),
-            empty,
-            new.address.short()
-        );
-        let help = carry_over(whole, &old.address, &new.address);
-        dangers.push(Danger { help, ..Danger::about(DangerCode::StartsEmpty, &workload, text) });
-    }
-    dangers
+        let text = format!("starts without its data: {text}");
+        Some(Danger { help, ..Danger::about(DangerCode::StartsEmpty, &workload, text) })
+    });
+    described.collect()
 }
 
-/// How empty the data is that a plan puts in another's place; none where it is a copy, or was chosen by its id.
-fn is_empty(whole: &Whole<'_>, address: &Address) -> Option<&'static str> {
+fn paths(lost: &[Lost]) -> String {
+    let paths: Vec<_> = lost.iter().map(|one| format!("{} ({})", one.path, one.part)).collect();
+    paths.join(" and ")
+}
+
+/// Nothing is mounted there any more.
+fn gone(whole: &Whole<'_>, workload: &Address, old: &Data, lost: &[Lost]) -> (String, Vec<Advice>) {
+    let (are, at) = (if lost.len() == 1 { "is" } else { "are" }, old.address.short());
+    let text = format!("{} {are} no longer on {at}; what is written there is lost with the Pod", paths(lost));
+    let mut help = vec![format!("what was there stays on {at}; mount it again to go on with it").into()];
+    // Where the volume goes too, it has to come back first.
+    if whole.view.inputs.graph.get(&old.address).is_some() {
+        help.extend(lines(whole, workload, lost, Carry::Back));
+    }
+    (text, help)
+}
+
+/// Another folder of the same data.
+fn moved(whole: &Whole<'_>, workload: &Address, lost: &[Lost]) -> (String, Vec<Advice>) {
+    let moves = lost.iter().filter_map(|one| {
+        let after = one.after.as_ref()?.folder();
+        let (path, part, folder, at) = (&one.path, &one.part, one.before.folder(), one.before.data.address.short());
+        Some(format!("{path} ({part}) moves from {folder} of {at} to {after}"))
+    });
+    let moves: Vec<_> = moves.collect();
+    let text = format!("{}, which is empty unless somebody filled it", moves.join(" and "));
+    let apart = |one: &Lost| !one.shared && one.after.as_ref().is_none_or(|after| !after.overlaps(&one.before));
+    let carry = if lost.iter().all(apart) { Carry::Rename } else { Carry::Back };
+    let mut help = vec![Advice::from("nothing is deleted; to go on with the data:")];
+    help.extend(lines(whole, workload, lost, carry));
+    (text, help)
+}
+
+/// Other data, if that is empty.
+fn exchanged(
+    whole: &Whole<'_>,
+    workload: &Address,
+    (old, new): (&Data, &Data),
+    lost: &[Lost],
+) -> Option<(String, Vec<Advice>)> {
+    let (word, is_new) = is_empty(whole, &new.address)?;
+    let (from, to, s) = (old.address.short(), new.address.short(), if lost.len() == 1 { "s" } else { "" });
+    let text = format!("{} move{s} from {from} to {word} {to}", paths(lost));
+    let graph = whole.view.inputs.graph;
+    let stays = graph.get(&old.address).is_some();
+    if !stays {
+        return Some((text, say_so(whole, &old.address, &new.address)));
+    }
+    let made_from = graph.get(&new.address).and_then(|node| node.kind.review.made_from).filter(|_| is_new);
+    let copy = made_from.and_then(|made_from| made_from(new.address.name(), old.address.name()));
+    let mut help = vec![format!("to go on with {from}, undo this change; it stays where it is").into()];
+    if let Some(copy) = copy {
+        help.extend(["or make the new one from it, with this in its place:".into(), copy]);
+    } else if lost
+        .iter()
+        .all(|one| one.after.as_ref().is_some_and(|after| after.shelf.volume != one.before.shelf.volume))
+    {
+        help.extend(lines(whole, workload, lost, if is_new { Carry::Copy } else { Carry::Back }));
+    }
+    Some((text, help))
+}
+
+/// The lines of the workload's kind.
+fn lines(whole: &Whole<'_>, workload: &Address, lost: &[Lost], carry: Carry) -> Vec<Advice> {
+    let kind = |address: &Address| whole.view.inputs.graph.get(address).map(|node| node.kind);
+    let Some(carry_over): Option<CarryOver> = kind(workload).and_then(|kind| kind.review.carry_over) else {
+        return Vec::new();
+    };
+    let moves = lost.iter().map(|one| {
+        // What is on one volume is found under the name that it has from now on.
+        let same = one.after.as_ref().filter(|after| after.data.is(&one.before.data));
+        let volume = same.map_or(&one.before, |after| after).shelf.volume.clone();
+        let from = Shelf { volume, folder: one.before.shelf.folder.clone() };
+        let to = one.after.as_ref().map(|after| after.shelf.clone());
+        Moved { part: one.now.clone(), path: one.path.clone(), from, to }
+    });
+    carry_over(&moves.collect::<Vec<_>>(), carry)
+}
+
+/// How empty the data is that a plan puts in another's place, and whether this plan makes it; none where it is a copy, or
+/// was chosen by its id.
+fn is_empty(whole: &Whole<'_>, address: &Address) -> Option<(&'static str, bool)> {
     let node = whole.view.inputs.graph.get(address)?;
     let starts_empty = node.kind.review.starts_empty?;
     match whole.view.record(address) {
-        Some(record) => {
-            (!record.protection.adopted && starts_empty(&record.applied.value())).then_some("what was made as an empty")
-        }
+        Some(record) => (!record.protection.adopted && starts_empty(&record.applied.value()))
+            .then_some(("what was made as an empty", false)),
         None => {
             let new = whole.action(address).is_none_or(|planned| planned.action == Verb::Create);
-            (new && starts_empty(&node.desired.to_stored())).then_some("the new, empty")
+            (new && starts_empty(&node.desired.to_stored())).then_some(("the new, empty", true))
         }
     }
 }
 
-/// The lines that carry the data of one address over to another.
-fn carry_over(whole: &Whole<'_>, old: &Address, new: &Address) -> Vec<Advice> {
-    let stays = whole.view.inputs.graph.get(old).is_some();
-    if !stays && old.kind() == new.kind() && whole.view.records.contains_key(old) && whole.view.record(new).is_none() {
+/// How to go on with data that no manifest names any more.
+fn say_so(whole: &Whole<'_>, old: &Address, new: &Address) -> Vec<Advice> {
+    if old.kind() == new.kind() && whole.view.records.contains_key(old) && whole.view.record(new).is_none() {
         return vec![
             "if it is the same under another name, say so before this apply, then plan again:".into(),
             Advice::run("", Command::state_mv(old, new)),
         ];
     }
-    let what = if stays { "it stays where it is" } else { "the plan says below what becomes of it" };
-    vec![format!("to go on with {}, undo this change; {what}", old.short()).into()]
+    vec![
+        format!("to go on with {}, undo this change; the plan says below what becomes of it", old.short()).into(),
+        "to copy its files, keep its volume beside the new one under another name: the plan then prints the lines"
+            .into(),
+    ]
 }
 
 /// The nearest data that an object depends on.
@@ -210,11 +281,14 @@ fn id_after(whole: &Whole<'_>, address: &Address) -> Option<String> {
     recorded.or_else(imported).or_else(planned).map(str::to_ascii_lowercase)
 }
 
-/// A part before and after: its workload, its API, its mounts.
+/// A part: its workload, its API, its mounts.
+type Side<'a> = (&'a Address, &'a Arc<str>, Vec<Mount>);
+
+/// A part before and after.
 #[derive(Default)]
 struct Sides<'a> {
-    before: Option<(&'a Address, &'a Arc<str>, Vec<Mount>)>,
-    after: Option<(&'a Address, &'a Arc<str>, Vec<Mount>)>,
+    before: Option<Side<'a>>,
+    after: Option<Side<'a>>,
 }
 
 /// Which data is behind a volume, before and after.
@@ -243,24 +317,31 @@ impl Volumes {
         Self { before, after }
     }
 
-    fn spot(&self, volume: &str, api: &Arc<str>, folder: String, after: bool) -> Option<Spot> {
+    fn spot(&self, mount: &Mount, api: &Arc<str>, folder: String, after: bool) -> Option<Spot> {
         let side = if after { &self.after } else { &self.before };
-        let data = side.get(&(api.clone(), volume.to_owned()))?.clone();
-        Some(Spot { data, folder })
+        let data = side.get(&(api.clone(), mount.place.volume.clone()))?.clone();
+        Some(Spot { data, shelf: Shelf { volume: mount.called.clone(), folder } })
+    }
+
+    /// Everything that a part uses after the plan.
+    fn spots(&self, (_, api, mounts): &Side<'_>) -> Vec<Spot> {
+        let folder = |mount: &Mount| steps(&mount.place.folder).join("/");
+        mounts.iter().filter_map(|mount| self.spot(mount, api, folder(mount), true)).collect()
     }
 }
 
-/// The volume and folder that a path lies in: of the longest mount above it.
-fn effective<'m>(mounts: &'m [Mount], path: &str) -> Option<(&'m str, String)> {
-    let steps = |text: &str| -> Vec<String> {
-        text.split('/').filter(|step| !matches!(*step, "" | ".")).map(str::to_owned).collect()
-    };
+fn steps(text: &str) -> Vec<&str> {
+    text.split('/').filter(|step| !matches!(*step, "" | ".")).collect()
+}
+
+/// The mount that a path lies in, which is the longest one above it, and the folder of its volume.
+fn effective<'m>(mounts: &'m [Mount], path: &str) -> Option<(&'m Mount, String)> {
     let path = steps(path);
     let above = mounts.iter().map(|mount| (mount, steps(&mount.path))).filter(|(_, at)| path.starts_with(at));
     let (mount, at) = above.max_by_key(|(_, at)| at.len())?;
     let mut folder = steps(&mount.place.folder);
-    folder.extend(path[at.len()..].iter().cloned());
-    Some((&mount.place.volume, folder.join("/")))
+    folder.extend(&path[at.len()..]);
+    Some((mount, folder.join("/")))
 }
 
 #[cfg(test)]
@@ -269,13 +350,14 @@ mod tests {
     use crate::engine::kind::Use;
 
     fn mount(path: &str, volume: &str, folder: &str) -> Mount {
-        Mount { place: Use { part: "p".into(), volume: volume.into(), folder: folder.into() }, path: path.into() }
+        let place = Use { part: "p".into(), volume: volume.into(), folder: folder.into() };
+        Mount { place, called: volume.into(), path: path.into() }
     }
 
     #[test]
     fn the_nearest_mount_above_a_path_counts() {
         let mounts = [mount("/data", "v", "app"), mount("/data/deep/", "w", ""), mount("/database", "x", "")];
-        let at = |path: &str| effective(&mounts, path).map(|(volume, folder)| format!("{volume}:{folder}"));
+        let at = |path: &str| effective(&mounts, path).map(|(mount, folder)| format!("{}:{folder}", mount.called));
         assert_eq!(at("/data").as_deref(), Some("v:app"));
         assert_eq!(at("/data/a/b").as_deref(), Some("v:app/a/b"));
         assert_eq!(at("/data/deep/c").as_deref(), Some("w:c"));

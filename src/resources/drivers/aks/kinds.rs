@@ -160,7 +160,7 @@ pub static DISK: Kind = Kind {
     replace: Replace::Refused(disk_safe_way),
     holds: Holds::Data,
     // One that is made from nothing has nothing on it.
-    review: Review { starts_empty: Some(disk_starts_empty), ..Review::NONE },
+    review: Review { starts_empty: Some(disk_starts_empty), made_from: Some(disk_made_from), ..Review::NONE },
     safeguarded: true,
     unattached: Some(unattached),
     outputs: &["/properties/diskSizeGB"],
@@ -349,6 +349,14 @@ fn text(value: &Value) -> String {
 
 fn disk_starts_empty(disk: &serde_json::Value) -> bool {
     disk.pointer("/properties/creationData/createOption").and_then(serde_json::Value::as_str) == Some("Empty")
+}
+
+/// The line of a declared disk that is made from another one of its volume (`manifests.md`, "Declared disks and
+/// snapshots").
+fn disk_made_from(new: &str, old: &str) -> Option<Advice> {
+    let ((volume, new), (same, old)) = (new.split_once('.')?, old.split_once('.')?);
+    let line = format!("      - {{name: {new}, source: \"disk:{old}\"}}  # and what else it says now");
+    (volume == same).then(|| Advice::write(line))
 }
 
 /// Azure's word that no machine has a disk: `Unattached` is "can be attached to a VM", while a disk of a machine that is
