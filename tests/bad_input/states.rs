@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use kompox_state::LockRequest;
 use rusqlite::Connection;
 
+use crate::harness::skip;
 use crate::harness::stage::{FAST, Stage};
 use crate::{APPLY, NOWHERE, refused};
 
@@ -176,7 +177,7 @@ fn a_read_only_folder_is_named() {
             assert!(text.contains(&stage.file(".kompox").display().to_string()), "{text}");
             assert!(text.contains("make the folder") || text.contains("writable"), "{text}");
         }
-        Err(error) => println!("skipped: the program cannot be run as nobody here: {error}"),
+        Err(error) => skip(&format!("the program cannot be run as nobody here: {error}")),
     }
     assert!(!stage.file(".kompox/state").exists());
     open(&stage.file(".kompox"), 0o755);

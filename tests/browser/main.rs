@@ -1,7 +1,7 @@
 //! Pages of `--format html` in a real browser: Chromium without a window, driven as a person would drive it. Skipped, and
 //! said so, where there is no Chromium; `.ci/run` installs it. `KOMPOX_SCREENSHOTS` names a folder to keep pictures in.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "all of this is a test")]
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -22,7 +22,7 @@ fn browser(width: u32, height: u32) -> Option<Browser> {
     match Browser::start(width, height) {
         Ok(browser) => Some(browser),
         Err(why) => {
-            println!("skipped: pages are not looked at in a browser: {why}");
+            harness::skip(&format!("pages are not looked at in a browser: {why}"));
             None
         }
     }

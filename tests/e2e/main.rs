@@ -18,6 +18,7 @@ mod compose;
 mod disks;
 mod drift;
 mod formats;
+mod gates;
 mod guards;
 mod handover;
 mod identity;

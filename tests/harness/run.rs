@@ -2,8 +2,9 @@
 
 use std::io::Read;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
+use jsonschema::Validator;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -28,7 +29,9 @@ impl Finished {
         let here = here(&command);
         let Output { status, stdout, stderr } = command.output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr), here }
+        let finished = Self { code: status.code(), stdout: text(stdout), stderr: text(stderr), here };
+        published(&finished.stdout);
+        finished
     }
 
     /// Both streams.
@@ -78,6 +81,24 @@ impl Finished {
     /// Only the errors of what was printed beside the data; warnings go.
     pub fn errors(&self) -> String {
         self.stderr.find("error").map_or(String::new(), |start| self.stderr[start..].to_owned())
+    }
+}
+
+/// Holds what is for machines to the schema that is published for them.
+#[track_caller]
+fn published(stdout: &str) {
+    static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+        let schema = include_str!("../../docs/output.schema.json");
+        jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap()
+    });
+    if !stdout.starts_with('{') || !stdout.contains("\"format_version\"") {
+        return;
+    }
+    for document in serde_json::Deserializer::from_str(stdout).into_iter::<Value>() {
+        // What is cut by a kill is no document.
+        let Ok(document) = document else { return };
+        let wrong: Vec<String> = SCHEMA.iter_errors(&document).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "not what docs/output.schema.json says: {wrong:?}\n{document:#}");
     }
 }
 

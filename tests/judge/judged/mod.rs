@@ -14,11 +14,6 @@ pub fn later() -> bool {
     std::env::var_os("KOMPOX_JUDGE").is_some_and(|value| value == "later")
 }
 
-/// Says past the harness what cannot be done here; `.ci/run` counts these lines.
-pub fn skip(what: &str) {
-    let _ = writeln!(std::io::stderr(), "\nskipped: {what}");
-}
-
 /// Says who judged what, past the harness, which hides what passing tests print.
 pub fn say(what: &str, by: &str) {
     let _ = writeln!(std::io::stderr(), "judged: {what}, by {by}");

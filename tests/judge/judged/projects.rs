@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{later, say, skip};
+use super::{later, say};
 use crate::controlplane::{ControlPlane, assets};
 use crate::harness::cloud::Cloud;
 use crate::harness::project::Project;
 use crate::harness::run::Finished;
+use crate::harness::skip;
 use crate::proxy::{Planes, Proxy};
 
 /// A project on a cloud whose clusters are real API servers where there are any.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{later, say, skip};
+use super::{later, say};
+use crate::harness::skip;
 use crate::plane::Plane;
 
 /// The folder that tests render into; `.ci/run` makes it.
