@@ -1,23 +1,46 @@
 //! `kompox drift`
 
+use clap::ValueEnum;
+
 use super::error::{CliError, Exit};
 use super::flow::fixed::Fixed;
 use super::flow::planning::Selection;
-use super::flow::session::{Needs, with_session};
+use super::flow::session::{Needs, VERSION, with_session};
 use super::global::Global;
 use super::ui::{PlanFormat, Ui};
-use crate::engine::plan::Mode;
-use crate::report::{About, text};
+use crate::engine::plan::{Mode, Plan};
+use crate::report::{self, About, text};
+
+/// How drift is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person
+    Text,
+    /// One comment or issue
+    Markdown,
+    /// For machines
+    Json,
+    /// A page for a browser, one file that needs no network
+    Html,
+    /// For code hosts, which show findings beside the lines: SARIF 2.1.0
+    Sarif,
+    /// A test report
+    Junit,
+    /// A mermaid graph
+    Mermaid,
+    /// A Graphviz graph
+    Dot,
+}
 
 /// Arguments of `drift`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 no drift, 2 drift, 1 error.\n\nTo put it right:    kompox apply\nTo accept it:       kompox apply --refresh-only"
+    after_help = "Exit codes: 0 no drift, 2 drift, 1 error.\n\nTo put it right:    kompox apply\nTo accept it:       kompox apply --refresh-only\n\nExamples:\n  kompox drift\n  kompox drift --format sarif > drift.sarif\n  kompox drift --format junit > drift.xml"
 )]
 pub struct Args {
     /// How to print it
-    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
-    format: PlanFormat,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
     #[command(flatten)]
     selection: Selection,
 }
@@ -29,6 +52,27 @@ pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError
         Ok(session.plan(Mode::RefreshOnly, Fixed::default(), adjust).await?.plan)
     });
     let plan = plan.await?;
-    ui.plan(&plan, args.format, false, &About { drift: true, saved: None })?;
-    Ok(if text::has_drift(&plan) { Exit::Changes } else { Exit::Done })
+    let about = About { drift: true, saved: None };
+    let format = match args.format {
+        Format::Sarif => {
+            ui.document(&report::sarif::log(&report::drift::findings(&plan), VERSION, ui.commands()))?;
+            return exit(&plan);
+        }
+        Format::Junit => {
+            ui.data(|out| out.write_all(report::drift::junit(&plan).as_bytes()))?;
+            return exit(&plan);
+        }
+        Format::Text => PlanFormat::Text,
+        Format::Markdown => PlanFormat::Markdown,
+        Format::Json => PlanFormat::Json,
+        Format::Html => PlanFormat::Html,
+        Format::Mermaid => PlanFormat::Mermaid,
+        Format::Dot => PlanFormat::Dot,
+    };
+    ui.plan(&plan, format, false, &about)?;
+    exit(&plan)
+}
+
+fn exit(plan: &Plan) -> Result<Exit, CliError> {
+    Ok(if text::has_drift(plan) { Exit::Changes } else { Exit::Done })
 }

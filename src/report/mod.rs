@@ -6,6 +6,7 @@
 //! digests appear in JSON only.
 
 pub mod diagnostics;
+pub mod drift;
 pub mod escape;
 mod facts;
 pub mod graph;

@@ -324,15 +324,32 @@ fn is_drift(mode: Mode, change: &FieldChange) -> bool {
     }
 }
 
+/// The objects that somebody else changed.
+pub(super) fn drifted(plan: &Plan) -> impl Iterator<Item = &PlannedAction> {
+    by_scope(plan).into_values().flatten().filter(|planned| is_drifted(plan.mode, planned))
+}
+
+/// The fields of an object that somebody else changed, from what kompox applied to what is there now.
+///
+/// In a refresh-only plan, `before` of a change is what the state says and `after` what is observed; in other plans
+/// `before` is what is observed and `after` what the apply would put right, and the sides are turned here.
+pub(super) fn drifted_fields(plan: &Plan, planned: &PlannedAction) -> impl Iterator<Item = FieldChange> {
+    planned.changes.iter().filter(|change| is_drift(plan.mode, change)).map(|change| {
+        let mut turned = change.clone();
+        turned.forces_replacement = false;
+        if plan.mode != Mode::RefreshOnly {
+            std::mem::swap(&mut turned.before, &mut turned.after);
+        }
+        turned
+    })
+}
+
 fn is_drifted(mode: Mode, planned: &PlannedAction) -> bool {
     let by_itself = mode == Mode::RefreshOnly && planned.action.is_change();
     by_itself || planned.changes.iter().any(|change| is_drift(mode, change))
 }
 
-/// Writes the drift report: per object the fields that somebody changed, from what kompox applied to what is there now.
-///
-/// In a refresh-only plan, `before` of a change is what the state says and `after` what is observed; in other plans
-/// `before` is what is observed and `after` what the apply would put right, and the sides are turned here.
+/// Writes the drift report: per object the fields that somebody changed.
 ///
 /// # Errors
 /// The writer's own.
@@ -348,18 +365,13 @@ pub fn drift(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) 
                 titled = true;
             }
             let mut head = Line::new("", Ink::Plain, 0).with(Ink::Changed, clean(planned.address.short()));
-            let drifted: Vec<&FieldChange> = planned.changes.iter().filter(|c| is_drift(plan.mode, c)).collect();
+            let drifted: Vec<FieldChange> = drifted_fields(plan, planned).collect();
             if drifted.is_empty() && !planned.reason.is_empty() {
                 head = head.with(Ink::Plain, format!("  {}", clean(&planned.reason)));
             }
             head.write_text(out, style)?;
             for change in drifted {
-                let mut turned = change.clone();
-                turned.forces_replacement = false;
-                if plan.mode != Mode::RefreshOnly {
-                    std::mem::swap(&mut turned.before, &mut turned.after);
-                }
-                for line in value::change(&turned, scope, options, style) {
+                for line in value::change(&change, scope, options, style) {
                     line.write_text(out, style)?;
                 }
             }

@@ -46,6 +46,16 @@ fn drift_is_named_shown_by_plan_and_put_right() {
     let json = project.run(&["drift", "--json"]).exits(2).json();
     assert_eq!(json["actions"].as_array().unwrap().len(), 2, "{json:#}");
 
+    // At the line of the manifest, for code hosts, and as tests that failed.
+    let sarif = project.run(&["drift", "--format", "sarif"]).exits(2).json();
+    let places = sarif["runs"][0]["results"].as_array().unwrap().iter().map(|result| {
+        let place = &result["locations"][0]["physicalLocation"];
+        format!("{}:{}", place["artifactLocation"]["uri"].as_str().unwrap(), place["region"]["startLine"])
+    });
+    assert_eq!(places.collect::<Vec<_>>(), ["compose.yml:2", "kompoxapp.yml:82"]);
+    let junit = project.run(&["drift", "--format", "junit"]).exits(2).stdout;
+    assert!(junit.contains("tests=\"3\" failures=\"2\"") && junit.contains("spec.replicas: 1 → 3"), "{junit}");
+
     let plan = project.run(&["plan", "--detailed-exitcode"]).exits(2);
     assert_snapshot!(project.data(&plan), @r#"
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1

@@ -68,6 +68,7 @@ impl Draft {
         let uid = observed.and_then(|observed| observed.uid.clone());
         let action = PlannedAction {
             reason: reason.into(),
+            origin: view.inputs.graph.get(&record.address).and_then(|node| node.origin.clone()),
             physical_id: Some(record.physical_id.clone()),
             uid: uid.clone(),
             precondition: Precondition {
