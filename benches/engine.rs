@@ -29,7 +29,7 @@ use kompox::engine::plan::{Mode, Origin};
 use kompox::engine::planner::{self, Inputs, Options};
 use kompox::engine::provider::{
     Change, Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError,
-    Providers, Target,
+    ProviderKey, Providers, Target,
 };
 use kompox::engine::run::{Environment, Run, System};
 use kompox::engine::value::Value;
@@ -55,7 +55,7 @@ static THING: Kind = Kind {
     ..Kind::plain("thing")
 };
 
-fn kinds(name: &str) -> Option<&'static Kind> {
+fn kinds(_: &ProviderKey, name: &str) -> Option<&'static Kind> {
     (name == THING.name).then_some(&THING)
 }
 
@@ -120,6 +120,8 @@ async fn work(what: &str, size: usize, folder: &Path) -> Result<()> {
         chosen: BTreeMap::new(),
         hosts: Vec::new(),
         imports: Vec::new(),
+        dangers: Vec::new(),
+        notes: Vec::new(),
         engine_version: "0.1.0",
     })
     .await?;

@@ -427,6 +427,8 @@ fn circles_are_found() {
 /// Where a cloud may be called by its name: its driver, its provider, and what opens that.
 const CLOUDS: &[(&str, &str)] = &[
     ("src/resources/drivers/aks/", "the driver"),
+    ("src/resources/drivers/k3s/", "the driver"),
+    ("src/providers/kubernetes/kubeconfig.rs", "the way of the driver k3s"),
     ("src/providers/azure/", "the provider"),
     ("src/kom/legacy.rs", "a format of old, which knew one cloud"),
     ("src/kom/keys.rs", "the words that `driver:` has in KOM, whatever of them this version supports"),
@@ -438,6 +440,8 @@ const CLOUDS: &[(&str, &str)] = &[
 /// What only a driver knows: its word, its settings, what its cloud calls things.
 const CLOUDY: &[&str] = &[
     "\"aks\"",
+    "\"k3s\"",
+    "K3S_",
     "AZURE_",
     "azure://",
     "subscription",

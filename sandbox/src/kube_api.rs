@@ -94,6 +94,14 @@ pub trait KubernetesApi: Send + Sync {
         Ok(())
     }
 
+    /// Whether there is this cluster.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    fn has_cluster(&self, _tx: &Transaction<'_>, _cluster: &str) -> Result<bool, WorldError> {
+        Ok(false)
+    }
+
     /// A managed cluster was created, in the transaction `tx`: its default Namespaces and kinds come into being.
     ///
     /// # Errors

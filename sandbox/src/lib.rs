@@ -17,6 +17,7 @@ pub mod kube_api;
 pub mod kubernetes;
 mod log;
 mod server;
+mod standing;
 #[cfg(test)]
 mod tests;
 pub mod world;
@@ -34,6 +35,7 @@ pub use clock::{Clock, rfc3339};
 pub use door::existing_token;
 pub use fault::{Fault, FaultError, FaultRule};
 pub use log::RequestLogEntry;
+pub use standing::standing_kubeconfig;
 pub use world::{World, WorldError};
 
 use kube_api::KubernetesApi;

@@ -28,7 +28,7 @@ use super::door::{self, Door};
 use super::fault::{Fault, FaultRule, Faults, Subject};
 use super::kube_api::{Body, KubeRequest, KubernetesApi};
 use super::world::{World, WorldError};
-use super::{Config, Latency, SandboxError, TOKEN_PREFIX, control, log};
+use super::{Config, Latency, SandboxError, TOKEN_PREFIX, control, log, standing};
 
 /// The longest request body.
 const LONGEST_BODY: usize = 16 << 20;
@@ -523,6 +523,9 @@ fn add_ids(headers: &mut HeaderMap, seq: i64) {
 
 fn serve_kubernetes(app: &App, parts: Parts, cluster: Option<String>, path: String, seq: i64, fail: bool) -> Reply {
     let cluster = cluster.and_then(|cluster| {
+        if cluster.starts_with(standing::PREFIX) {
+            return standing::ensure(&app.world, app.kube.as_ref(), &cluster, parts.now_ms).is_ok().then_some(cluster);
+        }
         let serving = app.world.read(|tx| arm::serving(tx, &cluster)).unwrap_or(false);
         serving.then_some(cluster)
     });

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::error::CliError;
 use crate::engine::provider::{Provider, ProviderError, ProviderKey, Providers};
 use crate::providers::azure::{self, AzureProvider, SignIns};
-use crate::providers::kubernetes::{Connector, KubernetesConfig, KubernetesProvider};
+use crate::providers::kubernetes::{Connector, Files, KubernetesConfig, KubernetesProvider, Way};
 use crate::providers::opening::{LOCAL, LOCAL_POLL, NotOpened, Opening, StandIn};
 use crate::resources::driver::Connection;
 
@@ -20,6 +20,8 @@ pub struct Connections<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// The sandbox, if it stands for every cloud.
     pub sandbox: Option<StandIn<'a>>,
+    /// Whether kubeconfigs that the project names may run programs.
+    pub allow_exec: bool,
     /// Seed of the jitter of retries.
     pub seed: u64,
     /// The sign-ins of the run.
@@ -52,9 +54,13 @@ impl Connections<'_> {
                 let message = format!("the state names a provider that this version does not know: {key}");
                 CliError::new("provider", message).help("use the version of kompox that wrote it")
             };
-            let of_cloud = match key.scheme() {
-                "azure" => key.clone(),
-                "kubernetes" => key.outer().filter(|outer| outer.scheme() == "azure").ok_or_else(unknown)?,
+            let of_cloud = match (key.scheme(), key.outer()) {
+                ("azure", _) => key.clone(),
+                ("kubernetes", Some(outer)) if outer.scheme() == "azure" => outer,
+                ("kubernetes", None) => {
+                    providers.insert(key.clone(), Arc::new(self.cluster(key)));
+                    continue;
+                }
                 _ => return Err(unknown()),
             };
             let cloud = match clouds.get(&of_cloud) {
@@ -66,7 +72,10 @@ impl Connections<'_> {
                 }
             };
             let provider: Arc<dyn Provider> = match key.host() {
-                Some(cluster) => Arc::new(self.kubernetes(Admin { cloud, cluster: cluster.to_owned() })),
+                Some(cluster) => {
+                    let way = Arc::new(Admin { cloud, cluster: cluster.to_owned() });
+                    Arc::new(KubernetesProvider::new(self.kubernetes(way)))
+                }
                 None => cloud,
             };
             providers.insert(key.clone(), provider);
@@ -84,8 +93,49 @@ impl Connections<'_> {
                 let cloud = azure::open(key, &self.opening(key), self.sign_ins)?;
                 cloud.find_vaults(names).await.map_err(|error| CliError::new("sign-in", error.described()))
             }
+            "kubernetes" => {
+                let surveyed = self.survey(key).await.map_err(|error| {
+                    let failed = CliError::new("cluster", error.described());
+                    match error.hint {
+                        Some(hint) => failed.help(hint),
+                        None => failed,
+                    }
+                })?;
+                Ok(names.iter().map(|name| (name.to_lowercase(), surveyed.clone())).collect())
+            }
             _ => Ok(BTreeMap::new()),
         }
+    }
+
+    /// What the cluster is to which settings and environment lead.
+    async fn survey(&self, key: &ProviderKey) -> Result<String, ProviderError> {
+        let files = Files::new(&self.opening(key));
+        let (way, connector): (Way, Arc<dyn Connector>) = match &self.sandbox {
+            Some(sandbox) => {
+                let way = Way {
+                    context: files.context().unwrap_or("default").to_owned(),
+                    named: true,
+                    file: "the sandbox".to_owned(),
+                    server: "the cluster that is there".to_owned(),
+                };
+                (way, Arc::new(Standing::new(sandbox, &files)))
+            }
+            None => (files.way()?, Arc::new(files)),
+        };
+        KubernetesProvider::new(self.kubernetes(connector)).survey(&way).await
+    }
+
+    /// The provider of a cluster that is there. Of one that the state does not know nothing is read or written: which one
+    /// it is must be looked up first.
+    fn cluster(&self, key: &ProviderKey) -> KubernetesProvider {
+        let files = Files::new(&self.opening(key));
+        let connector: Arc<dyn Connector> = match (&self.sandbox, key.host()) {
+            (_, None) => Arc::new(Unknown),
+            (Some(sandbox), Some(_)) => Arc::new(Standing::new(sandbox, &files)),
+            (None, Some(_)) => Arc::new(files),
+        };
+        let expected = key.host().map(str::to_owned);
+        KubernetesProvider::new(KubernetesConfig { expected, ..self.kubernetes(connector) })
     }
 
     fn opening(&self, key: &ProviderKey) -> Opening<'_> {
@@ -93,18 +143,19 @@ impl Connections<'_> {
             written: self.known.get(key).map(|connection| &connection.credentials),
             environment: self.environment,
             stand_in: self.sandbox,
+            allow_exec: self.allow_exec,
             seed: self.seed,
         }
     }
 
-    fn kubernetes(&self, way: impl Connector + 'static) -> KubernetesProvider {
-        let mut config = KubernetesConfig::new(Arc::new(way));
+    fn kubernetes(&self, way: Arc<dyn Connector>) -> KubernetesConfig {
+        let mut config = KubernetesConfig::new(way);
         config.seed = self.seed;
         if self.sandbox.is_some() {
             config.poll = LOCAL_POLL;
             config.retry = LOCAL;
         }
-        KubernetesProvider::new(config)
+        config
     }
 }
 
@@ -118,5 +169,33 @@ struct Admin {
 impl Connector for Admin {
     async fn kubeconfig(&self) -> Result<Option<String>, ProviderError> {
         self.cloud.cluster_admin_kubeconfig(&self.cluster).await
+    }
+}
+
+/// The way to a cluster that is there, in the sandbox.
+struct Standing(String);
+
+impl Standing {
+    /// The one that a kubeconfig would lead to by this context.
+    fn new(sandbox: &StandIn<'_>, files: &Files) -> Self {
+        let context = files.context().unwrap_or("default");
+        Self(kompox_sandbox::standing_kubeconfig(sandbox.endpoint, sandbox.token, context))
+    }
+}
+
+#[async_trait]
+impl Connector for Standing {
+    async fn kubeconfig(&self) -> Result<Option<String>, ProviderError> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+/// A cluster that nobody has looked for.
+struct Unknown;
+
+#[async_trait]
+impl Connector for Unknown {
+    async fn kubeconfig(&self) -> Result<Option<String>, ProviderError> {
+        Ok(None)
     }
 }

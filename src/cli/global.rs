@@ -55,6 +55,9 @@ pub struct Global {
     /// is set]
     #[arg(long = "env-allow", value_name = "NAME", env = "KOMPOX_ENV_ALLOW", value_delimiter = ',', global = true)]
     pub env_allow: Option<Vec<String>>,
+    /// Let a kubeconfig that the project names run programs to sign in
+    #[arg(long, env = "KOMPOX_ALLOW_EXEC", global = true, value_parser = clap::builder::BoolishValueParser::new())]
+    pub allow_exec: bool,
     /// Machine-readable output
     #[arg(long, global = true)]
     pub json: bool,
@@ -72,7 +75,7 @@ pub struct Global {
 impl Global {
     /// The process's environment, without the parts that the sandbox must not see.
     pub fn environment(&self) -> BTreeMap<String, String> {
-        let hidden = |key: &str| self.sandbox && (drivers::reads(key) || key == "KUBECONFIG");
+        let hidden = |key: &str| self.sandbox && drivers::reads(key);
         std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(key, _)| !hidden(key))

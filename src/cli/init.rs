@@ -6,6 +6,7 @@ mod files;
 mod fill;
 mod folders;
 mod found;
+mod frame;
 #[cfg(test)]
 mod generated;
 mod identity;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use self::draft::{Draft, DraftError};
 use self::files::create;
 use self::found::{Remark, Survey};
+use self::frame::Frame;
 use self::identity::{Place, app_name, check_name, whose};
 use self::remarks::{remarks, to_do};
 use super::error::{CliError, Exit};
@@ -41,8 +43,6 @@ use crate::report;
 use crate::resources::drivers;
 use crate::yaml::Source;
 
-/// Everything but the App.
-const FRAME: &str = include_str!("init/frame.yml");
 /// The App of a project from nothing.
 const APP: &str = include_str!("init/app.yml");
 const COMPOSE: &str = include_str!("init/compose.yml");
@@ -100,11 +100,12 @@ fn from_nothing(args: &Args, root: &Path, global: &Global, ui: &Ui) -> Result<Ex
         None => root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default(),
     };
     check_name(&name)?;
-    let place = place(root, global);
-    let app = place.fill(&format!("{FRAME}---\n{APP}")).replace("@NAME@", &name).replace("@DRIVER@", &args.driver);
+    let mut place = place(root, global);
+    let frame = Frame::of(&args.driver, &mut place, global);
+    let (app, compose) = frame.app(&place, &name);
     let mut files = vec![
-        (APP_FILE_NAME.to_owned(), format!("{}{app}", files::EDITOR_LINE)),
-        ("compose.yml".to_owned(), COMPOSE.to_owned()),
+        (APP_FILE_NAME.to_owned(), format!("{}{}---\n{app}", files::EDITOR_LINE, frame.text)),
+        ("compose.yml".to_owned(), compose.to_owned()),
     ];
     files.extend(folder()?);
     for (path, text) in &files {
@@ -113,7 +114,8 @@ fn from_nothing(args: &Args, root: &Path, global: &Global, ui: &Ui) -> Result<Ex
     ui.say(|err| {
         let place = ui.commands().place;
         writeln!(err, "\nTry it without an account:  kompox{place} --sandbox apply")?;
-        writeln!(err, "Then put your subscription into kompoxapp.yml:  kompox{place} plan")
+        let what = frame.to_write.split(" and ").next().unwrap_or_default();
+        writeln!(err, "Then put your {what} into kompoxapp.yml:  kompox{place} plan")
     });
     Ok(Exit::Done)
 }
@@ -171,11 +173,12 @@ fn from_compose(args: &Args, paths: &[PathBuf], global: &Global, ui: &Ui) -> Res
     let gate = global.gate();
     let draft = draft::read(paths, &gate)?;
     let name = app_name(args.name.as_deref(), &draft)?;
-    let place = place(&draft.root, global);
-    let Planned { survey, files: written, has_env } = planned(&draft, &name, &place, &args.driver)?;
+    let mut place = place(&draft.root, global);
+    let frame = Frame::of(&args.driver, &mut place, global);
+    let Planned { survey, files: written, has_env } = planned(&draft, &name, &place, &frame)?;
     write_new(&draft.root, written, ui)?;
     let todo = to_do(&draft, &survey, has_env);
-    let then = format!("Then put your subscription and hosts into {APP_FILE_NAME}");
+    let then = format!("Then put your {} into {APP_FILE_NAME}", frame.to_write);
     finish(&draft.root, global, ui, &then, |err| {
         remarks(err, "Decided (your compose files are not changed):", &survey.decided)?;
         remarks(err, "For you to do:", &todo)
@@ -189,13 +192,12 @@ struct Planned {
     has_env: bool,
 }
 
-fn planned(draft: &Draft, name: &str, place: &Place, driver: &str) -> Result<Planned, CliError> {
-    let survey = survey::survey(draft, name, |services| files::size(services).disks);
+fn planned(draft: &Draft, name: &str, place: &Place, frame: &Frame) -> Result<Planned, CliError> {
+    let survey = survey::survey(draft, name, |services| frame.disks(services));
     if survey.refused.has_errors() {
         return Err(CliError::Diagnostics(survey.refused));
     }
-    let frame = place.fill(FRAME).replace("@DRIVER@", driver);
-    let mut written = vec![(APP_FILE_NAME.to_owned(), files::app_file(&frame, place, name, draft, &survey))];
+    let mut written = vec![(APP_FILE_NAME.to_owned(), files::app_file(&frame.text, place, name, draft, &survey))];
     if files::needs_override(&survey) {
         written.push((files::OVERRIDE.to_owned(), files::override_file(draft, &survey)));
     }

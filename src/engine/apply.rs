@@ -135,7 +135,8 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
 
 /// Workloads that others wait for although they do not need them: these take over what the former let go of.
 fn awaited(run: &Run<'_>, actions: &[PlannedAction]) -> HashSet<Address> {
-    let waiting = actions.iter().filter(|planned| (run.kinds)(&planned.kind).is_some_and(Kind::is_workload));
+    let waiting =
+        actions.iter().filter(|planned| (run.kinds)(&planned.provider, &planned.kind).is_some_and(Kind::is_workload));
     let waited_for = waiting
         .flat_map(|planned| planned.after_addresses.iter().filter(|address| !planned.dependencies.contains(address)));
     waited_for.cloned().collect()
@@ -150,7 +151,7 @@ async fn one(
     awaited: bool,
 ) -> Result<(), Failure> {
     let rejected = |message: String| Failure::Provider(ProviderError::new(ErrorClass::Rejected, message));
-    let kind = (run.kinds)(&planned.kind)
+    let kind = (run.kinds)(&planned.provider, &planned.kind)
         .ok_or_else(|| rejected(format!("this version does not know the kind \"{}\"", planned.kind)))?;
     let provider = run
         .providers
@@ -194,8 +195,10 @@ fn schedule(run: &Run<'_>, work: &Work<'_>, lanes: &Lanes) -> Schedule {
     let cost: Vec<u64> = actions
         .iter()
         .map(|planned| {
-            let typical =
-                || (run.kinds)(&planned.kind).map_or(1, |kind| u64::try_from(kind.typical.as_millis()).unwrap_or(1));
+            let typical = || {
+                (run.kinds)(&planned.provider, &planned.kind)
+                    .map_or(1, |kind| u64::try_from(kind.typical.as_millis()).unwrap_or(1))
+            };
             let verb = if planned.action == Verb::Delete { Verb::Delete } else { Verb::Create };
             learned.get(&(planned.kind.as_str(), verb)).copied().unwrap_or_else(typical).max(1)
         })

@@ -109,6 +109,8 @@ codes! {
     /// What a reviewer must see first. Kinds have more of them, for what goes with their objects
     /// ([`Loss`](super::kind::Loss)).
     DangerCode {
+        /// Nobody chose the cluster that the plan is for.
+        ContextUnnamed = "context-unnamed",
         /// Data is deleted.
         DataDeleted = "data-deleted",
         /// What is no longer wanted will be deleted.
@@ -133,6 +135,8 @@ codes! {
 codes! {
     /// What a reviewer may want to know.
     NoteCode {
+        /// Which cluster the state will know from now on.
+        ClusterFound = "cluster-found",
         /// Another version of a program would read the data.
         DataVersion = "data-version",
         /// What is wanted is being deleted, and made anew after that.

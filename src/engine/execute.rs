@@ -310,7 +310,7 @@ impl Execution<'_> {
         let mut seen = Vec::new();
         for ground in self.shared.grounds.of(record) {
             let (Some(kind), Some(provider)) =
-                ((self.run.kinds)(&ground.kind), self.run.providers.get(ground.provider.as_str()))
+                ((self.run.kinds)(&ground.provider, &ground.kind), self.run.providers.get(ground.provider.as_str()))
             else {
                 continue;
             };

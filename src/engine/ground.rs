@@ -29,7 +29,9 @@ pub(crate) struct Grounds<'r> {
 impl<'r> Grounds<'r> {
     pub(crate) fn new(records: &'r [Record], kinds: Kinds) -> Self {
         let mut grounds = Self { by_address: HashMap::new(), by_identity: HashMap::new() };
-        for record in records.iter().filter(|record| kinds(&record.kind).is_some_and(|kind| kind.marked)) {
+        for record in
+            records.iter().filter(|record| kinds(&record.provider, &record.kind).is_some_and(|kind| kind.marked))
+        {
             grounds.by_address.insert(&record.address, record);
             grounds.by_identity.entry(Identity::of(record)).or_default().push(record);
         }

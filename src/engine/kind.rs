@@ -6,6 +6,7 @@ use std::time::Duration;
 use kompox_state::Held;
 
 use super::address::Address;
+use super::provider::ProviderKey;
 use super::value::{Path, Segment, Value};
 use crate::advice::Advice;
 
@@ -473,5 +474,6 @@ impl Kind {
     }
 }
 
-/// Finds the schema of a kind by its name; `resources` provides it.
-pub type Kinds = fn(&str) -> Option<&'static Kind>;
+/// Finds the schema of a kind by the key of the API that it is in and its name: two clouds may each have disks.
+/// `resources` provides it.
+pub type Kinds = fn(&ProviderKey, &str) -> Option<&'static Kind>;

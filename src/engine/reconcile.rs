@@ -56,7 +56,8 @@ pub async fn reconcile(run: &Run<'_>, intents: &[Intent]) -> Result<(), Reconcil
 async fn settle(run: &Run<'_>, intent: &Intent) -> Result<Reconciled, ReconcileError> {
     let address = &intent.address;
     let unknown = |missing: String| ReconcileError::Unknown { address: address.clone(), missing };
-    let kind = (run.kinds)(&intent.kind).ok_or_else(|| unknown(format!("the kind \"{}\"", intent.kind)))?;
+    let kind =
+        (run.kinds)(&intent.provider, &intent.kind).ok_or_else(|| unknown(format!("the kind \"{}\"", intent.kind)))?;
     let provider = run
         .providers
         .get(intent.provider.as_str())

@@ -29,7 +29,7 @@ use super::plan::{Mode, Origin, Plan};
 use super::planner::{self, Inputs, Options, PlanError};
 use super::provider::{
     Change, Conflict, Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider,
-    ProviderError, Providers, Safeguard, Target, Tie, Transition, Writer,
+    ProviderError, ProviderKey, Providers, Safeguard, Target, Tie, Transition, Writer,
 };
 use super::reconcile::{ReconcileError, reconcile};
 use super::run::{Environment, Run};
@@ -96,7 +96,7 @@ fn volume(object: &Json) -> Option<Volume> {
 }
 
 /// All kinds of the tests.
-pub(crate) fn kinds(name: &str) -> Option<&'static Kind> {
+pub(crate) fn kinds(_: &ProviderKey, name: &str) -> Option<&'static Kind> {
     let all = [&THING, &DISK, &VAULT, &GROUP, &HOST, &ASKED, &BARE, &SLOW, &POD, &VOLUME];
     all.into_iter().find(|kind| kind.name == name)
 }
@@ -333,6 +333,8 @@ impl Site {
             chosen: BTreeMap::new(),
             hosts: Vec::new(),
             imports: Vec::new(),
+            dangers: Vec::new(),
+            notes: Vec::new(),
             engine_version: "0.1.0",
         })
         .await

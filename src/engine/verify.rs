@@ -90,7 +90,7 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
             problems.push(stale(planned, "another apply wrote it"));
             continue;
         }
-        if let Some(kind) = (present.kinds)(&planned.kind)
+        if let Some(kind) = (present.kinds)(&planned.provider, &planned.kind)
             && planned.precondition.existed.is_some()
             && (planned.physical_id.is_some() || node.is_some_and(|node| node.find.is_some()))
         {
@@ -110,7 +110,7 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
     for (address, precondition) in &plan.reads {
         if precondition.existed.is_some()
             && let Some(record) = by_address.get(address.as_str())
-            && let Some(kind) = (present.kinds)(&record.kind)
+            && let Some(kind) = (present.kinds)(&record.provider, &record.kind)
         {
             let physical_id = Some(record.physical_id.clone());
             let target = Target { address: address.clone(), kind, physical_id, find: None };
@@ -121,7 +121,8 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
     refresh::read_all(present.providers, targets, &mut observations).await;
     for (address, precondition) in &plan.reads {
         if let Some(observation) = observations.remove(address)
-            && let Some(kind) = by_address.get(address.as_str()).and_then(|record| (present.kinds)(&record.kind))
+            && let Some(kind) =
+                by_address.get(address.as_str()).and_then(|record| (present.kinds)(&record.provider, &record.kind))
             && let Some(what) = compare_read(precondition, kind, observation)
         {
             let message = format!("{address}, which the plan reads: {what} since the plan was made");
@@ -215,7 +216,7 @@ fn compare(
     present: &Present<'_>,
     records: &HashMap<&str, &Record>,
 ) -> Option<Problem> {
-    let kind = (present.kinds)(&planned.kind)?;
+    let kind = (present.kinds)(&planned.provider, &planned.kind)?;
     let existed = planned.precondition.existed == Some(true);
     let observed = match observation {
         Observation::Failed(error) => {

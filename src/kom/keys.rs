@@ -2,7 +2,7 @@
 //! JSON Schema of them, so that an editor and the loader cannot disagree.
 
 use super::id::ResourceKind;
-use super::model::{DeletionPolicy, Guard, VolumeType};
+use super::model::{Controller, DeletionPolicy, Guard, VolumeType};
 use super::settings::Level;
 use crate::text::dns::LABEL_MAX;
 
@@ -114,7 +114,8 @@ pub(super) const DELETION_POLICIES: [(&str, DeletionPolicy); 2] =
 pub(super) const DRIVERS: [(&str, &str); 5] =
     [("aks", "aks"), ("k3s", "k3s"), ("eks", "eks"), ("gke", "gke"), ("oke", "oke")];
 /// Ingress controllers.
-pub(super) const CONTROLLERS: [(&str, ()); 1] = [("traefik", ())];
+pub(super) const CONTROLLERS: [(&str, Controller); 2] =
+    [("traefik", Controller::Traefik), ("existing", Controller::Existing)];
 /// Operators of label expressions.
 pub(super) const OPERATORS: [(&str, &str); 4] =
     [("In", "In"), ("NotIn", "NotIn"), ("Exists", "Exists"), ("DoesNotExist", "DoesNotExist")];
@@ -158,7 +159,11 @@ pub(super) static PROVIDER: Object = Object {
 pub(super) static CLUSTER: Object = Object {
     about: "A Cluster of Kubernetes",
     keys: &[
-        optional("existing", Shape::Boolean, "Whether the cluster is only read, never created, changed or deleted"),
+        optional(
+            "existing",
+            Shape::Boolean,
+            "Whether the cluster is only read, never created, changed or deleted; with k3s always",
+        ),
         optional("protection", Shape::Object(&PROTECTION), "What kompox refuses to do to it"),
         optional("ingress", Shape::Object(&CLUSTER_INGRESS), "Its ingress controller"),
         settings(Shape::Settings(&[Level::Cluster])),
@@ -180,7 +185,12 @@ pub(super) static PROTECTION: Object = Object {
 pub(super) static CLUSTER_INGRESS: Object = Object {
     about: "The ingress controller of a Cluster",
     keys: &[
-        optional("controller", Shape::Choice(|| words(&CONTROLLERS)), "The controller; default traefik"),
+        optional(
+            "controller",
+            Shape::Choice(|| words(&CONTROLLERS)),
+            "traefik is installed by kompox, existing is there already; default traefik, with k3s existing",
+        ),
+        optional("className", Shape::Text, "The IngressClass of a controller that is there; default traefik"),
         optional("namespace", Shape::Label(LABEL_MAX), "Its namespace; default traefik"),
         optional("serviceAccount", Shape::Text, "Its service account; default ingress-service-account"),
         optional("domain", Shape::Text, "Wildcard domain of default hosts, without \"*.\"; empty for none"),

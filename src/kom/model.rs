@@ -140,11 +140,24 @@ pub struct Certificate {
     pub location: Location,
 }
 
+/// Whose ingress controller a Cluster has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Controller {
+    /// The Traefik that kompox installs.
+    Traefik,
+    /// One that is there, which is used and not touched.
+    Existing,
+}
+
 /// `spec.ingress` of a Cluster, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterIngress {
-    /// The controller; `traefik`.
-    pub controller: String,
+    /// Whose controller it is; the driver's default where nobody says.
+    pub controller: Option<Controller>,
+    /// Where that is written.
+    pub controller_location: Option<Location>,
+    /// The IngressClass of an existing controller; default `traefik`.
+    pub class_name: Option<Located<String>>,
     /// Its namespace; default `traefik`.
     pub namespace: String,
     /// Its service account; default `ingress-service-account`.
@@ -162,7 +175,9 @@ pub struct ClusterIngress {
 impl Default for ClusterIngress {
     fn default() -> Self {
         Self {
-            controller: "traefik".into(),
+            controller: None,
+            controller_location: None,
+            class_name: None,
             namespace: "traefik".into(),
             service_account: "ingress-service-account".into(),
             domain: None,
@@ -178,8 +193,10 @@ impl Default for ClusterIngress {
 pub struct Cluster {
     /// Identity and place.
     pub meta: Meta,
-    /// Whether the cloud cluster is only read, never created, changed or deleted.
-    pub existing: bool,
+    /// Whether the cloud cluster is only read, never created, changed or deleted; the driver's default where nobody says.
+    pub existing: Option<bool>,
+    /// Where that is written.
+    pub existing_location: Option<Location>,
     /// `spec.protection`.
     pub protection: Protection,
     /// `spec.ingress`.

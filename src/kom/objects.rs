@@ -24,7 +24,8 @@ pub(super) fn provider(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) ->
 pub(super) fn cluster(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Cluster {
     Cluster {
         meta,
-        existing: reader.boolean(spec, "existing").unwrap_or(false),
+        existing: reader.boolean(spec, "existing"),
+        existing_location: spec.key_location("existing").cloned(),
         protection: protection(reader, spec),
         ingress: cluster_ingress(reader, spec),
         settings: reader.settings(spec),
@@ -70,7 +71,16 @@ fn cluster_ingress(reader: &mut Reader<'_>, spec: Fields<'_>) -> ClusterIngress 
     let mut ingress = ClusterIngress::default();
     let Some(node) = spec.get("ingress") else { return ingress };
     let Some(fields) = reader.object(node, "the ingress of a Cluster", &keys::CLUSTER_INGRESS) else { return ingress };
-    reader.choice(fields, "controller", &keys::CONTROLLERS);
+    ingress.controller = reader.choice(fields, "controller", &keys::CONTROLLERS);
+    ingress.controller_location = fields.key_location("controller").cloned();
+    ingress.class_name = reader.optional_text(fields, "className").filter(|class| {
+        let valid = is_subdomain(&class.value);
+        if !valid {
+            let message = format!("\"className\" cannot be \"{}\"", class.value);
+            reader.error("kom-value", message, &class.location, "the name of an IngressClass of the cluster");
+        }
+        valid
+    });
     let name_help = "1 to 63 of a-z, 0-9 and \"-\", beginning and ending with a letter or digit";
     if let Some(namespace) = checked(reader, fields, "namespace", is_label, name_help) {
         ingress.namespace = namespace;

@@ -25,6 +25,8 @@ pub struct Opening<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// A server on this machine that stands for every cloud.
     pub stand_in: Option<StandIn<'a>>,
+    /// Whether what the project names may run programs to sign in.
+    pub allow_exec: bool,
     /// Seed of the jitter of retries.
     pub seed: u64,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::driver::{Home, Placement, Storage};
-use super::ingress::Controller;
+use super::ingress::Installed;
 use super::kinds::kubernetes;
 use super::quota;
 use super::scope::{Builder, Place, protection};
@@ -28,7 +28,7 @@ pub(super) struct Site<'a> {
     /// The key of the API there.
     pub(super) key: &'a ProviderKey,
     /// The ingress controller there.
-    pub(super) ingress: &'a Controller,
+    pub(super) ingress: &'a Installed,
     /// The App.
     pub(super) app: &'a App,
     /// Its Boxes.
@@ -51,7 +51,9 @@ impl Site<'_> {
         for object in &rendered.objects {
             self.object(builder, object, storage);
         }
-        self.home.records(builder, self.app, &rendered.hosts, &self.ingress.service);
+        if let Some(service) = &self.ingress.service {
+            self.home.records(builder, self.app, &rendered.hosts, service);
+        }
         Some(rendered)
     }
 
@@ -82,7 +84,7 @@ impl Site<'_> {
             provider_driver: place.driver,
             compose,
             volumes: storage.volumes.clone(),
-            ingress: ingress(cluster, app),
+            ingress: ingress(cluster, app, self.ingress),
             placement: placement.pods,
             resources: app.resources.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect(),
             isolation: isolation(app),
@@ -115,7 +117,7 @@ impl Site<'_> {
         needs.extend(object.after.iter().map(|(kind, name)| Address::new(scope, kind.name(), name)));
         match object.kind {
             ObjectKind::PersistentVolume => needs.extend(storage.behind.get(&object.address_name).cloned()),
-            ObjectKind::Ingress => needs.push(self.ingress.class.clone()),
+            ObjectKind::Ingress => needs.extend(self.ingress.class.clone()),
             kind if kind.runs_pods() => needs.extend(storage.needs.iter().chain(self.home.nodes()).cloned()),
             _ => {}
         }
@@ -130,7 +132,7 @@ impl Site<'_> {
 }
 
 /// What the cluster's and the app's `ingress` say.
-fn ingress(cluster: &Cluster, app: &App) -> IngressInput {
+fn ingress(cluster: &Cluster, app: &App, installed: &Installed) -> IngressInput {
     let rules = app.ingress.rules.iter().map(|rule| RuleInput {
         name: rule.name.clone(),
         port: rule.port,
@@ -139,6 +141,7 @@ fn ingress(cluster: &Cluster, app: &App) -> IngressInput {
     });
     IngressInput {
         namespace: cluster.ingress.namespace.clone(),
+        class: installed.class_name.clone(),
         domain: cluster.ingress.domain.clone(),
         cert_resolver: app.ingress.cert_resolver.clone().or_else(|| cluster.ingress.cert_resolver.clone()),
         rules: rules.collect(),

@@ -2,7 +2,7 @@
 
 use super::scope::Findings;
 use crate::diag::{Diagnostic, Location};
-use crate::kom::model::{App, Cluster, VolumeType};
+use crate::kom::model::{App, Cluster, Controller, DeletionPolicy, VolumeType};
 
 /// What not every driver can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,14 @@ pub enum Capability {
     DiskSnapshots,
     /// Declared snapshots of shares.
     ShareSnapshots,
+    /// Volumes of type `disk`.
+    Disks,
+    /// Deletion of disks that are no longer wanted.
+    DiskDeletion,
+    /// Disks that begin as a copy.
+    DiskSources,
+    /// An ingress controller of kompox's own.
+    OwnIngress,
 }
 
 /// What a driver lacks, and what to do instead.
@@ -40,8 +48,15 @@ struct Check<'a, 'b> {
 impl Check<'_, '_> {
     fn need(&mut self, capability: Capability, at: &Location, message: impl FnOnce(&str) -> String) {
         let code = match capability {
-            Capability::NewClusters | Capability::Locks | Capability::VaultCertificates => "driver",
-            Capability::Shares | Capability::DiskSnapshots | Capability::ShareSnapshots => "volume",
+            Capability::NewClusters | Capability::Locks | Capability::VaultCertificates | Capability::OwnIngress => {
+                "driver"
+            }
+            Capability::Shares
+            | Capability::DiskSnapshots
+            | Capability::ShareSnapshots
+            | Capability::Disks
+            | Capability::DiskDeletion
+            | Capability::DiskSources => "volume",
         };
         let Some(lack) = self.lacks.iter().find(|lack| lack.capability == capability) else { return };
         let diagnostic = Diagnostic::error(code, message(self.driver)).at(at.clone(), None);
@@ -53,14 +68,21 @@ impl Check<'_, '_> {
 pub(super) fn check_cluster(driver: &str, lacks: &[Lack], cluster: &Cluster, findings: &mut Findings<'_>) {
     let mut check = Check { driver, lacks, findings };
     let name = &cluster.meta.name;
-    if !cluster.existing {
-        check.need(Capability::NewClusters, &cluster.meta.location, |driver| {
+    if cluster.existing == Some(false) {
+        let at = cluster.existing_location.as_ref().unwrap_or(&cluster.meta.location);
+        check.need(Capability::NewClusters, at, |driver| {
             format!("the cluster {name} is to be made, and the driver {driver} makes none")
         });
     }
     if cluster.protection.lock == Some(true) {
         let at = cluster.protection.location.as_ref().unwrap_or(&cluster.meta.location);
         check.need(Capability::Locks, at, |driver| format!("the driver {driver} cannot lock the cluster {name}"));
+    }
+    if cluster.ingress.controller == Some(Controller::Traefik) {
+        let at = cluster.ingress.controller_location.as_ref().unwrap_or(&cluster.meta.location);
+        check.need(Capability::OwnIngress, at, |driver| {
+            format!("the driver {driver} installs no ingress controller in the cluster {name}")
+        });
     }
     if let Some(certificate) = cluster.ingress.certificates.first() {
         check.need(Capability::VaultCertificates, &certificate.location, |driver| {
@@ -77,6 +99,21 @@ pub(super) fn check_app(driver: &str, lacks: &[Lack], app: &App, findings: &mut 
         if volume.kind == VolumeType::Files {
             check.need(Capability::Shares, &volume.location, |driver| {
                 format!("the volume {name} is a share, and the driver {driver} has none")
+            });
+        }
+        if volume.kind == VolumeType::Disk {
+            check.need(Capability::Disks, &volume.location, |driver| {
+                format!("the volume {name} is a disk, and the driver {driver} has none")
+            });
+        }
+        if volume.kind == VolumeType::Disk && volume.deletion_policy == DeletionPolicy::Delete {
+            check.need(Capability::DiskDeletion, &volume.location, |driver| {
+                format!("the volume {name} has deletionPolicy Delete, and the driver {driver} deletes no disks")
+            });
+        }
+        for source in volume.disks.iter().filter_map(|disk| disk.source.as_ref()) {
+            check.need(Capability::DiskSources, &source.location, |driver| {
+                format!("a disk of the volume {name} has a source, and the driver {driver} makes empty disks only")
             });
         }
         let Some(snapshot) = volume.snapshots.first() else { continue };
@@ -112,8 +149,9 @@ apiVersion: ops.kompox.dev/v1alpha1
 kind: Cluster
 metadata: {name: c, annotations: {ops.kompox.dev/id: /ws/w/prv/p/cls/c}}
 spec:
+  existing: false
   protection: {lock: true}
-  ingress: {certificates: [{name: wild, source: \"https://v/secrets/wild\"}]}
+  ingress: {controller: traefik, certificates: [{name: wild, source: \"https://v/secrets/wild\"}]}
 ---
 apiVersion: ops.kompox.dev/v1alpha1
 kind: App
@@ -121,7 +159,7 @@ metadata: {name: a, annotations: {ops.kompox.dev/id: /ws/w/prv/p/cls/c/app/a}}
 spec:
   compose: file:compose.yml
   volumes:
-    - {name: disk, size: 1Gi, disks: [{name: blue}], snapshots: [{name: s, source: \"disk:blue\"}]}
+    - {name: disk, size: 1Gi, deletionPolicy: Delete, assigned: blue, disks: [{name: blue}, {name: green, source: \"snapshot:s\"}], snapshots: [{name: s, source: \"disk:blue\"}]}
     - {name: share, type: files, disks: [{name: one}], snapshots: [{name: s, source: \"disk:one\"}]}
 ";
 
@@ -143,15 +181,25 @@ spec:
         };
         assert!(said(&[]).is_empty());
         let all = [
-            (Capability::NewClusters, "10: the cluster c is to be made, and the driver x makes none (do)"),
-            (Capability::Locks, "14: the driver x cannot lock the cluster c (do)"),
+            (Capability::NewClusters, "14: the cluster c is to be made, and the driver x makes none (do)"),
+            (Capability::Locks, "15: the driver x cannot lock the cluster c (do)"),
             (
                 Capability::VaultCertificates,
-                "15: the driver x takes no certificates from a vault, and wild is in one (do)",
+                "16: the driver x takes no certificates from a vault, and wild is in one (do)",
             ),
-            (Capability::Shares, "24: the volume share is a share, and the driver x has none (do)"),
-            (Capability::DiskSnapshots, "23: the volume disk declares a snapshot, and the driver x takes none (do)"),
-            (Capability::ShareSnapshots, "24: the volume share is a share, of which no snapshots are declared (do)"),
+            (Capability::Shares, "25: the volume share is a share, and the driver x has none (do)"),
+            (Capability::DiskSnapshots, "24: the volume disk declares a snapshot, and the driver x takes none (do)"),
+            (Capability::ShareSnapshots, "25: the volume share is a share, of which no snapshots are declared (do)"),
+            (Capability::Disks, "24: the volume disk is a disk, and the driver x has none (do)"),
+            (
+                Capability::DiskDeletion,
+                "24: the volume disk has deletionPolicy Delete, and the driver x deletes no disks (do)",
+            ),
+            (
+                Capability::DiskSources,
+                "24: a disk of the volume disk has a source, and the driver x makes empty disks only (do)",
+            ),
+            (Capability::OwnIngress, "16: the driver x installs no ingress controller in the cluster c (do)"),
         ];
         for (capability, expected) in all {
             assert_eq!(said(&[Lack { capability, instead: "do" }]), [expected]);

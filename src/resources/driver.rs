@@ -11,7 +11,7 @@ use crate::engine::address::Address;
 use crate::engine::graph::Node;
 use crate::engine::kind::Kind;
 use crate::engine::provider::ProviderKey;
-use crate::kom::model::{App, Cluster, Provider};
+use crate::kom::model::{App, Cluster, Controller, Provider};
 use crate::kom::settings::Tables;
 
 /// The variables of the process, for settings that no manifest has.
@@ -35,18 +35,34 @@ pub trait Driver: Sync {
     fn variables(&self) -> &'static [&'static str];
 
     /// What an id that a manifest or `import` names is of: the kinds of disks and snapshots, and the key of the provider
-    /// as far as an id alone tells it.
-    fn adopts(&self) -> Adopts;
+    /// as far as an id alone tells it. Nothing, where it has no disks.
+    fn adopts(&self) -> Option<Adopts>;
 
-    /// How to reach the account that a Provider is, from its settings and the environment; nothing is checked. Settings
-    /// add credentials, never identity: what is recorded is connected to by its own key.
-    fn connection(&self, provider: &Provider, environment: &Environment) -> (ProviderKey, Connection);
+    /// How to reach the account that a Provider is, and its Clusters where each has a way of its own, from settings and
+    /// the environment; nothing is checked. Settings add credentials, never identity: what is recorded is connected to by
+    /// its own key.
+    fn connections(&self, site: &Connectable<'_>) -> Vec<(ProviderKey, Connection)>;
+
+    /// Whether the objects of its own kinds are in the API of this key.
+    fn owns(&self, key: &ProviderKey) -> bool;
 
     /// A Provider, its settings read. What is wrong with them is said.
     fn open(&self, provider: &Provider, environment: &Environment, findings: &mut Findings<'_>) -> Box<dyn Account>;
 
     /// Says what of these nodes is recorded elsewhere than the manifests put it now, with the settings that keep it.
     fn check_places(&self, nodes: &[Node], state: &StateView, findings: &mut Findings<'_>);
+}
+
+/// A Provider with what else its connections are made from.
+pub struct Connectable<'a> {
+    /// The Provider.
+    pub provider: &'a Provider,
+    /// Its Clusters.
+    pub clusters: Vec<&'a Cluster>,
+    /// The variables of the process.
+    pub environment: &'a Environment,
+    /// The recorded id of an object.
+    pub recorded: &'a dyn Fn(&Address) -> Option<String>,
 }
 
 /// How to reach what a key names.
@@ -93,6 +109,9 @@ pub trait Home {
 
     /// What it adds to the ingress controller.
     fn ingress(&self) -> Additions;
+
+    /// Whose ingress controller there is, where the manifest does not say.
+    fn controller(&self) -> Controller;
 
     /// Where an app's Pods run. What cannot be is said.
     fn placement(&self, builder: &mut Builder<'_>, app: &App) -> Placement;

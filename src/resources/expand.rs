@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::app::Site;
 use super::composes::{self, Composed, Texts};
-use super::driver::{Account, Connection, Driver};
+use super::driver::{Account, Connectable, Connection, Driver};
 use super::renames::{addresses_before, exchanges, is_still_named, renames};
 use super::scope::{Builder, Chance, Findings, Lookup, StateView};
 use super::{capabilities, drivers, ingress, settings};
@@ -14,9 +14,10 @@ use crate::compose::project::ComposeProject;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::engine::address::Address;
 use crate::engine::graph::Graph;
+use crate::engine::plan::Danger;
 use crate::engine::provider::ProviderKey;
 use crate::kom::id::ResourceId;
-use crate::kom::model::{App, Cluster, Project, Provider};
+use crate::kom::model::{App, Cluster, Controller, Project, Provider};
 use crate::parallel;
 use crate::yaml::Source;
 
@@ -54,6 +55,10 @@ pub struct Expanded {
     pub chosen: BTreeMap<Address, String>,
     /// What to look for in the cloud before the next expansion.
     pub lookups: Vec<Lookup>,
+    /// What a reviewer must see first, beside what changes.
+    pub dangers: Vec<Danger>,
+    /// What a reviewer may want to know.
+    pub notes: Vec<Danger>,
     /// The rendered Kubernetes objects by app, for `render`. Secrets in clear.
     pub rendered: Vec<(Address, Rendered)>,
     /// The compose project by app, for `render --out-compose`.
@@ -75,6 +80,8 @@ pub fn expand(request: &Request<'_>) -> Result<Expanded, Diagnostics> {
         nodes: Vec::new(),
         chosen: BTreeMap::new(),
         lookups: Vec::new(),
+        dangers: Vec::new(),
+        notes: Vec::new(),
     };
     let mut expansion = Expansion {
         request,
@@ -158,10 +165,38 @@ impl<'a> Expansion<'a> {
         };
         let environment = self.request.environment;
         settings::unknown(driver.name(), &provider.settings, driver.settings().provider, &mut self.builder.diagnostics);
+        self.keep_driver(driver, provider);
         let account = driver.open(provider, environment, &mut self.builder.diagnostics);
-        let (key, connection) = driver.connection(provider, environment);
-        self.connections.insert(key, connection);
+        let recorded = |address: &Address| Some(self.request.state.known(address)?.physical_id.clone());
+        let clusters = self.request.project.clusters.iter();
+        let clusters =
+            clusters.filter(|cluster| cluster.meta.id.parent().as_ref() == Some(&provider.meta.id)).collect();
+        let site = Connectable { provider, clusters, environment, recorded: &recorded };
+        self.connections.extend(driver.connections(&site));
         Some(Opened { driver, provider, account })
+    }
+
+    /// What a Provider has is where its driver put it: another driver would make all of it anew, elsewhere.
+    fn keep_driver(&mut self, driver: &dyn Driver, provider: &Provider) {
+        let inside = format!("{}/", provider.meta.id.as_str());
+        let is_of = |driver: &dyn Driver, key: &ProviderKey| {
+            driver.owns(key) || key.outer().is_some_and(|outer| driver.owns(&outer))
+        };
+        let known = self.request.state.known.iter().filter(|(address, _)| address.as_str().starts_with(&inside));
+        let of_another = known.filter(|(_, known)| !is_of(driver, &known.provider)).find_map(|(address, known)| {
+            let other = drivers::DRIVERS.into_iter().find(|other| is_of(*other, &known.provider))?;
+            Some((address, other.name()))
+        });
+        let Some((address, other)) = of_another else { return };
+        let message = format!(
+            "the driver of the Provider {} was {other}, which made {address}, and cannot become {}",
+            provider.meta.name,
+            driver.name()
+        );
+        let finding = Diagnostic::error("driver", message)
+            .at(provider.meta.location.clone(), None)
+            .help(format!("set it back to {other}, and declare a Provider of its own for {}", driver.name()));
+        self.builder.diagnostics.push(finding);
     }
 
     fn cluster(&mut self, opened: &Opened<'_>, cluster: &'a Cluster, apps: &[&'a App]) {
@@ -171,7 +206,10 @@ impl<'a> Expansion<'a> {
         capabilities::check_cluster(driver.name(), driver.lacks(), cluster, findings);
         let home = account.cluster(&mut self.builder, cluster, self.request.environment);
         let (key, connection) = home.connection();
-        let controller = ingress::expand(&mut self.builder, cluster, &key, home.address(), home.ingress());
+        let controller = match cluster.ingress.controller.unwrap_or(home.controller()) {
+            Controller::Traefik => ingress::expand(&mut self.builder, cluster, &key, home.address(), home.ingress()),
+            Controller::Existing => ingress::existing(&mut self.builder, cluster),
+        };
         self.connections.insert(key.clone(), connection);
         for app in apps {
             let before = self.builder.diagnostics.take();
@@ -254,6 +292,8 @@ impl<'a> Expansion<'a> {
             inputs: self.inputs,
             chosen: self.builder.chosen,
             lookups: self.builder.lookups,
+            dangers: self.builder.dangers,
+            notes: self.builder.notes,
             rendered: self.rendered,
             composes: self.composes,
         })

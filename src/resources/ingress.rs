@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::kinds::kubernetes as kinds;
 use super::scope::{Builder, protection};
+use crate::diag::Diagnostic;
 use crate::engine::address::Address;
 use crate::engine::kind::Kind;
 use crate::engine::provider::ProviderKey;
@@ -59,11 +60,31 @@ pub struct Mounted {
 
 /// What others refer to of an ingress controller.
 #[derive(Debug)]
-pub struct Controller {
-    /// Its Service, which has the cluster's public address.
-    pub service: Address,
-    /// Its IngressClass, which Ingresses name.
-    pub class: Address,
+pub struct Installed {
+    /// Its Service, which has the cluster's public address; none of one that others installed.
+    pub service: Option<Address>,
+    /// Its IngressClass, if that is ours.
+    pub class: Option<Address>,
+    /// The name of the class, which Ingresses say.
+    pub class_name: String,
+}
+
+/// The IngressClass of the controller that kompox installs.
+const CLASS: &str = "traefik";
+
+/// A controller that is there: it is used, and nothing of it is touched.
+pub fn existing(builder: &mut Builder<'_>, cluster: &Cluster) -> Installed {
+    let ingress = &cluster.ingress;
+    if let Some(resolver) = &ingress.cert_resolver {
+        let message = format!(
+            "the ingress controller is one that is there, and nobody knows whether it has a resolver \"{resolver}\""
+        );
+        let help = "without one of that name it answers with a certificate of its own, which browsers do not trust";
+        let at = ingress.controller_location.as_ref().unwrap_or(&cluster.meta.location);
+        builder.diagnostics.push(Diagnostic::warning("cert-resolver", message).at(at.clone(), None).help(help));
+    }
+    let class_name = ingress.class_name.as_ref().map_or_else(|| CLASS.to_owned(), |class| class.value.clone());
+    Installed { service: None, class: None, class_name }
 }
 
 /// Adds the ingress controller's objects, in the cluster that `managed` is and the API `connection` speaks to.
@@ -73,8 +94,15 @@ pub fn expand(
     connection: &ProviderKey,
     managed: &Address,
     additions: Additions,
-) -> Controller {
+) -> Installed {
     let ingress = &cluster.ingress;
+    if let Some(class) = &ingress.class_name {
+        let message =
+            format!("className is \"{}\", and the controller that kompox installs has its own class", class.value);
+        let help = "set controller: existing to use the controller of that class, or take className out";
+        let diagnostic = Diagnostic::error("ingress", message).at(class.location.clone(), None).help(help);
+        builder.diagnostics.push(diagnostic);
+    }
     let mut add = |kind: &'static Kind, body: Json, after: &[&Address], outputs: Outputs| {
         let name = body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let mut desired = builder.kubernetes(body, &[]);
@@ -115,7 +143,7 @@ pub fn expand(
     let binding = add(kind, object(rbac, kind, None, &role_name, ingress, binding), &[&role, &account], Vec::new());
     let class = json!({"spec": {"controller": "traefik.io/ingress-controller"}});
     let kind = &kinds::INGRESS_CLASS;
-    let class = add(kind, object("networking.k8s.io/v1", kind, None, "traefik", ingress, class), &[], Vec::new());
+    let class = add(kind, object("networking.k8s.io/v1", kind, None, CLASS, ingress, class), &[], Vec::new());
     let claim = json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
     let kind = &kinds::PERSISTENT_VOLUME_CLAIM;
     let claim = add(kind, object("v1", kind, Some(ns), "traefik", ingress, claim), &[&namespace], Vec::new());
@@ -132,7 +160,7 @@ pub fn expand(
     add(&kinds::DEPLOYMENT, deployment, &needs, Vec::new());
     let service = object("v1", &kinds::SERVICE, Some(ns), "traefik", ingress, service(ns));
     let service = add(&kinds::SERVICE, service, &[&namespace], Vec::new());
-    Controller { service, class }
+    Installed { service: Some(service), class: Some(class), class_name: CLASS.to_owned() }
 }
 
 /// Fields that are outputs of other objects.

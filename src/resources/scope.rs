@@ -11,7 +11,7 @@ use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::engine::address::Address;
 use crate::engine::graph::{Node, ProtectionWish};
 use crate::engine::kind::Kind;
-use crate::engine::plan::Origin;
+use crate::engine::plan::{Danger, Origin};
 use crate::engine::provider::ProviderKey;
 use crate::engine::value::{Sensitive, Value};
 use crate::kom::model::{Guard, Lifecycle, Provider};
@@ -19,6 +19,8 @@ use crate::kom::model::{Guard, Lifecycle, Provider};
 /// What the state knows of one object.
 #[derive(Debug, Clone)]
 pub struct Known {
+    /// The key of the API that it is in.
+    pub provider: ProviderKey,
     /// Its physical id.
     pub physical_id: String,
     /// Whether kompox adopted it rather than made it.
@@ -56,6 +58,8 @@ pub struct Lookup {
     pub provider: ProviderKey,
     /// Its name.
     pub name: String,
+    /// Whether nothing can be planned without it: whoever may not look is told why.
+    pub needed: bool,
 }
 
 /// Time and randomness for names that nobody chose.
@@ -192,6 +196,10 @@ pub struct Builder<'a> {
     pub chosen: BTreeMap<Address, String>,
     /// What must be looked for in the cloud.
     pub lookups: Vec<Lookup>,
+    /// What a reviewer must see first, beside what changes.
+    pub dangers: Vec<Danger>,
+    /// What a reviewer may want to know.
+    pub notes: Vec<Danger>,
 }
 
 impl Builder<'_> {

@@ -153,6 +153,7 @@ fn tell(message: String, key: &str, value: &Located<String>, table: &[&'static S
     let known: Vec<&str> = table.iter().map(|setting| setting.key).collect();
     let help = match closest(key, known.iter().copied()) {
         Some(near) => format!("did you mean {near}?"),
+        None if known.is_empty() => "it has none here".to_owned(),
         None => format!("known here are {}", known.join(", ")),
     };
     findings.push(Diagnostic::warning("setting-unknown", message).at(value.location.clone(), None).help(help));

@@ -23,6 +23,7 @@ mod guards;
 mod handover;
 mod identity;
 mod init;
+mod k3s;
 mod manifests;
 mod quota;
 mod review;

@@ -411,7 +411,7 @@ pub(super) fn action(call: &Call<'_>, typed: &Typed, action: &str) -> Result<Ans
 }
 
 /// A kubeconfig in YAML. JSON strings are YAML strings, which settles all quoting.
-fn kubeconfig(base: &str, token: &str, key: &str, name: &str, user: &str, group: &str) -> String {
+pub(in super::super) fn kubeconfig(base: &str, token: &str, key: &str, name: &str, user: &str, group: &str) -> String {
     let quote = |text: &str| Value::from(text).to_string();
     let server = quote(&format!("{base}/kubernetes/{}", mount_of_cluster(key)));
     let token = quote(token);

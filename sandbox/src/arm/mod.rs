@@ -32,7 +32,7 @@ use super::kube_api::KubernetesApi;
 use super::world::WorldError;
 
 pub(super) use answer::{Answer, Content, Failure};
-pub(super) use clusters::{cluster_of_mount, serving};
+pub(super) use clusters::{cluster_of_mount, kubeconfig, serving};
 pub(super) use disks::grow_disk;
 pub use disks::{attach_disk, delete_below, detach_disk};
 pub(super) use route::{Route, Target, parse};

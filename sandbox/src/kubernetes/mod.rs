@@ -36,6 +36,7 @@ use rusqlite::{Transaction, params};
 use serde_json::{Value, json};
 
 use super::kube_api::{Body, KubeRequest, KubeResponse, KubernetesApi, NodePool};
+use super::standing;
 use super::world::{World, WorldError};
 use controller::Env;
 pub use controller::{Disks, NoDisks};
@@ -375,6 +376,10 @@ impl KubernetesApi for Emulator {
         Ok(())
     }
 
+    fn has_cluster(&self, tx: &Transaction<'_>, cluster: &str) -> Result<bool, WorldError> {
+        self.env(tx, cluster).store.exists()
+    }
+
     fn cluster_created(&self, tx: &Transaction<'_>, cluster: &str, now_ms: i64) -> Result<(), WorldError> {
         if tx.execute("INSERT OR IGNORE INTO kube_clusters (cluster, rv) VALUES (?1, 1)", params![cluster])? == 0 {
             return Ok(());
@@ -384,7 +389,15 @@ impl KubernetesApi for Emulator {
         for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             objects.push(("namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})));
         }
-        for (name, driver, sku, waits) in STORAGE_CLASSES {
+        let standing = cluster.starts_with(standing::PREFIX);
+        if standing {
+            let class = json!({
+                "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "traefik"},
+                "spec": {"controller": "traefik.io/ingress-controller"},
+            });
+            objects.push(("ingressclasses", class));
+        }
+        for (name, driver, sku, waits) in STORAGE_CLASSES.into_iter().filter(|_| !standing) {
             let mut class = json!({
                 "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
                 "provisioner": driver, "parameters": {"skuname": sku}, "reclaimPolicy": "Delete",

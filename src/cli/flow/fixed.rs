@@ -23,6 +23,7 @@ pub struct Fixed {
 pub fn state_view(lineage: &str, digester: &Digester, snapshot: &Snapshot, fixed: Fixed) -> StateView {
     let known = snapshot.records.iter().map(|record| {
         let known = Known {
+            provider: record.provider.clone(),
             physical_id: record.physical_id.clone(),
             adopted: record.protection.adopted,
             outputs: record.outputs.value(),
@@ -33,7 +34,8 @@ pub fn state_view(lineage: &str, digester: &Digester, snapshot: &Snapshot, fixed
     let mut known: BTreeMap<Address, Known> = known.collect();
     for (address, id) in &fixed.imports {
         let (outputs, applied) = (serde_json::json!({}), serde_json::json!({}));
-        let import = Known { physical_id: id.clone(), adopted: true, outputs, applied };
+        // Where it is, its wish says.
+        let import = Known { provider: "import".into(), physical_id: id.clone(), adopted: true, outputs, applied };
         known.insert(address.clone(), import);
     }
     let mut chosen = chosen_by_intents(snapshot);

@@ -143,5 +143,5 @@ fn whole(text: &str) -> Option<Address> {
         let mut order = ["ws", "prv", "cls", "app"].iter();
         levels.first() == Some(&"ws") && levels.iter().all(|level| order.any(|known| known == level))
     });
-    (is_id && drivers::kind(address.kind()).is_some()).then_some(address)
+    (is_id && drivers::knows(address.kind())).then_some(address)
 }

@@ -16,6 +16,7 @@ use crate::engine::planner::{self, Inputs, Options};
 use crate::engine::provider::{ProviderKey, Providers};
 use crate::resources::drivers;
 use crate::resources::expand::Expanded;
+use crate::resources::scope::Lookup;
 
 /// What a plan is about.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -94,27 +95,25 @@ impl Session<'_> {
         let (graph, expanded) = match mode {
             Mode::Destroy => (Graph::default(), None),
             Mode::Apply | Mode::Import | Mode::RefreshOnly => {
-                let mut expanded = self.expand_silently(&snapshot, fixed.clone())?;
-                if !expanded.lookups.is_empty() && adjust(&expanded.graph, &snapshot)?.refresh {
-                    let mut fixed = fixed;
-                    // Names chosen at random stay the same in the second expansion.
-                    fixed.chosen.extend(expanded.chosen.clone());
-                    self.look_up(&expanded, &mut fixed).await;
-                    expanded = self.expand_silently(&snapshot, fixed)?;
-                }
+                let options = |graph: &Graph| {
+                    let options = adjust(graph, &snapshot)?;
+                    Ok(Ask { optional: options.refresh, needed: !options.offline })
+                };
+                let mut expanded = self.expand_looking(&snapshot, fixed, options).await?;
                 self.print_findings_of(&expanded)?;
                 (std::mem::take(&mut expanded.graph), Some(expanded))
             }
         };
         let connections = match &expanded {
             Some(expanded) => expanded.connections.clone(),
-            None => self.sign_in(),
+            None => self.sign_in(&snapshot),
         };
         let providers = self.providers(&connections, &snapshot)?;
         let options = adjust(&graph, &snapshot)?;
         let digester = self.store.digester();
-        let (inputs, chosen, hosts) =
-            expanded.map_or_else(Default::default, |expanded| (expanded.inputs, expanded.chosen, expanded.hosts));
+        let (inputs, chosen, hosts, dangers, notes) = expanded.map_or_else(Default::default, |expanded| {
+            (expanded.inputs, expanded.chosen, expanded.hosts, expanded.dangers, expanded.notes)
+        });
         let request = Inputs {
             graph: &graph,
             snapshot: &snapshot,
@@ -128,6 +127,8 @@ impl Session<'_> {
             chosen,
             hosts,
             imports: self.loaded.as_ref().map(|loaded| drivers::imports(&loaded.project)).unwrap_or_default(),
+            dangers,
+            notes,
             engine_version: VERSION,
         };
         let mut plan = planner::plan(request).await.map_err(|error| {
@@ -138,18 +139,58 @@ impl Session<'_> {
         Ok(Planned { plan, graph, snapshot, providers })
     }
 
+    /// Expands the manifests; where something must be looked for in a cloud first, as far as `ask` allows, once more with
+    /// what was found.
+    ///
+    /// # Errors
+    /// What is wrong with the manifests; what is needed cannot be looked for.
+    pub(super) async fn expand_looking(
+        &self,
+        snapshot: &Snapshot,
+        mut fixed: Fixed,
+        ask: impl FnOnce(&Graph) -> Result<Ask, CliError>,
+    ) -> Result<Expanded, CliError> {
+        let expanded = self.expand_silently(snapshot, fixed.clone())?;
+        if expanded.lookups.is_empty() {
+            return Ok(expanded);
+        }
+        let ask = ask(&expanded.graph)?;
+        let lookups = expanded.lookups.iter().filter(|lookup| if lookup.needed { ask.needed } else { ask.optional });
+        let lookups: Vec<&Lookup> = lookups.collect();
+        if lookups.is_empty() {
+            return Ok(expanded);
+        }
+        // Names chosen at random stay the same in the second expansion.
+        fixed.chosen.extend(expanded.chosen.clone());
+        self.look_up(&expanded, &lookups, &mut fixed).await?;
+        self.expand_silently(snapshot, fixed)
+    }
+
     /// Looks for what the manifests say the name of, and others made. Whoever may not look, or finds none, goes on
-    /// without them, and is told by the expansion.
-    async fn look_up(&self, expanded: &Expanded, fixed: &mut Fixed) {
+    /// without what is not needed, and is told by the expansion.
+    async fn look_up(&self, expanded: &Expanded, lookups: &[&Lookup], fixed: &mut Fixed) -> Result<(), CliError> {
         let opener = self.connections(&expanded.connections);
-        let keys: BTreeSet<&ProviderKey> = expanded.lookups.iter().map(|lookup| &lookup.provider).collect();
+        let keys: BTreeSet<&ProviderKey> = lookups.iter().map(|lookup| &lookup.provider).collect();
         for key in keys {
-            let wanted: Vec<_> = expanded.lookups.iter().filter(|lookup| lookup.provider == *key).collect();
+            let wanted: Vec<_> = lookups.iter().filter(|lookup| lookup.provider == *key).collect();
             let names: Vec<String> = wanted.iter().map(|lookup| lookup.name.clone()).collect();
-            let found = opener.look_up(key, &names).await.unwrap_or_default();
+            let found = match opener.look_up(key, &names).await {
+                Err(error) if wanted.iter().any(|lookup| lookup.needed) => return Err(error),
+                found => found.unwrap_or_default(),
+            };
             fixed.found.extend(
                 wanted.iter().map(|lookup| (lookup.address.clone(), found.get(&lookup.name.to_lowercase()).cloned())),
             );
         }
+        Ok(())
     }
+}
+
+/// What may be looked for before a plan.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask {
+    /// What a plan can do without.
+    pub(super) optional: bool,
+    /// What it cannot.
+    pub(super) needed: bool,
 }

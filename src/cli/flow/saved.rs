@@ -6,13 +6,14 @@ use std::path::Path;
 use super::applying::{Execution, carry_out};
 use super::fixed::Fixed;
 use super::manifests::state_config;
-use super::planning::Planned;
+use super::planning::{Ask, Planned};
 use super::session::{Needs, Session, VERSION, with_session};
 use super::settling::settle;
 use crate::advice::{Advice, Command, Name};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::global::Global;
 use crate::cli::ui::Ui;
+use crate::engine::graph::Graph;
 use crate::engine::plan::Mode;
 use crate::engine::planfile::{self, SavedPlan};
 use crate::engine::planner;
@@ -52,7 +53,9 @@ async fn carry_out_saved(session: &Session<'_>, mut saved: SavedPlan, execution:
     let (graph, inputs, connections) = match saved.plan.mode {
         Mode::Destroy => Default::default(),
         Mode::Apply | Mode::Import | Mode::RefreshOnly => {
-            let expanded = session.expand(&before, fixed)?;
+            let ask = |_: &Graph| Ok(Ask { optional: false, needed: true });
+            let expanded = session.expand_looking(&before, fixed, ask).await?;
+            session.print_findings_of(&expanded)?;
             (expanded.graph, expanded.inputs, expanded.connections)
         }
     };

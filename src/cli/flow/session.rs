@@ -15,6 +15,7 @@ use crate::cli::error::CliError;
 use crate::cli::global::Global;
 use crate::cli::ui::Ui;
 use crate::compose::gate::Gate;
+use crate::engine::address::Address;
 use crate::engine::cancel;
 use crate::engine::event::Sink;
 use crate::engine::journal::Journal;
@@ -187,6 +188,7 @@ impl<'g> Session<'g> {
             known,
             environment: &self.variables,
             sandbox: self.endpoint.as_ref().map(|(endpoint, token)| StandIn { endpoint, token }),
+            allow_exec: self.global.allow_exec,
             seed: random_number(self.environment.as_ref()),
             sign_ins: &self.sign_ins,
         }
@@ -208,9 +210,13 @@ impl<'g> Session<'g> {
     }
 
     /// How to sign in, for what works from the state alone: no manifest is needed, but one that is there is used.
-    pub fn sign_in(&self) -> BTreeMap<ProviderKey, Connection> {
+    pub fn sign_in(&self, snapshot: &Snapshot) -> BTreeMap<ProviderKey, Connection> {
+        let recorded = |address: &Address| {
+            let record = snapshot.records.iter().find(|record| record.address == *address)?;
+            Some(record.physical_id.clone())
+        };
         let project = self.loaded.as_ref().map(|loaded| &loaded.project);
-        project.map(|project| drivers::connections(project, &self.variables)).unwrap_or_default()
+        project.map(|project| drivers::connections(project, &self.variables, &recorded)).unwrap_or_default()
     }
 
     /// What every part of a run that writes needs.

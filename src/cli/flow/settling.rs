@@ -16,7 +16,7 @@ use crate::engine::run::timestamp;
 /// Looks into what an interrupted run left, before anything is planned. Gives the names that it had chosen.
 pub async fn recover(session: &Session<'_>, before: &Snapshot, lock: &Arc<Lock>) -> Result<Fixed, CliError> {
     if session.is_unsettled(before)? {
-        let providers = session.providers(&session.sign_in(), before)?;
+        let providers = session.providers(&session.sign_in(before), before)?;
         settle(session, &providers, lock).await?;
     }
     Ok(Fixed { chosen: chosen_by_intents(before), ..Fixed::default() })

@@ -93,7 +93,9 @@ pub fn app_documents(place: &Place, app: &str, files: &[String], draft: &Draft, 
         let _ = writeln!(out, "  # profiles: [{}] # turns on the services behind them", names(&all));
     }
     ingress(&mut out, app, survey);
-    let _ = writeln!(out, "  deployment:\n    zone: \"{}\" # pod and disks must be in one zone", place.zone);
+    if let Some(zone) = &place.zone {
+        let _ = writeln!(out, "  deployment:\n    zone: \"{zone}\" # pod and disks must be in one zone");
+    }
     volumes(&mut out, survey);
     for service in &survey.boxes {
         let _ = writeln!(

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use super::frame::Frame;
 use super::{draft, folder, identity, planned};
 use crate::cli::error::CliError;
 use crate::cli::flow::offline::offline;
@@ -389,6 +390,7 @@ fn global(folder: &Path) -> Global {
         no_color: true,
         lock_timeout: 0,
         env_allow: None,
+        allow_exec: false,
         called: String::new(),
     }
 }
@@ -411,8 +413,9 @@ fn check(seed: u64) -> Result<Outcome, String> {
         Err(other) => return Err(other.to_string()),
     };
     let app = super::identity::name_of(&draft);
-    let place = identity::Place::of_folder(&draft.root, &[]);
-    let planned = match planned(&draft, &app, &place, "aks") {
+    let mut place = identity::Place::of_folder(&draft.root, &[]);
+    let frame = Frame::of("aks", &mut place, &global(&root));
+    let planned = match planned(&draft, &app, &place, &frame) {
         Ok(planned) => planned,
         Err(CliError::Diagnostics(findings)) => return told(&findings, "planning"),
         Err(other) => return Err(format!("{other:?}")),

@@ -22,8 +22,8 @@ pub struct Place {
     pub workspace: String,
     /// The Cluster's Resource ID.
     pub cluster: String,
-    /// The zone of Pod and disks.
-    pub zone: String,
+    /// The zone of Pod and disks, where the driver has zones.
+    pub zone: Option<String>,
 }
 
 impl Place {
@@ -35,7 +35,7 @@ impl Place {
         let parts: Vec<String> = std::iter::once(folder.to_string_lossy().into_owned()).chain(whose.to_vec()).collect();
         let workspace = format!("{stem}-{}", hash(parts.join("\0").as_bytes()));
         let cluster = format!("/ws/{workspace}/prv/{PROVIDER}/cls/{stem}");
-        Self { workspace, cluster, zone: "1".to_owned() }
+        Self { workspace, cluster, zone: Some("1".to_owned()) }
     }
 
     /// A template with its names.

@@ -51,6 +51,7 @@ pub fn run(name: Option<&str>, into: &Path, paths: &[PathBuf], global: &Global, 
 struct Addition<'p> {
     name: String,
     cluster: &'p Cluster,
+    driver: &'static str,
     draft: Draft,
     survey: Survey,
     app_file: PathBuf,
@@ -111,7 +112,9 @@ impl<'p> Addition<'p> {
             let message = format!("compose.{name}.kompox.yml is there already; nothing was written");
             return Err(CliError::new("file-exists", message).help("files are never overwritten: move it away"));
         };
-        Ok(Self { name, cluster, draft, survey, app_file, app_dir, folder, copied, over })
+        let provider = cluster.meta.id.parent().and_then(|provider| project.provider(&provider));
+        let driver = provider.map_or("", |provider| provider.driver);
+        Ok(Self { name, cluster, driver, draft, survey, app_file, app_dir, folder, copied, over })
     }
 
     /// Where the new app file is until it takes the place of the old one.
@@ -140,6 +143,7 @@ impl<'p> Addition<'p> {
         let zones = self.cluster.settings.value("AZURE_AKS_USER_VM_ZONES").unwrap_or("1");
         let zone = zones.split([',', ' ']).map(str::trim).find(|zone| !zone.is_empty()).unwrap_or("1").to_owned();
         let workspace = self.cluster.meta.id.workspace().unwrap_or_default().to_owned();
+        let zone = (self.driver == "aks").then_some(zone);
         let place = Place { workspace, cluster: self.cluster.meta.id.as_str().to_owned(), zone };
         let documents = files::app_documents(&place, name, &composes, draft, survey);
         let before = draft::text(&self.app_file)?;

@@ -360,7 +360,7 @@ fn ingress(
             }] } })
         })
         .collect();
-    let rest = json!({ "spec": { "ingressClassName": "traefik", "rules": rules } });
+    let rest = json!({ "spec": { "ingressClassName": cx.input.ingress.class, "rules": rules } });
     let mut object = cx.object(ObjectKind::Ingress, name, cx.component_labels(&component.name), rest);
     object.body["metadata"]["annotations"] = annotations.into();
     object.after.push((ObjectKind::Service, service.to_owned()));

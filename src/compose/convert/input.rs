@@ -62,6 +62,15 @@ pub enum VolumeSource {
         /// Volume attributes, all of them: `fsType: ext4` for a disk, `protocol: smb` for a share.
         attributes: BTreeMap<String, String>,
     },
+    /// A folder of one node.
+    Local {
+        /// What tells it from every other.
+        id: String,
+        /// The node's label `kubernetes.io/hostname`.
+        node: String,
+        /// The folder.
+        path: String,
+    },
 }
 
 impl VolumeSource {
@@ -69,6 +78,7 @@ impl VolumeSource {
     pub fn id(&self) -> &str {
         match self {
             Self::Csi { handle, .. } => handle,
+            Self::Local { id, .. } => id,
         }
     }
 }
@@ -111,6 +121,8 @@ pub struct RuleInput {
 pub struct IngressInput {
     /// Namespace of the ingress controller.
     pub namespace: String,
+    /// Its IngressClass.
+    pub class: String,
     /// The cluster's wildcard domain; without it there are no default hosts.
     pub domain: Option<String>,
     /// The app's certificate resolver, else the cluster's.

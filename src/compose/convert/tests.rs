@@ -137,7 +137,11 @@ fn input<'a>(scope: &'a Scope, compose: &'a ComposeProject) -> ConvertInput<'a> 
         provider_driver: "aks",
         compose,
         volumes: vec![volume("default", "/subscriptions/s/disks/d1")],
-        ingress: IngressInput { namespace: "traefik".to_owned(), ..IngressInput::default() },
+        ingress: IngressInput {
+            namespace: "traefik".to_owned(),
+            class: "traefik".to_owned(),
+            ..IngressInput::default()
+        },
         placement: placed((&["user"], true), (&["1"], true)),
         resources: BTreeMap::new(),
         isolation: IsolationInput::default(),
@@ -149,6 +153,7 @@ fn input<'a>(scope: &'a Scope, compose: &'a ComposeProject) -> ConvertInput<'a> 
 
 fn gitea_ingress() -> IngressInput {
     IngressInput {
+        class: "traefik".to_owned(),
         namespace: "traefik".to_owned(),
         domain: Some("cluster1.aks1.exp.kompox.dev".to_owned()),
         cert_resolver: Some("staging".to_owned()),
@@ -602,6 +607,7 @@ fn an_ingress_rule_needs_a_published_port() {
     let (scope, project) = (scope(), project("services: {a: {image: x, ports: ['8080:80']}}"));
     let (rendered, diagnostics) = convert(&ConvertInput {
         ingress: IngressInput {
+            class: "traefik".to_owned(),
             rules: vec![RuleInput {
                 location: Some(Location::new("kompoxapp.yml", 9, 17)),
                 ..gitea_ingress().rules.remove(0)

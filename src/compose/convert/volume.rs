@@ -90,9 +90,16 @@ fn persistent_volume(cx: &Context<'_>, volume: &VolumeInput) -> Value {
         VolumeSource::Csi { driver, handle, attributes } => {
             body["spec"]["csi"] = json!({ "driver": driver, "volumeHandle": handle, "volumeAttributes": attributes });
         }
+        VolumeSource::Local { id, node, path } => {
+            body["metadata"]["annotations"] = json!({ "kompox.dev/volume-handle": id });
+            body["spec"]["local"] = json!({ "path": path });
+            body["spec"]["nodeAffinity"] = json!({ "required": { "nodeSelectorTerms": [{ "matchExpressions": [
+                { "key": "kubernetes.io/hostname", "operator": "In", "values": [node] },
+            ] }] } });
+        }
     }
     if let Some(previous) = &volume.previous_handle {
-        body["metadata"]["annotations"] = json!({ "kompox.dev/volume-handle-previous": previous });
+        body["metadata"]["annotations"]["kompox.dev/volume-handle-previous"] = previous.as_str().into();
     }
     body
 }

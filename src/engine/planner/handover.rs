@@ -13,6 +13,7 @@ use crate::engine::address::Address;
 use crate::engine::code::{NoteCode, ProblemCode};
 use crate::engine::kind::Use;
 use crate::engine::plan::{Danger, PlannedAction, Verb};
+use crate::engine::provider::ProviderKey;
 
 /// One place that changes its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +97,14 @@ impl<'a> Index<'a> {
 
 /// Who must have let go before whom.
 pub(super) fn handovers(view: &View<'_>, findings: &Findings) -> Handovers {
-    let uses = |kind: &str| view.kind(kind).is_some_and(|kind| kind.uses.is_some());
+    let uses = |provider: &ProviderKey, kind: &str| view.kind(provider, kind).is_some_and(|kind| kind.uses.is_some());
     let verbs = [Verb::Create, Verb::Update, Verb::Replace, Verb::Import];
-    let coming: Vec<&PlannedAction> =
-        findings.actions.iter().filter(|planned| verbs.contains(&planned.action) && uses(&planned.kind)).collect();
-    if coming.is_empty() || !view.records.values().any(|record| uses(&record.kind)) {
+    let coming: Vec<&PlannedAction> = findings
+        .actions
+        .iter()
+        .filter(|planned| verbs.contains(&planned.action) && uses(&planned.provider, &planned.kind))
+        .collect();
+    if coming.is_empty() || !view.records.values().any(|record| uses(&record.provider, &record.kind)) {
         return Handovers::default();
     }
     let places = view.places();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
-use kompox_state::Record;
+use kompox_state::{ProviderKey, Record};
 
 use super::request::Inputs;
 use super::select::select;
@@ -67,9 +67,14 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// The schema of a kind.
-    pub(super) fn kind(&self, name: &str) -> Option<&'static Kind> {
-        (self.inputs.kinds)(name)
+    /// The schema of a kind of an API.
+    pub(super) fn kind(&self, provider: &ProviderKey, name: &str) -> Option<&'static Kind> {
+        (self.inputs.kinds)(provider, name)
+    }
+
+    /// The schema of what a record speaks of.
+    pub(super) fn kind_of(&self, record: &Record) -> Option<&'static Kind> {
+        self.kind(&record.provider, &record.kind)
     }
 
     /// What the state says of an object, by the address that it has now.

@@ -58,7 +58,7 @@ pub(super) async fn look(known: Known<'_>) -> View<'_> {
 
 /// The schema of what a record speaks of, if this version knows it.
 fn kind_of(known: &Known<'_>, record: &Record) -> Option<&'static Kind> {
-    known.kind(&record.kind).filter(|_| record.address.kind() == record.kind)
+    known.kind_of(record).filter(|_| record.address.kind() == record.kind)
 }
 
 /// Records of kinds that this version does not know: nothing can be planned beside them.
@@ -216,7 +216,7 @@ async fn see(
             Some(Observation::Missing | Observation::Failed(_)) => true,
             Some(Observation::NotYet(_)) | None => false,
         };
-        if let Some(kind) = known.kind(&record.kind)
+        if let Some(kind) = known.kind_of(record)
             && !read
             && !places.contains_key(address)
             && !offline

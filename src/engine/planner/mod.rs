@@ -61,10 +61,11 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
     }
     let (dangers, notes) = review::review(&view, &findings);
     findings.dangers.extend(dangers);
+    findings.dangers.splice(0..0, inputs.dangers.iter().cloned());
     if inputs.mode == Mode::Apply {
         review::say_where_it_goes(&findings.dangers, &mut findings.notes);
     }
-    findings.notes.extend(notes);
+    findings.notes.extend(inputs.notes.iter().cloned().chain(notes));
     findings.notes.extend(interrupted(inputs.snapshot.open_intents.len()));
     Ok(Plan {
         mode: inputs.mode,

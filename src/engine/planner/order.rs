@@ -12,6 +12,7 @@ use crate::engine::address::Address;
 use crate::engine::code::ProblemCode;
 use crate::engine::kind::{Holds, Kind};
 use crate::engine::plan::{PlannedAction, Verb};
+use crate::engine::provider::ProviderKey;
 
 /// The actions in an order in which each comes after those that it waits for, which it names from then on. `handovers` are
 /// always kept, as are `locks`.
@@ -55,13 +56,16 @@ fn needs(actions: &[PlannedAction], verbs: &HashMap<Address, Verb>) -> After {
 
 /// What used something that is removed lets go first: by its own removal, or by the change that drops it.
 fn users_first(view: &View<'_>, verbs: &HashMap<Address, Verb>, after: &mut After) {
-    let is_container = |kind: &str| view.kind(kind).is_some_and(|kind| kind.holds == Holds::Objects);
+    let is_container = |address: &Address| {
+        let kind = view.record(address).and_then(|record| view.kind_of(record));
+        kind.is_some_and(|kind| kind.holds == Holds::Objects)
+    };
     for (recorded, record) in &view.records {
         let address = view.address_now(recorded);
         let Some(verb) = verbs.get(address) else { continue };
         for need in &record.dependencies {
             let Some(needed) = verbs.get(need).filter(|verb| is_removed(**verb)) else { continue };
-            if *needed != Verb::Forget || !is_container(need.kind()) {
+            if *needed != Verb::Forget || !is_container(need) {
                 after.entry(need.clone()).or_default().push(address.clone());
             } else if *verb == Verb::Forget {
                 // A container is forgotten because something in it is kept. As long as the state knows the one, it must
@@ -82,13 +86,13 @@ type Users<'v> = HashMap<String, Vec<(&'v Address, &'v Record)>>;
 /// A service may move from one workload to another that shares its disk: whoever drops it by a change goes before whoever is
 /// new, and whoever is removed before all others. What is known to be handed over always goes in this order.
 fn turns(view: &View<'_>, actions: &[PlannedAction], verbs: &HashMap<Address, Verb>, after: &mut After) -> After {
-    let is_workload = |kind: &str| view.kind(kind).is_some_and(Kind::is_workload);
+    let is_workload = |provider: &ProviderKey, kind: &str| view.kind(provider, kind).is_some_and(Kind::is_workload);
     let (mut leaving, mut changing): (Users<'_>, Users<'_>) = Default::default();
     for (recorded, record) in &view.records {
         let address = view.address_now(recorded);
         let users = match verbs.get(address) {
             Some(Verb::Delete) => &mut leaving,
-            Some(Verb::Update | Verb::Replace) if is_workload(&record.kind) => &mut changing,
+            Some(Verb::Update | Verb::Replace) if is_workload(&record.provider, &record.kind) => &mut changing,
             _ => continue,
         };
         for (id, _) in record.dependencies.iter().filter_map(|need| data_id(view, need)) {
@@ -101,7 +105,7 @@ fn turns(view: &View<'_>, actions: &[PlannedAction], verbs: &HashMap<Address, Ve
         if !creates && !matches!(action.action, Verb::Update | Verb::Replace) {
             continue;
         }
-        let (api, works) = (action.provider.api(), is_workload(&action.kind));
+        let (api, works) = (action.provider.api(), is_workload(&action.provider, &action.kind));
         for (id, home) in action.dependencies.iter().filter_map(|need| data_id(view, need)) {
             for (address, record) in leaving.get(&id).into_iter().flatten() {
                 let other = record.provider.api();
@@ -109,7 +113,7 @@ fn turns(view: &View<'_>, actions: &[PlannedAction], verbs: &HashMap<Address, Ve
                     if creates && *api != home && *other != home {
                         after.entry(action.address.clone()).or_default().push((*address).clone());
                     }
-                } else if works && is_workload(&record.kind) {
+                } else if works && is_workload(&record.provider, &record.kind) {
                     turns.entry(action.address.clone()).or_default().push((*address).clone());
                 }
             }

@@ -57,7 +57,7 @@ impl Places {
     pub(super) fn of(known: &Known<'_>) -> Self {
         let mut places = Self { volumes: HashMap::new(), users: OnceLock::new() };
         for record in known.records.values() {
-            if let Some(kind) = known.kind(&record.kind).filter(|kind| kind.volume.is_some()) {
+            if let Some(kind) = known.kind_of(record).filter(|kind| kind.volume.is_some()) {
                 places.add(record.provider.api(), kind, &record.applied.value(), data(known, &record.dependencies));
             }
         }
@@ -125,7 +125,7 @@ impl Places {
 
     /// Where an object was applied to work.
     pub(super) fn applied(&self, known: &Known<'_>, record: &Record) -> Option<Vec<Place>> {
-        let uses = known.kind(&record.kind)?.uses?(&record.applied.value()).unwrap_or_else(anywhere);
+        let uses = known.kind_of(record)?.uses?(&record.applied.value()).unwrap_or_else(anywhere);
         Some(self.at(known, uses, &record.provider, &record.dependencies))
     }
 
@@ -158,12 +158,13 @@ fn data<'n>(known: &Known<'_>, needs: impl IntoIterator<Item = &'n Address>) -> 
 
 /// The provider's own id of what holds data, and its API; its address as long as it has no id.
 pub(super) fn data_id(known: &Known<'_>, address: &Address) -> Option<(String, Arc<str>)> {
-    let kind = known.kind(address.kind()).filter(|kind| kind.holds == Holds::Data)?;
+    let holds_data = |kind: &&'static Kind| kind.holds == Holds::Data;
     if let Some(record) = known.records.get(address).copied().or_else(|| known.record(address)) {
+        known.kind(&record.provider, address.kind()).filter(holds_data)?;
         return Some((record.physical_id.to_lowercase(), record.provider.api().clone()));
     }
-    let node = known.inputs.graph.get(address)?;
+    let node = known.inputs.graph.get(address).filter(|node| node.kind.holds == Holds::Data)?;
     let provider = known.inputs.providers.get(&node.provider);
-    let id = node.import.clone().or_else(|| provider?.physical_id(kind, &node.desired));
+    let id = node.import.clone().or_else(|| provider?.physical_id(node.kind, &node.desired));
     Some((id.map_or_else(|| address.to_string(), |id| id.to_lowercase()), node.provider.api().clone()))
 }

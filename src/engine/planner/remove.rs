@@ -62,7 +62,7 @@ pub(super) fn removals(
     let graph = view.inputs.graph;
     let doomed = view.inputs.snapshot.records.iter().filter_map(|record| {
         let wanted = !all && (graph.get(&record.address).is_some() || view.is_renamed(&record.address));
-        let kind = view.kind(&record.kind).filter(|_| !wanted && view.is_selected(&record.address))?;
+        let kind = view.kind_of(record).filter(|_| !wanted && view.is_selected(&record.address))?;
         Some(Doomed { identity: Identity::of(record), record, kind })
     });
     let doomed: Vec<Doomed<'_>> = doomed.collect();

@@ -7,7 +7,7 @@ use kompox_state::{Digester, Snapshot};
 use crate::engine::address::Address;
 use crate::engine::graph::Graph;
 use crate::engine::kind::Kinds;
-use crate::engine::plan::Mode;
+use crate::engine::plan::{Danger, Mode};
 use crate::engine::provider::{ProviderKey, Providers};
 
 /// Everything a plan is made from.
@@ -36,6 +36,10 @@ pub struct Inputs<'a> {
     pub hosts: Vec<(Address, String)>,
     /// What the manifests adopt: address, key of the provider, id. A destroy, which has no graph, must know it, too.
     pub imports: Vec<(Address, ProviderKey, String)>,
+    /// What the caller has to say to a reviewer first.
+    pub dangers: Vec<Danger>,
+    /// What else a reviewer may want to know from the caller.
+    pub notes: Vec<Danger>,
     /// The version that plans.
     pub engine_version: &'a str,
 }

@@ -135,7 +135,7 @@ fn of_record(
     planned: &HashMap<&Address, &PlannedAction>,
     record: &kompox_state::Record,
 ) -> Option<Sealed> {
-    let seals = view.kind(&record.kind)?.seals?;
+    let seals = view.kind_of(record)?.seals?;
     let address = view.address_now(&record.address);
     let id = record.physical_id.as_str();
     let mut applied = record.applied.value();
@@ -164,7 +164,7 @@ fn of_record(
 pub(super) fn disturbances<'f>(view: &'f View<'_>, actions: &'f [PlannedAction]) -> impl Iterator<Item = Danger> + 'f {
     let wished = matches!(view.inputs.mode, Mode::Apply | Mode::Import);
     actions.iter().filter(move |_| wished).filter_map(|planned| {
-        let disturbs = view.kind(&planned.kind)?.disturbs?;
+        let disturbs = view.kind(&planned.provider, &planned.kind)?.disturbs?;
         let mut changes = planned.changes.iter();
         let hit = changes.find(|change| disturbs.fields.iter().any(|pattern| change.path.matches(pattern)));
         let what = match (planned.action, hit) {

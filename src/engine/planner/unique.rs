@@ -22,19 +22,20 @@ pub(super) fn problems(view: &View<'_>, actions: &[PlannedAction]) -> Vec<Proble
 /// The addresses of everything that holds data, by what it is.
 fn owners(view: &View<'_>, actions: &[PlannedAction]) -> BTreeMap<Identity, (String, BTreeSet<Address>)> {
     let inputs = view.inputs;
-    let is_data = |kind: &str| view.kind(kind).is_some_and(|kind| kind.holds == Holds::Data);
+    let is_data =
+        |provider: &ProviderKey, kind: &str| view.kind(provider, kind).is_some_and(|kind| kind.holds == Holds::Data);
     let mut owners: BTreeMap<Identity, (String, BTreeSet<Address>)> = BTreeMap::new();
     let mut add = |provider: &ProviderKey, id: &str, address: &Address| {
         let first = || (id.to_owned(), BTreeSet::new());
         owners.entry(Identity::new(provider, id)).or_insert_with(first).1.insert(address.clone());
     };
-    for record in inputs.snapshot.records.iter().filter(|record| is_data(&record.kind)) {
+    for record in inputs.snapshot.records.iter().filter(|record| is_data(&record.provider, &record.kind)) {
         let address = view.address_now(&record.address);
         if !view.lets_go(address) {
             add(&record.provider, &record.physical_id, address);
         }
     }
-    for planned in actions.iter().filter(|planned| is_data(&planned.kind)) {
+    for planned in actions.iter().filter(|planned| is_data(&planned.provider, &planned.kind)) {
         if let Some(id) = &planned.physical_id {
             add(&planned.provider, id, &planned.address);
         }

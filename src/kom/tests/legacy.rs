@@ -233,7 +233,7 @@ fn the_first_draft_loads() {
         ]
     );
     let cluster = &project.clusters[0];
-    assert!(cluster.existing);
+    assert_eq!(cluster.existing, Some(true));
     assert_eq!(cluster.ingress.domain.as_deref(), Some("my-aks.ops.example.com"));
     assert_eq!(cluster.settings.keys().collect::<Vec<_>>(), ["AZURE_RESOURCE_GROUP_NAME"]);
     let app = &project.apps[0];

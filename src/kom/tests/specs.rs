@@ -55,15 +55,15 @@ fn table(load: impl Fn(&str) -> Result<Loaded, Diagnostics>, cases: &[(&str, &st
 #[test]
 fn clusters_have_their_defaults() {
     let plain = cluster("  {}");
-    assert!(!plain.existing);
+    assert_eq!((plain.existing, plain.existing_location.as_ref()), (None, None));
     assert_eq!(
         (plain.protection.provisioning, plain.protection.installation, plain.protection.lock),
         (None, None, None)
     );
     let ingress = &plain.ingress;
     assert_eq!(
-        (ingress.controller.as_str(), ingress.namespace.as_str(), ingress.service_account.as_str()),
-        ("traefik", "traefik", "ingress-service-account")
+        (ingress.controller, ingress.namespace.as_str(), ingress.service_account.as_str()),
+        (None, "traefik", "ingress-service-account")
     );
     assert_eq!((&ingress.domain, &ingress.cert_email, &ingress.cert_resolver), (&None, &None, &None));
 
@@ -73,7 +73,7 @@ fn clusters_have_their_defaults() {
          certificates: [{name: wild, source: \"https://kv1.vault.azure.net/secrets/wild\"}]\n  settings:\n    A:\n    \
          B: 1\n    C: true\n    D: 1.10\n  lifecycle: {preventDestroy: false, ignoreChanges: [/spec/a~1b]}",
     );
-    assert!(full.existing);
+    assert_eq!(full.existing, Some(true));
     assert_eq!(full.protection.provisioning, Some(Guard::ReadOnly));
     assert_eq!((full.protection.installation, full.protection.lock), (Some(Guard::None), Some(true)));
     assert_eq!((full.ingress.namespace.as_str(), full.ingress.domain.as_deref()), ("edge", None));
@@ -101,7 +101,7 @@ fn clusters_are_checked() {
             ("  protection: {lock: 1}", "error[kom-type] 8:22: \"lock\" must be true or false, not a number"),
             (
                 "  ingress: {controller: nginx}",
-                "error[kom-value] 8:25: \"controller\" cannot be \"nginx\" | it is one of traefik",
+                "error[kom-value] 8:25: \"controller\" cannot be \"nginx\" | it is one of traefik, existing",
             ),
             ("  ingress: {namespace: A}", "error[kom-value] 8:24: \"namespace\" cannot be \"A\""),
             ("  ingress: {domain: \"*.example.com\"}", "error[kom-value] 8:21: \"domain\" cannot be \"*.example.com\""),

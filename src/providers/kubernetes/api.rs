@@ -195,6 +195,7 @@ struct Failure {
 /// One API server.
 pub struct Api {
     connector: Arc<dyn Connector>,
+    expected: Option<String>,
     client: Mutex<Option<Client>>,
     limiter: Limiter,
     retry: Policy,
@@ -208,6 +209,7 @@ impl Api {
     pub fn new(config: &KubernetesConfig) -> Self {
         Self {
             connector: config.connector.clone(),
+            expected: config.expected.clone(),
             client: Mutex::new(None),
             limiter: Limiter::new(config.concurrency),
             retry: config.retry,
@@ -280,6 +282,39 @@ impl Api {
         }
     }
 
+    /// Sends a request until it has an answer, with a client of which nothing is known yet.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(super) async fn ask(&self, client: &Client, call: &Call<'_>) -> Result<Reply, ProviderError> {
+        let retries = Retries { policy: self.retry, jitter: &self.jitter, progress: call.progress };
+        let done = retries
+            .run(async |_| {
+                let sent = tokio::time::timeout(self.request_timeout, self.send(client, call)).await;
+                let answer = sent.unwrap_or_else(|_| {
+                    let message = format!("no answer within {} s", self.request_timeout.as_secs());
+                    Err(Failure { message, arrived: true, transient: true })
+                });
+                let (next, why) = match &answer {
+                    Ok((reply, _)) if reply.is_transient(&call.method) => (Next::Later(None), reply.status.to_string()),
+                    Ok(_) => (Next::Nothing, String::new()),
+                    Err(failure) if failure.transient => (Next::Unreached, failure.message.clone()),
+                    Err(failure) => (Next::Nothing, failure.message.clone()),
+                };
+                Try { outcome: answer, next, why, may_have_acted: false }
+            })
+            .await;
+        match done.outcome {
+            Ok((reply, _)) => Ok(Reply { attempts: done.tries, ..reply }),
+            Err(failure) => Err(unanswered(call, &failure, done.tries, false)),
+        }
+    }
+
+    /// What to call the way to the cluster in messages.
+    pub(super) fn described(&self) -> String {
+        self.connector.described()
+    }
+
     async fn send(&self, client: &Client, call: &Call<'_>) -> Result<(Reply, HeaderMap), Failure> {
         let mut request = Request::builder()
             .method(&call.method)
@@ -329,6 +364,9 @@ impl Api {
         }
         let Some(kubeconfig) = self.connector.kubeconfig().await? else { return Err(CallError::NoCluster) };
         let client = connect(&kubeconfig).await?;
+        if let Some(expected) = &self.expected {
+            self.verify(&client, expected).await?;
+        }
         *slot = Some(client.clone());
         Ok(client)
     }

@@ -1,6 +1,7 @@
 //! One Kubernetes cluster: reads by lists, previews by dry runs, changes by server-side apply, waits for readiness.
 //!
 //! - `table`: kinds and their paths; `fields`: `managedFields` as writers
+//! - `kubeconfig`: the files that lead to a cluster; `cluster`: which one it is
 //! - `api`: connection, retries, limits; `error`: what a refusal means, without secrets
 //! - `read`, `apply`, `delete`, `contents`: the calls of [`Provider`]; `retain`: what is below a volume stays; `tie`: volumes
 //!   whose claim is gone
@@ -8,10 +9,12 @@
 
 mod api;
 mod apply;
+mod cluster;
 mod contents;
 mod delete;
 mod error;
 mod fields;
+mod kubeconfig;
 mod read;
 mod ready;
 mod retain;
@@ -28,6 +31,7 @@ use async_trait::async_trait;
 
 use self::api::Api;
 use self::apply::Intent;
+pub use self::kubeconfig::{Files, Way};
 use self::table::Location;
 use super::retry::Policy;
 use crate::engine::kind::Kind;
@@ -42,12 +46,19 @@ pub trait Connector: Send + Sync {
     /// The cluster's kubeconfig as YAML; its current context is used. `None`: the cluster does not exist yet. Asked
     /// again until there is one, and once more when its credentials are refused.
     async fn kubeconfig(&self) -> Result<Option<String>, ProviderError>;
+
+    /// What to call the way in messages.
+    fn described(&self) -> String {
+        "the kubeconfig".to_owned()
+    }
 }
 
 /// How to work with a cluster.
 pub struct KubernetesConfig {
     /// The way to it.
     pub connector: Arc<dyn Connector>,
+    /// The uid of the Namespace `kube-system` of the cluster that it must be; any cluster without.
+    pub expected: Option<String>,
     /// Our name as a writer of fields.
     pub field_manager: String,
     /// Requests at once.
@@ -69,6 +80,7 @@ impl KubernetesConfig {
     pub fn new(connector: Arc<dyn Connector>) -> Self {
         Self {
             connector,
+            expected: None,
             field_manager: "kompox-converter".to_owned(),
             concurrency: 8,
             retry: Policy::default(),
@@ -105,7 +117,8 @@ impl Provider for KubernetesProvider {
     }
 
     fn physical_id(&self, kind: &Kind, desired: &Value) -> Option<String> {
-        Location::of_value(kind, desired).map(|location| location.to_string())
+        cluster::planned_id(kind, desired)
+            .or_else(|| Location::of_value(kind, desired).map(|location| location.to_string()))
     }
 
     async fn preview(

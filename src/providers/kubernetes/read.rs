@@ -6,6 +6,7 @@ use futures::future::{join, join_all};
 use serde_json::Value;
 
 use super::api::{Api, Call, CallError, Reply};
+use super::cluster::is_cluster;
 use super::error::{Missing, Subject, is_forbidden_by_rights};
 use super::fields;
 use super::table::{Location, Resource};
@@ -126,6 +127,10 @@ impl Api {
         let mut found: Vec<Option<Observation>> = vec![None; targets.len()];
         let mut located: Vec<(usize, Location)> = Vec::with_capacity(targets.len());
         for (index, target) in targets.iter().enumerate() {
+            if is_cluster(target) {
+                found[index] = Some(self.read_cluster().await);
+                continue;
+            }
             match &target.physical_id {
                 None => found[index] = Some(Observation::NotYet("its name is not known yet".to_owned())),
                 Some(id) => match Location::parse(id) {

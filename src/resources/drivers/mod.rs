@@ -2,20 +2,21 @@
 //! has an API of its own, and a line in [`DRIVERS`].
 
 mod aks;
+mod k3s;
 
 use std::collections::BTreeMap;
 
-use super::driver::{Connection, Driver, Environment};
+use super::driver::{Connectable, Connection, Driver, Environment};
 use super::kinds::kubernetes;
 use crate::engine::address::Address;
 use crate::engine::kind::Kind;
 use crate::engine::provider::ProviderKey;
 use crate::kom::id::ResourceKind;
-use crate::kom::model::{Located, Project};
+use crate::kom::model::{Cluster, Located, Project};
 use crate::kom::settings::Tables;
 
 /// Every driver.
-pub static DRIVERS: [&dyn Driver; 1] = [&aks::Aks];
+pub static DRIVERS: [&dyn Driver; 2] = [&aks::Aks, &k3s::K3s];
 
 /// The driver with this word in manifests.
 pub fn find(name: &str) -> Option<&'static dyn Driver> {
@@ -32,13 +33,17 @@ pub fn settings() -> [&'static Tables; DRIVERS.len()] {
     DRIVERS.map(Driver::settings)
 }
 
-/// Finds a kind by its name, over all APIs.
-pub fn kind(name: &str) -> Option<&'static Kind> {
-    kinds().find(|kind| kind.name == name)
+/// Finds the schema of a kind that the API of a key has, by its name: the kinds of its driver, and in a cluster those of
+/// Kubernetes.
+pub fn kind(key: &ProviderKey, name: &str) -> Option<&'static Kind> {
+    let own = DRIVERS.into_iter().filter(|driver| driver.owns(key)).flat_map(Driver::kinds);
+    let common = kubernetes::KINDS.iter().filter(|_| key.scheme() == "kubernetes");
+    own.chain(common).copied().find(|kind| kind.name == name)
 }
 
-fn kinds() -> impl Iterator<Item = &'static Kind> {
-    DRIVERS.into_iter().flat_map(Driver::kinds).chain(kubernetes::KINDS).copied()
+/// Whether some API has a kind of this name.
+pub fn knows(kind: &str) -> bool {
+    DRIVERS.into_iter().flat_map(Driver::kinds).chain(kubernetes::KINDS).any(|known| known.name == kind)
 }
 
 /// Whether an environment variable leads to a real cloud.
@@ -48,9 +53,18 @@ pub fn reads(variable: &str) -> bool {
 
 /// How to reach the accounts that the manifests name, for what works from the state alone. Apps are not looked at, and
 /// what is wrong with manifests is no hindrance.
-pub fn connections(project: &Project, environment: &Environment) -> BTreeMap<ProviderKey, Connection> {
+pub fn connections(
+    project: &Project,
+    environment: &Environment,
+    recorded: &dyn Fn(&Address) -> Option<String>,
+) -> BTreeMap<ProviderKey, Connection> {
     let known = project.providers.iter().filter_map(|provider| Some((find(provider.driver)?, provider)));
-    known.map(|(driver, provider)| driver.connection(provider, environment)).collect()
+    let connections = known.flat_map(|(driver, provider)| {
+        let of_provider = |cluster: &&Cluster| cluster.meta.id.parent().as_ref() == Some(&provider.meta.id);
+        let clusters = project.clusters.iter().filter(of_provider).collect();
+        driver.connections(&Connectable { provider, clusters, environment, recorded })
+    });
+    connections.collect()
 }
 
 /// The disks and snapshots that the manifests adopt: address, key of the provider, id.
@@ -59,7 +73,7 @@ pub fn imports(project: &Project) -> Vec<(Address, ProviderKey, String)> {
     for app in &project.apps {
         let Some(id) = app.meta.id.ancestor(ResourceKind::Provider) else { continue };
         let Some(driver) = project.provider(&id).and_then(|provider| find(provider.driver)) else { continue };
-        let adopts = driver.adopts();
+        let Some(adopts) = driver.adopts() else { continue };
         let scope = format!("{}/app/{}", id.as_str(), app.meta.name);
         let mut add = |kind: &Kind, volume: &str, name: &str, import: Option<&Located<String>>| {
             let Some(id) = import else { return };
@@ -90,11 +104,24 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let mut seen = HashSet::new();
-        for one in kinds() {
-            assert!(seen.insert(one.name), "{} is there twice", one.name);
-            assert!(std::ptr::eq(kind(one.name).unwrap(), one));
+        for driver in DRIVERS {
+            let mut seen = HashSet::new();
+            for one in driver.kinds().iter().chain(kubernetes::KINDS) {
+                assert!(seen.insert(one.name), "{} of {} is there twice", one.name, driver.name());
+            }
         }
+    }
+
+    #[test]
+    fn a_kind_is_found_where_its_api_is() {
+        let (cloud, managed) = ("azure://s?auth=azure_cli".into(), "kubernetes+azure://s?auth=azure_cli#c".into());
+        assert!(kind(&cloud, "disk").is_some() && kind(&managed, "disk").is_none());
+        assert!(kind(&managed, "Deployment").is_some() && kind(&cloud, "Deployment").is_none());
+        assert!(kind(&"other://".into(), "disk").is_none());
+    }
+
+    fn kinds() -> impl Iterator<Item = &'static Kind> {
+        DRIVERS.into_iter().flat_map(Driver::kinds).chain(kubernetes::KINDS).copied()
     }
 
     /// The codes of the table under a heading of `docs/plan.md`.
@@ -121,7 +148,7 @@ mod tests {
             assert!(matches!(kind.replace, Replace::Refused(_)), "{}", kind.name);
         }
         for driver in DRIVERS {
-            let adopts = driver.adopts();
+            let Some(adopts) = driver.adopts() else { continue };
             for kind in [adopts.disk, adopts.snapshot] {
                 assert_eq!(kind.holds, Holds::Data, "{} of {}", kind.name, driver.name());
             }
@@ -153,7 +180,7 @@ mod tests {
         let layout = discover(&request).unwrap();
         let loaded = load(&layout, &request, &LoadOptions::default()).unwrap();
         let environment = Environment::from([("AZURE_SUBSCRIPTION_ID".to_owned(), "s".to_owned())]);
-        let found: Vec<_> = connections(&loaded.project, &environment).into_iter().collect();
+        let found: Vec<_> = connections(&loaded.project, &environment, &|_| None).into_iter().collect();
         let [(key, connection)] = found.as_slice() else { panic!("{} connections", found.len()) };
         assert_eq!(key.to_string(), "azure://s?auth=client_secret");
         let credentials: Vec<_> = connection.credentials.iter().map(|(key, value)| format!("{key}={value}")).collect();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::super::kube_api::NodePool;
+use super::super::super::standing;
 use super::super::kinds::by_plural;
 use super::super::lifecycle::{self, Propagation};
 use super::super::store::text;
@@ -16,13 +17,22 @@ fn node(env: &Env<'_>, pool: &NodePool, index: u32, now_ms: i64) -> Value {
         zones => pool.zones.get(usize::try_from(index).unwrap_or(0) % zones).cloned().unwrap_or_default(),
     };
     let zone = if pool.zones.is_empty() { zone } else { format!("{}-{zone}", pool.location) };
-    let name = format!("aks-{}-vmss{index:06}", pool.name);
+    let standing = env.store.cluster.starts_with(standing::PREFIX);
+    let name = match standing {
+        true => format!("{}{}", pool.name, index + 1),
+        false => format!("aks-{}-vmss{index:06}", pool.name),
+    };
     let mut labels = json!({
         "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+    });
+    let of_cloud = json!({
         "node.kubernetes.io/instance-type": pool.vm_size, "topology.kubernetes.io/region": pool.location,
         "topology.kubernetes.io/zone": zone, "topology.disk.csi.azure.com/zone": zone,
         POOL_LABEL: pool.name, "agentpool": pool.name, "kubernetes.azure.com/mode": pool.mode.to_ascii_lowercase(),
     });
+    for (key, value) in of_cloud.as_object().into_iter().flatten().filter(|_| !standing) {
+        labels[key] = value.clone();
+    }
     for (key, value) in &pool.labels {
         labels[key] = value.as_str().into();
     }
@@ -35,7 +45,10 @@ fn node(env: &Env<'_>, pool: &NodePool, index: u32, now_ms: i64) -> Value {
             Some(json!({"key": key, "value": value, "effect": effect}))
         })
         .collect();
-    let mut spec = json!({"providerID": format!("azure://{}/{name}", env.store.cluster)});
+    let mut spec = match standing {
+        true => json!({"providerID": format!("k3s://{name}")}),
+        false => json!({"providerID": format!("azure://{}/{name}", env.store.cluster)}),
+    };
     if !taints.is_empty() {
         spec["taints"] = Value::Array(taints);
     }

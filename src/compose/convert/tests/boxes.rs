@@ -38,6 +38,7 @@ fn named(name: &str) -> BoxInput {
 fn with(text: &str, boxes: Vec<BoxInput>) -> Result<Rendered, String> {
     let (scope, project) = (scope(), project(text));
     let ingress = IngressInput {
+        class: "traefik".to_owned(),
         rules: vec![
             RuleInput { name: "main".into(), port: 8080, hosts: vec!["a.example.com".into()], location: None },
             RuleInput { name: "db".into(), port: 5432, hosts: vec!["b.example.com".into()], location: None },

@@ -246,7 +246,12 @@ fn say_so(whole: &Whole<'_>, old: &Address, new: &Address) -> Vec<Advice> {
 
 /// The nearest data that an object depends on.
 fn behind(whole: &Whole<'_>, address: &Address, after: bool) -> Option<Data> {
-    let kinds = whole.view.inputs.kinds;
+    let holds_data = |address: &Address| {
+        let planned = whole.view.inputs.graph.get(address).filter(|_| after).map(|node| &node.provider);
+        let recorded = || whole.view.records.get(address).map(|record| &record.provider);
+        let kind = planned.or_else(recorded).and_then(|provider| whole.view.kind(provider, address.kind()));
+        kind.is_some_and(|kind| kind.holds == Holds::Data)
+    };
     let mut seen = HashSet::new();
     let mut level = vec![address.clone()];
     while !level.is_empty() {
@@ -255,7 +260,7 @@ fn behind(whole: &Whole<'_>, address: &Address, after: bool) -> Option<Data> {
             if !seen.insert(address.clone()) {
                 continue;
             }
-            if kinds(address.kind()).is_some_and(|kind| kind.holds == Holds::Data) {
+            if holds_data(&address) {
                 let id = if after { id_after(whole, &address) } else { id_before(whole, &address) };
                 return Some(Data { address, id });
             }

@@ -16,7 +16,7 @@ pub(super) fn losses(whole: &Whole<'_>) -> Vec<Danger> {
         .actions
         .iter()
         .filter(|planned| planned.action.deletes())
-        .filter_map(|planned| Some((planned, kinds(&planned.kind)?)))
+        .filter_map(|planned| Some((planned, kinds(&planned.provider, &planned.kind)?)))
         .collect();
     let containers: HashSet<&str> = deleted
         .iter()
@@ -50,7 +50,7 @@ pub(super) fn lifted(whole: &Whole<'_>) -> Vec<Danger> {
     }) {
         let Some(record) = whole.view.record(&planned.address) else { continue };
         let (before, after) = (&record.protection, &planned.protection);
-        let data = kinds(&planned.kind).is_some_and(|kind| kind.holds == Holds::Data);
+        let data = kinds(&planned.provider, &planned.kind).is_some_and(|kind| kind.holds == Holds::Data);
         let mut lift = |lifted: bool, code, text| {
             if lifted {
                 found.entry((planned.address.scope(), code, text)).or_default().push(&planned.address);
@@ -69,7 +69,8 @@ pub(super) fn lifted(whole: &Whole<'_>) -> Vec<Danger> {
         let text = "counts as made by kompox: the next plan may delete it";
         lift(before.adopted && !after.adopted, DangerCode::ProtectionLifted, text);
     }
-    let weight = |address: &Address| match kinds(address.kind()).map(|kind| kind.holds) {
+    let kind = |address: &Address| whole.view.record(address).and_then(|record| whole.view.kind_of(record));
+    let weight = |address: &Address| match kind(address).map(|kind| kind.holds) {
         Some(Holds::Data) => 0,
         Some(Holds::Objects) => 1,
         _ => 2,

@@ -45,7 +45,9 @@ impl<'v> Whole<'v> {
         let speaks = |kind: &Kind| kind.review.parts.is_some() || kind.volume.is_some() || kind.review.opens.is_some();
         let mut all = Vec::new();
         for (recorded, record) in &self.view.records {
-            let Some(kind) = (inputs.kinds)(&record.kind).filter(|kind| speaks(kind)) else { continue };
+            let Some(kind) = (inputs.kinds)(&record.provider, &record.kind).filter(|kind| speaks(kind)) else {
+                continue;
+            };
             let address = self.view.address_now(recorded);
             let before = record.applied.value();
             let after = match inputs.graph.get(address) {

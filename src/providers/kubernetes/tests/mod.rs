@@ -6,6 +6,7 @@ mod reading;
 pub(crate) mod scenarios;
 mod ties;
 mod waiting;
+mod ways;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

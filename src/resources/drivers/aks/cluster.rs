@@ -60,7 +60,7 @@ pub(super) fn expand(
     let cluster_id = format!("{group_id}/providers/Microsoft.ContainerService/managedClusters/{cluster_name}");
     let address = Address::new(scope, kinds::CLUSTER.name, name);
     let tags = account.place.cluster_tags(name);
-    if cluster.existing {
+    if cluster.existing == Some(true) {
         let mut desired = Value::object();
         desired.set(&["id"], cluster_id.as_str().into());
         builder.add(address.clone(), &kinds::CLUSTER, &account.key, desired, origin).read_only = true;
@@ -113,7 +113,7 @@ fn check_names(
     cluster_name: &str,
 ) {
     let mut checks = vec![(names::GROUP_RULE, group.to_owned()), (names::CLUSTER_RULE, cluster_name.to_owned())];
-    if !cluster.existing {
+    if cluster.existing != Some(true) {
         checks.push((names::DNS_PREFIX_RULE, dns_prefix(cluster_name)));
         checks.push((names::NODE_GROUP_RULE, node_group(group)));
         checks.push((names::IDENTITY_RULE, identity_name(account, cluster)));
@@ -394,7 +394,12 @@ fn grants(
                 grant(builder, account, origin, Grant { address, scope: &target, role, principal, after: Vec::new() });
             }
             None if looked_up.is_none() => {
-                let lookup = Lookup { address: place_of_vault, provider: account.key.clone(), name: vault.to_owned() };
+                let lookup = Lookup {
+                    address: place_of_vault,
+                    provider: account.key.clone(),
+                    name: vault.to_owned(),
+                    needed: false,
+                };
                 if !builder.lookups.contains(&lookup) {
                     builder.lookups.push(lookup);
                 }

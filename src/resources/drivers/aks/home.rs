@@ -8,7 +8,7 @@ use super::{dns, ingress, settings, storage, zones};
 use crate::compose::convert::{self, NodeLabel};
 use crate::engine::address::Address;
 use crate::engine::provider::ProviderKey;
-use crate::kom::model::{App, Cluster};
+use crate::kom::model::{App, Cluster, Controller};
 use crate::resources::driver::{Account, Connection, Environment, Home, Placement, Storage};
 use crate::resources::ingress::Additions;
 use crate::resources::scope::{Builder, Place};
@@ -45,6 +45,10 @@ impl Home for Managed<'_> {
 
     fn ingress(&self) -> Additions {
         ingress::additions(&self.cluster.ingress, self.nodes.identity.as_ref())
+    }
+
+    fn controller(&self) -> Controller {
+        Controller::Traefik
     }
 
     fn placement(&self, builder: &mut Builder<'_>, app: &App) -> Placement {

@@ -32,6 +32,6 @@ impl<'a> Managed<'a> {
 
     /// Whether apps run on nodes that Azure takes away at any time.
     pub(super) fn is_spot(&self) -> bool {
-        self.settings.user.priority == "Spot" && !self.cluster.existing
+        self.settings.user.priority == "Spot" && self.cluster.existing != Some(true)
     }
 }

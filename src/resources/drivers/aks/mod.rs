@@ -41,7 +41,7 @@ use crate::engine::provider::ProviderKey;
 use crate::kom::model::Provider;
 use crate::kom::settings::Tables;
 use crate::resources::capabilities::{Capability, Lack};
-use crate::resources::driver::{self, Account, Adopts, Connection, Driver, Environment};
+use crate::resources::driver::{Account, Adopts, Connectable, Connection, Driver, Environment};
 use crate::resources::scope::{Findings, StateView};
 use crate::resources::settings::{credentials, text};
 
@@ -51,6 +51,13 @@ pub struct Aks;
 /// The key of a subscription, with how to sign in to it.
 fn key(subscription: &str, auth: &str) -> ProviderKey {
     format!("azure://{subscription}?auth={auth}").into()
+}
+
+/// How to reach the subscription of a Provider.
+fn connection(provider: &Provider, environment: &Environment) -> (ProviderKey, Connection) {
+    let value = |setting| text(&provider.settings, environment, setting).unwrap_or_default();
+    let key = key(&value(&settings::SUBSCRIPTION), &value(&settings::AUTH_METHOD));
+    (key, Connection { credentials: credentials(&provider.settings, settings::TABLES.provider) })
 }
 
 impl Driver for Aks {
@@ -77,21 +84,22 @@ impl Driver for Aks {
         &["AZURE_"]
     }
 
-    fn adopts(&self) -> Adopts {
+    fn adopts(&self) -> Option<Adopts> {
         // An ARM id says which subscription it is in; the key need not.
-        Adopts { disk: &kinds::DISK, snapshot: &kinds::SNAPSHOT, provider: "azure://".into() }
+        Some(Adopts { disk: &kinds::DISK, snapshot: &kinds::SNAPSHOT, provider: "azure://".into() })
     }
 
-    fn connection(&self, provider: &Provider, environment: &Environment) -> (ProviderKey, Connection) {
-        let value = |setting| text(&provider.settings, environment, setting).unwrap_or_default();
-        let key = key(&value(&settings::SUBSCRIPTION), &value(&settings::AUTH_METHOD));
-        (key, Connection { credentials: credentials(&provider.settings, settings::TABLES.provider) })
+    fn connections(&self, site: &Connectable<'_>) -> Vec<(ProviderKey, Connection)> {
+        vec![connection(site.provider, site.environment)]
+    }
+
+    fn owns(&self, key: &ProviderKey) -> bool {
+        key.scheme() == "azure"
     }
 
     fn open(&self, provider: &Provider, environment: &Environment, findings: &mut Findings<'_>) -> Box<dyn Account> {
         let settings = settings::provider(provider, environment, findings);
-        let connection = driver::Driver::connection(self, provider, environment);
-        Box::new(Subscription::new(provider, settings, connection))
+        Box::new(Subscription::new(provider, settings, connection(provider, environment)))
     }
 
     fn check_places(&self, nodes: &[Node], state: &StateView, findings: &mut Findings<'_>) {

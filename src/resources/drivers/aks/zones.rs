@@ -37,7 +37,7 @@ enum Spot {
 /// else the first that the nodes have. None where the manifest names one, and where it does not matter. Says what cannot
 /// meet.
 pub(super) fn settle(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App) -> Option<String> {
-    if home.cluster.existing {
+    if home.cluster.existing == Some(true) {
         // What nodes it has is not known here.
         return None;
     }
@@ -175,7 +175,7 @@ pub(super) fn check(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App) {
     let place = app.deployment.zone_location.as_ref().unwrap_or(&app.meta.location);
     if let Some(zone) = wrong
         && user
-        && !cluster.existing
+        && cluster.existing != Some(true)
     {
         let message = format!(
             "the app runs in zone {zone}, but the cluster {} has user pools in zone {} only",

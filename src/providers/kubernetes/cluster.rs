@@ -1,0 +1,119 @@
+//! The cluster itself: which one it is, by the uid of its Namespace `kube-system`, which lasts as long as the cluster.
+
+use kube::Client;
+use serde_json::{Value, json};
+
+use super::KubernetesProvider;
+use super::api::{Api, Call, CallError};
+use super::error::Subject;
+use super::kubeconfig::Way;
+use super::table::Location;
+use crate::engine::kind::Kind;
+use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, Target};
+
+/// The Namespace whose uid names the cluster.
+const KUBE_SYSTEM: &str = "/api/v1/namespaces/kube-system";
+
+/// The kind of a cluster in addresses.
+const KIND: &str = "cluster";
+
+/// Whether an object is the cluster, which has no path.
+pub(super) fn is_cluster(target: &Target) -> bool {
+    target.kind.name == KIND
+}
+
+/// The id that a planned cluster has.
+pub(super) fn planned_id(kind: &Kind, desired: &crate::engine::value::Value) -> Option<String> {
+    let uid = (kind.name == KIND).then(|| desired.get("uid")).flatten()?;
+    uid.as_str().filter(|uid| !uid.is_empty()).map(str::to_owned)
+}
+
+impl Api {
+    /// Refuses a cluster that is not the expected one, before anything else is asked of it.
+    ///
+    /// # Errors
+    /// It is another one, or cannot be asked.
+    pub(super) async fn verify(&self, client: &Client, expected: &str) -> Result<(), ProviderError> {
+        let call = Call::get(KUBE_SYSTEM);
+        let reply = self.ask(client, &call).await?;
+        if reply.status != 200 {
+            return Err(refused(&reply));
+        }
+        match reply.text("/metadata/uid") {
+            Some(uid) if uid == expected => Ok(()),
+            uid => {
+                let (way, uid) = (self.described(), uid.unwrap_or("(none)"));
+                let message =
+                    format!("{way} leads to another cluster: it is {uid}, and the state knows the cluster {expected}");
+                let hint =
+                    "choose the context that leads to the recorded one; to use this one, declare a Cluster of its own";
+                Err(ProviderError::new(ErrorClass::Denied, message).hint(hint))
+            }
+        }
+    }
+
+    /// Reads the cluster itself.
+    pub(super) async fn read_cluster(&self) -> Observation {
+        let reply = match self.call(Call::get(KUBE_SYSTEM)).await {
+            Ok(reply) if reply.status == 200 => reply,
+            Ok(reply) => return Observation::failed(refused(&reply)),
+            Err(CallError::NoCluster) => return Observation::NotYet(CallError::NoCluster.to_string()),
+            Err(CallError::Failed(error)) => return Observation::failed(error),
+        };
+        let Some(uid) = reply.text("/metadata/uid") else { return Observation::failed(refused(&reply)) };
+        Observation::Found(Box::new(Observed {
+            physical_id: uid.to_owned(),
+            object: json!({"uid": uid}),
+            uid: Some(uid.to_owned()),
+            lineage: None,
+            transition: None,
+            ready: true,
+            writers: Vec::new(),
+            tie: None,
+        }))
+    }
+}
+
+fn refused(reply: &super::api::Reply) -> ProviderError {
+    let location = Location::parse(KUBE_SYSTEM);
+    match location {
+        Ok(location) => {
+            let kind = Kind::plain("Namespace");
+            Subject { location: &location, kind: &kind, desired: None }.refused("read", reply)
+        }
+        Err(error) => ProviderError::new(ErrorClass::Rejected, error.to_string()),
+    }
+}
+
+impl KubernetesProvider {
+    /// What a cluster is that nothing is known of: its uid, the way to it, its nodes.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn survey(&self, way: &Way) -> Result<String, ProviderError> {
+        let uid = match self.api.read_cluster().await {
+            Observation::Found(observed) => observed.physical_id,
+            Observation::Failed(error) => return Err(*error),
+            Observation::Missing | Observation::NotYet(_) => return Err(CallError::NoCluster.into()),
+        };
+        let mut nodes = Vec::new();
+        let listed =
+            self.api.list("/api/v1/nodes", "", "application/json", |node| nodes.push(described(&node))).await?;
+        // Who may not list nodes is shown none.
+        drop(listed);
+        let seen = json!({
+            "uid": uid, "server": way.server, "context": way.context, "named": way.named, "file": way.file,
+            "nodes": nodes,
+        });
+        Ok(seen.to_string())
+    }
+}
+
+/// What a plan says of a node.
+fn described(node: &Value) -> Value {
+    let text = |pointer: &str| node.pointer(pointer).and_then(Value::as_str);
+    json!({
+        "name": text("/metadata/name").unwrap_or_default(),
+        "zone": text("/metadata/labels/topology.kubernetes.io~1zone"),
+    })
+}

@@ -1,0 +1,97 @@
+//! The driver `k3s`: a cluster that is there, whatever made it, to which a kubeconfig leads.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `settings` | its settings: the tables |
+//! | `way` | the keys of its clusters, and how to reach them |
+//! | `seen` | what was seen of a cluster before it is recorded |
+//! | `home` | Providers and Clusters as the rest sees them |
+//! | `kinds` | the schema of a cluster |
+
+mod home;
+mod kinds;
+mod seen;
+mod settings;
+mod way;
+
+use self::home::Machines;
+use crate::engine::graph::Node;
+use crate::engine::kind::Kind;
+use crate::engine::provider::ProviderKey;
+use crate::kom::model::Provider;
+use crate::kom::settings::Tables;
+use crate::resources::capabilities::{Capability, Lack};
+use crate::resources::driver::{Account, Adopts, Connectable, Connection, Driver, Environment};
+use crate::resources::scope::{Findings, StateView};
+
+/// Any cluster that is there.
+pub struct K3s;
+
+impl Driver for K3s {
+    fn name(&self) -> &'static str {
+        "k3s"
+    }
+
+    fn settings(&self) -> &'static Tables {
+        &settings::TABLES
+    }
+
+    fn kinds(&self) -> &'static [&'static Kind] {
+        kinds::KINDS
+    }
+
+    fn lacks(&self) -> &'static [Lack] {
+        const LACKS: &[Lack] = &[
+            Lack {
+                capability: Capability::NewClusters,
+                instead: "make it yourself, and take existing: false out; kompox uses the one that the kubeconfig leads to",
+            },
+            Lack {
+                capability: Capability::Locks,
+                instead: "take lock out; provisioning and installation still guard it",
+            },
+            Lack {
+                capability: Capability::VaultCertificates,
+                instead: "take certificates out; the ingress controller that is there has its own",
+            },
+            Lack {
+                capability: Capability::OwnIngress,
+                instead: "take controller out: the one that the cluster has is used; className chooses between several",
+            },
+            Lack { capability: Capability::Disks, instead: "this version keeps no data in such a cluster" },
+            Lack { capability: Capability::DiskDeletion, instead: "take deletionPolicy out: disks are kept" },
+            Lack { capability: Capability::DiskSources, instead: "take source out" },
+            Lack { capability: Capability::Shares, instead: "this version keeps no data in such a cluster" },
+            Lack { capability: Capability::DiskSnapshots, instead: "take the snapshots out" },
+            Lack { capability: Capability::ShareSnapshots, instead: "take the snapshots out" },
+        ];
+        LACKS
+    }
+
+    fn variables(&self) -> &'static [&'static str] {
+        &["K3S_", "KUBECONFIG"]
+    }
+
+    fn adopts(&self) -> Option<Adopts> {
+        None
+    }
+
+    fn connections(&self, site: &Connectable<'_>) -> Vec<(ProviderKey, Connection)> {
+        let clusters = site.clusters.iter();
+        let connection = |cluster| {
+            let key = way::key(cluster, (site.recorded)(&way::address(cluster)).as_deref());
+            (key, way::connection(site.provider, cluster))
+        };
+        clusters.map(|cluster| connection(cluster)).collect()
+    }
+
+    fn owns(&self, key: &ProviderKey) -> bool {
+        key.scheme() == "kubernetes" && key.outer().is_none()
+    }
+
+    fn open(&self, provider: &Provider, _: &Environment, _: &mut Findings<'_>) -> Box<dyn Account> {
+        Box::new(Machines::new(provider))
+    }
+
+    fn check_places(&self, _: &[Node], _: &StateView, _: &mut Findings<'_>) {}
+}
