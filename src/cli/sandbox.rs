@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::error::{CliError, Exit};
-use super::flow::manifests::{sandbox_path, state_config};
+use super::flow::manifests::{sandbox_path, sandbox_state};
 use super::global::Global;
 use super::signal;
 use super::ui::Ui;
@@ -127,7 +127,7 @@ fn reset(global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let layout = layout(global)?;
     let world = sandbox_path(&layout);
     sandbox::reset(&world)?;
-    kompox_state::remove(&state_config(&layout, true))?;
+    kompox_state::remove(&sandbox_state(&layout))?;
     ui.say(|err| writeln!(err, "The sandbox at {} is empty, and its state is gone.", world.display()));
     Ok(Exit::Done)
 }

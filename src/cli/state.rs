@@ -89,7 +89,7 @@ pub fn run(command: &Command, global: &Global, ui: &Ui) -> Result<Exit, CliError
 
 fn existing(global: &Global) -> Result<Arc<dyn Store>, CliError> {
     let layout = discover(&global.layout_request()?)?;
-    let config = state_config(&layout, global.sandbox);
+    let config = state_config(&layout, global)?;
     kompox_state::open_existing(&config)?.ok_or_else(|| {
         let hint = if global.sandbox { "the sandbox has a state of its own" } else { "did you mean --sandbox?" };
         CliError::new("state-missing", format!("there is no state at {} yet", config.place())).help(hint)

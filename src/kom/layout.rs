@@ -126,7 +126,8 @@ pub struct Logging {
     pub retention_days: Option<u32>,
 }
 
-/// Where the state is kept (ext): `state: {type: sqlite, path: …}`.
+/// Where the state is kept (ext): `state: {type: sqlite, path: …}`. No key names a server or a credential: both come from
+/// the environment of whoever runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateConfig {
     /// A SQLite file.
@@ -134,6 +135,10 @@ pub enum StateConfig {
         /// The file, resolved from [`Layout::dir`]; none means `state/kompox.db` there.
         path: Option<PathBuf>,
     },
+    /// Objects in a folder, resolved from [`Layout::dir`].
+    Folder(PathBuf),
+    /// Objects in a bucket with this URL.
+    Bucket(String),
 }
 
 /// Finds a project's root, configuration and app file.
@@ -340,7 +345,7 @@ fn read_state(reader: &mut Reader<'_>, node: &yaml::Node, layout: &Layout) -> St
     let Some(fields) = reader.any_fields(node, "\"state\"") else { return default };
     let Some(kind) = reader.optional_text(fields, "type") else {
         // A path or URL without a type is not guessed at.
-        reader.missing(fields, "type", "write `type: sqlite`");
+        reader.missing(fields, "type", "write `type: sqlite` or `type: object`");
         return default;
     };
     match kind.value.as_str() {
@@ -349,9 +354,28 @@ fn read_state(reader: &mut Reader<'_>, node: &yaml::Node, layout: &Layout) -> St
             let path = reader.optional_text(fields, "path").map(|path| layout.resolve(&path.value, &layout.dir));
             StateConfig::Sqlite { path }
         }
-        "postgres" | "object" => {
+        "object" => {
+            let Some(fields) = reader.fields(node, "\"state\" of type object", &["type", "url", "path"]) else {
+                return default;
+            };
+            let (url, path) = (reader.optional_text(fields, "url"), reader.optional_text(fields, "path"));
+            match (url, path) {
+                (Some(url), None) => StateConfig::Bucket(url.value),
+                (None, Some(path)) => StateConfig::Folder(layout.resolve(&path.value, &layout.dir)),
+                (Some(url), Some(_)) => {
+                    let message = "a state is in one place: \"url\" and \"path\" exclude each other";
+                    reader.error("config-state", message, &url.location, "keep one of them");
+                    default
+                }
+                (None, None) => {
+                    reader.missing(fields, "url", "write `url: s3://<bucket>/<prefix>`, or `path:` for a folder");
+                    default
+                }
+            }
+        }
+        "postgres" => {
             let message = format!("the state type \"{}\" is not yet supported", kind.value);
-            reader.error("config-state-unsupported", message, &kind.location, "use `type: sqlite`");
+            reader.error("config-state-unsupported", message, &kind.location, "use `type: sqlite` or `type: object`");
             default
         }
         _ => {

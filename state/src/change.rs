@@ -1,18 +1,21 @@
 //! Everything a commit can do.
 
+use serde::{Deserialize, Serialize};
+
 use crate::address::Address;
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Counts, Run, RunResult};
 use crate::verb::Verb;
 
 /// One change of a commit. The changes of a commit happen in their order, and all or none.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Change {
     /// Writes the record of an address, new or replaced. Its serials are set by the store.
     PutRecord(Box<Record>),
     /// Forgets the record of an address, and remembers that the address had one. Without one there is nothing to do,
     /// which is what was asked for.
-    DeleteRecord(Address),
+    DeleteRecord(#[serde(with = "named")] Address),
     /// Gives a record another address and renames it in the dependencies of all others, whose version goes up too. That
     /// the old address had a record is remembered.
     /// Refused when `from` has no record or `to` already has one.
@@ -61,4 +64,25 @@ pub enum Change {
     },
     /// Adds one measurement to the mean of its kind and action.
     Duration(ActionDuration),
+}
+
+/// An address that stands alone, written with its name as everywhere else.
+mod named {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::address::Address;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Named {
+        address: Address,
+    }
+
+    pub(super) fn serialize<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
+        Named { address: address.clone() }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {
+        Named::deserialize(deserializer).map(|named| named.address)
+    }
 }

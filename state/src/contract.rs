@@ -483,7 +483,7 @@ pub(crate) fn fences_a_holder_that_was_taken_over<B: Backend>() {
 }
 
 /// The lock of a holder that does not know yet that it was displaced.
-fn stale_lock(holder: crate::Holder) -> crate::Lock {
+pub(crate) fn stale_lock(holder: crate::Holder) -> crate::Lock {
     struct Nothing;
     impl crate::lock::Guard for Nothing {
         fn clear(&self) -> Result<(), StateError> {
@@ -579,7 +579,7 @@ pub(crate) fn what_cannot_be_read_is_damage<B: Backend>() {
     let all = [
         (RecordAddress, "disk/a", "address"),
         (RecordAddress, "", "address"),
-        (Dependency, "/disk/b", "address"),
+        (Dependency, "/disk/b", "dependenc"),
         (Protection, "{}", "protection"),
         (Protection, "null", "protection"),
         (Progress, r#"{"later":1}"#, "baseline"),
@@ -617,6 +617,8 @@ pub(crate) fn what_cannot_be_read_is_damage<B: Backend>() {
         ];
         store.commit(&lock, &changes).unwrap();
         place.spoil(what, text);
+        // As the next process sees it.
+        let store = place.open();
         let errors = match what {
             RecordAddress | Dependency | Protection | Progress => {
                 vec![store.snapshot().map(drop), store.records().map(drop)]

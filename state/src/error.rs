@@ -153,9 +153,43 @@ pub enum StateError {
         /// What the backend said.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// It is not known whether something was written: an answer was lost, and what it was about is not there yet.
+    #[error(
+        "the state {place} does not answer clearly: {what} ({source}); nothing more is written, run the command again to reconcile"
+    )]
+    Unsettled {
+        /// The store.
+        place: Place,
+        /// What may or may not have happened.
+        what: String,
+        /// What the backend said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The server overwrites what exists although it was asked to make it only if it does not.
+    #[error(
+        "{place} cannot keep a state: its server overwrites an object that it was asked to create only if there is none, so that two \
+         writers would destroy each other's work; use a server that refuses (`If-None-Match: *`)"
+    )]
+    NotExclusive {
+        /// The store.
+        place: Place,
+    },
     /// There is no randomness for a new state's key.
     #[error("the operating system gave no random bytes for a new state: {0}; try again")]
     Randomness(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl StateError {
+    /// The error where nothing is lost whether it was written or not: what the backend said.
+    pub(crate) fn before_anything(self) -> Self {
+        match self {
+            Self::Unsettled { place, what, source } => match source.downcast::<Self>() {
+                Ok(said) => *said,
+                Err(source) => Self::Unsettled { place, what, source },
+            },
+            other => other,
+        }
+    }
 }
 
 fn locked_by(holder: Option<&Holder>) -> String {

@@ -18,6 +18,11 @@
 //! | `lease` | whether a holder somewhere else still lives |
 //! | [`place`] | [`Config`], [`open`]: which backend, and the way to it; [`Place`], where a state is |
 //! | `sqlite` | the default backend |
+//! | `object` | the backend that is a log of objects |
+//! | `model` | a state in memory |
+//! | `fit` | what a change must fulfil to be read back |
+//! | `bridge` | from calls that block to servers that are asked asynchronously |
+//! | `presence` | whether a holder of this machine is alive, where the state is elsewhere |
 //!
 //! # Files
 //!
@@ -43,15 +48,20 @@
 //! are generic over the backend, and gets a variant of [`Config`].
 
 pub mod address;
+mod bridge;
 pub mod change;
 pub mod digest;
 pub mod error;
+mod fit;
 pub mod guards;
 mod identity;
 pub mod key;
 mod lease;
 pub mod lock;
+mod model;
+mod object;
 pub mod place;
+mod presence;
 pub mod record;
 pub mod run;
 mod sqlite;
@@ -69,7 +79,7 @@ pub use error::StateError;
 pub use guards::{Held, Progress, Protection};
 pub use key::ProviderKey;
 pub use lock::{Holder, LEASE, Lock, LockRequest};
-pub use place::{Config, Place, open, open_existing, remove};
+pub use place::{Config, NotObjects, Objects, Place, Variables, open, open_existing, remove};
 pub use record::{Intent, Record, Snapshot};
 pub use run::{ActionDuration, Counts, Run, RunResult};
 pub use store::Store;

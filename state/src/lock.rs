@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::error::StateError;
 
@@ -74,6 +75,15 @@ pub(crate) enum Displaced {
     Dead(Holder),
     /// A holder on another host whose lease ran out.
     Expired(Holder),
+}
+
+impl Displaced {
+    /// Who it was.
+    pub(crate) fn holder(&self) -> &Holder {
+        match self {
+            Self::Dead(holder) | Self::Expired(holder) => holder,
+        }
+    }
 }
 
 /// The right to commit. It ends when this value is dropped; [`Lock::release`] does the same and says whether it worked.
@@ -144,4 +154,13 @@ impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lock").field("holder", &self.holder).finish_non_exhaustive()
     }
+}
+
+/// The holder that `request` becomes. Its id is a function of what makes the acquisition unlike any other, so it needs
+/// no randomness.
+pub(crate) fn holder_of(request: &LockRequest, lineage: &str, epoch: u64) -> Holder {
+    let LockRequest { who, host, pid, command, now, plan_digest } = request.clone();
+    let name = format!("{lineage}\n{epoch}\n{host}\n{pid}\n{now}");
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string();
+    Holder { id, who, host, pid, command, since: now, plan_digest, epoch }
 }

@@ -1,10 +1,12 @@
 //! Where a state is, and how to get there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::StateError;
+use crate::object::ObjectStore;
 use crate::sqlite::SqliteStore;
 use crate::store::Store;
 
@@ -14,6 +16,8 @@ use crate::store::Store;
 pub enum Place {
     /// A file of this machine.
     File(PathBuf),
+    /// Objects in a bucket, container or folder.
+    Objects(Arc<Objects>),
 }
 
 impl Place {
@@ -26,7 +30,124 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
+            Self::Objects(objects) => objects.fmt(f),
         }
+    }
+}
+
+/// Where objects are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Objects {
+    /// A folder of this machine, or of a file server with durable renames and locks.
+    Folder(PathBuf),
+    /// A bucket of S3, or of a server that speaks like it.
+    S3 {
+        /// Its name.
+        bucket: String,
+        /// What the names of all objects begin with.
+        prefix: String,
+    },
+    /// A bucket of Google Cloud Storage.
+    Google {
+        /// Its name.
+        bucket: String,
+        /// What the names of all objects begin with.
+        prefix: String,
+    },
+    /// A container of Azure Blob Storage.
+    Azure {
+        /// The storage account.
+        account: String,
+        /// The container's name.
+        container: String,
+        /// What the names of all objects begin with.
+        prefix: String,
+    },
+}
+
+/// A text that says no place of objects.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; write `s3://<bucket>/<prefix>`, `gs://<bucket>/<prefix>` or `az://<account>/<container>/<prefix>`")]
+pub struct NotObjects(String);
+
+impl Objects {
+    /// Reads a URL of a bucket. It has no server: those of the clouds are known, and others come from the environment.
+    ///
+    /// # Errors
+    /// It has another form, or a part that cannot be a name.
+    pub fn parse(url: &str) -> Result<Self, NotObjects> {
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| NotObjects(format!("\"{url}\" is no URL")))?;
+        let mut parts = rest.split('/');
+        let mut name = |what: &str| {
+            let name = parts.next().unwrap_or_default();
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            match !name.is_empty() && name.chars().all(plain) && !name.starts_with('.') {
+                true => Ok(name.to_owned()),
+                false => Err(NotObjects(format!("\"{url}\" names no {what}"))),
+            }
+        };
+        let objects = match scheme {
+            "s3" => Self::S3 { bucket: name("bucket")?, prefix: String::new() },
+            "gs" => Self::Google { bucket: name("bucket")?, prefix: String::new() },
+            "az" => {
+                Self::Azure { account: name("storage account")?, container: name("container")?, prefix: String::new() }
+            }
+            _ => return Err(NotObjects(format!("\"{url}\" begins with no kind of storage"))),
+        };
+        let below: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        let odd =
+            |part: &&str| matches!(*part, "." | "..") || part.contains(|c: char| c.is_control() || "?#%\\".contains(c));
+        if below.iter().any(odd) {
+            return Err(NotObjects(format!("\"{url}\" has a prefix that cannot be one")));
+        }
+        Ok(objects.below(below.join("/")))
+    }
+
+    fn below(self, prefix: String) -> Self {
+        match self {
+            Self::Folder(path) => Self::Folder(path),
+            Self::S3 { bucket, .. } => Self::S3 { bucket, prefix },
+            Self::Google { bucket, .. } => Self::Google { bucket, prefix },
+            Self::Azure { account, container, .. } => Self::Azure { account, container, prefix },
+        }
+    }
+}
+
+impl fmt::Display for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (start, prefix) = match self {
+            Self::Folder(path) => return path.display().fmt(f),
+            Self::S3 { bucket, prefix } => (format!("s3://{bucket}"), prefix),
+            Self::Google { bucket, prefix } => (format!("gs://{bucket}"), prefix),
+            Self::Azure { account, container, prefix } => (format!("az://{account}/{container}"), prefix),
+        };
+        match prefix.as_str() {
+            "" => f.write_str(&start),
+            prefix => write!(f, "{start}/{prefix}"),
+        }
+    }
+}
+
+/// Variables of the environment that a backend signs in with. Their values are never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Variables(BTreeMap<String, String>);
+
+impl Variables {
+    pub(crate) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        let found = self.0.iter().filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
+        found.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl FromIterator<(String, String)> for Variables {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
     }
 }
 
@@ -38,13 +159,28 @@ pub enum Config {
         /// Its path.
         path: PathBuf,
     },
+    /// A log of objects.
+    Object {
+        /// Where they are.
+        objects: Objects,
+        /// How to sign in, and to which server if it is none of the cloud's own.
+        variables: Variables,
+        /// A file of this machine, beside the project, that shows which process holds the lock.
+        presence: PathBuf,
+    },
 }
 
 impl Config {
+    /// Whether the state can be read without a network.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Sqlite { .. } | Self::Object { objects: Objects::Folder(_), .. })
+    }
+
     /// Where the state is, whether there is one or not.
     pub fn place(&self) -> Place {
         match self {
             Self::Sqlite { path } => Place::file(path),
+            Self::Object { objects, .. } => Place::Objects(Arc::new(objects.clone())),
         }
     }
 }
@@ -58,6 +194,9 @@ impl Config {
 pub fn open(config: &Config) -> Result<Arc<dyn Store>, StateError> {
     match config {
         Config::Sqlite { path } => Ok(Arc::new(SqliteStore::open(path)?)),
+        Config::Object { objects, variables, presence } => {
+            Ok(Arc::new(ObjectStore::open(objects, variables, presence)?))
+        }
     }
 }
 
@@ -68,6 +207,10 @@ pub fn open(config: &Config) -> Result<Arc<dyn Store>, StateError> {
 pub fn open_existing(config: &Config) -> Result<Option<Arc<dyn Store>>, StateError> {
     match config {
         Config::Sqlite { path } => Ok(SqliteStore::open_existing(path)?.map(|store| Arc::new(store) as Arc<dyn Store>)),
+        Config::Object { objects, variables, presence } => {
+            let found = ObjectStore::open_existing(objects, variables, presence)?;
+            Ok(found.map(|store| Arc::new(store) as Arc<dyn Store>))
+        }
     }
 }
 
@@ -79,5 +222,39 @@ pub fn open_existing(config: &Config) -> Result<Option<Arc<dyn Store>>, StateErr
 pub fn remove(config: &Config) -> Result<(), StateError> {
     match config {
         Config::Sqlite { path } => SqliteStore::remove(path),
+        Config::Object { objects, variables, .. } => ObjectStore::remove(objects, variables),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_objects_print_as_they_are_read() {
+        for url in ["s3://b", "s3://my.bucket/team/prod", "gs://b/p", "az://acc/cont", "az://acc/cont/a/b"] {
+            assert_eq!(Objects::parse(url).unwrap().to_string(), url);
+        }
+        assert_eq!(Objects::parse("s3://b//p/").unwrap().to_string(), "s3://b/p");
+        for url in [
+            "",
+            "b/p",
+            "s3://",
+            "s3:///p",
+            "az://acc",
+            "http://b/p",
+            "s3://user@evil/p",
+            "s3://b:80/p",
+            "s3://b/../c",
+            "s3://b/p?x",
+        ] {
+            assert!(Objects::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn variables_do_not_show_their_values() {
+        let variables: Variables = [("AWS_SECRET_ACCESS_KEY".to_owned(), "hunter2".to_owned())].into_iter().collect();
+        assert_eq!(format!("{variables:?}"), r#"["AWS_SECRET_ACCESS_KEY"]"#);
     }
 }

@@ -49,7 +49,8 @@ pub struct Record {
 
 /// A mutating request that may or may not have reached its provider. Durable before the call, closed with the result
 /// after it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Intent {
     /// UUID, unique for ever; also the idempotency token of the request.
     pub id: String,

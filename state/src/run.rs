@@ -107,7 +107,8 @@ impl<'de> Deserialize<'de> for Counts {
 }
 
 /// How long actions of one verb take on one kind. The scheduler plans with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ActionDuration {
     /// Name of the kind.
     pub kind: String,

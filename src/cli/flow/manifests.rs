@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use kompox_state::{Config, Objects};
+
 use crate::cli::error::CliError;
 use crate::cli::global::Global;
 use crate::kom::layout::{Layout, StateConfig, discover};
@@ -23,14 +25,32 @@ pub fn read(global: &Global) -> Result<Manifests, CliError> {
     Ok(Manifests { layout, loaded })
 }
 
-/// Where the state is. The sandbox's is a file, whatever the project's is.
-pub fn state_config(layout: &Layout, sandbox: bool) -> kompox_state::Config {
-    let file = |name: &str| kompox_state::Config::Sqlite { path: layout.dir.join("state").join(name) };
-    match &layout.config.state {
-        _ if sandbox => file("sandbox.db"),
-        StateConfig::Sqlite { path: Some(path) } => kompox_state::Config::Sqlite { path: path.clone() },
+/// Where the state is, and how to sign in there.
+///
+/// # Errors
+/// The configuration names no place that can be one.
+pub fn state_config(layout: &Layout, global: &Global) -> Result<Config, CliError> {
+    let folder = layout.dir.join("state");
+    let file = |name: &str| Config::Sqlite { path: folder.join(name) };
+    let object = |objects| Config::Object {
+        objects,
+        variables: global.environment().into_iter().collect(),
+        presence: folder.join("object.lock"),
+    };
+    Ok(match &layout.config.state {
+        _ if global.sandbox => sandbox_state(layout),
+        StateConfig::Sqlite { path: Some(path) } => Config::Sqlite { path: path.clone() },
         StateConfig::Sqlite { path: None } => file("kompox.db"),
-    }
+        StateConfig::Folder(path) => object(Objects::Folder(path.clone())),
+        StateConfig::Bucket(url) => object(Objects::parse(url).map_err(|error| {
+            CliError::new("config-state", format!("`state:` in `.kompox/config.yml` names no bucket: {error}"))
+        })?),
+    })
+}
+
+/// Where the sandbox's state is: a file, whatever the project's is.
+pub fn sandbox_state(layout: &Layout) -> Config {
+    Config::Sqlite { path: layout.dir.join("state").join("sandbox.db") }
 }
 
 /// Where the sandbox's world is.

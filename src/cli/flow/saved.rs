@@ -115,7 +115,7 @@ fn refuse_elsewhere(saved: &SavedPlan, file: &Path, global: &Global) -> Result<(
         }
         _ => {}
     }
-    let config = state_config(&discover(&global.layout_request()?)?, global.sandbox);
+    let config = state_config(&discover(&global.layout_request()?)?, global)?;
     if kompox_state::open_existing(&config)?.is_none() {
         let message = format!("{file} was made for a state that is not here: there is none at {}", config.place());
         return Err(

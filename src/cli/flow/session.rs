@@ -100,7 +100,7 @@ impl<'g> Session<'g> {
                 (layout, loaded.ok())
             }
         };
-        let store = kompox_state::open(&state_config(&layout, global.sandbox))?;
+        let store = kompox_state::open(&state_config(&layout, global)?)?;
         let variables = global.environment();
         let (sandbox, endpoint) = match (global.sandbox, &global.sandbox_endpoint) {
             (false, _) => (None, None),

@@ -88,6 +88,13 @@ fn configuration_is_read_and_checked() {
     assert_eq!(config.logging.dir, Some(folder.path("logs")));
     assert_eq!((config.logging.format.as_deref(), config.logging.retention_days), (Some("json"), Some(7)));
     assert_eq!(config.state, StateConfig::Sqlite { path: Some(folder.path(".kompox/s.db")) });
+    for (text, expected) in [
+        ("state: {type: object, url: 's3://b/p'}", StateConfig::Bucket("s3://b/p".to_owned())),
+        ("state: {type: object, path: objects}", StateConfig::Folder(folder.path(".kompox/objects"))),
+    ] {
+        folder.write(".kompox/config.yml", text);
+        assert_eq!(folder.layout().config.state, expected);
+    }
 
     for (text, expected) in [
         ("version: 2", "error[kom-value] .kompox/config.yml:1:10: \"version\" cannot be 2"),
@@ -96,7 +103,11 @@ fn configuration_is_read_and_checked() {
             "state: {type: postgres}",
             "error[config-state-unsupported] .kompox/config.yml:1:15: the state type \"postgres\" is not yet supported",
         ),
-        ("state: {type: object}", "error[config-state-unsupported]"),
+        (
+            "state: {type: object}",
+            "error[kom-required] .kompox/config.yml:1:8: \"state\" of type object has no \"url\"",
+        ),
+        ("state: {type: object, url: 's3://b', path: x}", "error[config-state] .kompox/config.yml:1:28"),
         ("state: {type: sqlit}", "error[kom-value] .kompox/config.yml:1:15: \"type\" cannot be \"sqlit\""),
         ("state: {path: x}", "error[kom-required]"),
         ("logging: {format: xml}", "error[kom-value]"),

@@ -37,7 +37,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Transaction;
-use uuid::Uuid;
 
 use self::fault::Fault;
 use self::schema::MIGRATIONS;
@@ -48,7 +47,7 @@ use crate::digest::Digester;
 use crate::error::StateError;
 use crate::identity::Identity;
 use crate::lease::Watch;
-use crate::lock::{Displaced, Guard, Holder, Lock, LockRequest};
+use crate::lock::{Displaced, Guard, Holder, Lock, LockRequest, holder_of};
 use crate::record::{Intent, Record, Snapshot};
 use crate::run::{ActionDuration, Run};
 use crate::store::Store;
@@ -325,13 +324,4 @@ impl Guard for Hold {
 fn serial(tx: &Transaction<'_>) -> Result<u64, Fault> {
     let serial = tx.prepare_cached("SELECT serial FROM meta WHERE only = 1")?.query_row([], |row| row.get(0))?;
     rows::unsigned(serial, || "meta".to_owned())
-}
-
-/// The holder that `request` becomes. Its id is a function of what makes the acquisition unlike any other, so it needs
-/// no randomness.
-fn holder_of(request: &LockRequest, lineage: &str, epoch: u64) -> Holder {
-    let LockRequest { who, host, pid, command, now, plan_digest } = request.clone();
-    let name = format!("{lineage}\n{epoch}\n{host}\n{pid}\n{now}");
-    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string();
-    Holder { id, who, host, pid, command, since: now, plan_digest, epoch }
 }

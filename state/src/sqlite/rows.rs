@@ -10,16 +10,13 @@ use serde_json::Value;
 
 use super::fault::Fault;
 use crate::address::Address;
+use crate::fit;
 use crate::key::ProviderKey;
 use crate::lock::Holder;
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Run, RunResult};
 use crate::stored::Stored;
 use crate::verb::Verb;
-
-/// How deep a value may be nested. The JSON reader stops at 128, and what it cannot read back must not be written; an
-/// intent wraps its record's values once more.
-const MAX_DEPTH: usize = 100;
 
 const RECORD_COLUMNS: &str = "id, address, kind, provider, physical_id, applied, outputs, protection, desired_digest, baseline, source, \
                               created_serial, updated_serial";
@@ -185,18 +182,8 @@ pub(super) fn holder(tx: &Transaction<'_>) -> Result<Option<(Holder, String)>, F
 
 /// `value` as the text that [`parse`] reads back to the same.
 pub(super) fn json(value: &Value, place: &dyn Display) -> Result<String, Fault> {
-    if deeper_than(value, MAX_DEPTH) {
-        return Err(Fault::refused(format!("a value of {place} is nested more than {MAX_DEPTH} levels deep")));
-    }
+    fit::shallow(value, place)?;
     Ok(value.to_string())
-}
-
-/// Refuses addresses that could not be read back.
-pub(super) fn readable<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> Result<(), Fault> {
-    addresses.into_iter().try_for_each(|address| match Address::parse(address.as_str()) {
-        Ok(_) => Ok(()),
-        Err(e) => Err(Fault::refused(e.to_string())),
-    })
 }
 
 /// What [`strict`] reads back to the same.
@@ -206,13 +193,7 @@ pub(super) fn guard(value: &impl Serialize, place: &dyn Display) -> Result<Strin
 
 /// A whole record as text, for an intent.
 pub(super) fn record_json(record: &Record) -> Result<String, Fault> {
-    let values = [&record.applied, &record.outputs];
-    if values.iter().any(|value| deeper_than(&value.value(), MAX_DEPTH)) {
-        return Err(Fault::refused(format!(
-            "a value of {} is nested more than {MAX_DEPTH} levels deep",
-            record.address
-        )));
-    }
+    fit::whole(record)?;
     serde_json::to_string(record)
         .map_err(|e| Fault::refused(format!("the record of {} is no JSON ({e})", record.address)))
 }
@@ -310,14 +291,6 @@ fn stored(row: &Row<'_>, column: usize, place: impl FnOnce() -> String) -> Resul
 fn unreadable(error: &serde_json::Error, place: impl FnOnce() -> String) -> Fault {
     let (line, position) = (error.line(), error.column());
     Fault::Damaged(format!("{} holds text that cannot be read as JSON (line {line}, column {position})", place()))
-}
-
-fn deeper_than(value: &Value, limit: usize) -> bool {
-    match value {
-        Value::Array(items) => limit == 0 || items.iter().any(|item| deeper_than(item, limit - 1)),
-        Value::Object(fields) => limit == 0 || fields.values().any(|field| deeper_than(field, limit - 1)),
-        _ => false,
-    }
 }
 
 impl ToSql for Address {

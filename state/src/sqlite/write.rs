@@ -3,9 +3,10 @@
 use rusqlite::{OptionalExtension, Transaction, named_params};
 
 use super::fault::Fault;
-use super::rows::{guard, json, readable, record_json, signed, strict};
+use super::rows::{guard, json, record_json, signed, strict};
 use crate::address::Address;
 use crate::change::Change;
+use crate::fit::readable;
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Counts, Run};
 use crate::verb::Verb;
@@ -120,8 +121,7 @@ fn move_record(tx: &Transaction<'_>, from: &Address, to: &Address, serial: u64) 
 }
 
 fn open_intent(tx: &Transaction<'_>, intent: &Intent) -> Result<(), Fault> {
-    let record = intent.record.iter().flat_map(|record| std::iter::once(&record.address).chain(&record.dependencies));
-    readable(std::iter::once(&intent.address).chain(record))?;
+    readable([&intent.address])?;
     let inserted = tx
         .prepare_cached(
             "INSERT INTO intents (id, run, address, kind, provider, action, physical_id, request_digest, desired, record, \

@@ -1,0 +1,398 @@
+//! The contract on real servers, which `tests/stores/build` installs. `KOMPOX_STORES` names their folder; without it these
+//! tests say that they were skipped.
+
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::sync::{Barrier, OnceLock};
+use std::time::{Duration, Instant};
+
+use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
+use tempfile::TempDir;
+
+use super::tests::spoil;
+use super::*;
+use crate::contract::{self, Backend, Spoiled, put, record, request};
+use crate::lease::Clock;
+
+/// How long a server may take to listen; no test depends on its value.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The bucket that every server has.
+const BUCKET: &str = "states";
+
+/// The account and key that Azurite has (<https://github.com/Azure/Azurite#default-storage-account>).
+const ACCOUNT: &str = "devstoreaccount1";
+const ACCOUNT_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// Which server.
+trait Kind: 'static {
+    /// The program, below the folder of all.
+    const PROGRAM: &'static str;
+    /// How often many want the lock at once: fewer times where a request takes long.
+    const ROUNDS: usize;
+    fn shared() -> &'static OnceLock<Option<Server>>;
+    /// Its arguments, for a folder of its own and a port.
+    fn command(program: &Path, folder: &Path, port: u16) -> Command;
+    /// Makes the bucket, once it answers.
+    fn make_bucket(folder: &Path, endpoint: &str);
+    fn objects(prefix: String) -> Objects;
+    fn variables(endpoint: &str) -> Vec<(&'static str, String)>;
+}
+
+/// A server that ends with this process, however that ends.
+struct Server {
+    endpoint: String,
+    _supervisor: Child,
+    _folder: TempDir,
+}
+
+/// The server, started by whoever needs it first; none where it is not installed.
+fn server<K: Kind>() -> Option<&'static Server> {
+    K::shared()
+        .get_or_init(|| {
+            let stores = std::env::var_os("KOMPOX_STORES").filter(|value| !value.is_empty());
+            let program = stores.map(|stores| PathBuf::from(stores).join(K::PROGRAM)).filter(|path| path.exists());
+            if program.is_none() {
+                println!("skipped: no state is kept by {}: set KOMPOX_STORES=$(tests/stores/build)", K::PROGRAM);
+            }
+            program.map(|program| start::<K>(&program))
+        })
+        .as_ref()
+}
+
+fn start<K: Kind>(program: &Path) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = K::command(program, folder.path(), port);
+    // Its input ends with this process, and it with its input. Environment and working folder are its own.
+    let mut supervisor = Command::new("sh");
+    supervisor.args(["-c", "\"$@\" </dev/null & cat >/dev/null; kill $!", "sh"]);
+    supervisor.arg(server.get_program()).args(server.get_args());
+    for (name, value) in server.get_envs() {
+        supervisor.env(name, value.unwrap());
+    }
+    supervisor.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let supervisor = supervisor.current_dir(folder.path()).spawn().unwrap();
+    let begun = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < PATIENCE, "{} does not listen", K::PROGRAM);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let endpoint = format!("http://127.0.0.1:{port}");
+    K::make_bucket(folder.path(), &endpoint);
+    Server { endpoint, _supervisor: supervisor, _folder: folder }
+}
+
+/// Sends a request and gives its status.
+fn send(request: reqwest::Request) -> u16 {
+    let bridge = Bridge::start().unwrap();
+    bridge.wait(async move { reqwest::Client::new().execute(request).await.unwrap().status().as_u16() }).unwrap()
+}
+
+struct VersityGateway;
+
+impl Kind for VersityGateway {
+    const PROGRAM: &'static str = "versitygw";
+    const ROUNDS: usize = 10;
+
+    fn shared() -> &'static OnceLock<Option<Server>> {
+        static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+        &SERVER
+    }
+
+    fn command(program: &Path, folder: &Path, port: u16) -> Command {
+        let mut command = Command::new(program);
+        command.args(["--access", "kompox", "--secret", "kompox-secret", "--port", &format!("127.0.0.1:{port}")]);
+        command.arg("posix").arg("--sidecar").arg(folder.join("meta")).arg(folder.join("data"));
+        for name in ["data", "meta"] {
+            std::fs::create_dir(folder.join(name)).unwrap();
+        }
+        command
+    }
+
+    fn make_bucket(folder: &Path, _: &str) {
+        std::fs::create_dir(folder.join("data").join(BUCKET)).unwrap();
+    }
+
+    fn objects(prefix: String) -> Objects {
+        Objects::S3 { bucket: BUCKET.to_owned(), prefix }
+    }
+
+    fn variables(endpoint: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL", endpoint.to_owned()),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "kompox".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "kompox-secret".to_owned()),
+        ]
+    }
+}
+
+struct Moto;
+
+impl Kind for Moto {
+    const PROGRAM: &'static str = "moto/bin/python";
+    const ROUNDS: usize = 3;
+
+    fn shared() -> &'static OnceLock<Option<Server>> {
+        static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+        &SERVER
+    }
+
+    fn command(program: &Path, _: &Path, port: u16) -> Command {
+        let mut command = Command::new(program);
+        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
+        command
+    }
+
+    fn make_bucket(_: &Path, endpoint: &str) {
+        let url = format!("{endpoint}/{BUCKET}").parse().unwrap();
+        assert_eq!(send(reqwest::Request::new(::http::Method::PUT, url)), 200);
+    }
+
+    fn objects(prefix: String) -> Objects {
+        VersityGateway::objects(prefix)
+    }
+
+    fn variables(endpoint: &str) -> Vec<(&'static str, String)> {
+        VersityGateway::variables(endpoint)
+    }
+}
+
+struct Azurite;
+
+impl Kind for Azurite {
+    const PROGRAM: &'static str = "azurite/node_modules/azurite/dist/src/blob/main.js";
+    const ROUNDS: usize = 3;
+
+    fn shared() -> &'static OnceLock<Option<Server>> {
+        static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+        &SERVER
+    }
+
+    fn command(program: &Path, folder: &Path, port: u16) -> Command {
+        let mut command = Command::new("node");
+        command.arg(program).args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--silent"]);
+        command.args(["--disableTelemetry", "--skipApiVersionCheck", "--location"]).arg(folder);
+        command
+    }
+
+    fn make_bucket(_: &Path, endpoint: &str) {
+        let url = format!("{endpoint}/{ACCOUNT}/{BUCKET}?restype=container");
+        let mut request =
+            ::http::Request::put(url).header("content-length", "0").body(String::new()).unwrap().map(Into::into);
+        let key = AzureCredential::AccessKey(AzureAccessKey::try_new(ACCOUNT_KEY).unwrap());
+        AzureAuthorizer::new(&key, ACCOUNT).try_authorize(&mut request).unwrap();
+        let request = request.map(|_: object_store::client::HttpRequestBody| Vec::new());
+        assert_eq!(send(request.try_into().unwrap()), 201);
+    }
+
+    fn objects(prefix: String) -> Objects {
+        Objects::Azure { account: ACCOUNT.to_owned(), container: BUCKET.to_owned(), prefix }
+    }
+
+    fn variables(endpoint: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("AZURE_STORAGE_ENDPOINT", format!("{endpoint}/{ACCOUNT}")),
+            ("AZURE_STORAGE_ACCOUNT_KEY", ACCOUNT_KEY.to_owned()),
+            ("AZURE_ALLOW_HTTP", "true".to_owned()),
+        ]
+    }
+}
+
+/// A state on a server, below a prefix of its own.
+struct On<K> {
+    objects: Objects,
+    variables: Variables,
+    folder: TempDir,
+    clock: Clock,
+    kind: std::marker::PhantomData<K>,
+}
+
+impl<K: Kind> On<K> {
+    fn open_through(&self, connector: Connector) -> ObjectStore {
+        let presence = self.folder.path().join("object.lock");
+        let store = ObjectStore::open_through(connector, &self.objects, &self.variables, &presence).unwrap();
+        ObjectStore { watch: Watch::by(self.clock.clone()), ..store }
+    }
+}
+
+impl<K: Kind> Backend for On<K> {
+    type Store = ObjectStore;
+
+    fn new() -> Self {
+        let server = server::<K>().expect("asked for only where there is one");
+        let variables = K::variables(&server.endpoint).into_iter().map(|(name, value)| (name.to_owned(), value));
+        Self {
+            objects: K::objects(format!("team/{}", Uuid::new_v4())),
+            variables: variables.collect(),
+            folder: tempfile::tempdir().unwrap(),
+            clock: Clock::default(),
+            kind: std::marker::PhantomData,
+        }
+    }
+
+    fn open(&self) -> ObjectStore {
+        self.open_through(Connector::default())
+    }
+
+    fn spoil(&self, what: Spoiled, text: &str) {
+        let store = self.open();
+        let (bucket, text) = (store.inner.bucket.clone(), text.to_owned());
+        let spoiled = store.inner.wait(async move {
+            let name = format!("log/{}", bucket.list("log", None).await?.last().unwrap());
+            let bytes = bucket.get(&name).await?.unwrap();
+            bucket.put(&name, spoil(&bytes, what, &text)).await
+        });
+        spoiled.unwrap();
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+/// The parts of the contract in which a server takes part; the rest does not depend on it.
+fn contract<K: Kind>() {
+    if server::<K>().is_none() {
+        return;
+    }
+    contract::keeps_what_it_is_given::<On<K>>();
+    contract::reopens_as_the_same_state::<On<K>>();
+    contract::counts_commits::<On<K>>();
+    contract::a_commit_is_all_or_nothing::<On<K>>();
+    contract::the_journal_opens_and_closes::<On<K>>();
+    contract::refuses_a_second_writer::<On<K>>();
+    contract::a_lock_ends_with_its_value::<On<K>>();
+    contract::clears_a_dead_local_holder::<On<K>>();
+    contract::waits_for_the_lease_of_a_remote_holder::<On<K>>();
+    contract::fences_a_holder_that_was_taken_over::<On<K>>();
+    contract::unlock_is_the_last_resort::<On<K>>();
+    contract::readers_see_one_instant::<On<K>>();
+    contract::what_cannot_be_read_is_damage::<On<K>>();
+}
+
+/// Of 16 that want the lock at once one gets it, each time; nobody's commit is lost. `KOMPOX_STORES_ROUNDS` says how often.
+fn one_of_many_gets_the_lock<K: Kind>() {
+    const WRITERS: usize = 16;
+    if server::<K>().is_none() {
+        return;
+    }
+    let place = On::<K>::new();
+    drop(place.open());
+    let mut expected = 0;
+    let wanted = std::env::var("KOMPOX_STORES_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let rounds = wanted.unwrap_or(K::ROUNDS);
+    for round in 0..rounds {
+        // Each as on a machine of its own: the file of one machine decides nothing between them.
+        let folders: Vec<TempDir> = (0..WRITERS).map(|_| tempfile::tempdir().unwrap()).collect();
+        let stores: Vec<ObjectStore> = folders
+            .iter()
+            .map(|folder| ObjectStore::open(&place.objects, &place.variables, &folder.path().join("lock")).unwrap())
+            .collect();
+        let barrier = Barrier::new(WRITERS);
+        let locks: Vec<Result<Lock, StateError>> = std::thread::scope(|scope| {
+            let try_lock = |n: usize, store: &ObjectStore| {
+                barrier.wait();
+                store.try_lock(&request(&format!("host{n}")))
+            };
+            let threads: Vec<_> =
+                stores.iter().enumerate().map(|(n, store)| scope.spawn(move || try_lock(n, store))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let held: Vec<(usize, Lock)> =
+            locks.into_iter().enumerate().filter_map(|(n, lock)| lock.ok().map(|lock| (n, lock))).collect();
+        assert_eq!(held.len(), 1, "round {round}");
+        for (n, lock) in held {
+            expected = stores[n].commit(&lock, &[put(record(&format!("r{round}")))]).unwrap();
+            lock.release().unwrap();
+        }
+    }
+    let seen = place.open().snapshot().unwrap();
+    assert_eq!((seen.serial, seen.records.len()), (expected, rounds));
+    println!("contention: {}: 16 writers, {rounds} rounds, one holder in each, no commit lost", K::PROGRAM);
+}
+
+/// How many requests each thing takes.
+fn requests<K: Kind>() -> Option<[u64; 5]> {
+    server::<K>()?;
+    let place = On::<K>::new();
+    let connector = Connector::default();
+    let count = |work: &mut dyn FnMut()| {
+        let before = connector.sent.load(Ordering::Relaxed);
+        work();
+        connector.sent.load(Ordering::Relaxed) - before
+    };
+    let store = place.open_through(connector.clone());
+    let mut lock = None;
+    let locking = count(&mut || lock = store.try_lock(&request("here")).ok());
+    let lock = lock.unwrap();
+    let small = count(&mut || {
+        store.commit(&lock, &[put(record("a"))]).unwrap();
+    });
+    let many: Vec<Change> = (0..3000).map(|n| put(record(&format!("many{n}")))).collect();
+    store.commit(&lock, &many).unwrap();
+    for n in 0..WORTH_IT {
+        store.commit(&lock, &[put(record(&format!("more{n}")))]).unwrap();
+    }
+    let large = count(&mut || {
+        store.commit(&lock, &[put(record("a"))]).unwrap();
+    });
+    lock.release().unwrap();
+    let mut records = 0;
+    let cold = count(&mut || records = place.open_through(connector.clone()).snapshot().unwrap().records.len());
+    assert_eq!(records as u64, 3001 + WORTH_IT);
+    let again = count(&mut || drop(store.snapshot().unwrap()));
+    println!(
+        "requests: {}: lock {locking}, commit {small}, commit to 3,000 records {large}, cold read {cold}, new look {again}",
+        K::PROGRAM
+    );
+    Some([locking, small, large, cold, again])
+}
+
+macro_rules! on_servers {
+    ($($name:ident: $kind:ty),+) => {
+        $(mod $name {
+            use super::*;
+
+            #[test]
+            fn keeps_the_contract() {
+                contract::<$kind>();
+            }
+
+            #[test]
+            fn gives_the_lock_to_one() {
+                one_of_many_gets_the_lock::<$kind>();
+            }
+
+            #[test]
+            fn takes_few_requests() {
+                let Some([locking, small, large, cold, again]) = requests::<$kind>() else { return };
+                assert!(locking <= 6, "{locking}");
+                assert_eq!((small, large), (1, 1));
+                // The identity, the list, the summary, and the entry of the release.
+                assert!(cold <= 5, "{cold}");
+                assert!(again <= 2, "{again}");
+            }
+        })+
+    };
+}
+
+on_servers!(versitygw: VersityGateway, moto: Moto, azurite: Azurite);
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let variables = VersityGateway::variables(&format!("http://127.0.0.1:{port}"));
+    let variables: Variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let objects = VersityGateway::objects("p".to_owned());
+    let error = ObjectStore::open_existing(&objects, &variables, &folder.path().join("lock")).map(drop).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("s3://states/p") && text.contains("check the network"), "{text}");
+    assert!(!text.contains("kompox-secret"), "{text}");
+}

@@ -1,0 +1,121 @@
+//! Whether a holder of this machine is alive, for states that are kept elsewhere.
+//!
+//! The process that holds the lock of such a state holds the operating system's lock on a file beside the project, too, and
+//! writes down which file that is. Who later gets that very file's lock knows that the holder is gone. A host's name
+//! would not do: containers of two machines have the same often enough.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// Which file of which machine, since it was started last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Witness {
+    boot: String,
+    inode: u64,
+    nonce: String,
+}
+
+/// The file, and its lock if this process has it.
+pub(crate) struct Presence {
+    file: File,
+    locked: bool,
+    witness: Option<Witness>,
+}
+
+impl Presence {
+    /// Opens the file, made if it is not there, and tries to lock it.
+    ///
+    /// # Errors
+    /// It can be neither opened nor made, or the file system has no locks.
+    pub(crate) fn at(path: &Path, nonce: &str) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            let mut builder = std::fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.create(folder)?;
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path)?;
+        let locked = match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(e)) => return Err(e),
+        };
+        let mut text = String::new();
+        Read::by_ref(&mut file).take(64).read_to_string(&mut text)?;
+        if locked && text.is_empty() {
+            file.rewind()?;
+            file.write_all(nonce.as_bytes())?;
+            nonce.clone_into(&mut text);
+        }
+        let witness = witness(&file, text)?;
+        Ok(Self { file, locked, witness })
+    }
+
+    /// Whether this process has the lock.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    /// What a holder writes down; `None` where the system cannot tell machines apart.
+    pub(crate) fn witness(&self) -> Option<&Witness> {
+        self.witness.as_ref()
+    }
+
+    /// Whether `holder` is of this machine and project.
+    pub(crate) fn is_of(&self, holder: Option<&Witness>) -> bool {
+        self.witness.is_some() && self.witness.as_ref() == holder
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        // Closing alone is not enough while a child that another thread is starting still has a copy of the handle.
+        if self.locked {
+            let _ = self.file.unlock();
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn witness(file: &File, nonce: String) -> io::Result<Option<Witness>> {
+    use std::os::unix::fs::MetadataExt;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let inode = file.metadata()?.ino();
+    Ok((!nonce.is_empty()).then(|| Witness { boot: boot.trim().to_owned(), inode, nonce }))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn witness(_: &File, _: String) -> io::Result<Option<Witness>> {
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_at_a_time_has_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/lock");
+        let first = Presence::at(&path, "n1").unwrap();
+        let second = Presence::at(&path, "n2").unwrap();
+        assert!(first.is_locked() && !second.is_locked());
+        assert!(second.is_of(first.witness()));
+        drop(first);
+        let third = Presence::at(&path, "n3").unwrap();
+        assert!(third.is_locked() && third.is_of(second.witness()));
+
+        let copy = folder.path().join("state/copy");
+        std::fs::copy(&path, &copy).unwrap();
+        assert!(!Presence::at(&copy, "n4").unwrap().is_of(third.witness()), "a copy is another file");
+    }
+}
