@@ -3,6 +3,7 @@
 //! The HTTP server hands every request below a cluster's mount point to a [`KubernetesApi`]; the resource manager part tells it when
 //! clusters and agent pools come and go. Everything it knows lives in the same [`World`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -44,7 +45,7 @@ pub struct KubeResponse {
     /// The HTTP status.
     pub status: http::StatusCode,
     /// The value of `Content-Type`.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     /// Further headers.
     pub headers: HeaderMap,
     /// The body.
@@ -70,6 +71,19 @@ pub struct NodePool {
     pub mode: String,
     /// The region, normalised (`eastus`).
     pub location: String,
+}
+
+/// A disk or snapshot that the resource manager has just made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeDisk<'a> {
+    /// Its ARM id.
+    pub id: &'a str,
+    /// The disk or snapshot that it is a copy of.
+    pub from: Option<&'a str>,
+    /// The zone as nodes are labelled with it (`eastus-1`).
+    pub zone: Option<String>,
+    /// Its size in GiB.
+    pub gib: i64,
 }
 
 /// An emulator of the Kubernetes API, for all clusters of a world.
@@ -139,6 +153,17 @@ pub trait KubernetesApi: Send + Sync {
     fn pool_deleted(&self, _tx: &Transaction<'_>, _cluster: &str, _pool: &str, _now_ms: i64) -> Result<(), WorldError> {
         Ok(())
     }
+
+    /// A disk or snapshot was made: where containers are real, so is what is on it.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    fn disk_made(&self, _made: &MadeDisk<'_>) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The disk or snapshot with this ARM id is gone.
+    fn disk_removed(&self, _id: &str) {}
 
     /// Everything that exists in all clusters, as (cluster, kubernetes path such as `/apis/apps/v1/namespaces/x/deployments/y`, object).
     /// Values of Secrets may be in it; the caller masks them.

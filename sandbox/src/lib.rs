@@ -16,6 +16,7 @@ mod fault;
 pub mod kube_api;
 pub mod kubernetes;
 mod log;
+mod real;
 mod server;
 mod standing;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use clock::{Clock, rfc3339};
 pub use door::existing_token;
 pub use fault::{Fault, FaultError, FaultRule};
 pub use log::RequestLogEntry;
+pub use real::{ClusterError, KubeconfigRule, RuleError};
 pub use standing::standing_kubeconfig;
 pub use world::{World, WorldError};
 
@@ -110,6 +112,9 @@ pub enum SandboxError {
         /// The reason.
         source: std::io::Error,
     },
+    /// A real cluster cannot stand for the emulated ones.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The world cannot be used.
     #[error(transparent)]
     World(#[from] WorldError),
@@ -140,6 +145,21 @@ impl Sandbox {
     pub async fn start(config: Config, listen: SocketAddr) -> Result<Self, SandboxError> {
         let kubernetes = kubernetes(config.readiness_delay);
         Self::start_with(config, listen, kubernetes).await
+    }
+
+    /// Like [`Sandbox::start`], with real clusters on this machine in the place of the emulated ones. `disks` is a program
+    /// that makes what is on disks and snapshots: `PROGRAM make ID ZONE GIB [FROM]`, `PROGRAM remove ID`.
+    ///
+    /// # Errors
+    /// As of [`Sandbox::start`], or a cluster cannot be used.
+    pub async fn start_on(
+        config: Config,
+        listen: SocketAddr,
+        clusters: &[KubeconfigRule],
+        disks: Option<&Path>,
+    ) -> Result<Self, SandboxError> {
+        let real = real::RealClusters::open(clusters, disks).await?;
+        Self::start_with(config, listen, Arc::new(real)).await
     }
 
     /// Like [`Sandbox::start`], with another Kubernetes part.

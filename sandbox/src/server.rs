@@ -569,7 +569,9 @@ fn serve_kubernetes(app: &App, parts: Parts, cluster: Option<String>, path: Stri
             let mut response = Response::new(body);
             *response.status_mut() = served.status;
             *response.headers_mut() = served.headers;
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(served.content_type));
+            if let Ok(content_type) = HeaderValue::from_str(&served.content_type) {
+                response.headers_mut().insert(CONTENT_TYPE, content_type);
+            }
             response
         }
     };

@@ -43,6 +43,9 @@ pub enum WorldError {
     /// A stored object is no JSON: the file was changed by hand or is damaged. `kompox sandbox reset` starts over.
     #[error("the sandbox world holds an object that is no JSON ({0}); reset the sandbox")]
     Json(#[from] serde_json::Error),
+    /// The real cluster behind the sandbox refuses, or does not answer.
+    #[error("the cluster behind the sandbox: {0}")]
+    Cluster(String),
     /// The data directory cannot be made or used.
     #[error("the sandbox directory {} cannot be used: {source}", path.display())]
     Directory {

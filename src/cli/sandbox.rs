@@ -13,7 +13,7 @@ use super::signal;
 use super::ui::Ui;
 use crate::kom::layout::{Layout, discover};
 use crate::report::table::Table;
-use kompox_sandbox::{self as sandbox, Config, FaultRule, Latency, Sandbox};
+use kompox_sandbox::{self as sandbox, Config, FaultRule, KubeconfigRule, Latency, Sandbox};
 
 /// What to do with the embedded cloud.
 #[derive(Debug, Subcommand)]
@@ -36,7 +36,12 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Faults:  <type>.<verb>:<what>[@probability][,seed=N][,after=N][,times=N][,retry-after=S]\n\
 what is 429, 500, 503, 409, 403, 401, reset-before, reset-after, truncate, fail, quota, nonsense or latency=MS.\n\n\
-Examples:\n  kompox sandbox serve\n  kompox sandbox serve --listen 127.0.0.1:8600 --fault 'disks.put:429@0.3,seed=7'")]
+A real cluster:  its API server stands for that of managed clusters, its nodes for those of agent pools in their zones.\n\
+Its CSI driver must be there under the name disk.csi.azure.com; what is on disks is made by --disks PROGRAM, called as\n\
+  PROGRAM make ID ZONE GIB [FROM]   a disk or snapshot, empty or a copy of FROM as it is now; ZONE is like eastus-1, or -\n\
+  PROGRAM remove ID\n\n\
+Examples:\n  kompox sandbox serve\n  kompox sandbox serve --listen 127.0.0.1:8600 --fault 'disks.put:429@0.3,seed=7'\n  \
+kompox sandbox serve --kubeconfig ~/.kube/config --disks ./disks")]
 pub struct Serve {
     /// Where to listen; loopback only
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8600")]
@@ -59,6 +64,12 @@ pub struct Serve {
     /// Milliseconds until a workload, claim or load balancer is ready
     #[arg(long, value_name = "MS", default_value_t = 100)]
     readiness_delay: u64,
+    /// Let a real cluster on this machine be the Kubernetes of its managed clusters, or of the one that is named; repeatable
+    #[arg(long = "kubeconfig", value_name = "[CLUSTER=]FILE")]
+    kubeconfigs: Vec<KubeconfigRule>,
+    /// A program that makes what is on disks for a real cluster's CSI driver
+    #[arg(long, value_name = "PROGRAM", requires = "kubeconfigs")]
+    disks: Option<PathBuf>,
     /// Demand the world's token of processes of your own, too
     #[arg(long)]
     require_token: bool,
@@ -110,7 +121,15 @@ async fn serve(args: &Serve, global: &Global, ui: &Ui) -> Result<Exit, CliError>
     config.seed = args.seed;
     config.token_required = args.require_token;
     let token = config.data.join("token");
-    let sandbox = Sandbox::start(config, args.listen).await?;
+    let sandbox = if args.kubeconfigs.is_empty() {
+        Sandbox::start(config, args.listen).await?
+    } else {
+        let here = global.cwd()?;
+        let at = |file: &PathBuf| here.join(file);
+        let rule = |rule: &KubeconfigRule| KubeconfigRule { cluster: rule.cluster.clone(), file: at(&rule.file) };
+        let rules: Vec<KubeconfigRule> = args.kubeconfigs.iter().map(rule).collect();
+        Sandbox::start_on(config, args.listen, &rules, args.disks.as_ref().map(at).as_deref()).await?
+    };
     ui.data(|out| writeln!(out, "{}", sandbox.endpoint()))?;
     ui.say(|err| {
         let place = ui.commands().place;

@@ -14,6 +14,9 @@ folder=/tmp/kompox-realcluster-$number
 log=$folder/log
 kubeconfig=$folder/kubeconfig
 
+# The disks of Azure; those of another cluster where KOMPOX_REALCLUSTER_DISKS is its number, for an app that moves between them.
+azure_disks=/tmp/kompox-realcluster-${KOMPOX_REALCLUSTER_DISKS:-$number}/csi/disk.csi.azure.com
+
 # Its control group, and its network device on this machine.
 name=kompox-$number
 

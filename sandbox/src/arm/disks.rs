@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::clock::rfc3339;
+use super::super::kube_api::MadeDisk;
 use super::super::world::WorldError;
 use super::answer::{Answer, Failure};
 use super::body::{self, Field, Shape, optional, required};
@@ -15,6 +16,9 @@ use super::{Call, authorization, clusters, groups, store};
 
 /// The type of disks, as rows carry it.
 pub(super) const DISK_TYPE: &str = "microsoft.compute/disks";
+
+/// The type of snapshots.
+pub(super) const SNAPSHOT_TYPE: &str = "microsoft.compute/snapshots";
 
 const NAME: NameRule = NameRule { min: 1, max: 80, also: "_-.", lower: false };
 
@@ -188,7 +192,24 @@ fn write(call: &Call<'_>, typed: &Typed, subject: &Subject, mut new: Value, is_d
     body::set(&mut new, "properties.provisioningState", json!("Updating"));
     subject.save(call, typed, &mut new)?;
     let headers = operations::begin(call, &subject.key, Work::Write, 1, Follow::Both)?;
+    if old.is_none() {
+        fill(call, subject, &new)?;
+    }
     Ok(Answer::changed(202, new).with(headers))
+}
+
+/// Lets what is on a new disk or snapshot be made, where containers are to find it.
+fn fill(call: &Call<'_>, subject: &Subject, new: &Value) -> Result<(), Failure> {
+    let location = body::text(new, "location").unwrap_or_default();
+    let zone = new["zones"][0].as_str().map(|zone| format!("{location}-{zone}"));
+    let made = MadeDisk {
+        id: &subject.key,
+        from: body::text(new, "properties.creationData.sourceResourceId"),
+        zone,
+        gib: body::at(new, "properties.diskSizeGB").as_i64().unwrap_or_default(),
+    };
+    let failed = |why: String| Failure::new(500, "InternalServerError", format!("What is on it cannot be made: {why}"));
+    call.kube.disk_made(&made).map_err(failed)
 }
 
 /// The disk or snapshot that the new one is a copy of; it must exist when the copy is made.
@@ -457,6 +478,30 @@ pub fn detach_disk(tx: &Transaction<'_>, cluster: &str, disk: &str) -> Result<()
         Some(object) if is_held_by(&object, &group) => release(tx, &key, object),
         _ => Ok(()),
     }
+}
+
+/// Lets exactly these disks be held by nodes of a cluster: (disk, node).
+pub(in super::super) fn attached_are(
+    tx: &Transaction<'_>,
+    cluster: &str,
+    attached: &[(String, String)],
+) -> Result<(), WorldError> {
+    let group = node_group(tx, cluster)?;
+    let subscription = group.split('/').nth(2).unwrap_or_default().to_lowercase();
+    for (key, mut disk) in store::of_type(tx, &subscription, DISK_TYPE)? {
+        let node = attached.iter().find(|(handle, _)| handle.eq_ignore_ascii_case(&key)).map(|(_, node)| node);
+        let machine = node.map(|node| format!("{group}/providers/Microsoft.Compute/virtualMachines/{node}"));
+        match machine {
+            Some(machine) if body::text(&disk, "managedBy") != Some(&machine) => {
+                body::set(&mut disk, "managedBy", json!(machine));
+                body::set(&mut disk, "properties.diskState", json!("Attached"));
+                store::update(tx, &key, &disk)?;
+            }
+            None if is_held_by(&disk, &group.to_lowercase()) => release(tx, &key, disk)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Deletes the disk or share that a volume was made of, as its CSI driver does: `handle` is a disk's ARM id or

@@ -33,8 +33,8 @@ use super::world::WorldError;
 
 pub(super) use answer::{Answer, Content, Failure};
 pub(super) use clusters::{cluster_of_mount, kubeconfig, serving};
-pub(super) use disks::grow_disk;
 pub use disks::{attach_disk, delete_below, detach_disk};
+pub(super) use disks::{attached_are, grow_disk};
 pub(super) use route::{Route, Target, parse};
 
 use kinds::{Family, RESOURCES_VERSIONS};
@@ -103,6 +103,11 @@ pub(super) fn settle(tx: &Transaction<'_>, kube: &dyn KubernetesApi, now_ms: i64
     kube.settle(tx, now_ms)?;
     operations::settle(tx, kube, now_ms)?;
     Ok(tx.total_changes() != before)
+}
+
+/// The lower-cased ids of all managed clusters.
+pub(super) fn clusters(tx: &Transaction<'_>) -> Result<Vec<String>, WorldError> {
+    Ok(store::tree(tx, "/subscriptions", clusters::TYPE)?.into_iter().map(|(key, _)| key).collect())
 }
 
 /// Whether a request can change the world, and so needs a transaction that may write.

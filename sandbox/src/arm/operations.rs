@@ -169,6 +169,9 @@ pub(super) fn remove(tx: &Transaction<'_>, kube: &dyn KubernetesApi, key: &str, 
     for (cluster, object) in store::tree(tx, key, clusters::TYPE)? {
         clusters::removed(tx, kube, &cluster, &object, now_ms)?;
     }
+    for kind in [disks::DISK_TYPE, disks::SNAPSHOT_TYPE] {
+        store::tree(tx, key, kind)?.iter().for_each(|(id, _)| kube.disk_removed(id));
+    }
     store::remove_tree(tx, key)?;
     if let Some((cluster, pool)) = pools::split_key(key) {
         kube.pool_deleted(tx, cluster, pool, now_ms)?;

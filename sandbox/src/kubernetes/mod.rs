@@ -332,7 +332,7 @@ fn write_options(request: &KubeRequest, patch: Option<PatchType>, body: &Value) 
 
 /// A whole answer.
 fn respond(status: StatusCode, content_type: &'static str, body: String) -> KubeResponse {
-    KubeResponse { status, content_type, headers: HeaderMap::new(), body: Body::Full(body.into()) }
+    KubeResponse { status, content_type: content_type.into(), headers: HeaderMap::new(), body: Body::Full(body.into()) }
 }
 
 fn clusters(tx: &Transaction<'_>) -> Result<Vec<String>, WorldError> {

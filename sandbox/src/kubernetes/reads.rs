@@ -65,7 +65,7 @@ pub fn serve(
     let lines = watch::start(emulator, world, cluster, selection, &options, request.now_ms)?;
     Ok(KubeResponse {
         status: StatusCode::OK,
-        content_type: JSON,
+        content_type: JSON.into(),
         headers: HeaderMap::new(),
         body: Body::Stream(lines),
     })

@@ -40,7 +40,7 @@ impl KubernetesApi for Recorder {
         };
         KubeResponse {
             status: http::StatusCode::OK,
-            content_type: "application/json",
+            content_type: "application/json".into(),
             headers: http::HeaderMap::new(),
             body,
         }

@@ -14,21 +14,21 @@ type freezer struct{ cgroup string }
 
 func newFreezer(cgroup string) *freezer { return &freezer{cgroup} }
 
-// Stops the Pods of a node; the answer lets them go on.
+// Stops the Pods of a node, whose id is the path of its cgroup; the answer lets them go on.
 func (f *freezer) freeze(node string) (thaw func()) {
-	if node == "" || f.cgroup == "" {
+	if node == "" {
 		return func() {}
 	}
 	began := time.Now()
 	told := func() { log.Printf("the Pods of %s stood still for %v", node, time.Since(began)) }
-	folder := filepath.Join("/sys/fs/cgroup/freezer", f.cgroup, node)
+	folder := filepath.Join("/sys/fs/cgroup/freezer", node)
 	if _, err := os.Stat(folder); err == nil {
 		state := filepath.Join(folder, "freezer.state")
 		write(state, "FROZEN")
 		await(state, "FROZEN")
 		return func() { write(state, "THAWED"); told() }
 	}
-	folder = filepath.Join("/sys/fs/cgroup", f.cgroup, node)
+	folder = filepath.Join("/sys/fs/cgroup", node)
 	write(filepath.Join(folder, "cgroup.freeze"), "1")
 	await(filepath.Join(folder, "cgroup.events"), "frozen 1")
 	return func() { write(filepath.Join(folder, "cgroup.freeze"), "0"); told() }

@@ -21,17 +21,28 @@ func main() {
 	root := flag.String("root", "", "folder of all volumes and snapshots of this driver")
 	endpoint := flag.String("endpoint", "", "socket to serve CSI on")
 	controller := flag.Bool("controller", false, "serve the controller")
-	cgroup := flag.String("cgroup", "", "controller: name of the cgroup that has one cgroup for each node below it")
+	cgroup := flag.String("cgroup", "", "name of the cgroup that has one cgroup for each node below it")
 	node := flag.String("node", "", "serve the node of this name")
 	zone := flag.String("zone", "", "node: the zone it is in")
 	topologyKey := flag.String("topology-key", "topology.kubernetes.io/zone", "key of the zone in topologies")
 	registry := flag.String("registry", "", "node: folder in which the kubelet looks for plugins")
+	order := order{}
+	flag.StringVar(&order.make, "make", "", "make the disk or snapshot of this handle, instead of serving")
+	flag.StringVar(&order.from, "from", "", "make: as a copy of the disk or snapshot of this handle")
+	flag.Int64Var(&order.gib, "gib", 1, "make: its size")
+	flag.StringVar(&order.remove, "remove", "", "remove the disk or snapshot of this handle, instead of serving")
 	flag.Parse()
 	log.SetFlags(log.LstdFlags | log.Lmicroseconds)
 
 	store, err := openStore(*root)
 	if err != nil {
 		log.Fatal(err)
+	}
+	if order.make != "" || order.remove != "" {
+		if err := order.run(store, *zone); err != nil {
+			log.Fatal(err)
+		}
+		return
 	}
 	server := grpc.NewServer(grpc.UnaryInterceptor(logged))
 	csi.RegisterIdentityServer(server, &identity{driver: *driver})
@@ -42,10 +53,12 @@ func main() {
 		csi.RegisterControllerServer(server, &controllerServer{store: store, freezer: freezer, topologyKey: *topologyKey})
 	}
 	if *node != "" {
-		if err := store.putNode(*node, *zone); err != nil {
+		// Clusters that share their disks have nodes of the same names.
+		id := *cgroup + "/" + *node
+		if err := store.putNode(id, *zone); err != nil {
 			log.Fatal(err)
 		}
-		csi.RegisterNodeServer(server, &nodeServer{store: store, node: *node, zone: *zone, topologyKey: *topologyKey})
+		csi.RegisterNodeServer(server, &nodeServer{store: store, node: id, zone: *zone, topologyKey: *topologyKey})
 		go register(filepath.Join(*registry, *driver+"-reg.sock"), &plugin{driver: *driver, endpoint: *endpoint})
 	}
 	log.Fatal(server.Serve(listen(*endpoint)))

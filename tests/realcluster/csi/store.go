@@ -21,7 +21,7 @@ import (
 //	snapshots/<handle>  what was on the volume
 //	facts/<hash>.json   what else is known of the volume or snapshot, if anything
 //	attached/<hash>     the node that the volume is attached to
-//	nodes/<name>        the zone of the node
+//	nodes/<hash>        the zone of the node
 type store struct{ root string }
 
 // What is known of a volume or a snapshot beside its content.
@@ -159,12 +159,12 @@ func (s *store) attachedTo(handle string) (string, error) {
 func (s *store) detach(handle string) error { return os.RemoveAll(s.hashed("attached", handle)) }
 
 func (s *store) putNode(node, zone string) error {
-	return os.WriteFile(filepath.Join(s.root, "nodes", node), []byte(zone), 0o644)
+	return os.WriteFile(s.hashed("nodes", node), []byte(zone), 0o644)
 }
 
 // The zone of a node; an error if there is no such node.
 func (s *store) zone(node string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(s.root, "nodes", filepath.Base(node)))
+	text, err := os.ReadFile(s.hashed("nodes", node))
 	return string(text), err
 }
 
