@@ -118,13 +118,13 @@ fn an_app_that_does_not_fit_is_refused_before_anything_is_sent() {
     project.edit("kompoxapp.yml", "max: {cpu: \"2\", memory: 2Gi}", "max: {cpu: \"1\", memory: 2Gi}");
     let apply = project.run(&["apply", "--auto-approve"]).exits(1);
     assert_snapshot!(project.redact(&apply.errors()), @r#"
-    error[quota]: the app's pods need 600m of requests.cpu, but its quota allows 500m
+    error[quota]: the app's pods need 601m of requests.cpu, but its quota allows 500m
       --> kompoxapp.yml:56:19
        |
     56 |     requests.cpu: 500m
        |                   ^^^^
        |
-       = help: wiki-app 600m; raise requests.cpu to 600m or more, or let the services ask for less
+       = help: wiki-app 601m; raise requests.cpu to 601m or more, or let the services ask for less
 
     error[quota]: the app needs 3 of services, but its quota allows 2
       --> kompoxapp.yml:61:15

@@ -44,7 +44,7 @@ impl<'a> Component<'a> {
     }
 
     /// Whether its Pod is not the app's own.
-    fn is_apart(&self) -> bool {
+    pub(super) fn is_apart(&self) -> bool {
         self.declared.is_some() || self.job.is_some()
     }
 

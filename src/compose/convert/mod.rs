@@ -12,6 +12,7 @@ mod boxes;
 mod components;
 mod config;
 mod context;
+mod fence;
 mod fields;
 mod hide;
 mod ingress;
@@ -32,7 +33,7 @@ pub use input::{
     VolumeSource,
 };
 pub use object::{ObjectKind, Rendered, RenderedObject};
-pub use service::SUB_PATHS;
+pub use service::{FENCE, SUB_PATHS};
 pub use yaml::{WriteError, manifest};
 
 /// Renders every object of an app. There is a result exactly when there is no error.

@@ -15,8 +15,9 @@ use crate::compose::syntax::quantity_of_bytes;
 use crate::diag::{Diagnostic, Location};
 use crate::text::suggest::closest;
 
-/// The image of the init container that makes folders in volumes.
-const SUB_PATHS_IMAGE: &str = "busybox:1.36";
+/// The image of the init containers that hold disks and make folders in volumes.
+pub(super) const TOOLS_IMAGE: &str = "busybox:1.36";
+
 /// What the containers use of the Pod, collected on the way.
 #[derive(Default)]
 pub(super) struct Pod {
@@ -117,7 +118,7 @@ impl Pod {
             .collect();
         let body = json!({
             "name": SUB_PATHS,
-            "image": SUB_PATHS_IMAGE,
+            "image": TOOLS_IMAGE,
             "command": ["sh", "-c", lines.join("\n")],
             "volumeMounts": mounts,
         });

@@ -16,6 +16,9 @@ use crate::text::dns;
 /// Name of the init container that makes folders in volumes.
 pub const SUB_PATHS: &str = "init-volume-subpaths";
 
+/// Name of the init container that holds the app's disks.
+pub const FENCE: &str = "disk-fence";
+
 /// A container and its leaves that must not be shown, relative to it.
 pub(super) struct Container {
     pub(super) body: Value,
@@ -27,7 +30,7 @@ pub(super) fn check_names(cx: &mut Context<'_>) {
     let app = cx.app().to_owned();
     for service in cx.services.clone() {
         let name = service.name.as_str();
-        if !dns::is_letter_label(name) || name == SUB_PATHS {
+        if !dns::is_letter_label(name) || [SUB_PATHS, FENCE].contains(&name) {
             let message = format!("{name} cannot be the name of a container and of a Kubernetes Service");
             let likely = name.to_ascii_lowercase().replace(['_', '.'], "-");
             let example = if dns::is_letter_label(&likely) { format!(", such as {likely}") } else { String::new() };
@@ -309,7 +312,7 @@ fn security_context(service: &Service) -> Option<Value> {
 
 /// How long a container may take to become healthy before Kubernetes kills it: docker waits for ever, and what is killed
 /// while it makes or mends its data leaves it half made. A year is for ever, and far from the limits of the API (int32).
-const STARTUP_SECONDS: i64 = 365 * 24 * 60 * 60;
+pub(super) const STARTUP_SECONDS: i64 = 365 * 24 * 60 * 60;
 
 /// Docker marks a container whose check fails as unhealthy and lets it run. So the startup probe, until which nothing else
 /// is asked and for which dependents wait, has no end; readiness is asked only where a sick container must get no

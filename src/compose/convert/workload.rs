@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::components::{Component, Tries};
 use super::config::{FileSet, Mounted};
 use super::context::Context;
+use super::fence;
 use super::fields;
 use super::input::NodeLabel;
 use super::object::{CONTENT_HASH, ObjectKind, RenderedObject, path};
@@ -124,8 +125,10 @@ fn containers(
         let message = "every service is waited for to complete; nothing is left to run";
         cx.diagnostics.push(Diagnostic::error("compose-dependency", message));
     }
-    let init = pod.sub_path_container().into_iter().chain(before.into_iter().map(|(_, container)| container));
-    (main, init.collect())
+    let claimed = component.volumes(&pod.mounted, cx);
+    let fence = if component.is_apart() { None } else { fence::container(cx, &claimed, &pod.mounted) };
+    let init = fence.into_iter().chain(pod.sub_path_container());
+    (main, init.chain(before.into_iter().map(|(_, container)| container)).collect())
 }
 
 fn put_containers(

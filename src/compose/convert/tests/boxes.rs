@@ -103,7 +103,7 @@ fn a_compose_box_takes_its_service_and_those_on_its_network() {
     assert_eq!(spec["containers"][0]["envFrom"][0]["secretRef"]["name"], "app1-db-db-base");
     assert_eq!(spec["volumes"][1]["configMap"]["name"], "app1-db--cfg-c");
     let app = &find(&rendered, "Deployment", "app1-app")["spec"]["template"]["spec"];
-    assert_eq!(app["initContainers"][0]["command"][2], "mkdir -m 1777 -p /work/default/web");
+    assert_eq!(app["initContainers"][1]["command"][2], "mkdir -m 1777 -p /work/default/web");
     // Each may start while the other does not run yet: one may need the other.
     let deployment = rendered.objects.iter().find(|o| o.address_name == "app1-db" && o.kind == ObjectKind::Deployment);
     assert!(deployment.unwrap().after.iter().all(|(kind, _)| *kind != ObjectKind::Deployment));

@@ -78,6 +78,42 @@ spec:
         - sh
         - -c
         - |-
+          trap 'exit 0' TERM INT
+          exec 3</work/default
+          if ! flock -n 3; then
+            echo 'waiting: another Pod uses the disk of volume default'
+            flock 3 & wait $! || exit 1
+            sleep 2
+          fi
+          touch /held
+          while :; do sleep 86400 & wait $!; done
+        image: busybox:1.36
+        name: disk-fence
+        resources:
+          limits:
+            cpu: 100m
+            memory: 32Mi
+          requests:
+            cpu: 1m
+            memory: 4Mi
+        restartPolicy: Always
+        startupProbe:
+          exec:
+            command:
+            - test
+            - -e
+            - /held
+          failureThreshold: 31536000
+          periodSeconds: 1
+          timeoutSeconds: 10
+        volumeMounts:
+        - mountPath: /work/default
+          name: default
+          readOnly: true
+      - command:
+        - sh
+        - -c
+        - |-
           mkdir -m 1777 -p /work/default/data/gitea
           mkdir -m 1777 -p /work/default/data/postgres
         image: busybox:1.36
@@ -480,6 +516,51 @@ secrets:
         readOnly: true
         subPath: token.bin
     initContainers:
+    - command:
+      - sh
+      - -c
+      - |-
+        trap 'exit 0' TERM INT
+        exec 3</work/data
+        if ! flock -n 3; then
+          echo 'waiting: another Pod uses the disk of volume data'
+          flock 3 & wait $! || exit 1
+          sleep 2
+        fi
+        exec 4</work/default
+        if ! flock -n 4; then
+          echo 'waiting: another Pod uses the disk of volume default'
+          flock 4 & wait $! || exit 1
+          sleep 2
+        fi
+        touch /held
+        while :; do sleep 86400 & wait $!; done
+      image: busybox:1.36
+      name: disk-fence
+      resources:
+        limits:
+          cpu: 100m
+          memory: 32Mi
+        requests:
+          cpu: 1m
+          memory: 4Mi
+      restartPolicy: Always
+      startupProbe:
+        exec:
+          command:
+          - test
+          - -e
+          - /held
+        failureThreshold: 31536000
+        periodSeconds: 1
+        timeoutSeconds: 10
+      volumeMounts:
+      - mountPath: /work/data
+        name: data
+        readOnly: true
+      - mountPath: /work/default
+        name: default
+        readOnly: true
     - command:
       - sh
       - -c
