@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::harness::http::{Answer, send};
 use crate::harness::wait_for;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/realcluster");
+/// The folder of what starts clusters.
+pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/realcluster");
 
 /// A cluster with containers.
 pub struct Cluster {
@@ -96,6 +97,11 @@ impl Cluster {
         self.calm.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// The number of a cluster of our own.
+    pub fn number(&self) -> &str {
+        self.number.as_ref().expect("a cluster of our own")
+    }
+
     /// The folder of a cluster of our own.
     pub fn folder(&self) -> PathBuf {
         self.kubeconfig.parent().unwrap().to_owned()
@@ -144,7 +150,7 @@ impl Cluster {
     pub fn on_node(&self, node: &str, arguments: &[&str]) -> String {
         let mut command = Command::new(format!("{FOLDER}/enter"));
         command.arg(node.trim_start_matches("node")).args(arguments);
-        command.env("KOMPOX_REALCLUSTER", self.number.as_ref().expect("a cluster of our own"));
+        command.env("KOMPOX_REALCLUSTER", self.number());
         said(command)
     }
 

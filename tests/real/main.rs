@@ -2,6 +2,10 @@
 //!
 //! - [`cluster`]: which cluster, and what is done to it
 //! - [`site`]: the web app of `tests/realcluster/webapp`: rows written through it and read back, and how long it was away
+//! - [`shop`]: the app of the tests of data, and what differs from driver to driver; [`aks`]
+//! - [`data`]: what happens to it
+//! - [`plans`]: second plans are empty
+//! - [`rollouts`]: what is said where an app does not start
 //! - [`table`]: what a test of data has to say, as one table
 //!
 //! With `KOMPOX_REALCLUSTER=N` it is the cluster that `tests/realcluster/up` started under that number; with
@@ -10,10 +14,14 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "all of this is a test")]
 
+mod aks;
 mod cluster;
+mod data;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod plans;
+mod rollouts;
+mod shop;
 mod site;
-mod table;
-
 mod smoke;
+mod table;

@@ -112,6 +112,9 @@ impl<'a> Call<'a> {
     }
 }
 
+/// The form of answers that are no JSON: logs.
+pub const TEXT: &str = "text/plain, application/json";
+
 /// An answer, transient failures only when retries are used up. It may hold secrets, so it cannot be printed.
 #[derive(Clone)]
 pub struct Reply {
@@ -338,6 +341,9 @@ impl Api {
         let status = parts.status.as_u16();
         let body = match serde_json::from_slice(&bytes) {
             Ok(body) => body,
+            Err(_) if parts.status.is_success() && call.accept == TEXT => {
+                Value::String(String::from_utf8_lossy(&bytes).into_owned())
+            }
             Err(error) if parts.status.is_success() => {
                 let message = format!("the answer is no JSON or was cut off: {error}");
                 return Err(Failure { message, arrived: true, transient: true });

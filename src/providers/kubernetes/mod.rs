@@ -15,6 +15,7 @@ mod delete;
 mod error;
 mod fields;
 mod kubeconfig;
+mod logs;
 mod read;
 mod ready;
 mod retain;

@@ -257,6 +257,11 @@ impl Api {
         join(self.pods(namespace, object), self.all(namespace, "events", "")).await
     }
 
+    /// The events of a Namespace; none where they cannot be read.
+    pub async fn events(&self, namespace: &str) -> Vec<Value> {
+        self.all(namespace, "events", "").await
+    }
+
     /// The Pods that a Deployment's selector finds; whatever cannot be read is left out.
     async fn pods(&self, namespace: &str, deployment: &Value) -> Vec<Value> {
         match selector(deployment) {

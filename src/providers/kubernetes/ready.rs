@@ -141,32 +141,125 @@ pub fn is_namespace_active(namespace: &Value) -> bool {
     text(namespace, "/status/phase").is_none_or(|phase| phase == "Active")
 }
 
-/// Why the Pods of a workload are not ready, in one word where Kubernetes has one: `ImagePullBackOff`, `Unschedulable`.
-/// What a container's environment or a volume lacks is named: no waiting makes it.
+/// Why the Pods of a workload are not ready: the word that Kubernetes has for it (`ImagePullBackOff`, `Unschedulable`), and
+/// what it says to it. Pods that are ending are nobody's trouble.
 pub fn pods_trouble(pods: &[Value]) -> Option<String> {
-    let container = pods.iter().flat_map(container_statuses).find_map(|status| {
+    let container = lasting(pods).flat_map(container_statuses).find_map(|status| {
         let waiting = text(status, "/state/waiting/reason").filter(|reason| !is_starting(reason));
         let reason =
             waiting.or_else(|| text(status, "/state/terminated/reason").filter(|reason| *reason != "Completed"))?;
-        let message = text(status, "/state/waiting/message").filter(|_| reason == "CreateContainerConfigError");
+        let message = match reason {
+            _ if waiting.is_none() || reason == "CrashLoopBackOff" => Some(crash(status)),
+            _ => text(status, "/state/waiting/message").map(|message| message.trim().to_owned()),
+        };
         Some(message.map_or_else(|| reason.to_owned(), |message| format!("{reason}: {message}")))
     });
     let condition = || {
-        let conditions = pods.iter().flat_map(|pod| items(pod, "/status/conditions"));
+        let conditions = lasting(pods).flat_map(|pod| items(pod, "/status/conditions"));
         let mut failed = conditions.filter(|condition| text(condition, "/status") == Some("False"));
-        failed.find_map(|condition| text(condition, "/reason").filter(|reason| *reason == "Unschedulable"))
+        let unschedulable = failed.find(|condition| text(condition, "/reason") == Some("Unschedulable"))?;
+        let why = text(unschedulable, "/message").map(|message| format!(": {}", message.trim())).unwrap_or_default();
+        Some(format!("Unschedulable{why}"))
     };
-    container.or_else(|| condition().map(str::to_owned))
+    container.or_else(condition)
 }
 
-/// What a volume of these Pods lacks, if that is the last that was heard of them: their state says only that they wait.
-pub fn mount_trouble(events: &[Value], pods: &[Value]) -> Option<String> {
-    let names: Vec<&str> = pods.iter().filter_map(|pod| text(pod, "/metadata/name")).collect();
+/// The last end of a container: just now, or before the wait that it is in.
+fn last_end(status: &Value) -> Option<&Value> {
+    status.pointer("/state/terminated").or_else(|| status.pointer("/lastState/terminated"))
+}
+
+/// How a container that is started again and again ended the last time.
+fn crash(status: &Value) -> String {
+    let name = text(status, "/name").unwrap_or("?");
+    let end = last_end(status).unwrap_or(&Value::Null);
+    let reason = text(end, "/reason").filter(|reason| *reason != "Error");
+    let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let code = number(end, "/exitCode").map_or_else(String::new, |code| format!(" {code}"));
+    let restarts = number(status, "/restartCount").unwrap_or(0);
+    format!("container {name} ended with exit code{code}{reason}, {restarts} restarts")
+}
+
+/// Why no Pod of a workload is made at all: a quota, a policy.
+pub fn creation_trouble(workload: &Value) -> Option<String> {
+    let failure = condition(workload, "ReplicaFailure").filter(|one| text(one, "/status") == Some("True"))?;
+    Some(format!("{}: {}", text(failure, "/reason")?, text(failure, "/message").unwrap_or_default().trim()))
+}
+
+/// So many restarts say that it is no dependency that is not there yet; the kubelet waits 10 s, 20 s, 40 s between them.
+const RESTARTS: i64 = 5;
+
+/// After so many times, the memory that it may have is not enough.
+const OUT_OF_MEMORY: i64 = 2;
+
+/// Whether no waiting makes a container run: its image is not there or not for us, it ends each time, or its memory is
+/// too little. Anything else may heal: nodes are added, networks come back.
+pub fn is_hopeless(pods: &[Value]) -> bool {
+    lasting(pods).flat_map(container_statuses).any(|status| {
+        let message = text(status, "/state/waiting/message").unwrap_or_default().to_lowercase();
+        let restarts = number(status, "/restartCount").unwrap_or(0);
+        match text(status, "/state/waiting/reason") {
+            Some("InvalidImageName" | "ErrImageNeverPull") => true,
+            Some("ErrImagePull" | "ImagePullBackOff") => {
+                ["not found", "denied", "unauthorized", "forbidden"].iter().any(|word| message.contains(word))
+            }
+            // It ends again and again; between the ends it waits, or has just ended.
+            None | Some("CrashLoopBackOff") if status.pointer("/state/running").is_none() => {
+                let killed = last_end(status).is_some_and(|end| text(end, "/reason") == Some("OOMKilled"));
+                restarts >= if killed { OUT_OF_MEMORY } else { RESTARTS }
+            }
+            _ => false,
+        }
+    })
+}
+
+/// Containers that ended badly or are not ready, whose log says more: (Pod, container, whether its run before is meant).
+pub fn failing(pods: &[Value]) -> Vec<(&str, &str, bool)> {
+    let of = |pod| {
+        let failing = container_statuses(pod).filter(|status| {
+            let ended = number(status, "/state/terminated/exitCode").is_some_and(|code| code != 0);
+            ended || number(status, "/restartCount").unwrap_or(0) > 0 && status["ready"] != true
+        });
+        failing.filter_map(move |status| {
+            let before = status.pointer("/state/terminated").is_none();
+            Some((text(pod, "/metadata/name")?, text(status, "/name")?, before))
+        })
+    };
+    lasting(pods).flat_map(of).collect()
+}
+
+/// Names of the Secrets that a Pod has in its environment or among its files.
+pub fn secrets_of(pod: &Value) -> Vec<&str> {
+    let containers = || items(pod, "/spec/initContainers").iter().chain(items(pod, "/spec/containers"));
+    let from = containers().flat_map(|one| items(one, "/envFrom")).filter_map(|one| text(one, "/secretRef/name"));
+    let keys = containers().flat_map(|one| items(one, "/env"));
+    let keys = keys.filter_map(|one| text(one, "/valueFrom/secretKeyRef/name"));
+    let files = items(pod, "/spec/volumes").iter().filter_map(|one| text(one, "/secret/secretName"));
+    let mut names: Vec<&str> = from.chain(keys).chain(files).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The Pods that are not ending.
+fn lasting(pods: &[Value]) -> impl Iterator<Item = &Value> {
+    pods.iter().filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none())
+}
+
+/// What Pods that only wait are told of last, if it is trouble: a volume that is not there, a probe that says why it fails.
+pub fn event_trouble(events: &[Value], pods: &[Value]) -> Option<String> {
+    let names: Vec<&str> = lasting(pods).filter_map(|pod| text(pod, "/metadata/name")).collect();
     let about = |event: &&Value| text(event, "/involvedObject/name").is_some_and(|name| names.contains(&name));
     // What failed once may have come right: images are pulled only then.
     let last = events.iter().filter(about).max_by_key(|event| event_time(event))?;
-    let message = text(last, "/message").unwrap_or_default();
-    (text(last, "/reason") == Some("FailedMount")).then(|| format!("FailedMount: {}", message.trim()))
+    let (reason, message) = (text(last, "/reason")?, text(last, "/message").unwrap_or_default().trim());
+    let is_trouble = match reason {
+        "FailedMount" | "FailedAttachVolume" => true,
+        // Without a word a probe only says what is seen anyway.
+        "Unhealthy" => !message.ends_with("failed:"),
+        _ => false,
+    };
+    is_trouble.then(|| format!("{reason}: {message}"))
 }
 
 /// Whether trouble is a ConfigMap or Secret that does not exist: everything else that a Pod refers to was applied before
@@ -373,18 +466,24 @@ mod tests {
         let event = json!({"involvedObject": {"name": "p"}, "type": "Warning", "reason": "FailedMount",
             "message": "secret \"x\" not found"});
         let pod = |name: &str| json!({"metadata": {"name": name}});
-        let told = mount_trouble(std::slice::from_ref(&event), &[pod("p")]);
+        let told = event_trouble(std::slice::from_ref(&event), &[pod("p")]);
         assert_eq!(told.as_deref(), Some("FailedMount: secret \"x\" not found"));
-        assert_eq!(mount_trouble(std::slice::from_ref(&event), &[pod("q")]), None);
+        assert_eq!(event_trouble(std::slice::from_ref(&event), &[pod("q")]), None);
+        let probe = |message: &str| {
+            let event = json!({"involvedObject": {"name": "p"}, "reason": "Unhealthy", "message": message});
+            event_trouble(&[event], &[pod("p")])
+        };
+        assert_eq!(probe("Startup probe failed: full\n").as_deref(), Some("Unhealthy: Startup probe failed: full"));
+        assert_eq!(probe("Startup probe failed: "), None);
         let later = json!({"involvedObject": {"name": "p"}, "type": "Normal", "reason": "Pulling",
             "lastTimestamp": "2026-01-01T00:00:01Z"});
-        assert_eq!(mount_trouble(&[later, event], &[pod("p")]), None, "it was mounted since");
+        assert_eq!(event_trouble(&[later, event], &[pod("p")]), None, "it was mounted since");
         assert!(is_lacking("FailedMount: MountVolume.SetUp failed for volume \"sec-x\" : secret \"x\" not found"));
         assert!(!is_lacking("ImagePullBackOff: image \"x\" not found") && !is_lacking("Unschedulable"));
         let homeless = json!({"status": {"conditions": [
             {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
         ]}});
-        assert_eq!(pods_trouble(std::slice::from_ref(&homeless)).as_deref(), Some("Unschedulable"));
+        assert_eq!(pods_trouble(std::slice::from_ref(&homeless)).as_deref(), Some("Unschedulable: 0/3 nodes"));
         assert_eq!(
             pod_details(&[homeless]),
             ["Pod ?: Pending", "Pod ?: condition PodScheduled=False: Unschedulable 0/3 nodes"]
@@ -400,12 +499,44 @@ mod tests {
             ]
         }});
         assert_eq!(
+            pods_trouble(std::slice::from_ref(&crashed)).as_deref(),
+            Some("CrashLoopBackOff: container db ended with exit code 2, 4 restarts")
+        );
+        assert_eq!(failing(std::slice::from_ref(&crashed)), [("p", "db", true)]);
+        assert_eq!(
             pod_details(&[crashed]),
             [
                 "container slow of Pod p: running but not ready, 0 restarts",
                 "container db of Pod p: CrashLoopBackOff (last exit code 2): back-off 40s, 4 restarts"
             ]
         );
+    }
+
+    #[test]
+    fn what_no_waiting_mends_is_told_from_what_may_heal() {
+        let waiting = |reason: &str, message: &str, restarts: i64, ended: &str| {
+            let pod = json!({"status": {"containerStatuses": [{"name": "a", "restartCount": restarts,
+                "state": {"waiting": {"reason": reason, "message": message}},
+                "lastState": {"terminated": {"reason": ended, "exitCode": 1}}}]}});
+            is_hopeless(&[pod])
+        };
+        assert!(waiting("ErrImagePull", "pull access denied, repository does not exist", 0, ""));
+        assert!(waiting("ImagePullBackOff", "Back-off pulling image \"x\": ErrImagePull: x: not found", 0, ""));
+        assert!(!waiting("ImagePullBackOff", "dial tcp: i/o timeout", 0, ""), "networks come back");
+        assert!(waiting("InvalidImageName", "", 0, ""));
+        assert!(!waiting("CrashLoopBackOff", "", 4, "Error"), "its database may come");
+        assert!(waiting("CrashLoopBackOff", "", 5, "Error") && waiting("CrashLoopBackOff", "", 2, "OOMKilled"));
+        let ending = json!({"metadata": {"deletionTimestamp": "now"}, "status": {"containerStatuses": [
+            {"name": "a", "state": {"waiting": {"reason": "InvalidImageName"}}}]}});
+        assert!(!is_hopeless(std::slice::from_ref(&ending)));
+        assert_eq!(pods_trouble(&[ending]), None, "a Pod that is ending is nobody's trouble");
+        let refused = json!({"status": {"conditions": [{"type": "ReplicaFailure", "status": "True",
+            "reason": "FailedCreate", "message": "exceeded quota: q"}]}});
+        assert_eq!(creation_trouble(&refused).as_deref(), Some("FailedCreate: exceeded quota: q"));
+        let pod = json!({"spec": {"initContainers": [{"envFrom": [{"secretRef": {"name": "b"}}]}],
+            "containers": [{"env": [{"name": "x", "valueFrom": {"secretKeyRef": {"name": "a"}}}]}],
+            "volumes": [{"secret": {"secretName": "b"}}, {"configMap": {"name": "c"}}]}});
+        assert_eq!(secrets_of(&pod), ["a", "b"]);
     }
 
     #[test]

@@ -21,6 +21,9 @@ const PODS_EVERY: u32 = 5;
 /// So many such looks in a row that find a ConfigMap or Secret missing end the wait: somebody may be about to make it.
 const LACKING: u32 = 6;
 
+/// So many such looks in a row that find what no waiting mends end the wait: one may have come at a bad moment.
+const HOPELESS: u32 = 2;
+
 /// How many events a timeout shows.
 const EVENTS: usize = 4;
 
@@ -44,6 +47,7 @@ impl KubernetesProvider {
         let mut told = String::new();
         let mut waiting = String::new();
         let mut lacking = 0;
+        let mut hopeless = 0;
         let mut failed = false;
         let mut stopped = false;
         for look in 0_u32.. {
@@ -62,9 +66,10 @@ impl KubernetesProvider {
             let look_closer = self.look_closer(subject, &object, look);
             match tokio::time::timeout_at(deadline, look_closer).await {
                 Ok(Closer::Ready) => return Ok(object),
-                Ok(Closer::Trouble(now)) => {
-                    lacking = if now.as_deref().is_some_and(ready::is_lacking) { lacking + 1 } else { 0 };
-                    trouble = now;
+                Ok(Closer::Trouble { text, never }) => {
+                    lacking = if text.as_deref().is_some_and(ready::is_lacking) { lacking + 1 } else { 0 };
+                    hopeless = if never { hopeless + 1 } else { 0 };
+                    trouble = text;
                 }
                 Ok(Closer::Unknown) | Err(_) => {}
             }
@@ -73,10 +78,10 @@ impl KubernetesProvider {
                 None => waiting.clone(),
             };
             if text != told {
-                progress.status(&text);
+                progress.status(&subject.mask(&text));
                 told = text;
             }
-            if lacking >= LACKING {
+            if lacking >= LACKING || hopeless >= HOPELESS {
                 break;
             }
             tokio::select! {
@@ -100,8 +105,10 @@ impl KubernetesProvider {
         let last_look = if stopped { Duration::ZERO } else { LAST_LOOK };
         let details = tokio::time::timeout(last_look, self.last_seen(subject, &object)).await.unwrap_or_default();
         let is_lacking = lacking >= LACKING;
-        let trouble = trouble.filter(|_| is_lacking).map(|trouble| format!(": {trouble}")).unwrap_or_default();
-        let late = match (is_lacking || failed, stopped) {
+        let is_hopeless = hopeless >= HOPELESS;
+        let trouble =
+            trouble.filter(|_| is_lacking || is_hopeless).map(|trouble| format!(": {trouble}")).unwrap_or_default();
+        let late = match (is_lacking || is_hopeless || failed, stopped) {
             (true, _) => "",
             (_, true) => " yet",
             _ => " in time",
@@ -126,6 +133,7 @@ impl KubernetesProvider {
             (_, Some(_)) if location.resource.kind == "Job" => {
                 "wait for it with the next run; a service that does not end needs restart: always".to_owned()
             }
+            _ if is_hopeless => "no waiting mends it: correct what it says, then apply again".to_owned(),
             _ if stopped => "the next run goes on waiting".to_owned(),
             _ => "mend what it says; the next run goes on waiting".to_owned(),
         };
@@ -142,7 +150,15 @@ impl KubernetesProvider {
             },
             ("Deployment" | "Job", Some(_)) if look % PODS_EVERY == 1 => {
                 let (pods, events) = self.api.workload(location, object).await;
-                Closer::Trouble(ready::pods_trouble(&pods).or_else(|| ready::mount_trouble(&events, &pods)))
+                let refused = ready::creation_trouble(object).filter(|_| pods.is_empty());
+                let never = refused.is_some() || ready::is_hopeless(&pods);
+                let of_pods = || ready::pods_trouble(&pods).or_else(|| ready::event_trouble(&events, &pods));
+                Closer::Trouble { text: refused.or_else(of_pods), never }
+            }
+            ("PersistentVolumeClaim", Some(namespace)) if look % PODS_EVERY == 1 => {
+                let events = self.api.events(namespace).await;
+                let text = ready::event_details(&events, &[location.name.as_str()], 1).pop();
+                Closer::Trouble { text, never: false }
             }
             _ => Closer::Unknown,
         }
@@ -163,6 +179,7 @@ impl KubernetesProvider {
         let pod_names = pods.iter().filter_map(|pod| pod.pointer("/metadata/name")?.as_str());
         let names: Vec<&str> = std::iter::once(subject.location.name.as_str()).chain(pod_names).collect();
         lines.extend(ready::event_details(&events, &names, EVENTS));
+        lines.extend(self.api.last_words(subject.location, &pods).await);
         lines
     }
 }
@@ -172,7 +189,12 @@ enum Closer {
     /// There is nothing to wait for.
     Ready,
     /// What the Pods say, if anything is wrong with them.
-    Trouble(Option<String>),
+    Trouble {
+        /// In the words of Kubernetes.
+        text: Option<String>,
+        /// Whether no waiting mends it.
+        never: bool,
+    },
     /// Nothing.
     Unknown,
 }

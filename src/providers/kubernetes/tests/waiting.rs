@@ -58,7 +58,7 @@ async fn a_deployment_is_waited_for_and_its_trouble_told() {
     let told = Told::default();
     let observed = server.provider().execute(&create(), &told).await.unwrap().unwrap();
     assert_eq!(observed.object["status"]["availableReplicas"], 1);
-    assert_eq!(*told.statuses.lock().unwrap(), ["0/1 ready", "0/1 ready: ImagePullBackOff"]);
+    assert_eq!(*told.statuses.lock().unwrap(), ["0/1 ready", "0/1 ready: ImagePullBackOff: no image for (sensitive)"]);
 }
 
 #[tokio::test]
@@ -70,6 +70,7 @@ async fn a_timeout_says_what_was_last_seen() {
     let server = Server::start(move |seen| match (seen.method.as_str(), seen.path.as_str(), seen.nth) {
         ("GET", ID, 0) => Answer::not_found("deployments", "d"),
         ("GET", "/api/v1/namespaces/n/pods", _) => Answer::Json(200, pods()),
+        ("GET", "/api/v1/namespaces/n/pods/d-1-a/log", _) => Answer::not_found("pods", "d-1-a"),
         ("GET", "/api/v1/namespaces/n/events", _) => Answer::Json(200, events()),
         _ => Answer::Json(200, with_status(deployment(), status.clone())),
     })

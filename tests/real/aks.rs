@@ -1,0 +1,42 @@
+//! The driver `aks`: the sandbox plays Azure, the real cluster is what its managed cluster leads to.
+
+use std::path::Path;
+
+use crate::cluster::{Cluster, FOLDER};
+use crate::harness::cloud::Cloud;
+use crate::harness::project::Project;
+use crate::shop::{Driver, Places, Shop};
+
+/// The driver.
+pub struct Aks;
+
+impl Driver for Aks {
+    const NAME: &'static str = "aks";
+
+    fn shop(&self, cluster: &'static Cluster) -> Shop {
+        // What a run that was killed left is of a state that is gone.
+        cluster.kubectl(&["delete", "namespace,persistentvolume", "--selector=app.kubernetes.io/name=shop"]);
+        let mut project = Project::copy_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/shop"));
+        project.write(".kompox/config.yml", "version: 1\n");
+        let cloud = serve(&mut project, cluster);
+        let here = ["--sandbox", "--sandbox-endpoint", &cloud.endpoint].map(str::to_owned).to_vec();
+        let shop = Shop { project, cluster, here, _cloud: Some(cloud) };
+        shop.set_volume("      disks: [{name: blue}]\n      assigned: blue\n");
+        shop
+    }
+
+    fn places(&self) -> Places {
+        Places { node: "node1", other: Some("2") }
+    }
+}
+
+/// A pretended Azure whose clusters are this one, with its world beside the project.
+pub fn serve(project: &mut Project, cluster: &Cluster) -> Cloud {
+    project.set("KOMPOX_REALCLUSTER", cluster.number());
+    // What makes the disks of the cluster is a script.
+    project.set("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    let world = project.folder().join("world");
+    let disks = format!("{FOLDER}/disks");
+    let kubeconfig = cluster.kubeconfig.to_str().unwrap();
+    Cloud::with(project, &world, &["--kubeconfig", kubeconfig, "--disks", &disks, "--operation-delay", "5"])
+}

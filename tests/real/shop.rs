@@ -1,0 +1,121 @@
+//! The app of the tests of data, and what differs from driver to driver.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::harness::cloud::Cloud;
+use crate::harness::project::Project;
+use crate::harness::run::{Finished, Live};
+use crate::harness::wait_for;
+use crate::site::Site;
+
+/// The web app with PostgreSQL on a disk, put somewhere by a driver.
+pub struct Shop {
+    /// Its project: `kompoxapp.yml` and `compose.yml`.
+    pub project: Project,
+    /// Where its containers run.
+    pub cluster: &'static Cluster,
+    /// What leads `kompox` there, before the command.
+    pub here: Vec<String>,
+    /// What plays the cloud, if anything does.
+    pub _cloud: Option<Cloud>,
+}
+
+impl Shop {
+    /// A command with what leads to the app's cloud, and the app's name.
+    pub fn words<'w>(&'w self, words: &[&'w str]) -> Vec<&'w str> {
+        let here = self.here.iter().map(String::as_str);
+        here.chain(words.iter().copied()).chain(["--app-name", "shop"]).collect()
+    }
+
+    /// Runs `kompox …` on the app to its end.
+    pub fn run(&self, words: &[&str]) -> Finished {
+        Finished::of(self.project.command(&self.words(words)))
+    }
+
+    /// Applies the manifests, after which nothing is left to do.
+    #[track_caller]
+    pub fn apply(&self) {
+        self.run(&["apply", "--auto-approve"]).done();
+        self.run(&["plan", "--detailed-exitcode"]).done();
+    }
+
+    /// Kills the command when it says this; the next apply does the rest.
+    #[track_caller]
+    pub fn apply_killed_at(&self, says: &str) {
+        let live = Live::start(self.project.command(&self.words(&["apply", "--auto-approve"])));
+        live.until_says(says);
+        live.signal(Signal::KILL);
+        assert_eq!(live.end().code, None);
+        self.apply();
+    }
+
+    /// Writes another volume into the manifest: its lines below `name` and `size`.
+    pub fn set_volume(&self, lines: &str) {
+        let manifest = self.project.read("kompoxapp.yml");
+        let head = &manifest[..manifest.find("      size: 1Gi\n").unwrap()];
+        self.project.write("kompoxapp.yml", &format!("{head}      size: 1Gi\n{lines}"));
+    }
+
+    /// The Namespace of the app.
+    pub fn namespace(&self) -> String {
+        let list = self.cluster.read("/api/v1/namespaces?labelSelector=app.kubernetes.io/name%3Dshop");
+        list["items"][0]["metadata"]["name"].as_str().expect("the app has a Namespace").to_owned()
+    }
+
+    /// What its users see.
+    pub fn site(&self) -> Site {
+        Site::new(self.cluster, &self.namespace(), "shop-app", 8080)
+    }
+
+    /// Its Pods that are not ending.
+    pub fn pods(&self) -> Vec<Value> {
+        let mut pods = self.cluster.pods(&self.namespace());
+        pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        pods
+    }
+
+    /// The node of its only Pod.
+    pub fn ready_pod_node(&self) -> String {
+        self.ready_pod("");
+        self.pods()[0]["spec"]["nodeName"].as_str().unwrap().to_owned()
+    }
+
+    /// The uid of its only Pod, once that is ready and not the one before.
+    #[track_caller]
+    pub fn ready_pod(&self, before: &str) -> String {
+        wait_for("the next Pod to be ready", || match self.pods().as_slice() {
+            [pod] if pod["metadata"]["uid"] != before && is_ready(pod) => {
+                pod["metadata"]["uid"].as_str().map(str::to_owned)
+            }
+            _ => None,
+        })
+    }
+}
+
+/// Whether all containers of a Pod are ready.
+pub fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.into_iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
+}
+
+/// What differs from driver to driver.
+pub trait Driver {
+    /// The driver's word in manifests.
+    const NAME: &'static str;
+
+    /// The app, not yet applied, with a volume of one disk `blue` in the first zone.
+    fn shop(&self, cluster: &'static Cluster) -> Shop;
+
+    /// The node and the zone that the disk is in, and the zone that there is beside it.
+    fn places(&self) -> Places;
+}
+
+/// Where a driver's app is.
+pub struct Places {
+    /// The node that the app is on.
+    pub node: &'static str,
+    /// Another zone with a node, if disks can be there.
+    pub other: Option<&'static str>,
+}
