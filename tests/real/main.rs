@@ -4,7 +4,6 @@
 //! - [`site`]: the web app of `tests/realcluster/webapp`: rows written through it and read back, and how long it was away
 //! - [`shop`]: the app of the tests of data, and what differs from driver to driver; [`aks`]
 //! - [`data`]: what happens to it
-//! - [`plans`]: second plans are empty
 //! - [`rollouts`]: what is said where an app does not start
 //! - [`table`]: what a test of data has to say, as one table
 //!
@@ -19,7 +18,6 @@ mod cluster;
 mod data;
 #[path = "../harness/mod.rs"]
 mod harness;
-mod plans;
 mod rollouts;
 mod shop;
 mod site;

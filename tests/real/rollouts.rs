@@ -87,6 +87,8 @@ fn what_keeps_an_app_from_starting_is_told() {
         "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: none, namespace: @}\nspec: {hard: {pods: \"0\"}}\n";
     cluster.apply(&quota.replace('@', &shop.namespace()));
     fails(&shop, &format!("{busybox}    command: [sleep, \"9998\"]\n"), &["FailedCreate: ", "exceeded quota: none"]);
+    // It is not the app's, and what holds something of others is not destroyed.
+    cluster.kubectl(&["delete", "resourcequota", "none", "--namespace", &shop.namespace()]);
     shop.run(&["destroy", "--auto-approve"]).done();
     cluster.kubectl(&["delete", "pod", "registry", "--wait=false"]);
 }
