@@ -18,6 +18,7 @@ mod cluster;
 mod data;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod k3s;
 mod rollouts;
 mod shop;
 mod site;

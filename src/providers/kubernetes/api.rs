@@ -12,6 +12,7 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use super::kubeconfig::program_of;
 use super::{Connector, KubernetesConfig};
 use crate::engine::provider::{ErrorClass, Progress, ProviderError};
 use crate::providers::limiter::Limiter;
@@ -395,16 +396,17 @@ async fn connect(kubeconfig: &str) -> Result<Client, ProviderError> {
             .hint("fetch the cluster's credentials again; the current context must name a cluster and a user")
     };
     let parsed = Kubeconfig::from_yaml(kubeconfig).map_err(|_| broken("is no valid kubeconfig"))?;
+    let with = program_of(&parsed).map_or_else(String::new, |program| format!(" (it signs in with {program})"));
     let mut config = Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
         .await
-        .map_err(|error| broken(&format!("cannot be used: {error}")))?;
+        .map_err(|error| broken(&format!("cannot be used{with}: {error}")))?;
     if config.cluster_url.host().is_some_and(is_loopback) {
         // kube reads HTTPS_PROXY; no proxy leads to this machine itself.
         config.proxy_url = None;
     }
     // Retries are ours, so that limits and progress see them.
     config.default_retry = false;
-    Client::try_from(config).map_err(|error| broken(&format!("cannot be used: {error}")))
+    Client::try_from(config).map_err(|error| broken(&format!("cannot be used{with}: {error}")))
 }
 
 /// What a failed try means: client errors wrap what happened several levels deep.

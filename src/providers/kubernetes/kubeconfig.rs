@@ -113,16 +113,14 @@ impl Files {
                 format!("the context {context} of {file} names the cluster {}, which has no server", found.cluster);
             return Err(denied(message));
         };
-        let user = kubeconfig.auth_infos.iter().find(|one| Some(&one.name) == found.user.as_ref());
-        let runs = user.and_then(|user| user.auth_info.as_ref()).and_then(program);
-        if let Some(program) = runs.filter(|_| self.by_project && !self.allow_exec) {
+        kubeconfig.current_context = Some(context.clone());
+        if let Some(program) = program_of(&kubeconfig).filter(|_| self.by_project && !self.allow_exec) {
             let message = format!("{file}, which the project names, would run the program {program} to sign in");
             return Err(denied(message).hint(Advice::from(
                 "look at it; to allow that, add --allow-exec or set KOMPOX_ALLOW_EXEC=true, or name the file yourself \
                  with the environment variable K3S_KUBECONFIG instead of the setting",
             )));
         }
-        kubeconfig.current_context = Some(context.clone());
         let way = Way { context, named: self.context.is_some(), file, server };
         Ok(Chosen { kubeconfig, way })
     }
@@ -154,8 +152,12 @@ impl Files {
     }
 }
 
-/// The program that a user of a kubeconfig signs in with.
-fn program(user: &kube::config::AuthInfo) -> Option<String> {
+/// The program that the user of the current context signs in with.
+pub(super) fn program_of(kubeconfig: &Kubeconfig) -> Option<String> {
+    let current = kubeconfig.current_context.as_ref()?;
+    let context = kubeconfig.contexts.iter().find(|one| one.name == *current)?.context.as_ref()?;
+    let user = kubeconfig.auth_infos.iter().find(|one| Some(&one.name) == context.user.as_ref())?;
+    let user = user.auth_info.as_ref()?;
     let exec = user.exec.as_ref().map(|exec| exec.command.clone().unwrap_or_default());
     exec.or_else(|| user.auth_provider.as_ref()?.config.get("cmd-path").cloned())
 }

@@ -1,0 +1,139 @@
+//! The driver `k3s`: apps on a cluster that is there, and the ways to sign in to it.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, Need};
+use crate::harness::project::Project;
+use crate::harness::within;
+
+const COMPOSE: &str = "\
+services:
+  web:
+    image: nginx:1
+    ports: [\"8080:80\"]
+";
+
+/// A project beside a compose file, made by the first of the README's two commands.
+fn project(cluster: &Cluster) -> Project {
+    let mut project = Project::empty("own");
+    project.set("KUBECONFIG", cluster.kubeconfig.to_str().unwrap());
+    project.write("compose.yml", COMPOSE);
+    project.run_as_is(&["init", "--from", "compose.yml", "--driver", "k3s"]).done();
+    project
+}
+
+/// The Namespace of the only app.
+fn namespace(project: &Project) -> String {
+    let records = project.run_as_is(&["state", "list", "--json"]).done().json();
+    let mut ids = records.as_array().unwrap().iter().filter_map(|record| record["id"].as_str());
+    let id = ids.find(|id| id.starts_with("/apis/apps/v1/namespaces/")).unwrap();
+    id.split('/').nth(5).unwrap().to_owned()
+}
+
+#[test]
+fn an_app_runs_by_the_two_commands_of_the_readme() {
+    let Some(cluster) = Cluster::with(Need::Namespace, "an app by the driver k3s") else { return };
+    let _calm = cluster.calm();
+    let project = project(cluster);
+    assert!(project.read("kompoxapp.yml").contains("K3S_CONTEXT: "), "{}", project.read("kompoxapp.yml"));
+    project.run_as_is(&["apply", "--auto-approve"]).done();
+    let namespace = namespace(&project);
+    let service = format!("/api/v1/namespaces/{namespace}/services/own-app:8080/proxy/");
+    within("the app to answer", || cluster.request("GET", &service, b"").status == 200);
+    let again = project.run_as_is(&["plan", "--detailed-exitcode"]).done();
+    assert!(again.stdout.starts_with("No changes."), "{}", again.stdout);
+    project.run_as_is(&["drift"]).done();
+
+    cluster.kubectl(&["--namespace", &namespace, "delete", "pod", "--all"]);
+    within("the next Pod to answer", || cluster.request("GET", &service, b"").status == 200);
+
+    // What another one changed is told with its name, and put right.
+    cluster.kubectl(&["--namespace", &namespace, "set", "image", "deployment/own-app", "web=nginx:0"]);
+    let drift = project.run_as_is(&["drift"]).exits(2);
+    assert!(drift.stdout.contains("\"nginx:0\""), "{}", drift.stdout);
+    project.run_as_is(&["apply", "--auto-approve"]).done();
+    project.run_as_is(&["destroy", "--auto-approve"]).done();
+    assert!(cluster.read(&format!("/api/v1/namespaces/{namespace}")).is_null());
+}
+
+/// The kubeconfig of the cluster's administrator, changed.
+fn kubeconfig(cluster: &Cluster, folder: &Path, name: &str, change: impl FnOnce(&mut Value)) -> String {
+    let mut all: Value = serde_json::from_str(&cluster.kubectl(&["config", "view", "--raw", "--output=json"])).unwrap();
+    change(&mut all);
+    let path = folder.join(name);
+    std::fs::write(&path, all.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_way_to_sign_in_works_or_says_why_not() {
+    let Some(cluster) = Cluster::with(Need::Own, "the ways to sign in to a cluster") else { return };
+    let _calm = cluster.calm();
+    let mut project = project(cluster);
+    let folder = project.folder().to_owned();
+    let user = |all: &mut Value, user: Value| all["users"][0]["user"] = user;
+
+    // A program that gives the administrator's certificate.
+    let credential = folder.join("credential.json");
+    let exec = json!({"exec": {
+        "apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never",
+        "command": "cat", "args": [credential.to_str().unwrap()],
+    }});
+    let by_program = kubeconfig(cluster, &folder, "program", |all| {
+        let own = &all["users"][0]["user"];
+        let data = |key: &str| {
+            let bytes = STANDARD.decode(own[key].as_str().unwrap()).unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        let status = json!({
+            "clientCertificateData": data("client-certificate-data"), "clientKeyData": data("client-key-data"),
+        });
+        let text = json!({
+            "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status,
+        });
+        std::fs::write(&credential, text.to_string()).unwrap();
+        user(all, exec);
+    });
+    project.set("KUBECONFIG", &by_program);
+    project.run_as_is(&["plan"]).done();
+
+    // A token of an account.
+    cluster.kubectl(&["--namespace=kube-system", "create", "serviceaccount", "kompox-sign-in"]);
+    let binding = ["create", "clusterrolebinding", "kompox-sign-in", "--clusterrole=cluster-admin"];
+    cluster.kubectl(&[&binding[..], &["--serviceaccount=kube-system:kompox-sign-in"]].concat());
+    let token = cluster.kubectl(&["--namespace=kube-system", "create", "token", "kompox-sign-in"]);
+    let by_token = kubeconfig(cluster, &folder, "token", |all| user(all, json!({"token": token.trim()})));
+    project.set("KUBECONFIG", &by_token);
+    project.run_as_is(&["plan"]).done();
+    cluster.kubectl(&["--namespace=kube-system", "delete", "serviceaccount", "kompox-sign-in"]);
+    cluster.kubectl(&["delete", "clusterrolebinding", "kompox-sign-in"]);
+
+    let mut refused = |name: &str, change: &dyn Fn(&mut Value), parts: &[&str]| {
+        let file = kubeconfig(cluster, &folder, name, change);
+        project.set("KUBECONFIG", &file);
+        let told = project.run_as_is(&["plan"]).exits(1).errors();
+        assert!(parts.iter().all(|part| told.contains(part)), "{name}: {told}");
+        assert!(!told.contains(token.trim()), "{told}");
+    };
+    let other = |all: &mut Value| user(all, json!({"token": "s3cret"}));
+    refused("wrong token", &other, &["401 Unauthorized", "the credentials are not accepted"]);
+    let nobody = |all: &mut Value| user(all, json!({}));
+    refused("no user", &nobody, &["cannot", "kube-system"]);
+    let untrusted = |all: &mut Value| {
+        all["clusters"][0]["cluster"].as_object_mut().unwrap().remove("certificate-authority-data");
+    };
+    refused("untrusted", &untrusted, &["did not answer", "certificate"]);
+    let missing = |all: &mut Value| {
+        user(
+            all,
+            json!({"exec": {
+                "apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", "command": "no-such-program",
+            }}),
+        );
+    };
+    refused("no such program", &missing, &["no-such-program"]);
+}
