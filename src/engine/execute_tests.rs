@@ -11,7 +11,8 @@ use super::plan::{Mode, Verb};
 use super::planner::Options;
 use super::provider::{ErrorClass, Transition};
 use super::testing::{
-    Ask, DISK, Fault, GROUP, HOST, Memory, Moment, Site, THING, VAULT, World, address, graph, node, problems, verbs,
+    ASKED, Ask, DISK, Fault, GROUP, HOST, Memory, Moment, POD, Site, THING, VAULT, World, address, graph, node,
+    problems, verbs,
 };
 use super::value::Value;
 
@@ -157,6 +158,81 @@ async fn what_somebody_else_made_meanwhile_is_not_adopted() {
         let said = problems(site.plan(&wish).await);
         assert!(said.contains("exists already and is not ours: /x"), "{said}");
     }
+}
+
+/// Nobody saw the end of what a killed run began: made is not ready, and deleted is not yet out of the way.
+#[tokio::test]
+async fn what_a_killed_run_began_is_waited_for() {
+    let (site, wish) = (Site::new(), graph([node(&POD, "x")]));
+    assert!(site.run(&wish, Ask { moment: Some(Moment::After(1)), ..Ask::default() }).await.is_err());
+    site.reconcile().await.unwrap();
+    assert!(site.records()["/ws/t/pod/x"].progress.unready);
+    site.apply(&wish).await;
+    site.assert_converged(&wish).await;
+
+    site.world.take_log();
+    assert!(site.run(&graph([]), Ask { moment: Some(Moment::After(1)), ..destroy(&[]) }).await.is_err());
+    assert_eq!((site.world.take_log(), site.world.ids()), (vec!["delete /x".to_owned()], Vec::new()));
+    site.reconcile().await.unwrap();
+    assert!(site.records().contains_key("/ws/t/pod/x"), "what ran in it may run on");
+}
+
+/// The answer was lost, and what is there is going: whether by this request, a later look says.
+#[tokio::test]
+async fn what_is_going_after_a_lost_answer_is_not_known_to_be_kept() {
+    let site = Site::new();
+    site.apply(&graph([node(&THING, "x")])).await;
+    site.world.fail("x", "delete", Fault::LostBefore);
+    let world = site.world.clone();
+    *site.on_event.lock().unwrap() = Some(Box::new(move |event| {
+        if matches!(event, Event::Started { .. }) {
+            world.edit("/x", |thing| thing.transition = Some(Transition::Deleting));
+        }
+    }));
+    let summary = site.run(&graph([]), destroy(&[])).await.unwrap();
+    assert_eq!(summary.open, [address(&THING, "x")], "{summary:?}");
+    assert_eq!(site.store().open_intents().unwrap().len(), 1);
+}
+
+/// Of a workload only its own provider says that it has ended.
+#[tokio::test]
+async fn a_workload_whose_deletion_got_no_answer_is_known_until_it_has_ended() {
+    let site = Site::new();
+    site.apply(&graph([node(&POD, "x")])).await;
+    site.world.fail("x", "delete", Fault::LostAfter);
+    site.run(&graph([]), destroy(&[])).await.unwrap();
+    assert!(site.world.ids().is_empty() && site.records().contains_key("/ws/t/pod/x"));
+    site.world.heal();
+    assert!(site.run(&graph([]), destroy(&[])).await.unwrap().is_complete());
+    assert!(site.records().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_made_anew_since_the_plan_is_not_adopted() {
+    let site = Site::new();
+    site.world.put("/old", serde_json::json!({"name": "old"}), None);
+    let mut disk = node(&DISK, "data").with("name", "old");
+    disk.import = Some("/old".to_owned());
+    let wish = graph([disk]);
+    let plan = site.plan(&wish).await.unwrap();
+    site.world.edit("/old", |thing| thing.uid = "made-anew".to_owned());
+    let summary = site.apply_plan(&plan, &wish, Ask::default()).await.unwrap();
+    assert!(summary.failed[0].2.message.contains("/old is not there any more"), "{summary:?}");
+    assert!(site.records().is_empty());
+}
+
+#[tokio::test]
+async fn what_the_server_did_not_keep_of_an_unconfirmed_plan_is_told() {
+    let (site, wish) = (Site::new(), graph([node(&ASKED, "a").with("unkept", "1")]));
+    site.world.not_yet("/a");
+    let plan = site.plan(&wish).await.unwrap();
+    assert!(plan.actions[0].unconfirmed.is_some());
+    site.world.heal();
+    let summary = site.apply_plan(&plan, &wish, Ask::default()).await.unwrap();
+    assert!(
+        summary.failed[0].2.message.ends_with("the server did not keep what was planned for unkept"),
+        "{summary:?}"
+    );
 }
 
 #[tokio::test]
@@ -318,6 +394,23 @@ async fn a_tie_to_what_is_gone_is_cleared_as_it_was_seen_or_not_at_all() {
     assert_eq!(summary.done, [(Verb::Update, 1)]);
     assert_eq!(site.world.take_log(), ["release /x", "update /x"]);
     assert_eq!(site.world.get("/x").unwrap().object.get("tied"), None);
+    site.assert_converged(&wish).await;
+}
+
+/// Whether it was cleared is not known: the next run looks.
+#[tokio::test]
+async fn a_lost_answer_to_a_release_leaves_its_intent_open() {
+    let (site, wish) = (Site::new(), graph([node(&THING, "x")]));
+    site.apply(&wish).await;
+    site.world.edit("/x", |thing| thing.object["tied"] = "u1".into());
+    site.world.loosen("/x");
+    site.world.fail("x", "release", Fault::LostAfter);
+    let summary = site.run(&wish, Ask::default()).await.unwrap();
+    assert_eq!(summary.open, [address(&THING, "x")], "{summary:?}");
+    assert_eq!(site.store().open_intents().unwrap().len(), 1);
+    site.world.heal();
+    site.apply(&wish).await;
+    assert!(site.store().open_intents().unwrap().is_empty());
     site.assert_converged(&wish).await;
 }
 

@@ -153,3 +153,33 @@ fn write(store: &dyn Store, lock: &Lock, entries: &Receiver<Entry>, lease: &Leas
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::address::Address;
+    use crate::engine::testing::{Site, request};
+
+    #[tokio::test]
+    async fn one_refused_entry_does_not_take_others_with_it() {
+        let site = Site::new();
+        let store = site.store();
+        let lock = store.try_lock(&request()).unwrap();
+        let lease = Lease { renewed: Mutex::new(None), lost: AtomicBool::new(false) };
+        let (sender, receiver) = channel();
+        let to = Address::new("/ws/t", "thing", "");
+        let refused = vec![Change::MoveRecord { from: Address::new("/ws/t", "thing", "a"), to }];
+        let answers = [Vec::new(), refused, Vec::new()].map(|changes| {
+            let (done, answer) = oneshot::channel();
+            sender.send(Entry { changes, done }).ok();
+            answer
+        });
+        drop(sender);
+        write(store.as_ref(), &lock, &receiver, &lease);
+        let mut done = Vec::new();
+        for answer in answers {
+            done.push(answer.await.unwrap().is_ok());
+        }
+        assert_eq!(done, [true, false, true]);
+    }
+}

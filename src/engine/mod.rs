@@ -34,4 +34,4 @@ mod execute_tests;
 #[cfg(test)]
 mod saved_tests;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

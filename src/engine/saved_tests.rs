@@ -141,6 +141,14 @@ async fn what_changed_since_the_review_is_named() {
         ["kompoxapp.yml changed since the plan was made", "x.env appeared since the plan was made"]
     );
     assert_eq!(messages(&wish, &BTreeMap::new()).await, ["kompoxapp.yml disappeared since the plan was made"]);
+    // What is wanted of an object is another thing, whatever the inputs say.
+    let other = graph(
+        wish.iter().cloned().map(|node| if node.address.name() == "db" { node.with("image", "db:3") } else { node }),
+    );
+    assert_eq!(
+        messages(&other, &inputs()).await,
+        ["/ws/t/thing/db: what is wanted of it changed since the plan was made"]
+    );
     // An object, by its field; what the plan does not speak of may change.
     site.world.edit("/g/db", |thing| thing.object["unrelated"] = 1.into());
     assert_eq!(messages(&wish, &inputs()).await, [""; 0]);

@@ -24,11 +24,11 @@ use super::cancel::{self, Cancel};
 use super::event::{Event, Summary};
 use super::graph::{Graph, Node, ProtectionWish};
 use super::journal::Journal;
-use super::kind::{Behind, Field, Holds, Kind, Refusal, Replace, Rule, Use, Volume};
+use super::kind::{Behind, Field, Holds, Kind, Kinds, Refusal, Replace, Rule, Use, Volume};
 use super::plan::{Mode, Origin, Plan};
 use super::planner::{self, Inputs, Options, PlanError};
 use super::provider::{
-    Change, Conflict, Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider,
+    Change, Conflict, Content, ErrorClass, Find, Observation, Observed, Operation, Preview, Progress, Provider,
     ProviderError, ProviderKey, Providers, Safeguard, Target, Tie, Transition, Writer,
 };
 use super::reconcile::{ReconcileError, reconcile};
@@ -221,6 +221,7 @@ pub(crate) struct Site {
     folder: TempDir,
     pub world: World,
     pub providers: Providers,
+    kinds: Kinds,
     environment: Counted,
     pub lineage: String,
     pub digester: Digester,
@@ -246,6 +247,11 @@ pub(crate) struct Ask {
 
 impl Site {
     pub(crate) fn new() -> Self {
+        Self::of(kinds)
+    }
+
+    /// A site whose objects are of these kinds.
+    pub(crate) fn of(kinds: Kinds) -> Self {
         let folder = TempDir::new().unwrap();
         let store = open(&folder.path().join("kompox.db"));
         let world = World::default();
@@ -255,6 +261,7 @@ impl Site {
             folder,
             world,
             providers,
+            kinds,
             environment: Counted(AtomicU64::new(1)),
             lineage: store.lineage().to_owned(),
             digester: store.digester(),
@@ -326,7 +333,7 @@ impl Site {
             lineage: &self.lineage,
             digester: &self.digester,
             providers: &self.providers,
-            kinds,
+            kinds: self.kinds,
             mode,
             options,
             inputs: BTreeMap::from([("kompoxapp.yml".to_owned(), "digest".to_owned())]),
@@ -407,7 +414,7 @@ impl Site {
             id: self.environment.unique_id(),
             journal: &journal,
             providers: &self.providers,
-            kinds,
+            kinds: self.kinds,
             lineage: &self.lineage,
             digester: &self.digester,
             environment: &self.environment,

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Options;
 use crate::engine::graph::{Graph, Node, ProtectionWish};
 use crate::engine::plan::Mode;
+use crate::engine::provider::Find;
 use crate::engine::testing::{
     ASKED, Ask, BARE, DISK, GROUP, Site, THING, VAULT, address, graph, node, problems, verbs,
 };
@@ -224,6 +225,55 @@ async fn data_is_looked_at_before_it_is_changed_whatever_refresh_says() {
     let text = problems(site.plan(&wish(2)).await);
     assert!(text.contains("the state does not say whether /data is the one that kompox made"), "{text}");
     assert_eq!(destroy(&site, &losing(&["data"])).await, ["forget disk/data"]);
+}
+
+/// The plan saw the mark; whoever took it away since, the data is not touched.
+#[tokio::test]
+async fn data_without_our_mark_is_neither_changed_nor_deleted_whatever_the_plan_saw() {
+    let wish = |size: i64| graph([node(&DISK, "data").with("size", size)]);
+    for lineage in [None, Some("another".to_owned())] {
+        let site = applied(&wish(1)).await;
+        let ask = || Ask { mode: Some(Mode::Destroy), options: losing(&["data"]), ..Ask::default() };
+        let update = site.plan(&wish(2)).await.unwrap();
+        let delete = site.plan_as(&graph([]), Mode::Destroy, &losing(&["data"])).await.unwrap();
+        site.world.edit("/data", |thing| thing.lineage.clone_from(&lineage));
+        for summary in [
+            site.apply_plan(&update, &wish(2), Ask::default()).await.unwrap(),
+            site.apply_plan(&delete, &graph([]), ask()).await.unwrap(),
+        ] {
+            assert!(summary.failed[0].2.message.contains("does not carry the mark of this state"), "{summary:?}");
+        }
+        assert_eq!(site.world.take_log(), [""; 0]);
+        assert_eq!(site.world.get("/data").unwrap().object["size"], 1);
+    }
+}
+
+/// A disk whose name is an older one is found by its tags.
+#[tokio::test]
+async fn no_second_disk_is_made_beside_one_that_carries_its_tags() {
+    let tags = std::collections::BTreeMap::from([("disk".to_owned(), "data".to_owned())]);
+    let mut disk = node(&DISK, "data").with("name", "new-name");
+    disk.find = Some(Find { within: "/".to_owned(), tags });
+    let (site, wish) = (Site::new(), graph([disk]));
+    let plan = site.plan(&wish).await.unwrap();
+    assert_eq!(verbs(&plan), ["create disk/data"]);
+    site.world.put("/old-name", json!({"name": "old-name", "tags": {"disk": "data"}}), None);
+    let summary = site.apply_plan(&plan, &wish, Ask::default()).await.unwrap();
+    assert!(summary.failed[0].2.message.starts_with("/old-name exists already and may hold data"), "{summary:?}");
+    assert_eq!(site.world.ids(), ["/old-name"]);
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_deleted_to_become_what_the_manifest_says() {
+    for ours in [false, true] {
+        let site = Site::new();
+        let lineage = site.lineage.clone();
+        site.world.put("/there", json!({"name": "there", "fixed": "1"}), ours.then_some(lineage.as_str()));
+        let mut thing = node(&THING, "a").with("name", "there").with("fixed", "2");
+        thing.import = (!ours).then(|| "/there".to_owned());
+        let text = problems(site.plan(&graph([thing])).await);
+        assert!(text.contains("exists already and cannot become as the manifest says: fixed \"1\" → \"2\""), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -961,6 +961,18 @@ async fn what_a_failed_change_was_to_use_is_in_use() {
     assert!(at(&log, "update /z-a") < at(&log, "create /b"), "{log:?}");
 }
 
+/// What a workload was changed to outside is in use, whatever the state says of it.
+#[tokio::test]
+async fn where_a_workload_was_seen_to_work_is_in_use() {
+    let site = applied(&pods(&[("z-a", &["a=v/a"])])).await;
+    site.world.edit("/z-a", |pod| pod.object["mounts"] = json!(["a=v/a", "x=v/x"]));
+    let wish = pods(&[("z-a", &["a=v/a"]), ("b", &["x=v/x"])]);
+    assert_eq!(verbs(&site.plan(&wish).await.unwrap()), ["update pod/z-a", "create pod/b"]);
+    site.apply(&wish).await;
+    let log = site.world.take_log();
+    assert!(at(&log, "update /z-a") < at(&log, "create /b"), "{log:?}");
+}
+
 #[tokio::test]
 async fn a_plan_is_refused_whole_and_names_every_problem() {
     let site = applied(&app()).await;

@@ -243,6 +243,8 @@ impl Memory {
         };
         let fill = |object: &mut Json, uid: &str| {
             object["token"] = format!("token-{uid}").into();
+            // A field that this server does not keep.
+            object.as_object_mut().map(|object| object.remove("unkept"));
             if object.get("mode").is_none() {
                 object["mode"] = "auto".into();
             }
@@ -340,7 +342,12 @@ impl Provider for Memory {
         self.0.alive().await;
         let inside = self.0.inside();
         let read = |target: &Target| {
-            let Some(id) = &target.physical_id else { return Observation::Missing };
+            let tagged = |find: &Find| {
+                let has = |thing: &Thing| find.tags.iter().all(|(tag, value)| thing.object["tags"][tag] == *value);
+                inside.objects.iter().find(|(_, thing)| has(thing)).map(|(id, _)| id)
+            };
+            let found = target.physical_id.as_ref().or_else(|| tagged(target.find.as_ref()?));
+            let Some(id) = found else { return Observation::Missing };
             if inside.unreadable.contains(id) {
                 return Observation::failed(error(ErrorClass::Denied, "Forbidden", format!("{id} is not for you")));
             }

@@ -403,6 +403,25 @@ async fn the_pods_of_a_deployment_that_is_gone_already_are_waited_for() {
 }
 
 #[tokio::test]
+async fn the_pods_of_a_job_are_waited_for() {
+    static JOB: Kind = Kind::plain("Job");
+    let server = Server::start(|seen| match (seen.path.as_str(), seen.nth) {
+        ("/api/v1/namespaces/n/pods", nth) => {
+            let pod = |kind: &str, name: &str| json!({"metadata": {"ownerReferences": [{"kind": kind, "name": name}]}});
+            let mut pods = vec![pod("Job", "j-other"), pod("ReplicaSet", "j")];
+            pods.extend((nth < 2).then(|| pod("Job", "j")));
+            Answer::Json(200, json!({"metadata": {}, "items": pods}))
+        }
+        _ => Answer::not_found("jobs", "j"),
+    })
+    .await;
+    let told = Told::default();
+    let id = "/apis/batch/v1/namespaces/n/jobs/j";
+    server.provider().execute(&delete(&JOB, id, Some("u")), &told).await.unwrap();
+    assert_eq!(*told.statuses.lock().unwrap(), ["its Pod still runs"; 2]);
+}
+
+#[tokio::test]
 async fn a_deployment_whose_pods_cannot_be_seen_is_not_known_to_be_gone() {
     let server = Server::start(|seen| match seen.path.as_str() {
         "/api/v1/namespaces/n/pods" => Answer::forbidden("list"),

@@ -108,6 +108,25 @@ async fn a_volume_in_use_is_not_released() {
 }
 
 #[tokio::test]
+async fn a_volume_of_another_state_is_not_released_unless_it_was_adopted() {
+    let server = Server::start(|seen| match (seen.method.as_str(), seen.path.as_str()) {
+        ("PATCH", _) => Answer::Json(200, volume(None)),
+        (_, VOLUME) => {
+            let mut theirs = volume(Some("u1"));
+            theirs["metadata"]["annotations"]["kompox.dev/lineage"] = "another".into();
+            Answer::Json(200, theirs)
+        }
+        _ => Answer::not_found("persistentvolumeclaims", "c"),
+    })
+    .await;
+    let error = server.provider().execute(&release("u1"), &Told::default()).await.unwrap_err();
+    assert_eq!((error.class, server.count(&format!("PATCH {VOLUME}"))), (ErrorClass::Conflict, 0), "{error}");
+    let adopted = Operation { adopted: true, ..release("u1") };
+    server.provider().execute(&adopted, &Told::default()).await.unwrap();
+    assert_eq!(server.count(&format!("PATCH {VOLUME}")), 1);
+}
+
+#[tokio::test]
 async fn a_volume_made_anew_for_a_claim_that_had_it_is_given_back_to_it() {
     let server = Server::start(|seen| match (seen.method.as_str(), seen.path.as_str()) {
         ("GET", VOLUME) => Answer::not_found("persistentvolumes", "v"),
