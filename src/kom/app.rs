@@ -247,10 +247,10 @@ fn one_or_many(reader: &mut Reader<'_>, fields: Fields<'_>, one: &str, many: &st
     let mut seen: HashMap<String, Location> = HashMap::new();
     for value in &values {
         // Each becomes the value of a node label.
-        let label = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        if value.value.len() > 63 || !value.value.bytes().all(label) {
+        if !is_label_value(&value.value) {
             let message = format!("\"{}\" cannot be a {one}", value.value);
-            reader.error("kom-value", message, &value.location, "1 to 63 letters, digits, \"-\", \"_\" and \".\"");
+            let help = "1 to 63 letters, digits, \"-\", \"_\" and \".\", a letter or digit first and last";
+            reader.error("kom-value", message, &value.location, help);
         }
         match seen.get(&value.value) {
             Some(first) => reader.duplicate(&format!("the {one} \"{}\"", value.value), &value.location, first),
@@ -260,6 +260,13 @@ fn one_or_many(reader: &mut Reader<'_>, fields: Fields<'_>, one: &str, many: &st
         }
     }
     (values, is_single)
+}
+
+/// Whether a text, if it is one, can be the value of a label (Kubernetes documentation, "Labels and Selectors", Syntax).
+fn is_label_value(text: &str) -> bool {
+    let edge = |c: char| c.is_ascii_alphanumeric();
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    text.len() <= 63 && text.bytes().all(inner) && (text.is_empty() || text.starts_with(edge) && text.ends_with(edge))
 }
 
 fn resources(reader: &mut Reader<'_>, spec: Fields<'_>) -> BTreeMap<String, Located<String>> {

@@ -303,6 +303,8 @@ fn deployment_and_resources_are_checked() {
                 "error[kom-exclusive] 9:25: \"zone\" (line 9) and \"zones\" exclude each other",
             ),
             ("  deployment: {selectors: {a: b}}", "error[kom-reserved] 9:16: \"deployment.selectors\" is reserved"),
+            ("  deployment: {zone: -a}", "error[kom-value] 9:22: \"-a\" cannot be a zone"),
+            ("  deployment: {pools: [a, b.]}", "error[kom-value] 9:27: \"b.\" cannot be a pool"),
             ("  deployment: {zones: [1, 1]}", "error[kom-duplicate] 9:27: the zone \"1\" is given twice"),
             ("  deployment: {pool: \"a b\"}", "error[kom-value] 9:22: \"a b\" cannot be a pool"),
             ("  deployment: {zones: 1}", "error[kom-type] 9:23: \"zones\" must be a list, not a number"),
