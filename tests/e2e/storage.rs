@@ -150,6 +150,18 @@ fn zones_that_cannot_meet_are_an_error() {
 }
 
 #[test]
+fn a_disk_whose_zone_is_ignored_still_has_to_be_met() {
+    let project = Project::gitea();
+    project.edit("kompoxapp.yml", SKU, &format!("{SKU}\n      lifecycle: {{ignoreChanges: [\"/zones\"]}}"));
+    project.edit("kompoxapp.yml", "AZURE_AKS_USER_VM_ZONES: 1", "AZURE_AKS_USER_VM_ZONES: 1,2");
+    project.run(&["apply", "--auto-approve"]).done();
+    project.edit("kompoxapp.yml", "zone: \"1\" #", "zone: \"2\" #");
+    let plan = project.run(&["plan"]).exits(1);
+    let text = "the disk default is in zone 1, but the app's pods run in zone 2: they cannot meet";
+    assert!(plan.stderr.contains(text), "{}", plan.stderr);
+}
+
+#[test]
 fn ultra_disks_need_nodes_that_take_them() {
     let project = Project::gitea();
     project.edit("kompoxapp.yml", SKU, "        sku: UltraSSD_LRS");

@@ -18,7 +18,7 @@ use crate::kom::settings::Setting;
 use crate::resources::driver::Storage;
 use crate::resources::kinds::kubernetes;
 use crate::resources::names;
-use crate::resources::scope::origin_of;
+use crate::resources::scope::{Known, origin_of};
 
 impl Volumes<'_, '_> {
     /// The disks and snapshots of a volume; the assigned one is what pods mount.
@@ -153,6 +153,27 @@ impl Volumes<'_, '_> {
         Source { data: json!({"createOption": option, "sourceResourceId": id}), after }
     }
 
+    /// The zone that a disk is to be in, if any.
+    fn zone_of_disk(&self, declared: Option<&DeclaredDisk>, known: Option<&Known>) -> Option<String> {
+        let recorded = known.filter(|known| !known.adopted).map(|known| zone_of(known).map(str::to_owned));
+        match (declared.and_then(|disk| disk.zone.as_ref()), recorded) {
+            (Some(zone), _) => Some(zone.value.clone()),
+            // What nobody wrote never moves a disk.
+            (None, Some(recorded)) if self.placement.derived => recorded,
+            (None, _) => self.placement.zones.first().filter(|_| self.placement.zones.len() == 1).cloned(),
+        }
+    }
+
+    /// The Pods that mount a disk must be able to run where it is.
+    fn check_meeting(&mut self, at: &Location, disk: &str, zone: Option<&String>) {
+        let zones = &self.placement.zones;
+        let Some(zone) = zone.filter(|zone| !zones.is_empty() && !zones.contains(zone)) else { return };
+        let pods = zones.join(", ");
+        let message =
+            format!("the disk {disk} is in zone {zone}, but the app's pods run in zone {pods}: they cannot meet");
+        self.wrong(at, message, "give both the same zone");
+    }
+
     fn disk(
         &mut self,
         volume: &Volume,
@@ -188,23 +209,12 @@ impl Volumes<'_, '_> {
                 Err(finding) => self.found(&written.location, finding),
             }
         }
-        let recorded = known.filter(|known| !known.adopted).map(|known| zone_of(known).map(str::to_owned));
-        let zone = match (declared.and_then(|disk| disk.zone.as_ref()), recorded) {
-            (Some(zone), _) => Some(zone.value.clone()),
-            // What nobody wrote never moves a disk.
-            (None, Some(recorded)) if self.placement.derived => recorded,
-            (None, _) => self.placement.zones.first().filter(|_| self.placement.zones.len() == 1).cloned(),
-        };
-        if let Some(zone) = &zone
-            && assigned
-            && !self.placement.zones.is_empty()
-            && !self.placement.zones.contains(zone)
-        {
-            let pods = self.placement.zones.join(", ");
-            let message = format!(
-                "the disk {name_part} is in zone {zone}, but the app's pods run in zone {pods}: they cannot meet"
-            );
-            self.wrong(location, message, "give both the same zone");
+        let zone = self.zone_of_disk(declared, known);
+        if assigned {
+            let ignored = volume.lifecycle.ignore_changes.iter().any(|pointer| pointer.starts_with("/zones"));
+            // What is ignored stays what it is.
+            let stays = known.and_then(zone_of).filter(|_| ignored).map(str::to_owned);
+            self.check_meeting(location, &name_part, stays.as_ref().or(zone.as_ref()));
         }
         let mut tags = self.tags.clone();
         tags.insert("kompox-volume".into(), volume.name.clone());
