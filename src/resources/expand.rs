@@ -1,6 +1,6 @@
 //! Expansion: manifests and what the state knows in, a graph out. Reads compose files through [`crate::compose::files::Files`]; changes nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::app::Site;
 use super::composes::{self, Composed, Texts};
@@ -88,6 +88,7 @@ pub fn expand(request: &Request<'_>) -> Result<Expanded, Diagnostics> {
         builder,
         hosts: Vec::new(),
         connections: BTreeMap::new(),
+        signing_in: BTreeMap::new(),
         inputs: BTreeMap::new(),
         rendered: Vec::new(),
         composes: Vec::new(),
@@ -107,6 +108,8 @@ struct Expansion<'a> {
     builder: Builder<'a>,
     hosts: Vec<(Address, String)>,
     connections: BTreeMap<ProviderKey, Connection>,
+    /// The Provider that each was last given by.
+    signing_in: BTreeMap<ProviderKey, &'a Provider>,
     inputs: BTreeMap<String, String>,
     rendered: Vec<(Address, Rendered)>,
     composes: Vec<(Address, ComposeProject)>,
@@ -172,8 +175,33 @@ impl<'a> Expansion<'a> {
         let clusters =
             clusters.filter(|cluster| cluster.meta.id.parent().as_ref() == Some(&provider.meta.id)).collect();
         let site = Connectable { provider, clusters, environment, recorded: &recorded };
-        self.connections.extend(driver.connections(&site));
+        let connections: BTreeMap<_, _> = driver.connections(&site).into_iter().collect();
+        self.sign_in_once(provider, &connections);
+        self.connections.extend(connections);
         Some(Opened { driver, provider, account })
+    }
+
+    /// What the state holds of two Providers with one key cannot be told apart, so one of them would sign in as the other.
+    fn sign_in_once(&mut self, provider: &'a Provider, connections: &BTreeMap<ProviderKey, Connection>) {
+        for (key, own) in connections {
+            let Some(other) = self.signing_in.insert(key.clone(), provider) else { continue };
+            let Some(its) = self.connections.get(key) else { continue };
+            let keys = own.credentials.keys().chain(its.credentials.keys());
+            let differing = keys.filter(|name| own.credentials.get(*name) != its.credentials.get(*name));
+            let keys: Vec<&str> = differing.map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect();
+            if keys.is_empty() {
+                continue;
+            }
+            let keys = keys.join(", ");
+            let message = format!(
+                "the Providers {} and {} ({}) are of one account and differ in how they sign in to it: {keys}",
+                provider.meta.name, other.meta.name, other.meta.location
+            );
+            let help = format!("write the same {keys} in both, or sign in to one of them another way");
+            let finding = Diagnostic::error("sign-in", message).at(provider.meta.location.clone(), None).help(help);
+            self.builder.diagnostics.push(finding);
+            return;
+        }
     }
 
     /// What a Provider has is where its driver put it: another driver would make all of it anew, elsewhere.

@@ -31,6 +31,39 @@ fn the_schema_takes_the_examples_and_marks_mistakes() {
     assert!(project.run_as_is(&["schema", "pod"]).exits(1).stderr.contains("possible values"));
 }
 
+/// The state knows an account by one key, so that nobody could tell who signs in.
+#[test]
+fn two_providers_of_one_account_sign_in_alike() {
+    let project = Project::empty("two");
+    project.write(".kompox/config.yml", "version: 1\n");
+    let provider = |name: &str, client: &str| {
+        format!(
+            "---\napiVersion: ops.kompox.dev/v1alpha1\nkind: Provider\nmetadata: {{name: {name}, annotations: \
+             {{ops.kompox.dev/id: /ws/w/prv/{name}}}}}\nspec:\n  driver: aks\n  settings: {{AZURE_AUTH_METHOD: \
+             managed_identity, AZURE_SUBSCRIPTION_ID: 11111111-2222-3333-4444-555555555555, AZURE_LOCATION: eastus, \
+             AZURE_CLIENT_ID: {client}}}\n"
+        )
+    };
+    let workspace = "apiVersion: ops.kompox.dev/v1alpha1\nkind: Workspace\nmetadata: {name: w, annotations: \
+                     {ops.kompox.dev/id: /ws/w}}\nspec: {}\n";
+    let with = |client: &str| {
+        project.write("kompoxapp.yml", &format!("{workspace}{}{}", provider("p", "a"), provider("q", client)));
+        project.run_as_is(&["validate"])
+    };
+    with("a").done();
+    assert_snapshot!(with("b").exits(1).errors(), @"
+    error[sign-in]: the Providers q and p (kompoxapp.yml:6:1) are of one account and differ in how they sign in to it: AZURE_CLIENT_ID
+      --> kompoxapp.yml:13:1
+       |
+    13 | apiVersion: ops.kompox.dev/v1alpha1
+       | ^^^^^^^^^^
+       |
+       = help: write the same AZURE_CLIENT_ID in both, or sign in to one of them another way
+
+    1 error
+    ");
+}
+
 #[test]
 fn findings_for_code_hosts_are_sarif() {
     let project = Project::gitea();
