@@ -2,7 +2,11 @@
 //! has an API of its own, and a line in [`DRIVERS`].
 
 mod aks;
+#[cfg(test)]
+mod contract;
 mod k3s;
+#[cfg(test)]
+mod reference;
 
 use std::collections::BTreeMap;
 
