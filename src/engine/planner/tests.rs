@@ -968,6 +968,13 @@ async fn where_a_workload_was_seen_to_work_is_in_use() {
     site.world.edit("/z-a", |pod| pod.object["mounts"] = json!(["a=v/a", "x=v/x"]));
     let wish = pods(&[("z-a", &["a=v/a"]), ("b", &["x=v/x"])]);
     assert_eq!(verbs(&site.plan(&wish).await.unwrap()), ["update pod/z-a", "create pod/b"]);
+    // It does not let go, so nobody takes its place.
+    site.world.fail("z-a", "update", Fault::Rejected);
+    let summary = site.run(&wish, Ask::default()).await.unwrap();
+    assert_eq!((summary.failed.len(), summary.skipped.len()), (1, 1), "{summary:?}");
+    let log = site.world.take_log();
+    assert!(!log.iter().any(|call| call == "create /b"), "{log:?}");
+    site.world.heal();
     site.apply(&wish).await;
     let log = site.world.take_log();
     assert!(at(&log, "update /z-a") < at(&log, "create /b"), "{log:?}");
