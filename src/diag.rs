@@ -121,6 +121,17 @@ impl Diagnostics {
         self.items.extend(other);
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Takes out those from the one at this position on.
+    #[must_use]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        Self { items: self.items.split_off(at.min(self.items.len())) }
+    }
+
     /// Whether any of them is an error.
     pub fn has_errors(&self) -> bool {
         self.items.iter().any(|d| d.severity == Severity::Error)

@@ -14,6 +14,7 @@ use crate::engine::graph::Graph;
 use crate::engine::planfile;
 use crate::report::graph::{GraphView, Node, dot, mermaid};
 use crate::report::html;
+use crate::resources::expand::Keep;
 
 /// How a graph is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,7 +48,7 @@ pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let view = match &args.plan {
         Some(file) => GraphView::of_plan(&planfile::read(&global.cwd()?.join(file))?.plan),
         None => {
-            let (expanded, findings) = offline(global)?;
+            let (expanded, findings) = offline(global, Keep::Graph)?;
             ui.findings(&findings);
             of_graph(&expanded.graph)
         }

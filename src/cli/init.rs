@@ -41,6 +41,7 @@ use crate::kom::layout::{APP_FILE_NAME, LEGACY_FILE_NAME};
 use crate::kom::{legacy, schema};
 use crate::report;
 use crate::resources::drivers;
+use crate::resources::expand::Keep;
 use crate::yaml::Source;
 
 /// The App of a project from nothing.
@@ -219,7 +220,7 @@ fn finish(
     let here = Global { directory: Some(root.to_owned()), ..global.clone() };
     let elsewhere = global.cwd()?.canonicalize().ok() != root.canonicalize().ok();
     let with = if elsewhere { format!(" -C {}", quoted(&root.to_string_lossy())) } else { String::new() };
-    match offline(&here) {
+    match offline(&here, Keep::Graph) {
         Ok((expanded, findings)) => {
             let objects = expanded.graph.len();
             let warnings = findings.count(Severity::Warning);

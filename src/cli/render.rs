@@ -10,6 +10,7 @@ use crate::compose::convert;
 use crate::compose::load::project::Printing;
 use crate::engine::address::{Address, resolve};
 use crate::parallel;
+use crate::resources::expand::Keep;
 
 /// Arguments of `render`.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ pub struct Args {
 
 /// Runs `render`: reads local files only.
 pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
-    let (expanded, findings) = offline(global)?;
+    let (expanded, findings) = offline(global, Keep::Rendered)?;
     ui.findings(&findings);
     let apps: Vec<Address> = expanded.rendered.iter().map(|(app, _)| app.clone()).collect();
     let wanted = match (&global.app_id, &global.app_name) {

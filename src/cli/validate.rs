@@ -9,6 +9,7 @@ use super::global::Global;
 use super::ui::Ui;
 use crate::diag::{Diagnostics, Severity};
 use crate::report;
+use crate::resources::expand::Keep;
 
 /// How findings are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,7 +39,7 @@ pub struct Args {
 
 /// Runs `validate`: everything that needs no network.
 pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
-    let (mut findings, objects) = match offline(global) {
+    let (mut findings, objects) = match offline(global, Keep::Graph) {
         Ok((expanded, findings)) => (findings, expanded.graph.len()),
         Err(CliError::Diagnostics(findings)) => (findings, 0),
         Err(error) => return Err(error),

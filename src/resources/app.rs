@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value as Json;
+
 use super::driver::{Home, Placement, Storage};
 use super::ingress::Installed;
 use super::kinds::kubernetes;
@@ -36,20 +38,23 @@ pub(super) struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// Adds the objects of the app, which `compose` describes, and the records of its hosts.
+    /// Adds the objects of the app, which `compose` describes, and the records of its hosts. Gives what was rendered; the
+    /// bodies of its objects stay in it where they are to be kept, and become the graph's alone where not.
     pub(super) fn expand(
         &self,
         builder: &mut Builder<'_>,
         compose: &ComposeProject,
         placement: Placement,
         storage: &Storage,
+        keep: bool,
     ) -> Option<Rendered> {
-        let rendered = self.render(builder, compose, placement, storage)?;
+        let mut rendered = self.render(builder, compose, placement, storage)?;
         for finding in quota::check(self.app.quota.as_ref(), self.app.limits.as_ref(), &rendered) {
             builder.diagnostics.push(finding);
         }
-        for object in &rendered.objects {
-            self.object(builder, object, storage);
+        for object in &mut rendered.objects {
+            let body = if keep { object.body.clone() } else { object.body.take() };
+            self.object(builder, object, body, storage);
         }
         if let Some(service) = &self.ingress.service {
             self.home.records(builder, self.app, &rendered.hosts, service);
@@ -109,9 +114,9 @@ impl Site<'_> {
         finding.location.as_ref().is_some_and(|at| rules.iter().any(|rule| rule.location == *at))
     }
 
-    fn object(&self, builder: &mut Builder<'_>, object: &RenderedObject, storage: &Storage) {
+    fn object(&self, builder: &mut Builder<'_>, object: &RenderedObject, body: Json, storage: &Storage) {
         let (app, scope) = (self.app, self.app.meta.id.as_str());
-        let desired = builder.kubernetes(object.body.clone(), &object.sensitive);
+        let desired = builder.kubernetes(body, &object.sensitive);
         let address = Address::new(scope, object.kind.name(), &object.address_name);
         let mut needs = vec![self.home.address().clone()];
         needs.extend(object.after.iter().map(|(kind, name)| Address::new(scope, kind.name(), name)));

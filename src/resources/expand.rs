@@ -37,6 +37,17 @@ pub struct Request<'a> {
     pub state: &'a StateView,
     /// Time and randomness.
     pub chance: Chance<'a>,
+    /// What the caller goes on with.
+    pub keep: Keep,
+}
+
+/// What of an expansion somebody goes on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The graph: what was rendered for it goes when its nodes are made, and would need as much memory again.
+    Graph,
+    /// Also what was rendered and read, to be printed.
+    Rendered,
 }
 
 /// What manifests become.
@@ -59,9 +70,9 @@ pub struct Expanded {
     pub dangers: Vec<Danger>,
     /// What a reviewer may want to know.
     pub notes: Vec<Danger>,
-    /// The rendered Kubernetes objects by app, for `render`. Secrets in clear.
+    /// The rendered Kubernetes objects by app, where they are kept. Secrets in clear.
     pub rendered: Vec<(Address, Rendered)>,
-    /// The compose project by app, for `render --out-compose`.
+    /// The compose project by app, where what was rendered is kept.
     pub composes: Vec<(Address, ComposeProject)>,
 }
 
@@ -240,13 +251,11 @@ impl<'a> Expansion<'a> {
         };
         self.connections.insert(key.clone(), connection);
         for app in apps {
-            let before = self.builder.diagnostics.take();
-            let first = self.builder.nodes.len();
+            let (first, before) = (self.builder.nodes.len(), self.builder.diagnostics.len());
             let boxes = self.request.project.boxes_of(&app.meta.id).collect();
             let (place, home, ingress) = (account.place(), home.as_ref(), &controller);
             self.app(*driver, &Site { place, cluster, home, key: &key, ingress, app, boxes });
-            let found = self.builder.diagnostics.take();
-            self.builder.diagnostics.extend(before);
+            let found = self.builder.diagnostics.since(before);
             if found.has_errors() && (self.request.leaves_out)(app.meta.id.as_str()) {
                 // Half an app makes no graph. What the state knows of it is not chosen, so nothing happens to it.
                 self.builder.nodes.truncate(first);
@@ -273,11 +282,16 @@ impl<'a> Expansion<'a> {
         let storage = site.home.storage(builder, app, &placement);
         let Some(compose) = self.compose(app) else { return };
         let at = app_address(app);
-        if let Some(rendered) = site.expand(&mut self.builder, &compose, placement, &storage) {
+        let keep = self.request.keep == Keep::Rendered;
+        if let Some(rendered) = site.expand(&mut self.builder, &compose, placement, &storage, keep) {
             self.hosts.extend(rendered.hosts.iter().map(|host| (at.clone(), host.clone())));
-            self.rendered.push((at.clone(), rendered));
+            if keep {
+                self.rendered.push((at.clone(), rendered));
+            }
         }
-        self.composes.push((at, compose));
+        if keep {
+            self.composes.push((at, compose));
+        }
     }
 
     /// The app's compose project as it was read, its findings and inputs put where all others are.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use kompox_state::Digester;
+use kompox_state::{Digester, Stored};
 
 use super::composes::Texts;
 use crate::compose::names::{cls_hash, id_hash};
@@ -25,10 +25,10 @@ pub struct Known {
     pub physical_id: String,
     /// Whether kompox adopted it rather than made it.
     pub adopted: bool,
-    /// Its outputs.
-    pub outputs: serde_json::Value,
-    /// What was last applied.
-    pub applied: serde_json::Value,
+    /// Its outputs, read where they are asked for: few are.
+    pub outputs: Stored,
+    /// What was last applied, likewise.
+    pub applied: Stored,
 }
 
 /// What an expansion takes from the state: names that are fixed, and the key that hides secrets.
@@ -102,6 +102,17 @@ impl<'a> Findings<'a> {
     /// Everything, in the order found.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.found.iter()
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Takes out what was found from the one at this position on.
+    #[must_use]
+    pub(super) fn since(&mut self, first: usize) -> Diagnostics {
+        self.found.split_off(first)
     }
 
     /// Takes everything out.

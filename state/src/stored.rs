@@ -1,14 +1,15 @@
 //! JSON that stays text until somebody asks for it: a state holds many records, and most plans look into few of them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// JSON as it was written, known to be JSON.
+/// JSON as it was written, known to be JSON. A clone shares the text.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Stored(Box<str>);
+pub struct Stored(Arc<str>);
 
 impl Stored {
     /// Text that must be JSON.

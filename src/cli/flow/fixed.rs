@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kompox_state::{Digester, Snapshot};
+use kompox_state::{Digester, Snapshot, Stored};
 
 use crate::engine::address::Address;
 use crate::engine::plan::Verb;
@@ -26,14 +26,15 @@ pub fn state_view(lineage: &str, digester: &Digester, snapshot: &Snapshot, fixed
             provider: record.provider.clone(),
             physical_id: record.physical_id.clone(),
             adopted: record.protection.adopted,
-            outputs: record.outputs.value(),
-            applied: record.applied.value(),
+            outputs: record.outputs.clone(),
+            applied: record.applied.clone(),
         };
         (record.address.clone(), known)
     });
     let mut known: BTreeMap<Address, Known> = known.collect();
     for (address, id) in &fixed.imports {
-        let (outputs, applied) = (serde_json::json!({}), serde_json::json!({}));
+        let nothing = Stored::from(serde_json::json!({}));
+        let (outputs, applied) = (nothing.clone(), nothing);
         // Where it is, its wish says.
         let import = Known { provider: "import".into(), physical_id: id.clone(), adopted: true, outputs, applied };
         known.insert(address.clone(), import);

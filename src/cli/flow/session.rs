@@ -27,7 +27,7 @@ use crate::providers::azure::SignIns;
 use crate::providers::opening::StandIn;
 use crate::resources::driver::Connection;
 use crate::resources::drivers;
-use crate::resources::expand::{Expanded, Request, expand};
+use crate::resources::expand::{Expanded, Keep, Request, expand};
 use crate::resources::scope::Chance;
 use crate::text::host::is_loopback;
 use kompox_sandbox::{self as sandbox, Sandbox};
@@ -179,6 +179,7 @@ impl<'g> Session<'g> {
             gate: &self.gate,
             state: &view,
             chance: Chance { now: self.environment.now(), random: &random },
+            keep: Keep::Graph,
         };
         Ok(expand(&request)?)
     }

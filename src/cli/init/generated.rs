@@ -15,6 +15,7 @@ use crate::cli::flow::offline::offline;
 use crate::cli::global::Global;
 use crate::compose::gate::Gate;
 use crate::diag::{Diagnostics, Severity};
+use crate::resources::expand::Keep;
 
 /// Numbers that look random and are the same every time (SplitMix64).
 struct Dice(u64);
@@ -430,7 +431,7 @@ fn check(seed: u64) -> Result<Outcome, String> {
         let ours = planned.files.iter().filter(|(path, _)| path != ".env");
         ours.map(|(path, text)| format!("--- {path}\n{text}")).collect::<String>()
     };
-    match offline(&global(&root)) {
+    match offline(&global(&root), Keep::Graph) {
         Ok((_, findings)) if !findings.has_errors() => {
             if let Ok(keep) = std::env::var("KOMPOX_INIT_KEEP") {
                 let kept = Path::new(&keep).join(seed.to_string());

@@ -21,6 +21,7 @@ use crate::cli::ui::Ui;
 use crate::compose::tree::Tree;
 use crate::diag::{Diagnostics, Severity};
 use crate::kom::model::{Cluster, Project};
+use crate::resources::expand::Keep;
 
 /// Beside the app file while it is checked.
 const CANDIDATE: &str = ".kompoxapp.yml.new";
@@ -32,7 +33,7 @@ pub fn run(name: Option<&str>, into: &Path, paths: &[PathBuf], global: &Global, 
     let addition = Addition::of(name, into, paths, &manifests, global)?;
     let mut made = Made::default();
     let candidate = Global { kom_app: Some(addition.candidate()), ..here };
-    let checked = addition.write(&mut made).and_then(|()| offline(&candidate));
+    let checked = addition.write(&mut made).and_then(|()| offline(&candidate, Keep::Graph));
     let (expanded, findings) = checked.map_err(|error| {
         made.undo();
         addition.refused(error, ui)

@@ -155,7 +155,7 @@ impl Volumes<'_, '_> {
 
     /// The zone that a disk is to be in, if any.
     fn zone_of_disk(&self, declared: Option<&DeclaredDisk>, known: Option<&Known>) -> Option<String> {
-        let recorded = known.filter(|known| !known.adopted).map(|known| zone_of(known).map(str::to_owned));
+        let recorded = known.filter(|known| !known.adopted).map(zone_of);
         match (declared.and_then(|disk| disk.zone.as_ref()), recorded) {
             (Some(zone), _) => Some(zone.value.clone()),
             // What nobody wrote never moves a disk.
@@ -194,7 +194,7 @@ impl Volumes<'_, '_> {
         let known = self.builder.state.known(&address).cloned();
         let known = known.as_ref();
         let adopted = import.is_some() || known.is_some_and(|known| known.adopted);
-        let real_gib = known.and_then(|known| known.outputs.pointer("/properties/diskSizeGB")?.as_u64());
+        let real_gib = known.and_then(|known| known.outputs.value().pointer("/properties/diskSizeGB")?.as_u64());
 
         let location = declared.map_or(&volume.location, |disk| &disk.location);
         let option = |setting: &Setting| {
@@ -213,7 +213,7 @@ impl Volumes<'_, '_> {
         if assigned {
             let ignored = volume.lifecycle.ignore_changes.iter().any(|pointer| pointer.starts_with("/zones"));
             // What is ignored stays what it is.
-            let stays = known.and_then(zone_of).filter(|_| ignored).map(str::to_owned);
+            let stays = known.and_then(zone_of).filter(|_| ignored);
             self.check_meeting(location, &name_part, stays.as_ref().or(zone.as_ref()));
         }
         let mut tags = self.tags.clone();
@@ -292,7 +292,8 @@ impl Volumes<'_, '_> {
     fn attributes(&self, name_part: &str, sku: &str) -> BTreeMap<String, String> {
         let address = Address::new(self.app.meta.id.as_str(), kubernetes::PERSISTENT_VOLUME.name, name_part);
         let known = self.builder.state.known(&address);
-        let recorded = known.and_then(|known| known.applied.pointer("/spec/csi/volumeAttributes")?.as_object());
+        let applied = known.map(|known| known.applied.value());
+        let recorded = applied.as_ref().and_then(|applied| applied.pointer("/spec/csi/volumeAttributes")?.as_object());
         if let Some(recorded) = recorded {
             let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
             return recorded.iter().filter_map(|(key, value)| Some((key.clone(), text(value)?))).collect();

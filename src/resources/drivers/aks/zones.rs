@@ -196,8 +196,8 @@ pub(super) fn check(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App) {
 }
 
 /// The zone of a disk, as it was applied.
-pub(super) fn zone_of(disk: &Known) -> Option<&str> {
-    disk.applied.pointer("/zones/0")?.as_str()
+pub(super) fn zone_of(disk: &Known) -> Option<String> {
+    Some(disk.applied.value().pointer("/zones/0")?.as_str()?.to_owned())
 }
 
 fn wrong(builder: &mut Builder<'_>, message: String, at: &Location, help: &str) {
@@ -236,7 +236,7 @@ fn spot(builder: &Builder<'_>, scope: &str, volume: &Volume) -> Spot {
     let said = declared.and_then(|disk| disk.zone.as_ref()).map(|zone| Spot::In(zone.value.clone()));
     match builder.state.known(&address) {
         Some(known) => match zone_of(known) {
-            Some(zone) => Spot::In(zone.to_owned()),
+            Some(zone) => Spot::In(zone),
             None if known.adopted => said.unwrap_or(Spot::Unknown),
             None => Spot::Nowhere(known.physical_id.clone()),
         },
