@@ -5,6 +5,9 @@
 //!     cargo bench --bench engine -- 1000 10000        other sizes
 //!     cargo bench --bench engine -- --no-peer 1000    without Terraform or OpenTofu
 //!
+//! Where `KOMPOX_BENCH_BEFORE_ENGINE` names this bench as it was built before (`cargo bench --bench engine --no-run` says
+//! where it is), both are measured in turns.
+//!
 //! Each measurement is a process of its own, so that its peak memory is its own: this program starts itself. Times are
 //! wall times from before the graph is built, so an apply includes its plan.
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
@@ -29,7 +32,7 @@ use kompox::engine::plan::{Mode, Origin};
 use kompox::engine::planner::{self, Inputs, Options};
 use kompox::engine::provider::{
     Change, Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError,
-    ProviderKey, Providers, Target,
+    ProviderKey, Providers, Target, Writers,
 };
 use kompox::engine::run::{Environment, Run, System};
 use kompox::engine::value::Value;
@@ -70,17 +73,19 @@ fn main() -> Result<()> {
     println!();
     println!("| engine | objects | what | seconds | peak MB |");
     println!("|---|---|---|---|---|");
+    let before = std::env::var_os("KOMPOX_BENCH_BEFORE_ENGINE").map(|path| ("kompox before", PathBuf::from(path)));
+    let engines: Vec<(&str, PathBuf)> = before.into_iter().chain([("kompox", std::env::current_exe()?)]).collect();
     for size in sizes(&[1_000, 10_000, 100_000]) {
-        let folder = tempfile::tempdir()?;
+        let folders = engines.iter().map(|_| tempfile::tempdir()).collect::<std::io::Result<Vec<_>>>()?;
         for what in ["create-plan", "apply", "no-op plan"] {
-            let output = Command::new(std::env::current_exe()?)
-                .args(["--measure", what, &size.to_string()])
-                .arg(folder.path())
-                .output()?;
-            if !output.status.success() {
-                return Err(String::from_utf8_lossy(&output.stderr).into());
+            for ((engine, program), folder) in engines.iter().zip(&folders) {
+                let output =
+                    Command::new(program).args(["--measure", what, &size.to_string()]).arg(folder.path()).output()?;
+                if !output.status.success() {
+                    return Err(String::from_utf8_lossy(&output.stderr).into());
+                }
+                println!("| {engine} | {size} | {what} | {} |", String::from_utf8_lossy(&output.stdout).trim());
             }
-            println!("| kompox | {size} | {what} | {} |", String::from_utf8_lossy(&output.stdout).trim());
         }
     }
     if !arguments.iter().any(|argument| argument == "--no-peer") {
@@ -248,11 +253,11 @@ impl Instantly {
         Some(Observed {
             ready: true,
             physical_id: id.to_owned(),
-            object,
+            object: object.into(),
             uid: Some(format!("uid-{app}-{part}")),
             lineage: Some(self.lineage.clone()),
             transition: None,
-            writers: Vec::new(),
+            writers: Writers::default(),
             tie: None,
         })
     }

@@ -350,8 +350,12 @@ impl Execution<'_> {
     /// Whether the server kept every planned field of an object that could not be confirmed when it was planned.
     fn check_kept(&self, desired: &Value, observed: Option<&Observed>) -> Result<(), Failure> {
         let Some(observed) = observed else { return Ok(()) };
+        // Nearly all are kept to the letter; only the others are worth a walk.
+        if observed.object.has(desired, &|text| self.run.digest(text)) {
+            return Ok(());
+        }
         let ignore = self.node.map(|node| node.ignore_changes.as_slice()).unwrap_or_default();
-        let seen = diff::mask(self.kind, &observed.object, &[desired], &|text| self.run.digest(text));
+        let seen = diff::mask(self.kind, &observed.object.value(), &[desired], &|text| self.run.digest(text));
         let sides = Sides { kind: self.kind, last: None, observed: &seen, desired, ignore, writers: &[] };
         let changed = diff::diff(&sides);
         if changed.is_empty() {
@@ -423,11 +427,13 @@ impl Execution<'_> {
             return Ok(());
         }
         if let Some(known) = known {
-            diff::keep_ignored(self.kind, request, &known.object, ignore);
+            diff::keep_ignored(self.kind, request, &known.object.value(), ignore);
             return Ok(());
         }
         match self.provider.read(&[self.target(physical_id.clone())]).await.pop() {
-            Some(Observation::Found(observed)) => diff::keep_ignored(self.kind, request, &observed.object, ignore),
+            Some(Observation::Found(observed)) => {
+                diff::keep_ignored(self.kind, request, &observed.object.value(), ignore)
+            }
             Some(Observation::Failed(error)) => return Err(Failure::Provider(*error)),
             _ => {}
         }
@@ -594,13 +600,17 @@ impl Execution<'_> {
             _ => self.put(&self.desired()?, &observed),
         };
         self.run.journal.commit(vec![change, self.did()]).await?;
-        self.shared.outputs.put(&self.planned.address, outputs_of(self.kind, &observed.object), &observed.physical_id);
+        self.shared.outputs.put(
+            &self.planned.address,
+            outputs_of(self.kind, &observed.object.value()),
+            &observed.physical_id,
+        );
         Ok(())
     }
 
     /// What is observed of the fields that `shape` speaks of, masked.
     fn projected(&self, observed: &Observed, shape: &Value) -> Value {
-        let seen = diff::mask(self.kind, &observed.object, &[shape], &|text| self.run.digest(text));
+        let seen = diff::mask(self.kind, &observed.object.value(), &[shape], &|text| self.run.digest(text));
         diff::project(self.kind, &seen, &[shape])
     }
 
@@ -700,7 +710,7 @@ impl Execution<'_> {
                 if let Some(observed) = &observed {
                     self.shared.outputs.put(
                         &self.planned.address,
-                        outputs_of(self.kind, &observed.object),
+                        outputs_of(self.kind, &observed.object.value()),
                         &observed.physical_id,
                     );
                 }
@@ -767,7 +777,8 @@ impl Execution<'_> {
     fn record(&self, applied: &Value, physical_id: String, observed: Option<&Observed>) -> Record {
         let uid = observed.and_then(|observed| observed.uid.clone());
         let progress = Progress { run: Some(self.run.id.clone()), uid, ..Progress::default() };
-        let outputs = observed.map_or(serde_json::json!({}), |observed| outputs_of(self.kind, &observed.object));
+        let outputs =
+            observed.map_or(serde_json::json!({}), |observed| outputs_of(self.kind, &observed.object.value()));
         Record {
             address: self.planned.address.clone(),
             kind: self.planned.kind.clone(),

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use super::address::Address;
 use super::code::codes;
 use super::kind::Kind;
+use super::object::ObjectText;
 use super::value::{Path, Value};
 use crate::advice::Advice;
 
@@ -65,7 +66,7 @@ pub struct Observed {
     /// The provider's own id.
     pub physical_id: String,
     /// The whole object, secrets in clear: masked by the engine at once, never stored as is.
-    pub object: serde_json::Value,
+    pub object: ObjectText,
     /// What changes when the object is deleted and made anew (uid, uniqueId, creation time).
     pub uid: Option<String>,
     /// The lineage tag or annotation that it carries.
@@ -75,7 +76,7 @@ pub struct Observed {
     /// Whether it can be used: rolled out, bound, addressed.
     pub ready: bool,
     /// Who last wrote which field, where the API tells.
-    pub writers: Vec<Writer>,
+    pub writers: Writers,
     /// What ties it to another object that is gone: nothing else can use it until that is cleared.
     pub tie: Option<Tie>,
 }
@@ -110,6 +111,23 @@ pub enum Transition {
     Deleting,
     /// The last creation or change failed.
     Failed,
+}
+
+/// The writers of an object's fields. They are read where somebody asks: most objects are as they were left, and the
+/// paths of all fields of all objects would take more memory than the objects.
+#[derive(Clone, Default)]
+pub struct Writers(Option<Arc<dyn Fn() -> Vec<Writer> + Send + Sync>>);
+
+impl Writers {
+    /// Writers that `read` gives, each time that somebody asks.
+    pub fn later(read: impl Fn() -> Vec<Writer> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(read)))
+    }
+
+    /// All of them; none where the API does not tell.
+    pub fn read(&self) -> Vec<Writer> {
+        self.0.as_ref().map(|read| read()).unwrap_or_default()
+    }
 }
 
 /// A writer of fields.

@@ -121,7 +121,7 @@ async fn settle(run: &Run<'_>, intent: &Intent) -> Result<Reconciled, ReconcileE
 /// Whether an update has been made: the object has everything that was sent.
 fn is_as_wanted(run: &Run<'_>, kind: &Kind, skeleton: &Record, observed: &Observed) -> bool {
     let wanted = Value::from_stored(&skeleton.applied.value());
-    let seen = diff::mask(kind, &observed.object, &[&wanted], &|text| run.digest(text));
+    let seen = diff::mask(kind, &observed.object.value(), &[&wanted], &|text| run.digest(text));
     let sides = Sides { kind, last: None, observed: &seen, desired: &wanted, ignore: &[], writers: &[] };
     observed.transition.is_none() && diff::diff(&sides).is_empty()
 }
@@ -130,7 +130,7 @@ fn is_as_wanted(run: &Run<'_>, kind: &Kind, skeleton: &Record, observed: &Observ
 fn complete(skeleton: &Record, kind: &Kind, observed: &Observed) -> Record {
     let mut record = skeleton.clone();
     record.physical_id.clone_from(&observed.physical_id);
-    record.outputs = outputs_of(kind, &observed.object).into();
+    record.outputs = outputs_of(kind, &observed.object.value()).into();
     // Whether it became ready, nobody waited to see: the next plan does.
     record.progress.unready = true;
     if observed.uid.is_some() {

@@ -29,7 +29,7 @@ use super::plan::{Mode, Origin, Plan};
 use super::planner::{self, Inputs, Options, PlanError};
 use super::provider::{
     Change, Conflict, Content, ErrorClass, Find, Observation, Observed, Operation, Preview, Progress, Provider,
-    ProviderError, ProviderKey, Providers, Safeguard, Target, Tie, Transition, Writer,
+    ProviderError, ProviderKey, Providers, Safeguard, Target, Tie, Transition, Writer, Writers,
 };
 use super::reconcile::{ReconcileError, reconcile};
 use super::run::{Environment, Run};

@@ -238,12 +238,18 @@ fn compare(
     let last = records.get(recorded_at.as_str()).map(|record| Value::from_stored(&record.applied.value()));
     let desired = present.graph.get(&planned.address).map(|node| node.desired.clone()).unwrap_or(Value::Null);
     let digest = |text: &str| present.digester.digest(text.as_bytes());
-    let now = observed_fields(kind, &observed.object, &desired, last.as_ref(), &digest);
+    let now = observed_fields(kind, &observed.object.value(), &desired, last.as_ref(), &digest);
     if planned.action == Verb::Delete || Some(now.digest()) == planned.precondition.observed_digest {
         return None;
     }
-    let sides =
-        Sides { kind, last: Some(&then), observed: &now, desired: &then, ignore: &[], writers: &observed.writers };
+    let sides = Sides {
+        kind,
+        last: Some(&then),
+        observed: &now,
+        desired: &then,
+        ignore: &[],
+        writers: &observed.writers.read(),
+    };
     let fields: Vec<String> = diff::diff(&sides).into_iter().map(|change| change.path.to_string()).collect();
     let fields = if fields.is_empty() { "a field".to_owned() } else { fields.join(", ") };
     Some(stale(planned, &format!("somebody changed {fields}")))

@@ -117,15 +117,15 @@ fn predicted_change<'v>(
     let Some((record, observed)) = question.before else { return Decision::Act(draft) };
     let last = Value::from_stored(&record.applied.value());
     let like = [&*question.desired, &last];
-    let predicted = diff::mask(node.kind, &predicted.object, &like, &view.digest());
-    let seen = diff::mask(node.kind, &observed.object, &like, &view.digest());
+    let predicted = diff::mask(node.kind, &predicted.object.value(), &like, &view.digest());
+    let seen = diff::mask(node.kind, &observed.object.value(), &like, &view.digest());
     let sides = Sides {
         kind: node.kind,
         last: Some(&last),
         observed: &seen,
         desired: &question.desired,
         ignore: &node.ignore_changes,
-        writers: &observed.writers,
+        writers: &observed.writers.read(),
     };
     let mut changes = diff::diff_observed(&sides, &predicted);
     let action = &mut draft.action;

@@ -107,9 +107,9 @@ impl From<PlannedAction> for Draft {
 }
 
 fn precondition(wish: &Wish<'_>, observed: Option<&Observed>, asked: bool) -> Precondition {
-    let seen = observed.filter(|observed| !observed.object.is_null()).map(|observed| {
+    let seen = observed.filter(|observed| !observed.object.is_unseen()).map(|observed| {
         let last = wish.last();
-        observed_fields(wish.node.kind, &observed.object, &wish.desired, last.as_ref(), &wish.view.digest())
+        observed_fields(wish.node.kind, &observed.object.value(), &wish.desired, last.as_ref(), &wish.view.digest())
     });
     Precondition {
         record_serial: wish.record.map(|record| record.updated_serial),

@@ -51,14 +51,14 @@ fn drift(view: &View<'_>, record: &Record, kind: &'static Kind, observation: &Ob
 fn changes(view: &View<'_>, record: &Record, kind: &'static Kind, observed: &Observed) -> Vec<FieldChange> {
     let last = Value::from_stored(&record.applied.value());
     let node = view.inputs.graph.get(&record.address);
-    let seen = diff::mask(kind, &observed.object, &[&last], &view.digest());
+    let seen = diff::mask(kind, &observed.object.value(), &[&last], &view.digest());
     let sides = Sides {
         kind,
         last: Some(&last),
         observed: &seen,
         desired: &last,
         ignore: node.map(|node| node.ignore_changes.as_slice()).unwrap_or_default(),
-        writers: &observed.writers,
+        writers: &observed.writers.read(),
     };
     // The comparison is made towards what was applied; here it goes the other way.
     let turned = |change: FieldChange| FieldChange {

@@ -169,14 +169,14 @@ fn leavers(view: &View<'_>, findings: &Findings, places: &Places) -> Vec<Leaver>
 /// Where a workload was seen to work.
 fn seen(view: &View<'_>, address: &Address) -> Vec<Use> {
     let uses = view.inputs.graph.get(address).and_then(|node| node.kind.uses);
-    uses.and_then(|uses| uses(&view.seen(address)?.object)).unwrap_or_default()
+    uses.and_then(|uses| uses(&view.seen(address)?.object.value())).unwrap_or_default()
 }
 
 /// Data that no machine has attached, by the provider's id in lower case.
 fn unattached(view: &View<'_>) -> HashSet<String> {
     let free = view.inputs.graph.iter().filter_map(|node| {
         let unattached = node.kind.unattached?;
-        let observed = view.seen(&node.address).filter(|observed| unattached(&observed.object))?;
+        let observed = view.seen(&node.address).filter(|observed| unattached(&observed.object.value()))?;
         Some(observed.physical_id.to_lowercase())
     });
     free.collect()

@@ -13,7 +13,8 @@ use crate::engine::code::ProblemCode;
 use crate::engine::graph::Node;
 use crate::engine::ground::{Grounds, Seen};
 use crate::engine::kind::Kind;
-use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, ProviderKey, Target};
+use crate::engine::object::ObjectText;
+use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, ProviderKey, Target, Writers};
 use crate::engine::refresh;
 use crate::engine::value::{Reference, Value};
 
@@ -161,7 +162,7 @@ async fn read_later(known: &Known<'_>, mut later: Vec<&Node>, observations: &mut
 fn observed_output(known: &Known<'_>, observations: &Observations, reference: &Reference) -> Option<Value> {
     match observations.get(&reference.address) {
         Some(Observation::Found(observed)) if reference.output == "/id" => Some(observed.physical_id.as_str().into()),
-        Some(Observation::Found(observed)) => observed.object.pointer(&reference.output).map(Value::from),
+        Some(Observation::Found(observed)) => observed.object.value().pointer(&reference.output).map(Value::from),
         _ => known.recorded_output(reference),
     }
 }
@@ -191,11 +192,11 @@ fn as_recorded(known: &Known<'_>, address: &Address) -> Option<Observation> {
     Some(Observation::Found(Box::new(Observed {
         ready: !record.progress.unready,
         physical_id: record.physical_id.clone(),
-        object: serde_json::Value::Null,
+        object: ObjectText::unseen(),
         uid: record.progress.uid.clone(),
         lineage: Some(known.inputs.lineage.to_owned()),
         transition: None,
-        writers: Vec::new(),
+        writers: Writers::default(),
         tie: None,
     })))
 }
@@ -212,7 +213,7 @@ async fn see(
     for record in stands_on {
         let address = known.address_now(&record.address);
         let read = match observations.get(address) {
-            Some(Observation::Found(seen)) => !seen.object.is_null(),
+            Some(Observation::Found(seen)) => !seen.object.is_unseen(),
             Some(Observation::Missing | Observation::Failed(_)) => true,
             Some(Observation::NotYet(_)) | None => false,
         };

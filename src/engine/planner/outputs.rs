@@ -23,7 +23,7 @@ pub(in crate::engine) fn outputs_of(kind: &Kind, object: &serde_json::Value) -> 
 
 /// What refers to an object takes these: its outputs, its id among them.
 pub(in crate::engine) fn outputs_with_id(kind: &Kind, observed: &Observed) -> serde_json::Value {
-    let mut outputs = outputs_of(kind, &observed.object);
+    let mut outputs = outputs_of(kind, &observed.object.value());
     if !outputs.is_object() {
         outputs = serde_json::json!({});
     }
@@ -48,13 +48,13 @@ pub(in crate::engine) fn observed_fields(
 /// Outputs that are not any more what the record says, but for fields of the wish, which are compared as such. What the
 /// record does not know yet is news, but no change.
 pub(super) fn changed_outputs(kind: &Kind, record: &Record, observed: &Observed) -> Vec<FieldChange> {
-    if kind.outputs.is_empty() || observed.object.is_null() {
+    if kind.outputs.is_empty() || observed.object.is_unseen() {
         return Vec::new();
     }
-    let recorded = record.outputs.value();
+    let (recorded, seen) = (record.outputs.value(), observed.object.value());
     let changed = kind.outputs.iter().filter_map(|pointer| {
         let before = recorded.pointer(pointer).filter(|value| !value.is_null())?;
-        let after = observed.object.pointer(pointer).filter(|value| !value.is_null());
+        let after = seen.pointer(pointer).filter(|value| !value.is_null());
         if after == Some(before) {
             return None;
         }

@@ -259,6 +259,23 @@ async fn import_by_wish_shows_what_follows() {
 }
 
 #[tokio::test]
+async fn many_objects_are_decided_on_at_once_and_stand_in_the_order_of_the_graph() {
+    let nodes = (0..60).flat_map(|number| {
+        let (first, second) = (format!("a{number}"), format!("b{number}"));
+        let token = Value::output(&address(&THING, &first), "/token");
+        [node(&THING, &second).with("value", token), node(&THING, &first)]
+    });
+    let (site, wish) = (Site::new(), graph(nodes));
+    let plan = site.plan(&wish).await.unwrap();
+    let expected: Vec<String> = wish.iter().map(|node| format!("create {}", node.address.short())).collect();
+    assert_eq!(verbs(&plan), expected);
+    site.apply(&wish).await;
+    // What is on the second level knows what the first gives.
+    site.assert_converged(&wish).await;
+    assert_eq!(site.plan(&wish).await.unwrap().unchanged, 120);
+}
+
+#[tokio::test]
 async fn an_import_takes_its_target_alone_and_changes_nothing() {
     let site = Site::new();
     site.world.put("/old", json!({"name": "old", "size": 32}), None);

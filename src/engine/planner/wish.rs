@@ -43,11 +43,11 @@ impl<'v> Wish<'v> {
     /// The changes that make what is there as it should be.
     pub(super) fn changes(&self, observed: &Observed) -> Vec<FieldChange> {
         let last = self.last();
-        let seen = if observed.object.is_null() {
+        let seen = if observed.object.is_unseen() {
             last.clone().unwrap_or(Value::Null)
         } else {
             let like: Vec<&Value> = [Some(&*self.desired), last.as_ref()].into_iter().flatten().collect();
-            diff::mask(self.node.kind, &observed.object, &like, &self.view.digest())
+            diff::mask(self.node.kind, &observed.object.value(), &like, &self.view.digest())
         };
         diff::diff(&Sides {
             kind: self.node.kind,
@@ -55,7 +55,7 @@ impl<'v> Wish<'v> {
             observed: &seen,
             desired: &self.desired,
             ignore: &self.node.ignore_changes,
-            writers: &observed.writers,
+            writers: &observed.writers.read(),
         })
     }
 
@@ -65,7 +65,7 @@ impl<'v> Wish<'v> {
             return None;
         }
         let mut outputs = outputs_with_id(self.node.kind, observed);
-        if observed.object.is_null()
+        if observed.object.is_unseen()
             && let Some(record) = self.record
             && let (Some(map), serde_json::Value::Object(recorded)) = (outputs.as_object_mut(), record.outputs.value())
         {

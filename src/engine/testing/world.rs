@@ -222,11 +222,11 @@ impl Memory {
         Some(Observed {
             ready: !inside.unready.contains(id),
             physical_id: id.to_owned(),
-            object: thing.object.clone(),
+            object: thing.object.clone().into(),
             uid: Some(thing.uid.clone()),
             lineage: thing.lineage.clone(),
             transition: thing.transition,
-            writers: inside.writers.get(id).cloned().unwrap_or_default(),
+            writers: inside.writers.get(id).cloned().map(|all| Writers::later(move || all.clone())).unwrap_or_default(),
             tie: thing.object.get("tied").and_then(Json::as_str).filter(|_| inside.loose.contains(id)).map(|value| {
                 Tie { path: Path::root().key("tied"), value: value.to_owned(), to: "what it was tied to".to_owned() }
             }),
@@ -386,11 +386,11 @@ impl Provider for Memory {
         Ok(Preview::Object(Box::new(Observed {
             ready: true,
             physical_id: id,
-            object,
+            object: object.into(),
             uid,
             lineage: None,
             transition: None,
-            writers: Vec::new(),
+            writers: Writers::default(),
             tie: None,
         })))
     }

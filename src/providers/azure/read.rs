@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde_json::Value;
 
-use crate::engine::provider::{ErrorClass, Find, Observation, Observed, ProviderError, Target, Transition};
+use crate::engine::provider::{ErrorClass, Find, Observation, Observed, ProviderError, Target, Transition, Writers};
 
 use super::client::Arm;
 use super::id::ArmId;
@@ -48,9 +48,9 @@ pub(super) fn observed(mut object: Value, id: &ArmId, kind: &ResourceType) -> Ob
         uid: uid(&object, kind),
         lineage: body::lineage_of(&object, kind).map(str::to_owned),
         transition: transition(&object, kind),
-        writers: Vec::new(),
+        writers: Writers::default(),
         tie: None,
-        object,
+        object: object.into(),
     }
 }
 

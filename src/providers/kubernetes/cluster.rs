@@ -9,7 +9,7 @@ use super::error::Subject;
 use super::kubeconfig::Way;
 use super::table::Location;
 use crate::engine::kind::Kind;
-use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, Target};
+use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, Target, Writers};
 
 /// The Namespace whose uid names the cluster.
 const KUBE_SYSTEM: &str = "/api/v1/namespaces/kube-system";
@@ -63,12 +63,12 @@ impl Api {
         let Some(uid) = reply.text("/metadata/uid") else { return Observation::failed(refused(&reply)) };
         Observation::Found(Box::new(Observed {
             physical_id: uid.to_owned(),
-            object: json!({"uid": uid}),
+            object: json!({"uid": uid}).into(),
             uid: Some(uid.to_owned()),
             lineage: None,
             transition: None,
             ready: true,
-            writers: Vec::new(),
+            writers: Writers::default(),
             tie: None,
         }))
     }

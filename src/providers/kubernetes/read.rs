@@ -11,7 +11,7 @@ use super::error::{Missing, Subject, is_forbidden_by_rights};
 use super::fields;
 use super::table::{Location, Resource};
 use crate::engine::kind::Kind;
-use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, Target, Transition};
+use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, Target, Transition, Writers};
 
 /// The annotation that says which state an object belongs to.
 pub const LINEAGE: &str = "kompox.dev/lineage";
@@ -33,7 +33,7 @@ pub enum Lookup {
 }
 
 /// The object as the engine sees it; `managedFields` become writers and leave the object.
-pub fn observe(location: &Location, kind: &Kind, mut object: Value) -> Observed {
+pub fn observe(location: &Location, kind: &'static Kind, mut object: Value) -> Observed {
     if let Value::Object(map) = &mut object {
         // Items of a list do not repeat what the list says.
         map.entry("apiVersion").or_insert_with(|| location.resource.api_version().into());
@@ -41,7 +41,10 @@ pub fn observe(location: &Location, kind: &Kind, mut object: Value) -> Observed 
     }
     let managed =
         object.pointer_mut("/metadata").and_then(Value::as_object_mut).and_then(|m| m.remove("managedFields"));
-    let writers = managed.as_ref().and_then(Value::as_array).map(|list| fields::writers(kind, list));
+    let writers = managed.map(|managed| {
+        let managed = managed.to_string();
+        Writers::later(move || fields::writers(kind, &serde_json::from_str::<Vec<Value>>(&managed).unwrap_or_default()))
+    });
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     Observed {
         ready: super::ready::readiness(kind.name, &object) == super::ready::Readiness::Ready,
@@ -51,7 +54,7 @@ pub fn observe(location: &Location, kind: &Kind, mut object: Value) -> Observed 
         transition: text("/metadata/deletionTimestamp").map(|_| Transition::Deleting),
         writers: writers.unwrap_or_default(),
         tie: None,
-        object,
+        object: object.into(),
     }
 }
 

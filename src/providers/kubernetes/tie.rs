@@ -48,10 +48,11 @@ impl Api {
     pub(super) async fn find_ties(&self, observations: &mut [Observation]) {
         let mut ties: Vec<(usize, Location, String)> = Vec::new();
         for (index, observation) in observations.iter().enumerate() {
-            if let Observation::Found(observed) = observation
-                && observed.physical_id.contains("/persistentvolumes/")
-                && let Some((claim, uid)) = claim_of(&observed.object)
-            {
+            let Observation::Found(observed) = observation else { continue };
+            if !observed.physical_id.contains("/persistentvolumes/") {
+                continue;
+            }
+            if let Some((claim, uid)) = claim_of(&observed.object.value()) {
                 ties.push((index, claim, uid.to_owned()));
             }
         }

@@ -31,9 +31,8 @@ pub(super) fn compare<'v>(wish: &Wish<'v>, record: &'v Record, observed: &'v Obs
         return moves(wish, record, observed, wanted).into();
     }
     // Most objects are to the letter as they were applied; only the others are worth a walk.
-    let as_it_was = !observed.object.is_null()
-        && wish.desired.is_stored_as(record.applied.text())
-        && wish.desired.is_observed_in(&observed.object, &view.digest());
+    let as_it_was =
+        wish.desired.is_stored_as(record.applied.text()) && observed.object.has(&wish.desired, &view.digest());
     let changes = if as_it_was { Vec::new() } else { wish.changes(observed) };
     let (mut changes, dangers) = match judged(node, &observed.physical_id, changes) {
         Ok(judged) => judged,
@@ -140,11 +139,11 @@ fn in_place<'v>(
         return update(reason).changing(release.into_iter().collect()).into();
     }
     if node.kind.preview
-        && !observed.object.is_null()
+        && !observed.object.is_unseen()
         && (!changes.is_empty() || changed_wish)
         && let Ok(mut request) = wish.desired.to_request()
     {
-        diff::keep_ignored(node.kind, &mut request, &observed.object, &node.ignore_changes);
+        diff::keep_ignored(node.kind, &mut request, &observed.object.value(), &node.ignore_changes);
         let question = Question {
             target: node.target(Some(observed.physical_id.clone())),
             desired: wish.desired.clone(),

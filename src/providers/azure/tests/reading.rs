@@ -401,7 +401,10 @@ async fn the_case_of_an_id_is_the_one_it_was_asked_by() {
     for answer in answers {
         let Observation::Found(found) = answer else { panic!("{answer:?}") };
         assert_eq!(found.physical_id, ours);
-        assert_eq!(found.object["tags"], j!({"kompox-volume": "default", "managed-by": "kompox", "Owner": "maria"}));
+        assert_eq!(
+            found.object.value()["tags"],
+            j!({"kompox-volume": "default", "managed-by": "kompox", "Owner": "maria"})
+        );
     }
     server.finish();
 }

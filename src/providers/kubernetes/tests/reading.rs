@@ -56,11 +56,11 @@ async fn many_objects_of_a_kind_are_one_list_and_the_rest_single_reads() {
     let a = found(&answers[3]);
     assert_eq!((a.physical_id.as_str(), a.uid.as_deref()), (id("a").as_str(), Some("uid-1")));
     assert_eq!((a.lineage.as_deref(), a.transition), (Some(OURS), None));
-    assert_eq!(a.object["kind"], "ConfigMap");
-    assert_eq!(a.object["apiVersion"], "v1");
-    assert_eq!(a.object.pointer("/metadata/managedFields"), None);
-    assert_eq!(a.writers[0].name, "kompox-converter");
-    assert_eq!(a.writers[0].paths, [Path::root().key("data").key("a")]);
+    assert_eq!(a.object.value()["kind"], "ConfigMap");
+    assert_eq!(a.object.value()["apiVersion"], "v1");
+    assert_eq!(a.object.value().pointer("/metadata/managedFields"), None);
+    assert_eq!(a.writers.read()[0].name, "kompox-converter");
+    assert_eq!(a.writers.read()[0].paths, [Path::root().key("data").key("a")]);
     assert_eq!(found(&answers[5]).object, a.object);
     assert_eq!(found(&answers[0]).transition, Some(Transition::Deleting));
     assert_eq!(found(&answers[2]).lineage, None);
@@ -256,7 +256,7 @@ async fn previews_are_strict_dry_runs_in_our_name() {
     let target = target(&CONFIG_MAP, "/api/v1/namespaces/n/configmaps/a");
     let preview = server.provider().preview(&target, &config_map("a"), true).await.unwrap();
     let Preview::Object(observed) = preview else { panic!("{preview:?}") };
-    assert_eq!(observed.object["spec"]["defaulted"], true);
+    assert_eq!(observed.object.value()["spec"]["defaulted"], true);
     let seen = &server.seen()[0];
     assert_eq!(seen.line(), "PATCH /api/v1/namespaces/n/configmaps/a");
     assert_eq!(seen.headers["content-type"], "application/apply-patch+yaml");

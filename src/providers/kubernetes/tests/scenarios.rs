@@ -48,7 +48,7 @@ pub async fn life_of_an_object(kubeconfig: &str, namespace: &str) {
     let create = operation(targets[0].clone(), Change::Create { desired: whole });
     provider.execute(&create, &told).await.unwrap();
     let Preview::Object(preview) = provider.preview(&targets[1], &before, false).await.unwrap() else { panic!() };
-    assert_eq!(preview.object["data"]["b"], "1");
+    assert_eq!(preview.object.value()["data"]["b"], "1");
     assert!(matches!(provider.read(&targets[1..]).await[0], Observation::Missing), "a preview makes nothing");
 
     let create = operation(targets[1].clone(), Change::Create { desired: before.clone() });
@@ -64,8 +64,8 @@ pub async fn life_of_an_object(kubeconfig: &str, namespace: &str) {
     let removed = vec![Path::root().key("data").key("b")];
     let update = operation(targets[1].clone(), Change::Update { desired: after.clone(), removed });
     let changed = provider.execute(&update, &told).await.unwrap().unwrap();
-    assert_eq!(changed.object["data"], json!({"a": "2"}));
-    assert!(changed.writers.iter().any(|writer| {
+    assert_eq!(changed.object.value()["data"], json!({"a": "2"}));
+    assert!(changed.writers.read().iter().any(|writer| {
         writer.name == "kompox-converter" && writer.paths.contains(&Path::root().key("data").key("a"))
     }));
 
@@ -157,19 +157,19 @@ pub async fn life_of_a_workload(kubeconfig: &str, namespace: &str) {
     let found = provider.read(&targets).await;
     assert!(found.iter().all(|answer| matches!(answer, Observation::Found(_))), "{found:?}");
     let Observation::Found(claim) = &found[2] else { panic!() };
-    assert_eq!(claim.object["status"]["phase"], "Bound");
+    assert_eq!(claim.object.value()["status"]["phase"], "Bound");
     let Observation::Found(deployment) = &found[4] else { panic!() };
-    assert_eq!(deployment.object["status"]["availableReplicas"], 1);
+    assert_eq!(deployment.object.value()["status"]["availableReplicas"], 1);
 
     // A second plan of the same: the server's own answer differs in nothing but what a dry run may not fill in.
     let Preview::Object(preview) = provider.preview(&targets[4], &objects[4].1, false).await.unwrap() else { panic!() };
-    assert_eq!(preview.object["spec"], deployment.object["spec"]);
+    assert_eq!(preview.object.value()["spec"], deployment.object.value()["spec"]);
 
     let mut newer = objects[4].1.clone();
     newer["spec"]["template"]["spec"]["containers"][0]["image"] = "example/db:2".into();
     let update = Change::Update { desired: newer, removed: Vec::new() };
     let updated = provider.execute(&operation(targets[4].clone(), update), &told).await.unwrap().unwrap();
-    assert_eq!(updated.object["status"]["updatedReplicas"], 1);
+    assert_eq!(updated.object.value()["status"]["updatedReplicas"], 1);
 
     let mut moved = objects[4].1.clone();
     moved["spec"]["selector"]["matchLabels"] = json!({"app": "other"});

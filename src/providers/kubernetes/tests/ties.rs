@@ -141,5 +141,5 @@ async fn a_volume_made_anew_for_a_claim_that_had_it_is_given_back_to_it() {
     desired["metadata"] = json!({"name": "v"});
     let create = operation(target(&VOLUMES, VOLUME), Change::Create { desired });
     let made = server.provider().execute(&create, &Told::default()).await.unwrap().unwrap();
-    assert_eq!(made.object["spec"]["claimRef"]["uid"], "u1");
+    assert_eq!(made.object.value()["spec"]["claimRef"]["uid"], "u1");
 }

@@ -57,7 +57,7 @@ async fn a_deployment_is_waited_for_and_its_trouble_told() {
     .await;
     let told = Told::default();
     let observed = server.provider().execute(&create(), &told).await.unwrap().unwrap();
-    assert_eq!(observed.object["status"]["availableReplicas"], 1);
+    assert_eq!(observed.object.value()["status"]["availableReplicas"], 1);
     assert_eq!(*told.statuses.lock().unwrap(), ["0/1 ready", "0/1 ready: ImagePullBackOff: no image for (sensitive)"]);
 }
 
@@ -172,7 +172,7 @@ async fn a_claim_that_waits_for_its_first_pod_is_not_waited_for() {
     .await;
     let create = operation(target(&CLAIM, id), Change::Create { desired });
     let observed = server.provider().execute(&create, &Told::default()).await.unwrap().unwrap();
-    assert_eq!(observed.object["status"]["phase"], "Pending");
+    assert_eq!(observed.object.value()["status"]["phase"], "Pending");
 }
 
 #[tokio::test]
