@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use common::{PROGRAM, Result, median, run, sizes, write_project};
+use common::{PROGRAM, Result, compose, median, run, sizes, write_project};
 
 fn main() -> Result<()> {
     println!("{} cores, release build\n", std::thread::available_parallelism()?);
@@ -79,62 +79,6 @@ fn ask(program: &Path, folder: &Path, files: &[String]) -> Result<(Duration, Dur
     drop(input);
     process.wait()?;
     Ok((started.elapsed(), Duration::from_micros(loading)))
-}
-
-/// A compose file of three services, as long as real ones are.
-fn compose(number: usize) -> String {
-    format!(
-        r#"x-logging: &logging
-  logging: {{driver: json-file, options: {{max-size: 10m}}}}
-services:
-  web:
-    <<: *logging
-    image: registry.example.com/team/web:1.{number}.0
-    command: ["serve", "--port", "8080"]
-    environment:
-      APP: "app{number}"
-      DATABASE_URL: postgres://db:5432/app
-      CACHE_URL: ${{CACHE_URL:-redis://127.0.0.1:6379}}
-      LOG_LEVEL: info
-    ports: ["80:8080"]
-    volumes:
-      - {{type: volume, source: default, target: /var/www, volume: {{subpath: html}}}}
-      - {{type: volume, source: default, target: /var/uploads, read_only: true, volume: {{subpath: uploads}}}}
-    depends_on: {{db: {{condition: service_healthy}}}}
-    healthcheck:
-      test: ["CMD", "curl", "-f", "http://localhost:8080/health"]
-      interval: 30s
-      timeout: 5s
-      retries: 3
-      start_period: 1m
-    deploy: {{resources: {{limits: {{cpus: "0.5", memory: 512M}}, reservations: {{memory: 128M}}}}}}
-    restart: unless-stopped
-  worker:
-    <<: *logging
-    image: registry.example.com/team/web:1.{number}.0
-    command: worker --queues default,mail --concurrency 4
-    environment: [APP=app{number}, ROLE=worker]
-    volumes: [{{type: volume, source: default, target: /var/uploads, volume: {{subpath: uploads}}}}]
-    depends_on: [web, db]
-    mem_limit: 256m
-    restart: always
-  db:
-    <<: *logging
-    image: postgres:17.5
-    user: "999:999"
-    environment:
-      POSTGRES_DB: app
-      POSTGRES_HOST_AUTH_METHOD: trust
-    volumes: [{{type: volume, source: default, target: /var/lib/postgresql/data, volume: {{subpath: postgres}}}}]
-    expose: ["5432"]
-    shm_size: 128m
-    healthcheck: {{test: pg_isready -U postgres, interval: 10s}}
-    stop_grace_period: 1m30s
-volumes: {{default: {{}}}}
-configs:
-  motd: {{content: "Welcome to app{number}"}}
-"#
-    )
 }
 
 /// Writes each app's compose file again for the reference. Gives the names of these.
