@@ -11,7 +11,7 @@ use kompox::compose::gate::Gate;
 use kompox::diag::Diagnostics;
 use kompox::kom::layout::{LayoutRequest, discover};
 use kompox::kom::load::{LoadOptions, Loaded, load};
-use kompox::resources::expand::{Request, expand};
+use kompox::resources::expand::{Keep, Request, expand};
 use kompox::resources::scope::{Chance, StateView};
 use kompox_state::Digester;
 use libfuzzer_sys::fuzz_target;
@@ -44,6 +44,7 @@ fn outcome(root: &Path) -> String {
         found: BTreeMap::new(),
     };
     let request = Request {
+        keep: Keep::Rendered,
         project: &loaded.project,
         sources: &loaded.sources,
         leaves_out: &|_| false,
