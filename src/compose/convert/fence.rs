@@ -40,7 +40,7 @@ pub(super) fn container(cx: &Context<'_>, claimed: &[&VolumeInput], mounted: &BT
     disks.sort_unstable();
     let mounts: Vec<Value> = disks
         .iter()
-        .map(|name| json!({ "name": name, "mountPath": format!("/work/{name}"), "readOnly": true }))
+        .map(|name| json!({ "name": name, "mountPath": format!("/disks/{name}"), "readOnly": true }))
         .collect();
     let mut body = json!({
         "name": FENCE,
@@ -72,7 +72,7 @@ fn script(disks: &[&str]) -> String {
     for (index, name) in disks.iter().enumerate() {
         // BusyBox reads numbers of more than one digit, too.
         let file = 3 + index;
-        lines.push(format!("exec {file}</work/{name}"));
+        lines.push(format!("exec {file}</disks/{name}"));
         lines.push(format!("if ! flock -n {file}; then"));
         lines.push(format!("  echo 'waiting: another Pod uses the disk of volume {name}'"));
         lines.push(format!("  flock {file} & wait $! || exit 1"));

@@ -103,6 +103,7 @@ impl Pod {
         let mut lines: Vec<String> = Vec::new();
         for (volume, paths) in &self.sub_paths {
             for sub_path in paths {
+                // A place inside of this container. It is part of every user's objects: another one would restart all apps.
                 let folder = format!("/work/{volume}/{sub_path}");
                 // Control characters were refused when the path was read, so quoting cannot fail.
                 let quoted = shlex::try_quote(&folder).map(|quoted| quoted.into_owned()).unwrap_or(folder);

@@ -79,7 +79,7 @@ spec:
         - -c
         - |-
           trap 'exit 0' TERM INT
-          exec 3</work/default
+          exec 3</disks/default
           if ! flock -n 3; then
             echo 'waiting: another Pod uses the disk of volume default'
             flock 3 & wait $! || exit 1
@@ -107,7 +107,7 @@ spec:
           periodSeconds: 1
           timeoutSeconds: 10
         volumeMounts:
-        - mountPath: /work/default
+        - mountPath: /disks/default
           name: default
           readOnly: true
       - command:
@@ -521,13 +521,13 @@ secrets:
       - -c
       - |-
         trap 'exit 0' TERM INT
-        exec 3</work/data
+        exec 3</disks/data
         if ! flock -n 3; then
           echo 'waiting: another Pod uses the disk of volume data'
           flock 3 & wait $! || exit 1
           sleep 2
         fi
-        exec 4</work/default
+        exec 4</disks/default
         if ! flock -n 4; then
           echo 'waiting: another Pod uses the disk of volume default'
           flock 4 & wait $! || exit 1
@@ -555,10 +555,10 @@ secrets:
         periodSeconds: 1
         timeoutSeconds: 10
       volumeMounts:
-      - mountPath: /work/data
+      - mountPath: /disks/data
         name: data
         readOnly: true
-      - mountPath: /work/default
+      - mountPath: /disks/default
         name: default
         readOnly: true
     - command:
