@@ -168,12 +168,7 @@ fn details(title: &str, language: &str, content: &str) -> String {
 fn head(plan: &Plan, about: &About<'_>, commands: &Commands) -> String {
     let (marker, title) = if about.drift { (DRIFT_MARKER, "drift") } else { (MARKER, "plan") };
     let mut head = format!("{marker}\n## kompox {title}\n\n");
-    let sentence = match (plan.is_empty(), about.drift) {
-        (true, true) => "No drift.".to_owned(),
-        (true, false) => text::empty_sentence(plan),
-        (false, true) => text::drift_sentence(plan),
-        (false, false) => text::counts_sentence(plan),
-    };
+    let sentence = text::sentence(plan, about.drift);
     head.push_str(&format!("**{}**\n\n", html(&sentence)));
     if about.drift && !plan.is_empty() {
         for (what, command) in text::drift_ways() {

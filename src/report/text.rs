@@ -78,6 +78,16 @@ pub(super) fn by_scope(plan: &Plan) -> BTreeMap<&str, Vec<&PlannedAction>> {
     groups
 }
 
+/// What a plan or a drift report comes to, in a sentence.
+pub(super) fn sentence(plan: &Plan, drift: bool) -> String {
+    match (plan.is_empty(), drift) {
+        (true, true) => "No drift.".to_owned(),
+        (true, false) => empty_sentence(plan),
+        (false, true) => drift_sentence(plan),
+        (false, false) => counts_sentence(plan),
+    }
+}
+
 /// The sentence of a plan that changes nothing.
 pub(super) fn empty_sentence(plan: &Plan) -> String {
     let unchanged = counted(plan.unchanged, "object");

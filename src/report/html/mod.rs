@@ -96,12 +96,7 @@ fn page(title: &str, body: &str) -> String {
 }
 
 fn push_head(body: &mut String, plan: &Plan, about: &About<'_>, commands: &Commands) {
-    let sentence = match (plan.is_empty(), about.drift) {
-        (true, true) => "No drift.".to_owned(),
-        (true, false) => text::empty_sentence(plan),
-        (false, true) => text::drift_sentence(plan),
-        (false, false) => text::counts_sentence(plan),
-    };
+    let sentence = text::sentence(plan, about.drift);
     let _ = writeln!(body, "<p class=\"sentence\">{}</p>", html(&sentence));
     if plan.rehearsal {
         body.push_str("<p class=\"warn\">Made with <code>--sandbox</code>: it is for the sandbox only.</p>\n");
