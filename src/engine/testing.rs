@@ -546,6 +546,14 @@ pub(crate) fn users(pods: &[(&str, &str)]) -> Graph {
     graph(std::iter::once(node(&DISK, "data")).chain(pods.iter().flat_map(|(name, api)| user(name, api))))
 }
 
+/// A site where this was applied.
+pub(crate) async fn applied(wish: &Graph) -> Site {
+    let site = Site::new();
+    site.apply(wish).await;
+    site.world.take_log();
+    site
+}
+
 /// The actions of a plan, as `create thing/a`.
 pub(crate) fn verbs(plan: &Plan) -> Vec<String> {
     plan.actions.iter().map(|planned| format!("{} {}", planned.action, planned.address.short())).collect()

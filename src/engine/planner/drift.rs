@@ -30,7 +30,7 @@ fn drift(view: &View<'_>, record: &Record, kind: &'static Kind, observation: &Ob
     let forget = |reason: String| Draft::recorded(view, record, Verb::Forget, reason, None).into();
     match observation {
         Observation::Failed(error) => {
-            Decision::Refuse(Refusal::Unread(Unread { address: address.clone(), origin: None, error: error.clone() }))
+            Decision::Refuse(Refusal::Unread(Unread::new(address.clone(), None, error.clone())))
         }
         Observation::Missing => forget("it was deleted outside of kompox".to_owned()),
         Observation::NotYet(reason) => forget(format!("it is gone: {reason}")),

@@ -5,19 +5,12 @@ use kompox_state::Change;
 use serde_json::json;
 
 use super::Options;
-use crate::engine::graph::{Graph, Node, ProtectionWish};
+use crate::engine::graph::{Node, ProtectionWish};
 use crate::engine::plan::Mode;
 use crate::engine::provider::Find;
 use crate::engine::testing::{
-    ASKED, Ask, BARE, DISK, GROUP, Site, THING, VAULT, address, graph, node, problems, verbs,
+    ASKED, Ask, BARE, DISK, GROUP, Site, THING, VAULT, address, applied, graph, node, problems, verbs,
 };
-
-async fn applied(wish: &Graph) -> Site {
-    let site = Site::new();
-    site.apply(wish).await;
-    site.world.take_log();
-    site
-}
 
 fn losing(names: &[&str]) -> Options {
     Options { allow_data_loss: names.iter().map(|name| address(&DISK, name)).collect(), ..Options::default() }

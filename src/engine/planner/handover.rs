@@ -5,15 +5,16 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::fold::Findings;
 use super::places::{Place, Places};
-use super::problem::Problem;
+use super::problem::{Problem, Refusal, Unread};
 use super::remove::Fate;
+use super::users::{Sight, Users};
 use super::view::View;
 use crate::advice::{Advice, Switch};
 use crate::engine::address::Address;
 use crate::engine::code::{NoteCode, ProblemCode};
 use crate::engine::kind::Use;
 use crate::engine::plan::{Danger, PlannedAction, Verb};
-use crate::engine::provider::ProviderKey;
+use crate::engine::provider::{ProviderError, ProviderKey};
 
 /// One place that changes its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +33,8 @@ pub(super) struct Handovers {
     /// Who is gone already, but whose end must be waited for: what ran in an object that somebody deleted may run on.
     pub(super) to_end: HashSet<Address>,
     pub(super) notes: Vec<Danger>,
-    /// Places that would be taken from a workload that this plan leaves alone.
-    pub(super) problems: Vec<Problem>,
+    /// Places that would be taken from a workload that this plan leaves alone, or that nobody can ask.
+    pub(super) refusals: Vec<Refusal>,
 }
 
 struct Comer {
@@ -51,6 +52,8 @@ struct Leaver {
     action: Option<Verb>,
     /// What becomes of it, where nobody wishes for it.
     fate: Option<Fate>,
+    /// Why nobody can tell what else it uses by now.
+    unread: Option<Box<ProviderError>>,
 }
 
 /// Which leavers can meet a place at all ([`Place::meets`]), so that not each is held against each.
@@ -95,8 +98,8 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Who must have let go before whom.
-pub(super) fn handovers(view: &View<'_>, findings: &Findings) -> Handovers {
+/// Who must have let go before whom. Looks at the workloads that the plan is not about, if any of them could be in the way.
+pub(super) async fn handovers(view: &View<'_>, findings: &Findings) -> Handovers {
     let uses = |provider: &ProviderKey, kind: &str| view.kind(provider, kind).is_some_and(|kind| kind.uses.is_some());
     let verbs = [Verb::Create, Verb::Update, Verb::Replace, Verb::Import];
     let coming: Vec<&PlannedAction> = findings
@@ -109,18 +112,21 @@ pub(super) fn handovers(view: &View<'_>, findings: &Findings) -> Handovers {
     }
     let places = view.places();
     let comers: Vec<Comer> = coming.into_iter().filter_map(|planned| comer(view, places, planned)).collect();
-    if comers.is_empty() {
-        return Handovers::default();
+    let gained = || comers.iter().flat_map(|comer| &comer.gained);
+    let mut users = Users::of(view, findings);
+    if !gained().all(|place| users.is_new(place)) {
+        users.look(view).await;
     }
-    let leavers = leavers(view, findings, places);
+    let leavers = leavers(view, findings, places, &users);
     let index = Index::of(&leavers);
     let mut handovers = Handovers::default();
-    for comer in comers {
+    for comer in &comers {
         for leaver in index.may_meet(&comer.gained).into_iter().map(|position| &leavers[position]) {
             if leaver.address != comer.address {
-                handovers.add(view, &comer, leaver);
+                handovers.add(view, comer, leaver);
             }
         }
+        handovers.ask(view, comer, &leavers, &users);
     }
     handovers
 }
@@ -136,50 +142,34 @@ fn comer(view: &View<'_>, places: &Places, planned: &PlannedAction) -> Option<Co
 }
 
 /// Workloads that the state knows, with what they use.
-fn leavers(view: &View<'_>, findings: &Findings, places: &Places) -> Vec<Leaver> {
+fn leavers(view: &View<'_>, findings: &Findings, places: &Places, users: &Users) -> Vec<Leaver> {
     let actions = findings.by_address();
-    let unattached = unattached(view);
     let leaver = |(recorded, record): (&Address, &&kompox_state::Record)| {
         let address = view.address_now(recorded);
         let (action, fate) = (actions.get(address).map(|planned| planned.action), findings.fate(address));
         let mut now = places.applied(view, record)?;
+        let sight = users.sight(view, address, record);
+        let (seen, unread) = match sight {
+            Sight::Uses(seen) => (seen, None),
+            Sight::Unread(error) => (Vec::new(), Some(error)),
+        };
         // A change that failed, or whose end nobody saw, leaves both behind: what was and what was to be.
         let held = record.progress.holds.iter().cloned().map(Use::from);
-        let also = places.at(view, held.chain(seen(view, address)).collect(), &record.provider, &record.dependencies);
+        let also = places.at(view, held.chain(seen).collect(), &record.provider, &record.dependencies);
         now.extend(lacking(&also, &now));
         let goes = action == Some(Verb::Delete) || matches!(fate, Some(Fate::Gone | Fate::Vanished));
-        let is_free = |place: &Place| {
-            let data = place.data.as_ref().filter(|data| !data.is_empty());
-            data.is_some_and(|data| data.iter().all(|id| unattached.contains(id)))
-        };
         let then = match places.wished(view, address) {
             _ if goes => Vec::new(),
-            _ if fate == Some(Fate::GivenUp) => now.iter().filter(|place| !is_free(place)).cloned().collect(),
+            _ if fate == Some(Fate::GivenUp) => now.iter().filter(|place| !users.is_free(place)).cloned().collect(),
             Some(wished) => wished,
             None if action.is_some() => now.clone(),
             None => Vec::new(),
         };
-        Some(Leaver { address: address.clone(), now, then, action, fate })
+        Some(Leaver { address: address.clone(), now, then, action, fate, unread })
     };
     let mut leavers: Vec<Leaver> = view.records.iter().filter_map(leaver).collect();
     leavers.sort_by(|a, b| a.address.cmp(&b.address));
     leavers
-}
-
-/// Where a workload was seen to work.
-fn seen(view: &View<'_>, address: &Address) -> Vec<Use> {
-    let uses = view.inputs.graph.get(address).and_then(|node| node.kind.uses);
-    uses.and_then(|uses| uses(&view.seen(address)?.object.value())).unwrap_or_default()
-}
-
-/// Data that no machine has attached, by the provider's id in lower case.
-fn unattached(view: &View<'_>) -> HashSet<String> {
-    let free = view.inputs.graph.iter().filter_map(|node| {
-        let unattached = node.kind.unattached?;
-        let observed = view.seen(&node.address).filter(|observed| unattached(&observed.object.value()))?;
-        Some(observed.physical_id.to_lowercase())
-    });
-    free.collect()
 }
 
 impl Handovers {
@@ -201,7 +191,7 @@ impl Handovers {
         let origin = view.inputs.graph.get(to).and_then(|node| node.origin.clone());
         let problem = |message: String| Problem::new(ProblemCode::InUse, Some(to), message).at(origin.clone());
         if let Some((place, held, _)) = kept {
-            self.problems.push(problem(says(to, leaver, place, held)).help(way_out(leaver, runs_on)));
+            self.refusals.push(problem(says(to, leaver, place, held)).help(way_out(leaver, runs_on)).into());
         } else if let Some((place, held, _)) = lets_go {
             if leaver.action.is_some() {
                 self.pass(leaver, to);
@@ -211,9 +201,28 @@ impl Handovers {
                     message.push_str(", as far as can be told: what its volumes lead to is not in the state");
                 }
                 let both = Advice::add("change both in one go", Switch::Target, &leaver.address);
-                self.problems.push(problem(message).help(both));
+                self.refusals.push(problem(message).help(both).into());
+            } else if leaver.fate.is_none() {
+                // It was seen at work there, and this plan leaves it as it is.
+                self.refusals.push(problem(says(to, leaver, place, held)).help(way_out(leaver, false)).into());
             }
         }
+    }
+
+    /// What a workload gains that one which nobody can ask may use.
+    fn ask(&mut self, view: &View<'_>, comer: &Comer, leavers: &[Leaver], users: &Users) {
+        if comer.gained.iter().all(|place| users.is_free(place) || users.is_new(place)) {
+            return;
+        }
+        // What was in a cluster that is given up counts by the state's word.
+        let counts = |leaver: &&Leaver| leaver.address != comer.address && !view.is_abandoned(&leaver.address);
+        let others = leavers.iter().filter(counts);
+        let unread = others.filter_map(|leaver| {
+            let (address, error) = (leaver.address.clone(), leaver.unread.clone()?);
+            let origin = view.inputs.graph.get(&comer.address).and_then(|node| node.origin.clone());
+            Some(Refusal::Unread(Unread::new(address, origin, error).concerning(&comer.address)))
+        });
+        self.refusals.extend(unread);
     }
 
     fn pass(&mut self, leaver: &Leaver, to: &Address) {

@@ -134,6 +134,23 @@ impl<'a> Agenda<'a> {
     }
 }
 
+/// Looks at recorded objects that the plan is not about. Nobody is asked where there is no network.
+pub(super) async fn at_records<'r>(
+    known: &Known<'_>,
+    records: impl Iterator<Item = &'r Record>,
+) -> HashMap<Address, Observation> {
+    let mut observations = Observations::new();
+    if known.inputs.options.offline {
+        return observations;
+    }
+    let targets = records.filter_map(|record| {
+        let target = of_record(record, known.address_now(&record.address).clone(), known.kind_of(record)?);
+        Some((record.provider.clone(), target))
+    });
+    refresh::read_all(known.inputs.providers, targets.collect(), &mut observations).await;
+    observations
+}
+
 fn of_record(record: &Record, address: Address, kind: &'static Kind) -> Target {
     Target { address, kind, physical_id: Some(record.physical_id.clone()), find: None }
 }

@@ -17,6 +17,8 @@ mod fold;
 #[cfg(test)]
 mod guard_tests;
 mod handover;
+#[cfg(test)]
+mod handover_tests;
 mod known;
 mod look;
 mod order;
@@ -32,6 +34,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 mod unique;
+mod users;
 mod view;
 mod wish;
 
@@ -54,7 +57,7 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
     findings.refusals.extend(look::unknown_kinds(&view));
     let disturbances: Vec<Danger> = seal::disturbances(&view, &findings.actions).collect();
     findings.dangers.extend(disturbances);
-    put_into_order(&view, &mut findings);
+    put_into_order(&view, &mut findings).await;
     let problems = std::mem::take(&mut findings.refusals).into_problems(&view);
     if !problems.is_empty() {
         return Err(PlanError { problems });
@@ -110,10 +113,10 @@ async fn decided(view: &View<'_>) -> Findings {
 }
 
 /// Puts the actions into an order in which nobody takes what another one still has.
-fn put_into_order(view: &View<'_>, findings: &mut Findings) {
-    let handed = handover::handovers(view, findings);
+async fn put_into_order(view: &View<'_>, findings: &mut Findings) {
+    let handed = handover::handovers(view, findings).await;
     findings.notes.extend(handed.notes);
-    findings.refusals.extend(handed.problems);
+    handed.refusals.into_iter().for_each(|refusal| findings.refusals.add(refusal));
     for planned in findings.actions.iter_mut().filter(|planned| handed.to_end.contains(&planned.address)) {
         // The provider waits for the end of what ran in it.
         planned.action = Verb::Delete;

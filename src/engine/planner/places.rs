@@ -89,7 +89,7 @@ impl Places {
                     None => {}
                 },
                 Behind::Itself => {
-                    found.insert(format!("{api} {name}"));
+                    found.insert(own_data(api, name));
                 }
             }
         }
@@ -144,6 +144,11 @@ impl Places {
         });
         users.get(&id.to_lowercase()).into_iter().flatten().cloned().collect()
     }
+}
+
+/// What stands for the data of a volume that has no other name.
+pub(super) fn own_data(api: &str, volume: &str) -> String {
+    format!("{api} {volume}")
 }
 
 /// A workload that does not say where it works.

@@ -85,6 +85,19 @@ pub(super) struct Unread {
     pub(super) address: Address,
     pub(super) origin: Option<Origin>,
     pub(super) error: Box<ProviderError>,
+    /// Who is to get what it may use, where it is not itself what the plan is about.
+    pub(super) concerns: Option<Address>,
+}
+
+impl Unread {
+    pub(super) fn new(address: Address, origin: Option<Origin>, error: Box<ProviderError>) -> Self {
+        Self { address, origin, error, concerns: None }
+    }
+
+    /// With whom it may be in the way of.
+    pub(super) fn concerning(self, comer: &Address) -> Self {
+        Self { concerns: Some(comer.clone()), ..self }
+    }
 }
 
 /// An object whose wish is in another API than its record.
@@ -104,8 +117,8 @@ pub(super) struct Strayed {
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     problems: Vec<Problem>,
-    /// By what the API said, with the number of objects that are not named.
-    unread: BTreeMap<String, (Unread, usize)>,
+    /// By whom it concerns and what the API said, with the number of objects that are not named.
+    unread: BTreeMap<(Option<Address>, String), (Unread, usize)>,
     /// By both APIs, with the number of objects that are not named.
     strayed: BTreeMap<(String, String), (Strayed, usize)>,
 }
@@ -115,7 +128,7 @@ impl Refusals {
         match refusal.into() {
             Refusal::Problems(problems) => self.problems.extend(problems),
             Refusal::Unread(unread) => {
-                let same = self.unread.entry(unread.error.message.clone());
+                let same = self.unread.entry((unread.concerns.clone(), unread.error.message.clone()));
                 same.and_modify(|(_, others)| *others += 1).or_insert((unread, 0));
             }
             Refusal::Strayed(strayed) => {
@@ -150,8 +163,11 @@ fn and_others(others: usize) -> String {
 }
 
 fn unreadable(known: &Known<'_>, unread: Unread, others: usize) -> Problem {
-    let Unread { address, origin, error } = unread;
-    let message = format!("{address}{} cannot be read: {}", and_others(others), error.described());
+    let Unread { address, origin, error, concerns } = unread;
+    let mut message = format!("{address}{} cannot be read: {}", and_others(others), error.described());
+    if let Some(comer) = concerns {
+        message.push_str(&format!("; nobody can tell whether it uses what {comer} is to use"));
+    }
     let unanswered = error.status.is_none() && matches!(error.class, ErrorClass::Rejected | ErrorClass::Ambiguous);
     let cluster = known.cluster_of(&address).filter(|_| unanswered);
     let mut problem = Problem::new(ProblemCode::Unreadable, Some(&address), message).at(origin);

@@ -214,7 +214,7 @@ fn remove(
         Some(Observation::Found(observed)) => observed,
         Some(Observation::Failed(_)) if view.is_abandoned(address) => return (Fate::GivenUp, give_up(view, one)),
         Some(Observation::Failed(error)) => {
-            let unread = Unread { address: address.clone(), origin: None, error: error.clone() };
+            let unread = Unread::new(address.clone(), None, error.clone());
             return (Fate::Kept, Decision::Refuse(Refusal::Unread(unread)).into());
         }
         Some(Observation::Missing) => return (Fate::Gone, forget(view, record, None, "it is gone already")),

@@ -82,7 +82,7 @@ pub(super) fn seals(view: &View<'_>, findings: &Findings) -> Seals {
     seals.notes.extend(view.locked.values().next().filter(|_| hidden > 0).map(|error| taken(error, hidden)));
     seals.refusals.extend(unreadable.into_iter().map(|(planned, error)| {
         let (address, origin) = (planned.address.clone(), planned.origin.clone());
-        Refusal::Unread(Unread { address, origin, error: Box::new(error.clone()) })
+        Refusal::Unread(Unread::new(address, origin, Box::new(error.clone())))
     }));
     seals
 }

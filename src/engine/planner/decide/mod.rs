@@ -63,7 +63,7 @@ fn decide<'v>(view: &'v View<'v>, given: &Given<'_>, node: &'v Node) -> Decided<
         Some(Observation::Failed(_)) if view.is_abandoned(&node.address) => Decision::Abandoned.into(),
         Some(Observation::Failed(error)) => {
             let (address, origin) = (node.address.clone(), node.origin.clone());
-            Decision::Refuse(Refusal::Unread(Unread { address, origin, error: error.clone() })).into()
+            Decision::Refuse(Refusal::Unread(Unread::new(address, origin, error.clone()))).into()
         }
         Some(Observation::NotYet(reason)) => absent(&wish, Some(reason)).into(),
         Some(Observation::Missing) | None => absent(&wish, None).into(),
