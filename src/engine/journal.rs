@@ -182,4 +182,33 @@ mod tests {
         }
         assert_eq!(done, [true, false, true]);
     }
+
+    /// The lock is somebody else's by now: a file system that loses its lock file gives it away.
+    #[tokio::test]
+    async fn a_lease_that_another_holder_ended_is_lost_at_once() {
+        let site = Site::new();
+        let store = site.store();
+        let lock = Arc::new(store.try_lock(&request()).unwrap());
+        assert!(!Journal::start(store.clone(), lock.clone()).lease_is_lost());
+        std::fs::remove_file(site.path("kompox.db.lock")).unwrap();
+        let _second = site.store().try_lock(&request()).unwrap();
+        // However fresh the last renewal is.
+        let lease = Lease { renewed: Mutex::new(Some(Instant::now())), lost: AtomicBool::new(false) };
+        lease.renew(store.as_ref(), &lock);
+        assert!(Journal { sender: None, thread: None, lease: Arc::new(lease) }.lease_is_lost());
+        let journal = Journal::start(store, lock);
+        assert!(matches!(journal.commit(Vec::new()).await, Err(JournalError::State(_))));
+    }
+
+    /// Nobody said that it is lost, but it was not renewed for long, or never.
+    #[test]
+    fn a_lease_is_trusted_for_a_part_of_its_time() {
+        let lost = |age: Option<Duration>| {
+            let renewed = age.map(|age| Instant::now().checked_sub(age).expect("the machine runs for longer"));
+            let lease = Lease { renewed: Mutex::new(renewed), lost: AtomicBool::new(false) };
+            Journal { sender: None, thread: None, lease: Arc::new(lease) }.lease_is_lost()
+        };
+        assert!(lost(None) && lost(Some(TRUSTED + Duration::from_secs(1))));
+        assert!(!lost(Some(TRUSTED - Duration::from_secs(5))));
+    }
 }
