@@ -225,7 +225,7 @@ impl Walk<'_> {
     }
 
     fn ignored(&self, path: &Path) -> bool {
-        self.sides.ignore.iter().any(|pointer| *pointer == to_pointer(path))
+        self.sides.ignore.iter().any(|pointer| *pointer == path.to_pointer())
     }
 
     fn record(&mut self, path: &Path, desired: Option<&Value>, last: Option<&Value>, observed: Option<&Value>) {
@@ -263,7 +263,7 @@ fn only_empty(value: &Value) -> bool {
     }
 }
 
-/// Puts what is observed at these pointers (see [`to_pointer`]) into a request, so that a change of other fields leaves
+/// Puts what is observed at these pointers (see [`Path::to_pointer`]) into a request, so that a change of other fields leaves
 /// them alone.
 pub fn keep_ignored(kind: &Kind, request: &mut serde_json::Value, observed: &serde_json::Value, pointers: &[String]) {
     for pointer in pointers {
@@ -312,18 +312,6 @@ fn position(kind: &Kind, at: &Path, list: &serde_json::Value, step: &str) -> Opt
     let items = list.as_array()?;
     let named = |item: &serde_json::Value| json_item_name(kind, at, item).as_deref() == Some(step);
     items.iter().position(named).or_else(|| step.parse().ok())
-}
-
-/// A path as the JSON pointer that `ignoreChanges` uses.
-pub fn to_pointer(path: &Path) -> String {
-    path.0.iter().fold(String::new(), |mut pointer, segment| {
-        pointer.push('/');
-        match segment {
-            Segment::Key(key) | Segment::Item(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
-            Segment::Index(index) => pointer.push_str(&index.to_string()),
-        }
-        pointer
-    })
 }
 
 /// Whether two values mean the same at a place of a kind. A desired object is the same as an observed one that has more.

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use kompox_state::Held;
+use kompox_state::{Held, ProviderKey};
 
 use super::address::Address;
-use super::provider::ProviderKey;
 use super::value::{Path, Segment, Value};
 use crate::advice::Advice;
 
@@ -426,7 +425,7 @@ impl Kind {
 
     /// Whether this place is an output that others refer to.
     pub fn is_output(&self, path: &Path) -> bool {
-        let pointer = super::diff::to_pointer(path);
+        let pointer = path.to_pointer();
         self.outputs.contains(&pointer.as_str())
     }
 

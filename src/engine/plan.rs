@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kompox_state::Protection;
 pub use kompox_state::Verb;
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
-use super::graph::Protection;
 use super::provider::ProviderKey;
 use super::value::{Path, Value};
 use crate::advice::Advice;

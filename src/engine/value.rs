@@ -33,6 +33,18 @@ impl Path {
         Self::default()
     }
 
+    /// As the JSON pointer that `ignoreChanges` uses.
+    pub fn to_pointer(&self) -> String {
+        self.0.iter().fold(String::new(), |mut pointer, segment| {
+            pointer.push('/');
+            match segment {
+                Segment::Key(key) | Segment::Item(key) => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+                Segment::Index(index) => pointer.push_str(&index.to_string()),
+            }
+            pointer
+        })
+    }
+
     /// One key further.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {

@@ -9,7 +9,6 @@ use super::problem::{Problem, Refusal, Unread};
 use super::view::View;
 use crate::engine::address::Address;
 use crate::engine::code::{DangerCode, NoteCode, ProblemCode};
-use crate::engine::diff::to_pointer;
 use crate::engine::kind::Seal;
 use crate::engine::plan::{Danger, Mode, PlannedAction, Verb};
 use crate::engine::provider::ProviderError;
@@ -141,7 +140,7 @@ fn of_record(
     let mut applied = record.applied.value();
     let action = planned.get(address).copied();
     for change in action.map(|planned| planned.changes.as_slice()).unwrap_or_default() {
-        if let (Some(place), Some(before)) = (applied.pointer_mut(&to_pointer(&change.path)), &change.before) {
+        if let (Some(place), Some(before)) = (applied.pointer_mut(&change.path.to_pointer()), &change.before) {
             *place = before.to_stored();
         }
     }
