@@ -28,6 +28,7 @@ use kompox::engine::event::Event;
 use kompox::engine::graph::{Graph, Node, ProtectionWish};
 use kompox::engine::journal::Journal;
 use kompox::engine::kind::{Field, Kind, Rule};
+use kompox::engine::lease::Lease;
 use kompox::engine::plan::{Mode, Origin};
 use kompox::engine::planner::{self, Inputs, Options};
 use kompox::engine::provider::{
@@ -145,7 +146,7 @@ async fn work(what: &str, size: usize, folder: &Path) -> Result<()> {
         now: "2026-01-01T00:00:00Z".to_owned(),
         plan_digest: None,
     })?;
-    let journal = Journal::start(Arc::clone(&store), Arc::new(lock));
+    let journal = Journal::start(Arc::new(Lease::keep(Arc::clone(&store), lock, Instant::now())));
     let sink = |_: Event| {};
     let run = Run {
         id: System.unique_id(),

@@ -72,14 +72,17 @@ pub struct Global {
     pub called: String,
 }
 
+/// The process's environment, whole.
+pub fn variables() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
 impl Global {
     /// The process's environment, without the parts that the sandbox must not see.
     pub fn environment(&self) -> BTreeMap<String, String> {
-        let hidden = |key: &str| self.sandbox && drivers::reads(key);
-        std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(key, _)| !hidden(key))
-            .collect()
+        let mut all = variables();
+        all.retain(|key, _| !(self.sandbox && drivers::reads(key)));
+        all
     }
 
     /// The process's environment, as far as compose files may read it.

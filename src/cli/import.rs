@@ -38,8 +38,8 @@ pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError
 }
 
 async fn import(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
-    let lock = session.lock(None).await?;
-    recover(session, &session.snapshot()?, &lock).await?;
+    let lease = session.lock(None).await?;
+    recover(session, &session.snapshot()?, &lease).await?;
     let before = session.snapshot()?;
     let known = session.expand(&before, Fixed::default())?;
     let address = resolve(&args.address, &addresses(&known.graph, &before))
@@ -64,7 +64,7 @@ async fn import(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
     let planned = session.plan(Mode::Import, fixed, |_, _| Ok(options.clone())).await?;
     session.ui.plan(&planned.plan, PlanFormat::Text, false, &About::default())?;
     let execution = Execution { auto_approve: true, parallelism: 1, no_wait: false };
-    let exit = carry_out(session, &planned, None, &execution, lock).await?;
+    let exit = carry_out(session, &planned, None, &execution, lease).await?;
     if exit == Exit::Done {
         session.ui.say(|err| {
             writeln!(err, "{address} is now {}. The next apply makes the changes shown above, if any.", args.id)

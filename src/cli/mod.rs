@@ -121,7 +121,7 @@ impl Cli {
             Command::Render(args) => render::run(&args, global, ui),
             Command::Compose(command) => compose::run(&command, global, ui),
             Command::Show(args) => show::run(&args, global, ui),
-            Command::State(command) => state::run(&command, global, ui),
+            Command::State(command) => within_runtime(state::run(&command, global, ui)),
             Command::Plan(args) => within_runtime(plan::run(&args, global, ui)),
             Command::Apply(args) => within_runtime(apply::run(&args, global, ui)),
             Command::Destroy(args) => within_runtime(destroy::run(&args, global, ui)),

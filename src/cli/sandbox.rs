@@ -146,7 +146,7 @@ fn reset(global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let layout = layout(global)?;
     let world = sandbox_path(&layout);
     sandbox::reset(&world)?;
-    kompox_state::remove(&sandbox_state(&layout))?;
+    kompox_state::remove(&sandbox_state(&layout)?)?;
     ui.say(|err| writeln!(err, "The sandbox at {} is empty, and its state is gone.", world.display()));
     Ok(Exit::Done)
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use clap::Subcommand;
-use kompox_state::{Change, Counts, LockRequest, ProviderKey, Record, Run, RunResult, Store};
+use kompox_state::{Change, Counts, ProviderKey, Record, Run, RunResult, Store, Verb};
 
 use super::error::{CliError, Exit};
-use super::flow::locking::{actor, host};
+use super::flow::locking::take;
 use super::flow::manifests::state_config;
 use super::flow::naming::Names;
 use super::flow::offline::offline_with;
@@ -70,12 +70,12 @@ Examples:\n  kompox state mv disk/default disk/store\n  kompox state mv app/gite
 }
 
 /// Runs a `state` command.
-pub fn run(command: &Command, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
+pub async fn run(command: &Command, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     match command {
         Command::List { filter } => list(filter.as_deref(), global, ui),
         Command::Show { address } => show(address, global, ui),
-        Command::Rm { address } => forget(address, global, ui),
-        Command::Mv { from, to } => rename(from, to, global, ui),
+        Command::Rm { address } => forget(address, global, ui).await,
+        Command::Mv { from, to } => rename(from, to, global, ui).await,
         Command::History { limit } => history(*limit, global, ui),
         Command::Unlock { id } => {
             let holder = existing(global)?.unlock(id)?;
@@ -159,30 +159,43 @@ pub fn show(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Writes changes under the lock.
-fn write(global: &Global, changes: impl FnOnce(&dyn Store) -> Result<Vec<Change>, CliError>) -> Result<Exit, CliError> {
+/// Writes one change under the lock, and into the history that it was made. Without a change nothing is written.
+async fn write(
+    global: &Global,
+    ui: &Ui,
+    verb: Verb,
+    change: impl FnOnce(&dyn Store) -> Result<Option<Change>, CliError>,
+) -> Result<(), CliError> {
+    let started_at = timestamp(System.now());
     let store = existing(global)?;
-    let request = LockRequest {
-        who: actor(&global.environment()),
-        host: host(),
-        pid: std::process::id(),
-        command: "kompox state".to_owned(),
-        now: timestamp(System.now()),
-        plan_digest: None,
-    };
-    let lock = store.try_lock(&request)?;
+    let lease = take(&store, None, global, ui).await?;
     if !store.open_intents()?.is_empty() {
         return Err(CliError::new("unsettled", "an apply was interrupted; what it was doing is not settled yet")
             .help(Advice::run("let kompox look into it first", Advised::new(Name::Apply))));
     }
-    let changes = changes(store.as_ref())?;
-    store.commit(&lock, &changes)?;
-    lock.release()?;
-    Ok(Exit::Done)
+    let Some(change) = change(store.as_ref())? else { return Ok(()) };
+    let counts: Counts = [(verb, 1)].into_iter().collect();
+    let holder = lease.lock().holder();
+    let run = Run {
+        id: System.unique_id(),
+        actor: holder.who.clone(),
+        host: holder.host.clone(),
+        command: holder.command.clone(),
+        plan_digest: None,
+        started_at,
+        finished_at: Some(timestamp(System.now())),
+        result: Some(RunResult::Ok),
+        planned: Some(counts.clone()),
+        counts,
+        duration_ms: Some(0),
+    };
+    store.commit(lease.lock(), &[change, Change::StartRun(run)])?;
+    Ok(())
 }
 
-fn forget(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
-    let exit = write(global, |store| {
+async fn forget(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
+    let mut forgotten = None;
+    write(global, ui, Verb::Forget, |store| {
         let names = Names {
             present: store.records()?.into_iter().map(|record| record.address).collect(),
             gone: store.removed()?,
@@ -191,31 +204,36 @@ fn forget(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
             && let Some(address) = names.was(text)
         {
             ui.say(|err| writeln!(err, "note: {address} is forgotten already; nothing was done."));
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let record = find(store, text)?;
+        forgotten = Some((record.address.clone(), record.physical_id));
+        Ok(Some(Change::DeleteRecord(record.address)))
+    })
+    .await?;
+    if let Some((address, id)) = forgotten {
         ui.say(|err| {
-            writeln!(err, "Forgotten: {}. The object stays: {}", record.address, record.physical_id)?;
-            let command = Advised::import(&record.address).word(&record.physical_id);
+            writeln!(err, "Forgotten: {address}. The object stays: {id}")?;
+            let command = Advised::import(&address).word(&id);
             writeln!(err, "To adopt it again:  {}", ui.commands().command(&command))
         });
-        Ok(vec![Change::DeleteRecord(record.address)])
-    })?;
-    Ok(exit)
+    }
+    Ok(Exit::Done)
 }
 
-fn rename(from: &str, to: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
+async fn rename(from: &str, to: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let mut moved = None;
-    let exit = write(global, |store| {
+    write(global, ui, Verb::Move, |store| {
         let record = find(store, from)?;
         let to = new_address(store, &record, to, global)?;
         moved = Some((record.address.clone(), to.clone()));
-        Ok(vec![Change::MoveRecord { from: record.address, to }])
-    })?;
+        Ok(Some(Change::MoveRecord { from: record.address, to }))
+    })
+    .await?;
     if let Some((from, to)) = moved {
         ui.say(|err| writeln!(err, "Moved: {from} -> {to}"));
     }
-    Ok(exit)
+    Ok(Exit::Done)
 }
 
 /// The address that a record is to have: one of the manifests, of the same kind and place, that the state does not know.

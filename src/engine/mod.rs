@@ -14,6 +14,7 @@ mod ground;
 pub mod identity;
 pub mod journal;
 pub mod kind;
+pub mod lease;
 pub mod object;
 pub mod plan;
 pub mod planfile;

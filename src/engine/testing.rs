@@ -25,6 +25,7 @@ use super::event::{Event, Summary};
 use super::graph::{Graph, Node, ProtectionWish};
 use super::journal::Journal;
 use super::kind::{Behind, Field, Holds, Kind, Kinds, Refusal, Replace, Rule, Use, Volume};
+use super::lease::Lease;
 use super::plan::{Mode, Origin, Plan};
 use super::planner::{self, Inputs, Options, PlanError};
 use super::provider::{
@@ -400,10 +401,11 @@ impl Site {
         self.world.start(moment);
         let store: Arc<dyn Store> = Arc::new(Mortal { store: self.store(), world: self.world.clone() });
         let lock = store.try_lock(&request()).unwrap();
-        let journal = Journal::start(Arc::clone(&store), Arc::new(lock));
+        let lease = Arc::new(Lease::keep(Arc::clone(&store), lock, Instant::now()));
         if self.lease_is_lost.load(Ordering::Relaxed) {
-            journal.lose_lease();
+            lease.lose();
         }
+        let journal = Journal::start(lease);
         let sink = |event: Event| {
             if let Some(act) = self.on_event.lock().unwrap().as_ref() {
                 act(&event);

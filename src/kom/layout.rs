@@ -104,12 +104,14 @@ pub struct Config {
     pub logging: Logging,
     /// `state` (ext).
     pub state: StateConfig,
+    /// `state.sandbox` (ext): where rehearsals keep theirs; none means `state/sandbox.db`.
+    pub sandbox_state: Option<StateConfig>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let (kom_path, logging, state) = (Vec::new(), Logging::default(), StateConfig::Sqlite { path: None });
-        Self { version: 1, store: "local".into(), kom_path, logging, state }
+        Self { version: 1, store: "local".into(), kom_path, logging, state, sandbox_state: None }
     }
 }
 
@@ -321,7 +323,11 @@ fn read_config(cwd: &Path, layout: &mut Layout, diagnostics: &mut Diagnostics) {
         layout.config.logging = read_logging(&mut reader, node, layout);
     }
     if let Some(node) = fields.get("state") {
-        layout.config.state = read_state(&mut reader, node, layout);
+        layout.config.state = read_state(&mut reader, node, "\"state\"", &["sandbox"], layout);
+        let places = reader.any_fields(node, "\"state\"");
+        if let Some(sandbox) = places.and_then(|places| places.get("sandbox")) {
+            layout.config.sandbox_state = Some(read_state(&mut reader, sandbox, "\"sandbox\"", &[], layout));
+        }
     }
 }
 
@@ -340,22 +346,30 @@ fn read_logging(reader: &mut Reader<'_>, node: &yaml::Node, layout: &Layout) -> 
     }
 }
 
-fn read_state(reader: &mut Reader<'_>, node: &yaml::Node, layout: &Layout) -> StateConfig {
+/// A place of a state. `besides` are keys that may stand beside those of the place.
+fn read_state(
+    reader: &mut Reader<'_>,
+    node: &yaml::Node,
+    what: &str,
+    besides: &[&'static str],
+    layout: &Layout,
+) -> StateConfig {
     let default = StateConfig::Sqlite { path: None };
-    let Some(fields) = reader.any_fields(node, "\"state\"") else { return default };
+    let Some(fields) = reader.any_fields(node, what) else { return default };
     let Some(kind) = reader.optional_text(fields, "type") else {
         // A path or URL without a type is not guessed at.
         reader.missing(fields, "type", "write `type: sqlite` or `type: object`");
         return default;
     };
+    let of_type = format!("{what} of type {}", kind.value);
     match kind.value.as_str() {
         "sqlite" => {
-            reader.fields(node, "\"state\" of type sqlite", &["type", "path"]);
+            reader.fields(node, &of_type, &[&["type", "path"], besides].concat());
             let path = reader.optional_text(fields, "path").map(|path| layout.resolve(&path.value, &layout.dir));
             StateConfig::Sqlite { path }
         }
         "object" => {
-            let Some(fields) = reader.fields(node, "\"state\" of type object", &["type", "url", "path"]) else {
+            let Some(fields) = reader.fields(node, &of_type, &[&["type", "url", "path"], besides].concat()) else {
                 return default;
             };
             let (url, path) = (reader.optional_text(fields, "url"), reader.optional_text(fields, "path"));

@@ -26,6 +26,7 @@ mod init;
 mod k3s;
 mod manifests;
 mod quota;
+mod remote;
 mod review;
 mod running;
 mod saved_plans;

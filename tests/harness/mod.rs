@@ -6,6 +6,7 @@
 //! - [`run`]: how a run ended, or that it still goes on.
 //! - [`cloud`]: `kompox sandbox serve`, and requests to it behind the program's back ([`http`]).
 //! - [`stage`]: a project on a served cloud, and what must hold once everything converged.
+//! - [`server`]: a server that keeps states.
 //! - [`proxy`]: strikes at an exact request between a run and its cloud.
 #![allow(dead_code, reason = "each suite uses a part of it")]
 
@@ -14,6 +15,8 @@ pub mod http;
 pub mod project;
 pub mod proxy;
 pub mod run;
+#[path = "../stores/server.rs"]
+pub mod server;
 pub mod stage;
 
 use std::io::Write as _;

@@ -19,11 +19,15 @@ fn a_second_apply_is_refused_or_waits_and_a_plan_does_neither() {
     let host = gethostname();
     let locked = ["is locked by tester on ", host.as_str(), pid.as_str(), "kompox --sandbox apply", "--lock-timeout"];
     stage.run(&cloud.endpoint, APPLY).exits(1).says(&locked);
+    let forget = ["state", "rm", "disk/that-is-not"];
+    stage.run(&cloud.endpoint, &forget).exits(1).says(&locked);
     stage.run(&cloud.endpoint, &["plan", "--detailed-exitcode"]).exits(2);
     stage.run(&cloud.endpoint, &["state", "list"]).exits(0).says(&["resource-group/cluster1"]);
     assert!(first.runs(), "all this happened while the first apply ran");
     let patient = stage.live(&cloud.endpoint, &["apply", "--auto-approve", "--lock-timeout", "60"]);
+    let waits = stage.live(&cloud.endpoint, &[&forget[..], &["--lock-timeout", "60"]].concat());
     first.end().exits(0);
+    waits.end().exits(1).says(&["disk/that-is-not"]);
     patient.end().exits(0).says(&["No changes"]);
     stage.assert_whole(&cloud.endpoint);
 }

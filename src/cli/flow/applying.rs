@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kompox_state::{Change, Counts, Lock, RunResult};
+use kompox_state::{Change, Counts, RunResult};
 
 use super::planning::{Planned, Selection};
 use super::session::Session;
@@ -14,6 +14,7 @@ use crate::cli::ui::{PlanFormat, Ui};
 use crate::engine::apply::{Work, apply};
 use crate::engine::event::Summary;
 use crate::engine::journal::Journal;
+use crate::engine::lease::Lease;
 use crate::engine::plan::{Mode, Plan, Verb};
 use crate::engine::planfile;
 use crate::engine::run::timestamp;
@@ -41,9 +42,9 @@ pub async fn fresh(
     selection: &Selection,
 ) -> Result<Exit, CliError> {
     refuse_without_answer(execution, session.ui)?;
-    let lock = session.lock(None).await?;
+    let lease = session.lock(None).await?;
     let before = session.snapshot()?;
-    let fixed = recover(session, &before, &lock).await?;
+    let fixed = recover(session, &before, &lease).await?;
     let planned = session.plan(mode, fixed, |graph, snapshot| selection.options(session, graph, snapshot)).await?;
     if !session.ui.json || planned.plan.is_empty() {
         session.ui.plan(&planned.plan, PlanFormat::Text, false, &About::default())?;
@@ -55,7 +56,7 @@ pub async fn fresh(
         session.ui.say(|err| writeln!(err, "Nothing was done."));
         return Ok(Exit::Failed);
     }
-    carry_out(session, &planned, None, execution, lock).await
+    carry_out(session, &planned, None, execution, lease).await
 }
 
 /// Carries a plan out under the lock: history, signals, progress, summary.
@@ -64,12 +65,12 @@ pub async fn carry_out(
     planned: &Planned,
     plan_digest: Option<String>,
     execution: &Execution,
-    lock: Arc<Lock>,
+    lease: Arc<Lease>,
 ) -> Result<Exit, CliError> {
     let digester = session.store.digester();
     let id = session.environment.unique_id();
     let started = session.environment.now();
-    let holder = lock.holder().clone();
+    let holder = lease.lock().holder().clone();
     let entry = kompox_state::Run {
         id: id.clone(),
         actor: holder.who,
@@ -84,7 +85,7 @@ pub async fn carry_out(
         duration_ms: None,
     };
     let durations = session.store.durations()?;
-    let journal = Journal::start(session.store.clone(), lock);
+    let journal = Journal::start(lease);
     journal.commit(vec![Change::StartRun(entry)]).await?;
     let sink = session.ui.progress()?;
     let mut run = session.run(&journal, &planned.providers, &id, &digester, &sink, !execution.no_wait);

@@ -4,56 +4,71 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kompox_state::{Lock, LockRequest, StateError};
+use kompox_state::{LockRequest, StateError, Store};
 
 use super::session::Session;
 use crate::advice::{Advice, Command, Name, Switch};
 use crate::cli::error::CliError;
-use crate::engine::run::timestamp;
+use crate::cli::global::Global;
+use crate::cli::ui::Ui;
+use crate::engine::lease::Lease;
+use crate::engine::run::{Environment, System, timestamp};
 
 /// The longest time that one request takes, after which a holder that is gone can have none under way.
 const LAST_REQUEST: Duration = Duration::from_secs(60);
 
+/// How often one who waits tries.
+const AGAIN: Duration = Duration::from_millis(200);
+
 impl Session<'_> {
-    /// Takes the lock; waits as long as the user allows.
-    pub async fn lock(&self, plan_digest: Option<String>) -> Result<Arc<Lock>, CliError> {
-        let request = LockRequest {
-            who: actor(&self.variables),
-            host: host(),
-            pid: std::process::id(),
-            command: self.global.called.clone(),
-            now: timestamp(self.environment.now()),
-            plan_digest,
-        };
-        let give_up = Instant::now() + Duration::from_secs(self.global.lock_timeout);
-        loop {
-            match self.store.try_lock(&request) {
-                Ok(lock) => {
-                    if let Some(gone) = lock.expired_holder() {
-                        // A request that it sent last may still be under way.
-                        self.ui.say(|err| {
-                            writeln!(
-                                err,
-                                "note: the lock of {gone} has expired; waiting until its last request is over"
-                            )
-                        });
-                        tokio::time::sleep(LAST_REQUEST).await;
-                    }
-                    if let Some(dead) = lock.cleared_dead_holder() {
-                        self.ui.say(|err| writeln!(err, "note: the lock of {dead} was cleared: that process is gone"));
-                    }
-                    return Ok(Arc::new(lock));
+    /// Takes the lock, and keeps it; waits as long as the user allows.
+    pub async fn lock(&self, plan_digest: Option<String>) -> Result<Arc<Lease>, CliError> {
+        take(&self.store, plan_digest, self.global, self.ui).await
+    }
+}
+
+/// Takes the lock of a state, and keeps it; waits as long as the user allows.
+pub async fn take(
+    store: &Arc<dyn Store>,
+    plan_digest: Option<String>,
+    global: &Global,
+    ui: &Ui,
+) -> Result<Arc<Lease>, CliError> {
+    let request = LockRequest {
+        who: actor(&global.environment()),
+        host: host(),
+        pid: std::process::id(),
+        command: global.called.clone(),
+        now: timestamp(System.now()),
+        plan_digest,
+    };
+    let give_up = Instant::now() + Duration::from_secs(global.lock_timeout);
+    loop {
+        let asked = Instant::now();
+        match store.try_lock(&request) {
+            Ok(lock) => {
+                let lease = Arc::new(Lease::keep(Arc::clone(store), lock, asked));
+                if let Some(gone) = lease.lock().expired_holder() {
+                    // A request that it sent last may still be under way.
+                    ui.say(|err| {
+                        writeln!(err, "note: the lock of {gone} has expired; waiting until its last request is over")
+                    });
+                    tokio::time::sleep(LAST_REQUEST).await;
                 }
-                Err(StateError::Locked { .. } | StateError::Busy { .. }) if Instant::now() < give_up => {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                if let Some(dead) = lease.lock().cleared_dead_holder() {
+                    ui.say(|err| writeln!(err, "note: the lock of {dead} was cleared: that process is gone"));
                 }
-                Err(error @ (StateError::Locked { .. } | StateError::Busy { .. })) => {
-                    return Err(CliError::from(error)
-                        .help(Advice::add("wait for it", Switch::LockTimeout, 300))
-                        .help(Advice::run("plan without the lock is always possible", Command::new(Name::Plan))));
-                }
-                Err(error) => return Err(error.into()),
+                return Ok(lease);
             }
+            Err(StateError::Locked { .. } | StateError::Busy { .. }) if asked < give_up => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error @ (StateError::Locked { .. } | StateError::Busy { .. })) => {
+                return Err(CliError::from(error)
+                    .help(Advice::add("wait for it", Switch::LockTimeout, 300))
+                    .help(Advice::run("plan without the lock is always possible", Command::new(Name::Plan))));
+            }
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use kompox_state::{Config, Objects};
 
 use crate::cli::error::CliError;
-use crate::cli::global::Global;
+use crate::cli::global::{Global, variables};
 use crate::kom::layout::{Layout, StateConfig, discover};
 use crate::kom::load::{LoadOptions, Loaded, load_chosen};
 
@@ -25,32 +25,42 @@ pub fn read(global: &Global) -> Result<Manifests, CliError> {
     Ok(Manifests { layout, loaded })
 }
 
-/// Where the state is, and how to sign in there.
+/// Where the state is, and how to sign in there. Rehearsals have one of their own.
 ///
 /// # Errors
 /// The configuration names no place that can be one.
 pub fn state_config(layout: &Layout, global: &Global) -> Result<Config, CliError> {
+    if global.sandbox { sandbox_state(layout) } else { place(layout, &layout.config.state, "kompox") }
+}
+
+/// Where the state of rehearsals is.
+///
+/// # Errors
+/// As [`state_config`].
+pub fn sandbox_state(layout: &Layout) -> Result<Config, CliError> {
+    place(layout, layout.config.sandbox_state.as_ref().unwrap_or(&StateConfig::Sqlite { path: None }), SANDBOX)
+}
+
+/// What files of a rehearsal's state are called.
+const SANDBOX: &str = "sandbox";
+
+/// A place of the configuration. Files that have no name there are called `name`.
+fn place(layout: &Layout, state: &StateConfig, name: &str) -> Result<Config, CliError> {
     let folder = layout.dir.join("state");
-    let file = |name: &str| Config::Sqlite { path: folder.join(name) };
     let object = |objects| Config::Object {
         objects,
-        variables: global.environment().into_iter().collect(),
-        presence: folder.join("object.lock"),
+        // A rehearsal needs no account of a cloud, but the one that its state is in.
+        variables: variables().into_iter().collect(),
+        presence: folder.join(if name == SANDBOX { "sandbox.lock" } else { "object.lock" }),
     };
-    Ok(match &layout.config.state {
-        _ if global.sandbox => sandbox_state(layout),
+    Ok(match state {
         StateConfig::Sqlite { path: Some(path) } => Config::Sqlite { path: path.clone() },
-        StateConfig::Sqlite { path: None } => file("kompox.db"),
+        StateConfig::Sqlite { path: None } => Config::Sqlite { path: folder.join(format!("{name}.db")) },
         StateConfig::Folder(path) => object(Objects::Folder(path.clone())),
         StateConfig::Bucket(url) => object(Objects::parse(url).map_err(|error| {
             CliError::new("config-state", format!("`state:` in `.kompox/config.yml` names no bucket: {error}"))
         })?),
     })
-}
-
-/// Where the sandbox's state is: a file, whatever the project's is.
-pub fn sandbox_state(layout: &Layout) -> Config {
-    Config::Sqlite { path: layout.dir.join("state").join("sandbox.db") }
 }
 
 /// Where the sandbox's world is.

@@ -47,7 +47,7 @@ pub async fn apply(
 
 async fn carry_out_saved(session: &Session<'_>, mut saved: SavedPlan, execution: &Execution) -> Result<Exit, CliError> {
     saved.verify(&session.store.digester())?;
-    let lock = session.lock(Some(saved.digest.clone())).await?;
+    let lease = session.lock(Some(saved.digest.clone())).await?;
     let before = session.snapshot()?;
     let fixed = Fixed { chosen: saved.plan.chosen.clone(), ..Fixed::default() };
     let (graph, inputs, connections) = match saved.plan.mode {
@@ -61,7 +61,7 @@ async fn carry_out_saved(session: &Session<'_>, mut saved: SavedPlan, execution:
     };
     let providers = session.providers(&connections, &before)?;
     if session.is_unsettled(&before)? {
-        settle(session, &providers, &lock).await?;
+        settle(session, &providers, &lease).await?;
     }
     let snapshot = session.snapshot()?;
     let earlier: HashSet<String> = session
@@ -90,7 +90,7 @@ async fn carry_out_saved(session: &Session<'_>, mut saved: SavedPlan, execution:
         session.ui.say(|err| writeln!(err, "Nothing is left to do: an earlier apply of this plan did it all."));
         return Ok(Exit::Done);
     }
-    carry_out(session, &planned, Some(saved.digest), execution, lock).await
+    carry_out(session, &planned, Some(saved.digest), execution, lease).await
 }
 
 /// A plan for another cloud or another state is refused before anything is opened: opening a state makes one where there

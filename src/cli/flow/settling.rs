@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use kompox_state::{Change, Lock, RunResult, Snapshot};
+use kompox_state::{Change, RunResult, Snapshot};
 
 use super::fixed::{Fixed, chosen_by_intents};
 use super::session::Session;
 use crate::cli::error::CliError;
 use crate::engine::event::Sink;
 use crate::engine::journal::Journal;
+use crate::engine::lease::Lease;
 use crate::engine::provider::Providers;
 use crate::engine::reconcile::reconcile;
 use crate::engine::run::timestamp;
 
 /// Looks into what an interrupted run left, before anything is planned. Gives the names that it had chosen.
-pub async fn recover(session: &Session<'_>, before: &Snapshot, lock: &Arc<Lock>) -> Result<Fixed, CliError> {
+pub async fn recover(session: &Session<'_>, before: &Snapshot, lease: &Arc<Lease>) -> Result<Fixed, CliError> {
     if session.is_unsettled(before)? {
         let providers = session.providers(&session.sign_in(before), before)?;
-        settle(session, &providers, lock).await?;
+        settle(session, &providers, lease).await?;
     }
     Ok(Fixed { chosen: chosen_by_intents(before), ..Fixed::default() })
 }
@@ -59,9 +60,9 @@ impl Session<'_> {
     }
 }
 
-pub(super) async fn settle(session: &Session<'_>, providers: &Providers, lock: &Arc<Lock>) -> Result<(), CliError> {
+pub(super) async fn settle(session: &Session<'_>, providers: &Providers, lease: &Arc<Lease>) -> Result<(), CliError> {
     let sink = session.ui.progress()?;
-    let journal = Journal::start(session.store.clone(), lock.clone());
+    let journal = Journal::start(lease.clone());
     session.look_into(&journal, providers, &session.environment.unique_id(), &sink).await?;
     sink.finish()?;
     Ok(())

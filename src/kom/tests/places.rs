@@ -94,7 +94,12 @@ fn configuration_is_read_and_checked() {
     ] {
         folder.write(".kompox/config.yml", text);
         assert_eq!(folder.layout().config.state, expected);
+        assert_eq!(folder.layout().config.sandbox_state, None);
     }
+    folder.write(".kompox/config.yml", "state: {type: sqlite, sandbox: {type: object, path: objects}}");
+    let config = folder.layout().config;
+    assert_eq!(config.state, StateConfig::Sqlite { path: None });
+    assert_eq!(config.sandbox_state, Some(StateConfig::Folder(folder.path(".kompox/objects"))));
 
     for (text, expected) in [
         ("version: 2", "error[kom-value] .kompox/config.yml:1:10: \"version\" cannot be 2"),
@@ -110,6 +115,10 @@ fn configuration_is_read_and_checked() {
         ("state: {type: object, url: 's3://b', path: x}", "error[config-state] .kompox/config.yml:1:28"),
         ("state: {type: sqlit}", "error[kom-value] .kompox/config.yml:1:15: \"type\" cannot be \"sqlit\""),
         ("state: {path: x}", "error[kom-required]"),
+        (
+            "state: {type: sqlite, sandbox: {type: object}}",
+            "error[kom-required] .kompox/config.yml:1:32: \"sandbox\" of type object",
+        ),
         ("logging: {format: xml}", "error[kom-value]"),
         ("logging: {retentionDays: -1}", "error[kom-value]"),
         (

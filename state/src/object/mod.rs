@@ -20,7 +20,7 @@
 //!
 //! # Requests
 //!
-//! A commit is one request, however large the state is. A cold read of a state that was summed up is three: the identity,
+//! A commit is one request, however large the state is; each five hundredth also sums up. A cold read of a state that was summed up is three: the identity,
 //! a list, the summary. A new look is a list, and a request per new entry.
 
 mod bucket;
@@ -58,6 +58,9 @@ use crate::store::Store;
 
 /// How many entries a release sums up at least.
 const WORTH_IT: u64 = 64;
+
+/// How many entries a holder sums up while it works, so that one that is killed leaves no more than that to be read.
+const OVERDUE: u64 = 512;
 
 /// Where lineage and key are.
 const IDENTITY: &str = "identity";
@@ -297,9 +300,9 @@ impl Inner {
     }
 
     /// Sums up everything up to now, and deletes what that makes superfluous. A part that fails is done by the next one.
-    fn sum_up(&self, known: &Summary) -> Result<(), StateError> {
+    fn sum_up(&self, known: &Summary, worth_it: u64) -> Result<(), StateError> {
         let summed = *self.summed.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.number < summed + WORTH_IT {
+        if known.number < summed + worth_it {
             return Ok(());
         }
         let (bytes, digest) = log::write(known).map_err(|e| self.unwritable(&e))?;
@@ -499,7 +502,11 @@ impl Store for ObjectStore {
             known.model.check(changes)?;
             let event = Event::Committed { lock: lock.holder().id.clone(), changes: changes.to_vec() };
             match self.inner.append(&mut known, event)? {
-                Appended::Done => return Ok(known.model.serial),
+                Appended::Done => {
+                    // The commit is made, whether this works or not.
+                    let _ = self.inner.sum_up(&known, OVERDUE);
+                    return Ok(known.model.serial);
+                }
                 // By whoever took over, or by this holder itself: another part of it, or one whose answer was lost.
                 Appended::Taken => {
                     drop(known);
@@ -526,7 +533,7 @@ impl Guard for Hold {
                 return Ok(());
             }
             // Under the lock, when nobody else writes. The release is worth more than the room.
-            let _ = self.inner.sum_up(&known);
+            let _ = self.inner.sum_up(&known, WORTH_IT);
             if let Appended::Done = self.inner.append(&mut known, Event::Released { lock: self.holder.id.clone() })? {
                 let (bucket, name) = (self.inner.bucket.clone(), beat(&self.holder.id));
                 return self.inner.wait(async move { bucket.delete(vec![name]).await });

@@ -1,24 +1,23 @@
 //! The contract on real servers, which `tests/stores/build` installs. `KOMPOX_STORES` names their folder; without it these
 //! tests say that they were skipped.
 
+#[path = "../../../tests/stores/server.rs"]
+mod server;
+
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::sync::{Barrier, OnceLock};
-use std::time::{Duration, Instant};
 
 use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
 use tempfile::TempDir;
 
+use self::server::{Server, aws, installed, tell};
 use super::tests::spoil;
 use super::*;
 use crate::contract::{self, Backend, Spoiled, put, record, request};
 use crate::lease::Clock;
-
-/// How long a server may take to listen; no test depends on its value.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The bucket that every server has.
 const BUCKET: &str = "states";
@@ -34,56 +33,15 @@ trait Kind: 'static {
     /// How often many want the lock at once: fewer times where a request takes long.
     const ROUNDS: usize;
     fn shared() -> &'static OnceLock<Option<Server>>;
-    /// Its arguments, for a folder of its own and a port.
-    fn command(program: &Path, folder: &Path, port: u16) -> Command;
-    /// Makes the bucket, once it answers.
-    fn make_bucket(folder: &Path, endpoint: &str);
+    /// Starts it, and makes the bucket.
+    fn start(program: &Path) -> Server;
     fn objects(prefix: String) -> Objects;
     fn variables(endpoint: &str) -> Vec<(&'static str, String)>;
 }
 
-/// A server that ends with this process, however that ends.
-struct Server {
-    endpoint: String,
-    _supervisor: Child,
-    _folder: TempDir,
-}
-
 /// The server, started by whoever needs it first; none where it is not installed.
 fn server<K: Kind>() -> Option<&'static Server> {
-    K::shared()
-        .get_or_init(|| {
-            let stores = std::env::var_os("KOMPOX_STORES").filter(|value| !value.is_empty());
-            let program = stores.map(|stores| PathBuf::from(stores).join(K::PROGRAM)).filter(|path| path.exists());
-            if program.is_none() {
-                println!("skipped: no state is kept by {}: set KOMPOX_STORES=$(tests/stores/build)", K::PROGRAM);
-            }
-            program.map(|program| start::<K>(&program))
-        })
-        .as_ref()
-}
-
-fn start<K: Kind>(program: &Path) -> Server {
-    let folder = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let server = K::command(program, folder.path(), port);
-    // Its input ends with this process, and it with its input. Environment and working folder are its own.
-    let mut supervisor = Command::new("sh");
-    supervisor.args(["-c", "\"$@\" </dev/null & cat >/dev/null; kill $!", "sh"]);
-    supervisor.arg(server.get_program()).args(server.get_args());
-    for (name, value) in server.get_envs() {
-        supervisor.env(name, value.unwrap());
-    }
-    supervisor.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let supervisor = supervisor.current_dir(folder.path()).spawn().unwrap();
-    let begun = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < PATIENCE, "{} does not listen", K::PROGRAM);
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let endpoint = format!("http://127.0.0.1:{port}");
-    K::make_bucket(folder.path(), &endpoint);
-    Server { endpoint, _supervisor: supervisor, _folder: folder }
+    K::shared().get_or_init(|| installed(K::PROGRAM).map(|program| K::start(&program))).as_ref()
 }
 
 /// Sends a request and gives its status.
@@ -103,18 +61,8 @@ impl Kind for VersityGateway {
         &SERVER
     }
 
-    fn command(program: &Path, folder: &Path, port: u16) -> Command {
-        let mut command = Command::new(program);
-        command.args(["--access", "kompox", "--secret", "kompox-secret", "--port", &format!("127.0.0.1:{port}")]);
-        command.arg("posix").arg("--sidecar").arg(folder.join("meta")).arg(folder.join("data"));
-        for name in ["data", "meta"] {
-            std::fs::create_dir(folder.join(name)).unwrap();
-        }
-        command
-    }
-
-    fn make_bucket(folder: &Path, _: &str) {
-        std::fs::create_dir(folder.join("data").join(BUCKET)).unwrap();
+    fn start(program: &Path) -> Server {
+        Server::versitygw(program, BUCKET)
     }
 
     fn objects(prefix: String) -> Objects {
@@ -122,13 +70,7 @@ impl Kind for VersityGateway {
     }
 
     fn variables(endpoint: &str) -> Vec<(&'static str, String)> {
-        vec![
-            ("AWS_ENDPOINT_URL", endpoint.to_owned()),
-            ("AWS_ALLOW_HTTP", "true".to_owned()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "kompox".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "kompox-secret".to_owned()),
-        ]
+        aws(endpoint).to_vec()
     }
 }
 
@@ -143,15 +85,15 @@ impl Kind for Moto {
         &SERVER
     }
 
-    fn command(program: &Path, _: &Path, port: u16) -> Command {
-        let mut command = Command::new(program);
-        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
-        command
-    }
-
-    fn make_bucket(_: &Path, endpoint: &str) {
-        let url = format!("{endpoint}/{BUCKET}").parse().unwrap();
+    fn start(program: &Path) -> Server {
+        let server = Server::start(|_, port| {
+            let mut command = Command::new(program);
+            command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
+            command
+        });
+        let url = format!("{}/{BUCKET}", server.endpoint).parse().unwrap();
         assert_eq!(send(reqwest::Request::new(::http::Method::PUT, url)), 200);
+        server
     }
 
     fn objects(prefix: String) -> Objects {
@@ -174,21 +116,21 @@ impl Kind for Azurite {
         &SERVER
     }
 
-    fn command(program: &Path, folder: &Path, port: u16) -> Command {
-        let mut command = Command::new("node");
-        command.arg(program).args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--silent"]);
-        command.args(["--disableTelemetry", "--skipApiVersionCheck", "--location"]).arg(folder);
-        command
-    }
-
-    fn make_bucket(_: &Path, endpoint: &str) {
-        let url = format!("{endpoint}/{ACCOUNT}/{BUCKET}?restype=container");
+    fn start(program: &Path) -> Server {
+        let server = Server::start(|folder, port| {
+            let mut command = Command::new("node");
+            command.arg(program).args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--silent"]);
+            command.args(["--disableTelemetry", "--skipApiVersionCheck", "--location"]).arg(folder);
+            command
+        });
+        let url = format!("{}/{ACCOUNT}/{BUCKET}?restype=container", server.endpoint);
         let mut request =
             ::http::Request::put(url).header("content-length", "0").body(String::new()).unwrap().map(Into::into);
         let key = AzureCredential::AccessKey(AzureAccessKey::try_new(ACCOUNT_KEY).unwrap());
         AzureAuthorizer::new(&key, ACCOUNT).try_authorize(&mut request).unwrap();
         let request = request.map(|_: object_store::client::HttpRequestBody| Vec::new());
         assert_eq!(send(request.try_into().unwrap()), 201);
+        server
     }
 
     fn objects(prefix: String) -> Objects {
@@ -314,7 +256,7 @@ fn one_of_many_gets_the_lock<K: Kind>() {
     }
     let seen = place.open().snapshot().unwrap();
     assert_eq!((seen.serial, seen.records.len()), (expected, rounds));
-    println!("contention: {}: 16 writers, {rounds} rounds, one holder in each, no commit lost", K::PROGRAM);
+    tell(&format!("contention: {}: 16 writers, {rounds} rounds, one holder in each, no commit lost", K::PROGRAM));
 }
 
 /// How many requests each thing takes.
@@ -347,10 +289,10 @@ fn requests<K: Kind>() -> Option<[u64; 5]> {
     let cold = count(&mut || records = place.open_through(connector.clone()).snapshot().unwrap().records.len());
     assert_eq!(records as u64, 3001 + WORTH_IT);
     let again = count(&mut || drop(store.snapshot().unwrap()));
-    println!(
+    tell(&format!(
         "requests: {}: lock {locking}, commit {small}, commit to 3,000 records {large}, cold read {cold}, new look {again}",
         K::PROGRAM
-    );
+    ));
     Some([locking, small, large, cold, again])
 }
 
