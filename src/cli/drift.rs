@@ -45,6 +45,12 @@ pub struct Args {
     selection: Selection,
 }
 
+impl Args {
+    pub(super) fn is_for_machines(&self) -> bool {
+        self.format == Format::Json
+    }
+}
+
 /// Runs `drift`: a plan that would accept what is observed, for CI. Writes nothing.
 pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let plan = with_session(global, ui, Needs::Manifests, async |session| {
@@ -52,7 +58,7 @@ pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError
         Ok(session.plan(Mode::RefreshOnly, Fixed::default(), adjust).await?.plan)
     });
     let plan = plan.await?;
-    let about = About { drift: true, saved: None };
+    let about = About { drift: true, ..About::default() };
     let format = match args.format {
         Format::Sarif => {
             ui.document(&report::sarif::log(&report::drift::findings(&plan), VERSION, ui.commands()))?;

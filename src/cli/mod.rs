@@ -35,6 +35,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use self::error::{CliError, Exit};
 use self::global::Global;
 use self::ui::Ui;
+use crate::report::typed::Commands;
 
 /// Plan and apply for stateful Docker Compose apps on managed Kubernetes.
 #[derive(Debug, Parser)]
@@ -92,12 +93,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let mut cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            // clap prints help and version to stdout, mistakes to stderr.
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
-        }
+        Err(error) => return unread(&error, &arguments),
     };
+    cli.global.json |= cli.command.is_for_machines();
     cli.global.called = called(cli.global.sandbox, &arguments);
     let ui = Ui::detect(&cli.global);
     match cli.run(&ui) {
@@ -131,6 +129,36 @@ impl Cli {
             Command::Sandbox(command) => within_runtime(sandbox::run(&command, global, ui)),
         }
     }
+}
+
+impl Command {
+    /// Whether it was told in its own way to print JSON: then why it failed is JSON, too.
+    fn is_for_machines(&self) -> bool {
+        match self {
+            Self::Validate(args) => args.is_for_machines(),
+            Self::Plan(args) => args.is_for_machines(),
+            Self::Drift(args) => args.is_for_machines(),
+            Self::Show(args) => args.is_for_machines(),
+            _ => false,
+        }
+    }
+}
+
+/// Prints help, version, or what is wrong with the arguments.
+fn unread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    // clap prints help and version to stdout, mistakes to stderr.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    if arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json") {
+        let text = error.to_string();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
+        let failed = lines.fold(CliError::new("usage", first), CliError::help);
+        ui::problems(&failed, &Commands::PLAIN);
+    }
+    ExitCode::from(1)
 }
 
 /// The command without its arguments, which others need not see.

@@ -12,6 +12,7 @@ use crate::advice::{Command, Name};
 use crate::engine::plan::Mode;
 use crate::engine::planfile;
 use crate::report::{About, Saved};
+use crate::resources::drivers;
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -41,6 +42,12 @@ pub struct Args {
     selection: Selection,
 }
 
+impl Args {
+    pub(super) fn is_for_machines(&self) -> bool {
+        self.format == PlanFormat::Json
+    }
+}
+
 /// Runs `plan`. Takes no lock and changes nothing; the first time it makes the state, whose lineage and key every plan
 /// needs.
 pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
@@ -65,7 +72,9 @@ async fn plan(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
         None => None,
     };
     let saved = saved.as_ref().map(|(file, digest)| Saved { file, digest });
-    ui.plan(&plan, args.format, args.verbose, &About { saved, drift: false })?;
+    let updates = session.updates()?;
+    let about = About { saved, drift: false, kinds: Some(drivers::kind), updates: Some(&updates) };
+    ui.plan(&plan, args.format, args.verbose, &about)?;
     if let Some(saved) = saved {
         ui.say(|err| {
             writeln!(err, "Saved to {}; its digest is {}", saved.file, saved.digest)?;

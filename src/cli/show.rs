@@ -6,6 +6,7 @@ use super::state;
 use super::ui::{PlanFormat, Ui};
 use crate::engine::planfile;
 use crate::report::{About, Saved};
+use crate::resources::drivers;
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
@@ -24,12 +25,19 @@ pub struct Args {
     verbose: bool,
 }
 
+impl Args {
+    pub(super) fn is_for_machines(&self) -> bool {
+        self.format == PlanFormat::Json
+    }
+}
+
 /// Runs `show`.
 pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let path = global.cwd()?.join(&args.what);
     if path.is_file() {
         let saved = planfile::read(&path)?;
-        let about = About { drift: false, saved: Some(Saved { file: &args.what, digest: &saved.digest }) };
+        let of = Saved { file: &args.what, digest: &saved.digest };
+        let about = About { saved: Some(of), kinds: Some(drivers::kind), ..About::default() };
         ui.plan(&saved.plan, args.format, args.verbose, &about)?;
         ui.say(|err| {
             writeln!(err, "digest {}", saved.digest)?;

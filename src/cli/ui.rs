@@ -36,6 +36,15 @@ pub enum PlanFormat {
     Dot,
 }
 
+/// Why a command failed, for machines, as one line on stdout.
+pub fn problems(error: &CliError, commands: &Commands) {
+    let Some(diagnostics) = error.diagnostics() else { return };
+    let mut out = Harmless::new(std::io::stdout().lock());
+    // Whoever closed stdout does not read it.
+    let _ = report::json::write(&mut out, &report::diagnostics::problems(&diagnostics, commands), false);
+    let _ = out.flush();
+}
+
 /// What the terminal can show, and what the user wants to see there.
 #[derive(Debug, Clone, Copy)]
 pub struct Ui {
@@ -165,14 +174,14 @@ impl Ui {
         }
     }
 
-    /// Why a command failed, on stderr: in words, or with `--json` as the array that `validate --format json` prints. A
-    /// closed stdout is no error worth a line.
+    /// Why a command failed: in words on stderr, and with `--json` as the last line on stdout, too. A closed stdout is no
+    /// error worth a line.
     pub fn error(&self, error: &CliError) {
         let Some(diagnostics) = error.diagnostics() else { return };
-        self.say(|err| match self.json {
-            true => report::json::write(err, &report::diagnostics::json(&diagnostics, self.commands()), false),
-            false => report::diagnostics::text(err, &diagnostics, &self.err),
-        });
+        self.say(|err| report::diagnostics::text(err, &diagnostics, &self.err));
+        if self.json {
+            problems(error, self.commands());
+        }
     }
 
     /// Progress: moving lines on a terminal, plain lines in a pipe, JSON lines on stdout with `--json`.

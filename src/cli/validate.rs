@@ -37,6 +37,12 @@ pub struct Args {
     format: Format,
 }
 
+impl Args {
+    pub(super) fn is_for_machines(&self) -> bool {
+        self.format == Format::Json
+    }
+}
+
 /// Runs `validate`: everything that needs no network.
 pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let (mut findings, objects) = match offline(global, Keep::Graph) {

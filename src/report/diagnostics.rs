@@ -151,6 +151,15 @@ pub fn json(diagnostics: &Diagnostics, commands: &Commands) -> Json {
     sorted(diagnostics).into_iter().map(item).collect()
 }
 
+/// Why a command failed, as one document.
+pub fn problems(diagnostics: &Diagnostics, commands: &Commands) -> Json {
+    json!({
+        "format_version": super::json::FORMAT_VERSION,
+        "type": "problems",
+        "problems": json(diagnostics, commands),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

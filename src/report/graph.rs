@@ -135,7 +135,8 @@ fn mermaid_text(text: &str) -> String {
     let mut safe = String::from("\"");
     for c in clean(text).chars() {
         match c {
-            '"' | '#' | '&' | '<' | '>' | '`' | '*' | '\\' | '@' | '{' | '}' | '[' | ']' | ';' | '%' => {
+            // A dollar would begin a formula and a colon a picture (`fa:fa-ban`).
+            '"' | '#' | '&' | '<' | '>' | '`' | '*' | '\\' | '@' | '{' | '}' | '[' | ']' | ';' | '%' | '$' | ':' => {
                 safe.push_str(&format!("#{};", u32::from(c)));
             }
             _ => safe.push(c),

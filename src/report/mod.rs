@@ -25,6 +25,12 @@ mod value;
 #[cfg(test)]
 mod testing;
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::engine::kind::Kind;
+use crate::engine::provider::ProviderKey;
+
 /// What is known of a plan besides the plan.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct About<'a> {
@@ -32,7 +38,14 @@ pub struct About<'a> {
     pub drift: bool,
     /// It was saved.
     pub saved: Option<Saved<'a>>,
+    /// Finds the schema of a kind, by which storage is known that starts empty.
+    pub kinds: Option<Kinds>,
+    /// How long updates have taken on average, by the name of the kind.
+    pub updates: Option<&'a BTreeMap<String, Duration>>,
 }
+
+/// Finds the schema of a kind of a provider by its name.
+pub type Kinds = fn(&ProviderKey, &str) -> Option<&'static Kind>;
 
 /// A plan in its file.
 #[derive(Debug, Clone, Copy)]

@@ -264,11 +264,19 @@ pub(super) fn closing(plan: &Plan) -> Vec<Section> {
         format!("{}  {}", clean(restart.address.as_str()), clean(&restart.because)).trim_end().to_owned()
     };
     add("Restarts (one replica each, down until the new one is ready):", plan.restarts.iter().map(restart).collect());
-    add("Unknown until apply:", unknown_items(plan));
-    add("Planned without the server's answer, checked again when it can give one:", unconfirmed_items(plan));
+    let unknown = not_known(plan);
     let host = |(address, host): &(Address, String)| format!("{}  ({})", clean(host), clean(address.as_str()));
-    add("Hosts:", plan.hosts.iter().map(host).collect());
+    let hosts = Section { title: "Hosts:".to_owned(), items: plan.hosts.iter().map(host).collect() };
+    sections.extend(unknown.into_iter().chain((!hosts.items.is_empty()).then_some(hosts)));
     sections
+}
+
+/// What only the apply will tell.
+pub(super) fn not_known(plan: &Plan) -> Vec<Section> {
+    let unknown = Section { title: "Unknown until apply:".to_owned(), items: unknown_items(plan) };
+    let title = "Planned without the server's answer, checked again when it can give one:";
+    let unconfirmed = Section { title: title.to_owned(), items: unconfirmed_items(plan) };
+    [unknown, unconfirmed].into_iter().filter(|section| !section.items.is_empty()).collect()
 }
 
 fn unconfirmed_items(plan: &Plan) -> Vec<String> {

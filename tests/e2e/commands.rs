@@ -287,6 +287,17 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
+fn mistakes_are_json_where_that_is_asked_for() {
+    let project = Project::gitea();
+    let usage = project.run_as_is(&["plan", "--json", "--nonsense"]).exits(1);
+    assert_eq!(usage.reasons()[0]["code"], "usage");
+    assert!(usage.stderr.starts_with("error: unexpected argument '--nonsense'"), "{}", usage.stderr);
+    let missing = project.run(&["show", "no.such", "--format", "json"]).exits(1);
+    assert_eq!(missing.reasons()[0]["severity"], "error");
+    assert_eq!(project.run(&["plan", "--nonsense"]).exits(1).stdout, "");
+}
+
+#[test]
 fn mistakes_on_the_command_line() {
     let project = Project::gitea();
     let unknown = project.run_as_is(&["aply"]).exits(1);

@@ -16,15 +16,13 @@ fn markdown_is_one_comment_folded_per_app() {
     assert!(plan.stdout.starts_with("<!-- kompox-plan -->\n## kompox plan\n"), "{}", plan.stdout);
     let folds: Vec<&str> = plan.stdout.lines().filter(|line| line.contains("<summary>")).collect();
     assert_snapshot!(project.redact(&folds.join("\n")), @"
-    <details><summary><b>/ws/office/prv/aks1/app/redmine</b>: 3 to create</summary>
-    <details><summary><b>/ws/office/prv/aks1/app/uptime</b>: 2 to create</summary>
-    <details><summary><b>/ws/office/prv/aks1/app/wiki</b>: 2 to create</summary>
-    <details><summary><b>/ws/office/prv/aks1/cls/internal</b>: 16 to create</summary>
-    <details><summary><b>/ws/office/prv/aks1/cls/internal/app/redmine</b>: 18 to create</summary>
-    <details><summary><b>/ws/office/prv/aks1/cls/public</b>: 16 to create</summary>
-    <details><summary><b>/ws/office/prv/aks1/cls/public/app/uptime</b>: 12 to create</summary>
-    <details><summary><b>/ws/office/prv/aks1/cls/public/app/wiki</b>: 15 to create</summary>
-    <details><summary>Graph (68 objects left out)</summary>
+    <details><summary><b><code>app/redmine</code></b>: 21 to create</summary>
+    <details><summary><b><code>app/uptime</code></b>: 14 to create</summary>
+    <details><summary><b><code>app/wiki</code></b>: 17 to create</summary>
+    <details><summary><b><code>cls/internal</code></b>: 16 to create</summary>
+    <details><summary><b><code>cls/public</code></b>: 16 to create</summary>
+    <details><summary>Not known before the apply</summary>
+    <details><summary>Graph (69 objects left out)</summary>
     ");
     assert_eq!(plan.stdout.matches("<details").count(), plan.stdout.matches("</details>").count());
     assert!(plan.stdout.contains("```mermaid"));
@@ -43,18 +41,16 @@ fn markdown_of_a_small_change() {
 
     Made with `--sandbox`: it is for the sandbox only.
 
-    **Restarts &#40;one replica each, down until the new one is ready&#41;:**
+    **Restarts &#40;one replica each: down until the new one is ready&#41;:**
 
-    - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app  spec.template.spec.containers&#91;gitea&#93;.image changes
+    - <code>Deployment/app1-app</code> (<code>app1-app</code> in <code>k4x-50vf7y-app1-13o40q</code>): spec.template.spec.containers&#91;gitea&#93;.image changes
 
-    **Hosts:**
+    Hosts that stay: <code>app1-13o40q-3000.cluster1.aks1.exp.kompox.dev</code>, <code>gitea.custom.exp.kompox.dev</code>
 
-    - app1-13o40q-3000.cluster1.aks1.exp.kompox.dev  &#40;/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1&#41;
-    - gitea.custom.exp.kompox.dev  &#40;/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1&#41;
-
-    <details><summary><b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1</b>: 1 to update</summary>
+    <details><summary><b><code>app/app1</code></b>: 1 to update</summary>
 
     ```diff
+    @@ /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1 @@ k4x-50vf7y-app1-13o40q
     ! Deployment/app1-app  spec.template.spec.containers[gitea].image "docker.gitea.com/gitea:1.24.6" → "docker.gitea.com/gitea:1.24.7"  (compose.yml:2)
     !     spec.template.spec.containers[gitea].image:
     -         "docker.gitea.com/gitea:1.24.6"
@@ -92,28 +88,24 @@ fn markdown_has_dangers_first() {
     Made with `--sandbox`: it is for the sandbox only.
 
     > [!CAUTION]
-    > - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/Namespace/traefik</b>: is deleted with everything in it; what runs there stops
-    > - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1</b>: is deleted with everything in it; what runs there stops
-    > - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/cluster/cluster1</b>: is deleted with everything that runs in it
-    > - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/resource-group/cluster1</b>: is deleted with everything in it
+    > - <code>Namespace/traefik</code>: is deleted with everything in it; what runs there stops
+    > - <code>Namespace/app1</code> (<code>k4x-50vf7y-app1-13o40q</code>): is deleted with everything in it; what runs there stops
+    > - <code>cluster/cluster1</code> (<code>k4x-50vf7y-cluster1</code> in <code>k4x-50vf7y&#95;cls&#95;cluster1&#95;62mpgv</code>): is deleted with everything that runs in it
+    > - <code>resource-group/cluster1</code> (<code>k4x-50vf7y&#95;cls&#95;cluster1&#95;62mpgv</code>): is deleted with everything in it
 
     **Not deleted, only forgotten:**
 
-    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1</b>: it holds what is kept: k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>adopt it again:  kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>
+    - <code>resource-group/app1</code> (<code>k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>): it holds what is kept: k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br>adopt it again: <code>kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/resource-group/app1 /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>
 
-    **Notes:**
+    **Data:**
 
-    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default</b>: kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>to adopt it again:</code><br><code>kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code>
-    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/Service/traefik</b>: no longer answers: port 443/TCP of traefik &#40;LoadBalancer&#41;, port 80/TCP of traefik &#40;LoadBalancer&#41;
-    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-custom</b>: no longer answers: gitea.custom.exp.kompox.dev
-    - <b>/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Ingress/app1-app-default</b>: no longer answers: app1-13o40q-3000.cluster1.aks1.exp.kompox.dev
+    - <code>disk/default</code> (<code>k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code> in <code>k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>): kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>to adopt it again:</code><br><code>kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code>
 
-    **At risk &#40;see the dangers above&#41;:**
+    **Hosts that vanish:**
 
-    - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/Namespace/traefik
-    - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Namespace/app1
-    - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/cluster/cluster1
-    - /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/resource-group/cluster1
+    - <code>Service/traefik</code>: no longer answers: port 443/TCP of traefik &#40;LoadBalancer&#41;, port 80/TCP of traefik &#40;LoadBalancer&#41;
+    - <code>Ingress/app1-app-custom</code> (<code>app1-app-custom</code> in <code>k4x-50vf7y-app1-13o40q</code>): no longer answers: gitea.custom.exp.kompox.dev
+    - <code>Ingress/app1-app-default</code> (<code>app1-app-default</code> in <code>k4x-50vf7y-app1-13o40q</code>): no longer answers: app1-13o40q-3000.cluster1.aks1.exp.kompox.dev
     ");
     let danger = text.find("Not deleted, only forgotten").or(text.find("forgotten")).unwrap();
     assert!(danger < text.find("<details").unwrap());

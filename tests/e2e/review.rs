@@ -163,7 +163,8 @@ fn what_goes_is_a_danger_for_each_app_and_cluster() {
     project.write("kompoxapp.yml", FRAME);
     let plan = project.run(&["plan", "--format", "markdown"]).done();
     assert!(
-        plan.stdout.contains("> [!CAUTION]\n> - <b>/ws/w/prv/p/cls/c/app/a/Namespace/a</b>: is deleted"),
+        plan.stdout
+            .contains("> [!CAUTION]\n> - <code>Namespace/a</code> (<code>k4x-4atij3-a-3098ts</code>): is deleted"),
         "{}",
         plan.stdout
     );
@@ -450,7 +451,8 @@ fn protection_that_is_lifted_is_a_danger() {
     assert_eq!(dangers(&project, &[]), [text]);
     let plan = project.run(&["plan", "--format", "markdown"]).done();
     assert!(
-        plan.stdout.contains("> - <b>/ws/w/prv/p/app/a/disk/default</b>: deletionPolicy: Orphan → Delete"),
+        plan.stdout.contains("> - <code>disk/default</code> (<code>k4x-4atij3&#95;disk")
+            && plan.stdout.contains("</code>): deletionPolicy: Orphan → Delete"),
         "{}",
         plan.stdout
     );

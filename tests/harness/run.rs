@@ -71,11 +71,13 @@ impl Finished {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 
-    /// Why it failed, as `--json` says it: the last line beside the data.
+    /// Why it failed, as `--json` says it: the last line of the data.
     #[track_caller]
     pub fn reasons(&self) -> Value {
-        let line = self.stderr.lines().last().unwrap_or_default();
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {}", self.stderr))
+        let line = self.stdout.lines().last().unwrap_or_default();
+        let mut said: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {}", self.text()));
+        assert_eq!(said["type"], "problems");
+        said["problems"].take()
     }
 
     /// Only the errors of what was printed beside the data; warnings go.
@@ -91,7 +93,9 @@ fn published(stdout: &str) {
         let schema = include_str!("../../docs/output.schema.json");
         jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap()
     });
-    if !stdout.starts_with('{') || !stdout.contains("\"format_version\"") {
+    let is_document = stdout.starts_with('{') && stdout.contains("\"format_version\"");
+    let is_findings = stdout.starts_with('[') && stdout.contains("\"severity\"");
+    if !(is_document || is_findings) {
         return;
     }
     for document in serde_json::Deserializer::from_str(stdout).into_iter::<Value>() {

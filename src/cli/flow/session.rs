@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kompox_state::{Snapshot, Store};
 
@@ -19,6 +19,7 @@ use crate::engine::address::Address;
 use crate::engine::cancel;
 use crate::engine::event::Sink;
 use crate::engine::journal::Journal;
+use crate::engine::plan::Verb;
 use crate::engine::provider::{ProviderKey, Providers};
 use crate::engine::run::{Environment, Run, SharedEnvironment, System};
 use crate::kom::layout::{Layout, discover};
@@ -151,6 +152,12 @@ impl<'g> Session<'g> {
     /// Everything in the state at one instant.
     pub fn snapshot(&self) -> Result<Snapshot, CliError> {
         Ok(self.store.snapshot()?)
+    }
+
+    /// How long updates have taken on average, by the name of the kind.
+    pub fn updates(&self) -> Result<BTreeMap<String, Duration>, CliError> {
+        let means = self.store.durations()?.into_iter().filter(|mean| mean.action == Verb::Update);
+        Ok(means.map(|mean| (mean.kind, Duration::from_millis(mean.millis))).collect())
     }
 
     /// Expands the manifests. Prints their warnings once.

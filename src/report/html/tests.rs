@@ -4,7 +4,7 @@ use crate::report::{Saved, testing};
 use proptest::prelude::*;
 
 fn page_of(shown: &Plan) -> String {
-    let about = About { drift: false, saved: Some(Saved { file: "p.kplan", digest: "sha256:abc" }) };
+    let about = About { saved: Some(Saved { file: "p.kplan", digest: "sha256:abc" }), ..About::default() };
     plan(shown, &about, &Commands::PLAIN)
 }
 
@@ -52,7 +52,7 @@ fn no_secret_is_on_the_page() {
 
 #[test]
 fn a_drift_report_says_so() {
-    let page = plan(&testing::drift_plan(), &About { drift: true, saved: None }, &Commands::PLAIN);
+    let page = plan(&testing::drift_plan(), &About { drift: true, ..About::default() }, &Commands::PLAIN);
     assert!(page.contains("<h1>kompox drift</h1>") && page.contains("kompox apply --refresh-only"), "{page}");
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::engine::address::Address;
-use crate::engine::plan::Verb;
+use crate::engine::plan::{Danger, PlannedAction, Verb};
+use crate::engine::value::Value;
 use crate::report::Saved;
 use crate::report::escape::is_unsafe;
 use crate::report::testing;
@@ -20,63 +21,49 @@ fn a_comment_begins_with_counts_and_dangers() {
     **Plan: 1 to import, 3 to create, 1 to update, 1 to replace, 1 to delete, 1 to move, 1 to forget; 120 unchanged**
 
     > [!CAUTION]
-    > - <b>/ws/ops/prv/aks1/cls/c1/agent-pool/npuser1</b>: its nodes go away, with the Pods on them<br><code>drain it first: kubectl drain -l kompox.dev/node-zone=1</code>
+    > - <code>agent-pool/npuser1</code>: its nodes go away, with the Pods on them<br><code>drain it first: kubectl drain -l kompox.dev/node-zone=1</code>
+
+    **Restarts &#40;one replica each: down until the new one is ready&#41;:**
+
+    - <code>Deployment/gitea-app</code>: its pod template changes
+
+    Hosts that stay: <code>gitea.example.com</code>
 
     **Notes:**
 
     - pool npuser2 uses Spot nodes: apps with data on them are evicted now and then
 
-    **At risk &#40;see the dangers above&#41;:**
-
-    - /ws/ops/prv/aks1/cls/c1/agent-pool/npuser1
-
-    **Restarts &#40;one replica each, down until the new one is ready&#41;:**
-
-    - /ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app  its pod template changes
-
-    **Unknown until apply:**
-
-    - properties.principalId of /ws/ops/prv/aks1/cls/c1/identity/ingress  &#40;1 field&#41;
-
-    **Planned without the server&#39;s answer, checked again when it can give one:**
-
-    - 1 object: the cluster does not exist yet
-
-    **Hosts:**
-
-    - gitea.example.com  &#40;/ws/ops/prv/aks1/cls/c1/app/gitea/Ingress/gitea-app&#41;
-
-    <details><summary><b>/ws/ops/prv/aks1/app/gitea</b>: 1 to import, 2 to create</summary>
+    <details><summary><b><code>app/old</code></b>: 1 to forget, 1 to delete</summary>
 
     ```diff
-     <- disk/data  import in kompoxapp.yml
-          id /subscriptions/s/resourceGroups/rg/providers/M.C/disks/data
-    !     tags.owner: "bob" → "kompox"
-    + disk/default  PremiumV2_LRS, 10 GiB, zone 1, japaneast  (kompoxapp.yml:14)
-    + role-assignment/cluster  principal (known after apply)
-    ```
-
-    </details>
-    <details><summary><b>/ws/ops/prv/aks1/app/old</b>: 1 to forget</summary>
-
-    ```diff
+    @@ /ws/ops/prv/aks1/app/old @@ rg
      x disk/default  deletionPolicy Orphan
           id /subscriptions/s/resourceGroups/rg/providers/M.C/disks/old
+    @@ /ws/ops/prv/aks1/cls/c1/app/old @@
+    - Service/old-app  no manifest asks for it any more
     ```
 
     </details>
-    <details><summary><b>/ws/ops/prv/aks1/cls/c1</b>: 1 to replace, 1 to read</summary>
+    <details><summary><b><code>cls/c1</code></b>: 1 to replace, 1 to read</summary>
 
     ```diff
+    @@ /ws/ops/prv/aks1/cls/c1 @@
     -/+ agent-pool/npuser1  zone "1" → "2" forces replacement  Standard_D2lds_v6
     !     properties.availabilityZones: "1" → "2"  forces replacement
      <= identity/ingress  read for its principal
     ```
 
     </details>
-    <details><summary><b>/ws/ops/prv/aks1/cls/c1/app/gitea</b>: 1 to create, 1 to update, 1 to move</summary>
+    <details><summary><b><code>app/gitea</code></b>: 1 to import, 3 to create, 1 to update, 1 to move</summary>
 
     ```diff
+    @@ /ws/ops/prv/aks1/app/gitea @@ rg
+     <- disk/data  import in kompoxapp.yml
+          id /subscriptions/s/resourceGroups/rg/providers/M.C/disks/data
+    !     tags.owner: "bob" → "kompox"
+    + disk/default  PremiumV2_LRS, 10 GiB, zone 1, japaneast  (kompoxapp.yml:14)
+    + role-assignment/cluster  principal (known after apply)
+    @@ /ws/ops/prv/aks1/cls/c1/app/gitea @@
     + PersistentVolumeClaim/default  deleted by somebody since the last apply  10Gi, ReadWriteOnce
     ! Deployment/gitea-app  image changed; another writer changed replicas  (compose.yml:12)
     !     spec.containers[gitea].image: "gitea/gitea:1.23" → "gitea/gitea:1.24"
@@ -93,11 +80,10 @@ fn a_comment_begins_with_counts_and_dangers() {
     ```
 
     </details>
-    <details><summary><b>/ws/ops/prv/aks1/cls/c1/app/old</b>: 1 to delete</summary>
+    <details><summary>Not known before the apply</summary>
 
-    ```diff
-    - Service/old-app  no manifest asks for it any more
-    ```
+    - unknown until apply: properties.principalId of /ws/ops/prv/aks1/cls/c1/identity/ingress  &#40;1 field&#41;
+    - planned without the server&#39;s answer, checked again when it can give one: 1 object: the cluster does not exist yet
 
     </details>
     <details><summary>Graph</summary>
@@ -162,10 +148,15 @@ fn what_is_too_long_is_cut_from_the_least_important_end_and_says_so() {
     let comment = plain(&shown);
     assert!(comment.len() <= LIMIT);
     assert!(!comment.contains("```mermaid"));
-    assert!(comment.contains("<b>/ws/ops/prv/aks1/app/a7</b>: 1 to update</summary>"), "the dangerous one stays whole");
-    assert!(comment.contains("(fields left out)"));
+    let folds: Vec<&str> = comment.split("<details>").skip(1).collect();
+    assert_eq!(folds.len(), 60, "every app has its fold");
+    assert!(folds[0].starts_with("<summary><b><code>app/a7</code></b>: 1 to update</summary>"), "danger comes first");
+    let is_whole = |fold: &&str| fold.contains("A LINE OF SOME LENGTH, NUMBER 14") && !fold.contains("left out\n");
+    let whole = folds.iter().take_while(|fold| is_whole(fold)).count();
+    assert!(whole > 30, "{whole}");
+    assert!(folds[whole..].iter().all(|fold| fold.contains("! ConfigMap/c") && fold.contains("  1 field left out\n")));
     let last = comment.lines().last().unwrap();
-    assert!(last.contains("this is left out: the graph, details of"), "{last}");
+    assert!(last.contains(&format!("this is left out: the graph, {} fields.", 60 - whole)), "{last}");
 }
 
 #[test]
@@ -181,7 +172,52 @@ fn thousands_of_groups_and_dangers_fit_too() {
         .collect();
     let comment = plain(&shown);
     assert!(comment.len() <= LIMIT);
-    assert!(comment.contains("> - and ") && comment.contains(" altogether"));
+    assert!(comment.contains("> - and ") && comment.contains(" objects, "));
+    assert!(comment.lines().last().unwrap().contains(" groups. "));
+}
+
+#[test]
+fn addresses_are_as_short_as_tells_them_apart() {
+    let mut shown = big(2, 1);
+    let kept = |app: &str| Danger::about("kept", &testing::address(app, "disk", "default"), "kept");
+    shown.notes = vec![kept("app/a0"), kept("app/a1"), kept("cls/c1")];
+    shown.actions.push(PlannedAction {
+        physical_id: Some("/subscriptions/s/resourceGroups/rg-1/providers/M.C/disks/k4x_disk".into()),
+        ..testing::action(testing::address("app/a1", "disk", "default"), Verb::Create, "new")
+    });
+    let comment = plain(&shown);
+    for line in [
+        "- <code>app/a0/disk/default</code>: kept",
+        "- <code>app/a1/disk/default</code> (<code>k4x&#95;disk</code> in <code>rg-1</code>): kept",
+        "- <code>cls/c1/disk/default</code>: kept",
+        "@@ /ws/ops/prv/aks1/app/a1 @@ rg-1",
+        "+ disk/default  named k4x_disk",
+    ] {
+        assert!(comment.lines().any(|one| one == line), "{line} in {comment}");
+    }
+}
+
+#[test]
+fn hosts_that_appear_vanish_and_stay_are_told_apart() {
+    let mut shown = big(1, 1);
+    let ingress = testing::address("app/a0", "Ingress", "a0");
+    let mut hosts = testing::field("spec.rules", "", "");
+    hosts.before = Some(Value::from(serde_json::json!([{"host": "old.example.com"}])));
+    hosts.after = Some(Value::from(serde_json::json!([{"host": "old.example.com"}, {"host": "new.example.com"}])));
+    shown.actions[0].changes = vec![hosts];
+    shown.hosts = ["old.example.com", "new.example.com"].map(|host| (ingress.clone(), host.to_owned())).into();
+    shown.notes = vec![Danger::about("host-removed", &ingress, "no longer answers: gone.example.com")];
+    let comment = plain(&shown);
+    let (_, from) = comment.split_once("**Hosts that appear:**").unwrap();
+    insta::assert_snapshot!(from[..from.find("<details>").unwrap()].trim(), @"
+    - <code>new.example.com</code> of <code>Ingress/a0</code>
+
+    **Hosts that vanish:**
+
+    - <code>Ingress/a0</code>: no longer answers: gone.example.com
+
+    Hosts that stay: <code>old.example.com</code>
+    ");
 }
 
 #[test]
@@ -191,7 +227,8 @@ fn a_value_cannot_leave_its_fence_nor_mention_anybody() {
     shown.notes[0].text = "@root <img src=x> [link](https://e.x) ![i](x)".into();
     let comment = plain(&shown);
     assert!(comment.contains("`````diff\n"));
-    assert!(!comment.contains("<img") && !comment.contains("](") && !comment.contains("- @root"));
+    assert!(!comment.contains("<img") && !comment.contains("]("));
+    assert!(comment.contains("- &#64;&#8203;root"), "an entity alone would still mention: {comment}");
 }
 
 proptest! {
@@ -205,26 +242,25 @@ proptest! {
         prop_assert!(comment.len() <= LIMIT);
         prop_assert!(!comment.chars().any(|c| c != '\n' && is_unsafe(c)));
         prop_assert!(!comment.contains(testing::DIGEST) && !comment.contains(testing::SECRET));
+        // Outside of code nothing is left that a code host makes a mention of.
+        let code = regex::Regex::new(r"(?s)<code>.*?</code>|`{3,}.*?\n`{3,}\n").unwrap();
+        let prose = code.replace_all(&comment, "");
+        let mention = regex::Regex::new(r"&#64;[^&\s<]").unwrap();
+        prop_assert!(!prose.contains('@') && !mention.is_match(&prose), "{}", prose);
     }
 }
 
 #[test]
 fn a_comment_on_a_saved_plan_has_its_digest_and_the_command() {
     let saved = Saved { file: "my plans/p.kplan", digest: "hmac-sha256:12" };
-    let about = About { drift: false, saved: Some(saved) };
+    let about = About { saved: Some(saved), ..About::default() };
     let commands = Commands { place: " -C a", cloud: " --sandbox", ..Commands::PLAIN };
     let shown = Plan { rehearsal: true, ..testing::plan() };
     let comment = plan(&shown, &about, &commands);
-    let head = &comment[..comment.find("> [!CAUTION]").unwrap()];
-    insta::assert_snapshot!(head, @r"
-    <!-- kompox-plan -->
-    ## kompox plan
-
-    **Plan: 1 to import, 3 to create, 1 to update, 1 to replace, 1 to delete, 1 to move, 1 to forget; 120 unchanged**
-
-    Made with `--sandbox`: it is for the sandbox only.
-
-    Digest: `hmac-sha256:12`. To do exactly this:
+    assert!(comment.contains("**\n\nMade with `--sandbox`: it is for the sandbox only.\n\n> [!CAUTION]"));
+    let digest = &comment[comment.find("Digest").unwrap()..comment.find("<details>").unwrap()];
+    insta::assert_snapshot!(digest, @"
+    Digest: <code>hmac-sha256:12</code>. To do exactly this:
 
     ```console
     kompox -C a --sandbox apply 'my plans/p.kplan' --expect-digest hmac-sha256:12
@@ -234,17 +270,17 @@ fn a_comment_on_a_saved_plan_has_its_digest_and_the_command() {
 
 #[test]
 fn drift_has_a_comment_of_its_own_with_the_ways_out() {
-    let about = About { drift: true, saved: None };
+    let about = About { drift: true, ..About::default() };
     let commands = Commands { cloud: " --sandbox", ..Commands::PLAIN };
     let comment = plan(&testing::drift_plan(), &about, &commands);
     let head = &comment[..comment.find("<details>").unwrap()];
-    insta::assert_snapshot!(head, @r"
+    insta::assert_snapshot!(head, @"
     <!-- kompox-drift -->
     ## kompox drift
 
     **Drift: 2 fields of 3 objects.**
 
-    - to put it right: `kompox --sandbox apply`
-    - to accept it: `kompox --sandbox apply --refresh-only`
+    - to put it right: <code>kompox --sandbox apply</code>
+    - to accept it: <code>kompox --sandbox apply --refresh-only</code>
     ");
 }
