@@ -10,12 +10,9 @@ use crate::engine::plan::{Plan, PlannedAction};
 pub(super) struct Own<'p> {
     /// The object's name there.
     pub(super) name: &'p str,
-    /// The Namespace or resource group that it is in.
+    /// The Namespace, or the group of the cloud, that it is in.
     pub(super) place: Option<&'p str>,
 }
-
-/// Segments of an id that the name of a container follows: of the Kubernetes API and of Azure Resource Manager.
-const CONTAINERS: [&str; 2] = ["namespaces", "resourceGroups"];
 
 impl<'p> Own<'p> {
     /// From the provider's id of an object, a path that ends with its name.
@@ -23,8 +20,10 @@ impl<'p> Own<'p> {
         let id = planned.physical_id.as_deref()?;
         let segments: Vec<&str> = id.split('/').collect();
         let (name, above) = segments.split_last()?;
-        let at = above.iter().position(|segment| CONTAINERS.iter().any(|known| known.eq_ignore_ascii_case(segment)));
-        let place = at.and_then(|at| above.get(at + 1)).copied();
+        // `…/namespaces/<place>/<kind>/<name>` of Kubernetes, `…/<place>/providers/<kind>/<name>` of a cloud's own API.
+        let at = |word: &str| above.iter().position(|segment| segment.eq_ignore_ascii_case(word));
+        let before = at("providers").and_then(|at| at.checked_sub(1));
+        let place = at("namespaces").map(|at| at + 1).or(before).and_then(|at| above.get(at)).copied();
         // Nobody types the names that nobody chose.
         let is_chosen = !name.is_empty() && uuid::Uuid::try_parse(name).is_err();
         is_chosen.then_some(Self { name, place: place.filter(|place| place != name) })
