@@ -42,13 +42,7 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
     let lanes = Lanes::new(run, actions);
     let mut schedule = schedule(run, work, &lanes);
     let records: HashMap<&Address, &Record> = work.records.iter().map(|record| (&record.address, record)).collect();
-    let doomed: HashSet<Identity> = actions
-        .iter()
-        .filter(|planned| {
-            planned.action.deletes() || planned.action == Verb::Forget && planned.precondition.existed == Some(false)
-        })
-        .filter_map(|planned| Some(Identity::new(&planned.provider, planned.physical_id.as_deref()?)))
-        .collect();
+    let doomed = doomed(actions);
     let grounds = Grounds::new(work.records, run.kinds);
     let shared = Shared { mode: work.plan.mode, outputs: Outputs::new(work.records, work.plan), doomed, grounds };
     let awaited = awaited(run, actions);
@@ -111,26 +105,22 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
     }
     // Dropped calls leave their intents open; the next run looks into them.
     drop(running);
-    for number in current.keys() {
-        tally.summary.open.push(actions[*number].address.clone());
-    }
-    while let Some(number) = schedule.take(|_| true) {
-        tally.skip(run, &actions[number], SkipReason::Interrupted);
-        for lost in schedule.fail(number) {
-            tally.skip(run, &actions[lost], SkipReason::Interrupted);
-        }
-    }
-    for number in current.into_keys() {
-        for lost in schedule.fail(number) {
-            tally.skip(run, &actions[lost], SkipReason::Interrupted);
-        }
-    }
+    tally.leave(run, actions, &mut schedule, &current.into_keys().collect::<Vec<_>>());
     if let Ok(mut notes) = run.notes.lock() {
         tally.summary.notes = std::mem::take(&mut *notes);
     }
     let summary = tally.end(started.elapsed());
     run.sink.emit(Event::Ended(summary.clone()));
     summary
+}
+
+/// What goes in this run.
+fn doomed(actions: &[PlannedAction]) -> HashSet<Identity> {
+    let goes = |planned: &&PlannedAction| {
+        planned.action.deletes() || planned.action == Verb::Forget && planned.precondition.existed == Some(false)
+    };
+    let identity = |planned: &PlannedAction| Some(Identity::new(&planned.provider, planned.physical_id.as_deref()?));
+    actions.iter().filter(goes).filter_map(identity).collect()
 }
 
 /// Workloads that others wait for although they do not need them: these take over what the former let go of.
@@ -245,6 +235,20 @@ impl Tally {
         run.sink.emit(Event::Failed { address: address.clone(), action, took, error: error.clone() });
         self.summary.failed.push((address, action, error));
         Outcome::Failed { stop }
+    }
+
+    /// What was not begun, or was begun and not ended (`current`), when the run stopped.
+    fn leave(&mut self, run: &Run<'_>, actions: &[PlannedAction], schedule: &mut Schedule, current: &[usize]) {
+        self.summary.open.extend(current.iter().map(|number| actions[*number].address.clone()));
+        while let Some(number) = schedule.take(|_| true) {
+            self.skip(run, &actions[number], SkipReason::Interrupted);
+            for lost in schedule.fail(number) {
+                self.skip(run, &actions[lost], SkipReason::Interrupted);
+            }
+        }
+        for lost in current.iter().flat_map(|number| schedule.fail(*number)).collect::<Vec<_>>() {
+            self.skip(run, &actions[lost], SkipReason::Interrupted);
+        }
     }
 
     fn skip(&mut self, run: &Run<'_>, planned: &PlannedAction, because: SkipReason) {

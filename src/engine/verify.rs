@@ -41,30 +41,7 @@ pub struct Present<'a> {
 /// What an interrupted apply of the same plan (one of the runs `earlier`) has done already is taken out of the plan, so
 /// that applying it again resumes it.
 pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<String>) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let whole = |code: ProblemCode, message: String| Problem::new(code, None, message).help(again());
-    if plan.lineage != present.lineage {
-        let message = format!("the plan was made for another state (lineage {})", plan.lineage);
-        problems.push(whole(ProblemCode::PlanOfOtherState, message));
-        return problems;
-    }
-    let major = |version: &str| version.split('.').next().map(str::to_owned);
-    if major(&plan.engine_version) != major(present.engine_version) {
-        let message =
-            format!("the plan was made by version {}, this is {}", plan.engine_version, present.engine_version);
-        problems.push(whole(ProblemCode::PlanOfOtherVersion, message));
-        return problems;
-    }
-    let names = plan.inputs.keys().chain(present.inputs.keys().filter(|name| !plan.inputs.contains_key(*name)));
-    for name in names {
-        let word = match (plan.inputs.get(name), present.inputs.get(name)) {
-            (Some(then), Some(now)) if then == now => continue,
-            (Some(_), Some(_)) => "changed",
-            (Some(_), None) => "disappeared",
-            (None, _) => "appeared",
-        };
-        problems.push(whole(ProblemCode::InputChanged, format!("{name} {word} since the plan was made")));
-    }
+    let mut problems = of_another_world(plan, present);
     if !problems.is_empty() {
         return problems;
     }
@@ -133,6 +110,35 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
         if let Some(observation) = observations.remove(&planned.address) {
             problems.extend(compare(planned, observation, present, &by_address));
         }
+    }
+    problems
+}
+
+/// What of the whole is not as it was: another state, another version, other inputs.
+fn of_another_world(plan: &Plan, present: &Present<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let whole = |code: ProblemCode, message: String| Problem::new(code, None, message).help(again());
+    if plan.lineage != present.lineage {
+        let message = format!("the plan was made for another state (lineage {})", plan.lineage);
+        problems.push(whole(ProblemCode::PlanOfOtherState, message));
+        return problems;
+    }
+    let major = |version: &str| version.split('.').next().map(str::to_owned);
+    if major(&plan.engine_version) != major(present.engine_version) {
+        let message =
+            format!("the plan was made by version {}, this is {}", plan.engine_version, present.engine_version);
+        problems.push(whole(ProblemCode::PlanOfOtherVersion, message));
+        return problems;
+    }
+    let names = plan.inputs.keys().chain(present.inputs.keys().filter(|name| !plan.inputs.contains_key(*name)));
+    for name in names {
+        let word = match (plan.inputs.get(name), present.inputs.get(name)) {
+            (Some(then), Some(now)) if then == now => continue,
+            (Some(_), Some(_)) => "changed",
+            (Some(_), None) => "disappeared",
+            (None, _) => "appeared",
+        };
+        problems.push(whole(ProblemCode::InputChanged, format!("{name} {word} since the plan was made")));
     }
     problems
 }

@@ -24,13 +24,57 @@ pub fn survey(draft: &Draft, app: &str, disks: impl Fn(usize) -> usize) -> Surve
     let entries = draft.tree.get("services").and_then(Tree::as_mapping).unwrap_or_default();
     let entries: Vec<&TreeEntry> =
         entries.iter().filter(|entry| !entry.key.starts_with("x-") && entry.value.as_mapping().is_some()).collect();
-    let profiles = |entry: &TreeEntry| texts(entry.value.get("profiles"));
-    let known: BTreeSet<String> = entries.iter().flat_map(|entry| profiles(entry)).collect();
+    let active = profiles(&mut survey, draft, &entries);
+    let on = |names: &[String]| names.is_empty() || names.iter().any(|name| active.contains(name));
+    let running = entries.iter().filter(|entry| on(&profiles_of(entry)));
+    let mut services: Vec<Service<'_>> = running.map(|entry| service(entry)).collect();
+    let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
+    leave_out(&mut survey, &mut services, &mut changes);
+    survey.services = services.len();
+
+    mounts(&mut survey, draft, &entries, &mut changes, disks);
+    let files = LocalFiles::new(&draft.root);
+    for entry in &entries {
+        let change = changes.entry(&entry.key).or_default();
+        if change.off {
+            continue;
+        }
+        image(&mut survey, entry, app, change);
+        env_files(&mut survey, entry, &files, change);
+    }
+    names(&mut survey, &entries, &services, draft);
+    rules::rules(&mut survey, &services, &mut changes);
+    let (awaited, ended) = endings(&mut survey, &services);
+    waits_for_nobody(&mut survey, &entries, &services);
+    ports::shared_ports(&mut survey, draft, app, &services, (&awaited, &ended), &changes);
+    let left_out = |service: &str, target: &str| {
+        let volumes = changes.get(service).and_then(|change| change.volumes.as_ref());
+        volumes.is_some_and(|volumes| !volumes.iter().any(|volume| mounts_at(volume, target)))
+    };
+    fill::from_images(&mut survey, draft, &services, &left_out);
+    declared_configs(&mut survey, draft);
+    external(&mut survey, draft);
+    survey.changes = entries
+        .iter()
+        .filter_map(|entry| Some((entry.key.clone(), changes.remove(entry.key.as_str())?)))
+        .filter(|(_, change)| !change.is_nothing())
+        .collect();
+    survey
+}
+
+/// The profiles of a service.
+fn profiles_of(entry: &TreeEntry) -> Vec<String> {
+    texts(entry.value.get("profiles"))
+}
+
+/// Says which profiles are on and which are off; returns those that are on.
+fn profiles(survey: &mut Survey, draft: &Draft, entries: &[&TreeEntry]) -> Vec<String> {
+    let known: BTreeSet<String> = entries.iter().flat_map(|entry| profiles_of(entry)).collect();
     // Without COMPOSE_PROFILES the profile "" is on (see `compose::read`): an App without profiles has it, too.
     let unnamed = [String::new()];
     let named = if draft.profiles.is_empty() { &unnamed } else { draft.profiles.as_slice() };
     let starts = |entry: &&TreeEntry| {
-        let own = profiles(entry);
+        let own = profiles_of(entry);
         own.is_empty() || own.iter().any(|name| named.contains(name))
     };
     let all = if draft.profiles.is_empty() {
@@ -40,19 +84,22 @@ pub fn survey(draft: &Draft, app: &str, disks: impl Fn(usize) -> usize) -> Surve
     };
     let counts = |name: &String| all || named.contains(name);
     let (active, off): (Vec<String>, Vec<String>) = known.into_iter().partition(counts);
-    let on = |names: &[String]| names.is_empty() || names.iter().any(|name| active.contains(name));
     // What an App has that names none need not be written.
     survey.active =
         if active.iter().all(String::is_empty) && draft.profiles.is_empty() { Vec::new() } else { active.clone() };
     survey.profiles = off;
     survey.unnamed = draft.profiles.is_empty() && active.iter().any(String::is_empty);
-    let running = entries.iter().filter(|entry| on(&profiles(entry)));
-    let mut services: Vec<Service<'_>> = running.map(|entry| service(entry)).collect();
-    let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
-    leave_out(&mut survey, &mut services, &mut changes);
-    survey.services = services.len();
+    active
+}
 
-    // Services behind a profile mount volumes, too, once somebody turns them on.
+/// Rewrites the mounts of all services. Those behind a profile mount volumes, too, once somebody turns them on.
+fn mounts<'t>(
+    survey: &mut Survey,
+    draft: &Draft,
+    entries: &[&'t TreeEntry],
+    changes: &mut BTreeMap<&'t str, Change>,
+    disks: impl Fn(usize) -> usize,
+) {
     let mounting: Vec<(&str, &Tree)> = entries
         .iter()
         .filter(|entry| !changes.get(entry.key.as_str()).is_some_and(|change| change.off))
@@ -82,27 +129,10 @@ pub fn survey(draft: &Draft, app: &str, disks: impl Fn(usize) -> usize) -> Surve
     survey.secrets = finished.secrets;
     survey.decided.extend(finished.decided);
     survey.todo.extend(finished.todo);
+}
 
-    let files = LocalFiles::new(&draft.root);
-    for entry in &entries {
-        let change = changes.entry(&entry.key).or_default();
-        if change.off {
-            continue;
-        }
-        image(&mut survey, entry, app, change);
-        env_files(&mut survey, entry, &files, change);
-    }
-    names(&mut survey, &entries, &services, draft);
-    rules::rules(&mut survey, &services, &mut changes);
-    let (awaited, ended) = endings(&mut survey, &services);
-    waits_for_nobody(&mut survey, &entries, &services);
-    ports::shared_ports(&mut survey, draft, app, &services, (&awaited, &ended), &changes);
-    let left_out = |service: &str, target: &str| {
-        let volumes = changes.get(service).and_then(|change| change.volumes.as_ref());
-        volumes.is_some_and(|volumes| !volumes.iter().any(|volume| mounts_at(volume, target)))
-    };
-    fill::from_images(&mut survey, draft, &services, &left_out);
-    declared_configs(&mut survey, draft);
+/// What is outside of the project, and so outside of the cluster.
+fn external(survey: &mut Survey, draft: &Draft) {
     for (name, what) in [("networks", "network"), ("volumes", "volume")] {
         for entry in draft.tree.get(name).and_then(Tree::as_mapping).unwrap_or_default() {
             if entry.value.get("external").and_then(Tree::as_text) == Some("true") {
@@ -126,12 +156,6 @@ pub fn survey(draft: &Draft, app: &str, disks: impl Fn(usize) -> usize) -> Surve
             }
         }
     }
-    survey.changes = entries
-        .iter()
-        .filter_map(|entry| Some((entry.key.clone(), changes.remove(entry.key.as_str())?)))
-        .filter(|(_, change)| !change.is_nothing())
-        .collect();
-    survey
 }
 
 /// Services whose work is with Docker have none to do: those known for it, and those that wait for one of them. Others

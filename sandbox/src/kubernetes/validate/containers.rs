@@ -38,6 +38,26 @@ pub(super) fn container_rules<'v>(
         text(container, "/terminationMessagePolicy"),
         &["FallbackToLogsOnError", "File"],
     );
+    environment(container, path, out);
+    mounts(container, path, volumes, out);
+    ports(container, path, out);
+    resources(container, path, out);
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(value) = container.get(probe) {
+            probe_rules(value, probe, &format!("{path}.{probe}"), out);
+        }
+    }
+    for hook in ["postStart", "preStop"] {
+        if let Some(value) = container.pointer(&format!("/lifecycle/{hook}")) {
+            handler(value, &["exec", "httpGet", "sleep", "tcpSocket"], &format!("{path}.lifecycle.{hook}"), out);
+        }
+    }
+    if let Some(context) = container.get("securityContext") {
+        security_context(context, &format!("{path}.securityContext"), out);
+    }
+}
+
+fn environment(container: &Value, path: &str, out: &mut Findings) {
     for (i, env) in list(container, "/env").iter().enumerate() {
         match text(env, "/name") {
             "" => out.required(format!("{path}.env[{i}].name"), ""),
@@ -70,6 +90,9 @@ pub(super) fn container_rules<'v>(
             (Some(_), Some(_)) => out.invalid(at, &"".into(), "may not have more than one field specified at a time"),
         }
     }
+}
+
+fn mounts(container: &Value, path: &str, volumes: &HashSet<&str>, out: &mut Findings) {
     let mut mounts = HashSet::new();
     for (i, mount) in list(container, "/volumeMounts").iter().enumerate() {
         let at = format!("{path}.volumeMounts[{i}]");
@@ -90,6 +113,9 @@ pub(super) fn container_rules<'v>(
             out.invalid(format!("{at}.subPath"), &sub.into(), "must be a relative path without '..'");
         }
     }
+}
+
+fn ports(container: &Value, path: &str, out: &mut Findings) {
     let mut port_names = HashSet::new();
     for (i, port) in list(container, "/ports").iter().enumerate() {
         let at = format!("{path}.ports[{i}]");
@@ -106,20 +132,6 @@ pub(super) fn container_rules<'v>(
             }
         }
         protocol(port, &at, out);
-    }
-    resources(container, path, out);
-    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        if let Some(value) = container.get(probe) {
-            probe_rules(value, probe, &format!("{path}.{probe}"), out);
-        }
-    }
-    for hook in ["postStart", "preStop"] {
-        if let Some(value) = container.pointer(&format!("/lifecycle/{hook}")) {
-            handler(value, &["exec", "httpGet", "sleep", "tcpSocket"], &format!("{path}.lifecycle.{hook}"), out);
-        }
-    }
-    if let Some(context) = container.get("securityContext") {
-        security_context(context, &format!("{path}.securityContext"), out);
     }
 }
 

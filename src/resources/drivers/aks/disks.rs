@@ -7,14 +7,14 @@ use serde_json::json;
 use super::kinds;
 use super::settings::{DISK_SKU, IOPS, MBPS};
 use super::skus::{DISK_SKUS, check_disk, is_without_cache, is_zone_redundant, sku};
-use super::storage::{GIB, Volumes, last};
+use super::storage::{GIB, Volumes, last, option};
 use super::zones::zone_of;
 use crate::compose::convert::{Access, VolumeInput, VolumeSource};
 use crate::diag::{Diagnostic, Location};
 use crate::engine::address::Address;
+use crate::engine::plan::Origin;
 use crate::engine::provider::Find;
 use crate::kom::model::{DeclaredDisk, DiskSource, Located, Volume};
-use crate::kom::settings::Setting;
 use crate::resources::driver::Storage;
 use crate::resources::kinds::kubernetes;
 use crate::resources::names;
@@ -197,11 +197,7 @@ impl Volumes<'_, '_> {
         let real_gib = known.and_then(|known| known.outputs.value().pointer("/properties/diskSizeGB")?.as_u64());
 
         let location = declared.map_or(&volume.location, |disk| &disk.location);
-        let option = |setting: &Setting| {
-            let own = declared.and_then(|disk| disk.options.get(setting.key));
-            own.or_else(|| volume.options.get(setting.key))
-        };
-        let written = option(&DISK_SKU).cloned();
+        let written = option(volume, declared, &DISK_SKU).cloned();
         let mut sku_name = DISK_SKU.default.unwrap_or_default();
         if let Some(written) = &written {
             match sku("a disk", &DISK_SKUS, &written.value) {
@@ -216,26 +212,11 @@ impl Volumes<'_, '_> {
             let stays = known.and_then(zone_of).filter(|_| ignored);
             self.check_meeting(location, &name_part, stays.as_ref().or(zone.as_ref()));
         }
-        let mut tags = self.tags.clone();
-        tags.insert("kompox-volume".into(), volume.name.clone());
-        tags.insert("kompox-disk-name".into(), disk_name.map_or_else(|| last(&id).to_owned(), str::to_owned));
-        tags.insert("kompox-disk-assigned".into(), assigned.to_string());
-
+        let tags = self.disk_tags(volume, disk_name.unwrap_or_else(|| last(&id)), assigned);
         let source = self.source(volume, declared.and_then(|disk| disk.source.as_ref()), false);
         let gib = size.div_ceil(GIB);
         let mut properties = json!({"creationData": source.data, "diskSizeGB": gib});
-        for (setting, field) in [(&IOPS, "diskIOPSReadWrite"), (&MBPS, "diskMBpsReadWrite")] {
-            if let Some(value) = option(setting).cloned() {
-                match value.value.parse::<u64>() {
-                    Ok(number) => properties[field] = number.into(),
-                    Err(_) => self.wrong(
-                        &value.location,
-                        format!("{} is \"{}\"; it must be a whole number", setting.key, value.value),
-                        "write a number",
-                    ),
-                }
-            }
-        }
+        self.performance(volume, declared, &mut properties);
         let mut rest = json!({"properties": properties});
         // What an adopted disk is, it stays, unless the manifest says so outright.
         if written.is_some() || !adopted {
@@ -251,18 +232,10 @@ impl Volumes<'_, '_> {
         }
         let desired = self.account.arm(self.builder.state, &id, &tags, rest);
         let find_tags = self.find_tags(volume);
-        let zone_location = declared.and_then(|disk| disk.zone.as_ref()).map(|zone| &zone.location);
-        let zone_location = zone_location.or(self.app.deployment.zone_location.as_ref());
-        let own_size = declared.and_then(|disk| disk.size_location.as_ref());
-        let size_location = own_size.or(volume.size_location.as_ref());
-        let fields = [
-            ("zones.**", zone_location),
-            ("sku.**", written.as_ref().map(|sku| &sku.location)),
-            ("properties.diskSizeGB", size_location),
-        ];
+        let fields = self.lines_of_fields(volume, declared, written.as_ref());
         let guard = self.guard(volume);
         let node = self.builder.add(address.clone(), &kinds::DISK, &self.account.key, desired, location);
-        node.field_origins = fields.into_iter().filter_map(|(pattern, at)| Some((pattern, origin_of(at?)))).collect();
+        node.field_origins = fields;
         node.depends_on = std::iter::once(self.group.clone()).chain(source.after).collect();
         node.import = import.map(|import| import.value.clone());
         node.protection = guard;
@@ -286,6 +259,46 @@ impl Volumes<'_, '_> {
                 origin: Some(location.clone()),
             });
         }
+    }
+
+    fn disk_tags(&self, volume: &Volume, disk: &str, assigned: bool) -> BTreeMap<String, String> {
+        let mut tags = self.tags.clone();
+        tags.insert("kompox-volume".into(), volume.name.clone());
+        tags.insert("kompox-disk-name".into(), disk.to_owned());
+        tags.insert("kompox-disk-assigned".into(), assigned.to_string());
+        tags
+    }
+
+    /// Adds the performance that was asked for.
+    fn performance(&mut self, volume: &Volume, declared: Option<&DeclaredDisk>, properties: &mut serde_json::Value) {
+        for (setting, field) in [(&IOPS, "diskIOPSReadWrite"), (&MBPS, "diskMBpsReadWrite")] {
+            let Some(value) = option(volume, declared, setting) else { continue };
+            match value.value.parse::<u64>() {
+                Ok(number) => properties[field] = number.into(),
+                Err(_) => self.wrong(
+                    &value.location,
+                    format!("{} is \"{}\"; it must be a whole number", setting.key, value.value),
+                    "write a number",
+                ),
+            }
+        }
+    }
+
+    /// The lines that asked for fields of a disk, where they are not those of the disk itself.
+    fn lines_of_fields(
+        &self,
+        volume: &Volume,
+        declared: Option<&DeclaredDisk>,
+        sku: Option<&Located<String>>,
+    ) -> Vec<(&'static str, Origin)> {
+        let zone = declared.and_then(|disk| disk.zone.as_ref()).map(|zone| &zone.location);
+        let size = declared.and_then(|disk| disk.size_location.as_ref());
+        let fields = [
+            ("zones.**", zone.or(self.app.deployment.zone_location.as_ref())),
+            ("sku.**", sku.map(|sku| &sku.location)),
+            ("properties.diskSizeGB", size.or(volume.size_location.as_ref())),
+        ];
+        fields.into_iter().filter_map(|(pattern, at)| Some((pattern, origin_of(at?)))).collect()
     }
 
     /// What the CSI driver is told of a disk. A volume that is there keeps what it says: its source never changes.

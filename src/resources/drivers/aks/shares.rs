@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::settings::{self, PROTOCOL, QUOTA_GIB, SHARE_SKU};
 use super::skus::{ACCOUNT_SKUS, account_kind, check_account_name, check_quota, sku};
-use super::storage::{GIB, Volumes, last};
+use super::storage::{GIB, Volumes, last, option};
 use super::{kinds, names};
 use crate::compose::convert::{Access, VolumeInput, VolumeSource};
 use crate::compose::names::sp_hash;
@@ -14,7 +14,6 @@ use crate::diag::Diagnostic;
 use crate::engine::address::Address;
 use crate::engine::value::Value;
 use crate::kom::model::{DeclaredDisk, Located, Volume, VolumeType};
-use crate::kom::settings::Setting;
 use crate::resources::driver::Storage;
 use crate::resources::scope::origin_of;
 
@@ -128,6 +127,15 @@ impl Volumes<'_, '_> {
         }
     }
 
+    /// A quota in GiB as it is written.
+    fn quota(&mut self, quota: &Located<String>) -> u64 {
+        quota.value.parse().unwrap_or_else(|_| {
+            let message = format!("quotaGiB is \"{}\"; it must be a whole number", quota.value);
+            self.builder.diagnostics.push(Diagnostic::error("volume", message).at(quota.location.clone(), None));
+            0
+        })
+    }
+
     /// One share; the assigned one is what pods mount. `account` is the storage account's address, id and name.
     fn one_share(
         &mut self,
@@ -144,23 +152,11 @@ impl Volumes<'_, '_> {
         let name_part = disk.as_ref().map_or_else(|| volume.name.clone(), |disk| format!("{}.{disk}", volume.name));
         let address = Address::new(&self.scope, kinds::SHARE.name, &name_part);
         let size = declared.and_then(|disk| disk.size_bytes).or(volume.size_bytes).unwrap_or(GIB);
-        let option = |setting: &Setting| {
-            let own = declared.and_then(|disk| disk.options.get(setting.key));
-            own.or_else(|| volume.options.get(setting.key))
-        };
+        let option = |setting| option(volume, declared, setting);
         let own_size = declared.and_then(|disk| disk.size_location.as_ref());
         let size_location = own_size.or(volume.size_location.as_ref()).cloned();
         let quota_location = option(&QUOTA_GIB).map(|quota| quota.location.clone()).or(size_location);
-        let quota = match option(&QUOTA_GIB) {
-            Some(quota) => quota.value.parse().unwrap_or_else(|_| {
-                self.builder.diagnostics.push(
-                    Diagnostic::error("volume", format!("quotaGiB is \"{}\"; it must be a whole number", quota.value))
-                        .at(quota.location.clone(), None),
-                );
-                0
-            }),
-            None => size.div_ceil(GIB),
-        };
+        let quota = option(&QUOTA_GIB).map_or(size.div_ceil(GIB), |quota| self.quota(quota));
         if let Some(protocol) = option(&PROTOCOL).filter(|protocol| !protocol.value.eq_ignore_ascii_case("smb")) {
             let message = format!("shares are mounted by smb, and not by \"{}\"", protocol.value);
             let finding = Diagnostic::warning("volume", message).at(protocol.location.clone(), None);

@@ -16,7 +16,8 @@ use crate::diag::{Diagnostic, Location};
 use crate::engine::address::Address;
 use crate::engine::graph::ProtectionWish;
 use crate::engine::value::Value;
-use crate::kom::model::{App, DeletionPolicy, Volume, VolumeType};
+use crate::kom::model::{App, DeclaredDisk, DeletionPolicy, Located, Volume, VolumeType};
+use crate::kom::settings::Setting;
 use crate::resources::driver::{Placement, Storage};
 use crate::resources::scope::{Builder, Place, protection};
 
@@ -175,6 +176,16 @@ impl Volumes<'_, '_> {
             grant(self.builder, self.account, &origin, wanted);
         }
     }
+}
+
+/// What a declared disk says of a setting, or its volume for all of them.
+pub(super) fn option<'m>(
+    volume: &'m Volume,
+    declared: Option<&'m DeclaredDisk>,
+    setting: &Setting,
+) -> Option<&'m Located<String>> {
+    let own = declared.and_then(|disk| disk.options.get(setting.key));
+    own.or_else(|| volume.options.get(setting.key))
 }
 
 /// The last step of an id.
