@@ -12,6 +12,7 @@ mod again;
 mod apply;
 mod boxes;
 mod changes;
+mod ci;
 mod clusters;
 mod commands;
 mod compose;

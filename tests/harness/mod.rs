@@ -4,6 +4,7 @@
 //!
 //! - [`project`]: a folder with manifests, and the program run on it.
 //! - [`run`]: how a run ended, or that it still goes on.
+//! - [`forge`]: a stub of a code host.
 //! - [`cloud`]: `kompox sandbox serve`, and requests to it behind the program's back ([`http`]).
 //! - [`stage`]: a project on a served cloud, and what must hold once everything converged.
 //! - [`server`]: a server that keeps states.
@@ -11,6 +12,7 @@
 #![allow(dead_code, reason = "each suite uses a part of it")]
 
 pub mod cloud;
+pub mod forge;
 pub mod http;
 pub mod project;
 pub mod proxy;
