@@ -39,14 +39,14 @@
 //! - No plan, record or message holds a secret.
 //! - No mutating request is sent before its intent is durable.
 
-pub mod advice;
+mod advice;
 pub mod cli;
 pub mod compose;
 pub mod diag;
 pub mod engine;
 pub mod kom;
-pub mod parallel;
-pub mod providers;
+mod parallel;
+mod providers;
 pub mod report;
 pub mod resources;
 pub mod text;

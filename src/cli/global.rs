@@ -24,6 +24,7 @@ pub struct Global {
     /// The project's root [default: nearest parent with .kompox/]
     #[arg(long, value_name = "DIR", env = "KOMPOX_ROOT", global = true)]
     pub kompox_root: Option<PathBuf>,
+    #[allow(rustdoc::invalid_html_tags, reason = "it is what --help prints")]
     /// Where configuration and state are [default: <root>/.kompox]
     #[arg(long, value_name = "DIR", env = "KOMPOX_DIR", global = true)]
     pub kompox_dir: Option<PathBuf>,

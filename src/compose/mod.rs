@@ -7,22 +7,22 @@
 //! [`model`]) → [`convert`] (objects). [`load`] knows nothing of what comes after it, the model nothing at all. Readers
 //! see long syntaxes only, since the loader writes short ones out. What becomes of each key is said once, in [`support`].
 
-pub mod addresses;
+pub(crate) mod addresses;
 pub mod convert;
 pub mod env;
 pub mod files;
-pub mod fill;
+pub(crate) mod fill;
 pub mod gate;
 pub mod interpolate;
 pub mod load;
-pub mod model;
-pub mod names;
-pub mod project;
-pub mod read;
-pub mod sensitive;
-pub mod support;
+pub(crate) mod model;
+pub(crate) mod names;
+pub(crate) mod project;
+pub(crate) mod read;
+pub(crate) mod sensitive;
+pub(crate) mod support;
 pub mod syntax;
-pub mod tree;
+pub(crate) mod tree;
 
 pub use load::Input;
 pub use project::ComposeProject;

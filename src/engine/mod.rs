@@ -4,28 +4,28 @@
 pub mod address;
 pub mod apply;
 pub mod cancel;
-pub mod code;
-pub mod diff;
+pub(crate) mod code;
+pub(crate) mod diff;
 pub mod event;
-pub mod execute;
-pub mod fields;
+pub(crate) mod execute;
+pub(crate) mod fields;
 pub mod graph;
 mod ground;
-pub mod identity;
+pub(crate) mod identity;
 pub mod journal;
 pub mod kind;
 pub mod lease;
-pub mod object;
+pub(crate) mod object;
 pub mod plan;
 pub mod planfile;
 pub mod planner;
 pub mod provider;
-pub mod reconcile;
-pub mod refresh;
+pub(crate) mod reconcile;
+pub(crate) mod refresh;
 pub mod run;
-pub mod schedule;
+pub(crate) mod schedule;
 pub mod value;
-pub mod verify;
+pub(crate) mod verify;
 
 #[cfg(test)]
 mod apply_tests;

@@ -20,12 +20,12 @@ pub mod layout;
 pub mod legacy;
 mod limits;
 pub mod load;
-pub mod model;
+pub(crate) mod model;
 mod network;
 mod objects;
 mod reader;
-pub mod schema;
-pub mod settings;
+pub(crate) mod schema;
+pub(crate) mod settings;
 mod volume;
 mod write;
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::diag::Location;
 use crate::yaml;
 
-pub use super::id::{ResourceId, ResourceIdError, ResourceKind};
+pub use super::id::{ResourceId, ResourceKind};
 
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -16,20 +16,13 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 #[derive(Debug)]
 pub struct Limiter {
     permits: Semaphore,
-    width: usize,
     resume_at: Mutex<Option<Instant>>,
 }
 
 impl Limiter {
     /// At most `width` requests at once.
     pub fn new(width: usize) -> Self {
-        let width = width.max(1);
-        Self { permits: Semaphore::new(width), width, resume_at: Mutex::new(None) }
-    }
-
-    /// How many at once.
-    pub fn width(&self) -> usize {
-        self.width
+        Self { permits: Semaphore::new(width.max(1)), resume_at: Mutex::new(None) }
     }
 
     /// Waits for a place. Hold the permit while the request runs.

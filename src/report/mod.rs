@@ -6,19 +6,19 @@
 //! digests appear in JSON only.
 
 pub mod diagnostics;
-pub mod drift;
+pub(crate) mod drift;
 pub mod escape;
 mod facts;
-pub mod graph;
-pub mod html;
+pub(crate) mod graph;
+pub(crate) mod html;
 pub mod json;
 mod line;
 pub mod markdown;
-pub mod progress;
-pub mod sarif;
-pub mod summary;
-pub mod table;
-pub mod text;
+pub(crate) mod progress;
+pub(crate) mod sarif;
+pub(crate) mod summary;
+pub(crate) mod table;
+pub(crate) mod text;
 pub mod typed;
 mod value;
 

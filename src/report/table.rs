@@ -26,11 +26,6 @@ impl Table {
         self.rows.push(cells.into_iter().take(self.header.len()).map(Into::into).collect());
     }
 
-    /// Whether it has no row.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// Writes it; the titles are written even when there is no row.
     ///
     /// # Errors
@@ -77,6 +72,6 @@ mod tests {
         日本/x          Deployment  with\u{1b}[31m
         short
         "#);
-        assert!(!table.is_empty());
+        assert!(!table.rows.is_empty());
     }
 }

@@ -59,6 +59,7 @@ impl<'a, 'b> Reader<'a, 'b> {
 
     /// The text of a setting that must be there; empty where it is not, which is said.
     pub fn required(&mut self, setting: &Setting) -> String {
+        debug_assert!(setting.required, "{}: the table says that it may be absent", setting.key);
         self.text(setting).unwrap_or_else(|| {
             let key = setting.key;
             let what = match setting.takes {
@@ -164,7 +165,7 @@ mod tests {
     use super::*;
     use crate::resources::composes::Texts;
 
-    static SIZE: Setting = Setting::new("X_POOL_SIZE", Takes::Text, "the size");
+    static SIZE: Setting = Setting::new("X_POOL_SIZE", Takes::Text, "the size").required();
     static ZONES: Setting = Setting::new("X_POOL_ZONES", Takes::List, "the zones").or("1,2");
     static PRIORITY: Setting =
         Setting::new("X_PRIORITY", Takes::Words(&["Regular", "Spot"]), "the priority").or("Spot");

@@ -8,9 +8,9 @@
 //! - [`secret`]: what may be a secret, by its name and by what it looks like.
 //! - [`ci`]: output that no CI runner takes for a command.
 
-pub mod ci;
-pub mod dns;
-pub mod host;
-pub mod scalar;
-pub mod secret;
+pub(crate) mod ci;
+pub(crate) mod dns;
+pub(crate) mod host;
+pub(crate) mod scalar;
+pub(crate) mod secret;
 pub mod suggest;

@@ -1,5 +1,5 @@
 //! What becomes of every key of the Compose Specification's schema, said once, in `table`. Readers ask here; [`words`]
-//! says it to people, and writes `docs/compose-support.md`.
+//! says it to people; `docs/compose-support.md` is written by its test.
 
 mod table;
 mod verdict;

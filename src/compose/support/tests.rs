@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use std::fmt::Write as _;
+
 use super::*;
 
 #[test]
@@ -97,7 +99,7 @@ fn every_key_of_the_schema_has_a_verdict() {
 #[test]
 fn the_document_is_that_of_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compose-support.md");
-    let expected = words::markdown();
+    let expected = markdown();
     if std::env::var_os("KOMPOX_ACCEPT").is_some() {
         std::fs::write(path, &expected).unwrap();
     }
@@ -106,4 +108,49 @@ fn the_document_is_that_of_the_table() {
         written == expected,
         "write docs/compose-support.md anew: KOMPOX_ACCEPT=1 cargo test --lib compose::support"
     );
+}
+
+/// From good to bad.
+const VERDICTS: [Verdict; 4] = [Verdict::Mapped, Verdict::Noted, Verdict::Warned, Verdict::Refused];
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Mapped => "mapped",
+        Verdict::Noted => "noted",
+        Verdict::Warned => "warned",
+        Verdict::Refused => "refused",
+    }
+}
+
+/// The table as `docs/compose-support.md` has it.
+fn markdown() -> String {
+    let mut out = String::from(
+        "# What becomes of each compose key\n\n\
+         <!-- Written from src/compose/support/table.rs; CONTRIBUTING.md says how. Do not edit. -->\n\n\
+         Every key of the Compose Specification's schema, with what kompox makes of it:\n\n\
+         - **mapped**: it becomes what the last column says, or says what happens anyway\n\
+         - **noted**: it has no meaning in a cluster; `validate` prints a note\n\
+         - **warned**: leaving it out may change behaviour; a warning, which `--strict` turns into an error\n\
+         - **refused**: it cannot work; an error\n\n\
+         A row holds for everything below its key that has no row of its own. `key: value` is a row for one value. Keys \
+         that start with `x-` are ignored, but for `x-kompox`: its `resources` and `limits` are \
+         `resources.requests` and `.limits` of the container, and win, and `liveness: true` has a container that is \
+         not healthy restarted.\n\n\
+         | | mapped | noted | warned | refused |\n|---|---|---|---|---|\n",
+    );
+    let tables = [("top level", TOP_LEVEL_KEYS), ("services", SERVICE_KEYS)];
+    for (name, table) in tables {
+        let counts = VERDICTS.map(|verdict| table.iter().filter(|row| row.verdict == verdict).count());
+        let [mapped, noted, warned, refused] = counts;
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "| {name} | {mapped} | {noted} | {warned} | {refused} |");
+    }
+    for (name, table) in tables {
+        let (first, rest) = name.split_at(1);
+        let _ = write!(out, "\n## {}{rest}\n\n| key | verdict | |\n|---|---|---|\n", first.to_uppercase());
+        for row in table {
+            let _ = writeln!(out, "| `{}` | {} | {} |", row.key, word(row.verdict), row.text);
+        }
+    }
+    out
 }

@@ -13,21 +13,6 @@ pub enum Verdict {
     Refused,
 }
 
-impl Verdict {
-    /// All of them, from good to bad.
-    pub const ALL: [Self; 4] = [Self::Mapped, Self::Noted, Self::Warned, Self::Refused];
-
-    /// Its name in documents.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mapped => "mapped",
-            Self::Noted => "noted",
-            Self::Warned => "warned",
-            Self::Refused => "refused",
-        }
-    }
-}
-
 /// One row: a key, its verdict, and what becomes of it or why not. A row holds for everything below its key that has no
 /// row of its own.
 #[derive(Debug, Clone, Copy)]

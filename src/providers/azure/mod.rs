@@ -59,7 +59,6 @@ pub use auth::{Auth, SignIns};
 use client::{Arm, Method, Precondition, Request};
 pub use open::open;
 use recent::Recent;
-pub use role::ROLE_ASSIGNMENT_NAMESPACE;
 
 /// Time between two tries at what a lock refuses that was lifted a moment ago.
 const UNLOCK_POLL: Duration = Duration::from_secs(2);
