@@ -15,6 +15,7 @@
 //! | [`providers`] | Azure and Kubernetes |
 //! | [`kompox_sandbox`] | the emulator of both |
 //! | [`report`] | everything people and machines read |
+//! | [`policy`] | rules of a team about plans, in Rego |
 //! | [`advice`] | what to do about something, as data: commands get the options of a call where they are printed |
 //! | [`text`] | the ground floor: names of DNS, hosts, YAML scalars, slips, what may be a secret, output that no CI runner takes for a command |
 //! | [`diag`], [`yaml`], [`parallel`] | messages with a place in a file; YAML as a located tree; work on all processors |
@@ -46,6 +47,7 @@ pub mod diag;
 pub mod engine;
 pub mod kom;
 mod parallel;
+mod policy;
 mod providers;
 pub mod report;
 pub mod resources;

@@ -7,6 +7,7 @@ use super::flow::fixed::Fixed;
 use super::flow::planning::Selection;
 use super::flow::session::{Needs, VERSION, with_session};
 use super::global::Global;
+use super::notify::{Chat, Webhook};
 use super::ui::{PlanFormat, Ui};
 use crate::engine::plan::{Mode, Plan};
 use crate::report::{self, About, text};
@@ -35,12 +36,15 @@ pub enum Format {
 /// Arguments of `drift`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 no drift, 2 drift, 1 error.\n\nTo put it right:    kompox apply\nTo accept it:       kompox apply --refresh-only\n\nExamples:\n  kompox drift\n  kompox drift --format sarif > drift.sarif\n  kompox drift --format junit > drift.xml"
+    after_help = "Exit codes: 0 no drift, 2 drift, 1 error.\n\nTo put it right:    kompox apply\nTo accept it:       kompox apply --refresh-only\n\nExamples:\n  kompox drift\n  kompox drift --format sarif > drift.sarif\n  kompox drift --format junit > drift.xml\n  kompox drift --notify slack"
 )]
 pub struct Args {
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Tell a chat if there is drift, a line for each app; the URL of its webhook is in KOMPOX_NOTIFY_URL
+    #[arg(long, value_enum, value_name = "CHAT")]
+    notify: Option<Chat>,
     #[command(flatten)]
     selection: Selection,
 }
@@ -53,20 +57,30 @@ impl Args {
 
 /// Runs `drift`: a plan that would accept what is observed, for CI. Writes nothing.
 pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
+    let webhook = args.notify.map(|chat| Webhook::of(chat, global)).transpose()?;
     let plan = with_session(global, ui, Needs::Manifests, async |session| {
         let adjust = |graph: &_, snapshot: &_| args.selection.options(session, graph, snapshot);
         Ok(session.plan(Mode::RefreshOnly, Fixed::default(), adjust).await?.plan)
     });
     let plan = plan.await?;
+    print(&plan, args.format, ui)?;
+    if !text::has_drift(&plan) {
+        return Ok(Exit::Done);
+    }
+    if let Some(webhook) = webhook {
+        webhook.tell(&plan).await?;
+    }
+    Ok(Exit::Changes)
+}
+
+fn print(plan: &Plan, format: Format, ui: &Ui) -> Result<(), CliError> {
     let about = About { drift: true, ..About::default() };
-    let format = match args.format {
+    let format = match format {
         Format::Sarif => {
-            ui.document(&report::sarif::log(&report::drift::findings(&plan), VERSION, ui.commands()))?;
-            return exit(&plan);
+            return ui.document(&report::sarif::log(&report::drift::findings(plan), VERSION, ui.commands()));
         }
         Format::Junit => {
-            ui.data(|out| out.write_all(report::drift::junit(&plan).as_bytes()))?;
-            return exit(&plan);
+            return ui.data(|out| out.write_all(report::drift::junit(plan).as_bytes()));
         }
         Format::Text => PlanFormat::Text,
         Format::Markdown => PlanFormat::Markdown,
@@ -75,10 +89,5 @@ pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError
         Format::Mermaid => PlanFormat::Mermaid,
         Format::Dot => PlanFormat::Dot,
     };
-    ui.plan(&plan, format, false, &about)?;
-    exit(&plan)
-}
-
-fn exit(plan: &Plan) -> Result<Exit, CliError> {
-    Ok(if text::has_drift(plan) { Exit::Changes } else { Exit::Done })
+    ui.plan(plan, format, false, &about)
 }

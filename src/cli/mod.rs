@@ -8,6 +8,7 @@ mod completions;
 mod compose;
 mod connect;
 mod destroy;
+mod doctor;
 mod drift;
 mod error;
 mod flow;
@@ -15,6 +16,8 @@ mod global;
 mod graph;
 mod import;
 mod init;
+mod man;
+mod notify;
 mod plan;
 mod render;
 mod sandbox;
@@ -82,6 +85,10 @@ enum Command {
     Sandbox(sandbox::Command),
     /// Print the JSON Schema of manifests, for editors
     Schema(schema::Args),
+    /// Look whether everything is as it must be: project, state, sign-in, clusters, names
+    Doctor(doctor::Args),
+    /// Write the manual pages
+    Man(man::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the version
@@ -91,6 +98,9 @@ enum Command {
 /// Runs the program with these arguments and the process's environment; gives its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if completions::answer(&arguments, Cli::command) {
+        return ExitCode::SUCCESS;
+    }
     let mut cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return unread(&error, &arguments),
@@ -112,7 +122,8 @@ impl Cli {
         let global = &self.global;
         match self.command {
             Command::Version(args) => version::run(&args, ui),
-            Command::Completions(args) => completions::run(&args, &mut Self::command(), ui),
+            Command::Completions(args) => completions::run(&args, ui),
+            Command::Man(args) => man::run(&args, Self::command(), global),
             Command::Schema(args) => schema::run(&args, ui),
             Command::Init(args) => init::run(&args, global, ui),
             Command::Validate(args) => validate::run(&args, global, ui),
@@ -123,6 +134,7 @@ impl Cli {
             Command::Plan(args) => within_runtime(plan::run(&args, global, ui)),
             Command::Apply(args) => within_runtime(apply::run(&args, global, ui)),
             Command::Destroy(args) => within_runtime(destroy::run(&args, global, ui)),
+            Command::Doctor(args) => within_runtime(doctor::run(&args, global, ui)),
             Command::Drift(args) => within_runtime(drift::run(&args, global, ui)),
             Command::Graph(args) => graph::run(&args, global, ui),
             Command::Import(args) => within_runtime(import::run(&args, global, ui)),

@@ -9,9 +9,12 @@ use super::flow::session::{Needs, Session, with_session};
 use super::global::Global;
 use super::ui::{PlanFormat, Ui};
 use crate::advice::{Command, Name};
-use crate::engine::plan::Mode;
+use crate::engine::address::Address;
+use crate::engine::code::{DangerCode, NoteCode};
+use crate::engine::plan::{Danger, Mode, Plan};
 use crate::engine::planfile;
-use crate::report::{About, Saved};
+use crate::policy::{Said, judge};
+use crate::report::{self, About, Saved};
 use crate::resources::drivers;
 
 /// Arguments of `plan`.
@@ -38,6 +41,9 @@ pub struct Args {
     /// Plan to take what is observed into the state
     #[arg(long)]
     refresh_only: bool,
+    /// Ask the rules of this file, in Rego; repeatable. A plan that they deny is not saved
+    #[arg(long = "policy", value_name = "FILE")]
+    policies: Vec<PathBuf>,
     #[command(flatten)]
     selection: Selection,
 }
@@ -62,14 +68,15 @@ async fn plan(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
         _ => Mode::Apply,
     };
     let adjust = |graph: &_, snapshot: &_| args.selection.options(session, graph, snapshot);
-    let plan = session.plan(mode, Fixed::default(), adjust).await?.plan;
+    let mut plan = session.plan(mode, Fixed::default(), adjust).await?.plan;
+    let denied = judged(&mut plan, &args.policies, session)?;
     let ui = session.ui;
     let saved = match &args.out {
-        Some(path) => {
+        Some(path) if denied == 0 => {
             let digest = planfile::save(&plan, &session.global.cwd()?.join(path), &session.store.digester())?;
             Some((path.to_string_lossy().into_owned(), digest))
         }
-        None => None,
+        _ => None,
     };
     let saved = saved.as_ref().map(|(file, digest)| Saved { file, digest });
     let updates = session.updates()?;
@@ -82,5 +89,39 @@ async fn plan(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
             writeln!(err, "To do exactly this:  {}", ui.commands().command(&command))
         });
     }
+    if denied > 0 {
+        let not_saved = if args.out.is_some() { " It was not saved." } else { "" };
+        ui.say(|err| writeln!(err, "The policy denies this plan (policy-denied).{not_saved}"));
+        return Ok(Exit::Failed);
+    }
     Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Changes } else { Exit::Done })
+}
+
+/// Asks the policies; what they say is said with the plan. Gives how often they deny it.
+fn judged(plan: &mut Plan, policies: &[PathBuf], session: &Session<'_>) -> Result<usize, CliError> {
+    if policies.is_empty() {
+        return Ok(0);
+    }
+    let failed = |why: String| CliError::new("policy", why);
+    let here = session.global.cwd()?;
+    let read = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(here.join(path));
+        text.map(|text| (name.clone(), text)).map_err(|error| failed(format!("{name} cannot be read: {error}")))
+    };
+    let files: Vec<(String, String)> = policies.iter().map(read).collect::<Result<_, _>>()?;
+    let input = report::json::plan(plan, &About::default(), session.ui.commands());
+    let verdict = judge(&files, &input).map_err(|error| failed(error.to_string()))?;
+    let said = |code: std::borrow::Cow<'static, str>, Said { address, text }: Said| {
+        let known = address.as_deref().and_then(|text| Address::parse(text).ok());
+        let text = match (known.is_none(), address) {
+            (true, Some(address)) => format!("{address}: {text}"),
+            _ => text,
+        };
+        Danger { code, address: known, text, help: Vec::new() }
+    };
+    let denied = verdict.denied.len();
+    plan.dangers.extend(verdict.denied.into_iter().map(|one| said(DangerCode::PolicyDenied.into(), one)));
+    plan.notes.extend(verdict.warned.into_iter().map(|one| said(NoteCode::PolicyWarned.into(), one)));
+    Ok(denied)
 }

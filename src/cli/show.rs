@@ -1,5 +1,8 @@
 //! `kompox show`
 
+use clap_complete::engine::ArgValueCompleter;
+
+use super::completions;
 use super::error::{CliError, Exit};
 use super::global::Global;
 use super::state;
@@ -15,7 +18,7 @@ use crate::resources::drivers;
 )]
 pub struct Args {
     /// A saved plan, or the address of an object in the state (or a unique suffix)
-    #[arg(value_name = "FILE|ADDRESS")]
+    #[arg(value_name = "FILE|ADDRESS", add = ArgValueCompleter::new(completions::addresses))]
     what: String,
     /// How to print a saved plan
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]

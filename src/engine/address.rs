@@ -8,6 +8,12 @@ pub fn names(text: &str, whole: &str) -> bool {
     whole.strip_suffix(text).is_some_and(|rest| rest.is_empty() || rest.ends_with('/') || text.starts_with('/'))
 }
 
+/// The ends of an address that begin at a kind or at a part of its scope, the shortest first: `disk/default`,
+/// `app/gitea/disk/default`, …
+pub fn ends(address: &str) -> impl Iterator<Item = &str> {
+    address.rmatch_indices('/').skip(1).step_by(2).map(|(at, _)| &address[at + 1..])
+}
+
 /// Why a text that a user typed names no single address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {

@@ -123,6 +123,8 @@ codes! {
         Left = "left",
         /// Anybody can reach something.
         Opened = "opened",
+        /// A rule of the team's policy forbids the plan.
+        PolicyDenied = "policy-denied",
         /// A part may do more than before.
         Privileged = "privileged",
         /// Protection no longer holds from the next plan on.
@@ -149,6 +151,8 @@ codes! {
         Interrupted = "interrupted",
         /// Data is kept that the state forgets.
         Kept = "kept",
+        /// A rule of the team's policy warns of the plan.
+        PolicyWarned = "policy-warned",
         /// Objects are taken as the state knows them.
         Unreadable = "unreadable",
     }

@@ -5,6 +5,7 @@
 //! character and no bidirectional override of a value reaches a terminal. Secrets print as `(sensitive)`; their keyed
 //! digests appear in JSON only.
 
+pub(crate) mod checks;
 pub mod diagnostics;
 pub(crate) mod drift;
 pub mod escape;
@@ -14,6 +15,7 @@ pub(crate) mod html;
 pub mod json;
 mod line;
 pub mod markdown;
+pub(crate) mod notify;
 pub(crate) mod progress;
 pub(crate) mod sarif;
 pub(crate) mod summary;

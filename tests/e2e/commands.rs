@@ -242,15 +242,6 @@ fn version() {
     assert_eq!(project.run_as_is(&["--version"]).done().stdout, "kompox 0.1.0\n");
 }
 
-#[test]
-fn completions() {
-    let project = Project::empty("nothing");
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = project.run_as_is(&["completions", shell]).done().stdout;
-        assert!(script.contains("kompox") && script.contains("destroy"), "{shell}");
-    }
-}
-
 /// The commands below `path`, as their help lists them.
 fn subcommands(project: &Project, path: &[&str]) -> Vec<String> {
     let mut arguments = path.to_vec();

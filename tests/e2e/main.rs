@@ -33,4 +33,5 @@ mod running;
 mod saved_plans;
 mod secrets;
 mod storage;
+mod tools;
 mod two_clusters;

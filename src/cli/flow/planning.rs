@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use clap_complete::engine::ArgValueCompleter;
 use kompox_state::Snapshot;
 
 use super::fixed::Fixed;
 use super::naming::clusters;
 use super::session::{Session, VERSION};
+use crate::cli::completions;
 use crate::cli::error::CliError;
 use crate::cli::wanted;
 use crate::engine::address::{Address, resolve};
@@ -22,10 +24,10 @@ use crate::resources::scope::Lookup;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Selection {
     /// Only this object and what it needs; repeatable. An address or a unique suffix of one
-    #[arg(long = "target", value_name = "ADDRESS")]
+    #[arg(long = "target", value_name = "ADDRESS", add = ArgValueCompleter::new(completions::addresses))]
     targets: Vec<String>,
     /// Replace this object although nothing forces it; repeatable
-    #[arg(long = "replace", value_name = "ADDRESS")]
+    #[arg(long = "replace", value_name = "ADDRESS", add = ArgValueCompleter::new(completions::addresses))]
     replace: Vec<String>,
     /// Ask the clouds what exists; false takes the state's word, but for disks, shares and snapshots and for what is removed
     #[arg(long = "refresh", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
@@ -34,10 +36,10 @@ pub struct Selection {
     #[arg(long)]
     offline: bool,
     /// Take over fields of this object that another writer owns; repeatable
-    #[arg(long = "force-conflicts", value_name = "ADDRESS")]
+    #[arg(long = "force-conflicts", value_name = "ADDRESS", add = ArgValueCompleter::new(completions::addresses))]
     force_conflicts: Vec<String>,
     /// Allow that this object is deleted with its data; repeatable
-    #[arg(long = "allow-data-loss", value_name = "ADDRESS")]
+    #[arg(long = "allow-data-loss", value_name = "ADDRESS", add = ArgValueCompleter::new(completions::addresses))]
     allow_data_loss: Vec<String>,
     /// Do without this cluster where it cannot be reached: what is to go in it is forgotten, and a disk is free when its
     /// provider says that no machine has it; repeatable. A cluster's Resource ID or a unique suffix of one

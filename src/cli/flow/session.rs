@@ -103,22 +103,7 @@ impl<'g> Session<'g> {
         };
         let store = kompox_state::open(&state_config(&layout, global)?)?;
         let variables = global.environment();
-        let (sandbox, endpoint) = match (global.sandbox, &global.sandbox_endpoint) {
-            (false, _) => (None, None),
-            (true, Some(endpoint)) => {
-                // Needed for another user's sandbox only; of one's own project it is at hand.
-                let given = variables.get("KOMPOX_SANDBOX_TOKEN").filter(|token| !token.is_empty()).cloned();
-                let token = given.or_else(|| sandbox::existing_token(&sandbox_path(&layout)));
-                let token = token.unwrap_or_else(|| format!("{}local", sandbox::TOKEN_PREFIX));
-                (None, Some((loopback(endpoint)?, token)))
-            }
-            (true, None) => {
-                let config = sandbox::Config::new(sandbox_path(&layout));
-                let sandbox = Sandbox::start(config, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-                let endpoint = (sandbox.endpoint(), sandbox.token().to_owned());
-                (Some(sandbox), Some(endpoint))
-            }
-        };
+        let (sandbox, endpoint) = stand_in(global, &layout, &variables).await?;
         Ok(Self {
             global,
             ui,
@@ -252,6 +237,31 @@ impl<'g> Session<'g> {
             notes: Default::default(),
         }
     }
+}
+
+/// What stands for every cloud: a sandbox to be stopped, if one was started, and where it answers with which token. Nothing
+/// without `--sandbox`.
+pub async fn stand_in(
+    global: &Global,
+    layout: &Layout,
+    variables: &BTreeMap<String, String>,
+) -> Result<(Option<Sandbox>, Option<(String, String)>), CliError> {
+    Ok(match (global.sandbox, &global.sandbox_endpoint) {
+        (false, _) => (None, None),
+        (true, Some(endpoint)) => {
+            // Needed for another user's sandbox only; of one's own project it is at hand.
+            let given = variables.get("KOMPOX_SANDBOX_TOKEN").filter(|token| !token.is_empty()).cloned();
+            let token = given.or_else(|| sandbox::existing_token(&sandbox_path(layout)));
+            let token = token.unwrap_or_else(|| format!("{}local", sandbox::TOKEN_PREFIX));
+            (None, Some((loopback(endpoint)?, token)))
+        }
+        (true, None) => {
+            let config = sandbox::Config::new(sandbox_path(layout));
+            let sandbox = Sandbox::start(config, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+            let endpoint = (sandbox.endpoint(), sandbox.token().to_owned());
+            (Some(sandbox), Some(endpoint))
+        }
+    })
 }
 
 fn random_number(environment: &dyn Environment) -> u64 {

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::names::{Own, ends_of};
+use super::names::Own;
 use super::words::code;
-use crate::engine::address::Address;
+use crate::engine::address::{Address, ends};
 use crate::engine::plan::{Plan, PlannedAction, Verb};
 use crate::report::Style;
 use crate::report::escape::{clean, fence, html};
@@ -81,7 +81,7 @@ impl Folds {
         };
         let mut blocks: Vec<(Weight, Block)> = Vec::new();
         for (owner, scopes) in groups {
-            let short = ends_of(&owner).find(|end| unique(end)).unwrap_or(&owner);
+            let short = ends(&owner).find(|end| unique(end)).unwrap_or(&owner);
             let all: Vec<&PlannedAction> = scopes.values().flatten().copied().collect();
             let title = format!("<b>{}</b>: {}", code(short), counts(&all));
             let weight = all.iter().map(|planned| Weight::of(planned, &at_risk)).min().unwrap_or(Weight::Rest);

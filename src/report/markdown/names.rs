@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::engine::address::Address;
+use crate::engine::address::{Address, ends};
 use crate::engine::plan::{Plan, PlannedAction};
 
 /// What a person types into kubectl, or searches for in a portal.
@@ -44,27 +44,21 @@ impl<'p> Names<'p> {
         let hosts = plan.hosts.iter().map(|(address, _)| address);
         let actions = plan.actions.iter().map(|planned| &planned.address);
         let all: BTreeSet<&str> = actions.chain(said).chain(restarts).chain(hosts).map(Address::as_str).collect();
-        let mut ends: HashMap<&str, usize> = HashMap::new();
-        for end in all.into_iter().flat_map(ends_of) {
-            *ends.entry(end).or_default() += 1;
+        let mut count: HashMap<&str, usize> = HashMap::new();
+        for end in all.into_iter().flat_map(ends) {
+            *count.entry(end).or_default() += 1;
         }
         let own = plan.actions.iter().filter_map(|planned| Some((&planned.address, Own::of(planned)?))).collect();
-        Self { ends, own }
+        Self { ends: count, own }
     }
 
     /// The shortest end that no other address of the plan has; one that is not of the plan stays whole.
     pub(super) fn short<'a>(&self, address: &'a str) -> &'a str {
-        ends_of(address).find(|end| self.ends.get(end) == Some(&1)).unwrap_or(address)
+        ends(address).find(|end| self.ends.get(end) == Some(&1)).unwrap_or(address)
     }
 
     /// What its own side calls it.
     pub(super) fn own(&self, address: &Address) -> Option<Own<'p>> {
         self.own.get(address).copied()
     }
-}
-
-/// The ends of an address that begin at a kind or at a part of its scope, the shortest first: `disk/default`,
-/// `app/gitea/disk/default`, …
-pub(super) fn ends_of(address: &str) -> impl Iterator<Item = &str> {
-    address.rmatch_indices('/').skip(1).step_by(2).map(|(at, _)| &address[at + 1..])
 }
