@@ -42,6 +42,10 @@ use serde_json::{Value as Json, json};
 
 use common::{Result, sizes};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// As many as `kompox apply` runs at once by default.
 const PARALLELISM: usize = 32;
 /// Terraform rewrites its whole state per object: more would take minutes to hours.

@@ -72,7 +72,7 @@ fn outcome(parts: &[&str]) -> String {
         origin: None,
     };
     let input = ConvertInput {
-        scope: &scope,
+        scope,
         provider_driver: "aks",
         compose: &project,
         volumes: vec![volume("default"), volume("data")],

@@ -11,13 +11,15 @@ use super::quota;
 use super::scope::{Builder, Place, protection};
 use crate::compose::convert::{
     BoxInput, ConvertInput, IngressInput, IsolationInput, ObjectKind, Rendered, RenderedObject, RuleInput, Scope,
-    convert,
 };
 use crate::compose::project::ComposeProject;
-use crate::diag::{Diagnostic, Location};
+use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::engine::address::Address;
 use crate::engine::provider::ProviderKey;
 use crate::kom::model::{App, Cluster, KomBox, Located};
+
+/// What a conversion gave and found.
+pub(super) type Converted = (Option<Rendered>, Diagnostics);
 
 /// An App where it belongs.
 pub(super) struct Site<'a> {
@@ -38,17 +40,25 @@ pub(super) struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// Adds the objects of the app, which `compose` describes, and the records of its hosts. Gives what was rendered; the
+    /// Adds the objects of the app as they were converted, and the records of its hosts. Gives what was rendered; the
     /// bodies of its objects stay in it where they are to be kept, and become the graph's alone where not.
     pub(super) fn expand(
         &self,
         builder: &mut Builder<'_>,
-        compose: &ComposeProject,
-        placement: Placement,
+        converted: Converted,
         storage: &Storage,
         keep: bool,
     ) -> Option<Rendered> {
-        let mut rendered = self.render(builder, compose, placement, storage)?;
+        let (rendered, found) = converted;
+        for finding in found {
+            // Conversion has the texts of compose files only.
+            if self.is_of_rule(&finding) {
+                builder.diagnostics.push(finding);
+            } else {
+                builder.diagnostics.extend([finding]);
+            }
+        }
+        let mut rendered = rendered?;
         for finding in quota::check(self.app.quota.as_ref(), self.app.limits.as_ref(), &rendered) {
             builder.diagnostics.push(finding);
         }
@@ -62,20 +72,14 @@ impl Site<'_> {
         Some(rendered)
     }
 
-    fn render(
+    /// What the conversion needs, which knows nothing of manifests and of clouds.
+    pub(super) fn input<'i>(
         &self,
-        builder: &mut Builder<'_>,
-        compose: &ComposeProject,
-        placement: Placement,
+        compose: &'i ComposeProject,
+        placement: &Placement,
         storage: &Storage,
-    ) -> Option<Rendered> {
+    ) -> ConvertInput<'i> {
         let (place, cluster, app) = (self.place, self.cluster, self.app);
-        let scope = Scope {
-            workspace: place.workspace.clone(),
-            provider: place.provider.clone(),
-            cluster: cluster.meta.name.clone(),
-            app: app.meta.name.clone(),
-        };
         let boxes = self.boxes.iter().map(|object| BoxInput {
             name: object.component.clone(),
             image: object.image.as_ref().map(|image| image.value.clone()),
@@ -84,29 +88,24 @@ impl Site<'_> {
             network_rules: object.network_policy.clone(),
             location: Some(object.meta.location.clone()),
         });
-        let input = ConvertInput {
-            scope: &scope,
+        ConvertInput {
+            scope: Scope {
+                workspace: place.workspace.clone(),
+                provider: place.provider.clone(),
+                cluster: cluster.meta.name.clone(),
+                app: app.meta.name.clone(),
+            },
             provider_driver: place.driver,
             compose,
             volumes: storage.volumes.clone(),
             ingress: ingress(cluster, app, self.ingress),
-            placement: placement.pods,
+            placement: placement.pods.clone(),
             resources: app.resources.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect(),
             isolation: isolation(app),
             network_rules: app.network_policy.clone(),
             boxes: boxes.collect(),
             live_secret_hashes: BTreeMap::new(),
-        };
-        let (rendered, diagnostics) = convert(&input);
-        for finding in diagnostics {
-            // Conversion has the texts of compose files only.
-            if self.is_of_rule(&finding) {
-                builder.diagnostics.push(finding);
-            } else {
-                builder.diagnostics.extend([finding]);
-            }
         }
-        rendered
     }
 
     fn is_of_rule(&self, finding: &Diagnostic) -> bool {

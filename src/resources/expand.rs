@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::app::Site;
+use super::app::{Converted, Site};
 use super::composes::{self, Composed, Texts};
-use super::driver::{Account, Connectable, Connection, Driver};
+use super::driver::{Account, Connectable, Connection, Driver, Placement, Storage};
 use super::renames::{addresses_before, exchanges, is_still_named, renames};
 use super::scope::{Builder, Chance, Findings, Lookup, StateView};
 use super::{capabilities, drivers, ingress, settings};
-use crate::compose::convert::Rendered;
+use crate::compose::convert::{ConvertInput, Rendered, convert};
 use crate::compose::gate::Gate;
 use crate::compose::project::ComposeProject;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::engine::address::Address;
-use crate::engine::graph::Graph;
+use crate::engine::graph::{Graph, Node};
 use crate::engine::plan::Danger;
 use crate::engine::provider::ProviderKey;
 use crate::kom::id::ResourceId;
@@ -137,6 +137,23 @@ struct Opened<'a> {
     account: Box<dyn Account>,
 }
 
+/// An App that waits for its conversion, with what was made and found of it until then.
+struct Prepared<'a> {
+    site: Site<'a>,
+    placement: Placement,
+    storage: Storage,
+    compose: Option<ComposeProject>,
+    nodes: Vec<Node>,
+    found: Diagnostics,
+}
+
+impl Prepared<'_> {
+    /// What is converted; nothing where the compose project could not be read.
+    fn input(&self) -> Option<ConvertInput<'_>> {
+        Some(self.site.input(self.compose.as_ref()?, &self.placement, &self.storage))
+    }
+}
+
 impl<'a> Expansion<'a> {
     fn input(&mut self, name: &str, bytes: &[u8]) {
         self.inputs.insert(name.to_owned(), self.request.state.digester.digest(bytes));
@@ -250,11 +267,21 @@ impl<'a> Expansion<'a> {
             Controller::Existing => ingress::existing(&mut self.builder, cluster),
         };
         self.connections.insert(key.clone(), connection);
-        for app in apps {
+        let prepared: Vec<Prepared<'_>> = apps
+            .iter()
+            .map(|app| {
+                let boxes = self.request.project.boxes_of(&app.meta.id).collect();
+                let (place, home, ingress) = (account.place(), home.as_ref(), &controller);
+                self.prepare(*driver, Site { place, cluster, home, key: &key, ingress, app, boxes })
+            })
+            .collect();
+        let inputs: Vec<Option<ConvertInput<'_>>> = prepared.iter().map(Prepared::input).collect();
+        let converted = parallel::map(&inputs, |input| input.as_ref().map(convert));
+        drop(inputs);
+        for (prepared, converted) in prepared.into_iter().zip(converted) {
+            let app = prepared.site.app;
             let (first, before) = (self.builder.nodes.len(), self.builder.diagnostics.len());
-            let boxes = self.request.project.boxes_of(&app.meta.id).collect();
-            let (place, home, ingress) = (account.place(), home.as_ref(), &controller);
-            self.app(*driver, &Site { place, cluster, home, key: &key, ingress, app, boxes });
+            self.app(prepared, converted);
             let found = self.builder.diagnostics.since(before);
             if found.has_errors() && (self.request.leaves_out)(app.meta.id.as_str()) {
                 // Half an app makes no graph. What the state knows of it is not chosen, so nothing happens to it.
@@ -270,7 +297,9 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    fn app(&mut self, driver: &dyn Driver, site: &Site<'_>) {
+    /// All of an app that comes before its conversion.
+    fn prepare<'s>(&mut self, driver: &dyn Driver, site: Site<'s>) -> Prepared<'s> {
+        let (first, before) = (self.builder.nodes.len(), self.builder.diagnostics.len());
         let (app, tables, lacks) = (site.app, driver.settings(), driver.lacks());
         let builder = &mut self.builder;
         settings::unknown(driver.name(), &app.settings, tables.app, &mut builder.diagnostics);
@@ -280,10 +309,20 @@ impl<'a> Expansion<'a> {
         capabilities::check_app(driver.name(), lacks, app, &mut builder.diagnostics);
         let placement = site.home.placement(builder, app);
         let storage = site.home.storage(builder, app, &placement);
-        let Some(compose) = self.compose(app) else { return };
-        let at = app_address(app);
+        let compose = self.compose(app);
+        let (nodes, found) = (self.builder.nodes.split_off(first), self.builder.diagnostics.since(before));
+        Prepared { site, placement, storage, compose, nodes, found }
+    }
+
+    /// Adds an app that was converted.
+    fn app(&mut self, prepared: Prepared<'_>, converted: Option<Converted>) {
+        let Prepared { site, storage, compose, nodes, found, .. } = prepared;
+        self.builder.nodes.extend(nodes);
+        self.builder.diagnostics.extend(found);
+        let (Some(compose), Some(converted)) = (compose, converted) else { return };
+        let at = app_address(site.app);
         let keep = self.request.keep == Keep::Rendered;
-        if let Some(rendered) = site.expand(&mut self.builder, &compose, placement, &storage, keep) {
+        if let Some(rendered) = site.expand(&mut self.builder, converted, &storage, keep) {
             self.hosts.extend(rendered.hosts.iter().map(|host| (at.clone(), host.clone())));
             if keep {
                 self.rendered.push((at.clone(), rendered));

@@ -36,7 +36,7 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(input: &'a ConvertInput<'a>) -> Self {
-        let Scope { workspace, provider, cluster, app } = input.scope;
+        let Scope { workspace, provider, cluster, app } = &input.scope;
         let sp_hash = names::sp_hash(workspace, provider);
         let id_hash = names::id_hash(workspace, provider, app);
         let in_hash = names::in_hash(workspace, provider, cluster, app);

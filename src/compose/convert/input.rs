@@ -166,7 +166,7 @@ pub struct IsolationInput {
 #[derive(Debug, Clone)]
 pub struct ConvertInput<'a> {
     /// Which app.
-    pub scope: &'a Scope,
+    pub scope: Scope,
     /// The provider's driver, for the Namespace annotation.
     pub provider_driver: &'a str,
     /// The compose project.

@@ -17,7 +17,7 @@ pub(super) fn objects(cx: &Context<'_>) -> Vec<RenderedObject> {
 }
 
 fn namespace(cx: &Context<'_>) -> RenderedObject {
-    let Scope { workspace, provider, cluster, app } = cx.input.scope;
+    let Scope { workspace, provider, cluster, app } = &cx.input.scope;
     let body = json!({
         "apiVersion": "v1",
         "kind": "Namespace",

@@ -133,7 +133,7 @@ fn placed(pools: (&[&str], bool), zones: (&[&str], bool)) -> Placement {
 
 fn input<'a>(scope: &'a Scope, compose: &'a ComposeProject) -> ConvertInput<'a> {
     ConvertInput {
-        scope,
+        scope: scope.clone(),
         provider_driver: "aks",
         compose,
         volumes: vec![volume("default", "/subscriptions/s/disks/d1")],

@@ -95,7 +95,7 @@ impl KubernetesConfig {
 
 /// The provider of one cluster.
 pub struct KubernetesProvider {
-    api: Api,
+    api: Arc<Api>,
     field_manager: String,
     poll: Duration,
     concurrency: usize,
@@ -104,7 +104,7 @@ pub struct KubernetesProvider {
 impl KubernetesProvider {
     /// Connects at the first call that finds the cluster, so that it works in the run that creates it.
     pub fn new(config: KubernetesConfig) -> Self {
-        let api = Api::new(&config);
+        let api = Arc::new(Api::new(&config));
         Self { api, field_manager: config.field_manager, poll: config.poll, concurrency: config.concurrency }
     }
 }

@@ -1,9 +1,11 @@
 //! Reading: few lists instead of many single requests.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use futures::future::{join, join_all};
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use super::api::{Api, Call, CallError, Reply};
 use super::cluster::is_cluster;
@@ -21,6 +23,9 @@ const MANAGED: &str = "app.kubernetes.io/managed-by%3Dkompox";
 
 /// Objects per page: what kubectl asks for.
 const PAGE: usize = 500;
+
+/// What a list is to show: the position among the targets, where it is, and its kind.
+type Listed = (usize, Location, &'static Kind);
 
 /// What a single read found.
 pub enum Lookup {
@@ -123,7 +128,7 @@ impl Api {
     }
 
     /// Reads many objects: see [`crate::engine::provider::Provider::read`].
-    pub async fn read(&self, targets: &[Target]) -> Vec<Observation> {
+    pub async fn read(self: &Arc<Self>, targets: &[Target]) -> Vec<Observation> {
         if let Err(error) = self.connect().await {
             return vec![unread(error); targets.len()];
         }
@@ -145,13 +150,19 @@ impl Api {
                 },
             }
         }
-        let mut by_kind: HashMap<&str, Vec<(usize, Location)>> = HashMap::new();
+        let mut by_kind: HashMap<&str, Vec<Listed>> = HashMap::new();
         for (index, location) in located {
-            by_kind.entry(location.resource.kind).or_default().push((index, location));
+            by_kind.entry(location.resource.kind).or_default().push((index, location, targets[index].kind));
         }
         let (many, single): (Vec<_>, Vec<_>) = by_kind.into_values().partition(|wanted| wanted.len() > 1);
-        let mut singly: Vec<(usize, Location)> = single.into_iter().flatten().collect();
-        for (answers, rest) in join_all(many.into_iter().map(|wanted| self.read_listed(targets, wanted))).await {
+        let mut singly: Vec<Listed> = single.into_iter().flatten().collect();
+        // A task each: answers are long, and reading them is work for all processors.
+        let mut lists = JoinSet::new();
+        for wanted in many {
+            let api = self.clone();
+            lists.spawn(async move { api.read_listed(wanted).await });
+        }
+        for (answers, rest) in lists.join_all().await {
             answers.into_iter().for_each(|(index, answer)| found[index] = Some(answer));
             singly.extend(rest);
         }
@@ -164,16 +175,12 @@ impl Api {
 
     /// Reads the objects of one kind by one list of all that carry our label; the second part of the answer is what the
     /// list did not show.
-    async fn read_listed(
-        &self,
-        targets: &[Target],
-        wanted: Vec<(usize, Location)>,
-    ) -> (Vec<(usize, Observation)>, Vec<(usize, Location)>) {
-        let Some((_, first)) = wanted.first() else { return (Vec::new(), Vec::new()) };
+    async fn read_listed(&self, wanted: Vec<Listed>) -> (Vec<(usize, Observation)>, Vec<Listed>) {
+        let Some((_, first, _)) = wanted.first() else { return (Vec::new(), Vec::new()) };
         let resource: &'static Resource = first.resource;
         // The same object may be asked for twice, by two addresses.
         let mut by_name: HashMap<(Option<&str>, &str), Vec<usize>> = HashMap::with_capacity(wanted.len());
-        for (position, (_, location)) in wanted.iter().enumerate() {
+        for (position, (_, location, _)) in wanted.iter().enumerate() {
             by_name.entry((location.namespace.as_deref(), location.name.as_str())).or_default().push(position);
         }
         let mut answers: Vec<Option<Observation>> = vec![None; wanted.len()];
@@ -183,8 +190,8 @@ impl Api {
             let Some(positions) = by_name.get(&(text("/metadata/namespace"), name)) else { return };
             let Some((last, others)) = positions.split_last() else { return };
             let mut answer = |position: usize, item: Value| {
-                let (index, location) = &wanted[position];
-                let observed = observe(location, targets[*index].kind, item);
+                let (_, location, kind) = &wanted[position];
+                let observed = observe(location, kind, item);
                 answers[position] = Some(Observation::Found(Box::new(observed)));
             };
             others.iter().for_each(|position| answer(*position, item.clone()));
@@ -193,7 +200,7 @@ impl Api {
         let query = format!("&labelSelector={MANAGED}");
         let listed = self.list(&resource.collection(None), &query, "application/json", take).await;
         let same_for_all =
-            |answer: Observation| (wanted.iter().map(|(index, _)| (*index, answer.clone())).collect(), Vec::new());
+            |answer: Observation| (wanted.iter().map(|(index, ..)| (*index, answer.clone())).collect(), Vec::new());
         match listed {
             Ok(Ok(())) => {}
             // Who may not list everything may still read what he knows by name.
@@ -210,19 +217,19 @@ impl Api {
         }
         let mut found = Vec::with_capacity(wanted.len());
         let mut rest = Vec::new();
-        for ((index, location), answer) in wanted.into_iter().zip(answers) {
+        for (one, answer) in wanted.into_iter().zip(answers) {
             match answer {
-                Some(answer) => found.push((index, answer)),
-                None => rest.push((index, location)),
+                Some(answer) => found.push((one.0, answer)),
+                None => rest.push(one),
             }
         }
         (found, rest)
     }
 
     /// Reads objects one by one, but asks first whether a Namespace exists of which several are wanted.
-    async fn read_singly(&self, targets: &[Target], wanted: Vec<(usize, Location)>) -> Vec<(usize, Observation)> {
+    async fn read_singly(&self, targets: &[Target], wanted: Vec<Listed>) -> Vec<(usize, Observation)> {
         let mut per_namespace: HashMap<&str, usize> = HashMap::new();
-        for namespace in wanted.iter().filter_map(|(_, location)| location.namespace.as_deref()) {
+        for namespace in wanted.iter().filter_map(|(_, location, _)| location.namespace.as_deref()) {
             *per_namespace.entry(namespace).or_default() += 1;
         }
         let crowded = per_namespace.into_iter().filter(|(_, count)| *count > 1).map(|(namespace, _)| namespace);
@@ -233,7 +240,7 @@ impl Api {
             matches!(self.get(subject).await, Ok(Lookup::Missing)).then(|| namespace.to_owned())
         });
         let missing: HashSet<String> = join_all(asked).await.into_iter().flatten().collect();
-        let read = wanted.into_iter().map(|(index, location)| {
+        let read = wanted.into_iter().map(|(index, location, _)| {
             let is_missing = location.namespace.as_deref().is_some_and(|namespace| missing.contains(namespace));
             async move {
                 let answer =
