@@ -305,6 +305,10 @@ impl Provider for Instantly {
         self.object(&id).map(Some).ok_or_else(|| ProviderError::new(ErrorClass::Rejected, format!("no place for {id}")))
     }
 
+    async fn containers(&self, _: &str) -> std::result::Result<Vec<Content>, ProviderError> {
+        Ok(Vec::new())
+    }
+
     async fn contents(&self, _: &Target) -> std::result::Result<Vec<Content>, ProviderError> {
         Ok(Vec::new())
     }

@@ -154,6 +154,7 @@ typed! {
         SandboxServe = "sandbox serve",
         StateList = "state list",
         StateMv = "state mv",
+        StateRebuild = "state rebuild",
         StateRm = "state rm",
         StateUnlock = "state unlock",
         Validate = "validate",

@@ -51,6 +51,9 @@ fn advised(name: Name) -> Vec<advice::Command> {
         }
         Name::Plan => vec![plain, Command::plan_again()],
         Name::StateMv => vec![Command::state_mv(ADDRESS, "disk/new")],
+        Name::StateRebuild => {
+            vec![plain.clone(), plain.word("--lineage").word("0b6c1f52-6a55-4f0e-a0ff-3a3f4f0ec1d7")]
+        }
         Name::StateRm => vec![Command::state_rm(ADDRESS)],
         Name::StateUnlock => vec![plain.word("0b6c1f52-6a55-4f0e-a0ff-3a3f4f0ec1d7")],
         Name::Drift | Name::SandboxServe | Name::StateList | Name::Validate => vec![plain],
@@ -93,7 +96,7 @@ fn every_advised_command_is_one_with_the_options_of_any_call() {
 fn every_advised_option_is_one_of_apply_and_plan() {
     for switch in Switch::ALL {
         let (advice, applies_to): (Advice, &[&str]) = match switch {
-            Switch::AutoApprove => (Advice::switch("x", *switch), &["apply", "destroy"]),
+            Switch::AutoApprove => (Advice::switch("x", *switch), &["apply", "destroy", "state rebuild"]),
             Switch::LockTimeout => (Advice::add("x", *switch, 300), &["apply", "destroy", "import a b", "state rm a"]),
             _ => (Advice::add("x", *switch, ADDRESS), &["apply", "plan", "destroy"]),
         };

@@ -138,7 +138,11 @@ fn gathered(problems: Vec<Problem>) -> Vec<Problem> {
             Advice::run("put this app into that project", Command::add_app()),
             "or only use that cluster: set `existing: true` in the Cluster's spec".into(),
             "or have one of its own: write another Workspace name in all Resource IDs of this project".into(),
-            "if it is this project's and its state was lost: restore the state, or adopt each of these:".into(),
+            Advice::run(
+                "if it is this project's and its state was lost, make that again",
+                Command::new(Name::StateRebuild),
+            ),
+            "or adopt each of these:".into(),
         ];
         help.extend(all.iter().map(|(address, id)| Advice::run("", Command::import(address).word(id))));
         let message = format!(
@@ -171,6 +175,8 @@ impl From<StateError> for CliError {
             StateError::Newer { .. } => "state-newer",
             StateError::Corrupt { .. } => "state-damaged",
             StateError::ReadOnly { .. } => "state-read-only",
+            StateError::Moved { .. } => "state-moved",
+            StateError::Exists { .. } => "state-exists",
             _ => "state",
         };
         let failed = Self::new(code, error.to_string());
@@ -179,10 +185,10 @@ impl From<StateError> for CliError {
                 let unlock = Command::new(Name::StateUnlock).word(&holder.id);
                 failed.help(Advice::run("if it is certainly gone", unlock))
             }
-            StateError::Corrupt { .. } => failed.help(Advice::run(
-                "once it is moved away, see each object that exists with its import line",
-                Command::new(Name::Plan),
-            )),
+            StateError::Corrupt { .. } => {
+                let rebuild = Command::new(Name::StateRebuild);
+                failed.help(Advice::run("once it is moved away, make it again from what exists", rebuild))
+            }
             _ => failed,
         }
     }

@@ -27,6 +27,9 @@ pub struct ProtectionWish {
 }
 
 impl ProtectionWish {
+    /// Of an object that no manifest can protect.
+    pub const UNPROTECTABLE: Self = Self { orphan: false, prevent_destroy: Some(false), read_only: Some(false) };
+
     /// The protection after an apply of this wish over what the record has.
     pub fn over(&self, recorded: &Protection) -> Protection {
         Protection {

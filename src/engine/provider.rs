@@ -343,6 +343,9 @@ pub trait Provider: Send + Sync {
     /// What a container holds, complete. Called just before it is deleted.
     async fn contents(&self, target: &Target) -> Result<Vec<Content>, ProviderError>;
 
+    /// The outermost containers that carry this lineage: what else does is in one of them.
+    async fn containers(&self, lineage: &str) -> Result<Vec<Content>, ProviderError>;
+
     /// Copies the data of an object that is about to be deleted, for kinds that say so ([`Kind::safeguarded`]). `None`
     /// if there is nothing to copy any more. A failure stops the deletion.
     async fn safeguard(

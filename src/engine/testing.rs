@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use kompox_state::{
-    ActionDuration, Change as StateChange, Digester, Holder, Intent, Lock, LockRequest, Record, Run as HistoryRun,
-    Snapshot, StateError, Store,
+    ActionDuration, Change as StateChange, Copy, Digester, Holder, Intent, Lock, LockRequest, Record,
+    Run as HistoryRun, Snapshot, StateError, Store,
 };
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
@@ -155,6 +155,18 @@ impl Store for Mortal {
 
     fn durations(&self) -> Result<Vec<ActionDuration>, StateError> {
         self.store.durations()
+    }
+
+    fn copy(&self) -> Result<Copy, StateError> {
+        self.store.copy()
+    }
+
+    fn verify(&self) -> Result<Copy, StateError> {
+        self.store.verify()
+    }
+
+    fn retire(&self, lock: &Lock, to: &str) -> Result<(), StateError> {
+        self.store.retire(lock, to)
     }
 
     fn try_lock(&self, request: &LockRequest) -> Result<Lock, StateError> {

@@ -8,7 +8,7 @@ use super::driver::{Home, Placement, Storage};
 use super::ingress::Installed;
 use super::kinds::kubernetes;
 use super::quota;
-use super::scope::{Builder, Place, protection};
+use super::scope::{Builder, Place, lifecycle_protection};
 use crate::compose::convert::{
     BoxInput, ConvertInput, IngressInput, IsolationInput, ObjectKind, Rendered, RenderedObject, RuleInput, Scope,
 };
@@ -128,7 +128,7 @@ impl Site<'_> {
         let location: &Location = object.origin.as_ref().unwrap_or(&app.meta.location);
         let node = builder.add(address, kubernetes::of(object.kind), self.key, desired, location);
         node.depends_on = needs;
-        node.protection = protection(None, &app.lifecycle, false);
+        node.protection = lifecycle_protection(&app.lifecycle, false);
         if object.kind.runs_pods() {
             node.ignore_changes.clone_from(&app.lifecycle.ignore_changes);
         }

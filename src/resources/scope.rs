@@ -234,7 +234,7 @@ impl Builder<'_> {
             find: None,
             import: None,
             moved_from: None,
-            protection: ProtectionWish::default(),
+            protection: ProtectionWish::UNPROTECTABLE,
             ignore_changes: Vec::new(),
             read_only: false,
         });
@@ -306,6 +306,11 @@ pub fn protection(guard: Option<Guard>, lifecycle: &Lifecycle, orphan: bool) -> 
         (guarded, prevent) => guarded.or(prevent),
     };
     ProtectionWish { orphan, prevent_destroy, read_only: guard.map(|guard| guard == Guard::ReadOnly) }
+}
+
+/// What `lifecycle.preventDestroy` means for an object that nothing can keep from being changed.
+pub fn lifecycle_protection(lifecycle: &Lifecycle, orphan: bool) -> ProtectionWish {
+    ProtectionWish { read_only: Some(false), ..protection(None, lifecycle, orphan) }
 }
 
 #[cfg(test)]

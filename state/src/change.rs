@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::model::Contents;
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Counts, Run, RunResult};
 use crate::verb::Verb;
@@ -38,7 +39,7 @@ pub enum Change {
     /// nothing.
     CloseIntent(String),
     /// Adds a run to the history. Refused when its id is in use.
-    StartRun(Run),
+    StartRun(Box<Run>),
     /// Counts one action that a run has done, in the commit that writes its result, so that the history is right however
     /// the run ends. A run that is not in the history is not counted.
     Did {
@@ -49,7 +50,7 @@ pub enum Change {
         /// How long the run lasts until now, in milliseconds.
         elapsed_ms: u64,
     },
-    /// Writes how a run ended. Refused when no such run exists.
+    /// Writes how a run ended. Refused when no such run exists, or when it has ended before.
     FinishRun {
         /// Id of the run.
         id: String,
@@ -64,6 +65,17 @@ pub enum Change {
     },
     /// Adds one measurement to the mean of its kind and action.
     Duration(ActionDuration),
+    /// Puts other contents in the place of all there are, as they are: serials stay, and the next serial is higher than both.
+    Replace(Box<Contents>),
+}
+
+/// The serial that a commit of these changes gets.
+pub(crate) fn next_serial(serial: u64, changes: &[Change]) -> u64 {
+    let replaced = changes.iter().filter_map(|change| match change {
+        Change::Replace(contents) => Some(contents.serial),
+        _ => None,
+    });
+    replaced.fold(serial, u64::max) + 1
 }
 
 /// An address that stands alone, written with its name as everywhere else.

@@ -55,7 +55,8 @@ macro_rules! contract_tests {
             a_commit_is_all_or_nothing, a_move_renames_in_dependencies, the_journal_opens_and_closes, keeps_history,
             counts_what_was_done, remembers_addresses_that_had_a_record, means_of_durations, refuses_a_second_writer, a_lock_ends_with_its_value, clears_a_dead_local_holder,
             waits_for_the_lease_of_a_remote_holder, fences_a_holder_that_was_taken_over, unlock_is_the_last_resort,
-            readers_see_one_instant, refuses_what_it_could_not_read_back, what_cannot_be_read_is_damage, behaves_as_a_map);
+            readers_see_one_instant, ended_runs_are_a_chain, a_copy_takes_the_place_of_everything,
+            a_state_that_has_moved_takes_no_writer, refuses_what_it_could_not_read_back, what_cannot_be_read_is_damage, behaves_as_a_map);
     };
     ($backend:ty: $($name:ident),+) => {
         $(#[test]
@@ -118,6 +119,8 @@ pub(crate) fn run(id: &str) -> Run {
         planned: Some(counts(&[(Verb::Create, 3)])),
         counts: Counts::default(),
         duration_ms: None,
+        revision: Some("0123abcd".to_owned()),
+        link: None,
     }
 }
 
@@ -219,7 +222,7 @@ pub(crate) fn a_commit_is_all_or_nothing<B: Backend>() {
     store
         .commit(
             &lock,
-            &[put(record("a")), Change::OpenIntent(Box::new(intent("i1", "a"))), Change::StartRun(run("r1"))],
+            &[put(record("a")), Change::OpenIntent(Box::new(intent("i1", "a"))), Change::StartRun(Box::new(run("r1")))],
         )
         .unwrap();
     let before = store.snapshot().unwrap();
@@ -240,7 +243,7 @@ pub(crate) fn a_commit_is_all_or_nothing<B: Backend>() {
         set("i9"),
         finish,
         Change::OpenIntent(Box::new(intent("i1", "b"))),
-        Change::StartRun(run("r1")),
+        Change::StartRun(Box::new(run("r1"))),
     ] {
         let changes = [
             put(record("b")),
@@ -299,7 +302,7 @@ pub(crate) fn keeps_history<B: Backend>() {
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
     for id in ["r2", "r1", "r3"] {
-        store.commit(&lock, &[Change::StartRun(run(id))]).unwrap();
+        store.commit(&lock, &[Change::StartRun(Box::new(run(id)))]).unwrap();
     }
     let finish = Change::FinishRun {
         id: "r1".to_owned(),
@@ -316,16 +319,19 @@ pub(crate) fn keeps_history<B: Backend>() {
         duration_ms: Some(u64::from(u32::MAX) * 2),
         ..run("r1")
     };
-    assert_eq!(store.runs(2).unwrap(), [run("r3"), done.clone()]);
-    assert_eq!(store.runs(usize::MAX).unwrap(), [run("r3"), done, run("r2")]);
-    assert_eq!(store.runs(0).unwrap(), []);
+    let runs = |limit: usize| -> Vec<Run> {
+        store.runs(limit).unwrap().into_iter().map(|run| Run { link: None, ..run }).collect()
+    };
+    assert_eq!(runs(2), [run("r3"), done.clone()]);
+    assert_eq!(runs(usize::MAX), [run("r3"), done, run("r2")]);
+    assert_eq!(runs(0), []);
 }
 
 pub(crate) fn counts_what_was_done<B: Backend>() {
     let place = B::new();
     let store = place.open();
     let lock = store.try_lock(&request("here")).unwrap();
-    store.commit(&lock, &[Change::StartRun(run("r1")), Change::StartRun(run("r2"))]).unwrap();
+    store.commit(&lock, &[Change::StartRun(Box::new(run("r1"))), Change::StartRun(Box::new(run("r2")))]).unwrap();
     let did = |run: &str, verb, elapsed_ms| Change::Did { run: run.to_owned(), verb, elapsed_ms };
     store.commit(&lock, &[did("r1", Verb::Create, 20), did("r1", Verb::Delete, 30)]).unwrap();
     store.commit(&lock, &[did("r1", Verb::Create, 10), did("nobody", Verb::Create, 10)]).unwrap();
@@ -514,6 +520,89 @@ pub(crate) fn unlock_is_the_last_resort<B: Backend>() {
     assert!(next.expired_holder().is_none() && next.cleared_dead_holder().is_none());
 }
 
+fn finish(id: &str) -> Change {
+    Change::FinishRun {
+        id: id.to_owned(),
+        finished_at: "2026-01-02T03:05:05Z".to_owned(),
+        result: RunResult::Ok,
+        counts: counts(&[(Verb::Create, 3)]),
+        duration_ms: 60_000,
+    }
+}
+
+pub(crate) fn ended_runs_are_a_chain<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    let ended = Run { finished_at: Some("2026-01-02T03:04:06Z".to_owned()), result: Some(RunResult::Ok), ..run("r2") };
+    store.commit(&lock, &[Change::StartRun(Box::new(run("r1")))]).unwrap();
+    store.commit(&lock, &[Change::StartRun(Box::new(ended))]).unwrap();
+    store.commit(&lock, &[finish("r1")]).unwrap();
+    // How it ended is said once, and nothing is counted after that.
+    assert!(matches!(store.commit(&lock, &[finish("r1")]), Err(StateError::Refused { .. })));
+    let did = Change::Did { run: "r1".to_owned(), verb: Verb::Delete, elapsed_ms: 1 };
+    store.commit(&lock, &[Change::StartRun(Box::new(run("r3"))), did]).unwrap();
+    let runs = store.runs(9).unwrap();
+    let link = |id: &str| runs.iter().find(|run| run.id == id).unwrap().link.clone();
+    assert_eq!(link("r2").unwrap().previous, "");
+    assert_eq!(link("r1").unwrap().previous, link("r2").unwrap().digest);
+    assert_eq!(link("r3"), None);
+    let verified = place.open().verify().unwrap();
+    assert_eq!(verified.contents().check_chain(), Ok(2));
+    assert_eq!(verified.contents().runs().len(), 3);
+}
+
+pub(crate) fn a_copy_takes_the_place_of_everything<B: Backend>() {
+    let (from, to) = (B::new(), B::new());
+    let store = from.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    let all = [
+        put(record("a")),
+        put(record("b")),
+        Change::OpenIntent(Box::new(intent("i", "b"))),
+        Change::StartRun(Box::new(run("r1"))),
+    ];
+    store.commit(&lock, &all).unwrap();
+    store.commit(&lock, &[put(record("a")), Change::DeleteRecord(at("b")), finish("r1")]).unwrap();
+    let measured = ActionDuration { kind: "azure/disk".to_owned(), action: Verb::Create, millis: 1500 };
+    store.commit(&lock, &[Change::Duration(measured.clone()), Change::Duration(measured)]).unwrap();
+    let copy = store.copy().unwrap();
+    let text = copy.write().unwrap();
+    let read = crate::Copy::read(&text).unwrap();
+    assert!(read == copy && read.lineage() == store.lineage() && read.contents().serial() == 3);
+
+    let other = to.open();
+    let their = other.try_lock(&request("there")).unwrap();
+    other.commit(&their, &[put(record("z")), Change::StartRun(Box::new(run("r9")))]).unwrap();
+    let replaced = [Change::Replace(Box::new(copy.contents().clone())), Change::StartRun(Box::new(run("r2")))];
+    assert_eq!(other.commit(&their, &replaced).unwrap(), 4, "higher than both");
+    let twice = [Change::Replace(Box::new(copy.contents().clone())), Change::StartRun(Box::new(run("r1")))];
+    assert!(matches!(other.commit(&their, &twice), Err(StateError::Refused { .. })));
+    drop(other);
+    let seen = to.open();
+    assert_eq!(seen.records().unwrap(), store.records().unwrap());
+    assert_eq!(seen.open_intents().unwrap(), store.open_intents().unwrap());
+    assert_eq!(seen.removed().unwrap(), store.removed().unwrap());
+    assert_eq!(seen.durations().unwrap(), store.durations().unwrap());
+    let ids: Vec<String> = seen.runs(9).unwrap().into_iter().map(|run| run.id).collect();
+    assert_eq!(ids, ["r2", "r1"]);
+    let contents = seen.verify().unwrap().into_contents();
+    assert!(contents.follow(copy.contents()) && !copy.contents().follow(&contents));
+}
+
+pub(crate) fn a_state_that_has_moved_takes_no_writer<B: Backend>() {
+    let place = B::new();
+    let store = place.open();
+    let lock = store.try_lock(&request("here")).unwrap();
+    store.commit(&lock, &[put(record("a"))]).unwrap();
+    store.retire(&lock, "elsewhere").unwrap();
+    assert!(matches!(store.commit(&lock, &[put(record("b"))]), Err(StateError::Moved { .. })));
+    lock.release().unwrap();
+    let later = place.open();
+    assert!(matches!(later.try_lock(&request("there")), Err(StateError::Moved { to, .. }) if to == "elsewhere"));
+    assert_eq!(later.records().unwrap().len(), 1, "it can be read");
+}
+
 pub(crate) fn readers_see_one_instant<B: Backend>() {
     const COMMITS: u64 = 60;
     let place = B::new();
@@ -611,7 +700,7 @@ pub(crate) fn what_cannot_be_read_is_damage<B: Backend>() {
             put(record("gone")),
             Change::DeleteRecord(at("gone")),
             Change::OpenIntent(Box::new(intent("i1", "a"))),
-            Change::StartRun(run("r1")),
+            Change::StartRun(Box::new(run("r1"))),
             finish,
             Change::Duration(took),
         ];

@@ -78,6 +78,20 @@ pub enum StateError {
         /// Who holds it.
         holder: Box<Holder>,
     },
+    /// The state was moved to another place.
+    #[error("the state {place} has moved to {to}; name that place in `state:` of `.kompox/config.yml`")]
+    Moved {
+        /// The store.
+        place: Place,
+        /// Where it is now.
+        to: String,
+    },
+    /// A new state was to be made where one is.
+    #[error("there is a state at {place} already")]
+    Exists {
+        /// The store.
+        place: Place,
+    },
     /// The store was written by a newer version.
     #[error(
         "the state {place} has schema version {found}, this kompox knows versions up to {supported}; nothing was changed, install the kompox that \
@@ -100,7 +114,7 @@ pub enum StateError {
         reason: String,
     },
     /// The store is damaged.
-    #[error("the state {place} is damaged: {what}; restore a backup; without one, move it away and adopt what exists")]
+    #[error("the state {place} is damaged: {what}; restore a backup; without one, move it away and rebuild it")]
     Corrupt {
         /// The store.
         place: Place,

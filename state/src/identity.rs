@@ -16,15 +16,22 @@ impl Identity {
     /// # Errors
     /// [`StateError::Randomness`] when the operating system gives none.
     pub(crate) fn random() -> Result<Self, StateError> {
-        let (mut id, mut key) = ([0u8; 16], [0u8; 32]);
-        getrandom::fill(&mut id)
-            .and_then(|()| getrandom::fill(&mut key))
-            .map_err(|e| StateError::Randomness(e.into()))?;
-        Ok(Self { lineage: Builder::from_random_bytes(id).into_uuid().to_string(), key })
+        let mut id = [0u8; 16];
+        getrandom::fill(&mut id).map_err(|e| StateError::Randomness(e.into()))?;
+        Self::of(&Builder::from_random_bytes(id).into_uuid().to_string())
+    }
+
+    /// A given lineage with a fresh key.
+    ///
+    /// # Errors
+    /// As [`Identity::random`].
+    pub(crate) fn of(lineage: &str) -> Result<Self, StateError> {
+        let mut key = [0u8; 32];
+        getrandom::fill(&mut key).map_err(|e| StateError::Randomness(e.into()))?;
+        Ok(Self::new(lineage, key))
     }
 
     /// A given identity.
-    #[cfg(test)]
     pub(crate) fn new(lineage: &str, key: [u8; 32]) -> Self {
         Self { lineage: lineage.to_owned(), key }
     }

@@ -13,13 +13,15 @@
 //! | [`change`] | [`Change`], everything a commit can do |
 //! | [`lock`] | [`Lock`], [`Holder`], [`LockRequest`]: one writer at a time |
 //! | [`digest`] | [`Digester`], the keyed digest that stands for a secret |
+//! | [`mod@copy`] | [`struct@Copy`], a whole state as one text |
 //! | [`error`] | [`StateError`] |
 //! | `identity` | the lineage and the key a new state starts with |
 //! | `lease` | whether a holder somewhere else still lives |
 //! | [`place`] | [`Config`], [`open`]: which backend, and the way to it; [`Place`], where a state is |
 //! | `sqlite` | the default backend |
 //! | `object` | the backend that is a log of objects |
-//! | `model` | a state in memory |
+//! | `model` | a state in memory, and [`Contents`], all that one holds |
+//! | `sealed` | texts that say whether they are whole |
 //! | `fit` | what a change must fulfil to be read back |
 //! | `bridge` | from calls that block to servers that are asked asynchronously |
 //! | `presence` | whether a holder of this machine is alive, where the state is elsewhere |
@@ -50,6 +52,7 @@
 pub mod address;
 mod bridge;
 pub mod change;
+pub mod copy;
 pub mod digest;
 pub mod error;
 mod fit;
@@ -64,6 +67,7 @@ pub mod place;
 mod presence;
 pub mod record;
 pub mod run;
+mod sealed;
 mod sqlite;
 pub mod store;
 pub mod stored;
@@ -74,14 +78,18 @@ mod contract;
 
 pub use address::{Address, NotAnAddress};
 pub use change::Change;
+pub use copy::Copy;
 pub use digest::Digester;
 pub use error::StateError;
 pub use guards::{Held, Progress, Protection};
 pub use key::ProviderKey;
 pub use lock::{Holder, LEASE, Lock, LockRequest};
-pub use place::{Config, NotObjects, Objects, Place, Variables, open, open_existing, remove};
+pub use model::Contents;
+pub use place::{
+    Config, NotObjects, Objects, Place, Variables, create, is_blank, open, open_existing, remove, restore,
+};
 pub use record::{Intent, Record, Snapshot};
-pub use run::{ActionDuration, Counts, Run, RunResult};
+pub use run::{ActionDuration, Counts, Link, Run, RunResult};
 pub use store::Store;
 pub use stored::Stored;
 pub use verb::Verb;

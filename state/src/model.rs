@@ -5,19 +5,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::change::Change;
+use crate::change::{Change, next_serial};
 use crate::error::StateError;
 use crate::fit::{readable, refused, shallow, whole};
 use crate::record::{Intent, Record, Snapshot};
-use crate::run::{ActionDuration, Run};
+use crate::run::{ActionDuration, Run, check_chain};
 use crate::verb::Verb;
 
 /// Everything that commits have made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Lists", into = "Lists")]
+#[serde(from = "Contents", into = "Contents")]
 pub(crate) struct Model {
     /// The serial of the last commit.
     pub(crate) serial: u64,
+    /// The digest of the last run that ended.
+    head: String,
     records: BTreeMap<Address, Record>,
     intents: Vec<Intent>,
     runs: Vec<Run>,
@@ -31,33 +33,77 @@ struct Mean {
     millis: f64,
 }
 
-/// A model as it is written.
-#[derive(Serialize, Deserialize)]
+/// All that a state holds, but for what makes it itself: lineage, key, lock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Lists {
-    serial: u64,
-    records: Vec<Record>,
-    intents: Vec<Intent>,
-    runs: Vec<Run>,
-    removed: Vec<Address>,
-    durations: Vec<Measured>,
+pub struct Contents {
+    pub(crate) serial: u64,
+    #[serde(default)]
+    pub(crate) head: String,
+    pub(crate) records: Vec<Record>,
+    pub(crate) intents: Vec<Intent>,
+    /// In the order in which they began.
+    pub(crate) runs: Vec<Run>,
+    pub(crate) removed: Vec<Address>,
+    pub(crate) durations: Vec<Measured>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// How long actions of a verb on a kind took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Measured {
-    kind: String,
-    action: Verb,
-    samples: u64,
-    mean_millis: f64,
+pub(crate) struct Measured {
+    pub(crate) kind: String,
+    pub(crate) action: Verb,
+    pub(crate) samples: u64,
+    pub(crate) mean_millis: f64,
 }
 
-impl From<Lists> for Model {
-    fn from(lists: Lists) -> Self {
-        let Lists { serial, records, intents, runs, removed, durations } = lists;
+impl Contents {
+    /// The serial of the commit that they are of.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Every record, by address.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Every run, oldest first.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// Every open intent, oldest first.
+    pub fn intents(&self) -> &[Intent] {
+        &self.intents
+    }
+
+    /// How many runs of the history hang together, all that ended.
+    ///
+    /// # Errors
+    /// What is wrong with the chain.
+    pub fn check_chain(&self) -> Result<u64, String> {
+        check_chain(&self.runs, &self.head)
+    }
+
+    /// Whether these are what `earlier` were, or have become of them: every run that is there is here, and as it ended there.
+    pub fn follow(&self, earlier: &Self) -> bool {
+        let known: HashMap<&str, &Run> = self.runs.iter().map(|run| (run.id.as_str(), run)).collect();
+        earlier
+            .runs
+            .iter()
+            .all(|run| known.get(run.id.as_str()).is_some_and(|here| run.link.is_none() || here.link == run.link))
+    }
+}
+
+impl From<Contents> for Model {
+    fn from(contents: Contents) -> Self {
+        let Contents { serial, head, records, intents, runs, removed, durations } = contents;
         let mean = |m: Measured| ((m.kind, m.action), Mean { samples: m.samples, millis: m.mean_millis });
         Self {
             serial,
+            head,
             records: records.into_iter().map(|record| (record.address.clone(), record)).collect(),
             intents,
             runs,
@@ -67,9 +113,9 @@ impl From<Lists> for Model {
     }
 }
 
-impl From<Model> for Lists {
+impl From<Model> for Contents {
     fn from(model: Model) -> Self {
-        let Model { serial, records, intents, runs, removed, durations } = model;
+        let Model { serial, head, records, intents, runs, removed, durations } = model;
         let measured = |((kind, action), mean): ((String, Verb), Mean)| Measured {
             kind,
             action,
@@ -78,6 +124,7 @@ impl From<Model> for Lists {
         };
         Self {
             serial,
+            head,
             records: records.into_values().collect(),
             intents,
             runs,
@@ -88,6 +135,11 @@ impl From<Model> for Lists {
 }
 
 impl Model {
+    /// All of it.
+    pub(crate) fn contents(&self) -> Contents {
+        self.clone().into()
+    }
+
     /// Serial, records by address, and open intents.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot { serial: self.serial, records: self.records(), open_intents: self.intents.clone() }
@@ -127,13 +179,14 @@ impl Model {
     /// # Errors
     /// [`StateError::Refused`] with the first that does not.
     pub(crate) fn check(&self, changes: &[Change]) -> Result<(), StateError> {
-        let mut next = Overlay { model: self, records: HashMap::new(), intents: HashMap::new(), runs: HashMap::new() };
+        let (records, intents, runs) = Default::default();
+        let mut next = Overlay { model: self, instead: None, records, intents, runs };
         changes.iter().try_for_each(|change| next.check(change))
     }
 
     /// Makes the changes of the next commit, which [`check`](Self::check) has let pass.
     pub(crate) fn apply(&mut self, changes: &[Change]) {
-        self.serial += 1;
+        self.serial = next_serial(self.serial, changes);
         changes.iter().for_each(|change| self.change(change));
     }
 
@@ -157,10 +210,17 @@ impl Model {
                 }
             }
             Change::CloseIntent(id) => self.intents.retain(|intent| intent.id != *id),
-            Change::StartRun(run) => self.runs.push(run.clone()),
+            Change::StartRun(run) => {
+                let mut run = Run { link: None, ..(**run).clone() };
+                if run.finished_at.is_some() {
+                    link(&mut self.head, &mut run);
+                }
+                self.runs.push(run);
+            }
             Change::Did { run, verb, elapsed_ms } => {
                 // Newest first: it is the last one, but for a journal that closes an older one.
-                if let Some(run) = self.runs.iter_mut().rev().find(|known| known.id == *run) {
+                let open = |known: &&mut Run| known.id == *run && known.link.is_none();
+                if let Some(run) = self.runs.iter_mut().rev().find(open) {
                     run.counts.add(*verb);
                     run.duration_ms = Some(run.duration_ms.unwrap_or(0).max(*elapsed_ms));
                 }
@@ -171,6 +231,7 @@ impl Model {
                     run.result = Some(*result);
                     run.counts = counts.clone();
                     run.duration_ms = Some(*duration_ms);
+                    link(&mut self.head, run);
                 }
             }
             Change::Duration(ActionDuration { kind, action, millis }) => {
@@ -178,6 +239,7 @@ impl Model {
                 mean.samples += 1;
                 mean.millis += (*millis as f64 - mean.millis) / mean.samples as f64;
             }
+            Change::Replace(contents) => *self = Self { serial: self.serial, ..Self::from((**contents).clone()) },
         }
     }
 
@@ -196,26 +258,43 @@ impl Model {
     }
 }
 
+/// Puts a run that has ended behind the last one that did.
+fn link(head: &mut String, run: &mut Run) {
+    let link = run.linked(head);
+    head.clone_from(&link.digest);
+    run.link = Some(link);
+}
+
 /// What exists in the middle of a commit that is only looked at.
 struct Overlay<'a> {
     model: &'a Model,
+    /// What has been put in the place of the model.
+    instead: Option<&'a Contents>,
     records: HashMap<&'a Address, bool>,
     intents: HashMap<&'a str, bool>,
+    /// Whether they have ended.
     runs: HashMap<&'a str, bool>,
 }
 
 impl<'a> Overlay<'a> {
     fn has_record(&self, address: &Address) -> bool {
-        self.records.get(address).copied().unwrap_or_else(|| self.model.records.contains_key(address))
+        let known = || match self.instead {
+            Some(contents) => contents.records.iter().any(|record| record.address == *address),
+            None => self.model.records.contains_key(address),
+        };
+        self.records.get(address).copied().unwrap_or_else(known)
     }
 
     fn has_intent(&self, id: &str) -> bool {
-        let known = || self.model.intents.iter().any(|intent| intent.id == id);
-        self.intents.get(id).copied().unwrap_or_else(known)
+        let all = self.instead.map_or(&self.model.intents, |contents| &contents.intents);
+        self.intents.get(id).copied().unwrap_or_else(|| all.iter().any(|intent| intent.id == id))
     }
 
-    fn has_run(&self, id: &str) -> bool {
-        self.runs.get(id).copied().unwrap_or_else(|| self.model.runs.iter().any(|run| run.id == id))
+    /// Whether a run has ended; `None` where there is no such run.
+    fn run(&self, id: &str) -> Option<bool> {
+        let all = self.instead.map_or(&self.model.runs, |contents| &contents.runs);
+        let known = || all.iter().find(|run| run.id == id).map(|run| run.link.is_some());
+        self.runs.get(id).copied().or_else(known)
     }
 
     fn check(&mut self, change: &'a Change) -> Result<(), StateError> {
@@ -250,15 +329,23 @@ impl<'a> Overlay<'a> {
             }
             Change::CloseIntent(id) => drop(self.intents.insert(id, false)),
             Change::StartRun(run) => {
-                if self.has_run(&run.id) {
+                if self.run(&run.id).is_some() {
                     return Err(refused(format!("the run {} is in the history already", run.id)));
                 }
-                self.runs.insert(&run.id, true);
+                self.runs.insert(&run.id, run.finished_at.is_some());
             }
-            Change::FinishRun { id, .. } if !self.has_run(id) => {
-                return Err(refused(format!("there is no run {id}, so it cannot be finished")));
+            Change::FinishRun { id, .. } => match self.run(id) {
+                None => return Err(refused(format!("there is no run {id}, so it cannot be finished"))),
+                Some(true) => return Err(refused(format!("the run {id} has ended before"))),
+                Some(false) => drop(self.runs.insert(id, true)),
+            },
+            Change::Replace(contents) => {
+                contents.records.iter().try_for_each(whole)?;
+                contents.check_chain().map_err(refused)?;
+                let (records, intents, runs) = Default::default();
+                *self = Self { model: self.model, instead: Some(contents), records, intents, runs };
             }
-            Change::SetOperation { .. } | Change::Did { .. } | Change::FinishRun { .. } | Change::Duration(_) => {}
+            Change::SetOperation { .. } | Change::Did { .. } | Change::Duration(_) => {}
         }
         Ok(())
     }

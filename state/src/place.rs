@@ -5,7 +5,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::change::Change;
+use crate::copy::Copy;
 use crate::error::StateError;
+use crate::identity::Identity;
+use crate::lock::LockRequest;
 use crate::object::ObjectStore;
 use crate::sqlite::SqliteStore;
 use crate::store::Store;
@@ -212,6 +216,58 @@ pub fn open_existing(config: &Config) -> Result<Option<Arc<dyn Store>>, StateErr
             Ok(found.map(|store| Arc::new(store) as Arc<dyn Store>))
         }
     }
+}
+
+/// Makes a state of this lineage, with a new key.
+///
+/// # Errors
+/// [`StateError::Exists`] where there is one; as [`open`].
+pub fn create(config: &Config, lineage: &str) -> Result<Arc<dyn Store>, StateError> {
+    make(config, Identity::of(lineage)?)
+}
+
+fn make(config: &Config, identity: Identity) -> Result<Arc<dyn Store>, StateError> {
+    match config {
+        Config::Sqlite { path } => Ok(Arc::new(SqliteStore::create(path, &identity)?)),
+        Config::Object { objects, variables, presence } => {
+            Ok(Arc::new(ObjectStore::create(objects, variables, presence, identity)?))
+        }
+    }
+}
+
+/// Makes a state of a copy where there is none, or one in which nobody has written anything yet.
+///
+/// # Errors
+/// [`StateError::Exists`] where there is another; as [`open`] and [`Store::commit`].
+pub fn restore(config: &Config, copy: &Copy, request: &LockRequest) -> Result<Arc<dyn Store>, StateError> {
+    let store = match open_existing(config)? {
+        None => make(config, copy.identity())?,
+        // An attempt that was stopped in between.
+        Some(store) if store.lineage() == copy.lineage() && is_blank(store.as_ref())? => store,
+        Some(store) => {
+            let lock = store.try_lock(request)?;
+            if !is_blank(store.as_ref())? {
+                return Err(StateError::Exists { place: config.place() });
+            }
+            // Whoever has it open finds that it is another one now.
+            lock.release()?;
+            drop(store);
+            remove(config)?;
+            make(config, copy.identity())?
+        }
+    };
+    let lock = store.try_lock(request)?;
+    store.commit(&lock, &[Change::Replace(Box::new(copy.contents().clone()))])?;
+    lock.release()?;
+    Ok(store)
+}
+
+/// Whether nobody has written anything yet.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_blank(store: &dyn Store) -> Result<bool, StateError> {
+    Ok(store.serial()? == 0)
 }
 
 /// Removes the state with all that belongs to it; without one there is nothing to do. For rehearsals: nothing asks whether

@@ -1,10 +1,11 @@
 //! The history: what was run, how it ended, how long actions take.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::sealed::digest;
 use crate::verb::Verb;
 
 /// One apply, destroy or other writing command in the history.
@@ -32,6 +33,63 @@ pub struct Run {
     pub counts: Counts,
     /// Wall time in milliseconds, until the last action that was done or to the end.
     pub duration_ms: Option<u64>,
+    /// The revision of the manifests, as their version control calls it, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Its place in the chain of all that have ended; set by the store, ignored on input. `None` while it runs, and in runs of
+    /// versions that made no chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Link>,
+}
+
+/// A link of the chain of runs: each names the one before it by its digest. That shows a run that was changed, or that is
+/// missing. It does not show forgery: who can write the state can write the whole chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// The digest of the run that ended before this one; empty in the first.
+    pub previous: String,
+    /// The SHA-256 of that and of this run.
+    pub digest: String,
+}
+
+impl Run {
+    /// The link of this run behind the one with the digest `previous`.
+    pub(crate) fn linked(&self, previous: &str) -> Link {
+        let bare = Self { link: None, ..self.clone() };
+        // A run is plain text and numbers, which cannot fail to be JSON; if it could, the link would not hold.
+        let text = serde_json::to_string(&bare).unwrap_or_default();
+        Link { previous: previous.to_owned(), digest: digest(format!("{previous}\n{text}").as_bytes()) }
+    }
+}
+
+/// Whether all runs that ended hang together, with the one whose digest `head` is as the last.
+///
+/// # Errors
+/// What is wrong.
+pub(crate) fn check_chain<'r>(runs: impl IntoIterator<Item = &'r Run>, head: &str) -> Result<u64, String> {
+    let mut links: HashMap<&str, (&Run, &Link)> = HashMap::new();
+    let mut count = 0;
+    for run in runs {
+        if let Some(link) = &run.link {
+            count += 1;
+            links.insert(&link.digest, (run, link));
+        }
+    }
+    let (mut next, mut seen) = (head, 0);
+    while !next.is_empty() {
+        let Some((run, link)) = links.remove(next) else {
+            return Err(format!(
+                "the history is not whole: the run before {seen} others, with the digest {next}, is missing or was changed"
+            ));
+        };
+        if run.linked(&link.previous) != *link {
+            return Err(format!("the run {} in the history was changed", run.id));
+        }
+        seen += 1;
+        next = &link.previous;
+    }
+    if seen == count { Ok(seen) } else { Err(format!("{} runs of the history are not in its chain", count - seen)) }
 }
 
 /// How a run ended.
@@ -134,6 +192,28 @@ mod tests {
         for text in [r#"{"explode":1}"#, r#"{"create":-1}"#, r#"{"create":"1"}"#, "[]", "1"] {
             assert!(serde_json::from_str::<Counts>(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_run_that_was_changed_or_taken_out_breaks_the_chain() {
+        let mut runs: Vec<Run> = ["r1", "r2", "r3"].map(crate::contract::run).into();
+        let mut head = String::new();
+        for run in &mut runs {
+            let link = run.linked(&head);
+            head.clone_from(&link.digest);
+            run.link = Some(link);
+        }
+        assert_eq!(check_chain(&runs, &head), Ok(3));
+        for at in 0..runs.len() {
+            let mut changed = runs.clone();
+            changed[at].counts.add(Verb::Delete);
+            assert!(check_chain(&changed, &head).unwrap_err().contains("was changed"), "{at}");
+            changed[at].link = None;
+            assert!(check_chain(&changed, &head).is_err(), "{at}");
+            changed.remove(at);
+            assert!(check_chain(&changed, &head).unwrap_err().contains("is not whole"), "{at}");
+        }
+        assert!(check_chain(&runs, "").unwrap_err().contains("not in its chain"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::change::Change;
+use crate::copy::Copy;
 use crate::digest::Digester;
 use crate::error::StateError;
 use crate::lock::{Holder, Lock, LockRequest};
@@ -72,11 +73,31 @@ pub trait Store: Send + Sync {
     /// See [`Store`].
     fn durations(&self) -> Result<Vec<ActionDuration>, StateError>;
 
+    /// All of it, of one instant.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    fn copy(&self) -> Result<Copy, StateError>;
+
+    /// Looks at everything, as far as the backend can: that what is stored is whole, that all of it can be read, and that the
+    /// runs of the history hang together. It detects damage, not forgery. Gives what there is.
+    ///
+    /// # Errors
+    /// [`StateError::Corrupt`] with what was found; see [`Store`].
+    fn verify(&self) -> Result<Copy, StateError>;
+
+    /// Lets nobody write any more, because the state has moved to `to`, which every later attempt is told. Reading stays
+    /// possible.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] when the lock was taken over.
+    fn retire(&self, lock: &Lock, to: &str) -> Result<(), StateError>;
+
     /// Takes the lock if it is free, does not wait. A holder of the same host that is dead is cleared, one of another
     /// host whose lease ran out is displaced; [`Lock`] tells.
     ///
     /// # Errors
-    /// [`StateError::Locked`] when somebody holds it, this process included.
+    /// [`StateError::Locked`] when somebody holds it, this process included; [`StateError::Moved`] when the state has moved.
     fn try_lock(&self, request: &LockRequest) -> Result<Lock, StateError>;
 
     /// Who is written down as the holder. It may have died since: only [`Store::try_lock`] finds out.

@@ -27,6 +27,7 @@ mod init;
 mod k3s;
 mod manifests;
 mod quota;
+mod rebuild;
 mod remote;
 mod review;
 mod running;

@@ -83,10 +83,12 @@ pub async fn carry_out(
         planned: Some(counts(&planned.plan.counts())),
         counts: Counts::default(),
         duration_ms: None,
+        revision: None,
+        link: None,
     };
     let durations = session.store.durations()?;
     let journal = Journal::start(lease);
-    journal.commit(vec![Change::StartRun(entry)]).await?;
+    journal.commit(vec![Change::StartRun(Box::new(entry))]).await?;
     let sink = session.ui.progress()?;
     let mut run = session.run(&journal, &planned.providers, &id, &digester, &sink, !execution.no_wait);
     run.cancel = signal::on_interrupt();

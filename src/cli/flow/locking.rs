@@ -27,6 +27,18 @@ impl Session<'_> {
     }
 }
 
+/// Who asks for a lock.
+pub fn asked(global: &Global) -> LockRequest {
+    LockRequest {
+        who: actor(&global.environment()),
+        host: host(),
+        pid: std::process::id(),
+        command: global.called.clone(),
+        now: timestamp(System.now()),
+        plan_digest: None,
+    }
+}
+
 /// Takes the lock of a state, and keeps it; waits as long as the user allows.
 pub async fn take(
     store: &Arc<dyn Store>,
@@ -34,20 +46,13 @@ pub async fn take(
     global: &Global,
     ui: &Ui,
 ) -> Result<Arc<Lease>, CliError> {
-    let request = LockRequest {
-        who: actor(&global.environment()),
-        host: host(),
-        pid: std::process::id(),
-        command: global.called.clone(),
-        now: timestamp(System.now()),
-        plan_digest,
-    };
+    let request = LockRequest { plan_digest, ..asked(global) };
     let give_up = Instant::now() + Duration::from_secs(global.lock_timeout);
     loop {
-        let asked = Instant::now();
+        let began = Instant::now();
         match store.try_lock(&request) {
             Ok(lock) => {
-                let lease = Arc::new(Lease::keep(Arc::clone(store), lock, asked));
+                let lease = Arc::new(Lease::keep(Arc::clone(store), lock, began));
                 if let Some(gone) = lease.lock().expired_holder() {
                     // A request that it sent last may still be under way.
                     ui.say(|err| {
@@ -60,7 +65,7 @@ pub async fn take(
                 }
                 return Ok(lease);
             }
-            Err(StateError::Locked { .. } | StateError::Busy { .. }) if asked < give_up => {
+            Err(StateError::Locked { .. } | StateError::Busy { .. }) if began < give_up => {
                 tokio::time::sleep(AGAIN).await;
             }
             Err(error @ (StateError::Locked { .. } | StateError::Busy { .. })) => {
@@ -74,12 +79,12 @@ pub async fn take(
 }
 
 /// Who runs this, by the environment.
-pub fn actor(variables: &BTreeMap<String, String>) -> String {
+fn actor(variables: &BTreeMap<String, String>) -> String {
     let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| variables.get(*name));
     user.cloned().unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// The name of this machine.
-pub fn host() -> String {
+fn host() -> String {
     gethostname::gethostname().to_string_lossy().into_owned()
 }

@@ -56,7 +56,21 @@ pub async fn with_session<T>(
     needs: Needs,
     work: impl AsyncFnOnce(&Session<'_>) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
-    let session = Session::open(global, ui, needs).await?;
+    with_session_over(None, global, ui, needs, work).await
+}
+
+/// The same over a state that is not the project's own.
+///
+/// # Errors
+/// As [`with_session`].
+pub async fn with_session_over<T>(
+    store: Option<Arc<dyn Store>>,
+    global: &Global,
+    ui: &Ui,
+    needs: Needs,
+    work: impl AsyncFnOnce(&Session<'_>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let session = Session::open(store, global, ui, needs).await?;
     let result = work(&session).await;
     session.close().await;
     result
@@ -87,7 +101,12 @@ pub struct Session<'g> {
 }
 
 impl<'g> Session<'g> {
-    async fn open(global: &'g Global, ui: &'g Ui, needs: Needs) -> Result<Self, CliError> {
+    async fn open(
+        store: Option<Arc<dyn Store>>,
+        global: &'g Global,
+        ui: &'g Ui,
+        needs: Needs,
+    ) -> Result<Self, CliError> {
         let (layout, loaded) = match needs {
             Needs::Manifests => {
                 let manifests = manifests::read(global)?;
@@ -101,7 +120,10 @@ impl<'g> Session<'g> {
                 (layout, loaded.ok())
             }
         };
-        let store = kompox_state::open(&state_config(&layout, global)?)?;
+        let store = match store {
+            Some(store) => store,
+            None => kompox_state::open(&state_config(&layout, global)?)?,
+        };
         let variables = global.environment();
         let (sandbox, endpoint) = stand_in(global, &layout, &variables).await?;
         Ok(Self {

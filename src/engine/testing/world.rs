@@ -457,6 +457,10 @@ impl Provider for Memory {
         }
     }
 
+    async fn containers(&self, _: &str) -> Result<Vec<Content>, ProviderError> {
+        Ok(Vec::new())
+    }
+
     async fn contents(&self, target: &Target) -> Result<Vec<Content>, ProviderError> {
         let inner = format!("{}/", target.physical_id.as_deref().unwrap_or_default());
         let content = |id: String| Content { physical_id: id, kind: "object".to_owned(), server_made: false };

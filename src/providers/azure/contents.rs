@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::engine::provider::{Content, ProviderError, Target};
 
 use super::AzureProvider;
+use super::body::lineage_of;
 use super::id::ArmId;
 use super::read::identify;
 use super::types::{CLUSTERS, DISKS, GROUPS, STORAGE_ACCOUNTS};
@@ -79,6 +80,20 @@ impl AzureProvider {
             }
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// The resource groups that carry this lineage.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(super) async fn marked_groups(&self, lineage: &str) -> Result<Vec<Content>, ProviderError> {
+        let subscription = &self.subscription;
+        let (_, kind) = identify(&format!("/subscriptions/{subscription}/resourceGroups/x"))?;
+        let url = self.arm.url(&format!("/subscriptions/{subscription}/resourcegroups"), kind.api_version);
+        let groups = self.arm.list_all(url).await?.unwrap_or_default();
+        // Tags of a filter are compared by the service in its own way; the list is short.
+        let marked = groups.iter().filter(|group| lineage_of(group, kind) == Some(lineage));
+        Ok(marked.map(|group| content(group, false)).collect())
     }
 
     async fn in_group(&self, id: &ArmId) -> Result<Vec<Content>, ProviderError> {

@@ -107,6 +107,7 @@ impl AzureConfig {
 #[derive(Debug)]
 pub struct AzureProvider {
     arm: Arm,
+    subscription: String,
     recent: Recent,
     concurrency: usize,
     poll_cap: Duration,
@@ -126,6 +127,7 @@ impl AzureProvider {
         }
         Ok(Self {
             arm: Arm::new(&config)?,
+            subscription: id.clone(),
             recent: Recent::new(config.retry.budget),
             concurrency: config.concurrency.max(1),
             poll_cap: config.poll_cap,
@@ -213,6 +215,10 @@ impl Provider for AzureProvider {
 
     async fn contents(&self, target: &Target) -> Result<Vec<Content>, ProviderError> {
         self.list_contents(target).await
+    }
+
+    async fn containers(&self, lineage: &str) -> Result<Vec<Content>, ProviderError> {
+        self.marked_groups(lineage).await
     }
 
     async fn safeguard(

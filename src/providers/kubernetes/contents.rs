@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::KubernetesProvider;
 use super::api::{Api, Call, CallError, Reply};
 use super::apply::locate;
+use super::read::lineage as mark;
 use super::table::collection_path;
 use crate::engine::provider::{Content, ErrorClass, ProviderError, Target};
 
@@ -55,6 +56,29 @@ impl KubernetesProvider {
                 Ok(listed.into_iter().map(|item| item.content).collect())
             }
             other => Err(ProviderError::new(ErrorClass::Rejected, format!("a {other} holds no other objects"))),
+        }
+    }
+}
+
+impl KubernetesProvider {
+    /// The Namespaces that carry this lineage; none where the cluster is not there.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(super) async fn marked_namespaces(&self, lineage: &str) -> Result<Vec<Content>, ProviderError> {
+        let collection = collection_path("", "v1", "namespaces", None);
+        let mut marked = Vec::new();
+        let take = |item: Value| {
+            if mark(&item) == Some(lineage) {
+                let physical_id = format!("{collection}/{}", text(&item, "/metadata/name"));
+                marked.push(Content { physical_id, kind: "Namespace".to_owned(), server_made: false });
+            }
+        };
+        match self.api.list(&collection, "", METADATA, take).await {
+            Ok(Ok(())) => Ok(marked),
+            Ok(Err(reply)) => Err(incomplete(&collection, &reply)),
+            Err(CallError::NoCluster) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
         }
     }
 }

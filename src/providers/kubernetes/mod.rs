@@ -152,6 +152,10 @@ impl Provider for KubernetesProvider {
         self.list_contents(target).await
     }
 
+    async fn containers(&self, lineage: &str) -> Result<Vec<Content>, ProviderError> {
+        self.marked_namespaces(lineage).await
+    }
+
     fn concurrency(&self) -> usize {
         self.concurrency
     }

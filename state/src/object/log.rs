@@ -12,19 +12,14 @@
 //! shows damage and gaps. It does not show forgery: who can write the objects can write all of these, too.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::change::Change;
 use crate::lock::Holder;
 use crate::model::Model;
 use crate::presence::Witness;
-
-/// The layout of the objects that this version reads and writes.
-pub(super) const FORMAT: u32 = 1;
+pub(super) use crate::sealed::{FORMAT, read, write};
 
 /// What makes the state itself.
 #[derive(Serialize, Deserialize)]
@@ -64,6 +59,8 @@ pub(super) enum Event {
     Released { lock: String },
     /// Somebody took it away.
     Unlocked { lock: String },
+    /// The holder moved the state elsewhere.
+    Moved { lock: String, to: String },
     /// The holder changed the state.
     Committed { lock: String, changes: Vec<Change> },
 }
@@ -91,6 +88,9 @@ pub(super) struct Summary {
     /// Numbers with which the lock was taken over or away. They stay for ever: each is the only one that the holder it was
     /// taken from, whenever it goes on, can still try to write.
     pub(super) kept: BTreeSet<u64>,
+    /// Where the state is now, if it has moved.
+    #[serde(default)]
+    pub(super) moved: Option<String>,
     pub(super) model: Model,
 }
 
@@ -127,10 +127,16 @@ impl Summary {
                 self.epoch = holder.holder.epoch;
                 self.held = Some(holder.clone());
             }
-            Event::Released { lock } | Event::Unlocked { lock } | Event::Committed { lock, .. } if !holds(lock) => {
+            Event::Released { lock }
+            | Event::Unlocked { lock }
+            | Event::Moved { lock, .. }
+            | Event::Committed { lock, .. }
+                if !holds(lock) =>
+            {
                 return Err(Misfit::Lock(number));
             }
             Event::Released { .. } => self.held = None,
+            Event::Moved { to, .. } => self.moved = Some(to.clone()),
             Event::Unlocked { .. } => {
                 self.kept.insert(number);
                 self.held = None;
@@ -170,54 +176,6 @@ impl Name {
         let number = digits.parse().ok().filter(|_| digits.len() == 20)?;
         Some(if summary { Self::Summary(number) } else { Self::Entry(number) })
     }
-}
-
-/// An object's bytes, and the digest that its first line has.
-pub(super) fn write(value: &impl Serialize) -> Result<(Vec<u8>, String), serde_json::Error> {
-    let body = serde_json::to_vec(value)?;
-    let digest = digest(&body);
-    let mut bytes = Vec::with_capacity(digest.len() + 1 + body.len());
-    bytes.extend_from_slice(digest.as_bytes());
-    bytes.push(b'\n');
-    bytes.extend_from_slice(&body);
-    Ok((bytes, digest))
-}
-
-/// What an object holds, and its digest.
-///
-/// # Errors
-/// What is wrong with it, without anything of its content.
-pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, String), String> {
-    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("has no line with its digest")?;
-    let (first, body) = (&bytes[..end], &bytes[end + 1..]);
-    let digest = digest(body);
-    if first != digest.as_bytes() {
-        return Err("is not what was written: its digest is another".to_owned());
-    }
-    #[derive(Deserialize)]
-    struct Versioned {
-        format: u32,
-    }
-    let found = serde_json::from_slice::<Versioned>(body).map(|versioned| versioned.format);
-    if let Ok(newer) = found.as_ref()
-        && *newer > FORMAT
-    {
-        return Err(format!("has the format {newer}, this kompox knows {FORMAT}: install the one that wrote it"));
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize(&mut deserializer) {
-        Ok(value) => Ok((value, digest)),
-        // The text of the error may have something of the content.
-        Err(e) => Err(format!("cannot be read at `{}`: it was changed, or another version wrote it", e.path())),
-    }
-}
-
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ use self::log::{Entry, Event, FORMAT, Held, Identity, Name, Summary};
 use crate::address::Address;
 use crate::bridge::Bridge;
 use crate::change::Change;
+use crate::copy::Copy;
 use crate::digest::Digester;
 use crate::error::StateError;
 use crate::identity;
@@ -72,6 +73,7 @@ const TRIES: usize = 8;
 pub(crate) struct ObjectStore {
     inner: Arc<Inner>,
     lineage: String,
+    key: [u8; 32],
     digester: Digester,
     watch: Watch,
 }
@@ -131,6 +133,29 @@ impl ObjectStore {
         Ok(inner.identity()?.map(|found| Self::over(inner, found)))
     }
 
+    /// Makes the state in `objects` with this identity.
+    ///
+    /// # Errors
+    /// [`StateError::Exists`] where there is one; as [`ObjectStore::open`].
+    pub(crate) fn create(
+        objects: &Objects,
+        variables: &Variables,
+        presence: &Path,
+        identity: identity::Identity,
+    ) -> Result<Self, StateError> {
+        let inner = Inner::new(connect::connect(objects, variables, Connector::default())?, presence)?;
+        let exists = || StateError::Exists { place: inner.bucket.place() };
+        if inner.identity()?.is_some() {
+            return Err(exists());
+        }
+        let (lineage, key) = (identity.lineage().to_owned(), *identity.key());
+        let made = inner.make(identity)?;
+        if (&made.lineage, made.key) != (&lineage, key) {
+            return Err(exists());
+        }
+        Ok(Self::over(inner, made))
+    }
+
     /// Deletes all objects of the state.
     ///
     /// # Errors
@@ -150,7 +175,7 @@ impl ObjectStore {
 
     fn over(inner: Inner, found: Identity) -> Self {
         let digester = Digester::new(&found.key);
-        Self { inner: Arc::new(inner), lineage: found.lineage, digester, watch: Watch::default() }
+        Self { inner: Arc::new(inner), lineage: found.lineage, key: found.key, digester, watch: Watch::default() }
     }
 
     /// What is known, as it is now.
@@ -400,6 +425,37 @@ impl Store for ObjectStore {
         Ok(self.look()?.model.durations())
     }
 
+    fn copy(&self) -> Result<Copy, StateError> {
+        Ok(Copy::new(&self.lineage, self.key, self.look()?.model.contents()))
+    }
+
+    fn verify(&self) -> Result<Copy, StateError> {
+        match self.inner.identity()? {
+            Some(found) if found.lineage == self.lineage && found.key == self.key => {}
+            _ => return Err(StateError::Replaced { place: self.inner.bucket.place() }),
+        }
+        // What is known came from objects that may have been changed since.
+        self.inner.forget(&mut self.inner.known.lock().unwrap_or_else(PoisonError::into_inner));
+        let copy = self.copy()?;
+        copy.contents().check_chain().map_err(|what| self.inner.corrupt(what))?;
+        Ok(copy)
+    }
+
+    fn retire(&self, lock: &Lock, to: &str) -> Result<(), StateError> {
+        for _ in 0..TRIES {
+            let mut known = self.look()?;
+            if !holds(&known, lock.holder()) {
+                return Err(self.inner.fenced(&known, lock.holder()));
+            }
+            let event = Event::Moved { lock: lock.holder().id.clone(), to: to.to_owned() };
+            if let Appended::Done = self.inner.append(&mut known, event)? {
+                return Ok(());
+            }
+        }
+        let known = self.look()?;
+        Err(self.inner.fenced(&known, lock.holder()))
+    }
+
     fn try_lock(&self, request: &LockRequest) -> Result<Lock, StateError> {
         // Somebody may have put another state there.
         match self.inner.identity()? {
@@ -409,6 +465,9 @@ impl Store for ObjectStore {
         let presence = self.inner.presence()?;
         for _ in 0..TRIES {
             let mut known = self.look()?;
+            if let Some(to) = known.moved.clone() {
+                return Err(StateError::Moved { place: self.inner.bucket.place(), to });
+            }
             let displaced = match known.held.clone() {
                 None if presence.is_locked() => None,
                 None => return Err(self.locked(None)),
@@ -498,6 +557,9 @@ impl Store for ObjectStore {
             }
             if changes.is_empty() {
                 return Ok(known.model.serial);
+            }
+            if let Some(to) = known.moved.clone() {
+                return Err(StateError::Moved { place: self.inner.bucket.place(), to });
             }
             known.model.check(changes)?;
             let event = Event::Committed { lock: lock.holder().id.clone(), changes: changes.to_vec() };

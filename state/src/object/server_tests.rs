@@ -215,6 +215,8 @@ fn contract<K: Kind>() {
     contract::fences_a_holder_that_was_taken_over::<On<K>>();
     contract::unlock_is_the_last_resort::<On<K>>();
     contract::readers_see_one_instant::<On<K>>();
+    contract::a_copy_takes_the_place_of_everything::<On<K>>();
+    contract::a_state_that_has_moved_takes_no_writer::<On<K>>();
     contract::what_cannot_be_read_is_damage::<On<K>>();
 }
 

@@ -127,7 +127,7 @@ mod tests {
             (rusqlite::ffi::SQLITE_PROTOCOL, "local disk"),
             (rusqlite::ffi::SQLITE_READONLY_DIRECTORY, "make the folder /p/state and its files writable"),
             (rusqlite::ffi::SQLITE_CANTOPEN, "make the folder /p/state and its files writable"),
-            (rusqlite::ffi::SQLITE_CORRUPT, "adopt what exists"),
+            (rusqlite::ffi::SQLITE_CORRUPT, "move it away and rebuild it"),
             (rusqlite::ffi::SQLITE_NOTADB, "move it away"),
         ] {
             let text = said(code).to_string();

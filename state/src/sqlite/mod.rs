@@ -42,7 +42,8 @@ use self::fault::Fault;
 use self::schema::MIGRATIONS;
 use self::shared::{FileLock, Shared};
 use crate::address::Address;
-use crate::change::Change;
+use crate::change::{Change, next_serial};
+use crate::copy::Copy;
 use crate::digest::Digester;
 use crate::error::StateError;
 use crate::identity::Identity;
@@ -56,6 +57,7 @@ use crate::store::Store;
 pub(crate) struct SqliteStore {
     shared: Arc<Shared>,
     lineage: String,
+    key: [u8; 32],
     digester: Digester,
     watch: Watch,
 }
@@ -78,6 +80,23 @@ impl SqliteStore {
     /// As [`SqliteStore::open`].
     pub(crate) fn open_with(path: &Path, identity: &Identity) -> Result<Self, StateError> {
         Self::over(open::open_or_create(path, MIGRATIONS, identity)?)
+    }
+
+    /// Makes the state at `path` with this identity.
+    ///
+    /// # Errors
+    /// [`StateError::Exists`] where there is one; as [`SqliteStore::open`].
+    pub(crate) fn create(path: &Path, identity: &Identity) -> Result<Self, StateError> {
+        let exists = || StateError::Exists { place: crate::place::Place::file(path) };
+        if Self::open_existing(path)?.is_some() {
+            return Err(exists());
+        }
+        let made = Self::open_with(path, identity)?;
+        if (made.lineage.as_str(), &made.key) == (identity.lineage(), identity.key()) {
+            Ok(made)
+        } else {
+            Err(exists())
+        }
     }
 
     /// Opens the state at `path`; `None` when there is none, and then nothing is made.
@@ -113,7 +132,7 @@ impl SqliteStore {
                 })?;
             Ok(identity)
         })?;
-        Ok(Self { shared: Arc::new(shared), lineage, digester: Digester::new(&key), watch: Watch::default() })
+        Ok(Self { shared: Arc::new(shared), lineage, key, digester: Digester::new(&key), watch: Watch::default() })
     }
 
     /// The current serial, if the state is still the one that was opened and `lock` is still the newest.
@@ -134,15 +153,18 @@ impl SqliteStore {
     /// What `meta` counts, if nobody has made another state of it since it was opened.
     fn same_state(&self, tx: &Transaction<'_>) -> Result<Counters, Fault> {
         let mut statement =
-            tx.prepare_cached("SELECT schema_version, lineage, serial, epoch FROM meta WHERE only = 1")?;
-        let (found, lineage, serial, epoch): (u32, String, i64, i64) =
-            statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+            tx.prepare_cached("SELECT schema_version, lineage, serial, epoch, moved_to FROM meta WHERE only = 1")?;
+        let (found, lineage, serial, epoch, moved): (u32, String, i64, i64, Option<String>) =
+            statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
         let place = || self.shared.place();
         if found != self.schema_version() {
             return Err(StateError::Newer { place: place(), found, supported: self.schema_version() }.into());
         }
         if lineage != self.lineage {
             return Err(StateError::Replaced { place: place() }.into());
+        }
+        if let Some(to) = moved {
+            return Err(StateError::Moved { place: place(), to }.into());
         }
         let place = || "meta".to_owned();
         Ok(Counters { serial: rows::unsigned(serial, place)?, epoch: rows::unsigned(epoch, place)? })
@@ -203,6 +225,34 @@ impl Store for SqliteStore {
 
     fn durations(&self) -> Result<Vec<ActionDuration>, StateError> {
         self.shared.read(rows::durations)
+    }
+
+    fn copy(&self) -> Result<Copy, StateError> {
+        Ok(Copy::new(&self.lineage, self.key, self.shared.read(rows::contents)?))
+    }
+
+    fn verify(&self) -> Result<Copy, StateError> {
+        self.shared.still_there()?;
+        let contents = self.shared.read(|tx| {
+            // Everything that SQLite itself can tell (<https://www.sqlite.org/pragma.html#pragma_integrity_check>).
+            let found: String = tx.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+            if found != "ok" {
+                return Err(Fault::Damaged(found));
+            }
+            let contents = rows::contents(tx)?;
+            contents.check_chain().map_err(Fault::Damaged)?;
+            Ok(contents)
+        })?;
+        Ok(Copy::new(&self.lineage, self.key, contents))
+    }
+
+    fn retire(&self, lock: &Lock, to: &str) -> Result<(), StateError> {
+        self.shared.still_there()?;
+        self.shared.write(|tx| {
+            self.fence(tx, lock)?;
+            tx.execute("UPDATE meta SET moved_to = ?1 WHERE only = 1", [to])?;
+            Ok(())
+        })
     }
 
     fn try_lock(&self, request: &LockRequest) -> Result<Lock, StateError> {
@@ -295,7 +345,7 @@ impl Store for SqliteStore {
             if changes.is_empty() {
                 return Ok(serial);
             }
-            let next = serial + 1;
+            let next = next_serial(serial, changes);
             for change in changes {
                 write::apply(tx, change, next)?;
             }

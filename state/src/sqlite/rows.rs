@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::fit;
 use crate::key::ProviderKey;
 use crate::lock::Holder;
+use crate::model::{Contents, Measured};
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Run, RunResult};
 use crate::stored::Stored;
@@ -100,8 +101,8 @@ pub(super) fn intents(tx: &Transaction<'_>) -> Result<Vec<Intent>, Fault> {
 /// The last `limit` runs, newest first.
 pub(super) fn runs(tx: &Transaction<'_>, limit: usize) -> Result<Vec<Run>, Fault> {
     let mut statement = tx.prepare_cached(
-        "SELECT id, actor, host, command, plan_digest, started_at, finished_at, result, counts, duration_ms, planned \
-         FROM runs ORDER BY position DESC LIMIT ?1",
+        "SELECT id, actor, host, command, plan_digest, started_at, finished_at, result, counts, duration_ms, planned, revision, \
+            link FROM runs ORDER BY position DESC LIMIT ?1",
     )?;
     let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut runs = Vec::new();
@@ -122,10 +123,41 @@ pub(super) fn runs(tx: &Transaction<'_>, limit: usize) -> Result<Vec<Run>, Fault
             counts: strict(row, 8, "counts", place)?,
             duration_ms: row.get::<_, Option<i64>>(9)?.map(|millis| unsigned(millis, place)).transpose()?,
             planned: strict(row, 10, "planned counts", place)?,
+            revision: row.get(11)?,
+            link: strict(row, 12, "link", place)?,
             id,
         });
     }
     Ok(runs)
+}
+
+/// One run, if it is there.
+pub(super) fn run(tx: &Transaction<'_>, id: &str) -> Result<Option<Run>, Fault> {
+    Ok(runs(tx, usize::MAX)?.into_iter().find(|run| run.id == id))
+}
+
+/// All of it.
+pub(super) fn contents(tx: &Transaction<'_>) -> Result<Contents, Fault> {
+    let (serial, head) = tx
+        .prepare_cached("SELECT serial, head FROM meta WHERE only = 1")?
+        .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+    let mut removed = tx.prepare_cached("SELECT address FROM removed ORDER BY address")?;
+    let mut rows = removed.query([])?;
+    let mut removed = Vec::new();
+    while let Some(row) = rows.next()? {
+        removed.push(word(row, 0, "address", || "what was removed".to_owned(), address_of)?);
+    }
+    let mut runs = runs(tx, usize::MAX)?;
+    runs.reverse();
+    Ok(Contents {
+        serial: unsigned(serial, || "meta".to_owned())?,
+        head,
+        records: records(tx)?,
+        intents: intents(tx)?,
+        runs,
+        removed,
+        durations: measured(tx)?,
+    })
 }
 
 /// Addresses that had a record and have none now.
@@ -143,13 +175,21 @@ pub(super) fn removed(tx: &Transaction<'_>) -> Result<Vec<Address>, Fault> {
 
 /// Mean milliseconds per kind and action.
 pub(super) fn durations(tx: &Transaction<'_>) -> Result<Vec<ActionDuration>, Fault> {
-    let mut statement = tx.prepare_cached("SELECT kind, action, mean_millis FROM durations ORDER BY kind, action")?;
+    let mean = |m: Measured| ActionDuration { kind: m.kind, action: m.action, millis: m.mean_millis.round() as u64 };
+    Ok(measured(tx)?.into_iter().map(mean).collect())
+}
+
+fn measured(tx: &Transaction<'_>) -> Result<Vec<Measured>, Fault> {
+    let mut statement =
+        tx.prepare_cached("SELECT kind, action, mean_millis, samples FROM durations ORDER BY kind, action")?;
     let mut rows = statement.query([])?;
     let mut means = Vec::new();
     while let Some(row) = rows.next()? {
         let kind: String = row.get(0)?;
-        let action = word(row, 1, "action", || format!("the durations of {kind}"), Verb::from_word)?;
-        means.push(ActionDuration { kind, action, millis: row.get::<_, f64>(2)?.round() as u64 });
+        let place = || format!("the durations of {kind}");
+        let action = word(row, 1, "action", place, Verb::from_word)?;
+        let samples = unsigned(row.get(3)?, place)?;
+        means.push(Measured { action, samples, mean_millis: row.get(2)?, kind });
     }
     Ok(means)
 }

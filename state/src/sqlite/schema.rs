@@ -15,7 +15,8 @@ pub(super) struct Migration {
 }
 
 /// All steps from an empty file, each one version up from the one before.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: V1 }, Migration { version: 2, sql: V2 }];
+pub(super) const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, sql: V1 }, Migration { version: 2, sql: V2 }, Migration { version: 3, sql: V3 }];
 
 /// `komp`: marks the file as ours, for this program and for `file(1)`.
 const APPLICATION_ID: i32 = 0x6b6f_6d70;
@@ -105,6 +106,13 @@ ALTER TABLE runs ADD COLUMN planned TEXT NOT NULL DEFAULT 'null';
 CREATE TABLE removed (
     address TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
+";
+
+const V3: &str = "
+ALTER TABLE meta ADD COLUMN head TEXT NOT NULL DEFAULT '';
+ALTER TABLE meta ADD COLUMN moved_to TEXT;
+ALTER TABLE runs ADD COLUMN revision TEXT;
+ALTER TABLE runs ADD COLUMN link TEXT NOT NULL DEFAULT 'null';
 ";
 
 /// What a file turned out to be.

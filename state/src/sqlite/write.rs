@@ -3,10 +3,11 @@
 use rusqlite::{OptionalExtension, Transaction, named_params};
 
 use super::fault::Fault;
-use super::rows::{guard, json, record_json, signed, strict};
+use super::rows::{self, guard, json, record_json, signed, strict};
 use crate::address::Address;
 use crate::change::Change;
 use crate::fit::readable;
+use crate::model::{Contents, Measured};
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Counts, Run};
 use crate::verb::Verb;
@@ -14,7 +15,7 @@ use crate::verb::Verb;
 /// Makes one change in the transaction of the commit that gets `serial`.
 pub(super) fn apply(tx: &Transaction<'_>, change: &Change, serial: u64) -> Result<(), Fault> {
     match change {
-        Change::PutRecord(record) => put_record(tx, record, serial),
+        Change::PutRecord(record) => put_record(tx, record, serial, serial),
         Change::DeleteRecord(address) => {
             remember(tx, address)?;
             tx.prepare_cached("DELETE FROM records WHERE address = ?1")?.execute([address])?;
@@ -36,20 +37,21 @@ pub(super) fn apply(tx: &Transaction<'_>, change: &Change, serial: u64) -> Resul
         Change::StartRun(run) => start_run(tx, run),
         Change::Did { run, verb, elapsed_ms } => did(tx, run, *verb, *elapsed_ms),
         Change::FinishRun { id, finished_at, result, counts, duration_ms } => {
-            let mut statement = tx.prepare_cached(
-                "UPDATE runs SET finished_at = ?2, result = ?3, counts = ?4, duration_ms = ?5 WHERE id = ?1",
-            )?;
-            let counts = guard(counts, &format_args!("run {id}"))?;
-            match statement.execute((id, finished_at, result, counts, signed(*duration_ms)))? {
-                0 => Err(Fault::refused(format!("there is no run {id}, so it cannot be finished"))),
-                _ => Ok(()),
+            let Some(run) = rows::run(tx, id)? else {
+                return Err(Fault::refused(format!("there is no run {id}, so it cannot be finished")));
+            };
+            if run.link.is_some() {
+                return Err(Fault::refused(format!("the run {id} has ended before")));
             }
+            let (finished_at, result) = (Some(finished_at.clone()), Some(*result));
+            end_run(tx, Run { finished_at, result, counts: counts.clone(), duration_ms: Some(*duration_ms), ..run })
         }
+        Change::Replace(contents) => replace(tx, contents),
         Change::Duration(duration) => add_duration(tx, duration),
     }
 }
 
-fn put_record(tx: &Transaction<'_>, record: &Record, serial: u64) -> Result<(), Fault> {
+fn put_record(tx: &Transaction<'_>, record: &Record, created: u64, updated: u64) -> Result<(), Fault> {
     let place = &record.address;
     readable(std::iter::once(place).chain(&record.dependencies))?;
     let id: i64 = tx
@@ -57,10 +59,10 @@ fn put_record(tx: &Transaction<'_>, record: &Record, serial: u64) -> Result<(), 
             "INSERT INTO records (address, kind, provider, physical_id, applied, outputs, protection, desired_digest, baseline, \
                 source, created_serial, updated_serial) \
              VALUES (:address, :kind, :provider, :physical_id, :applied, :outputs, :protection, :desired_digest, :baseline, \
-                :source, :serial, :serial) \
+                :source, :created, :updated) \
              ON CONFLICT (address) DO UPDATE SET kind = :kind, provider = :provider, physical_id = :physical_id, \
                 applied = :applied, outputs = :outputs, protection = :protection, desired_digest = :desired_digest, \
-                baseline = :baseline, source = :source, updated_serial = :serial \
+                baseline = :baseline, source = :source, updated_serial = :updated \
              RETURNING id",
         )?
         .query_row(
@@ -75,7 +77,8 @@ fn put_record(tx: &Transaction<'_>, record: &Record, serial: u64) -> Result<(), 
                 ":desired_digest": record.desired_digest,
                 ":baseline": guard(&record.progress, place)?,
                 ":source": record.source,
-                ":serial": signed(serial),
+                ":created": signed(created),
+                ":updated": signed(updated),
             },
             |row| row.get(0),
         )?;
@@ -150,12 +153,40 @@ fn open_intent(tx: &Transaction<'_>, intent: &Intent) -> Result<(), Fault> {
     }
 }
 
+/// Adds a run to the history. One that has ended already gets its link at once.
 fn start_run(tx: &Transaction<'_>, run: &Run) -> Result<(), Fault> {
+    let run = Run { link: None, ..run.clone() };
+    insert_run(tx, &run)?;
+    if run.finished_at.is_some() { end_run(tx, run) } else { Ok(()) }
+}
+
+/// Writes how a run ended, behind the last one that did.
+fn end_run(tx: &Transaction<'_>, run: Run) -> Result<(), Fault> {
+    let head: String = tx.prepare_cached("SELECT head FROM meta WHERE only = 1")?.query_row([], |row| row.get(0))?;
+    let link = run.linked(&head);
+    tx.prepare_cached("UPDATE meta SET head = ?1 WHERE only = 1")?.execute([&link.digest])?;
+    let place = format!("run {}", run.id);
+    tx.prepare_cached(
+        "UPDATE runs SET finished_at = ?2, result = ?3, counts = ?4, duration_ms = ?5, link = ?6 WHERE id = ?1",
+    )?
+    .execute((
+        &run.id,
+        &run.finished_at,
+        &run.result,
+        guard(&run.counts, &place)?,
+        run.duration_ms.map(signed),
+        guard(&Some(link), &place)?,
+    ))?;
+    Ok(())
+}
+
+fn insert_run(tx: &Transaction<'_>, run: &Run) -> Result<(), Fault> {
+    let place = format!("run {}", run.id);
     let inserted = tx
         .prepare_cached(
             "INSERT INTO runs (id, actor, host, command, plan_digest, started_at, finished_at, result, counts, duration_ms, \
-                planned) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING",
+                planned, revision, link) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (id) DO NOTHING",
         )?
         .execute((
             &run.id,
@@ -166,9 +197,11 @@ fn start_run(tx: &Transaction<'_>, run: &Run) -> Result<(), Fault> {
             &run.started_at,
             &run.finished_at,
             &run.result,
-            guard(&run.counts, &format_args!("run {}", run.id))?,
+            guard(&run.counts, &place)?,
             run.duration_ms.map(signed),
-            guard(&run.planned, &format_args!("run {}", run.id))?,
+            guard(&run.planned, &place)?,
+            &run.revision,
+            guard(&run.link, &place)?,
         ))?;
     match inserted {
         0 => Err(Fault::refused(format!("the run {} is in the history already", run.id))),
@@ -176,8 +209,30 @@ fn start_run(tx: &Transaction<'_>, run: &Run) -> Result<(), Fault> {
     }
 }
 
+/// Puts other contents in the place of all there are.
+fn replace(tx: &Transaction<'_>, contents: &Contents) -> Result<(), Fault> {
+    contents.check_chain().map_err(Fault::refused)?;
+    for table in ["dependencies", "records", "intents", "runs", "removed", "durations"] {
+        tx.execute(&format!("DELETE FROM {table}"), [])?;
+    }
+    for record in &contents.records {
+        put_record(tx, record, record.created_serial, record.updated_serial)?;
+    }
+    contents.intents.iter().try_for_each(|intent| open_intent(tx, intent))?;
+    contents.runs.iter().try_for_each(|run| insert_run(tx, run))?;
+    for address in &contents.removed {
+        tx.prepare_cached("INSERT INTO removed (address) VALUES (?1)")?.execute([address])?;
+    }
+    for Measured { kind, action, samples, mean_millis } in &contents.durations {
+        tx.prepare_cached("INSERT INTO durations (kind, action, samples, mean_millis) VALUES (?1, ?2, ?3, ?4)")?
+            .execute((kind, action, signed(*samples), mean_millis))?;
+    }
+    tx.prepare_cached("UPDATE meta SET head = ?1 WHERE only = 1")?.execute([&contents.head])?;
+    Ok(())
+}
+
 fn did(tx: &Transaction<'_>, run: &str, verb: Verb, elapsed_ms: u64) -> Result<(), Fault> {
-    let mut find = tx.prepare_cached("SELECT counts FROM runs WHERE id = ?1")?;
+    let mut find = tx.prepare_cached("SELECT counts FROM runs WHERE id = ?1 AND link = 'null'")?;
     let mut rows = find.query([run])?;
     let Some(row) = rows.next()? else { return Ok(()) };
     let mut counts: Counts = strict(row, 0, "counts", || format!("run {run}"))?;

@@ -19,7 +19,7 @@ use crate::engine::value::Value;
 use crate::kom::model::{App, DeclaredDisk, DeletionPolicy, Located, Volume, VolumeType};
 use crate::kom::settings::Setting;
 use crate::resources::driver::{Placement, Storage};
-use crate::resources::scope::{Builder, Place, protection};
+use crate::resources::scope::{Builder, Place, lifecycle_protection};
 
 pub(super) const GIB: u64 = 1024 * 1024 * 1024;
 
@@ -48,7 +48,7 @@ pub(super) fn expand(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App, p
     keep_renamed(builder, &account.place, app);
     let desired = account.arm(builder.state, &group_id, &tags, json!({}));
     let node = builder.add(group_address.clone(), &kinds::GROUP, &account.key, desired, origin);
-    node.protection = protection(None, &app.lifecycle, false);
+    node.protection = lifecycle_protection(&app.lifecycle, false);
     let mut expansion = Volumes {
         builder,
         account,
@@ -129,7 +129,7 @@ impl Volumes<'_, '_> {
 
     /// What protects the disks, shares and snapshots of a volume: its own `lifecycle`, else the app's.
     pub(super) fn guard(&self, volume: &Volume) -> ProtectionWish {
-        let mut wish = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
+        let mut wish = lifecycle_protection(&volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
         wish.prevent_destroy = wish.prevent_destroy.or(self.app.lifecycle.prevent_destroy);
         wish
     }

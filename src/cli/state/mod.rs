@@ -1,18 +1,20 @@
 //! `kompox state`
 
+mod rebuild;
+
 use std::sync::Arc;
 
 use clap::Subcommand;
-use kompox_state::{Change, Counts, ProviderKey, Record, Run, RunResult, Store, Verb};
+use kompox_state::{Change, Counts, Holder, ProviderKey, Record, Run, RunResult, Store, Verb};
 
-use super::error::{CliError, Exit};
-use super::flow::locking::take;
-use super::flow::manifests::state_config;
-use super::flow::naming::Names;
-use super::flow::offline::offline_with;
-use super::global::Global;
-use super::ui::Ui;
 use crate::advice::{Advice, Command as Advised, Name};
+use crate::cli::error::{CliError, Exit};
+use crate::cli::flow::locking::take;
+use crate::cli::flow::manifests::state_config;
+use crate::cli::flow::naming::Names;
+use crate::cli::flow::offline::offline_with;
+use crate::cli::global::Global;
+use crate::cli::ui::Ui;
 use crate::engine::address::{Address, ResolveError, resolve};
 use crate::engine::run::{Environment, System, timestamp};
 use crate::kom::layout::discover;
@@ -61,6 +63,8 @@ Examples:\n  kompox state mv disk/default disk/store\n  kompox state mv app/gite
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
+    /// Make a lost state again from the manifests and what exists
+    Rebuild(rebuild::Args),
     /// Take the lock away from a holder that is gone; the last resort
     #[command(after_help = "Example:\n  kompox state unlock 0b6c1f52-6a55-4f0e-a0ff-3a3f4f0ec1d7")]
     Unlock {
@@ -77,6 +81,7 @@ pub async fn run(command: &Command, global: &Global, ui: &Ui) -> Result<Exit, Cl
         Command::Rm { address } => forget(address, global, ui).await,
         Command::Mv { from, to } => rename(from, to, global, ui).await,
         Command::History { limit } => history(*limit, global, ui),
+        Command::Rebuild(args) => rebuild::run(args, global, ui).await,
         Command::Unlock { id } => {
             let holder = existing(global)?.unlock(id)?;
             ui.say(|err| {
@@ -166,7 +171,6 @@ async fn write(
     verb: Verb,
     change: impl FnOnce(&dyn Store) -> Result<Option<Change>, CliError>,
 ) -> Result<(), CliError> {
-    let started_at = timestamp(System.now());
     let store = existing(global)?;
     let lease = take(&store, None, global, ui).await?;
     if !store.open_intents()?.is_empty() {
@@ -175,22 +179,28 @@ async fn write(
     }
     let Some(change) = change(store.as_ref())? else { return Ok(()) };
     let counts: Counts = [(verb, 1)].into_iter().collect();
-    let holder = lease.lock().holder();
-    let run = Run {
-        id: System.unique_id(),
+    let run = written(lease.lock().holder(), &System, RunResult::Ok, counts);
+    store.commit(lease.lock(), &[change, Change::StartRun(Box::new(run))])?;
+    Ok(())
+}
+
+/// What the history says of a command that was done in one commit.
+fn written(holder: &Holder, environment: &dyn Environment, result: RunResult, counts: Counts) -> Run {
+    Run {
+        id: environment.unique_id(),
         actor: holder.who.clone(),
         host: holder.host.clone(),
         command: holder.command.clone(),
         plan_digest: None,
-        started_at,
-        finished_at: Some(timestamp(System.now())),
-        result: Some(RunResult::Ok),
+        started_at: holder.since.clone(),
+        finished_at: Some(timestamp(environment.now())),
+        result: Some(result),
         planned: Some(counts.clone()),
         counts,
         duration_ms: Some(0),
-    };
-    store.commit(lease.lock(), &[change, Change::StartRun(run)])?;
-    Ok(())
+        revision: None,
+        link: None,
+    }
 }
 
 async fn forget(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {

@@ -1,0 +1,278 @@
+//! Records of what exists, for a state that was lost: every object that the manifests name, that is there and that carries the
+//! mark of that state. What only the lost state knew counts as full protection, and is told.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use kompox_state::{Progress, Protection, Record};
+
+use super::known::Known;
+use super::look;
+use super::outputs::outputs_of;
+use super::problem::{PlanError, Problem, Refusal, Refusals, Unread};
+use super::request::Inputs;
+use super::view::View;
+use super::wish::Wish;
+use crate::engine::address::Address;
+use crate::engine::code::ProblemCode;
+use crate::engine::diff;
+use crate::engine::graph::Node;
+use crate::engine::ground::{self, Grounds, Seen};
+use crate::engine::identity::Identity;
+use crate::engine::kind::Holds;
+use crate::engine::provider::{Observation, Observed, ProviderError, Target, Transition};
+use crate::engine::value::{Reference, Value};
+
+/// What a lost state comes to again.
+#[derive(Debug, Default)]
+pub struct Rebuilt {
+    /// The records.
+    pub records: Vec<Record>,
+    /// Objects that are not as the manifests say now: the next plan shows in what.
+    pub differing: Vec<Address>,
+    /// Protection that nobody can know any more, and that counts as full.
+    pub assumed: Vec<(Address, Vec<Assumed>)>,
+    /// What exists and was not attributed.
+    pub left: Vec<Left>,
+    /// What the manifests name and what is not there.
+    pub missing: Vec<Address>,
+}
+
+/// A protection that only the lost state knew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Assumed {
+    /// See [`Protection::prevent_destroy`].
+    PreventDestroy,
+    /// See [`Protection::read_only`].
+    ReadOnly,
+    /// See [`Protection::adopted`].
+    Adopted,
+}
+
+/// Something that exists and gets no record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The address by which the manifests name it, if they do.
+    pub address: Option<Address>,
+    /// The provider's own id.
+    pub physical_id: String,
+    /// Why not.
+    pub why: String,
+}
+
+/// The lineages that what the manifests name carries, and how many objects each.
+///
+/// # Errors
+/// Every object that could not be read: half of them would be taken for all.
+pub async fn lineages(inputs: Inputs<'_>) -> Result<BTreeMap<String, usize>, PlanError> {
+    let view = look::look(Known::new(&inputs)).await;
+    let (mut found, mut refusals) = (BTreeMap::new(), Refusals::default());
+    for node in inputs.graph.iter().filter(|node| !node.read_only) {
+        match view.observations.get(&node.address) {
+            Some(Observation::Found(observed)) => {
+                if let Some(lineage) = observed.lineage.as_ref().filter(|_| node.kind.marked) {
+                    *found.entry(lineage.clone()).or_default() += 1;
+                }
+            }
+            Some(Observation::Failed(error)) => refusals.add(unread(node, error)),
+            _ => {}
+        }
+    }
+    refused(refusals, &view)?;
+    Ok(found)
+}
+
+/// Makes records of what exists. The snapshot holds what an earlier call of this made of it: names and places that a state
+/// gives to its manifests are found only once there are records, so it is called until nothing changes any more.
+///
+/// # Errors
+/// Every object that could not be read, and every container that could not be listed.
+pub async fn rebuild(inputs: Inputs<'_>) -> Result<Rebuilt, PlanError> {
+    let view = look::look(Known::new(&inputs)).await;
+    let mut work =
+        Work { view: &view, outputs: HashMap::new(), rebuilt: Rebuilt::default(), refusals: Refusals::default() };
+    for (_, node) in inputs.graph.levels().into_iter().flatten() {
+        work.attribute(node);
+    }
+    let Work { mut rebuilt, refusals, .. } = work;
+    refused(refusals, &view)?;
+    leave_unmarked_of_others(&view, &mut rebuilt);
+    let strangers = strangers(&view, &rebuilt.records).await?;
+    rebuilt.left.extend(strangers);
+    Ok(rebuilt)
+}
+
+fn unread(node: &Node, error: &ProviderError) -> Refusal {
+    Refusal::Unread(Unread::new(node.address.clone(), node.origin.clone(), Box::new(error.clone())))
+}
+
+fn refused(refusals: Refusals, view: &View<'_>) -> Result<(), PlanError> {
+    let problems = refusals.into_problems(view);
+    if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }) }
+}
+
+struct Work<'v> {
+    view: &'v View<'v>,
+    /// What those give that others refer to.
+    outputs: HashMap<&'v Address, serde_json::Value>,
+    rebuilt: Rebuilt,
+    refusals: Refusals,
+}
+
+impl<'v> Work<'v> {
+    fn attribute(&mut self, node: &'v Node) {
+        let observed = match self.view.observations.get(&node.address) {
+            Some(Observation::Found(observed)) => observed,
+            Some(Observation::Failed(error)) => return self.refusals.add(unread(node, error)),
+            Some(Observation::Missing | Observation::NotYet(_)) | None => {
+                return self.rebuilt.missing.push(node.address.clone());
+            }
+        };
+        let given = &self.outputs;
+        let lookup = |reference: &Reference| {
+            let outputs = given.get(&reference.address)?;
+            outputs.pointer(&reference.output).filter(|value| !value.is_null()).map(Value::from)
+        };
+        let wish = Wish::new(self.view, node, &lookup);
+        if let Some(why) = not_attributed(&wish, observed) {
+            let (address, physical_id) = (Some(node.address.clone()), observed.physical_id.clone());
+            return self.rebuilt.left.push(Left { address, physical_id, why });
+        }
+        if let Some(outputs) = wish.outputs(observed) {
+            self.outputs.insert(&node.address, outputs);
+        }
+        let (protection, assumed) = protection(node);
+        if !assumed.is_empty() {
+            self.rebuilt.assumed.push((node.address.clone(), assumed));
+        }
+        let as_wished = node.read_only || wish.changes(observed).is_empty();
+        if !as_wished {
+            self.rebuilt.differing.push(node.address.clone());
+        }
+        self.rebuilt.records.push(record(&wish, observed, protection, as_wished));
+    }
+}
+
+/// Why what is there is not what the lost state knew, if so.
+fn not_attributed(wish: &Wish<'_>, observed: &Observed) -> Option<String> {
+    let node = wish.node;
+    if node.read_only {
+        return None;
+    }
+    if observed.transition == Some(Transition::Deleting) {
+        return Some("it is being deleted".to_owned());
+    }
+    if node.kind.marked && observed.lineage.as_deref() != Some(wish.view.inputs.lineage) {
+        return Some(match &observed.lineage {
+            Some(other) => format!("it carries the mark of another state, {other}"),
+            None => "it carries no mark of a state".to_owned(),
+        });
+    }
+    wish.desired.has_unknown().then(|| "what it depends on is not there".to_owned())
+}
+
+/// The protection of what exists, and what of it is taken for full because nobody knows it any more. Whether kompox made a
+/// container, only the lost state knew. Data that carries its mark and that no manifest imports is taken for its own, as an
+/// import takes it: where it is and how it is named follows from that, and it may not be destroyed until somebody says so.
+fn protection(node: &Node) -> (Protection, Vec<Assumed>) {
+    let wish = &node.protection;
+    if node.read_only {
+        return (Protection { adopted: true, ..wish.over(&Protection::default()) }, Vec::new());
+    }
+    let is_container = node.kind.holds == Holds::Objects;
+    let adopted = is_container || node.import.is_some();
+    let full = Protection { prevent_destroy: true, read_only: true, adopted, ..Protection::default() };
+    let assumed = [
+        (wish.prevent_destroy.is_none(), Assumed::PreventDestroy),
+        (wish.read_only.is_none(), Assumed::ReadOnly),
+        (is_container && node.import.is_none(), Assumed::Adopted),
+    ];
+    (wish.over(&full), assumed.into_iter().filter(|(unknown, _)| *unknown).map(|(_, what)| what).collect())
+}
+
+fn record(wish: &Wish<'_>, observed: &Observed, protection: Protection, as_wished: bool) -> Record {
+    let (view, node) = (wish.view, wish.node);
+    let object = observed.object.value();
+    let projected;
+    let applied: &Value = if as_wished {
+        &wish.desired
+    } else {
+        let seen = diff::mask(node.kind, &object, &[&wish.desired], &view.digest());
+        projected = diff::project(node.kind, &seen, &[&wish.desired]);
+        &projected
+    };
+    Record {
+        address: node.address.clone(),
+        kind: node.kind.name.to_owned(),
+        provider: node.provider.clone(),
+        physical_id: observed.physical_id.clone(),
+        applied: applied.to_stored().into(),
+        outputs: outputs_of(node.kind, &object).into(),
+        dependencies: view.inputs.graph.dependencies(&node.address).into_iter().cloned().collect(),
+        protection,
+        desired_digest: applied.digest(),
+        progress: Progress { uid: observed.uid.clone(), unready: !observed.ready, ..Progress::default() },
+        source: node.origin.as_ref().map(ToString::to_string),
+        created_serial: 0,
+        updated_serial: 0,
+    }
+}
+
+/// What cannot carry a mark is this state's by what it stands on.
+fn leave_unmarked_of_others(view: &View<'_>, rebuilt: &mut Rebuilt) {
+    let lineage_of = |record: &Record| match view.observations.get(&record.address) {
+        Some(Observation::Found(observed)) => observed.lineage.clone(),
+        _ => None,
+    };
+    let grounds = Grounds::new(&rebuilt.records, view.inputs.kinds);
+    let foreign = rebuilt.records.iter().filter_map(|record| {
+        let node = view.inputs.graph.get(&record.address).filter(|node| !node.kind.marked && !node.read_only)?;
+        let stands_on = grounds.of(record).into_iter().map(|ground| {
+            let adopted = view.inputs.graph.get(&ground.address).is_some_and(|node| node.read_only);
+            Some(Seen { address: ground.address.clone(), lineage: lineage_of(ground), adopted })
+        });
+        let why = ground::not_ours(&stands_on.collect::<Vec<_>>(), view.inputs.lineage)?;
+        Some(Left { address: Some(node.address.clone()), physical_id: record.physical_id.clone(), why })
+    });
+    let foreign: Vec<Left> = foreign.collect();
+    let is_foreign = |address: &Address| foreign.iter().any(|left| left.address.as_ref() == Some(address));
+    let kept = rebuilt.records.iter().filter(|record| !is_foreign(&record.address)).cloned().collect();
+    rebuilt.assumed.retain(|(address, _)| !is_foreign(address));
+    rebuilt.differing.retain(|address| !is_foreign(address));
+    rebuilt.records = kept;
+    rebuilt.left.extend(foreign);
+}
+
+/// What is in containers of this state, or carries its mark as a container, and is in no record.
+async fn strangers(view: &View<'_>, records: &[Record]) -> Result<Vec<Left>, PlanError> {
+    let recorded: HashSet<Identity> = records.iter().map(Identity::of).collect();
+    let failed = |address: Option<&Address>, error: ProviderError| {
+        let mut problem = Problem::new(ProblemCode::Unreadable, address, error.described());
+        problem.help.extend(error.hint);
+        PlanError { problems: vec![problem] }
+    };
+    let mut left: BTreeMap<Identity, Left> = BTreeMap::new();
+    for (key, provider) in view.inputs.providers {
+        let marked = provider.containers(view.inputs.lineage).await.map_err(|error| failed(None, error))?;
+        for content in marked {
+            let why = "it carries the mark of this state, and no manifest names it".to_owned();
+            let identity = Identity::new(key, &content.physical_id);
+            left.insert(identity, Left { address: None, physical_id: content.physical_id, why });
+        }
+    }
+    // What an API lives in is looked into by that API.
+    let is_host =
+        |id: &str| view.inputs.providers.keys().any(|key| key.host().is_some_and(|host| host.eq_ignore_ascii_case(id)));
+    for record in records.iter().filter(|record| !is_host(&record.physical_id)) {
+        let node =
+            view.inputs.graph.get(&record.address).filter(|node| node.kind.holds == Holds::Objects && !node.read_only);
+        let (Some(node), Some(provider)) = (node, view.inputs.providers.get(&record.provider)) else { continue };
+        let target: Target = node.target(Some(record.physical_id.clone()));
+        let contents = provider.contents(&target).await.map_err(|error| failed(Some(&node.address), error))?;
+        for content in contents.into_iter().filter(|content| !content.server_made) {
+            let why = format!("it is in {}, and no manifest names it", node.address);
+            let identity = Identity::new(&record.provider, &content.physical_id);
+            left.entry(identity).or_insert(Left { address: None, physical_id: content.physical_id, why });
+        }
+    }
+    Ok(left.into_iter().filter(|(identity, _)| !recorded.contains(identity)).map(|(_, left)| left).collect())
+}
