@@ -20,6 +20,7 @@ mod man;
 mod notify;
 mod plan;
 mod render;
+mod revision;
 mod sandbox;
 mod schema;
 mod show;

@@ -26,6 +26,7 @@ pub mod run;
 pub(crate) mod schedule;
 pub mod value;
 pub(crate) mod verify;
+pub(crate) mod whereabouts;
 
 #[cfg(test)]
 mod apply_tests;

@@ -28,13 +28,19 @@ impl Copy {
         &self.lineage
     }
 
+    /// Whether both digest alike.
+    pub fn has_key_of(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+
     /// What it holds.
     pub fn contents(&self) -> &Contents {
         &self.contents
     }
 
-    /// What it holds.
-    pub fn into_contents(self) -> Contents {
+    /// What it holds, alone.
+    #[cfg(test)]
+    pub(crate) fn into_contents(self) -> Contents {
         self.contents
     }
 

@@ -52,7 +52,8 @@ fn a_damaged_state_is_left_alone() {
         *byte = 0xa5;
     }
     fs::write(stage.state_file(), bytes).unwrap();
-    let says = ["is damaged", "restore a backup; without one, move it away and rebuild it", "kompox HERE state rebuild"];
+    let says =
+        ["is damaged", "restore a backup; without one, move it away and rebuild it", "kompox HERE state rebuild"];
     unusable(&stage, &says);
 }
 

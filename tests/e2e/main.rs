@@ -16,6 +16,7 @@ mod ci;
 mod clusters;
 mod commands;
 mod compose;
+mod copies;
 mod disks;
 mod drift;
 mod formats;

@@ -9,8 +9,8 @@ use super::session::Session;
 use super::settling::recover;
 use crate::advice::{Advice, Command, Name, Switch};
 use crate::cli::error::{CliError, Exit};
-use crate::cli::signal;
 use crate::cli::ui::{PlanFormat, Ui};
+use crate::cli::{revision, signal};
 use crate::engine::apply::{Work, apply};
 use crate::engine::event::Summary;
 use crate::engine::journal::Journal;
@@ -83,7 +83,7 @@ pub async fn carry_out(
         planned: Some(counts(&planned.plan.counts())),
         counts: Counts::default(),
         duration_ms: None,
-        revision: None,
+        revision: revision::of(&session.layout.root, &session.variables),
         link: None,
     };
     let durations = session.store.durations()?;

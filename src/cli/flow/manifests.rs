@@ -46,21 +46,24 @@ const SANDBOX: &str = "sandbox";
 
 /// A place of the configuration. Files that have no name there are called `name`.
 fn place(layout: &Layout, state: &StateConfig, name: &str) -> Result<Config, CliError> {
-    let folder = layout.dir.join("state");
-    let object = |objects| Config::Object {
-        objects,
-        // A rehearsal needs no account of a cloud, but the one that its state is in.
-        variables: variables().into_iter().collect(),
-        presence: folder.join(if name == SANDBOX { "sandbox.lock" } else { "object.lock" }),
-    };
+    let object = |objects| objects_at(layout, objects, if name == SANDBOX { SANDBOX } else { "object" });
     Ok(match state {
         StateConfig::Sqlite { path: Some(path) } => Config::Sqlite { path: path.clone() },
-        StateConfig::Sqlite { path: None } => Config::Sqlite { path: folder.join(format!("{name}.db")) },
+        StateConfig::Sqlite { path: None } => {
+            Config::Sqlite { path: layout.dir.join("state").join(format!("{name}.db")) }
+        }
         StateConfig::Folder(path) => object(Objects::Folder(path.clone())),
         StateConfig::Bucket(url) => object(Objects::parse(url).map_err(|error| {
             CliError::new("config-state", format!("`state:` in `.kompox/config.yml` names no bucket: {error}"))
         })?),
     })
+}
+
+/// Objects, signed in to by the environment: a rehearsal needs no account of a cloud, but the one that its state is in. `lock` is
+/// what the file of this machine is called that shows who holds the lock.
+pub fn objects_at(layout: &Layout, objects: Objects, lock: &str) -> Config {
+    let presence = layout.dir.join("state").join(format!("{lock}.lock"));
+    Config::Object { objects, variables: variables().into_iter().collect(), presence }
 }
 
 /// Where the sandbox's world is.

@@ -1,23 +1,24 @@
 //! `kompox state`
 
+mod at_hand;
+mod copies;
 mod rebuild;
 
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use clap::Subcommand;
-use kompox_state::{Change, Counts, Holder, ProviderKey, Record, Run, RunResult, Store, Verb};
+use kompox_state::{Change, Counts, ProviderKey, Record, Run, RunResult, Store, Verb};
 
+use self::at_hand::{existing, written};
 use crate::advice::{Advice, Command as Advised, Name};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::flow::locking::take;
-use crate::cli::flow::manifests::state_config;
 use crate::cli::flow::naming::Names;
 use crate::cli::flow::offline::offline_with;
 use crate::cli::global::Global;
 use crate::cli::ui::Ui;
 use crate::engine::address::{Address, ResolveError, resolve};
-use crate::engine::run::{Environment, System, timestamp};
-use crate::kom::layout::discover;
+use crate::engine::run::System;
 use crate::report;
 use crate::report::table::Table;
 
@@ -63,6 +64,39 @@ Examples:\n  kompox state mv disk/default disk/store\n  kompox state mv app/gite
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
+    /// Write the whole state to a file, as a backup or for another place
+    #[command(
+        after_help = "The file holds the key of the digests: keep it like the state.\n\nExample:\n  kompox state pull backup.state"
+    )]
+    Pull {
+        /// A file that is not there yet
+        file: PathBuf,
+    },
+    /// Put a copy in the place of the state, if it is the same state and not an older one
+    #[command(
+        after_help = "Where there is no state, the copy becomes it.\n\nExample:\n  kompox state push backup.state"
+    )]
+    Push {
+        /// A file that `kompox state pull` wrote
+        file: PathBuf,
+    },
+    /// Move the state to where `.kompox/config.yml` says that it is now
+    #[command(after_help = "Nobody writes to the old place any more; it is not deleted.\n\n\
+Examples:\n  kompox state migrate --from .kompox/state/kompox.db\n  kompox state migrate --from s3://my-bucket/kompox/prod")]
+    Migrate {
+        /// Where it was: a SQLite file, a folder of objects, or the URL of a bucket
+        #[arg(long, value_name = "PLACE")]
+        from: String,
+    },
+    /// Look whether the state is whole
+    #[command(
+        after_help = "It detects damage, not forgery. Exit codes: 0 all is as it says, 1 it is not.\n\nExamples:\n  kompox state verify\n  kompox state verify --online"
+    )]
+    Verify {
+        /// Also ask the clouds whether everything that it speaks of exists
+        #[arg(long)]
+        online: bool,
+    },
     /// Make a lost state again from the manifests and what exists
     Rebuild(rebuild::Args),
     /// Take the lock away from a holder that is gone; the last resort
@@ -81,6 +115,10 @@ pub async fn run(command: &Command, global: &Global, ui: &Ui) -> Result<Exit, Cl
         Command::Rm { address } => forget(address, global, ui).await,
         Command::Mv { from, to } => rename(from, to, global, ui).await,
         Command::History { limit } => history(*limit, global, ui),
+        Command::Pull { file } => copies::pull(file, global, ui),
+        Command::Push { file } => copies::push(file, global, ui).await,
+        Command::Migrate { from } => copies::migrate(from, global, ui).await,
+        Command::Verify { online } => copies::verify(*online, global, ui).await,
         Command::Rebuild(args) => rebuild::run(args, global, ui).await,
         Command::Unlock { id } => {
             let holder = existing(global)?.unlock(id)?;
@@ -90,15 +128,6 @@ pub async fn run(command: &Command, global: &Global, ui: &Ui) -> Result<Exit, Cl
             Ok(Exit::Done)
         }
     }
-}
-
-fn existing(global: &Global) -> Result<Arc<dyn Store>, CliError> {
-    let layout = discover(&global.layout_request()?)?;
-    let config = state_config(&layout, global)?;
-    kompox_state::open_existing(&config)?.ok_or_else(|| {
-        let hint = if global.sandbox { "the sandbox has a state of its own" } else { "did you mean --sandbox?" };
-        CliError::new("state-missing", format!("there is no state at {} yet", config.place())).help(hint)
-    })
 }
 
 fn list(filter: Option<&str>, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
@@ -182,25 +211,6 @@ async fn write(
     let run = written(lease.lock().holder(), &System, RunResult::Ok, counts);
     store.commit(lease.lock(), &[change, Change::StartRun(Box::new(run))])?;
     Ok(())
-}
-
-/// What the history says of a command that was done in one commit.
-fn written(holder: &Holder, environment: &dyn Environment, result: RunResult, counts: Counts) -> Run {
-    Run {
-        id: environment.unique_id(),
-        actor: holder.who.clone(),
-        host: holder.host.clone(),
-        command: holder.command.clone(),
-        plan_digest: None,
-        started_at: holder.since.clone(),
-        finished_at: Some(timestamp(environment.now())),
-        result: Some(result),
-        planned: Some(counts.clone()),
-        counts,
-        duration_ms: Some(0),
-        revision: None,
-        link: None,
-    }
 }
 
 async fn forget(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
@@ -303,13 +313,15 @@ fn history(limit: usize, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
         ui.document(&all.into())?;
         return Ok(Exit::Done);
     }
-    let mut table = Table::new(["STARTED", "WHO", "RESULT", "DONE", "SECONDS", "COMMAND"]);
+    let mut table = Table::new(["STARTED", "WHO", "RESULT", "DONE", "SECONDS", "REVISION", "COMMAND"]);
     for run in &runs {
         let done = done(run);
         let seconds = run.duration_ms.map_or(String::new(), |millis| format!("{:.1}", millis as f64 / 1000.0));
         let result = run.result.map_or("running", RunResult::word).to_owned();
         let who = format!("{}@{}", run.actor, run.host);
-        table.row([run.started_at.clone(), who, result, done, seconds, run.command.clone()]);
+        // As long as it is mostly shown, and unique in nearly every repository.
+        let revision = run.revision.iter().flat_map(|revision| revision.chars()).take(12).collect();
+        table.row([run.started_at.clone(), who, result, done, seconds, revision, run.command.clone()]);
     }
     ui.table(&table)?;
     Ok(Exit::Done)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kompox_state::{Change, Config, Copy, Counts, RunResult, StateError, Store, Verb};
 use serde_json::json;
 
-use super::written;
+use super::at_hand::written;
 use crate::advice::{Advice, Command, Name, Switch};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::flow::fixed::Fixed;

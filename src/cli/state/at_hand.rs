@@ -1,0 +1,43 @@
+//! What the commands about the state share: the state that is there, and what the history says of them.
+
+use std::sync::Arc;
+
+use kompox_state::{Counts, Holder, Run, RunResult, Store};
+
+use crate::cli::error::CliError;
+use crate::cli::flow::manifests::state_config;
+use crate::cli::global::Global;
+use crate::engine::run::{Environment, timestamp};
+use crate::kom::layout::discover;
+
+/// The state of the project; none is made.
+///
+/// # Errors
+/// There is none, or it cannot be opened.
+pub fn existing(global: &Global) -> Result<Arc<dyn Store>, CliError> {
+    let layout = discover(&global.layout_request()?)?;
+    let config = state_config(&layout, global)?;
+    kompox_state::open_existing(&config)?.ok_or_else(|| {
+        let hint = if global.sandbox { "the sandbox has a state of its own" } else { "did you mean --sandbox?" };
+        CliError::new("state-missing", format!("there is no state at {} yet", config.place())).help(hint)
+    })
+}
+
+/// What the history says of a command that was done in one commit.
+pub fn written(holder: &Holder, environment: &dyn Environment, result: RunResult, counts: Counts) -> Run {
+    Run {
+        id: environment.unique_id(),
+        actor: holder.who.clone(),
+        host: holder.host.clone(),
+        command: holder.command.clone(),
+        plan_digest: None,
+        started_at: holder.since.clone(),
+        finished_at: Some(timestamp(environment.now())),
+        result: Some(result),
+        planned: Some(counts.clone()),
+        counts,
+        duration_ms: Some(0),
+        revision: None,
+        link: None,
+    }
+}
