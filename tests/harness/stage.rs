@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use kompox_sandbox::{self as sandbox, RequestLogEntry};
-use kompox_state::{Config, Store};
+use kompox_state::{Config, Objects, Store, Variables};
 use serde_json::Value;
 
 use super::cloud::Cloud;
@@ -20,12 +20,28 @@ struct Made(tempfile::TempDir);
 /// A project and a world, in a folder of their own.
 pub struct Stage {
     project: Project,
+    /// Where the state is, if it is not in its usual file.
+    elsewhere: Option<Config>,
 }
 
 impl Stage {
     /// The example with nothing applied.
     pub fn new() -> Self {
-        Self { project: Project::gitea() }
+        Self { project: Project::gitea(), elsewhere: None }
+    }
+
+    /// The same with a state that is a log of objects, in a folder.
+    pub fn in_objects() -> Self {
+        let stage = Self::new();
+        let state = "{type: sqlite, sandbox: {type: object, path: objects}}";
+        stage.project.write(".kompox/config.yml", &format!("version: 1\nstate: {state}\n"));
+        let folder = stage.project().join(".kompox");
+        let elsewhere = Config::Object {
+            objects: Objects::Folder(folder.join("objects")),
+            variables: Variables::default(),
+            presence: folder.join("state/sandbox.lock"),
+        };
+        Self { elsewhere: Some(elsewhere), ..stage }
     }
 
     /// The example with everything applied, without an interruption. The first call makes it, the others copy it.
@@ -41,7 +57,7 @@ impl Stage {
             copy(stage.project.folder(), kept.path(), &[]);
             Made(kept)
         });
-        let stage = Self { project: Project::empty("gitea") };
+        let stage = Self { project: Project::empty("gitea"), elsewhere: None };
         copy(made.path(), stage.project.folder(), &[]);
         stage
     }
@@ -118,7 +134,8 @@ impl Stage {
 
     /// The state.
     pub fn state(&self) -> Arc<dyn Store> {
-        kompox_state::open_existing(&Config::Sqlite { path: self.state_file() }).unwrap().expect("there is a state")
+        let config = self.elsewhere.clone().unwrap_or_else(|| Config::Sqlite { path: self.state_file() });
+        kompox_state::open_existing(&config).unwrap().expect("there is a state")
     }
 
     /// What exists, without the names that are new each time.

@@ -1,5 +1,7 @@
 //! One writer at a time.
 
+use std::io::Write as _;
+
 use rustix::process::Signal;
 
 use crate::harness::proxy::Proxy;
@@ -53,4 +55,37 @@ fn the_lock_of_a_killed_apply_is_cleared_without_a_person() {
 
 fn gethostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Sixteen who apply the same change at once: one at a time holds the lock, whoever waits finds it done, nobody's work is lost.
+/// `KOMPOX_CONTENTION_ROUNDS` says how often.
+fn sixteen_at_once(backend: &str, stage: &Stage) {
+    let rounds = std::env::var("KOMPOX_CONTENTION_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
+    let cloud = stage.cloud(FAST);
+    stage.run(&cloud.endpoint, APPLY).exits(0);
+    let patient = ["apply", "--auto-approve", "--lock-timeout", "600"];
+    for round in 0..rounds {
+        let from = if round == 0 { "postgres:17".to_owned() } else { format!("postgres:17.{round}-r") };
+        stage.edit("compose.yml", &from, &format!("postgres:17.{}-r", round + 1));
+        let all: Vec<_> = (0..16).map(|_| stage.live(&cloud.endpoint, &patient)).collect();
+        let ended: Vec<_> = all.into_iter().map(|one| one.end().exits(0)).collect();
+        let idle = ended.iter().filter(|ended| ended.stdout.starts_with("No changes.")).count();
+        assert_eq!(idle, 15, "one of them made the change");
+    }
+    stage.assert_settled(&cloud.endpoint);
+    assert_eq!(stage.state().runs(1000).unwrap().len(), rounds + 1);
+    let _ = writeln!(
+        std::io::stderr(),
+        "\ncontention: {backend}: 16 processes apply, {rounds} rounds, one of them made the change in each, 15 found it done"
+    );
+}
+
+#[test]
+fn sixteen_processes_at_once_on_a_file() {
+    sixteen_at_once("sqlite", &Stage::new());
+}
+
+#[test]
+fn sixteen_processes_at_once_on_objects() {
+    sixteen_at_once("object (folder)", &Stage::in_objects());
 }

@@ -12,3 +12,4 @@ mod faults;
 mod interrupts;
 mod kills;
 mod locks;
+mod matrix;
