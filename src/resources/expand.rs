@@ -21,6 +21,9 @@ use crate::kom::model::{App, Cluster, Controller, Project, Provider};
 use crate::parallel;
 use crate::yaml::Source;
 
+/// Apps that are converted at a time: work for all processors, and little that is rendered and not yet in the graph.
+const BATCH: usize = 64;
+
 /// What an expansion needs besides the manifests.
 pub struct Request<'a> {
     /// The manifests.
@@ -267,14 +270,19 @@ impl<'a> Expansion<'a> {
             Controller::Existing => ingress::existing(&mut self.builder, cluster),
         };
         self.connections.insert(key.clone(), connection);
-        let prepared: Vec<Prepared<'_>> = apps
-            .iter()
-            .map(|app| {
+        for apps in apps.chunks(BATCH) {
+            let sites = apps.iter().map(|app| {
                 let boxes = self.request.project.boxes_of(&app.meta.id).collect();
                 let (place, home, ingress) = (account.place(), home.as_ref(), &controller);
-                self.prepare(*driver, Site { place, cluster, home, key: &key, ingress, app, boxes })
-            })
-            .collect();
+                Site { place, cluster, home, key: &key, ingress, app, boxes }
+            });
+            self.batch(*driver, sites.collect());
+        }
+    }
+
+    /// Adds some apps of one cluster.
+    fn batch(&mut self, driver: &dyn Driver, sites: Vec<Site<'_>>) {
+        let prepared: Vec<Prepared<'_>> = sites.into_iter().map(|site| self.prepare(driver, site)).collect();
         let inputs: Vec<Option<ConvertInput<'_>>> = prepared.iter().map(Prepared::input).collect();
         let converted = parallel::map(&inputs, |input| input.as_ref().map(convert));
         drop(inputs);
