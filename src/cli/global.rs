@@ -71,6 +71,9 @@ pub struct Global {
     /// What was called, for others who read it: the command without its arguments.
     #[arg(skip)]
     pub called: String,
+    /// The root of the manifests of another revision, where they are asked for.
+    #[arg(skip)]
+    pub revision: Option<PathBuf>,
 }
 
 /// The process's environment, whole.

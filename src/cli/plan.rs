@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::error::{CliError, Exit};
 use super::flow::fixed::Fixed;
 use super::flow::planning::Selection;
+use super::flow::revision::Revision;
 use super::flow::session::{Needs, Session, with_session};
 use super::global::Global;
 use super::ui::{PlanFormat, Ui};
@@ -20,7 +21,7 @@ use crate::resources::drivers;
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  kompox plan\n  kompox plan --out p.kplan && kompox apply p.kplan\n  kompox plan --format markdown --detailed-exitcode"
+    after_help = "Examples:\n  kompox plan\n  kompox plan --out p.kplan && kompox apply p.kplan\n  kompox plan --format markdown --detailed-exitcode\n  kompox plan --at HEAD~1"
 )]
 pub struct Args {
     /// Save the plan here, for `kompox apply FILE`
@@ -41,6 +42,9 @@ pub struct Args {
     /// Plan to take what is observed into the state
     #[arg(long)]
     refresh_only: bool,
+    /// Plan the manifests that git has at this revision; env files are today's, and data is not rolled back
+    #[arg(long, value_name = "REVISION", conflicts_with_all = ["out", "destroy", "refresh_only"])]
+    at: Option<String>,
     /// Ask the rules of this file, in Rego; repeatable. A plan that they deny is not saved
     #[arg(long = "policy", value_name = "FILE")]
     policies: Vec<PathBuf>,
@@ -58,10 +62,12 @@ impl Args {
 /// needs.
 pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let needs = if args.destroy { Needs::State } else { Needs::Manifests };
-    with_session(global, ui, needs, async |session| plan(args, session).await).await
+    let revision = args.at.as_deref().map(|asked| Revision::of(asked, global)).transpose()?;
+    let global = Global { revision: revision.as_ref().map(Revision::root), ..global.clone() };
+    with_session(&global, ui, needs, async |session| plan(args, revision.as_ref(), session).await).await
 }
 
-async fn plan(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
+async fn plan(args: &Args, revision: Option<&Revision>, session: &Session<'_>) -> Result<Exit, CliError> {
     let mode = match (args.destroy, args.refresh_only) {
         (true, _) => Mode::Destroy,
         (_, true) => Mode::RefreshOnly,
@@ -69,6 +75,7 @@ async fn plan(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
     };
     let adjust = |graph: &_, snapshot: &_| args.selection.options(session, graph, snapshot);
     let mut plan = session.plan(mode, Fixed::default(), adjust).await?.plan;
+    plan.notes.extend(revision.map(Revision::note));
     let denied = judged(&mut plan, &args.policies, session)?;
     let ui = session.ui;
     let saved = match &args.out {

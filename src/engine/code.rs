@@ -151,6 +151,8 @@ codes! {
         Interrupted = "interrupted",
         /// Data is kept that the state forgets.
         Kept = "kept",
+        /// The manifests are those of another revision.
+        Revision = "revision",
         /// A rule of the team's policy warns of the plan.
         PolicyWarned = "policy-warned",
         /// Objects are taken as the state knows them.

@@ -182,3 +182,45 @@ fn a_shell_completes_commands_and_addresses() {
     assert_eq!(complete(&["--sandbox", "show", "/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/d"]).len(), 1);
     assert_eq!(complete(&["plan", "--target", "disk/"]), [""; 0], "the state of the real cloud has none");
 }
+
+#[test]
+fn a_plan_of_an_earlier_revision_touches_nothing_of_today() {
+    let project = Project::gitea();
+    let git = |words: &[&str]| {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"];
+        let mut command = std::process::Command::new("git");
+        let output = command.args(identity).args(words).current_dir(project.folder()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // The project is a folder of the repository, and git has no env file.
+    std::fs::write(project.folder().join(".gitignore"), "*.env\nhome\n**/.kompox/state\n**/.kompox/sandbox\n").unwrap();
+    git(&["init", "-q"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "first"]);
+    project.edit("compose.yml", "gitea:1.24.6", "gitea:1.24.7");
+    git(&["commit", "-qam", "second"]);
+    project.run(&["apply", "--auto-approve"]).done();
+    project.edit("compose.yml", "gitea:1.24.7", "gitea:1.24.8");
+    let before = git(&["status", "--porcelain"]);
+    let plan = project.run(&["plan", "--at", "HEAD~1", "--json"]).done().json();
+    assert_eq!(plan["counts"], json!({"update": 1}));
+    let change = &plan["actions"][0]["changes"][0];
+    assert_eq!(
+        (&change["before"], &change["after"]),
+        (&"docker.gitea.com/gitea:1.24.7".into(), &"docker.gitea.com/gitea:1.24.6".into())
+    );
+    let notes = plan["notes"].as_array().unwrap();
+    let note = notes.iter().find(|note| note["code"] == "revision").unwrap()["text"].as_str().unwrap();
+    assert!(
+        note.starts_with("planned from the manifests of HEAD~1 (") && note.ends_with("data is not rolled back"),
+        "{note}"
+    );
+    assert_eq!(git(&["status", "--porcelain"]), before, "index and files are as they were");
+    assert_eq!(project.run(&["plan", "--at", "HEAD", "--detailed-exitcode"]).code, Some(0));
+    project
+        .run(&["plan", "--at", "nowhere"])
+        .exits(1)
+        .says(&["error[revision]: --at nowhere: git knows no such revision"]);
+    project.run(&["plan", "--at", "HEAD", "--out", "p.kplan"]).exits(1);
+}

@@ -6,7 +6,7 @@ use kompox_state::{Config, Objects};
 
 use crate::cli::error::CliError;
 use crate::cli::global::{Global, variables};
-use crate::kom::layout::{Layout, StateConfig, discover};
+use crate::kom::layout::{DIR_NAME, Layout, LayoutRequest, StateConfig, discover};
 use crate::kom::load::{LoadOptions, Loaded, load_chosen};
 
 /// The manifests of a project.
@@ -17,11 +17,32 @@ pub struct Manifests {
     pub loaded: Loaded,
 }
 
-/// Reads the manifests.
+/// Where the project is.
+///
+/// # Errors
+/// There is none.
+pub fn layout(global: &Global) -> Result<Layout, CliError> {
+    Ok(discover(&global.layout_request()?)?)
+}
+
+/// Reads the manifests: those of another revision, if that is asked for, in the project as it is.
 pub fn read(global: &Global) -> Result<Manifests, CliError> {
-    let request = global.layout_request()?;
+    let mut request = global.layout_request()?;
     let layout = discover(&request)?;
-    let loaded = load_chosen(&layout, &request, &LoadOptions::default(), &|app| global.leaves_out(app))?;
+    let load = |layout: &Layout, request: &LayoutRequest| {
+        load_chosen(layout, request, &LoadOptions::default(), &|app| global.leaves_out(app))
+    };
+    let loaded = match &global.revision {
+        None => load(&layout, &request)?,
+        Some(root) => {
+            let below = request.cwd.canonicalize().ok();
+            let below = below.and_then(|cwd| Some(cwd.strip_prefix(&layout.root).ok()?.to_owned())).unwrap_or_default();
+            request.cwd = root.join(below);
+            request.kompox_root = Some(root.clone());
+            request.kompox_dir = Some(root.join(DIR_NAME));
+            load(&discover(&request)?, &request)?
+        }
+    };
     Ok(Manifests { layout, loaded })
 }
 

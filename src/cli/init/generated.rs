@@ -392,6 +392,7 @@ fn global(folder: &Path) -> Global {
         lock_timeout: 0,
         env_allow: None,
         allow_exec: false,
+        revision: None,
         called: String::new(),
     }
 }

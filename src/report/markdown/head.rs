@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::names::Names;
 use super::words::{code, list, prose, titled};
-use crate::advice::{Command, Name};
+use crate::advice::{Advice, Command, Name};
 use crate::engine::address::Address;
 use crate::engine::code::{DangerCode, NoteCode};
 use crate::engine::plan::{Danger, FieldChange, Mode, Plan, PlannedAction, Verb};
@@ -74,8 +74,14 @@ fn item(said: &Danger, names: &Names<'_>, commands: &Commands) -> Vec<String> {
     let text = prose(&said.text);
     let first =
         said.address.as_ref().map_or_else(|| text.clone(), |address| format!("{}: {text}", named(address, names)));
-    let help = said.help.iter().flat_map(|advice| commands.lines(advice)).map(|line| help(&line));
-    std::iter::once(first).chain(help).collect()
+    let lines = said.help.iter().flat_map(|advice| match advice {
+        // Their indentation is part of them.
+        Advice::Write { write } => {
+            vec![format!("<pre>{}</pre>", write.lines().map(html).collect::<Vec<_>>().join("&#10;"))]
+        }
+        other => commands.lines(other).iter().map(|line| help(line)).collect(),
+    });
+    std::iter::once(first).chain(lines).collect()
 }
 
 /// A line of help. What is typed is code; of a line with words before it, what follows them.
