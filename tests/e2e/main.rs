@@ -22,6 +22,7 @@ mod drift;
 mod formats;
 mod gates;
 mod guards;
+mod guide;
 mod handover;
 mod identity;
 mod init;
