@@ -22,7 +22,8 @@ use crate::report::About;
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The object itself is not changed: the plan shows what the next apply would change.\n\n\
-Example:\n  kompox import app/gitea/disk/default /subscriptions/…/providers/Microsoft.Compute/disks/old")]
+Example:\n  kompox import app/gitea/disk/default /subscriptions/…/providers/Microsoft.Compute/disks/old\n  \
+kompox import app/gitea/disk/default local://…/node1/var/lib/kompox/disks/old")]
 pub struct Args {
     /// Which object of the manifests it is: an address or a unique suffix of one
     #[arg(value_name = "ADDRESS")]
@@ -60,6 +61,7 @@ async fn import(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
             .help(Advice::run("to rename it", Command::state_mv(&other.address, &address))));
     }
     let fixed = Fixed { imports: BTreeMap::from([(address.clone(), args.id.clone())]), ..Fixed::default() };
+    session.look_closely(&before, fixed.clone(), &address, &args.id).await?;
     let options = Options { targets: vec![address.clone()], ..Options::default() };
     let planned = session.plan(Mode::Import, fixed, |_, _| Ok(options.clone())).await?;
     session.ui.plan(&planned.plan, PlanFormat::Text, false, &About::default())?;

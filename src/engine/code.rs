@@ -155,6 +155,8 @@ codes! {
         Revision = "revision",
         /// A rule of the team's policy warns of the plan.
         PolicyWarned = "policy-warned",
+        /// A disk is to be a folder of a node.
+        LocalDisk = "local-disk",
         /// Objects are taken as the state knows them.
         Unreadable = "unreadable",
     }

@@ -225,6 +225,20 @@ impl Change {
     }
 }
 
+/// What is looked at closely before it is imported.
+pub struct Look<'a> {
+    /// The object, with the id that it is to have.
+    pub target: Target,
+    /// The whole desired object.
+    pub desired: &'a serde_json::Value,
+    /// The objects that it stands on in the same API, as they are desired.
+    pub ground: &'a [serde_json::Value],
+    /// The lineage that is to own it.
+    pub lineage: &'a str,
+    /// What no other look has.
+    pub token: &'a str,
+}
+
 /// What an operation tells while it runs.
 #[async_trait]
 pub trait Progress: Send + Sync {
@@ -354,6 +368,12 @@ pub trait Provider: Send + Sync {
         _progress: &dyn Progress,
     ) -> Result<Option<Safeguard>, ProviderError> {
         Ok(None)
+    }
+
+    /// Looks at what an id names where reading alone does not show it, and sees to it that reading does. Called for an
+    /// import that somebody asked for, never for a plan: it may do more than ask.
+    async fn look_closely(&self, _look: &Look<'_>) -> Result<(), ProviderError> {
+        Ok(())
     }
 
     /// How many operations to run on this API at once.

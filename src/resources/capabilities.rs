@@ -2,7 +2,7 @@
 
 use super::scope::Findings;
 use crate::diag::{Diagnostic, Location};
-use crate::kom::model::{App, Cluster, Controller, DeletionPolicy, VolumeType};
+use crate::kom::model::{App, Cluster, Controller, VolumeType};
 
 /// What not every driver can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,16 +15,8 @@ pub enum Capability {
     VaultCertificates,
     /// Volumes of type `files`.
     Shares,
-    /// Declared snapshots of disks.
-    DiskSnapshots,
     /// Declared snapshots of shares.
     ShareSnapshots,
-    /// Volumes of type `disk`.
-    Disks,
-    /// Deletion of disks that are no longer wanted.
-    DiskDeletion,
-    /// Disks that begin as a copy.
-    DiskSources,
     /// An ingress controller of kompox's own.
     OwnIngress,
 }
@@ -51,12 +43,7 @@ impl Check<'_, '_> {
             Capability::NewClusters | Capability::Locks | Capability::VaultCertificates | Capability::OwnIngress => {
                 "driver"
             }
-            Capability::Shares
-            | Capability::DiskSnapshots
-            | Capability::ShareSnapshots
-            | Capability::Disks
-            | Capability::DiskDeletion
-            | Capability::DiskSources => "volume",
+            Capability::Shares | Capability::ShareSnapshots => "volume",
         };
         let Some(lack) = self.lacks.iter().find(|lack| lack.capability == capability) else { return };
         let diagnostic = Diagnostic::error(code, message(self.driver)).at(at.clone(), None);
@@ -101,29 +88,10 @@ pub(super) fn check_app(driver: &str, lacks: &[Lack], app: &App, findings: &mut 
                 format!("the volume {name} is a share, and the driver {driver} has none")
             });
         }
-        if volume.kind == VolumeType::Disk {
-            check.need(Capability::Disks, &volume.location, |driver| {
-                format!("the volume {name} is a disk, and the driver {driver} has none")
-            });
-        }
-        if volume.kind == VolumeType::Disk && volume.deletion_policy == DeletionPolicy::Delete {
-            check.need(Capability::DiskDeletion, &volume.location, |driver| {
-                format!("the volume {name} has deletionPolicy Delete, and the driver {driver} deletes no disks")
-            });
-        }
-        for source in volume.disks.iter().filter_map(|disk| disk.source.as_ref()) {
-            check.need(Capability::DiskSources, &source.location, |driver| {
-                format!("a disk of the volume {name} has a source, and the driver {driver} makes empty disks only")
-            });
-        }
-        let Some(snapshot) = volume.snapshots.first() else { continue };
-        match volume.kind {
-            VolumeType::Disk => check.need(Capability::DiskSnapshots, &snapshot.location, |driver| {
-                format!("the volume {name} declares a snapshot, and the driver {driver} takes none")
-            }),
-            VolumeType::Files => check.need(Capability::ShareSnapshots, &snapshot.location, |_| {
+        if let Some(snapshot) = volume.snapshots.first().filter(|_| volume.kind == VolumeType::Files) {
+            check.need(Capability::ShareSnapshots, &snapshot.location, |_| {
                 format!("the volume {name} is a share, of which no snapshots are declared")
-            }),
+            });
         }
     }
 }
@@ -188,17 +156,7 @@ spec:
                 "16: the driver x takes no certificates from a vault, and wild is in one (do)",
             ),
             (Capability::Shares, "25: the volume share is a share, and the driver x has none (do)"),
-            (Capability::DiskSnapshots, "24: the volume disk declares a snapshot, and the driver x takes none (do)"),
             (Capability::ShareSnapshots, "25: the volume share is a share, of which no snapshots are declared (do)"),
-            (Capability::Disks, "24: the volume disk is a disk, and the driver x has none (do)"),
-            (
-                Capability::DiskDeletion,
-                "24: the volume disk has deletionPolicy Delete, and the driver x deletes no disks (do)",
-            ),
-            (
-                Capability::DiskSources,
-                "24: a disk of the volume disk has a source, and the driver x makes empty disks only (do)",
-            ),
             (Capability::OwnIngress, "16: the driver x installs no ingress controller in the cluster c (do)"),
         ];
         for (capability, expected) in all {

@@ -35,8 +35,8 @@ pub trait Driver: Sync {
     fn variables(&self) -> &'static [&'static str];
 
     /// What an id that a manifest or `import` names is of: the kinds of disks and snapshots, and the key of the provider
-    /// as far as an id alone tells it. Nothing, where it has no disks.
-    fn adopts(&self) -> Option<Adopts>;
+    /// as far as an id alone tells it.
+    fn adopts(&self) -> Adopts;
 
     /// How to reach the account that a Provider is, and its Clusters where each has a way of its own, from settings and
     /// the environment; nothing is checked. Settings add credentials, never identity: what is recorded is connected to by
@@ -78,8 +78,8 @@ pub struct Adopts {
     pub disk: &'static Kind,
     /// The kind of a snapshot.
     pub snapshot: &'static Kind,
-    /// The provider that knows the id.
-    pub provider: ProviderKey,
+    /// The provider that knows an id.
+    pub provider: fn(&str) -> ProviderKey,
 }
 
 /// A Provider at work.

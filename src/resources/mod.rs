@@ -8,6 +8,7 @@
 //! | `capabilities` | what a driver lacks, said at the manifest's line |
 //! | [`kinds`] | the schemas of the kinds of Kubernetes |
 //! | [`scope`] | what every part shares: places, tags, findings, the nodes so far |
+//! | `kept` | disks that a manifest must go on naming |
 //! | [`names`] | names that every driver gives |
 //! | `renames` | what had another Resource ID before |
 //! | [`ingress`] | the ingress controller of a cluster |
@@ -23,6 +24,7 @@ pub(crate) mod driver;
 pub(crate) mod drivers;
 pub mod expand;
 pub(crate) mod ingress;
+mod kept;
 pub(crate) mod kinds;
 pub(crate) mod names;
 pub(crate) mod quota;

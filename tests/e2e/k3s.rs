@@ -118,10 +118,124 @@ fn the_driver_of_a_known_provider_stays() {
     assert!(told.contains("set it back to aks"), "{told}");
 }
 
+const DATA: &str = "\
+services:
+  web:
+    image: nginx:1
+    volumes: [\"./data:/data\"]
+";
+
+/// A project with one volume, of which this is said.
+fn with_volume(volume: &str) -> Project {
+    let project = project("settings: {K3S_CONTEXT: mine}", &format!(", volumes: [{{name: data, {volume}}}]"));
+    project.write("compose.yml", DATA);
+    project
+}
+
+/// Another volume in its place.
+fn set_volume(project: &Project, volume: &str) {
+    let manifest = project.read("kompoxapp.yml");
+    let (head, _) = manifest.split_once("volumes: [").unwrap();
+    project.write("kompoxapp.yml", &format!("{head}volumes: [{{name: data, {volume}}}]}}\n"));
+}
+
+#[test]
+fn a_folder_is_made_copied_kept_and_adopted() {
+    let project = with_volume("size: 1Gi");
+    let plan = project.run(&["plan"]).done();
+    assert!(plan.stdout.contains("/var/lib/kompox/disks/"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("its size is not enforced"), "{}", plan.stdout);
+    project.run(&["apply", "--auto-approve"]).done();
+    project.run(&["plan", "--detailed-exitcode"]).done();
+    project.run(&["drift"]).done();
+    let destroyed = project.run(&["destroy", "--auto-approve"]).done().text();
+    let way = destroyed.lines().find(|line| line.contains(" import ") && line.contains("local://")).unwrap();
+    let words: Vec<&str> = way.split_whitespace().skip_while(|word| *word != "import").collect();
+    project.run(&words).done();
+    project.run(&["apply", "--auto-approve"]).done();
+
+    // From the one that nobody named to declared ones, by the line that the refusal prints.
+    set_volume(&project, "size: 1Gi, disks: [{name: blue}]");
+    let refused = project.run(&["plan"]).exits(1).errors();
+    let line = refused.lines().find_map(|line| line.split_once("- {name: blue, import: ")).unwrap().1;
+    let blue = format!("{{name: blue, import: {}}}", line.trim_end_matches('}'));
+    let snapshots = "snapshots: [{name: good, source: \"disk:blue\"}]";
+    set_volume(&project, &format!("size: 1Gi, disks: [{blue}], {snapshots}"));
+    let plan = project.run(&["plan"]).done();
+    assert!(plan.stdout.contains("is stopped while it is copied, and started again"), "{}", plan.stdout);
+    project.run(&["apply", "--auto-approve"]).done();
+    let green = "{name: green, source: \"snapshot:good\"}";
+    set_volume(&project, &format!("size: 1Gi, assigned: green, disks: [{blue}, {green}], {snapshots}"));
+    project.run(&["apply", "--auto-approve"]).done();
+    project.run(&["plan", "--detailed-exitcode"]).done();
+    // Another name is a new, empty disk: refused, with the line.
+    set_volume(&project, &format!("size: 1Gi, assigned: red, disks: [{blue}, {{name: red}}], {snapshots}"));
+    let refused = project.run(&["plan"]).exits(1).errors();
+    assert!(refused.contains("the disk green of the volume data is no longer declared"), "{refused}");
+}
+
+/// The errors of a plan with their lines.
+fn refusals(project: &Project) -> String {
+    let told = project.run(&["plan"]).exits(1).errors();
+    let lines = told.lines().filter(|line| ["error[", "-->", "= help"].iter().any(|part| line.contains(part)));
+    lines.map(str::trim).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn an_app_that_has_moved_is_meant_where_it_is() {
+    let project = project("settings: {K3S_CONTEXT: mine}", INGRESS);
+    let manifest = project.read("kompoxapp.yml");
+    project.run(&["apply", "--auto-approve", "--app-name", "a"]).done();
+    project.run(&["destroy", "--auto-approve", "--app-name", "a"]).done();
+    let two = document("Cluster", "/ws/w/prv/p/cls/d", "{settings: {K3S_CONTEXT: theirs}}");
+    let moved = manifest.replace("cls/c/app/a", "cls/d/app/a").replace(
+        "---\napiVersion: ops.kompox.dev/v1alpha1\nkind: App",
+        &format!("---\n{two}apiVersion: ops.kompox.dev/v1alpha1\nkind: App"),
+    );
+    assert_ne!(moved, manifest);
+    project.write("kompoxapp.yml", &moved);
+    project.run(&["apply", "--auto-approve", "--app-name", "a"]).done();
+}
+
+#[test]
+fn what_a_folder_cannot_do_is_said_at_its_line() {
+    let project = with_volume("size: 1Gi, disks: [{name: blue}]");
+    project.run(&["apply", "--auto-approve"]).done();
+    set_volume(&project, "size: 2Gi, disks: [{name: blue}]");
+    assert_snapshot!(refusals(&project), @r"
+    error[volume]: the size of data.blue cannot change: a local disk has what its node has free
+    --> kompoxapp.yml:19:66
+    = help: write what it is: 1Gi
+    ");
+    let disks = |more: &str| format!("size: 1Gi, assigned: blue, disks: [{{name: blue}}, {more}]");
+    set_volume(&project, &disks("{name: far, zone: \"2\"}, {name: ssd, options: {class: fast}}"));
+    assert_snapshot!(refusals(&project), @r"
+    error[volume]: a local disk is on a node, and in the zone of that
+    --> kompoxapp.yml:19:127
+    = help: take zone out, and name the node: options: {node: NAME}
+    error[volume]: the class fast is not supported yet: this version has local
+    --> kompoxapp.yml:19:162
+    = help: set class: local, a folder of a node, or take it out
+    ");
+    set_volume(&project, &disks("{name: copy, source: \"disk:blue\", options: {node: node2}}"));
+    assert_snapshot!(refusals(&project), @r#"
+    error[volume]: the disk is to be on node2, and what it is made from is on node1
+    --> kompoxapp.yml:19:159
+    = help: take node out of this disk
+    = help: the safe way for its data is to stop the app, carry the folder there, and import it (docs/k3s.md, "Another node or cluster")
+    "#);
+    set_volume(&project, &disks("{name: lost, options: {node: nowhere}}"));
+    assert_snapshot!(refusals(&project), @r"
+    error[volume]: the cluster has no node nowhere
+    --> kompoxapp.yml:19:138
+    = help: it has node1
+    ");
+}
+
 #[test]
 fn init_writes_a_project_that_applies_as_it_is() {
     let project = Project::empty("wiki");
-    project.write("compose.yml", COMPOSE);
+    project.write("compose.yml", DATA);
     let made = project.run(&["init", "--from", "compose.yml", "--driver", "k3s"]).done();
     assert!(made.text().contains("The project is valid"), "{}", made.text());
     let written = project.read("kompoxapp.yml");

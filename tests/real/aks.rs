@@ -5,28 +5,38 @@ use std::path::Path;
 use crate::cluster::{Cluster, FOLDER};
 use crate::harness::cloud::Cloud;
 use crate::harness::project::Project;
-use crate::shop::{Driver, Places, Shop};
+use crate::shop::{Driver, Far, Shop};
 
-/// The driver.
-pub struct Aks;
+/// The driver, and the name of the app on it.
+pub struct Aks(pub &'static str);
 
 impl Driver for Aks {
     const NAME: &'static str = "aks";
 
     fn shop(&self, cluster: &'static Cluster) -> Shop {
-        // What a run that was killed left is of a state that is gone.
-        cluster.kubectl(&["delete", "namespace,persistentvolume", "--selector=app.kubernetes.io/name=shop"]);
+        let Self(name) = *self;
+        Shop::clean(cluster, name);
         let mut project = Project::copy_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/shop"));
         project.write(".kompox/config.yml", "version: 1\n");
+        project.edit("kompoxapp.yml", "{name: shop,", &format!("{{name: {name},"));
+        project.edit("kompoxapp.yml", "app/shop}}", &format!("app/{name}}}}}"));
         let cloud = serve(&mut project, cluster);
         let here = ["--sandbox", "--sandbox-endpoint", &cloud.endpoint].map(str::to_owned).to_vec();
-        let shop = Shop { project, cluster, here, _cloud: Some(cloud) };
+        let shop = Shop { project, cluster, name, options: "", here, _cloud: Some(cloud) };
         shop.set_volume("      disks: [{name: blue}]\n      assigned: blue\n");
         shop
     }
 
-    fn places(&self) -> Places {
-        Places { node: "node1", other: Some("2") }
+    fn zone(&self, _: &Cluster) -> String {
+        "1".to_owned()
+    }
+
+    fn other_zone(&self, _: &Cluster) -> String {
+        "2".to_owned()
+    }
+
+    fn far(&self) -> Far {
+        Far::Snapshot
     }
 }
 

@@ -57,14 +57,34 @@ impl Cluster {
         None
     }
 
+    /// One more cluster of our own, of one node; else it says what is skipped.
+    pub fn another(what: &str) -> Option<&'static Self> {
+        static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
+        let number = || std::env::var("KOMPOX_REALCLUSTER_OTHER").ok();
+        let found = CLUSTER.get_or_init(|| number().map(|number| Self::numbered(&number))).as_ref();
+        if found.is_none() {
+            let _ = writeln!(std::io::stderr(), "\nskipped: {what}: KOMPOX_REALCLUSTER_OTHER names no other cluster");
+        }
+        found
+    }
+
+    /// The one that `tests/realcluster/up` started under this number.
+    fn numbered(number: &str) -> Self {
+        let kubeconfig = Path::new(&format!("/tmp/kompox-realcluster-{number}/kubeconfig")).to_owned();
+        Self::of(kubeconfig, Some(number.to_owned()))
+    }
+
     fn find() -> Option<Self> {
         let of_caller = std::env::var_os("KOMPOX_TEST_KUBECONFIG").map(PathBuf::from);
         let number = std::env::var("KOMPOX_REALCLUSTER").ok().filter(|_| of_caller.is_none());
-        let kubeconfig = match (of_caller, &number) {
-            (Some(file), _) => file,
-            (None, Some(number)) => Path::new(&format!("/tmp/kompox-realcluster-{number}/kubeconfig")).to_owned(),
-            (None, None) => return None,
-        };
+        match (of_caller, number) {
+            (Some(file), _) => Some(Self::of(file, None)),
+            (None, Some(number)) => Some(Self::numbered(&number)),
+            (None, None) => None,
+        }
+    }
+
+    fn of(kubeconfig: PathBuf, number: Option<String>) -> Self {
         assert!(kubeconfig.is_file(), "{} is missing; tests/realcluster/up starts a cluster", kubeconfig.display());
         let kubectl = match number {
             Some(_) => Path::new(said(Command::new(format!("{FOLDER}/build"))).trim()).join("kubectl"),
@@ -84,7 +104,34 @@ impl Cluster {
         let mut line = String::new();
         BufReader::new(proxy.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().rsplit(' ').next().unwrap().to_owned();
-        Some(Self { kubeconfig, kubectl, _proxy: proxy, address, number, calm: RwLock::default() })
+        Self { kubeconfig, kubectl, _proxy: proxy, address, number, calm: RwLock::default() }
+    }
+
+    /// What tells it from every other: the uid of its Namespace `kube-system`.
+    pub fn uid(&self) -> String {
+        self.read("/api/v1/namespaces/kube-system")["metadata"]["uid"].as_str().unwrap().to_owned()
+    }
+
+    /// Whether it has a node.
+    pub fn has(&self, node: &str) -> bool {
+        !self.read(&format!("/api/v1/nodes/{node}")).is_null()
+    }
+
+    /// The zone of a node.
+    pub fn zone(&self, node: &str) -> String {
+        let node = self.read(&format!("/api/v1/nodes/{node}"));
+        node["metadata"]["labels"]["topology.kubernetes.io/zone"].as_str().unwrap().to_owned()
+    }
+
+    /// Copies a folder from a node to another one, of this cluster or of the other, with everything that files have.
+    pub fn carry(&self, from: &str, to: &Self, node: &str, path: &str) {
+        let (parent, name) = path.rsplit_once('/').unwrap();
+        to.on_node(node, &["mkdir", "-p", parent]);
+        let mut read = self.entering(from, &["tar", "--sparse", "-C", parent, "-cf", "-", name]);
+        let mut read = read.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut write = to.entering(node, &["tar", "-C", parent, "-xpf", "-"]);
+        let written = write.stdin(read.stdout.take().unwrap()).status().unwrap();
+        assert!(read.wait().unwrap().success() && written.success(), "{path} from {from} to {node}");
     }
 
     /// For as long as the value lives no node is taken away by another test.
@@ -148,10 +195,14 @@ impl Cluster {
     /// Runs a command on a node of a cluster of our own.
     #[track_caller]
     pub fn on_node(&self, node: &str, arguments: &[&str]) -> String {
+        said(self.entering(node, arguments))
+    }
+
+    fn entering(&self, node: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(format!("{FOLDER}/enter"));
         command.arg(node.trim_start_matches("node")).args(arguments);
         command.env("KOMPOX_REALCLUSTER", self.number());
-        said(command)
+        command
     }
 
     /// Kills a program on a node; it starts again by itself.

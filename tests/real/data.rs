@@ -3,15 +3,35 @@
 use crate::aks::Aks;
 use crate::cluster::{Cluster, Need};
 use crate::harness::wait_for;
-use crate::shop::{Driver, Shop};
+use crate::local::{Local, clean};
+use crate::shop::{Driver, Far, Shop};
 use crate::site::Site;
 use crate::table::Table;
+
+/// The node that all apps are on at first.
+const NODE: &str = "node1";
 
 #[test]
 fn rows_survive_with_aks() {
     let Some(cluster) = Cluster::with(Need::Own, "rows of apps with the driver aks") else { return };
-    let _alone = cluster.alone();
-    Story::of(&Aks, cluster).tell();
+    Story::of(&Aks("shop-aks"), cluster).tell();
+}
+
+#[test]
+fn rows_survive_in_folders_of_nodes() {
+    let Some(cluster) = Cluster::with(Need::Own, "rows of apps with the driver k3s, class local") else { return };
+    let mut story = Story::of(&Local, cluster);
+    story.pods_and_nodes();
+    story.changes();
+    story.disks();
+    story.put_away();
+    story.carried();
+    if let Some(other) = Cluster::another("apps of the driver k3s that go to another cluster") {
+        story.moved(other);
+        story.reinstalled(cluster);
+    }
+    story.slow_end();
+    story.shop.run(&["destroy", "--auto-approve"]).done();
 }
 
 /// An app from its first apply on.
@@ -26,6 +46,7 @@ struct Story<'d, D: Driver> {
 
 impl<'d, D: Driver> Story<'d, D> {
     fn of(driver: &'d D, cluster: &'static Cluster) -> Self {
+        let _calm = cluster.calm();
         let shop = driver.shop(cluster);
         shop.apply();
         let site = shop.site();
@@ -40,9 +61,23 @@ impl<'d, D: Driver> Story<'d, D> {
         self.shop.run(&["destroy", "--auto-approve"]).done();
     }
 
-    /// Writes one more row, lets something happen, and demands the same rows.
+    /// Writes one more row, lets something happen while nobody takes a node away, and demands the same rows.
     #[track_caller]
     fn event(&mut self, what: &str, happens: impl FnOnce(&Shop)) {
+        let _calm = self.shop.cluster.calm();
+        self.happens(what, happens);
+    }
+
+    /// The same for what takes a node away: no other test relies on it meanwhile.
+    #[track_caller]
+    fn event_of_node(&mut self, what: &str, happens: impl FnOnce(&Shop)) {
+        let _alone = self.shop.cluster.alone();
+        self.happens(what, happens);
+    }
+
+    #[track_caller]
+    fn happens(&mut self, what: &str, happens: impl FnOnce(&Shop)) {
+        self.shop.ready_pod("");
         let row = format!("before: {what}");
         self.site.write(&row);
         self.rows.push(row);
@@ -55,7 +90,6 @@ impl<'d, D: Driver> Story<'d, D> {
     }
 
     fn pods_and_nodes(&mut self) {
-        let node = self.driver.places().node;
         self.event("the Pod is deleted", |shop| {
             let before = shop.ready_pod("");
             let namespace = format!("--namespace={}", shop.namespace());
@@ -68,15 +102,16 @@ impl<'d, D: Driver> Story<'d, D> {
             shop.cluster.kubectl(&[&namespace, "delete", "pod", "--all", "--force", "--grace-period=0"]);
             shop.ready_pod(&before);
         });
-        self.event("the node is drained, and comes back", |shop| {
+        self.event_of_node("the node is drained, and comes back", |shop| {
             let before = shop.ready_pod("");
-            shop.cluster.kubectl(&["drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force"]);
-            shop.cluster.kubectl(&["uncordon", node]);
+            let label = format!("--pod-selector=app.kubernetes.io/name={}", shop.name);
+            shop.cluster.kubectl(&["drain", NODE, "--delete-emptydir-data", "--force", &label]);
+            shop.cluster.kubectl(&["uncordon", NODE]);
             shop.ready_pod(&before);
         });
-        self.event("kill -9 of the node's kubelet", |shop| {
+        self.event_of_node("kill -9 of the node's kubelet", |shop| {
             let before = shop.ready_pod("");
-            shop.cluster.kill(node, "kubelet");
+            shop.cluster.kill(NODE, "kubelet");
             assert_eq!(shop.ready_pod(""), before, "the Pod is the same");
         });
     }
@@ -101,7 +136,7 @@ impl<'d, D: Driver> Story<'d, D> {
         });
         self.event("destroy, adopt, kill -9 of kompox in the apply", |shop| {
             adopt(shop);
-            shop.apply_killed_at("Deployment/shop-app");
+            shop.apply_killed_at(&format!("Deployment/{}-app", shop.name));
         });
     }
 
@@ -117,19 +152,27 @@ impl<'d, D: Driver> Story<'d, D> {
         self.switch("the same, kill -9 of kompox in the switch", "red", "", |shop| {
             shop.apply_killed_at("updating ");
         });
-        let Some(zone) = self.driver.places().other else { return };
-        self.shop.project.edit("kompoxapp.yml", "zone: \"1\"", &format!("zone: \"{zone}\""));
+        let cluster = self.shop.cluster;
+        let (here, there) = (self.driver.zone(cluster), self.driver.other_zone(cluster));
+        let (here, there) = (format!("zone: \"{here}\""), format!("zone: \"{there}\""));
+        self.shop.project.edit("kompoxapp.yml", &here, &there);
         let refused = self.shop.run(&["apply", "--auto-approve"]).exits(1);
-        refused.says(&["the safe way is a snapshot, a new disk made from it, and a switch:"]);
         assert_eq!(self.site.rows(), self.rows, "the app runs as before");
-        self.table.refused("the other zone, asked for and no more", self.rows.len(), "snapshot, new disk, switch");
-        let place = format!(", zone: \"{zone}\"");
+        let what = "the other zone, asked for and no more";
+        if self.driver.far() == Far::Carried {
+            refused.says(&["they cannot meet", "carry the folder there, and import it"]);
+            self.table.refused(what, self.rows.len(), "carry the folder, import it");
+            self.shop.project.edit("kompoxapp.yml", &there, &here);
+            return;
+        }
+        refused.says(&["the safe way is a snapshot, a new disk made from it, and a switch:"]);
+        self.table.refused(what, self.rows.len(), "snapshot, new disk, switch");
         let manifest = self.shop.project.read("kompoxapp.yml");
         let (head, disks) = manifest.split_once("disks: [").unwrap();
         let (disks, tail) = disks.split_once("]\n").unwrap();
-        let disks = disks.replace('}', ", zone: \"1\"}");
+        let disks = disks.replace('}', &format!(", {here}}}"));
         self.shop.project.write("kompoxapp.yml", &format!("{head}disks: [{disks}]\n{tail}"));
-        self.switch("damage, then the other zone from the snapshot", "far", &place, |shop| shop.apply());
+        self.switch("damage, then the other zone from the snapshot", "far", &format!(", {there}"), |shop| shop.apply());
     }
 
     /// A Pod that was deleted is replaced at once, but its database takes its time: the next one waits for it.
@@ -173,6 +216,8 @@ impl<'d, D: Driver> Story<'d, D> {
     /// Writes a row that is not to be, and switches to a new disk made from the snapshot, which has not got it.
     #[track_caller]
     fn switch(&mut self, what: &str, disk: &str, place: &str, apply: impl FnOnce(&Shop)) {
+        let _calm = self.shop.cluster.calm();
+        self.shop.ready_pod("");
         self.site.write("damage");
         let before = self.rows.len() + 1;
         let manifest = self.shop.project.read("kompoxapp.yml");
@@ -201,5 +246,139 @@ fn adopt(shop: &Shop) {
     for way in ways {
         let words: Vec<&str> = way.split_whitespace().skip_while(|word| *word != "import").collect();
         shop.run(&words).done();
+    }
+}
+
+/// What only folders of nodes go through.
+impl Story<'_, Local> {
+    /// A copy that nobody saw end, and a disk that nobody wants any more.
+    fn put_away(&mut self) {
+        self.event("one more snapshot, kill -9 of kompox while the app stands still for it", |shop| {
+            let manifest = shop.project.read("kompoxapp.yml");
+            let more = manifest.replace("snapshots: [", "snapshots: [{name: late, source: \"disk:red\"}, ");
+            shop.project.write("kompoxapp.yml", &more);
+            shop.apply_killed_at("waiting for the Pods that use it to end");
+        });
+        self.event("a disk is deleted, and brought back as the end of the apply says", |shop| {
+            let id = shop.id("/disk/default.green");
+            let manifest = shop.project.read("kompoxapp.yml");
+            let with = manifest.replace("      assigned: red\n", "      assigned: red\n      deletionPolicy: Delete\n");
+            shop.project.write("kompoxapp.yml", &with);
+            shop.apply();
+            let without = with.replace(", {name: green, source: \"snapshot:good\"}", "");
+            assert_ne!(with, without);
+            shop.project.write("kompoxapp.yml", &without);
+            shop.run(&["apply", "--auto-approve"]).exits(1).says(&["holds data and this plan would delete it"]);
+            let loss = ["apply", "--auto-approve", "--allow-data-loss", "disk/default.green"];
+            let said = shop.run(&loss).done().text();
+            let line = said.lines().find(|line| line.contains("to bring it back: on node1: ")).unwrap();
+            let back = line.split_once("on node1: ").unwrap().1;
+            let words: Vec<&str> = back.split(';').next().unwrap().split_whitespace().collect();
+            shop.cluster.on_node("node1", &words);
+            shop.project.write("kompoxapp.yml", &manifest);
+            shop.run(&["import", "disk/default.green", &id]).done();
+            shop.apply();
+        });
+    }
+
+    /// Carries the folder with this id to another node, and leaves it as the only disk of the manifest; gives its id there.
+    fn carry(shop: &Shop, id: &str, from: &str, to: &Cluster, node: &str) -> String {
+        let path = id.split_once(&format!("/{from}/")).map(|(_, path)| format!("/{path}")).unwrap();
+        shop.cluster.carry(from, to, node, &path);
+        shop.set_volume("      disks: [{name: red}]\n      assigned: red\n");
+        format!("local://{}/{node}{path}", to.uid())
+    }
+
+    fn set_zone(shop: &Shop, zone: &str) {
+        let manifest = shop.project.read("kompoxapp.yml");
+        let (head, tail) = manifest.split_once("zone: \"").unwrap();
+        let tail = tail.split_once('"').unwrap().1;
+        shop.project.write("kompoxapp.yml", &format!("{head}zone: \"{zone}\"{tail}"));
+    }
+
+    /// To the other node, as the documentation says: the app is stopped, the folder carried there and imported.
+    fn carried(&mut self) {
+        Self::set_zone(&self.shop, &self.driver.other_zone(self.shop.cluster));
+        self.event("the folder is carried to the other node, and imported", |shop| {
+            let id = shop.id("/disk/default.red");
+            shop.run(&["destroy", "--auto-approve"]).done();
+            let id = Self::carry(shop, &id, "node1", shop.cluster, "node2");
+            shop.run(&["import", "disk/default.red", &id]).done();
+            shop.apply_killed_at(&format!("Deployment/{}-app", shop.name));
+            assert_eq!(shop.ready_pod_node(), "node2");
+        });
+    }
+
+    /// To another cluster: refused, until the folder is there.
+    fn moved(&mut self, other: &'static Cluster) {
+        let what = "the app moves to another cluster";
+        clean(other, self.shop.name);
+        let manifest = self.shop.project.read("kompoxapp.yml");
+        let app = manifest.find("kind: App").unwrap();
+        let app = manifest[..app].rfind("---\n").unwrap();
+        let place = format!("/ws/real/prv/{}/cls", self.shop.name);
+        let two = format!(
+            "---\napiVersion: ops.kompox.dev/v1alpha1\nkind: Cluster\n\
+             metadata: {{name: two, annotations: {{ops.kompox.dev/id: {place}/two}}}}\nspec:\n  settings: \
+             {{K3S_HELPER_IMAGE: \"postgres:15\", K3S_KUBECONFIG: \"{}\"}}\n",
+            other.kubeconfig.display()
+        );
+        let there = manifest[app..].replace(&format!("{place}/one/app"), &format!("{place}/two/app"));
+        let next = format!("{}{two}{there}", &manifest[..app]);
+        self.shop.project.write("kompoxapp.yml", &next);
+        let refused = self.shop.project.run_as_is(&["apply", "--auto-approve"]).exits(1);
+        self.shop.project.write("kompoxapp.yml", &manifest);
+        refused.says(&["a folder does not move with it", "carry the folder there, and import it"]);
+        assert_eq!(self.site.rows(), self.rows, "the app runs as before");
+        self.table.refused(&format!("{what}, asked for and no more"), self.rows.len(), "carry the folder, import it");
+        let zone = self.driver.zone(other);
+        self.goes("the folder is carried to another cluster, and imported", other, |shop| {
+            let id = shop.id("/disk/default.red");
+            shop.run(&["destroy", "--auto-approve"]).done();
+            shop.project.write("kompoxapp.yml", &next);
+            Self::set_zone(shop, &zone);
+            let id = Self::carry(shop, &id, "node2", other, "node1");
+            shop.run(&["import", "disk/default.red", &id]).done();
+        });
+    }
+
+    /// A new cluster finds what was on the node of the one before it, which is gone.
+    fn reinstalled(&mut self, new: &'static Cluster) {
+        let what = "k3s is installed anew, and the folder imported";
+        clean(new, self.shop.name);
+        let old = self.shop.cluster;
+        self.goes(what, new, |shop| {
+            // The machine stops; what its users wrote last is on the disk.
+            let namespace = format!("--namespace={}", shop.namespace());
+            shop.cluster.kubectl(&[&namespace, "scale", "deployment", "--all", "--replicas=0"]);
+            shop.cluster.kubectl(&[&namespace, "wait", "--for=delete", "pod", "--all"]);
+            let id = Self::carry(shop, &shop.id("/disk/default.red"), "node1", new, "node1");
+            let (file, now) = (old.kubeconfig.display().to_string(), new.kubeconfig.display().to_string());
+            shop.project.edit("kompoxapp.yml", &file, &now);
+            shop.run(&["plan"]).exits(1).says(&["leads to another cluster", "docs/k3s.md"]);
+            // Nothing is left in the first one, either: it is the same machine.
+            let both = ["destroy", "--abandon-cluster", "cls/one", "--abandon-cluster", "cls/two", "--auto-approve"];
+            shop.project.run_as_is(&both).done();
+            let manifest = shop.project.read("kompoxapp.yml");
+            let documents = manifest.split("---\n").filter(|document| !document.contains("{name: one,"));
+            shop.project.write("kompoxapp.yml", &documents.collect::<Vec<_>>().join("---\n"));
+            shop.run(&["import", "disk/default.red", &id]).done();
+        });
+        clean(old, self.shop.name);
+    }
+
+    /// Writes a row, lets the app go to another cluster, and demands the same rows there.
+    fn goes(&mut self, what: &str, to: &'static Cluster, go: impl FnOnce(&Shop)) {
+        let row = format!("before: {what}");
+        self.site.write(&row);
+        self.rows.push(row);
+        let from = std::time::Instant::now();
+        go(&self.shop);
+        self.shop.cluster = to;
+        self.shop.apply();
+        self.site = self.shop.site();
+        let after = self.site.rows();
+        assert_eq!(after, self.rows, "{what}");
+        self.table.row(what, self.rows.len(), after.len(), from.elapsed());
     }
 }

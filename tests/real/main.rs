@@ -2,7 +2,8 @@
 //!
 //! - [`cluster`]: which cluster, and what is done to it
 //! - [`site`]: the web app of `tests/realcluster/webapp`: rows written through it and read back, and how long it was away
-//! - [`shop`]: the app of the tests of data, and what differs from driver to driver; [`aks`]
+//! - [`shop`]: the app of the tests of data, and what differs from driver to driver; [`aks`],
+//!   [`local`]
 //! - [`data`]: what happens to it
 //! - [`rollouts`]: what is said where an app does not start
 //! - [`table`]: what a test of data has to say, as one table
@@ -19,6 +20,7 @@ mod data;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod k3s;
+mod local;
 mod rollouts;
 mod shop;
 mod site;

@@ -48,8 +48,8 @@ fn waits(shop: &Shop, lines: &str, says: &str) {
 #[test]
 fn what_keeps_an_app_from_starting_is_told() {
     let Some(cluster) = Cluster::with(Need::Own, "why rollouts fail") else { return };
-    let _alone = cluster.alone();
-    let shop = Aks.shop(cluster);
+    let _calm = cluster.calm();
+    let shop = Aks("shop-rollout").shop(cluster);
     shop.project.write("web.env", &format!("PASSWORD={PASSWORD}\n"));
     let busybox = "    image: busybox:1\n";
     // Without a check a container counts as up for as long as it runs.

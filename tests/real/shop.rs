@@ -16,6 +16,10 @@ pub struct Shop {
     pub project: Project,
     /// Where its containers run.
     pub cluster: &'static Cluster,
+    /// The name of the app, which no other test has.
+    pub name: &'static str,
+    /// What its volume says beside its disks.
+    pub options: &'static str,
     /// What leads `kompox` there, before the command.
     pub here: Vec<String>,
     /// What plays the cloud, if anything does.
@@ -26,7 +30,7 @@ impl Shop {
     /// A command with what leads to the app's cloud, and the app's name.
     pub fn words<'w>(&'w self, words: &[&'w str]) -> Vec<&'w str> {
         let here = self.here.iter().map(String::as_str);
-        here.chain(words.iter().copied()).chain(["--app-name", "shop"]).collect()
+        here.chain(words.iter().copied()).chain(["--app-name", self.name]).collect()
     }
 
     /// Runs `kompox …` on the app to its end.
@@ -55,18 +59,35 @@ impl Shop {
     pub fn set_volume(&self, lines: &str) {
         let manifest = self.project.read("kompoxapp.yml");
         let head = &manifest[..manifest.find("      size: 1Gi\n").unwrap()];
-        self.project.write("kompoxapp.yml", &format!("{head}      size: 1Gi\n{lines}"));
+        self.project.write("kompoxapp.yml", &format!("{head}      size: 1Gi\n{}{lines}", self.options));
+    }
+
+    /// Takes away what a run that was killed left, which is of a state that is gone.
+    pub fn clean(cluster: &Cluster, name: &str) {
+        let label = format!("--selector=app.kubernetes.io/name={name}");
+        cluster.kubectl(&["delete", "namespace,persistentvolume", &label]);
+    }
+
+    /// The recorded id of an object of the app, by the end of its address.
+    pub fn id(&self, end: &str) -> String {
+        let here = self.here.iter().map(String::as_str);
+        let words: Vec<&str> = here.chain(["state", "list", "--json"]).collect();
+        let records = Finished::of(self.project.command(&words)).done().json();
+        let mut records = records.as_array().unwrap().iter();
+        let record = records.find(|record| record["address"].as_str().unwrap().ends_with(end));
+        record.unwrap_or_else(|| panic!("{end} is in the state"))["id"].as_str().unwrap().to_owned()
     }
 
     /// The Namespace of the app.
     pub fn namespace(&self) -> String {
-        let list = self.cluster.read("/api/v1/namespaces?labelSelector=app.kubernetes.io/name%3Dshop");
+        let label = format!("/api/v1/namespaces?labelSelector=app.kubernetes.io/name%3D{}", self.name);
+        let list = self.cluster.read(&label);
         list["items"][0]["metadata"]["name"].as_str().expect("the app has a Namespace").to_owned()
     }
 
     /// What its users see.
     pub fn site(&self) -> Site {
-        Site::new(self.cluster, &self.namespace(), "shop-app", 8080)
+        Site::new(self.cluster, &self.namespace(), &format!("{}-app", self.name), 8080)
     }
 
     /// Its Pods that are not ending.
@@ -102,20 +123,27 @@ pub fn is_ready(pod: &Value) -> bool {
 
 /// What differs from driver to driver.
 pub trait Driver {
-    /// The driver's word in manifests.
+    /// What stands for it in the table.
     const NAME: &'static str;
 
     /// The app, not yet applied, with a volume of one disk `blue` in the first zone.
     fn shop(&self, cluster: &'static Cluster) -> Shop;
 
-    /// The node and the zone that the disk is in, and the zone that there is beside it.
-    fn places(&self) -> Places;
+    /// The zone that the app is in at first, as its manifest says it.
+    fn zone(&self, cluster: &Cluster) -> String;
+
+    /// The other one.
+    fn other_zone(&self, cluster: &Cluster) -> String;
+
+    /// How the data gets to another zone.
+    fn far(&self) -> Far;
 }
 
-/// Where a driver's app is.
-pub struct Places {
-    /// The node that the app is on.
-    pub node: &'static str,
-    /// Another zone with a node, if disks can be there.
-    pub other: Option<&'static str>,
+/// How data gets to another zone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Far {
+    /// By a disk there, made from a snapshot.
+    Snapshot,
+    /// By hand.
+    Carried,
 }

@@ -28,7 +28,7 @@ impl Table {
     }
 
     fn line(&self, event: &str, before: &str, after: &str, rest: &str) {
-        let line = format!("data: {:<4} {event:<58} {before:>6} {after:>6}   {rest}", self.driver);
+        let line = format!("data: {:<9} {event:<58} {before:>6} {after:>6}   {rest}", self.driver);
         self.lines.lock().unwrap().push(line);
     }
 }
@@ -36,7 +36,7 @@ impl Table {
 impl Drop for Table {
     fn drop(&mut self) {
         let lines = self.lines.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let head = format!("data: {:<4} {:<58} before  after   interruption", "", "event");
+        let head = format!("data: {:<9} {:<58} before  after   interruption", "", "event");
         let _ = writeln!(std::io::stderr(), "\n{head}\n{}", lines.join("\n"));
     }
 }

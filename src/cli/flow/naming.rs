@@ -66,7 +66,8 @@ impl Session<'_> {
         }
         // What is gone already is selected too: a selection of nothing else must not become one of everything.
         let all: Vec<Address> = names.present.iter().chain(&names.gone).cloned().collect();
-        let scopes = self.scopes(&all)?;
+        // An app that has moved is meant where it is, not where it was.
+        let scopes = self.scopes(&names.present).or_else(|_| self.scopes(&all))?;
         selected.extend(all.into_iter().filter(|address| {
             scopes
                 .iter()

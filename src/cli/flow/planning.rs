@@ -13,9 +13,10 @@ use crate::cli::error::CliError;
 use crate::cli::wanted;
 use crate::engine::address::{Address, resolve};
 use crate::engine::graph::Graph;
+use crate::engine::kind::Holds;
 use crate::engine::plan::{Mode, Plan};
 use crate::engine::planner::{self, Inputs, Options};
-use crate::engine::provider::{ProviderKey, Providers};
+use crate::engine::provider::{Look, ProviderKey, Providers, Target};
 use crate::resources::drivers;
 use crate::resources::expand::Expanded;
 use crate::resources::scope::Lookup;
@@ -139,6 +140,39 @@ impl Session<'_> {
         })?;
         plan.rehearsal = self.global.sandbox;
         Ok(Planned { plan, graph, snapshot, providers })
+    }
+
+    /// Has an object that is about to be imported looked at closely, as its API wants it.
+    ///
+    /// # Errors
+    /// The manifests do not speak of it, or it is not there.
+    pub async fn look_closely(
+        &self,
+        snapshot: &Snapshot,
+        fixed: Fixed,
+        address: &Address,
+        id: &str,
+    ) -> Result<(), CliError> {
+        let expanded = self.expand_looking(snapshot, fixed, |_| Ok(Ask { optional: false, needed: true })).await?;
+        let Some(node) = expanded.graph.get(address) else { return Ok(()) };
+        let providers = self.providers(&expanded.connections, snapshot)?;
+        let (Some(provider), Ok(desired)) = (providers.get(&node.provider), node.desired.to_request()) else {
+            return Ok(());
+        };
+        let token = self.environment.unique_id();
+        let target = Target { find: None, ..node.target(Some(id.to_owned())) };
+        let below = node.depends_on.iter().filter_map(|address| expanded.graph.get(address));
+        let below = below.filter(|below| below.provider == node.provider && below.kind.holds == Holds::Objects);
+        let ground: Vec<_> = below.filter_map(|below| below.desired.to_request().ok()).collect();
+        let lineage = self.store.lineage();
+        let look = Look { target, desired: &desired, ground: &ground, lineage, token: &token };
+        provider.look_closely(&look).await.map_err(|error| {
+            let failed = CliError::new("import-missing", error.described());
+            match error.hint {
+                Some(hint) => failed.help(hint),
+                None => failed,
+            }
+        })
     }
 
     /// Expands the manifests; where something must be looked for in a cloud first, as far as `ask` allows, once more with

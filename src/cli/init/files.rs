@@ -96,7 +96,7 @@ pub fn app_documents(place: &Place, app: &str, files: &[String], draft: &Draft, 
     if let Some(zone) = &place.zone {
         let _ = writeln!(out, "  deployment:\n    zone: \"{zone}\" # pod and disks must be in one zone");
     }
-    volumes(&mut out, survey);
+    volumes(&mut out, place, survey);
     for service in &survey.boxes {
         let _ = writeln!(
             out,
@@ -126,15 +126,19 @@ fn ingress(out: &mut String, app: &str, survey: &Survey) {
     }
 }
 
-fn volumes(out: &mut String, survey: &Survey) {
+fn volumes(out: &mut String, place: &Place, survey: &Survey) {
     if survey.volumes.is_empty() {
         out.push_str("  # volumes: # nothing in the compose file keeps data\n");
         return;
     }
     out.push_str("  volumes: # disks; they outlive app and cluster\n");
+    let hint = match place.zone {
+        Some(_) => " # enough? it can grow at any time, and never shrink",
+        None => " # nothing enforces it: a folder has what its node has free",
+    };
     for (index, (name, what)) in survey.volumes.iter().enumerate() {
         let _ = writeln!(out, "    - name: {} # {}", quoted(name), comment(what));
-        let hint = if index == 0 { " # enough? it can grow at any time, and never shrink" } else { "" };
+        let hint = if index == 0 { hint } else { "" };
         let _ = writeln!(out, "      size: 10Gi{hint}");
     }
 }

@@ -121,6 +121,17 @@ impl<'a> Known<'a> {
         self.inputs.options.abandoned.iter().any(inside)
     }
 
+    /// The same of an object with this provider, whatever its address: the API that it is in goes with an object of that
+    /// cluster, as data does that is kept on its nodes.
+    pub(super) fn is_lost(&self, address: &Address, provider: &ProviderKey) -> bool {
+        let goes_with = |host: &str| {
+            let is_host = |record: &&&Record| record.physical_id.eq_ignore_ascii_case(host);
+            self.records.values().filter(is_host).any(|record| self.is_abandoned(&record.address))
+        };
+        let any = !self.inputs.options.abandoned.is_empty();
+        any && (self.is_abandoned(address) || provider.host().is_some_and(goes_with))
+    }
+
     /// Whether this plan lets go of a record: nothing in the wish stands for it any more.
     pub(super) fn lets_go(&self, address: &Address) -> bool {
         self.inputs.graph.get(address).is_none() && self.is_selected(address)

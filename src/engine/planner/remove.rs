@@ -212,7 +212,9 @@ fn remove(
     let address = &record.address;
     let observed = match view.observations.get(address) {
         Some(Observation::Found(observed)) => observed,
-        Some(Observation::Failed(_)) if view.is_abandoned(address) => return (Fate::GivenUp, give_up(view, one)),
+        Some(Observation::Failed(_)) if view.is_lost(address, &record.provider) => {
+            return (Fate::GivenUp, give_up(view, one));
+        }
         Some(Observation::Failed(error)) => {
             let unread = Unread::new(address.clone(), None, error.clone());
             return (Fate::Kept, Decision::Refuse(Refusal::Unread(unread)).into());
@@ -302,6 +304,10 @@ fn give_up(view: &View<'_>, one: &Doomed<'_>) -> Decided<'static> {
         let text = format!("forgotten, and it may run on in a cluster that cannot be reached: {}", record.physical_id);
         let help = vec!["delete it there by hand as soon as that cluster can be reached".into()];
         decided.dangers.push(Danger { help, ..Danger::about(DangerCode::GivenUp, &record.address, text) });
+    }
+    if one.kind.holds == Holds::Data {
+        let text = format!("it stays where it is, and nobody has looked: {}", record.physical_id);
+        decided.notes.push(Danger::about(NoteCode::Kept, &record.address, text));
     }
     decided
 }

@@ -45,8 +45,7 @@ impl Api {
                 let (way, uid) = (self.described(), uid.unwrap_or("(none)"));
                 let message =
                     format!("{way} leads to another cluster: it is {uid}, and the state knows the cluster {expected}");
-                let hint =
-                    "choose the context that leads to the recorded one; to use this one, declare a Cluster of its own";
+                let hint = "choose the context that leads to the recorded one; to use this one, declare a Cluster of its own; where the recorded one is gone for good, as after a reinstallation, see docs/k3s.md";
                 Err(ProviderError::new(ErrorClass::Denied, message).hint(hint))
             }
         }
@@ -112,8 +111,16 @@ impl KubernetesProvider {
 /// What a plan says of a node.
 fn described(node: &Value) -> Value {
     let text = |pointer: &str| node.pointer(pointer).and_then(Value::as_str);
+    let taints = node.pointer("/spec/taints").and_then(Value::as_array);
+    let keeps_away =
+        |taint: &Value| matches!(taint.get("effect").and_then(Value::as_str), Some("NoSchedule" | "NoExecute"));
+    let cordoned = node.pointer("/spec/unschedulable").and_then(Value::as_bool) == Some(true);
+    let name = text("/metadata/name").unwrap_or_default();
     json!({
-        "name": text("/metadata/name").unwrap_or_default(),
+        "name": name,
+        "hostname": text("/metadata/labels/kubernetes.io~1hostname").unwrap_or(name),
+        "provider": text("/spec/providerID").unwrap_or_default(),
+        "schedulable": !cordoned && !taints.into_iter().flatten().any(keeps_away),
         "zone": text("/metadata/labels/topology.kubernetes.io~1zone"),
     })
 }

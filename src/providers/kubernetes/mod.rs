@@ -3,6 +3,7 @@
 //! - `table`: kinds and their paths; `fields`: `managedFields` as writers
 //! - `kubeconfig`: the files that lead to a cluster; `cluster`: which one it is
 //! - `api`: connection, retries, limits; `error`: what a refusal means, without secrets
+//! - `disks`: disks and snapshots that the cluster keeps itself
 //! - `read`, `apply`, `delete`, `contents`: the calls of [`Provider`]; `retain`: what is below a volume stays; `tie`: volumes
 //!   whose claim is gone
 //! - `ready`: predicates, `wait`: waiting for them
@@ -12,6 +13,7 @@ mod apply;
 mod cluster;
 mod contents;
 mod delete;
+mod disks;
 mod error;
 mod fields;
 mod kubeconfig;
@@ -37,7 +39,8 @@ use self::table::Location;
 use super::retry::Policy;
 use crate::engine::kind::Kind;
 use crate::engine::provider::{
-    Change, Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError, Target,
+    Change, Content, ErrorClass, Look, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError,
+    Safeguard, Target,
 };
 use crate::engine::value::Value;
 
@@ -119,6 +122,7 @@ impl Provider for KubernetesProvider {
 
     fn physical_id(&self, kind: &Kind, desired: &Value) -> Option<String> {
         cluster::planned_id(kind, desired)
+            .or_else(|| disks::planned_id(kind, desired))
             .or_else(|| Location::of_value(kind, desired).map(|location| location.to_string()))
     }
 
@@ -132,6 +136,9 @@ impl Provider for KubernetesProvider {
     }
 
     async fn execute(&self, operation: &Operation, progress: &dyn Progress) -> Result<Option<Observed>, ProviderError> {
+        if disks::is_data(operation.target.kind) {
+            return self.change_data(operation, progress).await;
+        }
         match &operation.change {
             Change::Create { desired } => {
                 self.apply_object(operation, Intent::Create, desired, &[], progress).await.map(Some)
@@ -154,6 +161,18 @@ impl Provider for KubernetesProvider {
 
     async fn containers(&self, lineage: &str) -> Result<Vec<Content>, ProviderError> {
         self.marked_namespaces(lineage).await
+    }
+
+    async fn safeguard(
+        &self,
+        operation: &Operation,
+        progress: &dyn Progress,
+    ) -> Result<Option<Safeguard>, ProviderError> {
+        self.keep_data(operation, progress).await
+    }
+
+    async fn look_closely(&self, look: &Look<'_>) -> Result<(), ProviderError> {
+        if disks::is_data(look.target.kind) { self.record_folder(look).await } else { Ok(()) }
     }
 
     fn concurrency(&self) -> usize {

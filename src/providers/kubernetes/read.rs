@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::api::{Api, Call, CallError, Reply};
 use super::cluster::is_cluster;
+use super::disks::is_data;
 use super::error::{Missing, Subject, is_forbidden_by_rights};
 use super::fields;
 use super::table::{Location, Resource};
@@ -134,9 +135,14 @@ impl Api {
         }
         let mut found: Vec<Option<Observation>> = vec![None; targets.len()];
         let mut located: Vec<(usize, Location)> = Vec::with_capacity(targets.len());
+        let mut data: Vec<usize> = Vec::new();
         for (index, target) in targets.iter().enumerate() {
             if is_cluster(target) {
                 found[index] = Some(self.read_cluster().await);
+                continue;
+            }
+            if is_data(target.kind) {
+                data.push(index);
                 continue;
             }
             match &target.physical_id {
@@ -149,6 +155,11 @@ impl Api {
                     }
                 },
             }
+        }
+        if !data.is_empty() {
+            let wanted: Vec<&Target> = data.iter().map(|index| &targets[*index]).collect();
+            let answers = self.read_data(&wanted).await;
+            data.into_iter().zip(answers).for_each(|(index, answer)| found[index] = Some(answer));
         }
         let mut by_kind: HashMap<&str, Vec<Listed>> = HashMap::new();
         for (index, location) in located {

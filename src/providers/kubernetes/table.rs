@@ -62,6 +62,7 @@ where
 pub static RESOURCES: &[Resource] = &[
     builtin::<v1::Namespace>(),
     builtin::<v1::Node>(),
+    builtin::<v1::Pod>(),
     builtin::<v1::PersistentVolume>(),
     builtin::<v1::PersistentVolumeClaim>(),
     builtin::<v1::ConfigMap>(),

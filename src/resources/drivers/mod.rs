@@ -77,12 +77,12 @@ pub fn imports(project: &Project) -> Vec<(Address, ProviderKey, String)> {
     for app in &project.apps {
         let Some(id) = app.meta.id.ancestor(ResourceKind::Provider) else { continue };
         let Some(driver) = project.provider(&id).and_then(|provider| find(provider.driver)) else { continue };
-        let Some(adopts) = driver.adopts() else { continue };
+        let adopts = driver.adopts();
         let scope = format!("{}/app/{}", id.as_str(), app.meta.name);
         let mut add = |kind: &Kind, volume: &str, name: &str, import: Option<&Located<String>>| {
             let Some(id) = import else { return };
             let address = Address::new(&scope, kind.name, &format!("{volume}.{name}"));
-            all.push((address, adopts.provider.clone(), id.value.clone()));
+            all.push((address, (adopts.provider)(&id.value), id.value.clone()));
         };
         for volume in &app.volumes {
             for disk in &volume.disks {
@@ -152,7 +152,7 @@ mod tests {
             assert!(matches!(kind.replace, Replace::Refused(_)), "{}", kind.name);
         }
         for driver in DRIVERS {
-            let Some(adopts) = driver.adopts() else { continue };
+            let adopts = driver.adopts();
             for kind in [adopts.disk, adopts.snapshot] {
                 assert_eq!(kind.holds, Holds::Data, "{} of {}", kind.name, driver.name());
             }

@@ -60,6 +60,8 @@ pub static PERSISTENT_VOLUME: Kind = Kind {
     replace: Replace::Refused(let_go_first),
     fields: &[
         field("spec.csi.**", Rule::Immutable),
+        field("spec.local.**", Rule::Immutable),
+        field("spec.nodeAffinity.**", Rule::Immutable),
         // Follows the claim: the resizer raises it.
         field("spec.capacity.storage", Rule::Computed),
         // Bound in advance to the claim of this name; the rest is the binder's.
@@ -101,7 +103,10 @@ fn text(value: &Value, pointer: &str) -> Option<String> {
 /// What a PersistentVolume leads to. The handle is the driver's own id of the disk or share (CSI specification,
 /// `Volume.volume_id`); names of PersistentVolumes have no slash, those of claims do.
 fn of_volume(object: &Value) -> Option<Volume> {
-    let behind = text(object, "/spec/csi/volumeHandle").map_or(Behind::Itself, Behind::Data);
+    let handle = text(object, "/spec/csi/volumeHandle");
+    // A folder has no handle of its own: the id of the disk says which one it is, on which node of which cluster.
+    let local = || text(object, "/metadata/annotations/kompox.dev~1volume-handle");
+    let behind = handle.or_else(local).map_or(Behind::Itself, Behind::Data);
     Some(Volume { name: text(object, "/metadata/name")?, behind })
 }
 

@@ -60,7 +60,7 @@ fn decide<'v>(view: &'v View<'v>, given: &Given<'_>, node: &'v Node) -> Decided<
     let wish = Wish::new(view, node, &lookup);
     let decided = match view.observations.get(&node.address) {
         Some(Observation::Found(observed)) => found(&wish, given, observed),
-        Some(Observation::Failed(_)) if view.is_abandoned(&node.address) => Decision::Abandoned.into(),
+        Some(Observation::Failed(_)) if view.is_lost(&node.address, &node.provider) => Decision::Abandoned.into(),
         Some(Observation::Failed(error)) => {
             let (address, origin) = (node.address.clone(), node.origin.clone());
             Decision::Refuse(Refusal::Unread(Unread::new(address, origin, error.clone()))).into()

@@ -17,8 +17,8 @@ use crate::engine::provider::Find;
 use crate::kom::model::{DeclaredDisk, DiskSource, Located, Volume};
 use crate::resources::driver::Storage;
 use crate::resources::kinds::kubernetes;
-use crate::resources::names;
 use crate::resources::scope::{Known, origin_of};
+use crate::resources::{kept, names};
 
 impl Volumes<'_, '_> {
     /// The disks and snapshots of a volume; the assigned one is what pods mount.
@@ -35,7 +35,7 @@ impl Volumes<'_, '_> {
         if volume.disks.is_empty() {
             self.disk(volume, None, size, true, nodes);
         } else {
-            self.keep_undeclared(volume);
+            kept::check(self.builder, &self.scope, &kinds::DISK, volume);
         }
         for disk in &volume.disks {
             let in_use = assigned.as_deref() == Some(disk.name.as_str());
@@ -68,59 +68,6 @@ impl Volumes<'_, '_> {
     fn snapshot_id(&self, volume: &str, snapshot: &str) -> String {
         let name = names::snapshot(&self.account.prefix, volume, snapshot, &self.id_hash());
         format!("{}/providers/Microsoft.Compute/snapshots/{name}", self.group_id)
-    }
-
-    /// A declared disk under another name would be a new, empty one, and the one in use would be left behind.
-    fn keep_renamed_disk(&mut self, volume: &Volume) {
-        let Some(assigned) = volume.assigned_disk() else { return };
-        let prefix = format!("{}.", volume.name);
-        let known: Vec<(String, String)> = self
-            .builder
-            .state
-            .known
-            .iter()
-            .filter(|(address, _)| address.scope() == self.scope && address.kind() == kinds::DISK.name)
-            .filter_map(|(address, known)| {
-                Some((address.name().strip_prefix(&prefix)?.to_owned(), known.physical_id.clone()))
-            })
-            .collect();
-        let is_new = assigned.source.is_none()
-            && assigned.import.is_none()
-            && !known.iter().any(|(name, _)| *name == assigned.name);
-        let dropped = known.iter().find(|(name, _)| !volume.disks.iter().any(|disk| disk.name == *name));
-        if let (true, Some((name, id))) = (is_new, dropped) {
-            let message = format!(
-                "the disk {name} of the volume {} is no longer declared, and {} would be an empty one",
-                volume.name, assigned.name
-            );
-            let diagnostic = Diagnostic::error("volume", message)
-                .at(assigned.location.clone(), None)
-                .help("if it is the same disk under another name, say so:")
-                .help(format!("- {{name: {}, import: {id}}}", assigned.name))
-                .help(format!("if it is to start empty, keep {name} declared until it is assigned"));
-            self.builder.diagnostics.push(diagnostic);
-        }
-    }
-
-    /// A volume that had one undeclared disk and now declares disks must say which of them that one is: otherwise its
-    /// pods would get an empty disk.
-    fn keep_undeclared(&mut self, volume: &Volume) {
-        self.keep_renamed_disk(volume);
-        let address = Address::new(&self.scope, kinds::DISK.name, &volume.name);
-        let Some(id) = self.builder.state.known(&address).map(|known| known.physical_id.clone()) else { return };
-        let named =
-            |disk: &DeclaredDisk| disk.import.as_ref().is_some_and(|import| import.value.eq_ignore_ascii_case(&id));
-        if volume.disks.iter().any(named) {
-            return;
-        }
-        let message =
-            format!("the volume {} has a disk in use, and none of the declared disks is that one", volume.name);
-        let first = volume.disks.first().map_or("blue", |disk| disk.name.as_str());
-        let diagnostic = Diagnostic::error("volume", message)
-            .at(volume.location.clone(), None)
-            .help("the app would get an empty disk; say which one it is:")
-            .help(format!("- {{name: {first}, import: {id}}}"));
-        self.builder.diagnostics.push(diagnostic);
     }
 
     /// The id of an object that was adopted, by the manifest or by `kompox import`.

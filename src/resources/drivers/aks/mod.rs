@@ -84,9 +84,9 @@ impl Driver for Aks {
         &["AZURE_"]
     }
 
-    fn adopts(&self) -> Option<Adopts> {
+    fn adopts(&self) -> Adopts {
         // An ARM id says which subscription it is in; the key need not.
-        Some(Adopts { disk: &kinds::DISK, snapshot: &kinds::SNAPSHOT, provider: "azure://".into() })
+        Adopts { disk: &kinds::DISK, snapshot: &kinds::SNAPSHOT, provider: |_| "azure://".into() }
     }
 
     fn connections(&self, site: &Connectable<'_>) -> Vec<(ProviderKey, Connection)> {

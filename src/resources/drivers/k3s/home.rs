@@ -1,8 +1,9 @@
 //! Providers and Clusters of this driver as the rest sees them.
 
 use super::kinds::CLUSTER;
+use super::machine::Machine;
 use super::seen::Seen;
-use super::way;
+use super::{settings, storage, way};
 use crate::compose::convert::{self, NodeLabel};
 use crate::engine::address::Address;
 use crate::engine::provider::ProviderKey;
@@ -30,36 +31,46 @@ impl Account for Machines {
         &self.place
     }
 
-    fn cluster<'a>(&'a self, builder: &mut Builder<'_>, cluster: &'a Cluster, _: &Environment) -> Box<dyn Home + 'a> {
+    fn cluster<'a>(
+        &'a self,
+        builder: &mut Builder<'_>,
+        cluster: &'a Cluster,
+        environment: &Environment,
+    ) -> Box<dyn Home + 'a> {
         let address = way::address(cluster);
         let recorded = builder.state.known(&address).map(|known| known.physical_id.clone());
         let found = builder.state.found.get(&address);
-        let seen = found.and_then(|answer| Seen::read(answer.as_deref()?)).filter(|_| recorded.is_none());
+        let seen = found.and_then(|answer| Seen::read(answer.as_deref()?));
+        // What another cluster has says nothing of this one.
+        let seen = seen.filter(|seen| recorded.as_ref().is_none_or(|uid| *uid == seen.uid));
         let uid = recorded.clone().or_else(|| seen.as_ref().map(|seen| seen.uid.clone()));
         let key = way::key(cluster, uid.as_deref());
         if uid.is_none() {
             let (provider, name) = (key.clone(), cluster.meta.name.clone());
             builder.lookups.push(Lookup { address: address.clone(), provider, name, needed: true });
         }
-        if let Some(seen) = seen {
+        if let Some(seen) = seen.as_ref().filter(|_| recorded.is_none()) {
             builder.notes.push(seen.note(&address));
             builder.dangers.extend(seen.danger(&address));
         }
         let mut desired = Value::object();
         desired.set(&["uid"], uid.unwrap_or_default().into());
         builder.add(address.clone(), &CLUSTER, &key, desired, &cluster.meta.location).read_only = true;
-        Box::new(Machine { address, key, connection: way::connection(&self.provider, cluster) })
+        let (data_path, helper_image) = settings::folders(cluster, environment, &mut builder.diagnostics);
+        Box::new(Machine {
+            place: &self.place,
+            cluster,
+            address,
+            key,
+            connection: way::connection(&self.provider, cluster),
+            nodes: seen.map(|seen| seen.nodes),
+            data_path,
+            helper_image,
+        })
     }
 }
 
-/// A Cluster.
-struct Machine {
-    address: Address,
-    key: ProviderKey,
-    connection: Connection,
-}
-
-impl Home for Machine {
+impl Home for Machine<'_> {
     fn address(&self) -> &Address {
         &self.address
     }
@@ -92,8 +103,8 @@ impl Home for Machine {
         Placement { zones: deployment.zones.clone(), derived: false, pods }
     }
 
-    fn storage(&self, _: &mut Builder<'_>, _: &App, _: &Placement) -> Storage {
-        Storage::default()
+    fn storage(&self, builder: &mut Builder<'_>, app: &App, placement: &Placement) -> Storage {
+        storage::expand(builder, self, app, placement)
     }
 
     fn records(&self, _: &mut Builder<'_>, _: &App, _: &[String], _: &Address) {}

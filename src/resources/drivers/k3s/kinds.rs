@@ -1,14 +1,88 @@
-//! The kind of a cluster that is only read.
+//! The kinds of a cluster that is only read, and of disks and snapshots that are folders of its nodes.
 
-use crate::engine::kind::{Field, Holds, Kind, Rule};
+use std::time::Duration;
+
+use crate::advice::Advice;
+use crate::engine::kind::{Field, Holds, Kind, Refusal, Replace, Review, Rule};
+
+const fn field(pattern: &'static str, rule: Rule) -> Field {
+    Field { pattern, rule }
+}
 
 /// A cluster, known by the uid of its Namespace `kube-system`, which lasts as long as the cluster does
 /// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/#initial-namespaces>).
-pub(super) static CLUSTER: Kind = Kind {
-    fields: &[Field { pattern: "uid", rule: Rule::Immutable }],
-    holds: Holds::Objects,
-    ..Kind::plain("cluster")
+pub(super) static CLUSTER: Kind =
+    Kind { fields: &[field("uid", Rule::Immutable)], holds: Holds::Objects, ..Kind::plain("cluster") };
+
+/// What disks and snapshots have in common: what they are never changes, and how they are made says nothing of that.
+static DATA: &[Field] = &[
+    field("id", Rule::Immutable),
+    field("class", Rule::Immutable),
+    field("node", Rule::Immutable),
+    field("hostname", Rule::Immutable),
+    field("path", Rule::Immutable),
+    field("zone", Rule::Computed),
+    field("namespace", Rule::Computed),
+    field("image", Rule::Computed),
+    field("source.**", Rule::Computed),
+];
+
+/// A disk: a folder of a node.
+pub(super) static DISK: Kind = Kind {
+    common: DATA,
+    fields: &[field("size", Rule::GrowOnly)],
+    replace: Replace::Refused(disk_stays),
+    holds: Holds::Data,
+    safeguarded: true,
+    review: Review { starts_empty: Some(is_made_empty), made_from: Some(made_from), ..Review::NONE },
+    timeout: Duration::from_secs(3600),
+    ..Kind::plain("disk")
+};
+
+/// A snapshot of a disk: a copy of its folder.
+pub(super) static SNAPSHOT: Kind = Kind {
+    common: DATA,
+    replace: Replace::Refused(snapshot_stays),
+    holds: Holds::Data,
+    safeguarded: true,
+    typical: Duration::from_secs(30),
+    timeout: Duration::from_secs(7200),
+    ..Kind::plain("snapshot")
 };
 
 /// All of them.
-pub(super) static KINDS: &[&Kind] = &[&CLUSTER];
+pub(super) static KINDS: &[&Kind] = &[&CLUSTER, &DISK, &SNAPSHOT];
+
+fn is_made_empty(disk: &serde_json::Value) -> bool {
+    disk.get("source").is_none()
+}
+
+/// The line of a declared disk that is made from another one of its volume (`manifests.md`, "Declared disks and
+/// snapshots").
+fn made_from(new: &str, old: &str) -> Option<Advice> {
+    let ((volume, new), (same, old)) = (new.split_once('.')?, old.split_once('.')?);
+    let line = format!("      - {{name: {new}, source: \"disk:{old}\"}}  # and what else it says now");
+    (volume == same).then(|| Advice::write(line))
+}
+
+fn disk_stays(refusal: &Refusal<'_>) -> Vec<Advice> {
+    let place = refusal.place.as_ref().map_or(String::new(), |place| format!(" ({place})"));
+    let mut lines: Vec<Advice> = vec![
+        format!("a folder never becomes another one; undo this change{place}: it is {}", refusal.physical_id).into(),
+    ];
+    lines.extend(carry());
+    lines
+}
+
+/// How the data of a folder gets to another node, or to the node of another cluster.
+pub(super) fn carry() -> Vec<Advice> {
+    vec![
+        "the safe way for its data is to stop the app, carry the folder there, and import it (docs/k3s.md, \"Another node or cluster\")"
+            .into(),
+    ]
+}
+
+fn snapshot_stays(refusal: &Refusal<'_>) -> Vec<Advice> {
+    let (volume, _) = refusal.name.split_once('.').unwrap_or((refusal.name, ""));
+    vec![format!("a snapshot never changes: declare another one under volume {volume} with a name of its own").into()]
+}

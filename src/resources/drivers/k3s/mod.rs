@@ -5,13 +5,17 @@
 //! | `settings` | its settings: the tables |
 //! | `way` | the keys of its clusters, and how to reach them |
 //! | `seen` | what was seen of a cluster before it is recorded |
+//! | `machine` | a Cluster: what is said of it, and what was seen |
 //! | `home` | Providers and Clusters as the rest sees them |
-//! | `kinds` | the schema of a cluster |
+//! | `storage` | what an app keeps: folders of nodes |
+//! | `kinds` | the schemas of clusters, disks and snapshots |
 
 mod home;
 mod kinds;
+mod machine;
 mod seen;
 mod settings;
+mod storage;
 mod way;
 
 use self::home::Machines;
@@ -58,11 +62,7 @@ impl Driver for K3s {
                 capability: Capability::OwnIngress,
                 instead: "take controller out: the one that the cluster has is used; className chooses between several",
             },
-            Lack { capability: Capability::Disks, instead: "this version keeps no data in such a cluster" },
-            Lack { capability: Capability::DiskDeletion, instead: "take deletionPolicy out: disks are kept" },
-            Lack { capability: Capability::DiskSources, instead: "take source out" },
-            Lack { capability: Capability::Shares, instead: "this version keeps no data in such a cluster" },
-            Lack { capability: Capability::DiskSnapshots, instead: "take the snapshots out" },
+            Lack { capability: Capability::Shares, instead: "make it a disk, which one app can use" },
             Lack { capability: Capability::ShareSnapshots, instead: "take the snapshots out" },
         ];
         LACKS
@@ -72,8 +72,13 @@ impl Driver for K3s {
         &["K3S_", "KUBECONFIG"]
     }
 
-    fn adopts(&self) -> Option<Adopts> {
-        None
+    fn adopts(&self) -> Adopts {
+        // `local://<uid of the cluster>/<node>/<path>`
+        let provider = |id: &str| {
+            let uid = id.strip_prefix("local://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+            format!("kubernetes#{uid}").into()
+        };
+        Adopts { disk: &kinds::DISK, snapshot: &kinds::SNAPSHOT, provider }
     }
 
     fn connections(&self, site: &Connectable<'_>) -> Vec<(ProviderKey, Connection)> {
@@ -93,5 +98,7 @@ impl Driver for K3s {
         Box::new(Machines::new(provider))
     }
 
-    fn check_places(&self, _: &[Node], _: &StateView, _: &mut Findings<'_>) {}
+    fn check_places(&self, nodes: &[Node], state: &StateView, findings: &mut Findings<'_>) {
+        storage::check_places(nodes, state, findings);
+    }
 }

@@ -20,14 +20,30 @@ pub(super) struct Seen {
     /// The file that it is in.
     file: String,
     /// Its nodes.
-    nodes: Vec<SeenNode>,
+    pub(super) nodes: Vec<SeenNode>,
 }
 
 /// A node.
 #[derive(Debug, Clone, Deserialize)]
-struct SeenNode {
-    name: String,
-    zone: Option<String>,
+pub(super) struct SeenNode {
+    /// Its name.
+    pub(super) name: String,
+    /// Its label `kubernetes.io/hostname`.
+    pub(super) hostname: String,
+    /// Its `providerID`, empty where it has none.
+    pub(super) provider: String,
+    /// Whether Pods can come onto it.
+    pub(super) schedulable: bool,
+    /// Its label `topology.kubernetes.io/zone`.
+    pub(super) zone: Option<String>,
+}
+
+impl SeenNode {
+    /// A node that nobody has looked at.
+    pub(super) fn unknown(name: &str) -> Self {
+        let name = name.to_owned();
+        Self { hostname: name.clone(), name, provider: String::new(), schedulable: true, zone: None }
+    }
 }
 
 impl Seen {
