@@ -600,7 +600,8 @@ fn projects_of_two_folders_have_nothing_in_common() {
        = help: put this app into that project:  kompox -C third init --from compose.yml --into PROJECT
        = help: or only use that cluster: set `existing: true` in the Cluster's spec
        = help: or have one of its own: write another Workspace name in all Resource IDs of this project
-       = help: if it is this project's and its state was lost: restore the state, or adopt each of these:
+       = help: if it is this project's and its state was lost, make that again:  kompox -C third --sandbox --sandbox-endpoint [ENDPOINT] state rebuild
+       = help: or adopt each of these:
     ");
 }
 
