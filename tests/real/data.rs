@@ -346,7 +346,7 @@ impl Story<'_, Local> {
     fn reinstalled(&mut self, new: &'static Cluster) {
         let what = "k3s is installed anew, and the folder imported";
         clean(new, self.shop.name);
-        let old = self.shop.cluster;
+        let (old, zone) = (self.shop.cluster, self.driver.zone(new));
         self.goes(what, new, |shop| {
             // The machine stops; what its users wrote last is on the disk.
             let namespace = format!("--namespace={}", shop.namespace());
@@ -362,6 +362,7 @@ impl Story<'_, Local> {
             let manifest = shop.project.read("kompoxapp.yml");
             let documents = manifest.split("---\n").filter(|document| !document.contains("{name: one,"));
             shop.project.write("kompoxapp.yml", &documents.collect::<Vec<_>>().join("---\n"));
+            Self::set_zone(shop, &zone);
             shop.run(&["import", "disk/default.red", &id]).done();
         });
         clean(old, self.shop.name);
