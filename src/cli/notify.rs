@@ -63,7 +63,11 @@ impl Webhook {
     /// # Errors
     /// The webhook does not take it. The URL is not said.
     pub async fn tell(&self, plan: &Plan) -> Result<(), CliError> {
-        let failed = |why: String| CliError::new("notify", format!("--notify: the webhook does not take it: {why}"));
+        let failed = |why: String| {
+            CliError::new("notify", format!("--notify: the webhook does not take it: {why}")).help(format!(
+                "look whether {VARIABLE} is the webhook's newest URL, and whether --notify names its kind; drift was looked for all the same"
+            ))
+        };
         let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
         let client = client.map_err(|error| failed(error.to_string()))?;
         let request = client

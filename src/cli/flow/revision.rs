@@ -41,6 +41,7 @@ impl Revision {
         let commit = git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{asked}^{{commit}}")])
             .map_err(|_| {
                 CliError::new("revision", format!("--at {asked}: git knows no such revision of {}", root.display()))
+                    .help("a checkout of CI may have the newest commit only: fetch the others first")
             })?;
         let prefix = PathBuf::from(git(&["rev-parse", "--show-prefix"])?);
         let top = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
@@ -82,7 +83,8 @@ fn git(folder: &Path, index: &Path, words: &[&str]) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
 }
 
-/// Copies env files, which git often does not have, from today's folders.
+/// Copies env files, which git often does not have, from today's folders. What the revision has as a link is not followed: it
+/// may lead to anywhere.
 fn overlay(from: &Path, to: &Path, seen: &mut usize, depth: usize) -> std::io::Result<()> {
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
@@ -92,13 +94,50 @@ fn overlay(from: &Path, to: &Path, seen: &mut usize, depth: usize) -> std::io::R
         }
         let (name, kind) = (entry.file_name(), entry.file_type()?);
         let text = name.to_string_lossy();
-        if kind.is_dir() && depth < DEPTH && text != ".git" && text != ".kompox" {
+        if kind.is_dir() && depth < DEPTH && text != ".git" && text != ".kompox" && !is_link(&to.join(&name)) {
             // A folder that nobody may read holds no env file of a project that works.
             let _ = overlay(&entry.path(), &to.join(&name), seen, depth + 1);
         } else if kind.is_file() && (text.ends_with(".env") || text.starts_with(".env")) {
             std::fs::create_dir_all(to)?;
-            std::fs::copy(entry.path(), to.join(&name))?;
+            let target = to.join(&name);
+            if is_link(&target) {
+                std::fs::remove_file(&target)?;
+            }
+            std::fs::copy(entry.path(), target)?;
         }
     }
     Ok(())
+}
+
+fn is_link(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_link_of_the_revision_leads_no_env_file_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let (today, then, elsewhere) =
+            (folder.path().join("today"), folder.path().join("then"), folder.path().join("elsewhere"));
+        for path in [&today.join("conf"), &today.join("plain"), &then, &elsewhere] {
+            fs::create_dir_all(path).unwrap();
+        }
+        fs::write(elsewhere.join("profile"), "untouched").unwrap();
+        for name in [".env", "conf/a.env", "plain/b.env"] {
+            fs::write(today.join(name), "today").unwrap();
+        }
+        symlink(elsewhere.join("profile"), then.join(".env")).unwrap();
+        symlink(&elsewhere, then.join("conf")).unwrap();
+        overlay(&today, &then, &mut 0, 0).unwrap();
+        assert_eq!(fs::read_to_string(elsewhere.join("profile")).unwrap(), "untouched");
+        assert!(!elsewhere.join("a.env").exists());
+        let read = |name: &str| fs::read_to_string(then.join(name)).unwrap();
+        assert_eq!((read(".env"), read("plain/b.env")), ("today".to_owned(), "today".to_owned()));
+    }
 }

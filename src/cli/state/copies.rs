@@ -45,8 +45,10 @@ fn described(contents: &Contents) -> String {
 /// Puts a copy in the place of the state, if it is what has become of it.
 pub async fn push(file: &Path, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let path = global.cwd()?.join(file);
-    let unreadable =
-        |why: String| CliError::new("state-copy", format!("{} is no copy of a state: {why}", path.display()));
+    let unreadable = |why: String| {
+        CliError::new("state-copy", format!("{} is no copy of a state: {why}", path.display()))
+            .help("name a file that `state pull` wrote; nothing was changed")
+    };
     let bytes = std::fs::read(&path).map_err(|error| unreadable(format!("it cannot be read: {error}")))?;
     let copy = Copy::read(&bytes).map_err(unreadable)?;
     let config = state_config(&discover(&global.layout_request()?)?, global)?;
@@ -96,8 +98,10 @@ fn not_newer(copy: &Copy, there: &Copy) -> Option<String> {
 pub async fn migrate(from: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let layout = discover(&global.layout_request()?)?;
     let (source, target) = (place(from, &layout, global)?, state_config(&layout, global)?);
-    let store = kompox_state::open_existing(&source)?
-        .ok_or_else(|| CliError::new("state-missing", format!("there is no state at {}", source.place())))?;
+    let store = kompox_state::open_existing(&source)?.ok_or_else(|| {
+        CliError::new("state-missing", format!("there is no state at {}", source.place()))
+            .help("name the place that `state:` of `.kompox/config.yml` had before; nothing was changed")
+    })?;
     let lease = take(&store, None, global, ui).await?;
     let there = kompox_state::open_existing(&target)?;
     // Whatever the two are called: what holds our lock is what we have locked.
@@ -140,7 +144,10 @@ fn same(one: &Contents, other: &Contents) -> bool {
 /// The place that a word of the command line names.
 fn place(word: &str, layout: &Layout, global: &Global) -> Result<Config, CliError> {
     let objects = if word.contains("://") {
-        Objects::parse(word).map_err(|error| CliError::new("state-place", error.to_string()))?
+        Objects::parse(word).map_err(|error| {
+            CliError::new("state-place", error.to_string())
+                .help("name a file, a folder, or the URL of a state as `state:` of `.kompox/config.yml` has it")
+        })?
     } else {
         let path: PathBuf = global.cwd()?.join(word);
         if !path.is_dir() {
