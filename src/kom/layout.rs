@@ -141,6 +141,17 @@ pub enum StateConfig {
     Folder(PathBuf),
     /// Objects in a bucket with this URL.
     Bucket(String),
+    /// Tables of this schema, in the PostgreSQL database that the environment names.
+    Postgres(String),
+}
+
+/// The schema of a state in PostgreSQL that has no other.
+const SCHEMA: &str = "kompox";
+
+/// Whether a text can be the name of a schema. It stands in statements, so nothing passes that could end a name there.
+pub fn is_schema(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    (1..=63).contains(&text.len()) && text.chars().all(plain) && !text.starts_with("pg_")
 }
 
 /// Finds a project's root, configuration and app file.
@@ -358,7 +369,7 @@ fn read_state(
     let Some(fields) = reader.any_fields(node, what) else { return default };
     let Some(kind) = reader.optional_text(fields, "type") else {
         // A path or URL without a type is not guessed at.
-        reader.missing(fields, "type", "write `type: sqlite` or `type: object`");
+        reader.missing(fields, "type", "write `type: sqlite`, `type: object` or `type: postgres`");
         return default;
     };
     let of_type = format!("{what} of type {}", kind.value);
@@ -388,9 +399,21 @@ fn read_state(
             }
         }
         "postgres" => {
-            let message = format!("the state type \"{}\" is not yet supported", kind.value);
-            reader.error("config-state-unsupported", message, &kind.location, "use `type: sqlite` or `type: object`");
-            default
+            reader.fields(node, &of_type, &[&["type", "schema"], besides].concat());
+            let Some(schema) = reader.optional_text(fields, "schema") else {
+                return StateConfig::Postgres(SCHEMA.to_owned());
+            };
+            if !is_schema(&schema.value) {
+                let message = format!("\"schema\" cannot be \"{}\"", schema.value);
+                reader.error(
+                    "kom-value",
+                    message,
+                    &schema.location,
+                    "use up to 63 lower-case letters, digits and `_`, not beginning with `pg_`",
+                );
+                return default;
+            }
+            StateConfig::Postgres(schema.value)
         }
         _ => {
             reader.choice(fields, "type", &[("sqlite", ()), ("postgres", ()), ("object", ())]);

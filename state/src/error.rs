@@ -188,6 +188,14 @@ pub enum StateError {
         /// The store.
         place: Place,
     },
+    /// The environment says no server, or no way to sign in there, that can be one.
+    #[error(
+        "the state cannot be reached: {what}; set the variables that `psql` takes (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE)"
+    )]
+    Misconfigured {
+        /// What is wrong.
+        what: String,
+    },
     /// There is no randomness for a new state's key.
     #[error("the operating system gave no random bytes for a new state: {0}; try again")]
     Randomness(#[source] Box<dyn Error + Send + Sync>),

@@ -20,6 +20,7 @@
 //! | [`place`] | [`Config`], [`open`]: which backend, and the way to it; [`Place`], where a state is |
 //! | `sqlite` | the default backend |
 //! | `object` | the backend that is a log of objects |
+//! | `postgres` | the backend in tables of PostgreSQL |
 //! | `model` | a state in memory, and [`Contents`], all that one holds |
 //! | `sealed` | texts that say whether they are whole |
 //! | `fit` | what a change must fulfil to be read back |
@@ -64,6 +65,7 @@ pub mod lock;
 mod model;
 mod object;
 pub mod place;
+mod postgres;
 mod presence;
 pub mod record;
 pub mod run;
@@ -75,6 +77,9 @@ pub mod verb;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+#[path = "../../tests/stores/server.rs"]
+mod stores;
 
 pub use address::{Address, NotAnAddress};
 pub use change::Change;

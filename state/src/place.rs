@@ -11,6 +11,7 @@ use crate::error::StateError;
 use crate::identity::Identity;
 use crate::lock::LockRequest;
 use crate::object::ObjectStore;
+use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 use crate::store::Store;
 
@@ -22,11 +23,26 @@ pub enum Place {
     File(PathBuf),
     /// Objects in a bucket, container or folder.
     Objects(Arc<Objects>),
+    /// Tables of a database.
+    Database {
+        /// Its server and port.
+        server: Arc<str>,
+        /// The database and the schema in it.
+        name: Arc<str>,
+    },
 }
 
 impl Place {
     pub(crate) fn file(path: &Path) -> Self {
         Self::File(path.to_owned())
+    }
+
+    /// The place that the variables of `libpq` say, as far as they do.
+    pub(crate) fn database(schema: &str, variables: &Variables) -> Self {
+        let of = |name, default| variables.get(name).unwrap_or(default);
+        let server = format!("{}:{}", of("PGHOST", "?"), of("PGPORT", "5432"));
+        let name = format!("{}.{schema}", of("PGDATABASE", of("PGUSER", "?")));
+        Self::Database { server: server.into(), name: name.into() }
     }
 }
 
@@ -35,6 +51,7 @@ impl fmt::Display for Place {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Objects(objects) => objects.fmt(f),
+            Self::Database { server, name } => write!(f, "{name} on {server}"),
         }
     }
 }
@@ -137,6 +154,10 @@ impl fmt::Display for Objects {
 pub struct Variables(BTreeMap<String, String>);
 
 impl Variables {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
     pub(crate) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
         let found = self.0.iter().filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
         found.map(|(name, value)| (name.as_str(), value.as_str()))
@@ -172,6 +193,15 @@ pub enum Config {
         /// A file of this machine, beside the project, that shows which process holds the lock.
         presence: PathBuf,
     },
+    /// Tables of a PostgreSQL database.
+    Postgres {
+        /// The schema that they are in: lower-case letters, digits and `_`.
+        schema: String,
+        /// Which server, and how to sign in there.
+        variables: Variables,
+        /// A file of this machine, beside the project, that shows which process holds the lock.
+        presence: PathBuf,
+    },
 }
 
 impl Config {
@@ -185,6 +215,7 @@ impl Config {
         match self {
             Self::Sqlite { path } => Place::file(path),
             Self::Object { objects, .. } => Place::Objects(Arc::new(objects.clone())),
+            Self::Postgres { schema, variables, .. } => Place::database(schema, variables),
         }
     }
 }
@@ -201,6 +232,9 @@ pub fn open(config: &Config) -> Result<Arc<dyn Store>, StateError> {
         Config::Object { objects, variables, presence } => {
             Ok(Arc::new(ObjectStore::open(objects, variables, presence)?))
         }
+        Config::Postgres { schema, variables, presence } => {
+            Ok(Arc::new(PostgresStore::open(schema, variables, presence)?))
+        }
     }
 }
 
@@ -213,6 +247,10 @@ pub fn open_existing(config: &Config) -> Result<Option<Arc<dyn Store>>, StateErr
         Config::Sqlite { path } => Ok(SqliteStore::open_existing(path)?.map(|store| Arc::new(store) as Arc<dyn Store>)),
         Config::Object { objects, variables, presence } => {
             let found = ObjectStore::open_existing(objects, variables, presence)?;
+            Ok(found.map(|store| Arc::new(store) as Arc<dyn Store>))
+        }
+        Config::Postgres { schema, variables, presence } => {
+            let found = PostgresStore::open_existing(schema, variables, presence)?;
             Ok(found.map(|store| Arc::new(store) as Arc<dyn Store>))
         }
     }
@@ -231,6 +269,9 @@ fn make(config: &Config, identity: Identity) -> Result<Arc<dyn Store>, StateErro
         Config::Sqlite { path } => Ok(Arc::new(SqliteStore::create(path, &identity)?)),
         Config::Object { objects, variables, presence } => {
             Ok(Arc::new(ObjectStore::create(objects, variables, presence, identity)?))
+        }
+        Config::Postgres { schema, variables, presence } => {
+            Ok(Arc::new(PostgresStore::create(schema, variables, presence, identity)?))
         }
     }
 }
@@ -279,6 +320,7 @@ pub fn remove(config: &Config) -> Result<(), StateError> {
     match config {
         Config::Sqlite { path } => SqliteStore::remove(path),
         Config::Object { objects, variables, .. } => ObjectStore::remove(objects, variables),
+        Config::Postgres { schema, variables, .. } => PostgresStore::remove(schema, variables),
     }
 }
 

@@ -10,6 +10,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lock::Holder;
+
 /// Which file of which machine, since it was started last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +19,14 @@ pub(crate) struct Witness {
     boot: String,
     inode: u64,
     nonce: String,
+}
+
+/// A holder, and where it can be seen to be alive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Held {
+    pub(crate) holder: Holder,
+    pub(crate) witness: Option<Witness>,
 }
 
 /// The file, and its lock if this process has it.

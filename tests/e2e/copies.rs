@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use crate::harness::backend::Backend;
 use crate::harness::cloud::Cloud;
 use crate::harness::project::Project;
-use crate::harness::server::{Server, aws, installed};
 
 const APPLY: &[&str] = &["apply", "--auto-approve"];
 
@@ -75,22 +75,20 @@ fn a_copy_is_put_back_and_neither_an_older_nor_a_forked_nor_another_one() {
 #[test]
 fn a_state_moves_from_place_to_place() {
     let mut project = Project::gitea_applied();
-    let server = installed("versitygw").map(|program| Server::versitygw(&program, "states"));
-    if let Some(server) = &server {
-        aws(&server.endpoint).iter().for_each(|(name, value)| project.set(name, value));
-    }
     let file = ".kompox/state/sandbox.db".to_owned();
     let mut places =
         vec![(file.clone(), String::new()), ("objects".to_owned(), "{type: object, path: ../objects}".to_owned())];
-    places.extend(
-        server.is_some().then(|| ("s3://states/p".to_owned(), "{type: object, url: 's3://states/p'}".to_owned())),
-    );
+    for home in [Backend::Versitygw, Backend::Pgbouncer, Backend::Pgbouncer].into_iter().filter_map(Backend::home) {
+        home.variables.iter().for_each(|(name, value)| project.set(name, value));
+        places.push((home.word(), home.text));
+    }
     places.push(("back.db".to_owned(), "{type: sqlite, path: ../back.db}".to_owned()));
     for (n, pair) in places.windows(2).enumerate() {
         let [(from, _), (to, config)] = pair else { unreachable!() };
         project.write(".kompox/config.yml", &format!("version: 1\nstate: {{type: sqlite, sandbox: {config}}}\n"));
         let moved = project.run(&["state", "migrate", "--from", from]).done();
-        assert!(moved.stderr.contains("Moved: ") && moved.stderr.contains(to.as_str()), "{}", moved.stderr);
+        let named = to.rsplit([':', '/']).next().unwrap();
+        assert!(moved.stderr.contains("Moved: ") && moved.stderr.contains(named), "{}", moved.stderr);
         let again = project.run(&["plan", "--detailed-exitcode"]).done();
         assert!(again.stdout.starts_with("No changes."), "{}", again.stdout);
         restart(&project, &format!("postgres:17.{n}"));

@@ -1,10 +1,13 @@
 //! A state that a team shares: each job has a fresh checkout, and nothing but the state is kept between them.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::json;
 
+use crate::harness::backend::Backend;
 use crate::harness::cloud::Cloud;
 use crate::harness::project::Project;
-use crate::harness::server::{Server, aws, installed};
+use crate::harness::server::aws;
 
 /// A repository, a cloud that outlives all jobs, and a state elsewhere.
 struct Team {
@@ -83,23 +86,47 @@ fn jobs_share_a_state_in_a_folder() {
 
 #[test]
 fn jobs_share_a_state_in_s3() {
-    let Some(program) = installed("versitygw") else { return };
-    let server = Server::versitygw(&program, "states");
-    jobs_share("{type: object, url: 's3://states/team/prod'}", &aws(&server.endpoint));
+    let Some(home) = Backend::Versitygw.home() else { return };
+    jobs_share(&home.text, &home.variables);
+}
+
+/// Through a pooler in transaction mode, if there is one; the password is in a file.
+#[test]
+fn jobs_share_a_state_in_postgres() {
+    let Some(home) = Backend::Pgbouncer.home().or_else(|| Backend::Postgres.home()) else { return };
+    let secrets = tempfile::tempdir().unwrap();
+    let file = secrets.path().join("pgpass");
+    std::fs::write(&file, "other:*:*:*:wrong\nlocalhost:*:kompox:kompox:kompox-secret\n").unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    let mut variables = home.variables.clone();
+    variables.retain(|(name, _)| *name != "PGPASSWORD");
+    variables.push(("PGPASSFILE", file.to_str().unwrap().to_owned()));
+    jobs_share(&home.text, &variables);
 }
 
 /// Nothing is known and nothing is changed; what to check is said.
 #[test]
 fn a_state_that_cannot_be_reached_changes_nothing() {
     let mut server = aws("http://127.0.0.1:9");
-    server[4].1 = "Unreached-Secret-7Fq2".to_owned();
-    let team = Team::new("{type: object, url: 's3://states/team/prod'}", &server);
+    server[4].1 = SECRET.to_owned();
+    let place = "the state s3://states/team/prod cannot be used";
+    changes_nothing("{type: object, url: 's3://states/team/prod'}", &server, &[place, "check the network"]);
+    let database = [("PGHOST", "127.0.0.1"), ("PGPORT", "9"), ("PGUSER", "ops"), ("PGPASSWORD", SECRET)];
+    let database = database.map(|(name, value)| (name, value.to_owned()));
+    let place = "the state ops.kompox on 127.0.0.1:9 cannot be used";
+    changes_nothing("{type: postgres}", &database, &[place, "check the network, and PGHOST, PGPORT"]);
+    changes_nothing("{type: postgres}", &database[1..], &["PGHOST names no server"]);
+}
+
+const SECRET: &str = "Unreached-Secret-7Fq2";
+
+fn changes_nothing(state: &str, variables: &[(&'static str, String)], says: &[&str]) {
+    let team = Team::new(state, variables);
     let before = team.repository.files().len();
-    for command in [&["plan"][..], &["apply", "--auto-approve"]] {
+    for command in [&["plan"][..], &["apply", "--auto-approve"], &["doctor"]] {
         let job = team.checkout();
-        let refused = job.run(command).exits(1);
-        let told = refused.says(&["the state s3://states/team/prod cannot be used", "check the network"]).text();
-        assert!(!told.contains("Unreached-Secret-7Fq2"), "{told}");
+        let told = job.run(command).exits(1).says(says).text();
+        assert!(!told.contains(SECRET), "{told}");
     }
     assert_eq!(team.repository.files().len(), before);
     let world = kompox_sandbox::inspect(&team.repository.folder().join("world")).unwrap();

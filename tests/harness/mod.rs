@@ -7,10 +7,11 @@
 //! - [`forge`]: a stub of a code host.
 //! - [`cloud`]: `kompox sandbox serve`, and requests to it behind the program's back ([`http`]).
 //! - [`stage`]: a project on a served cloud, and what must hold once everything converged.
-//! - [`server`]: a server that keeps states.
+//! - [`backend`]: where states can be kept; [`server`]: the servers that do.
 //! - [`proxy`]: strikes at an exact request between a run and its cloud.
 #![allow(dead_code, reason = "each suite uses a part of it")]
 
+pub mod backend;
 pub mod cloud;
 pub mod forge;
 pub mod http;

@@ -6,9 +6,10 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use kompox_sandbox::{self as sandbox, RequestLogEntry};
-use kompox_state::{Config, Objects, Store, Variables};
+use kompox_state::{Config, Store};
 use serde_json::Value;
 
+use super::backend::Home;
 use super::cloud::Cloud;
 use super::copy;
 use super::project::Project;
@@ -20,28 +21,28 @@ struct Made(tempfile::TempDir);
 /// A project and a world, in a folder of their own.
 pub struct Stage {
     project: Project,
-    /// Where the state is, if it is not in its usual file.
-    elsewhere: Option<Config>,
+    state: Config,
 }
 
 impl Stage {
     /// The example with nothing applied.
     pub fn new() -> Self {
-        Self { project: Project::gitea(), elsewhere: None }
+        Self::over(Project::gitea())
     }
 
-    /// The same with a state that is a log of objects, in a folder.
-    pub fn in_objects() -> Self {
-        let stage = Self::new();
-        let state = "{type: sqlite, sandbox: {type: object, path: objects}}";
-        stage.project.write(".kompox/config.yml", &format!("version: 1\nstate: {state}\n"));
-        let folder = stage.project().join(".kompox");
-        let elsewhere = Config::Object {
-            objects: Objects::Folder(folder.join("objects")),
-            variables: Variables::default(),
-            presence: folder.join("state/sandbox.lock"),
-        };
-        Self { elsewhere: Some(elsewhere), ..stage }
+    /// A project whose state is in its usual file.
+    pub fn over(project: Project) -> Self {
+        let state = Config::Sqlite { path: project.root().join(".kompox/state/sandbox.db") };
+        Self { project, state }
+    }
+
+    /// The project with its state elsewhere.
+    pub fn at(home: &Home, mut project: Project) -> Self {
+        let text = format!("version: 1\nstate: {{type: sqlite, sandbox: {}}}\n", home.text);
+        project.write(".kompox/config.yml", &text);
+        home.variables.iter().for_each(|(name, value)| project.set(name, value));
+        let state = home.config(&project.root().join(".kompox"));
+        Self { project, state }
     }
 
     /// The example with everything applied, without an interruption. The first call makes it, the others copy it.
@@ -57,7 +58,7 @@ impl Stage {
             copy(stage.project.folder(), kept.path(), &[]);
             Made(kept)
         });
-        let stage = Self { project: Project::empty("gitea"), elsewhere: None };
+        let stage = Self::over(Project::empty("gitea"));
         copy(made.path(), stage.project.folder(), &[]);
         stage
     }
@@ -134,8 +135,7 @@ impl Stage {
 
     /// The state.
     pub fn state(&self) -> Arc<dyn Store> {
-        let config = self.elsewhere.clone().unwrap_or_else(|| Config::Sqlite { path: self.state_file() });
-        kompox_state::open_existing(&config).unwrap().expect("there is a state")
+        kompox_state::open_existing(&self.state).unwrap().expect("there is a state")
     }
 
     /// What exists, without the names that are new each time.

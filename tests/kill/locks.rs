@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use rustix::process::Signal;
 
+use crate::harness::backend::Backend;
+use crate::harness::project::Project;
 use crate::harness::proxy::Proxy;
 use crate::harness::stage::{FAST, Stage};
 
@@ -59,7 +61,10 @@ fn gethostname() -> String {
 
 /// Sixteen who apply the same change at once: one at a time holds the lock, whoever waits finds it done, nobody's work is lost.
 /// `KOMPOX_CONTENTION_ROUNDS` says how often.
-fn sixteen_at_once(backend: &str, stage: &Stage) {
+fn sixteen_at_once(backend: Backend) {
+    let Some(home) = backend.home() else { return };
+    let stage = Stage::at(&home, Project::gitea());
+    let backend = backend.name();
     let rounds = std::env::var("KOMPOX_CONTENTION_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
     let cloud = stage.cloud(FAST);
     stage.run(&cloud.endpoint, APPLY).exits(0);
@@ -80,12 +85,21 @@ fn sixteen_at_once(backend: &str, stage: &Stage) {
     );
 }
 
-#[test]
-fn sixteen_processes_at_once_on_a_file() {
-    sixteen_at_once("sqlite", &Stage::new());
+macro_rules! sixteen_processes_at_once {
+    ($($name:ident: $backend:ident),+) => {
+        $(#[test]
+        fn $name() {
+            sixteen_at_once(Backend::$backend);
+        })+
+    };
 }
 
-#[test]
-fn sixteen_processes_at_once_on_objects() {
-    sixteen_at_once("object (folder)", &Stage::in_objects());
-}
+sixteen_processes_at_once!(
+    sixteen_processes_at_once_on_sqlite: File,
+    sixteen_processes_at_once_on_a_folder: Folder,
+    sixteen_processes_at_once_on_versitygw: Versitygw,
+    sixteen_processes_at_once_on_moto: Moto,
+    sixteen_processes_at_once_on_azurite: Azurite,
+    sixteen_processes_at_once_on_postgres: Postgres,
+    sixteen_processes_at_once_on_pgbouncer: Pgbouncer
+);

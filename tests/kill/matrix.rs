@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::harness::backend::Backend;
+use crate::harness::project::Project;
 use crate::harness::proxy::{Moment, Proxy, Seen};
 use crate::harness::stage::{FAST, Stage};
 
@@ -25,18 +27,13 @@ fn deed(seen: &Seen) -> Option<(String, String)> {
     Some((seen.method.clone(), kind.to_lowercase()))
 }
 
-/// A backend of the matrix.
-struct Backend {
-    name: &'static str,
-    stage: fn() -> Stage,
-}
-
-const BACKENDS: [Backend; 2] =
-    [Backend { name: "sqlite", stage: Stage::new }, Backend { name: "object (folder)", stage: Stage::in_objects }];
+/// The backends of the matrix.
+const BACKENDS: [Backend; 3] = [Backend::File, Backend::Folder, Backend::Pgbouncer];
 
 /// A stage as the command finds it.
-fn ready(backend: &Backend, words: &[&str]) -> Stage {
-    let stage = (backend.stage)();
+fn ready(backend: Backend, words: &[&str]) -> Stage {
+    let home = backend.home().expect("asked for only where there is one");
+    let stage = Stage::at(&home, Project::gitea());
     if words != APPLY {
         let cloud = stage.cloud(FAST);
         stage.run(&cloud.endpoint, APPLY).exits(0);
@@ -45,7 +42,7 @@ fn ready(backend: &Backend, words: &[&str]) -> Stage {
 }
 
 /// The requests of the command that change something, each with how many like it came before.
-fn deeds(backend: &Backend, words: &[&str], every: bool) -> Vec<(String, String, usize)> {
+fn deeds(backend: Backend, words: &[&str], every: bool) -> Vec<(String, String, usize)> {
     let stage = ready(backend, words);
     let cloud = stage.cloud(FAST);
     let proxy = Proxy::start(&cloud.endpoint);
@@ -61,7 +58,7 @@ fn deeds(backend: &Backend, words: &[&str], every: bool) -> Vec<(String, String,
 }
 
 /// Kills the command at one request, lets the next one do the rest, and looks at what there is then.
-fn strike(backend: &Backend, words: &[&str], (method, kind, nth): &(String, String, usize), moment: Moment) -> bool {
+fn strike(backend: Backend, words: &[&str], (method, kind, nth): &(String, String, usize), moment: Moment) -> bool {
     let stage = ready(backend, words);
     let cloud = stage.cloud(FAST);
     let proxy = Proxy::start(&cloud.endpoint);
@@ -92,7 +89,9 @@ fn strike(backend: &Backend, words: &[&str], (method, kind, nth): &(String, Stri
 #[test]
 fn matrix() {
     let all = std::env::var("KOMPOX_KILL_MATRIX").is_ok_and(|value| value == "all");
-    for backend in BACKENDS.iter().filter(|backend| all || backend.name.starts_with("object")) {
+    for backend in
+        BACKENDS.into_iter().filter(|backend| (all || *backend == Backend::Folder) && backend.home().is_some())
+    {
         for words in [APPLY, DESTROY].into_iter().filter(|words| all || *words == APPLY) {
             let deeds = deeds(backend, words, all);
             let strikes = deeds.iter().enumerate().flat_map(|(n, deed)| {
@@ -105,7 +104,7 @@ fn matrix() {
                 for _ in 0..AT_ONCE {
                     scope.spawn(|| {
                         while let Some((deed, moment)) = strikes.get(next.fetch_add(1, Ordering::Relaxed)) {
-                            println!("{} {} {deed:?} {moment:?}", backend.name, words[0]);
+                            println!("{} {} {deed:?} {moment:?}", backend.name(), words[0]);
                             kills.fetch_add(usize::from(strike(backend, words, deed, *moment)), Ordering::Relaxed);
                         }
                     });
@@ -116,7 +115,7 @@ fn matrix() {
             let _ = writeln!(
                 std::io::stderr(),
                 "\nkills: {}: {}: {} {}, {kills} kills, all converged: 0 orphans, 0 doubles, 0 lost records, 0 open intents",
-                backend.name,
+                backend.name(),
                 words[0],
                 deeds.len(),
                 if all { "requests" } else { "kinds and verbs" },

@@ -73,6 +73,9 @@ fn place(layout: &Layout, state: &StateConfig, name: &str) -> Result<Config, Cli
         StateConfig::Sqlite { path: None } => {
             Config::Sqlite { path: layout.dir.join("state").join(format!("{name}.db")) }
         }
+        StateConfig::Postgres(schema) => {
+            tables_in(layout, schema.clone(), if name == SANDBOX { SANDBOX } else { "postgres" })
+        }
         StateConfig::Folder(path) => object(Objects::Folder(path.clone())),
         StateConfig::Bucket(url) => object(Objects::parse(url).map_err(|error| {
             CliError::new("config-state", format!("`state:` in `.kompox/config.yml` names no bucket: {error}"))
@@ -83,8 +86,16 @@ fn place(layout: &Layout, state: &StateConfig, name: &str) -> Result<Config, Cli
 /// Objects, signed in to by the environment: a rehearsal needs no account of a cloud, but the one that its state is in. `lock` is
 /// what the file of this machine is called that shows who holds the lock.
 pub fn objects_at(layout: &Layout, objects: Objects, lock: &str) -> Config {
-    let presence = layout.dir.join("state").join(format!("{lock}.lock"));
-    Config::Object { objects, variables: variables().into_iter().collect(), presence }
+    Config::Object { objects, variables: variables().into_iter().collect(), presence: presence(layout, lock) }
+}
+
+/// Tables of a schema, in the database that the environment names; `lock` as in [`objects_at`].
+pub fn tables_in(layout: &Layout, schema: String, lock: &str) -> Config {
+    Config::Postgres { schema, variables: variables().into_iter().collect(), presence: presence(layout, lock) }
+}
+
+fn presence(layout: &Layout, lock: &str) -> PathBuf {
+    layout.dir.join("state").join(format!("{lock}.lock"))
 }
 
 /// Where the sandbox's world is.

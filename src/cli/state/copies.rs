@@ -10,13 +10,13 @@ use super::at_hand::{existing, written};
 use crate::advice::{Advice, Command, Name};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::flow::locking::{asked, take};
-use crate::cli::flow::manifests::{objects_at, state_config};
+use crate::cli::flow::manifests::{objects_at, state_config, tables_in};
 use crate::cli::flow::session::{Needs, Session, with_session};
 use crate::cli::global::Global;
 use crate::cli::ui::Ui;
 use crate::engine::run::System;
 use crate::engine::whereabouts::astray;
-use crate::kom::layout::{Layout, discover};
+use crate::kom::layout::{Layout, discover, is_schema};
 use crate::resources::drivers;
 
 /// Writes the whole state to a file that only its owner can read: it holds the key of the digests.
@@ -143,10 +143,13 @@ fn same(one: &Contents, other: &Contents) -> bool {
 
 /// The place that a word of the command line names.
 fn place(word: &str, layout: &Layout, global: &Global) -> Result<Config, CliError> {
+    if let Some(schema) = word.strip_prefix("postgres:").filter(|schema| is_schema(schema)) {
+        return Ok(tables_in(layout, schema.to_owned(), "migrate"));
+    }
     let objects = if word.contains("://") {
         Objects::parse(word).map_err(|error| {
             CliError::new("state-place", error.to_string())
-                .help("name a file, a folder, or the URL of a state as `state:` of `.kompox/config.yml` has it")
+                .help("name a file, a folder, `postgres:<schema>`, or the URL of a bucket as `state:` of `.kompox/config.yml` has it")
         })?
     } else {
         let path: PathBuf = global.cwd()?.join(word);

@@ -84,7 +84,7 @@ Examples:\n  kompox state mv disk/default disk/store\n  kompox state mv app/gite
     #[command(after_help = "Nobody writes to the old place any more; it is not deleted.\n\n\
 Examples:\n  kompox state migrate --from .kompox/state/kompox.db\n  kompox state migrate --from s3://my-bucket/kompox/prod")]
     Migrate {
-        /// Where it was: a SQLite file, a folder of objects, or the URL of a bucket
+        /// Where it was: a SQLite file, a folder of objects, the URL of a bucket, or `postgres:<schema>`
         #[arg(long, value_name = "PLACE")]
         from: String,
     },

@@ -91,6 +91,8 @@ fn configuration_is_read_and_checked() {
     for (text, expected) in [
         ("state: {type: object, url: 's3://b/p'}", StateConfig::Bucket("s3://b/p".to_owned())),
         ("state: {type: object, path: objects}", StateConfig::Folder(folder.path(".kompox/objects"))),
+        ("state: {type: postgres}", StateConfig::Postgres("kompox".to_owned())),
+        ("state: {type: postgres, schema: ops}", StateConfig::Postgres("ops".to_owned())),
     ] {
         folder.write(".kompox/config.yml", text);
         assert_eq!(folder.layout().config.state, expected);
@@ -104,10 +106,7 @@ fn configuration_is_read_and_checked() {
     for (text, expected) in [
         ("version: 2", "error[kom-value] .kompox/config.yml:1:10: \"version\" cannot be 2"),
         ("store: {type: s3}", "error[kom-value] .kompox/config.yml:1:15: \"type\" cannot be \"s3\""),
-        (
-            "state: {type: postgres}",
-            "error[config-state-unsupported] .kompox/config.yml:1:15: the state type \"postgres\" is not yet supported",
-        ),
+        ("state: {type: postgres, schema: 'a\"b'}", "error[kom-value] .kompox/config.yml:1:33"),
         (
             "state: {type: object}",
             "error[kom-required] .kompox/config.yml:1:8: \"state\" of type object has no \"url\"",

@@ -16,9 +16,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
-use crate::lock::Holder;
 use crate::model::Model;
-use crate::presence::Witness;
+use crate::presence::Held;
 pub(super) use crate::sealed::{FORMAT, read, write};
 
 /// What makes the state itself.
@@ -63,14 +62,6 @@ pub(super) enum Event {
     Moved { lock: String, to: String },
     /// The holder changed the state.
     Committed { lock: String, changes: Vec<Change> },
-}
-
-/// A holder, and where it can be seen to be alive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Held {
-    pub(super) holder: Holder,
-    pub(super) witness: Option<Witness>,
 }
 
 /// Everything up to an entry.

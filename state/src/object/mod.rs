@@ -41,7 +41,7 @@ use uuid::Uuid;
 
 use self::bucket::{Bucket, Created};
 use self::http::Connector;
-use self::log::{Entry, Event, FORMAT, Held, Identity, Name, Summary};
+use self::log::{Entry, Event, FORMAT, Identity, Name, Summary};
 use crate::address::Address;
 use crate::bridge::Bridge;
 use crate::change::Change;
@@ -52,7 +52,7 @@ use crate::identity;
 use crate::lease::Watch;
 use crate::lock::{Displaced, Guard, Holder, Lock, LockRequest, holder_of};
 use crate::place::{Objects, Variables};
-use crate::presence::Presence;
+use crate::presence::{Held, Presence};
 use crate::record::{Intent, Record, Snapshot};
 use crate::run::{ActionDuration, Run};
 use crate::store::Store;

@@ -1,30 +1,18 @@
 //! The contract on real servers, which `tests/stores/build` installs. `KOMPOX_STORES` names their folder; without it these
 //! tests say that they were skipped.
 
-#[path = "../../../tests/stores/server.rs"]
-mod server;
-
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::sync::{Barrier, OnceLock};
 
-use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
 use tempfile::TempDir;
 
-use self::server::{Server, aws, installed, tell};
 use super::tests::spoil;
 use super::*;
 use crate::contract::{self, Backend, Spoiled, put, record, request};
 use crate::lease::Clock;
-
-/// The bucket that every server has.
-const BUCKET: &str = "states";
-
-/// The account and key that Azurite has (<https://github.com/Azure/Azurite#default-storage-account>).
-const ACCOUNT: &str = "devstoreaccount1";
-const ACCOUNT_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+use crate::stores::{ACCOUNT, AZURITE, BUCKET, MOTO, Server, VERSITYGW, aws, azure, installed, tell};
 
 /// Which server.
 trait Kind: 'static {
@@ -44,16 +32,10 @@ fn server<K: Kind>() -> Option<&'static Server> {
     K::shared().get_or_init(|| installed(K::PROGRAM).map(|program| K::start(&program))).as_ref()
 }
 
-/// Sends a request and gives its status.
-fn send(request: reqwest::Request) -> u16 {
-    let bridge = Bridge::start().unwrap();
-    bridge.wait(async move { reqwest::Client::new().execute(request).await.unwrap().status().as_u16() }).unwrap()
-}
-
 struct VersityGateway;
 
 impl Kind for VersityGateway {
-    const PROGRAM: &'static str = "versitygw";
+    const PROGRAM: &'static str = VERSITYGW;
     const ROUNDS: usize = 10;
 
     fn shared() -> &'static OnceLock<Option<Server>> {
@@ -62,7 +44,7 @@ impl Kind for VersityGateway {
     }
 
     fn start(program: &Path) -> Server {
-        Server::versitygw(program, BUCKET)
+        Server::versitygw(program)
     }
 
     fn objects(prefix: String) -> Objects {
@@ -77,7 +59,7 @@ impl Kind for VersityGateway {
 struct Moto;
 
 impl Kind for Moto {
-    const PROGRAM: &'static str = "moto/bin/python";
+    const PROGRAM: &'static str = MOTO;
     const ROUNDS: usize = 3;
 
     fn shared() -> &'static OnceLock<Option<Server>> {
@@ -86,14 +68,7 @@ impl Kind for Moto {
     }
 
     fn start(program: &Path) -> Server {
-        let server = Server::start(|_, port| {
-            let mut command = Command::new(program);
-            command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
-            command
-        });
-        let url = format!("{}/{BUCKET}", server.endpoint).parse().unwrap();
-        assert_eq!(send(reqwest::Request::new(::http::Method::PUT, url)), 200);
-        server
+        Server::moto(program)
     }
 
     fn objects(prefix: String) -> Objects {
@@ -108,7 +83,7 @@ impl Kind for Moto {
 struct Azurite;
 
 impl Kind for Azurite {
-    const PROGRAM: &'static str = "azurite/node_modules/azurite/dist/src/blob/main.js";
+    const PROGRAM: &'static str = AZURITE;
     const ROUNDS: usize = 3;
 
     fn shared() -> &'static OnceLock<Option<Server>> {
@@ -117,20 +92,7 @@ impl Kind for Azurite {
     }
 
     fn start(program: &Path) -> Server {
-        let server = Server::start(|folder, port| {
-            let mut command = Command::new("node");
-            command.arg(program).args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--silent"]);
-            command.args(["--disableTelemetry", "--skipApiVersionCheck", "--location"]).arg(folder);
-            command
-        });
-        let url = format!("{}/{ACCOUNT}/{BUCKET}?restype=container", server.endpoint);
-        let mut request =
-            ::http::Request::put(url).header("content-length", "0").body(String::new()).unwrap().map(Into::into);
-        let key = AzureCredential::AccessKey(AzureAccessKey::try_new(ACCOUNT_KEY).unwrap());
-        AzureAuthorizer::new(&key, ACCOUNT).try_authorize(&mut request).unwrap();
-        let request = request.map(|_: object_store::client::HttpRequestBody| Vec::new());
-        assert_eq!(send(request.try_into().unwrap()), 201);
-        server
+        Server::azurite(program)
     }
 
     fn objects(prefix: String) -> Objects {
@@ -138,11 +100,7 @@ impl Kind for Azurite {
     }
 
     fn variables(endpoint: &str) -> Vec<(&'static str, String)> {
-        vec![
-            ("AZURE_STORAGE_ENDPOINT", format!("{endpoint}/{ACCOUNT}")),
-            ("AZURE_STORAGE_ACCOUNT_KEY", ACCOUNT_KEY.to_owned()),
-            ("AZURE_ALLOW_HTTP", "true".to_owned()),
-        ]
+        azure(endpoint).to_vec()
     }
 }
 

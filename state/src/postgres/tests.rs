@@ -1,0 +1,286 @@
+//! The contract on a real PostgreSQL, straight and through pgbouncer in transaction mode (`tests/stores/postgres`).
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::{Barrier, OnceLock};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::contract::{self, Backend, Spoiled, put, record, request};
+use crate::lease::Clock;
+use crate::stores::{Postgres, tell};
+
+/// The server, started by whoever needs it first; none where it is not installed.
+fn server() -> Option<&'static Postgres> {
+    static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
+    SERVER.get_or_init(Postgres::start).as_ref()
+}
+
+/// The variables for the server on this port; what is said in `more` counts.
+fn variables(server: &Postgres, port: u16, more: &[(&str, &str)]) -> Variables {
+    let all = server.variables(port).into_iter().map(|(name, value)| (name.to_owned(), value));
+    all.chain(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).collect()
+}
+
+/// A state in a schema of its own.
+struct In<const POOLED: bool> {
+    schema: String,
+    variables: Variables,
+    folder: TempDir,
+    clock: Clock,
+}
+
+impl<const POOLED: bool> In<POOLED> {
+    fn presence(&self) -> PathBuf {
+        self.folder.path().join("postgres.lock")
+    }
+}
+
+impl<const POOLED: bool> Backend for In<POOLED> {
+    type Store = PostgresStore;
+
+    fn new() -> Self {
+        let server = server().expect("asked for only where there is one");
+        let port = if POOLED { server.pooled.unwrap() } else { server.port };
+        Self {
+            schema: format!("state_{}", Uuid::new_v4().simple()),
+            variables: variables(server, port, &[]),
+            folder: tempfile::tempdir().unwrap(),
+            clock: Clock::default(),
+        }
+    }
+
+    fn open(&self) -> PostgresStore {
+        let store = PostgresStore::open(&self.schema, &self.variables, &self.presence()).unwrap();
+        PostgresStore { watch: Arc::new(Watch::by(self.clock.clone())), ..store }
+    }
+
+    fn spoil(&self, what: Spoiled, text: &str) {
+        let (table, key) = match what {
+            Spoiled::RecordAddress => ("records", "address"),
+            Spoiled::Dependency => ("records", "dependencies"),
+            Spoiled::Protection => ("records", "protection"),
+            Spoiled::Progress => ("records", "baseline"),
+            Spoiled::IntentAddress => ("intents", "address"),
+            Spoiled::IntentAction => ("intents", "action"),
+            Spoiled::IntentRecord => ("intents", "record"),
+            Spoiled::RunResult => ("runs", "result"),
+            Spoiled::RunCounts => ("runs", "counts"),
+            Spoiled::RunPlanned => ("runs", "planned"),
+            Spoiled::Removed => ("removed", "address"),
+            Spoiled::DurationAction => ("durations", "action"),
+        };
+        let text = text.to_owned();
+        let done = self.open().shared.link.write(move |tx, schema| {
+            if table == "removed" || table == "durations" {
+                tx.execute_typed(&format!("UPDATE {schema}.{table} SET {key} = $1"), &[(&text, Type::TEXT)])?;
+                return Ok(());
+            }
+            let body: String = tx.query_typed_one(&format!("SELECT body FROM {schema}.{table}"), &[])?.try_get(0)?;
+            let mut body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let is_text = matches!(key, "address" | "action" | "result");
+            body[key] = match key {
+                "dependencies" => serde_json::json!([text]),
+                _ if is_text => text.as_str().into(),
+                _ => serde_json::from_str(&text).unwrap(),
+            };
+            let update = format!("UPDATE {schema}.{table} SET body = $1");
+            tx.execute_typed(&update, &[(&body.to_string(), Type::TEXT)])?;
+            Ok(())
+        });
+        done.unwrap();
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+macro_rules! on_postgres {
+    ($($name:ident),+) => {
+        $(#[test]
+        fn $name() {
+            if server().is_some() {
+                contract::$name::<In<false>>();
+            }
+        })+
+
+        mod pooled {
+            use super::*;
+
+            $(#[test]
+            fn $name() {
+                if server().is_some_and(|server| server.pooled.is_some()) {
+                    contract::$name::<In<true>>();
+                }
+            })+
+        }
+    };
+}
+
+on_postgres!(
+    keeps_what_it_is_given,
+    reopens_as_the_same_state,
+    counts_commits,
+    put_keeps_the_created_serial,
+    a_commit_is_all_or_nothing,
+    a_move_renames_in_dependencies,
+    the_journal_opens_and_closes,
+    keeps_history,
+    counts_what_was_done,
+    remembers_addresses_that_had_a_record,
+    means_of_durations,
+    refuses_a_second_writer,
+    a_lock_ends_with_its_value,
+    clears_a_dead_local_holder,
+    waits_for_the_lease_of_a_remote_holder,
+    fences_a_holder_that_was_taken_over,
+    unlock_is_the_last_resort,
+    readers_see_one_instant,
+    ended_runs_are_a_chain,
+    a_copy_takes_the_place_of_everything,
+    a_state_that_has_moved_takes_no_writer,
+    refuses_what_it_could_not_read_back,
+    what_cannot_be_read_is_damage,
+    behaves_as_a_map
+);
+
+#[test]
+fn of_many_that_make_a_state_or_want_the_lock_one_does() {
+    const WRITERS: usize = 16;
+    let Some(server) = server() else { return };
+    let rounds = std::env::var("KOMPOX_STORES_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
+    let schema = format!("state_{}", Uuid::new_v4().simple());
+    let variables = variables(server, server.pooled.unwrap_or(server.port), &[]);
+    let mut expected = 0;
+    for round in 0..rounds {
+        let folders: Vec<TempDir> = (0..WRITERS).map(|_| tempfile::tempdir().unwrap()).collect();
+        let barrier = Barrier::new(WRITERS);
+        let outcomes: Vec<(PostgresStore, Result<Lock, StateError>)> = std::thread::scope(|scope| {
+            let (barrier, schema, variables) = (&barrier, &schema, &variables);
+            let threads: Vec<_> = folders
+                .iter()
+                .enumerate()
+                .map(|(n, folder)| {
+                    scope.spawn(move || {
+                        barrier.wait();
+                        let store = PostgresStore::open(schema, variables, &folder.path().join("lock")).unwrap();
+                        barrier.wait();
+                        let lock = store.try_lock(&request(&format!("host{n}")));
+                        (store, lock)
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let lineages: std::collections::BTreeSet<&str> = outcomes.iter().map(|(store, _)| store.lineage()).collect();
+        assert_eq!(lineages.len(), 1);
+        let held = outcomes.into_iter().filter_map(|(store, lock)| lock.ok().map(|lock| (store, lock)));
+        let held: Vec<_> = held.collect();
+        assert_eq!(held.len(), 1, "round {round}");
+        for (store, lock) in held {
+            expected = store.commit(&lock, &[put(record(&format!("r{round}")))]).unwrap();
+            lock.release().unwrap();
+        }
+    }
+    assert_eq!(expected, rounds as u64);
+    let way = if server.pooled.is_some() { "through pgbouncer" } else { "straight" };
+    tell(&format!(
+        "contention: postgres {way}: {WRITERS} writers, {rounds} rounds, one holder in each, no commit lost"
+    ));
+}
+
+#[test]
+fn tls_checks_the_certificate() {
+    let Some((server, authority)) = server().and_then(|server| Some((server, server.authority()?))) else { return };
+    let authority = authority.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let open = |more: &[(&str, &str)]| {
+        let schema = format!("state_{}", Uuid::new_v4().simple());
+        PostgresStore::open(&schema, &variables(server, server.port, more), &folder.path().join("lock"))
+    };
+    let encrypted = |store: &PostgresStore| {
+        let own = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        store.shared.link.read(move |tx, _| Ok(tx.query_typed_one(own, &[])?.try_get::<_, bool>(0)?)).unwrap()
+    };
+    for mode in ["require", "verify-full"] {
+        assert!(encrypted(&open(&[("PGSSLMODE", mode), ("PGSSLROOTCERT", authority)]).unwrap()));
+    }
+    assert!(!encrypted(&open(&[]).unwrap()), "on this machine nothing is between");
+    // Another name than the certificate's; and an authority that nobody trusts.
+    for (more, why) in [
+        (&[("PGSSLMODE", "require"), ("PGSSLROOTCERT", authority), ("PGHOST", "127.0.0.1")][..], "not valid for name"),
+        (&[("PGSSLMODE", "require")], "UnknownIssuer"),
+        (&[("PGSSLMODE", "verify-ca"), ("PGSSLROOTCERT", "system")], "UnknownIssuer"),
+    ] {
+        let error = open(more).map(drop).unwrap_err();
+        assert!(matches!(error, StateError::Backend { .. }), "{error}");
+        let text = format!("{error:?}");
+        assert!(text.contains(why) && text.contains("PGSSLROOTCERT"), "{text}");
+    }
+    for more in [("PGSSLMODE", "never"), ("PGPORT", "x"), ("PGSSLROOTCERT", "/nowhere.crt")] {
+        let error = open(&[("PGSSLMODE", "require"), more]).map(drop).unwrap_err();
+        assert!(matches!(&error, StateError::Misconfigured { what } if what.contains(more.0)), "{error}");
+    }
+}
+
+#[test]
+fn a_connection_that_was_ended_is_made_anew() {
+    if server().is_none() {
+        return;
+    }
+    let place = In::<false>::new();
+    let (store, other) = (place.open(), place.open());
+    let lock = store.try_lock(&request("here")).unwrap();
+    store.commit(&lock, &[put(record("a"))]).unwrap();
+    // As the server does when it is started anew, before a commit and before a look.
+    let end = || {
+        let own = |tx: &mut Transaction<'_>, _: &str| {
+            Ok(tx.query_typed_one("SELECT pg_backend_pid()", &[])?.try_get::<_, i32>(0)?)
+        };
+        let pid = store.shared.link.read(own).unwrap();
+        let ended = other.shared.link.read(move |tx, _| {
+            let end = "SELECT pg_terminate_backend($1, 5000)";
+            Ok(tx.query_typed_one(end, &[(&pid, Type::INT4)])?.try_get::<_, bool>(0)?)
+        });
+        assert!(ended.unwrap());
+    };
+    end();
+    assert_eq!(store.commit(&lock, &[put(record("b"))]).unwrap(), 2);
+    end();
+    assert_eq!(store.serial().unwrap(), 2);
+    assert_eq!(other.records().unwrap().len(), 2);
+}
+
+#[test]
+fn a_wrong_password_and_a_table_that_is_gone_are_told() {
+    let Some(server) = server() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = variables(server, server.port, &[("PGPASSWORD", "wrong-hunter2")]);
+    let error = PostgresStore::open("s", &wrong, &folder.path().join("lock")).map(drop).unwrap_err().to_string();
+    assert!(error.contains("password authentication failed") && error.contains("PGPASSFILE"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    let place = In::<false>::new();
+    let store = place.open();
+    PostgresStore::remove(&place.schema, &place.variables).unwrap();
+    PostgresStore::remove(&place.schema, &place.variables).unwrap();
+    assert!(matches!(store.records(), Err(StateError::Replaced { .. })));
+    assert!(matches!(store.try_lock(&request("here")), Err(StateError::Replaced { .. })));
+    let next = place.open();
+    assert!(matches!(store.try_lock(&request("here")), Err(StateError::Replaced { .. })), "another one, in its place");
+    assert_ne!(next.lineage(), store.lineage());
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named_without_the_password() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let all = [("PGHOST", "localhost"), ("PGPORT", &port), ("PGUSER", "kompox"), ("PGPASSWORD", "hunter2")];
+    let all: Variables = all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let error = PostgresStore::open_existing("kompox", &all, Path::new("unused")).map(drop).unwrap_err().to_string();
+    assert!(error.contains(&format!("localhost:{port}")) && error.contains("check the network"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    let error =
+        PostgresStore::open_existing("kompox", &Variables::default(), Path::new("unused")).map(drop).unwrap_err();
+    assert!(error.to_string().contains("PGHOST"), "{error}");
+}

@@ -1,0 +1,225 @@
+//! The changes of a commit as statements.
+
+use postgres::Transaction;
+use postgres::types::Type;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::link::Fault;
+use super::rows::{body, record_of, signed};
+use super::schema::{self, CONTENTS};
+use crate::address::Address;
+use crate::change::Change;
+use crate::fit::{readable, refused, shallow, whole};
+use crate::model::{Contents, Measured};
+use crate::record::{Intent, Record};
+use crate::run::{ActionDuration, Run};
+
+/// Makes one change in the transaction of the commit that gets `serial`.
+pub(super) fn apply(tx: &mut Transaction<'_>, schema: &str, change: &Change, serial: u64) -> Result<(), Fault> {
+    match change {
+        Change::PutRecord(record) => put(tx, schema, record, serial, serial),
+        Change::DeleteRecord(address) => delete(tx, schema, address),
+        Change::MoveRecord { from, to } => rename(tx, schema, from, to, serial),
+        Change::OpenIntent(intent) => open(tx, schema, intent),
+        Change::SetOperation { id, operation_url } => {
+            let Some(mut intent) = kept::<Intent>(tx, schema, "intents", id)? else {
+                return Err(refused(format!("no intent {id} is open, so it cannot get an operation")).into());
+            };
+            intent.operation_url = Some(operation_url.clone());
+            keep(tx, schema, "intents", id, &intent)
+        }
+        Change::CloseIntent(id) => {
+            tx.execute_typed(&format!("DELETE FROM {schema}.intents WHERE id = $1"), &[(id, Type::TEXT)])?;
+            Ok(())
+        }
+        Change::StartRun(run) => start_run(tx, schema, run),
+        Change::Did { run, verb, elapsed_ms } => {
+            let Some(mut known) = kept::<Run>(tx, schema, "runs", run)?.filter(|run| run.link.is_none()) else {
+                return Ok(());
+            };
+            known.counts.add(*verb);
+            known.duration_ms = Some(known.duration_ms.unwrap_or(0).max(*elapsed_ms));
+            keep(tx, schema, "runs", run, &known)
+        }
+        Change::FinishRun { id, finished_at, result, counts, duration_ms } => {
+            let Some(known) = kept::<Run>(tx, schema, "runs", id)? else {
+                return Err(refused(format!("there is no run {id}, so it cannot be finished")).into());
+            };
+            if known.link.is_some() {
+                return Err(refused(format!("the run {id} has ended before")).into());
+            }
+            let (finished_at, result) = (Some(finished_at.clone()), Some(*result));
+            let done = Run { finished_at, result, counts: counts.clone(), duration_ms: Some(*duration_ms), ..known };
+            let done = linked(tx, schema, done)?;
+            keep(tx, schema, "runs", id, &done)
+        }
+        Change::Duration(duration) => add_duration(tx, schema, duration),
+        Change::Replace(contents) => replace(tx, schema, contents),
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|e| refused(format!("a value is no JSON ({e})")).into())
+}
+
+/// What lies under an id.
+fn kept<T: DeserializeOwned>(
+    tx: &mut Transaction<'_>,
+    schema: &str,
+    table: &str,
+    id: &str,
+) -> Result<Option<T>, Fault> {
+    let select = format!("SELECT id, body FROM {schema}.{table} WHERE id = $1");
+    tx.query_typed_opt(&select, &[(&id, Type::TEXT)])?.as_ref().map(|row| body(row, table)).transpose()
+}
+
+fn keep(tx: &mut Transaction<'_>, schema: &str, table: &str, id: &str, value: &impl Serialize) -> Result<(), Fault> {
+    let update = format!("UPDATE {schema}.{table} SET body = $2 WHERE id = $1");
+    tx.execute_typed(&update, &[(&id, Type::TEXT), (&json(value)?, Type::TEXT)])?;
+    Ok(())
+}
+
+/// Whether there was none with this id.
+fn add(tx: &mut Transaction<'_>, schema: &str, table: &str, id: &str, value: &impl Serialize) -> Result<bool, Fault> {
+    let insert = format!("INSERT INTO {schema}.{table} (id, body) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING");
+    Ok(tx.execute_typed(&insert, &[(&id, Type::TEXT), (&json(value)?, Type::TEXT)])? > 0)
+}
+
+fn put(tx: &mut Transaction<'_>, schema: &str, record: &Record, created: u64, updated: u64) -> Result<(), Fault> {
+    whole(record)?;
+    let upsert = format!(
+        "INSERT INTO {schema}.records (address, body, created_serial, updated_serial) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (address) DO UPDATE SET body = $2, updated_serial = $4"
+    );
+    tx.execute_typed(
+        &upsert,
+        &[
+            (&record.address.as_str(), Type::TEXT),
+            (&json(record)?, Type::TEXT),
+            (&signed(created), Type::INT8),
+            (&signed(updated), Type::INT8),
+        ],
+    )?;
+    Ok(())
+}
+
+fn delete(tx: &mut Transaction<'_>, schema: &str, address: &Address) -> Result<(), Fault> {
+    let delete = format!("DELETE FROM {schema}.records WHERE address = $1");
+    if tx.execute_typed(&delete, &[(&address.as_str(), Type::TEXT)])? > 0 {
+        remember(tx, schema, address)?;
+    }
+    Ok(())
+}
+
+/// That an address had a record outlives the record.
+fn remember(tx: &mut Transaction<'_>, schema: &str, address: &Address) -> Result<(), Fault> {
+    let insert = format!("INSERT INTO {schema}.removed VALUES ($1) ON CONFLICT DO NOTHING");
+    tx.execute_typed(&insert, &[(&address.as_str(), Type::TEXT)])?;
+    Ok(())
+}
+
+fn rename(tx: &mut Transaction<'_>, schema: &str, from: &Address, to: &Address, serial: u64) -> Result<(), Fault> {
+    readable([to])?;
+    let Some(record) = super::rows::record(tx, schema, from)? else {
+        return Err(refused(format!("there is no record of {from}, so it cannot be moved to {to}")).into());
+    };
+    if super::rows::record(tx, schema, to)?.is_some() {
+        return Err(refused(format!("{to} already has a record, so {from} cannot be moved there")).into());
+    }
+    delete(tx, schema, from)?;
+    let moved = Record { address: to.clone(), ..record };
+    put(tx, schema, &moved, moved.created_serial, serial)?;
+    // Whoever may have it among its dependencies has its text somewhere.
+    let dependents = format!(
+        "SELECT address, body, created_serial, updated_serial FROM {schema}.records WHERE strpos(body, $1) > 0"
+    );
+    let quoted = json(&from.as_str())?;
+    for row in tx.query_typed(&dependents, &[(&quoted, Type::TEXT)])? {
+        let mut record = record_of(&row)?;
+        let mut changed = false;
+        for dependency in record.dependencies.iter_mut().filter(|dependency| *dependency == from) {
+            dependency.clone_from(to);
+            changed = true;
+        }
+        if changed {
+            put(tx, schema, &record, serial, serial)?;
+        }
+    }
+    Ok(())
+}
+
+fn open(tx: &mut Transaction<'_>, schema: &str, intent: &Intent) -> Result<(), Fault> {
+    readable([&intent.address])?;
+    shallow(&intent.desired, &intent.address)?;
+    intent.record.iter().try_for_each(whole)?;
+    if !add(tx, schema, "intents", &intent.id, intent)? {
+        return Err(refused(format!("the intent {} for {} is open already", intent.id, intent.address)).into());
+    }
+    Ok(())
+}
+
+/// Adds a run to the history. One that has ended already gets its link at once.
+fn start_run(tx: &mut Transaction<'_>, schema: &str, run: &Run) -> Result<(), Fault> {
+    let run = Run { link: None, ..run.clone() };
+    if !add(tx, schema, "runs", &run.id, &run)? {
+        return Err(refused(format!("the run {} is in the history already", run.id)).into());
+    }
+    if run.finished_at.is_none() {
+        return Ok(());
+    }
+    let run = linked(tx, schema, run)?;
+    keep(tx, schema, "runs", &run.id, &run)
+}
+
+/// A run that has ended, behind the last one that did.
+fn linked(tx: &mut Transaction<'_>, schema: &str, run: Run) -> Result<Run, Fault> {
+    let link = run.linked(&schema::meta(tx, schema)?.head);
+    schema::set_head(tx, schema, &link.digest)?;
+    Ok(Run { link: Some(link), ..run })
+}
+
+fn add_duration(tx: &mut Transaction<'_>, schema: &str, duration: &ActionDuration) -> Result<(), Fault> {
+    let upsert = format!(
+        "INSERT INTO {schema}.durations AS d (kind, action, samples, mean_millis) VALUES ($1, $2, 1, $3) \
+         ON CONFLICT (kind, action) DO UPDATE SET samples = d.samples + 1, \
+         mean_millis = d.mean_millis + (excluded.mean_millis - d.mean_millis) / (d.samples + 1)"
+    );
+    let millis = duration.millis as f64;
+    tx.execute_typed(
+        &upsert,
+        &[(&duration.kind, Type::TEXT), (&duration.action.word(), Type::TEXT), (&millis, Type::FLOAT8)],
+    )?;
+    Ok(())
+}
+
+/// Puts other contents in the place of all there are.
+fn replace(tx: &mut Transaction<'_>, schema: &str, contents: &Contents) -> Result<(), Fault> {
+    contents.check_chain().map_err(refused)?;
+    for table in CONTENTS {
+        tx.batch_execute(&format!("DELETE FROM {schema}.{table}"))?;
+    }
+    for record in &contents.records {
+        put(tx, schema, record, record.created_serial, record.updated_serial)?;
+    }
+    contents.intents.iter().try_for_each(|intent| open(tx, schema, intent))?;
+    for run in &contents.runs {
+        if !add(tx, schema, "runs", &run.id, run)? {
+            return Err(refused(format!("the run {} is in the history twice", run.id)).into());
+        }
+    }
+    contents.removed.iter().try_for_each(|address| remember(tx, schema, address))?;
+    let insert = format!("INSERT INTO {schema}.durations (kind, action, samples, mean_millis) VALUES ($1, $2, $3, $4)");
+    for Measured { kind, action, samples, mean_millis } in &contents.durations {
+        tx.execute_typed(
+            &insert,
+            &[
+                (kind, Type::TEXT),
+                (&action.word(), Type::TEXT),
+                (&signed(*samples), Type::INT8),
+                (mean_millis, Type::FLOAT8),
+            ],
+        )?;
+    }
+    schema::set_head(tx, schema, &contents.head)
+}

@@ -1,0 +1,125 @@
+//! Where a state can be kept, each backend on the server of this process.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use kompox_state::{Config, Objects, Variables};
+use uuid::Uuid;
+
+use super::server::{ACCOUNT, AZURITE, BUCKET, MOTO, Postgres, Server, VERSITYGW, aws, azure, installed};
+
+/// A backend, and the server that it is tried on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    File,
+    Folder,
+    Versitygw,
+    Moto,
+    Azurite,
+    Postgres,
+    Pgbouncer,
+}
+
+/// A place where nobody has kept a state yet.
+pub struct Home {
+    /// What the configuration says of it.
+    pub text: String,
+    /// What whoever uses it has in the environment.
+    pub variables: Vec<(&'static str, String)>,
+    kind: Kind,
+}
+
+enum Kind {
+    File,
+    Folder,
+    Bucket,
+    Schema(String),
+}
+
+impl Backend {
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "sqlite",
+            Self::Folder => "object (folder)",
+            Self::Versitygw => "object (versitygw)",
+            Self::Moto => "object (moto)",
+            Self::Azurite => "object (azurite)",
+            Self::Postgres => "postgres",
+            Self::Pgbouncer => "postgres (pgbouncer)",
+        }
+    }
+
+    /// A new place; `None` where the server is not installed, which is said.
+    pub fn home(self) -> Option<Home> {
+        static SERVERS: [OnceLock<Option<Server>>; 3] = [const { OnceLock::new() }; 3];
+        let id = Uuid::new_v4().simple().to_string();
+        let server = |n: usize, program: &str, start: fn(&Path) -> Server| {
+            SERVERS[n].get_or_init(|| installed(program).map(|program| start(&program))).as_ref()
+        };
+        let bucket = |url: String, variables: &[(&'static str, String)]| Home {
+            text: format!("{{type: object, url: '{url}/{id}'}}"),
+            variables: variables.to_vec(),
+            kind: Kind::Bucket,
+        };
+        let s3 = |server: &Server| bucket(format!("s3://{BUCKET}"), &aws(&server.endpoint));
+        match self {
+            Self::File => Some(Home { text: "{type: sqlite}".to_owned(), variables: Vec::new(), kind: Kind::File }),
+            Self::Folder => {
+                let text = "{type: object, path: objects}".to_owned();
+                Some(Home { text, variables: Vec::new(), kind: Kind::Folder })
+            }
+            Self::Versitygw => server(0, VERSITYGW, Server::versitygw).map(s3),
+            Self::Moto => server(1, MOTO, Server::moto).map(s3),
+            Self::Azurite => {
+                let server = server(2, AZURITE, Server::azurite)?;
+                Some(bucket(format!("az://{ACCOUNT}/{BUCKET}"), &azure(&server.endpoint)))
+            }
+            Self::Postgres | Self::Pgbouncer => {
+                let server = postgres()?;
+                let port = if self == Self::Postgres { server.port } else { server.pooled? };
+                let schema = format!("state_{id}");
+                Some(Home {
+                    text: format!("{{type: postgres, schema: {schema}}}"),
+                    variables: server.variables(port),
+                    kind: Kind::Schema(schema),
+                })
+            }
+        }
+    }
+}
+
+/// The PostgreSQL of this process.
+pub fn postgres() -> Option<&'static Postgres> {
+    static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
+    SERVER.get_or_init(Postgres::start).as_ref()
+}
+
+impl Home {
+    /// The place as `--from` takes it.
+    pub fn word(&self) -> String {
+        match &self.kind {
+            Kind::File => "state/sandbox.db".to_owned(),
+            Kind::Folder => "objects".to_owned(),
+            Kind::Bucket => self.url().to_owned(),
+            Kind::Schema(schema) => format!("postgres:{schema}"),
+        }
+    }
+
+    fn url(&self) -> &str {
+        self.text.split('\'').nth(1).unwrap_or_default()
+    }
+
+    /// What opens the state of a rehearsal here, for a project whose `.kompox` is this folder.
+    pub fn config(&self, folder: &Path) -> Config {
+        let pairs = self.variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let variables: Variables = pairs.collect();
+        let presence = folder.join("state/sandbox.lock");
+        match &self.kind {
+            Kind::File => Config::Sqlite { path: folder.join("state/sandbox.db") },
+            Kind::Folder => Config::Object { objects: Objects::Folder(folder.join("objects")), variables, presence },
+            Kind::Bucket => Config::Object { objects: Objects::parse(self.url()).unwrap(), variables, presence },
+            Kind::Schema(schema) => Config::Postgres { schema: schema.clone(), variables, presence },
+        }
+    }
+}
