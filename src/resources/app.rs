@@ -115,12 +115,18 @@ impl Site<'_> {
 
     fn object(&self, builder: &mut Builder<'_>, object: &RenderedObject, body: Json, storage: &Storage) {
         let (app, scope) = (self.app, self.app.meta.id.as_str());
-        let desired = builder.kubernetes(body, &object.sensitive);
+        let mut desired = builder.kubernetes(body, &object.sensitive);
+        let claimed =
+            storage.named.get(&object.address_name).filter(|_| object.kind == ObjectKind::PersistentVolumeClaim);
+        if let Some(volume) = claimed {
+            desired.set(&["spec", "volumeName"], volume.clone());
+        }
         let address = Address::new(scope, object.kind.name(), &object.address_name);
         let mut needs = vec![self.home.address().clone()];
         needs.extend(object.after.iter().map(|(kind, name)| Address::new(scope, kind.name(), name)));
         match object.kind {
             ObjectKind::PersistentVolume => needs.extend(storage.behind.get(&object.address_name).cloned()),
+            _ if claimed.is_some() => needs.extend(storage.behind.get(&object.address_name).cloned()),
             ObjectKind::Ingress => needs.extend(self.ingress.class.clone()),
             kind if kind.runs_pods() => needs.extend(storage.needs.iter().chain(self.home.nodes()).cloned()),
             _ => {}

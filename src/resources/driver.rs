@@ -11,6 +11,7 @@ use crate::engine::address::Address;
 use crate::engine::graph::Node;
 use crate::engine::kind::Kind;
 use crate::engine::provider::ProviderKey;
+use crate::engine::value::Value;
 use crate::kom::model::{App, Cluster, Controller, Provider};
 use crate::kom::settings::Tables;
 
@@ -34,8 +35,7 @@ pub trait Driver: Sync {
     /// The beginnings of names of environment variables that lead to real clouds: a rehearsal does not see these.
     fn variables(&self) -> &'static [&'static str];
 
-    /// What an id that a manifest or `import` names is of: the kinds of disks and snapshots, and the key of the provider
-    /// as far as an id alone tells it.
+    /// What an id that a manifest or `import` names is of: the kinds of disks and snapshots.
     fn adopts(&self) -> Adopts;
 
     /// How to reach the account that a Provider is, and its Clusters where each has a way of its own, from settings and
@@ -78,8 +78,6 @@ pub struct Adopts {
     pub disk: &'static Kind,
     /// The kind of a snapshot.
     pub snapshot: &'static Kind,
-    /// The provider that knows an id.
-    pub provider: fn(&str) -> ProviderKey,
 }
 
 /// A Provider at work.
@@ -141,6 +139,8 @@ pub struct Storage {
     pub volumes: Vec<VolumeInput>,
     /// What a Pod needs before it can mount: disks, shares, and the right to attach them.
     pub needs: Vec<Address>,
-    /// The object behind each volume, by the name part of its PersistentVolume's address.
+    /// The object behind each volume, by the name part of its PersistentVolume's and claim's address.
     pub behind: BTreeMap<String, Address>,
+    /// The names of PersistentVolumes that are made with their disks, likewise: what their claims ask for.
+    pub named: BTreeMap<String, Value>,
 }

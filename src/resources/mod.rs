@@ -10,6 +10,7 @@
 //! | [`scope`] | what every part shares: places, tags, findings, the nodes so far |
 //! | `kept` | disks that a manifest must go on naming |
 //! | [`names`] | names that every driver gives |
+//! | `safe_way` | how a disk becomes what it cannot become in place |
 //! | `renames` | what had another Resource ID before |
 //! | [`ingress`] | the ingress controller of a cluster |
 //! | `app` | the objects of an app |
@@ -29,5 +30,6 @@ pub(crate) mod kinds;
 pub(crate) mod names;
 pub(crate) mod quota;
 mod renames;
+mod safe_way;
 pub mod scope;
 pub(crate) mod settings;

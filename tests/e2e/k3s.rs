@@ -208,14 +208,11 @@ fn what_a_folder_cannot_do_is_said_at_its_line() {
     = help: write what it is: 1Gi
     ");
     let disks = |more: &str| format!("size: 1Gi, assigned: blue, disks: [{{name: blue}}, {more}]");
-    set_volume(&project, &disks("{name: far, zone: \"2\"}, {name: ssd, options: {class: fast}}"));
+    set_volume(&project, &disks("{name: far, zone: \"2\"}"));
     assert_snapshot!(refusals(&project), @r"
     error[volume]: a local disk is on a node, and in the zone of that
     --> kompoxapp.yml:19:127
     = help: take zone out, and name the node: options: {node: NAME}
-    error[volume]: the class fast is not supported yet: this version has local
-    --> kompoxapp.yml:19:162
-    = help: set class: local, a folder of a node, or take it out
     ");
     set_volume(&project, &disks("{name: copy, source: \"disk:blue\", options: {node: node2}}"));
     assert_snapshot!(refusals(&project), @r#"

@@ -1,6 +1,7 @@
 //! What happens to an app, and what its rows are before and after: one table for each driver.
 
 use crate::aks::Aks;
+use crate::class::Class;
 use crate::cluster::{Cluster, Need};
 use crate::harness::wait_for;
 use crate::local::{Local, clean};
@@ -15,6 +16,18 @@ const NODE: &str = "node1";
 fn rows_survive_with_aks() {
     let Some(cluster) = Cluster::with(Need::Own, "rows of apps with the driver aks") else { return };
     Story::of(&Aks("shop-aks"), cluster).tell();
+}
+
+#[test]
+fn rows_survive_on_disks_of_a_storage_class() {
+    let Some(cluster) = Cluster::with(Need::Own, "rows of apps with the driver k3s, a StorageClass") else { return };
+    let mut story = Story::of(&Class, cluster);
+    story.pods_and_nodes();
+    story.changes();
+    story.disks();
+    story.grown();
+    story.slow_end();
+    story.shop.run(&["destroy", "--auto-approve"]).done();
 }
 
 #[test]
@@ -246,6 +259,43 @@ fn adopt(shop: &Shop) {
     for way in ways {
         let words: Vec<&str> = way.split_whitespace().skip_while(|word| *word != "import").collect();
         shop.run(&words).done();
+    }
+}
+
+/// What only disks of a StorageClass go through.
+impl Story<'_, Class> {
+    /// A larger disk, in place; never a smaller one.
+    fn grown(&mut self) {
+        self.event("the disk grows", |shop| {
+            shop.project.edit("kompoxapp.yml", "size: 1Gi", "size: 2Gi");
+            shop.apply();
+            let claims = format!("/api/v1/namespaces/{}/persistentvolumeclaims", shop.namespace());
+            wait_for("the claim to be larger", || {
+                let claims = shop.cluster.read(&claims);
+                let capacity = &claims["items"].as_array()?.first()?["status"]["capacity"]["storage"];
+                (capacity == "2Gi").then_some(())
+            });
+            shop.project.edit("kompoxapp.yml", "size: 2Gi", "size: 1Gi");
+            shop.run(&["apply", "--auto-approve"]).exits(1).says(&["a disk never shrinks"]);
+            shop.project.edit("kompoxapp.yml", "size: 1Gi", "size: 2Gi");
+        });
+        self.event("a disk is deleted, and made again from the snapshot that was taken of it", |shop| {
+            let manifest = shop.project.read("kompoxapp.yml");
+            let with = manifest.replace("      snapshots: ", "      deletionPolicy: Delete\n      snapshots: ");
+            shop.project.write("kompoxapp.yml", &with);
+            shop.apply();
+            let (head, tail) = with.split_once(", {name: green, ").unwrap();
+            let without = format!("{head}{}", &tail[tail.find('}').unwrap() + 1..]);
+            shop.project.write("kompoxapp.yml", &without);
+            shop.run(&["apply", "--auto-approve"]).exits(1).says(&["holds data and this plan would delete it"]);
+            let loss = ["apply", "--auto-approve", "--allow-data-loss", "disk/default.green"];
+            let said = shop.run(&loss).done().text();
+            let (_, source) = said.split_once("declare a disk with source: \"").unwrap();
+            let back = format!("disks: [{{name: back, source: \"{}\"}}, ", source.split('"').next().unwrap());
+            let manifest = without.replace("disks: [", &back).replace("      deletionPolicy: Delete\n", "");
+            shop.project.write("kompoxapp.yml", &manifest);
+            shop.apply();
+        });
     }
 }
 

@@ -43,6 +43,7 @@ pub fn project(cluster: &Cluster, name: &str, zone: &str) -> Project {
 /// Takes away what a run that was killed left, which is of a state that is gone.
 pub fn clean(cluster: &Cluster, name: &str) {
     Shop::clean(cluster, name);
+    cluster.kubectl(&["delete", "volumesnapshotcontent", &format!("--selector=app.kubernetes.io/name={name}")]);
     let disks = cluster.read(&format!("/api/v1/namespaces?labelSelector=kompox.dev/provider%3D{name}"));
     for disks in disks["items"].as_array().unwrap() {
         let disks = disks["metadata"]["name"].as_str().unwrap();

@@ -3,7 +3,7 @@
 //! - [`cluster`]: which cluster, and what is done to it
 //! - [`site`]: the web app of `tests/realcluster/webapp`: rows written through it and read back, and how long it was away
 //! - [`shop`]: the app of the tests of data, and what differs from driver to driver; [`aks`],
-//!   [`local`]
+//!   [`local`], [`class`]
 //! - [`data`]: what happens to it
 //! - [`rollouts`]: what is said where an app does not start
 //! - [`table`]: what a test of data has to say, as one table
@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "all of this is a test")]
 
 mod aks;
+mod class;
 mod cluster;
 mod data;
 #[path = "../harness/mod.rs"]

@@ -129,7 +129,7 @@ impl Session<'_> {
             inputs,
             chosen,
             hosts,
-            imports: self.loaded.as_ref().map(|loaded| drivers::imports(&loaded.project)).unwrap_or_default(),
+            imports: self.imports(&snapshot),
             dangers,
             notes,
             engine_version: VERSION,

@@ -234,6 +234,16 @@ impl<'g> Session<'g> {
         project.map(|project| drivers::connections(project, &self.variables, &recorded)).unwrap_or_default()
     }
 
+    /// The disks and snapshots that the manifests adopt.
+    pub(super) fn imports(&self, snapshot: &Snapshot) -> Vec<(Address, ProviderKey, String)> {
+        let recorded = |address: &Address| {
+            let record = snapshot.records.iter().find(|record| record.address == *address)?;
+            Some(record.physical_id.clone())
+        };
+        let project = self.loaded.as_ref().map(|loaded| &loaded.project);
+        project.map(|project| drivers::imports(project, &self.variables, &recorded)).unwrap_or_default()
+    }
+
     /// What every part of a run that writes needs.
     pub fn run<'a>(
         &'a self,

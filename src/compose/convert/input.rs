@@ -71,6 +71,11 @@ pub enum VolumeSource {
         /// The folder.
         path: String,
     },
+    /// A disk whose PersistentVolume is made with it, and bound in advance to the claim.
+    Claimed {
+        /// What tells it from every other.
+        id: String,
+    },
 }
 
 impl VolumeSource {
@@ -78,7 +83,7 @@ impl VolumeSource {
     pub fn id(&self) -> &str {
         match self {
             Self::Csi { handle, .. } => handle,
-            Self::Local { id, .. } => id,
+            Self::Local { id, .. } | Self::Claimed { id } => id,
         }
     }
 }

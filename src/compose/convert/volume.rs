@@ -35,7 +35,8 @@ pub(super) fn objects(cx: &mut Context<'_>) -> Vec<RenderedObject> {
             }
         }
     }
-    let pv = volumes.iter().map(|volume| RenderedObject {
+    let own = |volume: &VolumeInput| !matches!(volume.source, VolumeSource::Claimed { .. });
+    let pv = volumes.iter().filter(|volume| own(volume)).map(|volume| RenderedObject {
         body: persistent_volume(cx, volume),
         sensitive: Vec::new(),
         kind: ObjectKind::PersistentVolume,
@@ -45,7 +46,9 @@ pub(super) fn objects(cx: &mut Context<'_>) -> Vec<RenderedObject> {
     });
     let claims = volumes.iter().map(|volume| RenderedObject {
         address_name: address(volume),
-        after: vec![cx.after_namespace(), (ObjectKind::PersistentVolume, address(volume))],
+        after: std::iter::once(cx.after_namespace())
+            .chain(own(volume).then(|| (ObjectKind::PersistentVolume, address(volume))))
+            .collect(),
         origin: volume.origin.clone(),
         ..claim(cx, volume)
     });
@@ -97,6 +100,8 @@ fn persistent_volume(cx: &Context<'_>, volume: &VolumeInput) -> Value {
                 { "key": "kubernetes.io/hostname", "operator": "In", "values": [node] },
             ] }] } });
         }
+        // It is there already, and none of ours to render.
+        VolumeSource::Claimed { .. } => {}
     }
     if let Some(previous) = &volume.previous_handle {
         body["metadata"]["annotations"]["kompox.dev/volume-handle-previous"] = previous.as_str().into();
@@ -106,14 +111,17 @@ fn persistent_volume(cx: &Context<'_>, volume: &VolumeInput) -> Value {
 
 fn claim(cx: &Context<'_>, volume: &VolumeInput) -> RenderedObject {
     let name = name(cx, volume);
-    let rest = json!({
+    let mut rest = json!({
         "spec": {
             "accessModes": [access_mode(volume.access)],
             "resources": { "requests": { "storage": size(volume) } },
             "storageClassName": volume.storage_class,
             "volumeMode": "Filesystem",
-            "volumeName": name,
         },
     });
+    // The name of one that is made with its disk is known to whoever made it.
+    if !matches!(volume.source, VolumeSource::Claimed { .. }) {
+        rest["spec"]["volumeName"] = name.as_str().into();
+    }
     cx.object(ObjectKind::PersistentVolumeClaim, &name, cx.labels(), rest)
 }

@@ -81,6 +81,9 @@ impl KubernetesProvider {
         };
         check_existing(&location, existing.as_ref(), intent, operation)?;
 
+        if existing.is_none() && location.resource.kind == "PersistentVolumeClaim" {
+            self.free_volume(desired, operation, progress).await?;
+        }
         let mut object = desired.clone();
         mark(&location, &mut object, &operation.lineage)?;
         keep_capacity(target.kind.name, &mut object, existing.as_ref());

@@ -172,7 +172,7 @@ impl Provider for KubernetesProvider {
     }
 
     async fn look_closely(&self, look: &Look<'_>) -> Result<(), ProviderError> {
-        if disks::is_data(look.target.kind) { self.record_folder(look).await } else { Ok(()) }
+        if disks::is_data(look.target.kind) { self.look_at_data(look).await } else { Ok(()) }
     }
 
     fn concurrency(&self) -> usize {

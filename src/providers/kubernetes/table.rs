@@ -7,6 +7,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, NetworkPolicy};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 
 use crate::engine::kind::Kind;
@@ -80,6 +81,23 @@ pub static RESOURCES: &[Resource] = &[
     builtin::<RoleBinding>(),
     builtin::<ClusterRole>(),
     builtin::<ClusterRoleBinding>(),
+    builtin::<StorageClass>(),
+    Resource {
+        kind: "VolumeSnapshot",
+        group: "snapshot.storage.k8s.io",
+        version: "v1",
+        plural: "volumesnapshots",
+        namespaced: true,
+        builtin: false,
+    },
+    Resource {
+        kind: "VolumeSnapshotContent",
+        group: "snapshot.storage.k8s.io",
+        version: "v1",
+        plural: "volumesnapshotcontents",
+        namespaced: false,
+        builtin: false,
+    },
     Resource {
         kind: "SecretProviderClass",
         group: "secrets-store.csi.x-k8s.io",

@@ -71,18 +71,31 @@ pub fn connections(
     connections.collect()
 }
 
-/// The disks and snapshots that the manifests adopt: address, key of the provider, id.
-pub fn imports(project: &Project) -> Vec<(Address, ProviderKey, String)> {
+/// The disks and snapshots that the manifests adopt: address, key of a provider that may know it, id.
+pub fn imports(
+    project: &Project,
+    environment: &Environment,
+    recorded: &dyn Fn(&Address) -> Option<String>,
+) -> Vec<(Address, ProviderKey, String)> {
     let mut all = Vec::new();
     for app in &project.apps {
         let Some(id) = app.meta.id.ancestor(ResourceKind::Provider) else { continue };
-        let Some(driver) = project.provider(&id).and_then(|provider| find(provider.driver)) else { continue };
+        let Some(provider) = project.provider(&id) else { continue };
+        let Some(driver) = find(provider.driver) else { continue };
+        let of_provider = |cluster: &&Cluster| cluster.meta.id.parent().as_ref() == Some(&id);
+        let clusters = project.clusters.iter().filter(of_provider).collect();
+        // An id says what it is in; the key of each place that it may be in is as good.
+        let keys: Vec<ProviderKey> = driver
+            .connections(&Connectable { provider, clusters, environment, recorded })
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect();
         let adopts = driver.adopts();
         let scope = format!("{}/app/{}", id.as_str(), app.meta.name);
         let mut add = |kind: &Kind, volume: &str, name: &str, import: Option<&Located<String>>| {
             let Some(id) = import else { return };
             let address = Address::new(&scope, kind.name, &format!("{volume}.{name}"));
-            all.push((address, (adopts.provider)(&id.value), id.value.clone()));
+            all.extend(keys.iter().map(|key| (address.clone(), key.clone(), id.value.clone())));
         };
         for volume in &app.volumes {
             for disk in &volume.disks {

@@ -220,7 +220,7 @@ impl KubernetesProvider {
     ///
     /// # Errors
     /// There is no such folder, or it is none of kompox.
-    pub(in crate::providers::kubernetes) async fn record_folder(&self, look: &Look<'_>) -> Result<(), ProviderError> {
+    pub(super) async fn record_folder(&self, look: &Look<'_>) -> Result<(), ProviderError> {
         let wish = Wish::of(look.target.kind.name, look.desired.clone())?;
         if self.folder_record(&wish).await?.is_some_and(|record| record.is_made()) {
             return Ok(());

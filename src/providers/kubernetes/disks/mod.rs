@@ -1,21 +1,28 @@
-//! Disks and snapshots that a cluster keeps itself: folders of its nodes. What there is, objects say; making, copying and
-//! putting away start a Pod for a moment, reading never does.
+//! Disks and snapshots that a cluster keeps itself: folders of its nodes, and what a StorageClass makes. What there is, objects
+//! say; making, copying and putting away start a Pod for a moment, reading never does.
 //!
-//! - `record`: the object that stands for a folder
-//! - `pod`: the Pods that work on folders; `scripts`: what they run
-//! - `folders`: disks and snapshots that are folders
-//! - `quiet`: what uses a folder stands still while it is copied
+//! - `folders`: disks and snapshots that are folders; `record`: the objects that stand for them; `pod`: the Pods that work on
+//!   them; `scripts`: what they run; `quiet`: what uses a folder stands still while it is copied
+//! - `csi`: disks that a StorageClass makes; `claim`: what has them made; `snapshots`: of them; `mark`: what we write onto
+//!   their objects
 
+mod claim;
+mod csi;
 mod folders;
+mod mark;
 mod pod;
 mod quiet;
 mod record;
 mod scripts;
+mod snapshots;
 
+use self::record::Record;
 use super::KubernetesProvider;
 use super::api::{Api, CallError};
 use crate::engine::kind::{Holds, Kind};
-use crate::engine::provider::{Observation, Observed, Operation, Progress, ProviderError, Safeguard, Target};
+use crate::engine::provider::{
+    Change, ErrorClass, Look, Observation, Observed, Operation, Progress, ProviderError, Safeguard, Target,
+};
 use crate::engine::value::Value;
 
 /// Whether an object is a disk or a snapshot, which have no path of their own in the API.
@@ -29,16 +36,78 @@ pub(super) fn planned_id(kind: &Kind, desired: &Value) -> Option<String> {
     id.as_str().filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
+/// Where data may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Folder,
+    Volume,
+    Content,
+}
+
+impl Place {
+    fn of(id: &str) -> Option<Self> {
+        [(record::ID, Self::Folder), (mark::DISK_ID, Self::Volume), (mark::SNAPSHOT_ID, Self::Content)]
+            .into_iter()
+            .find_map(|(start, place)| id.starts_with(start).then_some(place))
+    }
+
+    /// Where a target may be: by its id, else anywhere that it can be found by its tags.
+    fn all_of(target: &Target) -> Vec<Self> {
+        match &target.physical_id {
+            Some(id) => Self::of(id).into_iter().collect(),
+            None => vec![Self::Folder, Self::Volume],
+        }
+    }
+}
+
+/// Everything in one place.
+enum Shelf {
+    Folders(Vec<Record>),
+    Volumes(Vec<serde_json::Value>),
+    Contents(Vec<serde_json::Value>),
+}
+
+impl Shelf {
+    fn found(&self, target: &Target) -> Observation {
+        match self {
+            Self::Folders(records) => folders::found(records, target),
+            Self::Volumes(volumes) => csi::found(volumes, target),
+            Self::Contents(contents) => snapshots::found(contents, target),
+        }
+    }
+}
+
 impl Api {
     /// Reads disks and snapshots: one answer per target, in order.
     pub(super) async fn read_data(&self, targets: &[&Target]) -> Vec<Observation> {
-        match self.folder_records().await {
-            Ok(records) => targets.iter().map(|target| folders::found(&records, target)).collect(),
-            Err(CallError::NoCluster) => {
-                vec![Observation::NotYet(CallError::NoCluster.to_string()); targets.len()]
+        let shelf = async |place: Place| -> Result<Shelf, CallError> {
+            Ok(match place {
+                Place::Folder => Shelf::Folders(self.folder_records().await?),
+                Place::Volume => Shelf::Volumes(self.csi_volumes().await?),
+                Place::Content => Shelf::Contents(self.snapshot_contents().await?),
+            })
+        };
+        let mut answers = vec![Observation::Missing; targets.len()];
+        for place in [Place::Folder, Place::Volume, Place::Content] {
+            let wanted: Vec<usize> =
+                (0..targets.len()).filter(|at| Place::all_of(targets[*at]).contains(&place)).collect();
+            if wanted.is_empty() {
+                continue;
             }
-            Err(CallError::Failed(error)) => vec![Observation::failed(error); targets.len()],
+            let shelf = shelf(place).await;
+            for at in wanted {
+                let found = match &shelf {
+                    Ok(shelf) => shelf.found(targets[at]),
+                    Err(CallError::NoCluster) => Observation::NotYet(CallError::NoCluster.to_string()),
+                    Err(CallError::Failed(error)) => Observation::failed(error.clone()),
+                };
+                // What nobody named may be in any place.
+                if !matches!(found, Observation::Missing) {
+                    answers[at] = found;
+                }
+            }
         }
+        answers
     }
 }
 
@@ -52,7 +121,16 @@ impl KubernetesProvider {
         operation: &Operation,
         progress: &dyn Progress,
     ) -> Result<Option<Observed>, ProviderError> {
-        self.change_folder(operation, progress).await
+        let desired = match &operation.change {
+            Change::Create { desired } | Change::Update { desired, .. } => desired.get("id").and_then(|id| id.as_str()),
+            Change::Delete { .. } | Change::Release { .. } | Change::Resume { .. } => None,
+        };
+        match desired.or(operation.target.physical_id.as_deref()).and_then(Place::of) {
+            Some(Place::Folder) => self.change_folder(operation, progress).await,
+            Some(Place::Volume) => self.change_volume(operation, progress).await,
+            Some(Place::Content) => self.change_snapshot(operation, progress).await,
+            None => Err(unknown(operation)),
+        }
     }
 
     /// Keeps the data of a disk or a snapshot that is about to be deleted.
@@ -64,6 +142,29 @@ impl KubernetesProvider {
         operation: &Operation,
         progress: &dyn Progress,
     ) -> Result<Option<Safeguard>, ProviderError> {
-        self.put_folder_away(operation, progress).await
+        match operation.target.physical_id.as_deref().and_then(Place::of) {
+            Some(Place::Folder) => self.put_folder_away(operation, progress).await,
+            Some(Place::Volume) => self.keep_volume_data(operation, progress).await,
+            // A copy of a copy keeps nothing that its loss was not named for.
+            Some(Place::Content) => Ok(None),
+            None => Err(unknown(operation)),
+        }
     }
+
+    /// Sees to it that reading shows what an id names.
+    ///
+    /// # Errors
+    /// There is no such folder, or it is none of kompox.
+    pub(super) async fn look_at_data(&self, look: &Look<'_>) -> Result<(), ProviderError> {
+        match look.target.physical_id.as_deref().and_then(Place::of) {
+            Some(Place::Folder) => self.record_folder(look).await,
+            // Objects say it all.
+            Some(Place::Volume | Place::Content) | None => Ok(()),
+        }
+    }
+}
+
+fn unknown(operation: &Operation) -> ProviderError {
+    let id = operation.target.physical_id.as_deref().unwrap_or("(no id)");
+    ProviderError::new(ErrorClass::Rejected, format!("{id} is no id of a disk or snapshot in a cluster"))
 }

@@ -7,6 +7,9 @@ use crate::providers::kubernetes::api::{Api, CallError};
 use crate::providers::kubernetes::read;
 use crate::providers::kubernetes::table::Location;
 
+/// What ids of folders begin with; the uid of the cluster, the node and the path follow.
+pub(super) const ID: &str = "local://";
+
 /// The label of these objects; its value is the kind: `disk` or `snapshot`.
 const LABEL: &str = "kompox.dev/folder";
 

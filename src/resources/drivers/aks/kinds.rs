@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::advice::{Advice, Command};
+use crate::advice::Advice;
 use crate::engine::diff::{is_earlier, release};
 use crate::engine::kind::{
     Disturbance, Field, Holds, InPlace, Kind, Refusal, Replace, Review, Rule, Sameness, Seal, Verdict,
 };
-use crate::engine::value::{Path, Segment, Value};
+use crate::engine::value::{Path, Segment};
+use crate::resources::safe_way::{self, place, text};
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
     Field { pattern, rule }
@@ -157,7 +158,7 @@ pub static DISK: Kind = Kind {
         // How it was made says nothing about what it is.
         field("properties.creationData.**", Rule::Computed),
     ],
-    replace: Replace::Refused(disk_safe_way),
+    replace: Replace::Refused(safe_way::disk),
     holds: Holds::Data,
     // One that is made from nothing has nothing on it.
     review: Review { starts_empty: Some(disk_starts_empty), made_from: Some(disk_made_from), ..Review::NONE },
@@ -339,14 +340,6 @@ fn system_pool_verdict(change: &InPlace<'_>, pool: &str, field: &str) -> Verdict
     Verdict::Refused(why, lines)
 }
 
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
-        other => other.to_stored().to_string(),
-    }
-}
-
 fn disk_starts_empty(disk: &serde_json::Value) -> bool {
     disk.pointer("/properties/creationData/createOption").and_then(serde_json::Value::as_str) == Some("Empty")
 }
@@ -366,63 +359,6 @@ fn unattached(disk: &serde_json::Value) -> bool {
     let users = disk.get("managedBy").and_then(serde_json::Value::as_str).unwrap_or_default();
     let more = disk.get("managedByExtended").and_then(serde_json::Value::as_array).is_some_and(|all| !all.is_empty());
     state == Some("Unattached") && users.is_empty() && !more
-}
-
-/// ` (kompoxapp.yml:7:3)`, if the line is known.
-fn place(refusal: &Refusal<'_>) -> String {
-    refusal.place.as_ref().map_or(String::new(), |place| format!("  ({place})"))
-}
-
-/// The lines by which a disk changes what it cannot change: a snapshot, a new disk made from it, and a switch
-/// (`manifests.md`, "Declared disks and snapshots"). They apply as they stand, whether the change that was refused is undone
-/// or not: each disk says for itself what it is.
-pub(in crate::resources) fn disk_safe_way(refusal: &Refusal<'_>) -> Vec<Advice> {
-    let (volume, disk) = refusal.name.split_once('.').unwrap_or((refusal.name, ""));
-    let field = refusal.path.to_string();
-    let is = text(refusal.before);
-    if field.ends_with("diskSizeGB") {
-        return vec![
-            format!("a disk never shrinks; write what it is:  size: {is}Gi{}", place(refusal)).into(),
-            "for a smaller one declare another volume, mount both, copy the files, then drop this one".into(),
-        ];
-    }
-    let says = |value: &Value| {
-        let text = text(value);
-        if matches!(value, Value::Null) || text.is_empty() {
-            String::new()
-        } else if field.starts_with("zones") {
-            format!(", zone: \"{text}\"")
-        } else if field.starts_with("sku") {
-            format!(", options: {{sku: {text}}}")
-        } else {
-            String::new()
-        }
-    };
-    let (now, wanted) = (says(refusal.before), says(refusal.after));
-    let (old, new) = (if disk.is_empty() { "blue" } else { disk }, if disk == "green" { "blue" } else { "green" });
-    let first = if disk.is_empty() {
-        format!("      - {{name: blue, import: {}{}}}", refusal.physical_id, now)
-    } else {
-        format!("      - {{name: {disk}{}}}  # and what else it says now", now)
-    };
-    let mut lines: Vec<Advice> = Vec::new();
-    if refusal.outside && !now.is_empty() {
-        let it = now.trim_start_matches(", ");
-        lines.push(format!("nothing here asked for that; write what it is:  {it}{}", place(refusal)).into());
-    }
-    lines.push("the safe way is a snapshot, a new disk made from it, and a switch:".into());
-    lines.push(Advice::write(format!(
-        "  - name: {volume}\n    disks:\n{first}\n      - {{name: {new}, source: \"snapshot:before-switch\"{wanted}}}\n    \
-         assigned: {new}\n    snapshots:\n      - {{name: before-switch, source: \"disk:{old}\"}}"
-    )));
-    let stop = "stop the app before the snapshot, so that nothing is written after it";
-    if refusal.users.is_empty() {
-        lines.push(stop.into());
-    } else {
-        lines.push(format!("{stop}; the next apply starts it again:").into());
-        lines.extend(refusal.users.iter().map(|user| Advice::run("", Command::destroy(user))));
-    }
-    lines
 }
 
 fn snapshot_safe_way(refusal: &Refusal<'_>) -> Vec<Advice> {

@@ -85,8 +85,7 @@ impl Driver for Aks {
     }
 
     fn adopts(&self) -> Adopts {
-        // An ARM id says which subscription it is in; the key need not.
-        Adopts { disk: &kinds::DISK, snapshot: &kinds::SNAPSHOT, provider: |_| "azure://".into() }
+        Adopts { disk: &kinds::DISK, snapshot: &kinds::SNAPSHOT }
     }
 
     fn connections(&self, site: &Connectable<'_>) -> Vec<(ProviderKey, Connection)> {

@@ -19,6 +19,7 @@ use crate::engine::kind::Refusal;
 use crate::engine::value::{Path, Value};
 use crate::kom::model::{App, Volume, VolumeType};
 use crate::resources::kinds::kubernetes::DEPLOYMENT;
+use crate::resources::safe_way;
 use crate::resources::scope::{Builder, Known};
 
 /// Where the disk that a volume's Pods mount is.
@@ -143,7 +144,7 @@ fn safe_way(builder: &Builder<'_>, app: &App, disk: &Address, physical_id: &str,
     let users = workloads_of(builder, app);
     let (address, name) = (disk, disk.name());
     let (outside, place) = (false, None);
-    kinds::disk_safe_way(&Refusal {
+    safe_way::disk(&Refusal {
         address,
         name,
         physical_id,

@@ -1,9 +1,10 @@
-//! The kinds of a cluster that is only read, and of disks and snapshots that are folders of its nodes.
+//! The kinds of a cluster that is only read, and of disks and snapshots in it.
 
 use std::time::Duration;
 
 use crate::advice::Advice;
 use crate::engine::kind::{Field, Holds, Kind, Refusal, Replace, Review, Rule};
+use crate::resources::safe_way;
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
     Field { pattern, rule }
@@ -14,6 +15,11 @@ const fn field(pattern: &'static str, rule: Rule) -> Field {
 pub(super) static CLUSTER: Kind =
     Kind { fields: &[field("uid", Rule::Immutable)], holds: Holds::Objects, ..Kind::plain("cluster") };
 
+/// What ids of disks of a StorageClass begin with, and of their snapshots.
+pub(super) const CSI_DISK: &str = "csi://";
+/// The same of snapshots.
+pub(super) const CSI_SNAPSHOT: &str = "csi-snapshot://";
+
 /// What disks and snapshots have in common: what they are never changes, and how they are made says nothing of that.
 static DATA: &[Field] = &[
     field("id", Rule::Immutable),
@@ -21,13 +27,16 @@ static DATA: &[Field] = &[
     field("node", Rule::Immutable),
     field("hostname", Rule::Immutable),
     field("path", Rule::Immutable),
-    field("zone", Rule::Computed),
+    field("zone", Rule::Immutable),
+    field("name", Rule::Computed),
+    field("volume", Rule::Computed),
+    field("snapshotClass", Rule::Computed),
     field("namespace", Rule::Computed),
     field("image", Rule::Computed),
     field("source.**", Rule::Computed),
 ];
 
-/// A disk: a folder of a node.
+/// A disk: a folder of a node, or what a StorageClass makes.
 pub(super) static DISK: Kind = Kind {
     common: DATA,
     fields: &[field("size", Rule::GrowOnly)],
@@ -35,11 +44,12 @@ pub(super) static DISK: Kind = Kind {
     holds: Holds::Data,
     safeguarded: true,
     review: Review { starts_empty: Some(is_made_empty), made_from: Some(made_from), ..Review::NONE },
+    outputs: &["/volume"],
     timeout: Duration::from_secs(3600),
     ..Kind::plain("disk")
 };
 
-/// A snapshot of a disk: a copy of its folder.
+/// A snapshot of a disk: a copy of its folder, or what a CSI driver takes.
 pub(super) static SNAPSHOT: Kind = Kind {
     common: DATA,
     replace: Replace::Refused(snapshot_stays),
@@ -66,6 +76,9 @@ fn made_from(new: &str, old: &str) -> Option<Advice> {
 }
 
 fn disk_stays(refusal: &Refusal<'_>) -> Vec<Advice> {
+    if refusal.physical_id.starts_with(CSI_DISK) {
+        return safe_way::disk(refusal);
+    }
     let place = refusal.place.as_ref().map_or(String::new(), |place| format!(" ({place})"));
     let mut lines: Vec<Advice> = vec![
         format!("a folder never becomes another one; undo this change{place}: it is {}", refusal.physical_id).into(),

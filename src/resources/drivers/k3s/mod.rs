@@ -7,7 +7,7 @@
 //! | `seen` | what was seen of a cluster before it is recorded |
 //! | `machine` | a Cluster: what is said of it, and what was seen |
 //! | `home` | Providers and Clusters as the rest sees them |
-//! | `storage` | what an app keeps: folders of nodes |
+//! | `storage`, `volumes` | what an app keeps: folders of nodes, and what a StorageClass makes |
 //! | `kinds` | the schemas of clusters, disks and snapshots |
 
 mod home;
@@ -16,6 +16,7 @@ mod machine;
 mod seen;
 mod settings;
 mod storage;
+mod volumes;
 mod way;
 
 use self::home::Machines;
@@ -73,12 +74,7 @@ impl Driver for K3s {
     }
 
     fn adopts(&self) -> Adopts {
-        // `local://<uid of the cluster>/<node>/<path>`
-        let provider = |id: &str| {
-            let uid = id.strip_prefix("local://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-            format!("kubernetes#{uid}").into()
-        };
-        Adopts { disk: &kinds::DISK, snapshot: &kinds::SNAPSHOT, provider }
+        Adopts { disk: &kinds::DISK, snapshot: &kinds::SNAPSHOT }
     }
 
     fn connections(&self, site: &Connectable<'_>) -> Vec<(ProviderKey, Connection)> {

@@ -11,7 +11,7 @@ pub(super) static TABLES: Tables = Tables {
     provider: &[&KUBECONFIG, &CONTEXT],
     cluster: &[&KUBECONFIG, &CONTEXT, &DATA_PATH, &HELPER_IMAGE],
     app: &[],
-    disk: &[&CLASS, &NODE],
+    disk: &[&CLASS, &NODE, &SNAPSHOT_CLASS],
     files: &[],
 };
 
@@ -39,11 +39,15 @@ pub(super) static HELPER_IMAGE: Setting = Setting::new(
 pub(super) static CLASS: Setting = Setting::new(
     "class",
     Takes::Text,
-    "what a disk is: local, a folder of a node; may be left out on k3s and where nodes are no cloud's",
+    "what a disk is: local, a folder of a node, or the name of a StorageClass; local where nobody says, but on nodes of a cloud",
 );
 /// The node of a local disk.
 pub(super) static NODE: Setting =
     Setting::new("node", Takes::Text, "the node of a local disk; may be left out where one node takes Pods");
+
+/// The class of snapshots of disks that a StorageClass makes.
+pub(super) static SNAPSHOT_CLASS: Setting =
+    Setting::new("snapshotClass", Takes::Text, "the VolumeSnapshotClass, of a volume; else the default of its driver");
 
 /// The folder on the nodes, and the image of the Pods that work on folders there. What cannot be is said.
 pub(super) fn folders(cluster: &Cluster, environment: &Environment, findings: &mut Findings<'_>) -> (String, String) {

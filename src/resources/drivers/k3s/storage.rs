@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::kinds::{self, DISK, SNAPSHOT};
+use super::kinds::{self, CSI_DISK, CSI_SNAPSHOT, DISK, SNAPSHOT};
 use super::machine::Machine;
 use super::seen::SeenNode;
 use super::settings::{CLASS, NODE};
@@ -100,18 +100,20 @@ fn namespace(builder: &mut Builder<'_>, home: &Machine<'_>) -> Address {
     address
 }
 
-fn namespace_name(home: &Machine<'_>) -> String {
+pub(super) fn namespace_name(home: &Machine<'_>) -> String {
     format!("k4x-{}-disks", sp_hash(&home.place.workspace, &home.place.provider))
 }
 
-struct Disks<'a, 'b> {
-    builder: &'a mut Builder<'b>,
-    home: &'a Machine<'a>,
-    app: &'a App,
-    placement: &'a Placement,
+/// The disks and snapshots of an app, one after the other.
+pub(super) struct Disks<'a, 'b> {
+    pub(super) builder: &'a mut Builder<'b>,
+    pub(super) home: &'a Machine<'a>,
+    pub(super) app: &'a App,
+    pub(super) placement: &'a Placement,
     /// The Resource ID that disks belong to: they outlive clusters.
     scope: String,
-    namespace: Address,
+    /// The Namespace that holds the records of disks.
+    pub(super) namespace: Address,
     /// Where folders are that were asked for: what is wrong with one is said once.
     spots: BTreeMap<Address, Option<Spot>>,
 }
@@ -131,7 +133,7 @@ struct Source {
 }
 
 impl Disks<'_, '_> {
-    fn wrong(&mut self, at: &Location, message: String, help: impl Into<String>) {
+    pub(super) fn wrong(&mut self, at: &Location, message: String, help: impl Into<String>) {
         let diagnostic = Diagnostic::error("volume", message).at(at.clone(), None).help(help.into());
         self.builder.diagnostics.push(diagnostic);
     }
@@ -157,13 +159,13 @@ impl Disks<'_, '_> {
         }
     }
 
-    fn address(&self, kind: &Kind, volume: &Volume, name: Option<&str>) -> Address {
+    pub(super) fn address(&self, kind: &Kind, volume: &Volume, name: Option<&str>) -> Address {
         let name = name.map_or_else(|| volume.name.clone(), |name| format!("{}.{name}", volume.name));
         Address::new(&self.scope, kind.name, &name)
     }
 
     /// What protects the disks and snapshots of a volume: its own `lifecycle`, else the app's.
-    fn guard(&self, volume: &Volume) -> ProtectionWish {
+    pub(super) fn guard(&self, volume: &Volume) -> ProtectionWish {
         let mut wish = protection(None, &volume.lifecycle, volume.deletion_policy == DeletionPolicy::Orphan);
         wish.prevent_destroy = wish.prevent_destroy.or(self.app.lifecycle.prevent_destroy);
         wish
@@ -199,6 +201,10 @@ impl Disks<'_, '_> {
     ) {
         let disk_name = declared.map(|disk| disk.name.as_str());
         let address = self.address(&DISK, volume, disk_name);
+        if let Some(class) = self.class_of(volume, declared) {
+            self.volume_disk(volume, declared, &class, size, assigned.then_some(storage));
+            return;
+        }
         let name_part = address.name().to_owned();
         let at = declared.map_or(&volume.location, |disk| &disk.location).clone();
         let known = self.builder.state.known(&address).cloned();
@@ -246,6 +252,10 @@ impl Disks<'_, '_> {
 
     fn snapshot(&mut self, volume: &Volume, snapshot: &DeclaredSnapshot) {
         let address = self.address(&SNAPSHOT, volume, Some(&snapshot.name));
+        if self.is_of_class(volume, snapshot) {
+            self.volume_snapshot(volume, snapshot);
+            return;
+        }
         let source = snapshot.source.as_ref().and_then(|source| self.source(volume, source));
         let Some(spot) = self.spot_of_snapshot(volume, snapshot) else { return };
         let body = self.body(volume, ("snapshot", &snapshot.name), &spot, source.as_ref());
@@ -272,12 +282,54 @@ impl Disks<'_, '_> {
         }
     }
 
-    /// What this driver cannot make.
+    /// The StorageClass that a disk is of; none if it is a folder.
+    fn class_of(&mut self, volume: &Volume, declared: Option<&DeclaredDisk>) -> Option<String> {
+        let address = self.address(&DISK, volume, declared.map(|disk| disk.name.as_str()));
+        let known = self.builder.state.known(&address).cloned();
+        let written =
+            option(volume, declared, &CLASS).filter(|class| class.value != LOCAL).map(|class| class.value.clone());
+        let import = declared.and_then(|disk| disk.import.as_ref());
+        let id = known.as_ref().map(|known| known.physical_id.as_str()).or(import.map(|import| import.value.as_str()));
+        match id {
+            Some(id) if id.starts_with(CSI_DISK) => {
+                let recorded =
+                    known.as_ref().and_then(|known| Some(known.applied.value().get("class")?.as_str()?.to_owned()));
+                let class = written.or(recorded);
+                if class.is_none() {
+                    let at = import.map_or(&volume.location, |import| &import.location).clone();
+                    let message =
+                        format!("{id} is of a StorageClass, and the volume {} does not say which", volume.name);
+                    self.wrong(&at, message, "add options: {class: NAME}");
+                }
+                Some(class.unwrap_or_default())
+            }
+            Some(_) => None,
+            None => written,
+        }
+    }
+
+    /// Whether a snapshot is one of a CSI driver: by its id, else by the disk that it is taken of.
+    fn is_of_class(&mut self, volume: &Volume, snapshot: &DeclaredSnapshot) -> bool {
+        let address = self.address(&SNAPSHOT, volume, Some(&snapshot.name));
+        let known = self.builder.state.known(&address).map(|known| known.physical_id.clone());
+        if let Some(id) = known.or_else(|| snapshot.import.as_ref().map(|import| import.value.clone())) {
+            return id.starts_with(CSI_SNAPSHOT);
+        }
+        match snapshot.source.as_ref().map(|source| &source.value) {
+            Some(DiskSource::Disk(name)) => {
+                let declared = volume.disks.iter().find(|disk| disk.name == *name);
+                declared.is_some() && self.class_of(volume, declared).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// What a folder cannot be.
     fn check(&mut self, volume: &Volume, declared: Option<&DeclaredDisk>) {
         if let Some(class) = option(volume, declared, &CLASS).filter(|class| class.value != LOCAL) {
-            let message = format!("the class {} is not supported yet: this version has local", class.value);
+            let message = format!("the disk is a folder, and never becomes one of the class {}", class.value);
             let at = class.location.clone();
-            self.wrong(&at, message, "set class: local, a folder of a node, or take it out");
+            self.wrong(&at, message, "take class out of this disk, and declare another one with it");
         }
         if let Some(zone) = declared.and_then(|disk| disk.zone.as_ref()) {
             let at = zone.location.clone();
@@ -405,11 +457,11 @@ impl Disks<'_, '_> {
         Some(self.spot(node, "snapshots", &folder))
     }
 
-    fn prefix(&self) -> String {
+    pub(super) fn prefix(&self) -> String {
         names::prefix(None, &self.home.place.workspace, &self.home.place.provider)
     }
 
-    fn id_hash(&self) -> String {
+    pub(super) fn id_hash(&self) -> String {
         id_hash(&self.home.place.workspace, &self.home.place.provider, &self.app.meta.name)
     }
 
@@ -506,7 +558,7 @@ impl Disks<'_, '_> {
     }
 
     /// The folder of a disk that nobody named, fixed from the first plan on.
-    fn chosen(&mut self, address: &Address, volume: &Volume, prefix: &str) -> String {
+    pub(super) fn chosen(&mut self, address: &Address, volume: &Volume, prefix: &str) -> String {
         let builder = &mut *self.builder;
         let earlier = builder.state.chosen.get(address).or_else(|| builder.chosen.get(address)).cloned();
         let name = earlier.unwrap_or_else(|| {
@@ -520,7 +572,7 @@ impl Disks<'_, '_> {
 }
 
 /// An option of a disk, else of its volume.
-fn option<'v>(
+pub(super) fn option<'v>(
     volume: &'v Volume,
     declared: Option<&'v DeclaredDisk>,
     setting: &Setting,

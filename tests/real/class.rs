@@ -1,0 +1,36 @@
+//! The driver `k3s` with disks that a StorageClass makes.
+
+use crate::cluster::Cluster;
+use crate::local::{clean, project};
+use crate::shop::{Driver, Far, Shop};
+
+/// The name of the app.
+const NAME: &str = "shop-class";
+
+/// The driver.
+pub struct Class;
+
+impl Driver for Class {
+    const NAME: &'static str = "k3s CSI";
+
+    fn shop(&self, cluster: &'static Cluster) -> Shop {
+        clean(cluster, NAME);
+        let project = project(cluster, NAME, &self.zone(cluster));
+        let options = "      options: {class: disk}\n";
+        let shop = Shop { project, cluster, name: NAME, options, here: Vec::new(), _cloud: None };
+        shop.set_volume("      disks: [{name: blue}]\n      assigned: blue\n");
+        shop
+    }
+
+    fn zone(&self, cluster: &Cluster) -> String {
+        cluster.zone("node1")
+    }
+
+    fn other_zone(&self, cluster: &Cluster) -> String {
+        cluster.zone("node2")
+    }
+
+    fn far(&self) -> Far {
+        Far::Snapshot
+    }
+}
