@@ -53,6 +53,7 @@ pub fn clean(cluster: &Cluster, name: &str) {
             cluster.on_node(node, &["sh", "-c", &format!("rm -rf {folders}")]);
         }
     }
+    cluster.kubectl(&["delete", "volumesnapshotcontent", &format!("--selector=app.kubernetes.io/name={name}")]);
 }
 
 impl Driver for Local {
