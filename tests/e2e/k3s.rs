@@ -230,6 +230,16 @@ fn what_a_folder_cannot_do_is_said_at_its_line() {
 }
 
 #[test]
+fn a_class_that_makes_no_disks_is_said_at_its_line() {
+    let project = with_volume("size: 1Gi, options: {class: fast}");
+    assert_snapshot!(refusals(&project), @r"
+    error[volume]: the cluster has no StorageClass fast; it has none
+    --> kompoxapp.yml:19:88
+    = help: name another one, or class: local for a folder of a node
+    ");
+}
+
+#[test]
 fn init_writes_a_project_that_applies_as_it_is() {
     let project = Project::empty("wiki");
     project.write("compose.yml", DATA);

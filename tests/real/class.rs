@@ -16,7 +16,7 @@ impl Driver for Class {
     fn shop(&self, cluster: &'static Cluster) -> Shop {
         clean(cluster, NAME);
         let project = project(cluster, NAME, &self.zone(cluster));
-        let options = "      options: {class: disk}\n";
+        let options = "      options: {class: disk, snapshotClass: disk}\n";
         let shop = Shop { project, cluster, name: NAME, options, here: Vec::new(), _cloud: None };
         shop.set_volume("      disks: [{name: blue}]\n      assigned: blue\n");
         shop

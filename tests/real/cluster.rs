@@ -134,6 +134,14 @@ impl Cluster {
         assert!(read.wait().unwrap().success() && written.success(), "{path} from {from} to {node}");
     }
 
+    /// Has the storage of this cluster reach a volume of another one's: the small CSI driver keeps each as a folder.
+    pub fn reach(&self, volume: &str, other: &Self, driver: &str) {
+        let store = |cluster: &Self| cluster.folder().join("csi").join(driver).join("volumes");
+        let mut copy = Command::new("cp");
+        copy.arg("-a").args([store(other).join(volume), store(self)]);
+        said(copy);
+    }
+
     /// For as long as the value lives no node is taken away by another test.
     pub fn calm(&self) -> RwLockReadGuard<'_, ()> {
         self.calm.read().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -207,7 +215,9 @@ impl Cluster {
 
     /// Kills a program on a node; it starts again by itself.
     pub fn kill(&self, node: &str, program: &str) {
-        self.on_node(node, &["pkill", "-KILL", "-x", program]);
+        // One that was killed a moment ago has first to be there again.
+        let kill = format!("until pkill -KILL -x {program}; do sleep 0.1; done");
+        self.on_node(node, &["sh", "-c", &kill]);
         let ready = format!("/api/v1/nodes/{node}");
         wait_for("the node to be at work again", || {
             let conditions = self.read(&ready)["status"]["conditions"].as_array().cloned().unwrap_or_default();

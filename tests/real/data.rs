@@ -1,8 +1,12 @@
 //! What happens to an app, and what its rows are before and after: one table for each driver.
 
+use rustix::process::Signal;
+use serde_json::Value;
+
 use crate::aks::Aks;
 use crate::class::Class;
 use crate::cluster::{Cluster, Need};
+use crate::harness::run::Live;
 use crate::harness::wait_for;
 use crate::local::{Local, clean};
 use crate::shop::{Driver, Far, Shop};
@@ -26,6 +30,9 @@ fn rows_survive_on_disks_of_a_storage_class() {
     story.changes();
     story.disks();
     story.grown();
+    if let Some(other) = Cluster::another("apps of the driver k3s with disks of a class that go to another cluster") {
+        story.moved(other);
+    }
     story.slow_end();
     story.shop.run(&["destroy", "--auto-approve"]).done();
 }
@@ -262,6 +269,14 @@ fn adopt(shop: &Shop) {
     }
 }
 
+/// Writes another zone of the app into the manifest.
+fn set_zone(shop: &Shop, zone: &str) {
+    let manifest = shop.project.read("kompoxapp.yml");
+    let (head, tail) = manifest.split_once("zone: \"").unwrap();
+    let tail = tail.split_once('"').unwrap().1;
+    shop.project.write("kompoxapp.yml", &format!("{head}zone: \"{zone}\"{tail}"));
+}
+
 /// What only disks of a StorageClass go through.
 impl Story<'_, Class> {
     /// A larger disk, in place; never a smaller one.
@@ -275,6 +290,12 @@ impl Story<'_, Class> {
                 let capacity = &claims["items"].as_array()?.first()?["status"]["capacity"]["storage"];
                 (capacity == "2Gi").then_some(())
             });
+            // Those that no app has at the moment are what the plan says, too.
+            let label = format!("/api/v1/persistentvolumes?labelSelector=app.kubernetes.io/name%3D{}", shop.name);
+            let volumes = shop.cluster.read(&label);
+            let sizes = volumes["items"].as_array().unwrap().iter().map(|one| &one["spec"]["capacity"]["storage"]);
+            let sizes: Vec<_> = sizes.collect();
+            assert!(sizes.len() == 4 && sizes.iter().all(|size| *size == "2Gi"), "{sizes:?}");
             shop.project.edit("kompoxapp.yml", "size: 2Gi", "size: 1Gi");
             shop.run(&["apply", "--auto-approve"]).exits(1).says(&["a disk never shrinks"]);
             shop.project.edit("kompoxapp.yml", "size: 1Gi", "size: 2Gi");
@@ -299,6 +320,36 @@ impl Story<'_, Class> {
     }
 }
 
+/// What only disks of a StorageClass go through, continued: another cluster that reaches the same storage.
+impl Story<'_, Class> {
+    /// As the documentation says: the disk is kept, a PersistentVolume there leads to it, and it is imported.
+    fn moved(&mut self, other: &'static Cluster) {
+        let way = ["what a StorageClass made does not move with it", "destroy the app, which keeps the disk"];
+        let next = self.refused_elsewhere(other, &way, "destroy, a PersistentVolume there, import it");
+        let zone = self.driver.zone(other);
+        self.goes("the disk is imported by another cluster", other, |shop| {
+            let manifest = shop.project.read("kompoxapp.yml");
+            let assigned = manifest.split_once("assigned: ").unwrap().1.split_whitespace().next().unwrap().to_owned();
+            let id = shop.id(&format!("/disk/default.{assigned}"));
+            let (driver, handle) = id.strip_prefix("csi://").unwrap().split_once('/').unwrap();
+            shop.run(&["destroy", "--auto-approve"]).done();
+            other.reach(handle, shop.cluster, driver);
+            other.kubectl(&["delete", "persistentvolume", shop.name, "--ignore-not-found"]);
+            let docs = include_str!("../../docs/k3s.md");
+            let volume = docs.split_once("kubectl apply -f - <<END\n").unwrap().1.split_once("END\n").unwrap().0;
+            let volume = volume.replace("NAME", "shop-class").replace("CLASS", "disk");
+            other.apply(&volume.replace("DRIVER", driver).replace("HANDLE", handle).replace("10Gi", "2Gi"));
+            shop.project.write("kompoxapp.yml", &next);
+            set_zone(shop, &zone);
+            let disks = format!("      disks: [{{name: {assigned}}}]\n      assigned: {assigned}\n");
+            shop.project.edit("kompoxapp.yml", "size: 2Gi", "size: 1Gi");
+            shop.set_volume(&disks);
+            shop.project.edit("kompoxapp.yml", "size: 1Gi", "size: 2Gi");
+            shop.run(&["import", &format!("disk/default.{assigned}"), &id]).done();
+        });
+    }
+}
+
 /// What only folders of nodes go through.
 impl Story<'_, Local> {
     /// A copy that nobody saw end, and a disk that nobody wants any more.
@@ -308,6 +359,40 @@ impl Story<'_, Local> {
             let more = manifest.replace("snapshots: [", "snapshots: [{name: late, source: \"disk:red\"}, ");
             shop.project.write("kompoxapp.yml", &more);
             shop.apply_killed_at("waiting for the Pods that use it to end");
+        });
+        let deleted = "a disk is deleted, kill -9 of kompox while its folder goes; it is wanted after all";
+        self.event(deleted, |shop| {
+            let manifest = shop.project.read("kompoxapp.yml");
+            let with = manifest.replace("      assigned: red\n", "      assigned: red\n      deletionPolicy: Delete\n");
+            shop.project.write("kompoxapp.yml", &with);
+            shop.apply();
+            let id = shop.id("/disk/default.green");
+            let folder = id.split_once("/node1/").unwrap().1;
+            let is_there =
+                || !shop.cluster.on_node("node1", &["find", &format!("/{folder}"), "-maxdepth", "0"]).is_empty();
+            assert!(is_there());
+            shop.project.write("kompoxapp.yml", &with.replace(", {name: green, source: \"snapshot:good\"}", ""));
+            let loss = ["apply", "--auto-approve", "--allow-data-loss", "disk/default.green"];
+            let live = Live::start(shop.project.command(&shop.words(&loss)));
+            // The Pod that moves the folder outlives whoever started it.
+            let disks =
+                shop.cluster.read(&format!("/api/v1/namespaces?labelSelector=kompox.dev/provider%3D{}", shop.name));
+            let disks = disks["items"][0]["metadata"]["name"].as_str().unwrap();
+            let phase = || {
+                let pods = shop.cluster.pods(disks);
+                let is_it =
+                    |pod: &&Value| pod["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("put-away-"));
+                Some(pods.iter().find(is_it)?["status"]["phase"].as_str()?.to_owned())
+            };
+            wait_for("the Pod that puts it away", phase);
+            live.signal(Signal::KILL);
+            assert_eq!(live.end().code, None);
+            wait_for("the folder to be gone", || (phase()? == "Succeeded").then_some(()));
+            shop.project.write("kompoxapp.yml", &with);
+            shop.run(&["plan"]).done().says(&["putAway true → false"]);
+            shop.apply();
+            assert!(is_there() && phase().is_none());
+            shop.project.write("kompoxapp.yml", &manifest);
         });
         self.event("a disk is deleted, and brought back as the end of the apply says", |shop| {
             let id = shop.id("/disk/default.green");
@@ -339,16 +424,9 @@ impl Story<'_, Local> {
         format!("local://{}/{node}{path}", to.uid())
     }
 
-    fn set_zone(shop: &Shop, zone: &str) {
-        let manifest = shop.project.read("kompoxapp.yml");
-        let (head, tail) = manifest.split_once("zone: \"").unwrap();
-        let tail = tail.split_once('"').unwrap().1;
-        shop.project.write("kompoxapp.yml", &format!("{head}zone: \"{zone}\"{tail}"));
-    }
-
     /// To the other node, as the documentation says: the app is stopped, the folder carried there and imported.
     fn carried(&mut self) {
-        Self::set_zone(&self.shop, &self.driver.other_zone(self.shop.cluster));
+        set_zone(&self.shop, &self.driver.other_zone(self.shop.cluster));
         self.event("the folder is carried to the other node, and imported", |shop| {
             let id = shop.id("/disk/default.red");
             shop.run(&["destroy", "--auto-approve"]).done();
@@ -361,32 +439,14 @@ impl Story<'_, Local> {
 
     /// To another cluster: refused, until the folder is there.
     fn moved(&mut self, other: &'static Cluster) {
-        let what = "the app moves to another cluster";
-        clean(other, self.shop.name);
-        let manifest = self.shop.project.read("kompoxapp.yml");
-        let app = manifest.find("kind: App").unwrap();
-        let app = manifest[..app].rfind("---\n").unwrap();
-        let place = format!("/ws/real/prv/{}/cls", self.shop.name);
-        let two = format!(
-            "---\napiVersion: ops.kompox.dev/v1alpha1\nkind: Cluster\n\
-             metadata: {{name: two, annotations: {{ops.kompox.dev/id: {place}/two}}}}\nspec:\n  settings: \
-             {{K3S_HELPER_IMAGE: \"postgres:15\", K3S_KUBECONFIG: \"{}\"}}\n",
-            other.kubeconfig.display()
-        );
-        let there = manifest[app..].replace(&format!("{place}/one/app"), &format!("{place}/two/app"));
-        let next = format!("{}{two}{there}", &manifest[..app]);
-        self.shop.project.write("kompoxapp.yml", &next);
-        let refused = self.shop.project.run_as_is(&["apply", "--auto-approve"]).exits(1);
-        self.shop.project.write("kompoxapp.yml", &manifest);
-        refused.says(&["a folder does not move with it", "carry the folder there, and import it"]);
-        assert_eq!(self.site.rows(), self.rows, "the app runs as before");
-        self.table.refused(&format!("{what}, asked for and no more"), self.rows.len(), "carry the folder, import it");
+        let way = ["a folder does not move with it", "carry the folder there, and import it"];
+        let next = self.refused_elsewhere(other, &way, "carry the folder, import it");
         let zone = self.driver.zone(other);
         self.goes("the folder is carried to another cluster, and imported", other, |shop| {
             let id = shop.id("/disk/default.red");
             shop.run(&["destroy", "--auto-approve"]).done();
             shop.project.write("kompoxapp.yml", &next);
-            Self::set_zone(shop, &zone);
+            set_zone(shop, &zone);
             let id = Self::carry(shop, &id, "node2", other, "node1");
             shop.run(&["import", "disk/default.red", &id]).done();
         });
@@ -412,10 +472,36 @@ impl Story<'_, Local> {
             let manifest = shop.project.read("kompoxapp.yml");
             let documents = manifest.split("---\n").filter(|document| !document.contains("{name: one,"));
             shop.project.write("kompoxapp.yml", &documents.collect::<Vec<_>>().join("---\n"));
-            Self::set_zone(shop, &zone);
+            set_zone(shop, &zone);
             shop.run(&["import", "disk/default.red", &id]).done();
         });
         clean(old, self.shop.name);
+    }
+}
+
+impl<D: Driver> Story<'_, D> {
+    /// The app is to be on another cluster, which is refused, with the way: gives the manifest that says so.
+    fn refused_elsewhere(&mut self, other: &'static Cluster, says: &[&str], way: &str) -> String {
+        clean(other, self.shop.name);
+        let manifest = self.shop.project.read("kompoxapp.yml");
+        let app = manifest.find("kind: App").unwrap();
+        let app = manifest[..app].rfind("---\n").unwrap();
+        let place = format!("/ws/real/prv/{}/cls", self.shop.name);
+        let two = format!(
+            "---\napiVersion: ops.kompox.dev/v1alpha1\nkind: Cluster\n\
+             metadata: {{name: two, annotations: {{ops.kompox.dev/id: {place}/two}}}}\nspec:\n  settings: \
+             {{K3S_HELPER_IMAGE: \"postgres:15\", K3S_KUBECONFIG: \"{}\"}}\n",
+            other.kubeconfig.display()
+        );
+        let there = manifest[app..].replace(&format!("{place}/one/app"), &format!("{place}/two/app"));
+        let next = format!("{}{two}{there}", &manifest[..app]);
+        self.shop.project.write("kompoxapp.yml", &next);
+        let refused = self.shop.project.run_as_is(&["apply", "--auto-approve"]).exits(1);
+        self.shop.project.write("kompoxapp.yml", &manifest);
+        refused.says(says);
+        assert_eq!(self.site.rows(), self.rows, "the app runs as before");
+        self.table.refused("the app moves to another cluster, asked for and no more", self.rows.len(), way);
+        next
     }
 
     /// Writes a row, lets the app go to another cluster, and demands the same rows there.

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Need};
 use crate::harness::project::Project;
+use crate::harness::run::Live;
 use crate::harness::within;
 
 const COMPOSE: &str = "\
@@ -136,4 +138,59 @@ fn every_way_to_sign_in_works_or_says_why_not() {
         );
     };
     refused("no such program", &missing, &["no-such-program"]);
+}
+
+/// The server takes a token no longer, while an app is waited for: whoever renews it need not start again.
+#[test]
+fn an_apply_goes_on_with_a_token_that_was_renewed_meanwhile() {
+    let Some(cluster) = Cluster::with(Need::Own, "a token that runs out in the middle of an apply") else { return };
+    let _calm = cluster.calm();
+    let system = |arguments: &[&str]| cluster.kubectl(&[&["--namespace=kube-system"], arguments].concat());
+    let mut project = project(cluster);
+    let folder = project.folder().to_owned();
+    project.edit("compose.yml", "    image", "    healthcheck: {test: [CMD, test, -e, /up], interval: 1s}\n    image");
+
+    // A token of an account lasts no longer than the Secret that it is bound to.
+    system(&["create", "serviceaccount", "kompox-renewed"]);
+    let binding = ["create", "clusterrolebinding", "kompox-renewed", "--clusterrole=cluster-admin"];
+    cluster.kubectl(&[&binding[..], &["--serviceaccount=kube-system:kompox-renewed"]].concat());
+    let token = folder.join("token");
+    let sign_in = |secret: &str| {
+        system(&["create", "secret", "generic", secret]);
+        let bound = ["--bound-object-kind=Secret", "--bound-object-name", secret];
+        let text = system(&[&["create", "token", "kompox-renewed"], &bound[..]].concat());
+        std::fs::write(&token, text.trim()).unwrap();
+    };
+    sign_in("kompox-first");
+    let by_file = kubeconfig(cluster, &folder, "by-file", |all| {
+        all["users"][0]["user"] = json!({"tokenFile": token.to_str().unwrap()});
+    });
+    project.set("KUBECONFIG", &by_file);
+
+    let live = Live::start(project.command(&["apply", "--auto-approve"]));
+    live.until_says("0/1 ready");
+    system(&["delete", "secret", "kompox-first"]);
+    live.until_says("401 Unauthorized");
+    sign_in("kompox-second");
+    let pod = |list: &Value| Some(list["items"][0]["metadata"]["name"].as_str()?.to_owned());
+    let namespaces = "/api/v1/namespaces?labelSelector=app.kubernetes.io/name%3Down";
+    let namespace = cluster.read(namespaces)["items"][0]["metadata"]["name"].as_str().unwrap().to_owned();
+    let pod = pod(&cluster.read(&format!("/api/v1/namespaces/{namespace}/pods"))).unwrap();
+    cluster.kubectl(&["--namespace", &namespace, "exec", &pod, "--container=web", "--", "touch", "/up"]);
+    live.end().done();
+    project.run_as_is(&["plan", "--detailed-exitcode"]).done();
+
+    // Without a new one nothing is claimed, and what to do is said.
+    project.edit("compose.yml", "/up", "/other");
+    let live = Live::start(project.command(&["apply", "--auto-approve"]));
+    live.until_says("0/1 ready");
+    system(&["delete", "secret", "kompox-second"]);
+    live.until_says("401 Unauthorized");
+    live.signal(Signal::INT);
+    let renew = "the credentials are not accepted: fetch the cluster's credentials again";
+    live.end().exits(130).says(&["is not ready yet", "401 Unauthorized", renew]);
+    sign_in("kompox-third");
+    project.run_as_is(&["destroy", "--auto-approve"]).done();
+    system(&["delete", "serviceaccount,secret", "kompox-renewed", "kompox-third", "--ignore-not-found"]);
+    cluster.kubectl(&["delete", "clusterrolebinding", "kompox-renewed"]);
 }

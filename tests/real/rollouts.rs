@@ -92,3 +92,22 @@ fn what_keeps_an_app_from_starting_is_told() {
     shop.run(&["destroy", "--auto-approve"]).done();
     cluster.kubectl(&["delete", "pod", "registry", "--wait=false"]);
 }
+
+#[test]
+fn a_container_that_ends_at_once_does_not_count_as_up() {
+    let Some(cluster) = Cluster::with(Need::Own, "containers without a check") else { return };
+    let _calm = cluster.calm();
+    let shop = Aks("shop-crash").shop(cluster);
+    shop.project.write("web.env", "");
+    let ends =
+        |how: &str| format!("    image: busybox:1\n    command: [sh, -c, \"{how}\"]\n    stop_grace_period: 1s\n");
+    let said = ["container web ended with exit code 3", "web said: no configuration", "no waiting mends it"];
+    fails(&shop, &ends("echo no configuration; exit 3"), &said);
+    // One that begins again because something is not there yet is up once it stays.
+    let later = "test -e /default/there && exec sleep 9999; touch /default/there; exit 3";
+    shop.project.write("compose.yml", &compose(&format!("{}    volumes: [default:/default]\n", ends(later))));
+    shop.apply();
+    let pod = &shop.pods()[0]["status"]["containerStatuses"][0];
+    assert_eq!((&pod["restartCount"], &pod["ready"]), (&1.into(), &true.into()), "{pod}");
+    shop.run(&["destroy", "--auto-approve"]).done();
+}

@@ -200,3 +200,55 @@ impl<'a> Known<'a> {
         positions.min().map(|position| &records[position])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::engine::plan::Mode;
+    use crate::engine::planner::Options;
+    use crate::engine::testing::{DISK, THING, applied, graph, kinds, node};
+
+    #[tokio::test]
+    async fn what_is_in_a_cluster_that_is_given_up_is_lost_and_nothing_else() {
+        let site = applied(&graph([node(&THING, "one"), node(&THING, "two"), node(&DISK, "data")])).await;
+        // The clusters themselves, each in the scope that everything in it begins with.
+        for name in ["one", "two"] {
+            let (from, to) = (format!("/ws/t/thing/{name}"), format!("/ws/t/cls/{name}/thing/{name}"));
+            site.alias(&from, &to, |record| record.physical_id = format!("uid-{name}"));
+        }
+        let (snapshot, wish) = (site.store().snapshot().unwrap(), graph([]));
+        let is_lost = |abandoned: &[&str], address: &str, provider: &str| {
+            let abandoned: BTreeSet<Address> = abandoned.iter().map(|one| Address::parse(one).unwrap()).collect();
+            let options = Options { abandoned, ..Options::default() };
+            let inputs = Inputs {
+                graph: &wish,
+                snapshot: &snapshot,
+                lineage: &site.lineage,
+                digester: &site.digester,
+                providers: &site.providers,
+                kinds,
+                mode: Mode::Destroy,
+                options: &options,
+                inputs: BTreeMap::new(),
+                chosen: BTreeMap::new(),
+                hosts: Vec::new(),
+                imports: Vec::new(),
+                dangers: Vec::new(),
+                notes: Vec::new(),
+                engine_version: "0",
+            };
+            Known::new(&inputs).is_lost(&Address::parse(address).unwrap(), &provider.into())
+        };
+        let (one, data) = (&["/ws/t/cls/one"][..], "/ws/t/disk/data");
+        // By its address, and by the API that it is in, in any spelling, wherever its address is.
+        assert!(is_lost(one, "/ws/t/cls/one/app/a/thing/x", "test"));
+        assert!(is_lost(one, data, "test#uid-one") && is_lost(one, data, "test#UID-ONE"));
+        // Of another cluster, of one whose name only begins so, of the cloud, and of one that nobody gives up: never.
+        assert!(!is_lost(one, data, "test#uid-two") && !is_lost(one, data, "test#uid-three"));
+        assert!(!is_lost(one, "/ws/t/cls/one-more/thing/x", "test") && !is_lost(one, "/ws/t/cls/one", "test"));
+        assert!(!is_lost(one, data, "test"));
+        assert!(!is_lost(&[], data, "test#uid-one") && !is_lost(&[], "/ws/t/cls/one/thing/one", "test"));
+    }
+}

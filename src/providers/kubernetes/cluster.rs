@@ -85,7 +85,8 @@ fn refused(reply: &super::api::Reply) -> ProviderError {
 }
 
 impl KubernetesProvider {
-    /// What a cluster is that nothing is known of: its uid, the way to it, its nodes.
+    /// What a cluster is that nothing is known of: its uid, the way to it, its nodes, what makes volumes and snapshots. Of what
+    /// the account may not list, or the cluster does not know, nothing is said.
     ///
     /// # Errors
     /// It cannot be asked.
@@ -95,17 +96,49 @@ impl KubernetesProvider {
             Observation::Failed(error) => return Err(*error),
             Observation::Missing | Observation::NotYet(_) => return Err(CallError::NoCluster.into()),
         };
-        let mut nodes = Vec::new();
-        let listed =
-            self.api.list("/api/v1/nodes", "", "application/json", |node| nodes.push(described(&node))).await?;
-        // Who may not list nodes is shown none.
-        drop(listed);
+        let all = async |path: &str, tell: fn(&Value) -> Value| -> Result<Option<Vec<Value>>, ProviderError> {
+            let mut all = Vec::new();
+            let listed = self.api.list(path, "", "application/json", |object| all.push(tell(&object))).await?;
+            // What the cluster has not heard of, it has none of.
+            let known = listed.as_ref().map_or_else(|reply| reply.status == 404, |()| true);
+            Ok(known.then_some(all))
+        };
+        let (nodes, classes, drivers, snapshots) = futures::try_join!(
+            all("/api/v1/nodes", described),
+            all("/apis/storage.k8s.io/v1/storageclasses", class),
+            all("/apis/storage.k8s.io/v1/csinodes", drivers),
+            all("/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses", snapshot_class),
+        )?;
         let seen = json!({
             "uid": uid, "server": way.server, "context": way.context, "named": way.named, "file": way.file,
-            "nodes": nodes,
+            "nodes": nodes.unwrap_or_default(), "classes": classes, "drivers": drivers, "snapshot_classes": snapshots,
         });
         Ok(seen.to_string())
     }
+}
+
+/// A StorageClass.
+fn class(class: &Value) -> Value {
+    json!({"name": class.pointer("/metadata/name"), "driver": class.get("provisioner")})
+}
+
+/// The CSI drivers of a node (<https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/csi-node-v1/>).
+fn drivers(node: &Value) -> Value {
+    let drivers = node.pointer("/spec/drivers").and_then(Value::as_array);
+    drivers.into_iter().flatten().filter_map(|driver| driver.get("name").cloned()).collect()
+}
+
+/// A VolumeSnapshotClass.
+fn snapshot_class(class: &Value) -> Value {
+    json!({"name": class.pointer("/metadata/name"), "driver": class.get("driver"), "default": is_default_class(class)})
+}
+
+/// Whether a VolumeSnapshotClass is the default of its driver
+/// (<https://kubernetes.io/docs/concepts/storage/volume-snapshot-classes/>).
+pub(super) fn is_default_class(class: &Value) -> bool {
+    let annotations = class.pointer("/metadata/annotations");
+    let says = annotations.and_then(|all| all.get("snapshot.storage.kubernetes.io/is-default-class"));
+    says.and_then(Value::as_str) == Some("true")
 }
 
 /// What a plan says of a node.

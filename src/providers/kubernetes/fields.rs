@@ -25,6 +25,31 @@ fn writer(kind: &Kind, entry: &Value) -> Option<Writer> {
     Some(Writer { name: text("manager")?.to_owned(), time: text("time").map(str::to_owned), paths })
 }
 
+/// What of an object a manager applies: what it must send again whole, to change a part of it. Items of lists are left out.
+pub fn applied_by(manager: &str, kind: &Kind, object: &Value) -> Value {
+    let managed = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let is_ours = |entry: &&Value| entry["manager"] == manager && entry["operation"] == "Apply";
+    let mut applied = Value::Object(Map::new());
+    for path in managed
+        .into_iter()
+        .flatten()
+        .filter(is_ours)
+        .filter_map(|entry| writer(kind, entry))
+        .flat_map(|writer| writer.paths)
+    {
+        let (mut from, mut to) = (Some(object), &mut applied);
+        for segment in &path.0 {
+            let Segment::Key(key) = segment else { break };
+            from = from.and_then(|from| from.get(key));
+            to = &mut to[key.as_str()];
+        }
+        if path.0.iter().all(|segment| matches!(segment, Segment::Key(_))) {
+            *to = from.cloned().unwrap_or_default();
+        }
+    }
+    applied
+}
+
 fn collect(kind: &Kind, fields: &Map<String, Value>, at: &mut Vec<Segment>, paths: &mut Vec<Path>) {
     let mut is_leaf = true;
     for (key, below) in fields {
@@ -127,6 +152,29 @@ mod tests {
         });
         assert_eq!(paths(&Kind::plain("Service"), fields.clone()), Vec::<String>::new());
         assert_eq!(paths(&KEYED, fields), ["spec.ports[80].name", "spec.ports[80/UDP].name"]);
+    }
+
+    #[test]
+    fn what_a_manager_applies_is_taken_out_of_an_object() {
+        let fields = json!({"f:metadata": {"f:labels": {"f:a": {}}}, "f:spec": {
+            "f:accessModes": {}, "f:resources": {"f:requests": {"f:storage": {}}},
+        }});
+        let claim = json!({
+            "metadata": {
+                "labels": {"a": "1", "b": "2"},
+                "managedFields": [
+                    {"manager": "m", "operation": "Apply", "fieldsV1": fields},
+                    {"manager": "m", "operation": "Update", "fieldsV1": {"f:metadata": {"f:labels": {"f:b": {}}}}},
+                    {"manager": "n", "operation": "Apply", "fieldsV1": {"f:spec": {"f:volumeMode": {}}}},
+                ],
+            },
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "volumeMode": "Block"},
+        });
+        let applied = json!({
+            "metadata": {"labels": {"a": "1"}},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+        });
+        assert_eq!(applied_by("m", &Kind::plain("PersistentVolumeClaim"), &claim), applied);
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub struct KubernetesConfig {
     pub retry: Policy,
     /// How often to look whether an object is ready or gone.
     pub poll: Duration,
+    /// How long containers that no probe vouches for must have run before they count as up.
+    pub settle: Duration,
     /// How long to wait for one answer.
     pub request_timeout: Duration,
     /// Spreads retries.
@@ -89,6 +91,7 @@ impl KubernetesConfig {
             concurrency: 8,
             retry: Policy::default(),
             poll: Duration::from_secs(1),
+            settle: Duration::from_secs(3),
             request_timeout: Duration::from_secs(60),
             seed: 0,
             user_agent: concat!("kompox/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -101,6 +104,7 @@ pub struct KubernetesProvider {
     api: Arc<Api>,
     field_manager: String,
     poll: Duration,
+    settle: Duration,
     concurrency: usize,
 }
 
@@ -108,7 +112,8 @@ impl KubernetesProvider {
     /// Connects at the first call that finds the cluster, so that it works in the run that creates it.
     pub fn new(config: KubernetesConfig) -> Self {
         let api = Arc::new(Api::new(&config));
-        Self { api, field_manager: config.field_manager, poll: config.poll, concurrency: config.concurrency }
+        let KubernetesConfig { field_manager, poll, settle, concurrency, .. } = config;
+        Self { api, field_manager, poll, settle, concurrency }
     }
 }
 

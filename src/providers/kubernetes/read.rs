@@ -284,7 +284,7 @@ impl Api {
     }
 
     /// The Pods that a Deployment's selector finds; whatever cannot be read is left out.
-    async fn pods(&self, namespace: &str, deployment: &Value) -> Vec<Value> {
+    pub async fn pods(&self, namespace: &str, deployment: &Value) -> Vec<Value> {
         match selector(deployment) {
             Some(selector) => self.all(namespace, "pods", &selector).await,
             None => Vec::new(),

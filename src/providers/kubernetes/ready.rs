@@ -102,7 +102,12 @@ pub fn is_claim_grown(claim: &Value) -> bool {
     let amount = |text: &str| Quantity::parse(text).ok().map(Quantity::nano);
     let (asked, has) = (text(claim, "/spec/resources/requests/storage"), text(claim, "/status/capacity/storage"));
     let (Some(asked), Some(has)) = (asked.and_then(amount), has.and_then(amount)) else { return true };
-    asked <= has || condition(claim, "FileSystemResizePending").is_some()
+    asked <= has || is_file_system_behind(claim)
+}
+
+/// The volume has grown, and its file system grows when a Pod mounts it.
+pub fn is_file_system_behind(claim: &Value) -> bool {
+    condition(claim, "FileSystemResizePending").is_some()
 }
 
 fn claim_growth(claim: &Value) -> String {
@@ -178,6 +183,26 @@ fn crash(status: &Value) -> String {
     let code = number(end, "/exitCode").map_or_else(String::new, |code| format!(" {code}"));
     let restarts = number(status, "/restartCount").unwrap_or(0);
     format!("container {name} ended with exit code{code}{reason}, {restarts} restarts")
+}
+
+/// The runs of those containers that no probe vouches for: that one has started says nothing of the next second. None if one
+/// of them does not run. A run has the id that the node gave it.
+pub fn unproven_runs(pods: &[Value]) -> Option<Vec<String>> {
+    let is_probed = |one: &Value| ["/startupProbe", "/readinessProbe"].iter().any(|probe| one.pointer(probe).is_some());
+    let of = |pod: &Value| {
+        let sidecars = items(pod, "/spec/initContainers").iter().filter(|one| one["restartPolicy"] == "Always");
+        let lasting = items(pod, "/spec/containers").iter().chain(sidecars);
+        let names: Vec<&str> = lasting.filter(|one| !is_probed(one)).filter_map(|one| text(one, "/name")).collect();
+        let unproven =
+            container_statuses(pod).filter(|status| text(status, "/name").is_some_and(|name| names.contains(&name)));
+        let runs = unproven.map(|status| {
+            let ended = ["/state/waiting", "/state/terminated"].iter().any(|state| status.pointer(state).is_some());
+            (!ended).then(|| text(status, "/containerID").map(str::to_owned))
+        });
+        let runs = runs.collect::<Option<Vec<_>>>()?;
+        Some(runs.into_iter().flatten().collect::<Vec<String>>())
+    };
+    Some(lasting(pods).map(of).collect::<Option<Vec<_>>>()?.concat())
 }
 
 /// Why no Pod of a workload is made at all: a quota, a policy.
@@ -372,6 +397,34 @@ mod tests {
                 "replicas": total, "availableReplicas": available
             }
         })
+    }
+
+    #[test]
+    fn what_no_probe_vouches_for_must_go_on_running() {
+        let pod = |state: Value, id: &str| {
+            json!({
+                "metadata": {"uid": "u"},
+                "spec": {
+                    "initContainers": [{"name": "first"}, {"name": "side", "restartPolicy": "Always"}],
+                    "containers": [{"name": "web"}, {"name": "db", "startupProbe": {}}],
+                },
+                "status": {
+                    "initContainerStatuses": [
+                        {"name": "first", "state": {"terminated": {"reason": "Completed"}}},
+                        {"name": "side", "containerID": "s", "state": {"running": {}}},
+                    ],
+                    "containerStatuses": [
+                        {"name": "web", "containerID": id, "state": state},
+                        {"name": "db", "state": {"waiting": {}}},
+                    ],
+                },
+            })
+        };
+        let runs = |state: Value, id: &str| unproven_runs(&[pod(state, id)]);
+        assert_eq!(runs(json!({"running": {}}), "w"), Some(vec!["s".to_owned(), "w".to_owned()]));
+        assert_eq!(runs(json!({"waiting": {"reason": "CrashLoopBackOff"}}), "w"), None);
+        assert_eq!(runs(json!({"terminated": {"exitCode": 0}}), "w"), None);
+        assert_eq!(unproven_runs(&[]), Some(Vec::new()));
     }
 
     #[test]

@@ -50,8 +50,12 @@ impl KubernetesProvider {
         let mut hopeless = 0;
         let mut failed = false;
         let mut stopped = false;
+        let mut runs = Runs::default();
         for look in 0_u32.. {
-            waiting = match ready::readiness(location.resource.kind, &object) {
+            let readiness = ready::readiness(location.resource.kind, &object);
+            let is_starting = readiness == Readiness::Ready && !self.has_settled(subject, &object, &mut runs).await;
+            waiting = match readiness {
+                Readiness::Ready if is_starting => "its containers have only just started".to_owned(),
                 Readiness::Ready => return Ok(object),
                 Readiness::Waiting(text) => text,
                 Readiness::Failed(text) => {
@@ -77,15 +81,16 @@ impl KubernetesProvider {
                 Some(trouble) => format!("{waiting}: {trouble}"),
                 None => waiting.clone(),
             };
-            if text != told {
+            if text != told && unanswered.is_none() && (!is_starting || trouble.is_some()) {
                 progress.status(&subject.mask(&text));
                 told = text;
             }
             if lacking >= LACKING || hopeless >= HOPELESS {
                 break;
             }
+            let pause = if is_starting { self.poll.max(self.settle / 6) } else { self.poll };
             tokio::select! {
-                () = tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))) => {}
+                () = tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))) => {}
                 // Nothing is being changed by waiting. One more look tells how far it has come.
                 () = progress.stopped() => stopped = true,
             }
@@ -97,8 +102,15 @@ impl KubernetesProvider {
                     let text = format!("{} was deleted while it was waited for", location.describe());
                     return Err(ProviderError::new(ErrorClass::Conflict, text).hint("plan again"));
                 }
-                // A server that cannot answer now may answer later; the deadline ends it.
-                Ok(Err(error)) => unanswered = Some(error.into()),
+                // A server that cannot answer now may answer later, and credentials be renewed; the deadline ends it.
+                Ok(Err(error)) => {
+                    let error = ProviderError::from(error);
+                    if error.message != told {
+                        progress.status(&subject.mask(&error.message));
+                        told.clone_from(&error.message);
+                    }
+                    unanswered = Some(error);
+                }
                 Err(_) => break,
             }
         }
@@ -114,10 +126,12 @@ impl KubernetesProvider {
             _ => " in time",
         };
         let mut text = format!("{} is not ready{late}: {waiting}{}", location.describe(), subject.mask(&trouble));
-        let unanswered = unanswered.map(|error| error.message);
-        for line in details.iter().chain(&unanswered) {
+        for line in details.iter().chain(unanswered.as_ref().map(|error| &error.message)) {
             text.push_str("\n  ");
             text.push_str(&subject.mask(line));
+        }
+        if let Some(hint) = unanswered.and_then(|error| error.hint) {
+            return Err(ProviderError::new(ErrorClass::NotReady, text).hint(hint));
         }
         let hint = match (is_lacking, location.namespace.as_deref()) {
             (true, Some(namespace)) => {
@@ -138,6 +152,29 @@ impl KubernetesProvider {
             _ => "mend what it says; the next run goes on waiting".to_owned(),
         };
         Err(ProviderError::new(ErrorClass::NotReady, text).hint(hint))
+    }
+
+    /// Whether what runs has run for a while: a container that ends at once, and is started again and again, is up in between.
+    /// Whoever may not list Pods takes the word of the Deployment.
+    async fn has_settled(&self, subject: Subject<'_>, object: &Value, seen: &mut Runs) -> bool {
+        let ("Deployment", Some(namespace)) = (subject.location.resource.kind, subject.location.namespace.as_deref())
+        else {
+            return true;
+        };
+        let pods = self.api.pods(namespace, object).await;
+        match ready::unproven_runs(&pods) {
+            Some(runs) if runs.is_empty() => true,
+            Some(runs) => {
+                if seen.since.is_none() || seen.runs != runs {
+                    *seen = Runs { runs, since: Some(Instant::now()) };
+                }
+                seen.since.is_some_and(|since| since.elapsed() >= self.settle)
+            }
+            None => {
+                *seen = Runs::default();
+                false
+            }
+        }
     }
 
     /// What the object alone does not tell of why it is not ready.
@@ -182,6 +219,13 @@ impl KubernetesProvider {
         lines.extend(self.api.last_words(subject.location, &pods).await);
         lines
     }
+}
+
+/// The runs of containers, and since when we see them.
+#[derive(Default)]
+struct Runs {
+    runs: Vec<String>,
+    since: Option<Instant>,
 }
 
 /// What a closer look found.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::csi::{conflict, volume_location};
+use super::csi::{capacity_of, conflict, volume_location};
 use super::mark::{Mark, SNAPSHOT_ID};
 use crate::engine::kind::Kind;
 use crate::engine::provider::{ErrorClass, Operation, Progress, ProviderError};
@@ -48,7 +48,7 @@ impl Claim {
         Ok(Self { namespace, name: mark.object_name(), class, size, zone, image })
     }
 
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         format!("/api/v1/namespaces/{}/persistentvolumeclaims/{}", self.namespace, self.name)
     }
 
@@ -72,7 +72,7 @@ impl Claim {
     }
 
     /// The Pod that a volume waits for where its class wants to know the node first. It does nothing.
-    fn consumer(&self) -> Value {
+    pub(super) fn consumer(&self) -> Value {
         let mut pod = json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {
@@ -95,11 +95,11 @@ impl Claim {
     }
 }
 
-fn located(path: &str) -> Result<Location, ProviderError> {
+pub(super) fn located(path: &str) -> Result<Location, ProviderError> {
     Location::parse(path).map_err(|error| ProviderError::new(ErrorClass::Rejected, error.to_string()))
 }
 
-fn located_object(object: &Value) -> Result<Location, ProviderError> {
+pub(super) fn located_object(object: &Value) -> Result<Location, ProviderError> {
     Location::of_json(object).ok_or_else(|| ProviderError::new(ErrorClass::Rejected, "an object of a disk has no name"))
 }
 
@@ -227,7 +227,8 @@ impl KubernetesProvider {
         let now =
             self.object_at(&location).await?.ok_or_else(|| conflict("the PersistentVolume of the disk is gone"))?;
         let at = |key: &str| text(&now, &format!("/spec/claimRef/{key}"));
-        if (at("namespace"), at("name"), at("uid")) == (to.namespace, to.name, "") {
+        let is_there = (at("namespace"), at("name")) == (to.namespace, to.name);
+        if is_there && at("uid").is_empty() {
             return Ok(());
         }
         let mut steps = vec![json!({"op": "test", "path": "/metadata/uid", "value": text(&now, "/metadata/uid")})];
@@ -236,6 +237,9 @@ impl KubernetesProvider {
                 located(&format!("/api/v1/namespaces/{}/persistentvolumeclaims/{}", at("namespace"), at("name")))?;
             let owner = self.object_at(&owner).await?;
             if owner.is_some_and(|owner| text(&owner, "/metadata/uid") == at("uid")) {
+                if is_there {
+                    return Ok(());
+                }
                 let text = format!("the claim {}/{} still has the PersistentVolume", at("namespace"), at("name"));
                 return Err(conflict(text));
             }
@@ -245,14 +249,7 @@ impl KubernetesProvider {
             "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": to.namespace, "name": to.name,
         });
         steps.push(json!({"op": "add", "path": "/spec/claimRef", "value": claim}));
-        let manager: String = url::form_urlencoded::byte_serialize(self.field_manager.as_bytes()).collect();
-        let url = format!("{}?fieldManager={manager}", location.url_path());
-        let reply = self.api.call(Call::json_patch(url, &steps.into()).telling(progress)).await?;
-        if reply.is_success() {
-            return Ok(());
-        }
-        let kind = Kind::plain("PersistentVolume");
-        Err(Subject { location: &location, kind: &kind, desired: None }.refused("binding", &reply))
+        self.patch_steps(&location, steps, progress).await
     }
 
     /// Binds a volume that no app has to a claim of ours for a while.
@@ -271,11 +268,11 @@ impl KubernetesProvider {
     }
 
     /// A claim for [`borrow_volume`](Self::borrow_volume).
-    pub(super) fn borrowing(volume: &Value, mark: &Mark) -> Claim {
-        let size = kompox_rules::quantity::parse_units(text(volume, "/spec/capacity/storage")).unwrap_or(1);
+    pub(super) fn borrowing(volume: &Value, mark: &Mark, why: &str) -> Claim {
+        let size = capacity_of(volume).unwrap_or(1);
         let class = text(volume, "/spec/storageClassName").to_owned();
         let (namespace, image) = (mark.namespace.clone(), mark.image.clone());
-        Claim { namespace, name: format!("{}-snap", mark.object_name()), class, size, zone: None, image }
+        Claim { namespace, name: format!("{}-{why}", mark.object_name()), class, size, zone: None, image }
     }
 
     /// Makes a snapshot known in the Namespace of disks, so that a claim there can be made from it.

@@ -29,6 +29,11 @@ pub(super) fn id_of(volume: &Value) -> Option<String> {
     (!driver.is_empty() && !handle.is_empty()).then(|| format!("{DISK_ID}{driver}/{handle}"))
 }
 
+/// How large a PersistentVolume is, in bytes.
+pub(super) fn capacity_of(volume: &Value) -> Option<u64> {
+    quantity::parse_units(text(volume, "/spec/capacity/storage")).ok()
+}
+
 /// Whether a PersistentVolume is what a target speaks of. One that is still being made is none yet.
 fn is(volume: &Value, target: &Target) -> bool {
     let mark = mark_of(volume);
@@ -51,10 +56,12 @@ fn is(volume: &Value, target: &Target) -> bool {
 fn observed(volume: &Value) -> Option<Observed> {
     let id = id_of(volume)?;
     let mark = mark_of(volume);
-    let capacity = quantity::parse_units(text(volume, "/spec/capacity/storage")).ok();
-    let size = mark.as_ref().and_then(|mark| mark.size).or(capacity);
+    // A driver may give more than was asked for; what it has not given yet is not there.
+    let capacity = capacity_of(volume);
+    let size = mark.as_ref().and_then(|mark| mark.size).map_or(capacity, |size| capacity.map(|has| has.min(size)));
     let mut object = json!({
         "id": id, "class": text(volume, "/spec/storageClassName"), "volume": text(volume, "/metadata/name"), "size": size,
+        "reclaim": text(volume, "/spec/persistentVolumeReclaimPolicy"),
     });
     for key in ["namespace", "name"] {
         let at = text(volume, &format!("/spec/claimRef/{key}"));
@@ -64,8 +71,10 @@ fn observed(volume: &Value) -> Option<Observed> {
     }
     if let Some(mark) = &mark {
         object["tags"] = json!(mark.tags);
-        if let Some(zone) = &mark.zone {
-            object["zone"] = zone.as_str().into();
+        for (key, value) in [("zone", &mark.zone), ("snapshotClass", &mark.snapshot_class)] {
+            if let Some(value) = value {
+                object[key] = value.as_str().into();
+            }
         }
     }
     Some(Observed {
@@ -138,6 +147,9 @@ impl KubernetesProvider {
             Change::Update { desired, .. } => {
                 let volume = self.volume_of(&operation.target).await?;
                 let mark = Mark::of(desired);
+                // One that was adopted may have been its class's to delete with its claim.
+                self.keep_volume(&volume, progress).await?;
+                self.grow_volume(&volume, &mark, wanted_claim(desired), operation, progress).await?;
                 self.hand_over(&volume, wanted_claim(desired), progress).await?;
                 let made = self.mark_volume(&volume, &mark, &operation.lineage, true, progress).await?;
                 observed(&made).map(Some).ok_or_else(|| conflict("the PersistentVolume is none of a CSI driver"))
@@ -185,6 +197,14 @@ impl KubernetesProvider {
                     self.offer_snapshot(&claim, source, operation, progress).await?;
                 }
                 let volume = self.provision(&claim, !source.is_empty(), operation, progress).await?;
+                if id_of(&volume).is_none() {
+                    // Nothing was ever on it; it goes with the claim.
+                    self.end_claim(&claim, operation, progress).await?;
+                    let text =
+                        format!("the StorageClass {} makes volumes that are of no CSI driver", text(desired, "/class"));
+                    let hint = "only a volume with a handle can be kept; for a folder of a node take class: local";
+                    return Err(ProviderError::new(ErrorClass::Rejected, text).hint(hint));
+                }
                 self.keep_volume(&volume, progress).await?;
                 self.mark_volume(&volume, &mark, &operation.lineage, false, progress).await?
             }
@@ -198,18 +218,16 @@ impl KubernetesProvider {
     }
 
     /// The volume stays whatever becomes of its claim; read back, because all else depends on it.
-    pub(super) async fn keep_volume(&self, volume: &Value, progress: &dyn Progress) -> Result<(), ProviderError> {
-        self.set_reclaim(volume, "Retain", progress).await
-    }
-
-    async fn set_reclaim(&self, volume: &Value, policy: &str, progress: &dyn Progress) -> Result<(), ProviderError> {
+    async fn keep_volume(&self, volume: &Value, progress: &dyn Progress) -> Result<(), ProviderError> {
         let patch = json!({
             "metadata": {"uid": text(volume, "/metadata/uid")},
-            "spec": {"persistentVolumeReclaimPolicy": policy},
+            "spec": {"persistentVolumeReclaimPolicy": "Retain"},
         });
         let now = self.patch_volume(volume, &patch, progress).await?;
-        let is = text(&now, "/spec/persistentVolumeReclaimPolicy");
-        if is == policy { Ok(()) } else { Err(conflict(format!("the reclaim policy stays {is}, not {policy}"))) }
+        match text(&now, "/spec/persistentVolumeReclaimPolicy") {
+            "Retain" => Ok(()),
+            other => Err(conflict(format!("the reclaim policy stays {other}, not Retain"))),
+        }
     }
 
     /// Changes a PersistentVolume, and gives it as it is then.
@@ -286,8 +304,11 @@ impl KubernetesProvider {
         let Some(volume) = volumes.into_iter().find(|volume| is(volume, &operation.target)) else { return Ok(None) };
         self.check_ours(&volume, uid.as_deref(), operation)?;
         let mark = mark_of(&volume).ok_or_else(|| conflict("the disk carries no mark of kompox"))?;
-        let safety = Mark { name: format!("{}-safety", mark.name), size: None, ..mark };
-        let id = self.take_snapshot(&volume, &safety, None, operation, progress).await?;
+        let class = mark.snapshot_class.clone();
+        // Each deletion keeps what is there then: one of an earlier try may be older than what was written since.
+        let name = format!("{}-safety-{}", mark.name, operation.token);
+        let safety = Mark { name, size: None, zone: None, snapshot_class: None, ..mark };
+        let id = self.take_snapshot(&volume, &safety, class.as_deref(), operation, progress).await?;
         Ok(Some(Safeguard { restore: format!("declare a disk with source: \"{id}\""), physical_id: id }))
     }
 
@@ -302,7 +323,9 @@ impl KubernetesProvider {
         Ok(())
     }
 
-    /// Deletes a disk that nobody uses: the driver does it when a volume goes that says so.
+    /// Has the driver delete a disk that nobody uses: it does where a volume that says so has lost its claim
+    /// (<https://kubernetes.io/docs/concepts/storage/persistent-volumes/#delete>). One that waits for its claim is given one
+    /// that never was, in the same instant; what a claim has taken meanwhile is left alone.
     async fn delete_volume(
         &self,
         operation: &Operation,
@@ -311,25 +334,82 @@ impl KubernetesProvider {
     ) -> Result<(), ProviderError> {
         let volumes = self.api.csi_volumes().await?;
         let Some(volume) = volumes.into_iter().find(|volume| is(volume, &operation.target)) else { return Ok(()) };
-        self.check_ours(&volume, uid, operation)?;
-        if text(&volume, "/status/phase") == "Bound" {
-            let text = format!("a claim still uses the PersistentVolume {}", text(&volume, "/metadata/name"));
-            return Err(conflict(text));
-        }
-        self.set_reclaim(&volume, "Delete", progress).await?;
         let location = volume_location(&volume)?;
-        let kind = Kind::plain("PersistentVolume");
-        let subject = Subject { location: &location, kind: &kind, desired: None };
-        let options = json!({"preconditions": {"uid": text(&volume, "/metadata/uid")}});
-        let reply = self.api.call(Call::delete(location.url_path(), &options).telling(progress)).await?;
-        if !reply.is_success() && reply.status != 404 {
-            return Err(subject.refused("deletion", &reply));
-        }
+        let location = &location;
+        // What looks after volumes writes into this one at the same time: then it is looked at once more.
+        self.until("nobody else to change the volume", operation, progress, move || {
+            Box::pin(async move {
+                let Some(now) = self.object_at(location).await? else { return Ok(Some(())) };
+                self.check_ours(&now, uid, operation)?;
+                self.leave_to_driver(location, &now, operation, progress).await
+            })
+        })
+        .await?;
         let what = format!("{} to be deleted by its driver", location.describe());
         self.until(&what, operation, progress, move || {
-            Box::pin(async move { Ok(matches!(self.api.get(subject).await?, Lookup::Missing).then_some(())) })
+            Box::pin(async move {
+                let Some(now) = self.object_at(location).await? else { return Ok(Some(())) };
+                let said = text(&now, "/status/message");
+                if !said.is_empty() {
+                    progress.status(said);
+                }
+                Ok(None)
+            })
         })
         .await
+    }
+
+    /// Leaves a volume to its driver, as it was looked at and no other way; none where it has changed since.
+    async fn leave_to_driver(
+        &self,
+        location: &Location,
+        volume: &Value,
+        operation: &Operation,
+        progress: &dyn Progress,
+    ) -> Result<Option<()>, ProviderError> {
+        let mark = mark_of(volume).ok_or_else(|| conflict("the disk carries no mark of kompox"))?;
+        if text(volume, "/status/phase") == "Bound" {
+            let text = format!("a claim still uses the PersistentVolume {}", location.name);
+            return Err(conflict(text));
+        }
+        let mut patch = json!({
+            "metadata": {
+                "uid": text(volume, "/metadata/uid"), "resourceVersion": text(volume, "/metadata/resourceVersion"),
+            },
+            "spec": {"persistentVolumeReclaimPolicy": "Delete"},
+        });
+        if text(volume, "/spec/claimRef/uid").is_empty() {
+            patch["spec"]["claimRef"] = json!({
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": mark.namespace,
+                "name": mark.object_name(), "uid": operation.token,
+            });
+        }
+        let manager: String = url::form_urlencoded::byte_serialize(self.field_manager.as_bytes()).collect();
+        let url = format!("{}?fieldManager={manager}", location.url_path());
+        let reply = self.api.call(Call::merge(url, &patch).telling(progress)).await?;
+        let kind = Kind::plain("PersistentVolume");
+        match reply.status {
+            409 => Ok(None),
+            _ if reply.is_success() => Ok(Some(())),
+            _ => Err(Subject { location, kind: &kind, desired: None }.refused("change", &reply)),
+        }
+    }
+
+    /// Changes a PersistentVolume step by step, or not at all.
+    pub(super) async fn patch_steps(
+        &self,
+        location: &Location,
+        steps: Vec<Value>,
+        progress: &dyn Progress,
+    ) -> Result<(), ProviderError> {
+        let manager: String = url::form_urlencoded::byte_serialize(self.field_manager.as_bytes()).collect();
+        let url = format!("{}?fieldManager={manager}", location.url_path());
+        let reply = self.api.call(Call::json_patch(url, &steps.into()).telling(progress)).await?;
+        if reply.is_success() {
+            return Ok(());
+        }
+        let kind = Kind::plain("PersistentVolume");
+        Err(Subject { location, kind: &kind, desired: None }.refused("change", &reply))
     }
 
     /// Waits for something that comes by itself.

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::pod::Task;
-use super::record::{Record, Wish};
-use super::scripts::{self, LOOK, MAKE, PUT_AWAY, read_marker};
+use super::record::{Record, Stage, Wish};
+use super::scripts::{self, BRING_BACK, LOOK, MAKE, PUT_AWAY, read_marker};
 use crate::advice::Command;
 use crate::engine::kind::Kind;
 use crate::engine::provider::{
@@ -74,7 +74,7 @@ impl KubernetesProvider {
         }
         // Once chosen it stays: a later try must know the folder of an earlier one by it.
         let marker = there.as_ref().map_or_else(|| operation.token.clone(), |record| record.marker().to_owned());
-        self.put_record(wish, &marker, Some(&operation.lineage), false, progress).await?;
+        self.put_record(wish, &marker, Some(&operation.lineage), Stage::Making, progress).await?;
         let source = wish.source("id").to_owned();
         let mut variables = vec![("MARKER", scripts::marker(&operation.lineage, &marker))];
         let mut stopped = Vec::new();
@@ -104,7 +104,7 @@ impl KubernetesProvider {
         };
         let made = self.run_task(&task, progress).await;
         let made = match made {
-            Ok(_) => self.put_record(wish, &marker, Some(&operation.lineage), true, progress).await,
+            Ok(_) => self.put_record(wish, &marker, Some(&operation.lineage), Stage::Made, progress).await,
             Err(error) => Err(error),
         };
         let deadline = Instant::now() + operation.timeout;
@@ -120,7 +120,8 @@ impl KubernetesProvider {
         })
     }
 
-    /// Writes what a folder is called and whose it is into its record.
+    /// Writes what a folder is called and whose it is into its record. One that was being put away is brought back: a run that
+    /// was killed may have had it moved.
     async fn note_folder(
         &self,
         operation: &Operation,
@@ -130,7 +131,14 @@ impl KubernetesProvider {
         let record =
             self.folder_record(wish).await?.filter(|record| record.is_made() && record.id() == wish.text("id"));
         let Some(record) = record else { return Err(conflict("the record of the folder is not there any more")) };
-        self.put_record(wish, record.marker(), Some(&operation.lineage), true, progress).await?;
+        if record.is_going() {
+            let there = record.wish()?;
+            let put_away = putting_away(&record, &there, operation);
+            self.end_task(&put_away, progress).await?;
+            let bring = Task { verb: "bring-back", doing: "bringing back".to_owned(), script: BRING_BACK, ..put_away };
+            self.run_task(&bring, progress).await?;
+        }
+        self.put_record(wish, record.marker(), Some(&operation.lineage), Stage::Made, progress).await?;
         self.made_folder(wish).await
     }
 
@@ -139,10 +147,10 @@ impl KubernetesProvider {
         wish: &Wish,
         marker: &str,
         lineage: Option<&str>,
-        made: bool,
+        stage: Stage,
         progress: &dyn Progress,
     ) -> Result<(), ProviderError> {
-        self.put_object(&wish.location()?, &wish.record(marker, lineage, made), progress).await
+        self.put_object(&wish.location()?, &wish.record(marker, lineage, stage), progress).await
     }
 
     async fn folder_record(&self, wish: &Wish) -> Result<Option<Record>, ProviderError> {
@@ -179,17 +187,10 @@ impl KubernetesProvider {
         let Change::Delete { uid } = &operation.change else { return Ok(None) };
         let Some(record) = self.going(operation, uid.as_deref()).await? else { return Ok(None) };
         let wish = record.wish()?;
-        let away = format!("{}.{}", wish.folder(), record.marker());
-        let task = Task {
-            verb: "put-away",
-            doing: "putting away".to_owned(),
-            wish: &wish,
-            script: PUT_AWAY,
-            variables: vec![("AWAY", away.clone()), ("MARKER", record.marker().to_owned())],
-            token: record.marker().to_owned(),
-            timeout: operation.timeout,
-        };
-        self.run_task(&task, progress).await?;
+        let away = away(&record, &wish);
+        // Whoever comes after a kill in the next moment must know that the folder may be gone.
+        self.put_record(&wish, record.marker(), record.lineage(), Stage::Going, progress).await?;
+        self.run_task(&putting_away(&record, &wish, operation), progress).await?;
         let (node, path, root) = (wish.text("node"), wish.text("path"), wish.root().unwrap_or_default());
         let import = Command::import(&operation.target.address).word(record.id());
         Ok(Some(Safeguard {
@@ -242,7 +243,7 @@ impl KubernetesProvider {
             let text = format!("the mark in {} cannot be read", wish.text("path"));
             return Err(ProviderError::new(ErrorClass::Rejected, text));
         };
-        self.put_record(&wish, marker, Some(lineage), true, &Silent).await
+        self.put_record(&wish, marker, Some(lineage), Stage::Made, &Silent).await
     }
 
     /// What records stand in, where nothing has been applied yet.
@@ -255,6 +256,24 @@ impl KubernetesProvider {
         let mut object = object.clone();
         object["metadata"]["annotations"][LINEAGE] = lineage.into();
         self.put_object(&location, &object, &Silent).await
+    }
+}
+
+/// What a folder is called among those that were deleted.
+fn away(record: &Record, wish: &Wish) -> String {
+    format!("{}.{}", wish.folder(), record.marker())
+}
+
+/// The Pod that puts a folder away.
+fn putting_away<'a>(record: &Record, wish: &'a Wish, operation: &Operation) -> Task<'a> {
+    Task {
+        verb: "put-away",
+        doing: "putting away".to_owned(),
+        wish,
+        script: PUT_AWAY,
+        variables: vec![("AWAY", away(record, wish)), ("MARKER", record.marker().to_owned())],
+        token: record.marker().to_owned(),
+        timeout: operation.timeout,
     }
 }
 

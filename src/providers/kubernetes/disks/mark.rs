@@ -31,6 +31,9 @@ pub(super) struct Mark {
     /// The zone that was wished for, of a disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) zone: Option<String>,
+    /// The VolumeSnapshotClass of its snapshots, of a disk; the default of its driver where nobody wrote one.
+    #[serde(rename = "snapshotClass", skip_serializing_if = "Option::is_none")]
+    pub(super) snapshot_class: Option<String>,
     /// Whose it is.
     pub(super) tags: BTreeMap<String, String>,
 }
@@ -46,6 +49,7 @@ impl Mark {
             image: text("image").unwrap_or_default(),
             size: desired.get("size").and_then(Value::as_u64),
             zone: text("zone"),
+            snapshot_class: text("snapshotClass"),
             tags: tags.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect(),
         }
     }
@@ -92,7 +96,8 @@ mod tests {
     #[test]
     fn a_mark_reads_back() {
         let desired = json!({
-            "name": "k4x_disk_a", "namespace": "d", "image": "i", "size": 5, "zone": "z", "tags": {"volume": "a"},
+            "name": "k4x_disk_a", "namespace": "d", "image": "i", "size": 5, "zone": "z", "snapshotClass": "c",
+            "tags": {"volume": "a"},
         });
         let mark = Mark::of(&desired);
         let object = mark.patch("l", true);

@@ -3,12 +3,13 @@
 //!
 //! - `folders`: disks and snapshots that are folders; `record`: the objects that stand for them; `pod`: the Pods that work on
 //!   them; `scripts`: what they run; `quiet`: what uses a folder stands still while it is copied
-//! - `csi`: disks that a StorageClass makes; `claim`: what has them made; `snapshots`: of them; `mark`: what we write onto
+//! - `csi`: disks that a StorageClass makes; `claim`: what has them made; `growth`: how they become larger; `snapshots`: of them; `mark`: what we write onto
 //!   their objects
 
 mod claim;
 mod csi;
 mod folders;
+mod growth;
 mod mark;
 mod pod;
 mod quiet;

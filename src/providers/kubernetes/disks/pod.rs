@@ -33,6 +33,10 @@ pub(super) struct Task<'a> {
 }
 
 impl Task<'_> {
+    fn pod_name(&self) -> String {
+        format!("{}-{}", self.verb, self.token.to_ascii_lowercase())
+    }
+
     fn pod(&self, root: &str) -> Value {
         let own = [("SHELF", self.wish.shelf()), ("NAME", self.wish.folder()), ("FILE", MARKER_FILE)];
         let own = own.into_iter().map(|(name, value)| json!({"name": name, "value": value}));
@@ -41,7 +45,7 @@ impl Task<'_> {
         json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {
-                "name": format!("{}-{}", self.verb, self.token.to_ascii_lowercase()),
+                "name": self.pod_name(),
                 "namespace": self.wish.text("namespace"),
                 "labels": {"app.kubernetes.io/managed-by": "kompox"},
             },
@@ -117,6 +121,18 @@ impl KubernetesProvider {
         };
         self.remove_pod(subject, progress).await?;
         ended
+    }
+
+    /// Sees to it that the Pod of an earlier try does nothing any more.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(super) async fn end_task(&self, task: &Task<'_>, progress: &dyn Progress) -> Result<(), ProviderError> {
+        let path = format!("/api/v1/namespaces/{}/pods/{}", task.wish.text("namespace"), task.pod_name());
+        let location =
+            Location::parse(&path).map_err(|error| ProviderError::new(ErrorClass::Rejected, error.to_string()))?;
+        let kind = Kind::plain("Pod");
+        self.remove_pod(Subject { location: &location, kind: &kind, desired: None }, progress).await
     }
 
     /// Writes an object of our own by server-side apply.

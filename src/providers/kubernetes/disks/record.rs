@@ -16,6 +16,17 @@ const LABEL: &str = "kompox.dev/folder";
 /// What of a wish stands in the object, as it is. What is left out says how a folder is made, and nothing of what it is.
 const KEPT: [&str; 6] = ["id", "class", "node", "hostname", "path", "zone"];
 
+/// How far a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// There may be a part of it, and nobody has used it.
+    Making,
+    /// It is whole.
+    Made,
+    /// It is being put away: it is in its place, or among those that were deleted.
+    Going,
+}
+
 /// A record as it is in the cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
@@ -53,6 +64,11 @@ impl Record {
         self.text("made") == "true"
     }
 
+    /// Whether a deletion was begun, and nobody knows how far it came.
+    pub(super) fn is_going(&self) -> bool {
+        self.text("going") == "true"
+    }
+
     /// Whether it is this one, or carries what this one would.
     pub(super) fn is(&self, target: &Target) -> bool {
         let label = self.object.pointer("/metadata/labels").and_then(|labels| labels.get(LABEL));
@@ -77,7 +93,7 @@ impl Record {
 
     /// As the engine compares it.
     fn shown(&self) -> Value {
-        let mut shown = json!({});
+        let mut shown = json!({"putAway": self.is_going()});
         for key in KEPT.into_iter().filter(|key| !self.text(key).is_empty()) {
             shown[key] = self.text(key).into();
         }
@@ -177,8 +193,12 @@ impl Wish {
     }
 
     /// The record.
-    pub(super) fn record(&self, marker: &str, lineage: Option<&str>, made: bool) -> Value {
-        let mut data = json!({"marker": marker, "made": made.to_string(), "image": self.text("image")});
+    pub(super) fn record(&self, marker: &str, lineage: Option<&str>, stage: Stage) -> Value {
+        let made = (stage != Stage::Making).to_string();
+        let mut data = json!({"marker": marker, "made": made, "image": self.text("image")});
+        if stage == Stage::Going {
+            data["going"] = "true".into();
+        }
         for key in KEPT.into_iter().filter(|key| !self.text(key).is_empty()) {
             data[key] = self.text(key).into();
         }
@@ -256,10 +276,12 @@ mod tests {
     #[test]
     fn a_record_says_what_the_wish_said() {
         let wish = wish("/var/lib/kompox/disks/k4x_disk_a").unwrap();
-        let record = Record::of(wish.record("m", Some("l"), true));
+        let record = Record::of(wish.record("m", Some("l"), Stage::Made));
         assert_eq!((record.id(), record.marker(), record.lineage()), ("local://u/n1/x", "m", Some("l")));
         assert!(record.is_made());
         let again = record.wish().unwrap();
-        assert_eq!(again.record("m", Some("l"), true), wish.record("m", Some("l"), true));
+        assert_eq!(again.record("m", Some("l"), Stage::Made), wish.record("m", Some("l"), Stage::Made));
+        let going = Record::of(wish.record("m", Some("l"), Stage::Going));
+        assert!(going.is_made() && going.is_going() && !record.is_going());
     }
 }

@@ -61,6 +61,26 @@ mv -T "$SHELF/$NAME" "deleted/$AWAY"
 sync
 "#;
 
+/// Brings a folder back that was put away, or is about to be. One that is in its place is as good.
+pub(super) const BRING_BACK: &str = r#"set -eu
+cd /kompox
+is_it() {
+  case "$(cat "$1/$FILE" 2>/dev/null)" in
+    *"disk $MARKER") ;;
+    *) return 1 ;;
+  esac
+}
+if is_it "$SHELF/$NAME"; then
+  exit 0
+fi
+if [ -e "$SHELF/$NAME" ] || ! is_it "deleted/$AWAY"; then
+  echo "$SHELF/$NAME is not there, and neither is deleted/$AWAY; or it is another folder than the one that was recorded"
+  exit 1
+fi
+mv -T "deleted/$AWAY" "$SHELF/$NAME"
+sync
+"#;
+
 /// Says which folder it is.
 pub(super) const LOOK: &str = r#"set -eu
 cd /kompox

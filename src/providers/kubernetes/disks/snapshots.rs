@@ -12,6 +12,7 @@ use crate::engine::provider::{
 };
 use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::{Api, Call, CallError};
+use crate::providers::kubernetes::cluster::is_default_class;
 use crate::providers::kubernetes::error::Subject;
 use crate::providers::kubernetes::read::{LINEAGE, lineage};
 use crate::providers::kubernetes::table::Location;
@@ -152,13 +153,18 @@ impl KubernetesProvider {
     ) -> Result<String, ProviderError> {
         let contents = self.api.snapshot_contents().await?;
         let earlier = contents.iter().find(|content| mark_of(content).is_some_and(|other| other.name == mark.name));
-        if let Some(id) = earlier.filter(|content| is_made(content)).and_then(id_of) {
-            return Ok(id);
+        if let Some(content) = earlier.filter(|content| is_made(content)) {
+            let ours = lineage(content) == Some(operation.lineage.as_str());
+            return id_of(content).filter(|_| ours && of_volume(content, volume)).ok_or_else(|| {
+                let name = text(content, "/metadata/name");
+                conflict(format!("the VolumeSnapshotContent {name} is there already, in the place of this snapshot"))
+            });
         }
+        let class = self.snapshot_class(text(volume, "/spec/csi/driver"), class).await?;
         let claim = |key: &str| text(volume, &format!("/spec/claimRef/{key}"));
         let home = Handover { namespace: claim("namespace"), name: claim("name") };
         let bound = text(volume, "/status/phase") == "Bound";
-        let borrowed = Self::borrowing(volume, mark);
+        let borrowed = Self::borrowing(volume, mark, "snap");
         let at = match bound {
             true => home,
             false => {
@@ -166,7 +172,7 @@ impl KubernetesProvider {
                 Handover { namespace: &borrowed.namespace, name: &borrowed.name }
             }
         };
-        let taken = self.snapshot_claim(at, mark, class, operation, progress).await;
+        let taken = self.snapshot_claim(at, mark, &class, operation, progress).await;
         if !bound {
             self.end_claim(&borrowed, operation, progress).await?;
             // Of another try it was ours already.
@@ -178,25 +184,38 @@ impl KubernetesProvider {
         taken
     }
 
+    /// The class that a snapshot is taken with: the one that was named, else the driver's default. Without one nothing would
+    /// ever take it, so nothing is waited for.
+    async fn snapshot_class(&self, driver: &str, named: Option<&str>) -> Result<String, ProviderError> {
+        let mut classes = Vec::new();
+        let collection = format!("{GROUP}/volumesnapshotclasses");
+        let listed = self.api.list(&collection, "", "application/json", |class| classes.push(class)).await?;
+        if let Err(reply) = listed.as_ref()
+            && reply.status != 404
+        {
+            let text = format!("VolumeSnapshotClasses cannot be listed: {}", reply.message());
+            let error = ProviderError { status: Some(reply.status), ..ProviderError::new(ErrorClass::Denied, text) };
+            return Err(error.hint("the account needs the right to list VolumeSnapshotClasses"));
+        }
+        choose_class(&classes, driver, named)
+    }
+
     async fn snapshot_claim(
         &self,
         claim: Handover<'_>,
         mark: &Mark,
-        class: Option<&str>,
+        class: &str,
         operation: &Operation,
         progress: &dyn Progress,
     ) -> Result<String, ProviderError> {
-        let mut snapshot = json!({
+        let snapshot = json!({
             "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot",
             "metadata": {
                 "name": mark.object_name(), "namespace": claim.namespace,
                 "labels": {"app.kubernetes.io/managed-by": "kompox"}, "annotations": {LINEAGE: operation.lineage},
             },
-            "spec": {"source": {"persistentVolumeClaimName": claim.name}},
+            "spec": {"source": {"persistentVolumeClaimName": claim.name}, "volumeSnapshotClassName": class},
         });
-        if let Some(class) = class {
-            snapshot["spec"]["volumeSnapshotClassName"] = class.into();
-        }
         let location = Location::of_json(&snapshot).ok_or_else(|| conflict("the snapshot has no name"))?;
         self.put_object(&location, &snapshot, progress).await?;
         let at = &location;
@@ -260,7 +279,85 @@ impl KubernetesProvider {
     }
 }
 
+/// Whether a snapshot was taken of this volume.
+fn of_volume(content: &Value, volume: &Value) -> bool {
+    text(content, "/spec/driver") == text(volume, "/spec/csi/driver")
+        && text(content, "/spec/source/volumeHandle") == text(volume, "/spec/csi/volumeHandle")
+}
+
+/// One of the VolumeSnapshotClasses: the one of that name, else the only default of the driver.
+fn choose_class(classes: &[Value], driver: &str, named: Option<&str>) -> Result<String, ProviderError> {
+    let of_driver = || classes.iter().filter(|class| text(class, "/driver") == driver);
+    let name = |class: &Value| text(class, "/metadata/name").to_owned();
+    let is_default = |class: &&Value| is_default_class(class);
+    let chosen = match named {
+        Some(named) => of_driver().find(|class| text(class, "/metadata/name") == named).map(name),
+        None => {
+            let mut defaults = of_driver().filter(is_default);
+            defaults.next().filter(|_| defaults.next().is_none()).map(name)
+        }
+    };
+    chosen.ok_or_else(|| {
+        let all: Vec<String> = of_driver().map(name).collect();
+        let text = match (named, all.as_slice()) {
+            (_, []) => {
+                format!("the cluster has no VolumeSnapshotClass of the driver {driver}, so it takes no snapshots")
+            }
+            (Some(named), all) => {
+                format!(
+                    "the cluster has no VolumeSnapshotClass {named} of the driver {driver}; it has {}",
+                    all.join(", ")
+                )
+            }
+            (None, all) => format!(
+                "{} of the VolumeSnapshotClasses of the driver {driver} is its default, and nobody named one: {}",
+                if of_driver().any(is_default_class) { "more than one" } else { "none" },
+                all.join(", ")
+            ),
+        };
+        let hint = all.first().map_or_else(
+            || "kubectl get volumesnapshotclass lists those that it has".to_owned(),
+            |class| format!("name one in the volume's options: snapshotClass: {class}"),
+        );
+        ProviderError::new(ErrorClass::Rejected, text).hint(hint)
+    })
+}
+
 fn content_location(name: &str) -> Result<Location, ProviderError> {
     Location::parse(&format!("{GROUP}/volumesnapshotcontents/{name}"))
         .map_err(|error| ProviderError::new(ErrorClass::Rejected, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(name: &str, driver: &str, default: bool) -> Value {
+        let default = default.to_string();
+        let annotations = json!({"snapshot.storage.kubernetes.io/is-default-class": default});
+        json!({"metadata": {"name": name, "annotations": annotations}, "driver": driver})
+    }
+
+    #[test]
+    fn a_snapshot_is_of_the_class_that_was_named_or_of_the_only_default() {
+        let classes = [class("a", "d", false), class("b", "d", true), class("c", "e", true)];
+        let chosen = |named| choose_class(&classes, "d", named).map_err(|error| error.message);
+        assert_eq!(chosen(None).as_deref(), Ok("b"));
+        assert_eq!(chosen(Some("a")).as_deref(), Ok("a"));
+        assert_eq!(
+            chosen(Some("c")).unwrap_err(),
+            "the cluster has no VolumeSnapshotClass c of the driver d; it has a, b"
+        );
+        let of = |classes: &[Value], driver| choose_class(classes, driver, None).unwrap_err().message;
+        assert_eq!(
+            of(&classes[..1], "d"),
+            "none of the VolumeSnapshotClasses of the driver d is its default, and nobody named one: a"
+        );
+        let two = [class("a", "d", true), class("b", "d", true)];
+        assert_eq!(
+            of(&two, "d"),
+            "more than one of the VolumeSnapshotClasses of the driver d is its default, and nobody named one: a, b"
+        );
+        assert_eq!(of(&two, "x"), "the cluster has no VolumeSnapshotClass of the driver x, so it takes no snapshots");
+    }
 }

@@ -191,6 +191,7 @@ pub fn config(connector: Arc<dyn Connector>) -> KubernetesConfig {
     KubernetesConfig {
         retry: Policy { retries: 3, base: millisecond, cap: millisecond, budget: Duration::from_secs(60) },
         poll: millisecond,
+        settle: 20 * millisecond,
         ..KubernetesConfig::new(connector)
     }
 }

@@ -62,6 +62,36 @@ async fn a_deployment_is_waited_for_and_its_trouble_told() {
 }
 
 #[tokio::test]
+async fn a_container_that_nothing_probes_must_go_on_running() {
+    let rolled_out = json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
+    let pod = |id: &str, state: Value| {
+        json!({"metadata": {}, "items": [{
+            "metadata": {"name": "d-1-a"}, "spec": {"containers": [{"name": "db"}]},
+            "status": {"containerStatuses": [{"name": "db", "containerID": id, "restartCount": 0, "state": state}]},
+        }]})
+    };
+    let server = Server::start(move |seen| match (seen.method.as_str(), seen.path.as_str(), seen.nth) {
+        ("GET", ID, 0) => Answer::not_found("deployments", "d"),
+        ("GET", "/api/v1/namespaces/n/pods", 0) => Answer::Json(200, pod("first", json!({"running": {}}))),
+        ("GET", "/api/v1/namespaces/n/pods", 1..=5) => {
+            Answer::Json(200, pod("first", json!({"terminated": {"exitCode": 3, "reason": "Error"}})))
+        }
+        ("GET", "/api/v1/namespaces/n/pods", _) => Answer::Json(200, pod("second", json!({"running": {}}))),
+        ("GET", "/api/v1/namespaces/n/events", _) => Answer::Json(200, json!({"metadata": {}, "items": []})),
+        _ => Answer::Json(200, with_status(deployment(), rolled_out.clone())),
+    })
+    .await;
+    let told = Told::default();
+    server.provider().execute(&create(), &told).await.unwrap().unwrap();
+    assert!(server.count("GET /api/v1/namespaces/n/pods") > 6);
+    let told = told.statuses.lock().unwrap().join("; ");
+    assert!(
+        told.starts_with("its containers have only just started: Error: container db ended with exit code 3"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn a_timeout_says_what_was_last_seen() {
     let status = json!({"observedGeneration": 1, "conditions": [
         {"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable", "message": "no minimum"},

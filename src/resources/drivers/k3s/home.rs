@@ -63,6 +63,7 @@ impl Account for Machines {
             address,
             key,
             connection: way::connection(&self.provider, cluster),
+            storage: seen.as_ref().map(|seen| seen.storage.clone()),
             nodes: seen.map(|seen| seen.nodes),
             data_path,
             helper_image,

@@ -30,7 +30,6 @@ static DATA: &[Field] = &[
     field("zone", Rule::Immutable),
     field("name", Rule::Computed),
     field("volume", Rule::Computed),
-    field("snapshotClass", Rule::Computed),
     field("namespace", Rule::Computed),
     field("image", Rule::Computed),
     field("source.**", Rule::Computed),
@@ -52,6 +51,7 @@ pub(super) static DISK: Kind = Kind {
 /// A snapshot of a disk: a copy of its folder, or what a CSI driver takes.
 pub(super) static SNAPSHOT: Kind = Kind {
     common: DATA,
+    fields: &[field("snapshotClass", Rule::Computed)],
     replace: Replace::Refused(snapshot_stays),
     holds: Holds::Data,
     safeguarded: true,
@@ -91,6 +91,14 @@ fn disk_stays(refusal: &Refusal<'_>) -> Vec<Advice> {
 pub(super) fn carry() -> Vec<Advice> {
     vec![
         "the safe way for its data is to stop the app, carry the folder there, and import it (docs/k3s.md, \"Another node or cluster\")"
+            .into(),
+    ]
+}
+
+/// How the data of a disk of a StorageClass gets to another cluster that reaches the same storage.
+pub(super) fn hand_on() -> Vec<Advice> {
+    vec![
+        "where the other cluster reaches the same storage, the safe way is to destroy the app, which keeps the disk, and to import it there (docs/k3s.md, \"Disks of a StorageClass on another cluster\")"
             .into(),
     ]
 }

@@ -1,6 +1,6 @@
 //! A Cluster of this driver: what the manifest says of it, and what was seen of it.
 
-use super::seen::SeenNode;
+use super::seen::{SeenNode, SeenStorage};
 use crate::engine::address::Address;
 use crate::engine::provider::ProviderKey;
 use crate::kom::model::Cluster;
@@ -21,6 +21,8 @@ pub(super) struct Machine<'a> {
     pub(super) connection: Connection,
     /// Its nodes, if somebody looked.
     pub(super) nodes: Option<Vec<SeenNode>>,
+    /// What makes volumes there, if somebody looked.
+    pub(super) storage: Option<SeenStorage>,
     /// The folder on the nodes for disks.
     pub(super) data_path: String,
     /// The image of the Pods that work on folders.

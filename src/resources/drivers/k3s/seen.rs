@@ -21,6 +21,68 @@ pub(super) struct Seen {
     file: String,
     /// Its nodes.
     pub(super) nodes: Vec<SeenNode>,
+    /// What makes volumes.
+    #[serde(flatten)]
+    pub(super) storage: SeenStorage,
+}
+
+/// What of a cluster makes volumes and snapshots. What the account may not list is unknown.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct SeenStorage {
+    /// Its StorageClasses.
+    pub(super) classes: Option<Vec<SeenClass>>,
+    /// The CSI drivers of each of its nodes.
+    drivers: Option<Vec<Vec<String>>>,
+    /// Its VolumeSnapshotClasses.
+    snapshot_classes: Option<Vec<SeenClass>>,
+}
+
+/// A StorageClass or a VolumeSnapshotClass.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct SeenClass {
+    /// Its name.
+    pub(super) name: String,
+    /// What makes its volumes or snapshots.
+    pub(super) driver: String,
+    /// Whether it is taken where nobody names one.
+    #[serde(default)]
+    default: bool,
+}
+
+impl SeenStorage {
+    /// Why no disk can be made by a StorageClass; nothing where one can, or nobody knows.
+    pub(super) fn no_disk(&self, class: &str) -> Option<String> {
+        let classes = self.classes.as_ref()?;
+        let Some(found) = classes.iter().find(|one| one.name == class) else {
+            let all: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
+            let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+            return Some(format!("the cluster has no StorageClass {class}; it has {all}"));
+        };
+        let drivers = self.drivers.as_ref()?;
+        let is_csi = drivers.iter().flatten().any(|driver| *driver == found.driver);
+        (!is_csi)
+            .then(|| format!("the StorageClass {class} is of {}, which is no CSI driver of its nodes", found.driver))
+    }
+
+    /// Why no snapshot can be taken of the disks of a StorageClass; nothing where one can, or nobody knows.
+    pub(super) fn no_snapshot(&self, class: &str, named: Option<&str>) -> Option<String> {
+        let driver = &self.classes.as_ref()?.iter().find(|one| one.name == class)?.driver;
+        let of_driver: Vec<&SeenClass> =
+            self.snapshot_classes.as_ref()?.iter().filter(|one| one.driver == *driver).collect();
+        let all = || of_driver.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
+        match named {
+            _ if of_driver.is_empty() => {
+                Some(format!("the cluster has no VolumeSnapshotClass of {driver}, so its disks have no snapshots"))
+            }
+            Some(named) if !of_driver.iter().any(|one| one.name == named) => {
+                Some(format!("the cluster has no VolumeSnapshotClass {named} of {driver}; it has {}", all()))
+            }
+            None if of_driver.iter().filter(|one| one.default).count() != 1 => {
+                Some(format!("which VolumeSnapshotClass of {driver} is meant, must be said: {}", all()))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A node.

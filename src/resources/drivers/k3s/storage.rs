@@ -50,7 +50,7 @@ pub(super) fn expand(builder: &mut Builder<'_>, home: &Machine<'_>, app: &App, p
     storage
 }
 
-/// Says which disks would have to leave their cluster: folders do not.
+/// Says which disks would have to leave their cluster: none does, a folder or what a StorageClass made.
 pub(super) fn check_places(nodes: &[Node], state: &StateView, findings: &mut Findings<'_>) {
     let is_data = |node: &&Node| [&DISK, &SNAPSHOT].iter().any(|kind| std::ptr::eq(*kind, node.kind));
     for node in nodes.iter().filter(is_data) {
@@ -60,8 +60,10 @@ pub(super) fn check_places(nodes: &[Node], state: &StateView, findings: &mut Fin
         if is_import || node.provider.host().is_none() || known.provider.api() == node.provider.api() {
             continue;
         }
+        let is_folder = !known.physical_id.starts_with("csi");
+        let what = if is_folder { "a folder" } else { "what a StorageClass made" };
         let message = format!(
-            "{} is {}, and the app is now on another cluster: a folder does not move with it",
+            "{} is {}, and the app is now on another cluster: {what} does not move with it",
             node.address, known.physical_id
         );
         let mut diagnostic = Diagnostic::error("place", message);
@@ -69,7 +71,7 @@ pub(super) fn check_places(nodes: &[Node], state: &StateView, findings: &mut Fin
             diagnostic = diagnostic.at(Location::new(origin.file.clone(), origin.line, origin.column), None);
         }
         diagnostic = diagnostic.help("undo the move: the app runs on where it is");
-        for line in kinds::carry() {
+        for line in if is_folder { kinds::carry() } else { kinds::hand_on() } {
             diagnostic = diagnostic.help(line);
         }
         findings.push(diagnostic);
@@ -176,7 +178,7 @@ impl Disks<'_, '_> {
         let hash = id_hash(&self.home.place.workspace, &self.home.place.provider, &self.app.meta.name);
         let mut body = json!({
             "id": spot.id, "class": LOCAL, "node": spot.node.name, "hostname": spot.node.hostname, "path": spot.path,
-            "namespace": namespace_name(self.home), "image": self.home.helper_image,
+            "putAway": false, "namespace": namespace_name(self.home), "image": self.home.helper_image,
             "tags": {"app": self.app.meta.name, "app-id-hash": hash, "volume": volume.name},
         });
         if !what.1.is_empty() {
@@ -283,7 +285,7 @@ impl Disks<'_, '_> {
     }
 
     /// The StorageClass that a disk is of; none if it is a folder.
-    fn class_of(&mut self, volume: &Volume, declared: Option<&DeclaredDisk>) -> Option<String> {
+    pub(super) fn class_of(&mut self, volume: &Volume, declared: Option<&DeclaredDisk>) -> Option<String> {
         let address = self.address(&DISK, volume, declared.map(|disk| disk.name.as_str()));
         let known = self.builder.state.known(&address).cloned();
         let written =

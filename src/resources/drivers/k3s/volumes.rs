@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::kinds::{CSI_DISK, CSI_SNAPSHOT, DISK, SNAPSHOT};
-use super::settings::SNAPSHOT_CLASS;
+use super::settings::{CLASS, SNAPSHOT_CLASS};
 use super::storage::{Disks, namespace_name, option};
 use crate::compose::convert::{Access, VolumeInput, VolumeSource};
 use crate::compose::names::{self as compose_names, sp_hash};
+use crate::diag::Location;
 use crate::engine::address::Address;
 use crate::engine::provider::Find;
 use crate::engine::value::Value;
@@ -36,6 +37,9 @@ impl Disks<'_, '_> {
         let known = self.builder.state.known(&address).cloned();
         let import = declared.and_then(|disk| disk.import.as_ref());
         let id = known.as_ref().map(|known| known.physical_id.clone()).or_else(|| import.map(|id| id.value.clone()));
+        if id.is_none() {
+            self.check_class(option(volume, declared, &CLASS).map_or(&at, |class| &class.location).clone(), class);
+        }
         let name = recorded_name(known.as_ref()).or_else(|| id.clone()).unwrap_or_else(|| match disk_name {
             Some(disk) => names::disk(&self.prefix(), &volume.name, disk, &self.id_hash()),
             None => self.chosen(&address, volume, &self.prefix()),
@@ -45,7 +49,7 @@ impl Disks<'_, '_> {
         let app = &self.app.meta.name;
         let mut body = Value::from(json!({
             "id": id.unwrap_or_else(|| format!("{CSI_DISK}/{name}")), "class": class, "name": name, "size": size,
-            "namespace": namespace_name(self.home), "image": self.home.helper_image,
+            "reclaim": "Retain", "namespace": namespace_name(self.home), "image": self.home.helper_image,
             "tags": {"app": app, "app-id-hash": id_hash, "volume": volume.name},
             "claim": {
                 "namespace": compose_names::namespace(&sp_hash, app, &id_hash),
@@ -58,6 +62,9 @@ impl Disks<'_, '_> {
         let zone = self.zone_of(declared, known.as_ref());
         if let Some(zone) = &zone {
             body.set(&["zone"], zone.as_str().into());
+        }
+        if let Some(class) = option(volume, declared, &SNAPSHOT_CLASS) {
+            body.set(&["snapshotClass"], class.value.as_str().into());
         }
         let source = declared.and_then(|disk| disk.source.as_ref());
         let after = source.and_then(|source| self.snapshot_source(volume, source, &mut body));
@@ -89,6 +96,30 @@ impl Disks<'_, '_> {
             origin: Some(at),
         });
         storage.behind.insert(address.name().to_owned(), address);
+    }
+
+    /// A new disk needs a class that can make it.
+    fn check_class(&mut self, at: Location, class: &str) {
+        self.home.look(self.builder);
+        if let Some(why) = self.home.storage.as_ref().and_then(|storage| storage.no_disk(class)) {
+            self.wrong(&at, why, "name another one, or class: local for a folder of a node");
+        }
+    }
+
+    /// A new snapshot needs a class, too.
+    fn check_snapshot_class(&mut self, volume: &Volume, snapshot: &DeclaredSnapshot) {
+        self.home.look(self.builder);
+        let Some(DiskSource::Disk(disk)) = snapshot.source.as_ref().map(|source| &source.value) else { return };
+        let Some(disk) = volume.disks.iter().find(|declared| declared.name == *disk) else { return };
+        let Some(class) = self.class_of(volume, Some(disk)) else { return };
+        let named = option(volume, None, &SNAPSHOT_CLASS);
+        let storage = self.home.storage.as_ref();
+        if let Some(why) =
+            storage.and_then(|storage| storage.no_snapshot(&class, named.map(|name| name.value.as_str())))
+        {
+            let at = named.map_or(&snapshot.location, |named| &named.location).clone();
+            self.wrong(&at, why, "snapshotClass: NAME in the options of the volume says it");
+        }
     }
 
     /// The zone that a disk is to be in, if any: what nobody wrote never moves one.
@@ -127,6 +158,9 @@ impl Disks<'_, '_> {
         let known = self.builder.state.known(&address).cloned();
         let import = snapshot.import.as_ref().map(|import| import.value.clone());
         let id = known.as_ref().map(|known| known.physical_id.clone()).or_else(|| import.clone());
+        if id.is_none() {
+            self.check_snapshot_class(volume, snapshot);
+        }
         let name = recorded_name(known.as_ref()).or_else(|| id.clone());
         let name =
             name.unwrap_or_else(|| names::snapshot(&self.prefix(), &volume.name, &snapshot.name, &self.id_hash()));
