@@ -23,6 +23,7 @@
 //! | `postgres` | the backend in tables of PostgreSQL |
 //! | `model` | a state in memory, and [`Contents`], all that one holds |
 //! | `sealed` | texts that say whether they are whole |
+//! | `folders` | folders and names that outlive a power cut |
 //! | `fit` | what a change must fulfil to be read back |
 //! | `bridge` | from calls that block to servers that are asked asynchronously |
 //! | `presence` | whether a holder of this machine is alive, where the state is elsewhere |
@@ -57,6 +58,7 @@ pub mod copy;
 pub mod digest;
 pub mod error;
 mod fit;
+mod folders;
 pub mod guards;
 mod identity;
 pub mod key;
@@ -77,6 +79,12 @@ pub mod verb;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod pause_tests;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod power_tests;
 #[cfg(test)]
 #[path = "../../tests/stores/server.rs"]
 mod stores;

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::folders;
 use crate::lock::Holder;
 
 /// Which file of which machine, since it was started last.
@@ -43,11 +44,7 @@ impl Presence {
     /// It can be neither opened nor made, or the file system has no locks.
     pub(crate) fn at(path: &Path, nonce: &str) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
-            let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true);
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.create(folder)?;
+            folders::create(folder)?;
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);

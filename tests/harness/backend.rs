@@ -1,6 +1,6 @@
 //! Where a state can be kept, each backend on the server of this process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use kompox_state::{Config, Objects, Variables};
@@ -30,8 +30,9 @@ pub struct Home {
 }
 
 enum Kind {
-    File,
-    Folder,
+    /// Relative to `.kompox`.
+    File(PathBuf),
+    Folder(PathBuf),
     Bucket,
     Schema(String),
 }
@@ -64,11 +65,7 @@ impl Backend {
         };
         let s3 = |server: &Server| bucket(format!("s3://{BUCKET}"), &aws(&server.endpoint));
         match self {
-            Self::File => Some(Home { text: "{type: sqlite}".to_owned(), variables: Vec::new(), kind: Kind::File }),
-            Self::Folder => {
-                let text = "{type: object, path: objects}".to_owned();
-                Some(Home { text, variables: Vec::new(), kind: Kind::Folder })
-            }
+            Self::File | Self::Folder => Some(Home::on_disk(self, Path::new(""))),
             Self::Versitygw => server(0, VERSITYGW, Server::versitygw).map(s3),
             Self::Moto => server(1, MOTO, Server::moto).map(s3),
             Self::Azurite => {
@@ -81,7 +78,7 @@ impl Backend {
                 let schema = format!("state_{id}");
                 Some(Home {
                     text: format!("{{type: postgres, schema: {schema}}}"),
-                    variables: server.variables(port),
+                    variables: Postgres::at(port),
                     kind: Kind::Schema(schema),
                 })
             }
@@ -96,11 +93,21 @@ pub fn postgres() -> Option<&'static Postgres> {
 }
 
 impl Home {
+    /// A place below a folder, which is relative to `.kompox` if it is not absolute.
+    pub fn on_disk(backend: Backend, folder: &Path) -> Self {
+        let (kind, path) = match backend {
+            Backend::File => ("sqlite", folder.join("state/sandbox.db")),
+            _ => ("object", folder.join("objects")),
+        };
+        let text = format!("{{type: {kind}, path: {}}}", path.display());
+        let kind = if backend == Backend::File { Kind::File(path) } else { Kind::Folder(path) };
+        Self { text, variables: Vec::new(), kind }
+    }
+
     /// The place as `--from` takes it.
     pub fn word(&self) -> String {
         match &self.kind {
-            Kind::File => "state/sandbox.db".to_owned(),
-            Kind::Folder => "objects".to_owned(),
+            Kind::File(path) | Kind::Folder(path) => path.to_str().unwrap().to_owned(),
             Kind::Bucket => self.url().to_owned(),
             Kind::Schema(schema) => format!("postgres:{schema}"),
         }
@@ -116,8 +123,8 @@ impl Home {
         let variables: Variables = pairs.collect();
         let presence = folder.join("state/sandbox.lock");
         match &self.kind {
-            Kind::File => Config::Sqlite { path: folder.join("state/sandbox.db") },
-            Kind::Folder => Config::Object { objects: Objects::Folder(folder.join("objects")), variables, presence },
+            Kind::File(path) => Config::Sqlite { path: folder.join(path) },
+            Kind::Folder(path) => Config::Object { objects: Objects::Folder(folder.join(path)), variables, presence },
             Kind::Bucket => Config::Object { objects: Objects::parse(self.url()).unwrap(), variables, presence },
             Kind::Schema(schema) => Config::Postgres { schema: schema.clone(), variables, presence },
         }

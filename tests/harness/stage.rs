@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use kompox_sandbox::{self as sandbox, RequestLogEntry};
-use kompox_state::{Config, Store};
+use kompox_state::{Config, Record, Store};
 use serde_json::Value;
 
 use super::backend::Home;
@@ -156,11 +156,34 @@ impl Stage {
     #[track_caller]
     pub fn assert_consistent(&self) {
         let recorded = self.assert_closed();
-        let lineage_of_state = self.state().lineage().to_owned();
-        for object in self.objects().iter().filter(|object| lineage(object).as_ref() == Some(&lineage_of_state)) {
-            let id = id(object);
-            assert!(recorded.contains_key(&id.to_lowercase()), "{id} is ours and not recorded");
+        for id in self.ours() {
+            assert!(recorded.contains_key(&id), "{id} is ours and not recorded");
         }
+    }
+
+    /// Asserts that the state knows of everything that is ours: it has a record, or a request for it is open.
+    #[track_caller]
+    pub fn assert_known(&self) {
+        let state = self.state();
+        let intents = state.open_intents().unwrap().into_iter().flat_map(|intent| {
+            let cluster = intent.provider.host().unwrap_or_default().to_owned();
+            let ids = intent.physical_id.into_iter().chain(intent.record.map(|record| record.physical_id));
+            ids.map(move |id| format!("{cluster}{id}").to_lowercase()).collect::<Vec<_>>()
+        });
+        let records = state.records().unwrap().into_iter();
+        let records = records.map(|record| recorded_id(&record));
+        let known: BTreeSet<String> = records.chain(intents).collect();
+        for id in self.ours() {
+            assert!(known.contains(&id), "{id} is ours, and the state knows nothing of it");
+        }
+    }
+
+    /// The ids of what carries the mark of the state.
+    fn ours(&self) -> Vec<String> {
+        let mark = self.state().lineage().to_owned();
+        let objects = self.objects();
+        let ours = objects.iter().filter(|object| lineage(object).as_ref() == Some(&mark));
+        ours.map(|object| id(object).to_lowercase()).collect()
     }
 
     /// Asserts that nothing is open and that what the state knows exists, each thing once. Gives addresses by id.
@@ -176,8 +199,7 @@ impl Stage {
         assert_eq!(world.len(), objects.len(), "an id exists twice");
         let mut recorded: BTreeMap<String, String> = BTreeMap::new();
         for record in state.records().unwrap() {
-            let cluster = record.provider.host().unwrap_or_default();
-            let id = format!("{cluster}{}", record.physical_id).to_lowercase();
+            let id = recorded_id(&record);
             assert!(world.contains(&id), "{} is recorded and does not exist: {id}", record.address);
             let other = recorded.insert(id, record.address.to_string());
             assert_eq!(other, None, "{} is recorded twice", record.physical_id);
@@ -206,6 +228,11 @@ pub fn assert_same(shape: &[String], whole: &[String]) {
 
 /// A cloud that takes no time.
 pub const FAST: &[&str] = &["--operation-delay", "5", "--readiness-delay", "5"];
+
+/// The id of what a record is of, as the world has it.
+fn recorded_id(record: &Record) -> String {
+    format!("{}{}", record.provider.host().unwrap_or_default(), record.physical_id).to_lowercase()
+}
 
 fn id(object: &Value) -> String {
     object["id"].as_str().unwrap().to_owned()

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use rustix::process::Signal;
 
-use crate::harness::backend::Backend;
+use crate::harness::backend::{Backend, Home};
 use crate::harness::project::Project;
 use crate::harness::proxy::Proxy;
 use crate::harness::stage::{FAST, Stage};
@@ -103,3 +103,42 @@ sixteen_processes_at_once!(
     sixteen_processes_at_once_on_postgres: Postgres,
     sixteen_processes_at_once_on_pgbouncer: Pgbouncer
 );
+
+/// An apply that is stopped in the middle while somebody takes its lock away and does the work: when it goes on, it is told,
+/// and what it still had under way does no harm.
+fn stopped_and_taken_over(backend: Backend) {
+    let shared = tempfile::tempdir().unwrap();
+    let home = if backend == Backend::Folder { Some(Home::on_disk(backend, shared.path())) } else { backend.home() };
+    let Some(home) = home else { return };
+    // Two checkouts of one project, as on two machines.
+    let (stopped, other) = (Stage::at(&home, Project::gitea()), Stage::at(&home, Project::gitea()));
+    let cloud = stopped.cloud(FAST);
+    let proxy = Proxy::start(&cloud.endpoint);
+    let live = stopped.live(&proxy.endpoint(), APPLY);
+    proxy.until("the apply to be at work", |seen| seen.is("PUT", "/managedClusters/"));
+    live.signal(Signal::STOP);
+    let holder = stopped.state().holder().unwrap().unwrap();
+    other.run(&cloud.endpoint, APPLY).exits(1).says(&["is locked by", &holder.id]);
+    other.run(&cloud.endpoint, &["state", "unlock", &holder.id]).exits(0);
+    other.run(&cloud.endpoint, APPLY).exits(0);
+    live.signal(Signal::CONT);
+    live.end().exits(1).says(&["is no longer ours", "nothing more is written, run the command again to reconcile"]);
+    // The world is the stopped one's.
+    other.run(&cloud.endpoint, APPLY).exits(0);
+    stopped.assert_whole(&cloud.endpoint);
+}
+
+#[test]
+fn a_stopped_apply_is_fenced_on_a_folder() {
+    stopped_and_taken_over(Backend::Folder);
+}
+
+#[test]
+fn a_stopped_apply_is_fenced_on_versitygw() {
+    stopped_and_taken_over(Backend::Versitygw);
+}
+
+#[test]
+fn a_stopped_apply_is_fenced_on_pgbouncer() {
+    stopped_and_taken_over(Backend::Pgbouncer);
+}

@@ -13,3 +13,4 @@ mod interrupts;
 mod kills;
 mod locks;
 mod matrix;
+mod storage;

@@ -185,7 +185,7 @@ impl Postgres {
     }
 
     /// What whoever uses the server on this port has in the environment.
-    pub fn variables(&self, port: u16) -> Vec<(&'static str, String)> {
+    pub fn at(port: u16) -> Vec<(&'static str, String)> {
         let pairs =
             [("PGHOST", "localhost"), ("PGUSER", "kompox"), ("PGPASSWORD", "kompox-secret"), ("PGDATABASE", "kompox")];
         let pairs = pairs.into_iter().map(|(name, value)| (name, value.to_owned()));

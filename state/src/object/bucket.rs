@@ -1,5 +1,7 @@
 //! Objects of one state: a few calls, and what they say when they fail.
 
+use std::error::Error;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,21 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use crate::error::StateError;
-use crate::place::Place;
+use crate::place::{Objects, Place};
+
+/// What the operating system said, where that is what went wrong.
+fn io_error(error: &object_store::Error) -> Option<ErrorKind> {
+    causes(error).find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind)
+}
+
+/// The innermost cause.
+fn told(error: &object_store::Error) -> String {
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn causes(error: &object_store::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(Some(error as &(dyn Error + 'static)), |error: &&(dyn Error + 'static)| (*error).source())
+}
 
 /// How many objects are read or deleted at once.
 const AT_ONCE: usize = 16;
@@ -111,6 +127,9 @@ impl Bucket {
                 ) => return Err(self.failed(e)),
                 Err(e) => self.failed(e),
             };
+            if self.is_folder() {
+                return self.settle_in_folder(at, failed, is_ours).await;
+            }
             match self.get(at).await {
                 Ok(Some(found)) if is_ours(&found) => return Ok(Created::Now),
                 Ok(Some(found)) => return Ok(Created::Before(found)),
@@ -125,6 +144,28 @@ impl Bucket {
                 }
             }
         }
+    }
+
+    /// What became of an object that could not be made in a folder: there nothing comes to be later.
+    async fn settle_in_folder(
+        &self,
+        at: &str,
+        failed: StateError,
+        is_ours: impl Fn(&[u8]) -> bool,
+    ) -> Result<Created, StateError> {
+        match self.get(at).await {
+            Ok(Some(found)) if !is_ours(&found) => Ok(Created::Before(found)),
+            Ok(None) => Err(failed),
+            // It has its name, and may not have reached the disk.
+            Ok(Some(_)) | Err(_) => {
+                let what = format!("{} may or may not outlive a power cut", self.name(at));
+                Err(StateError::Unsettled { place: self.place(), what, source: Box::new(failed) })
+            }
+        }
+    }
+
+    fn is_folder(&self) -> bool {
+        matches!(&self.place, Place::Objects(objects) if matches!(**objects, Objects::Folder(_)))
     }
 
     /// The names below a folder that come after `after`, sorted.
@@ -160,7 +201,16 @@ impl Bucket {
 
     fn failed(&self, source: object_store::Error) -> StateError {
         use object_store::Error::{NotFound, NotImplemented, PermissionDenied, Unauthenticated};
+        let io = io_error(&source).filter(|_| self.is_folder());
         let hint = match &source {
+            _ if matches!(io, Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)) => {
+                let help = format!("make the folder {} and what is in it writable", self.place);
+                return StateError::ReadOnly { place: self.place(), reason: told(&source), help };
+            }
+            _ if matches!(io, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) => {
+                "the disk is full: free some space and run the command again"
+            }
+            _ if io.is_some() => "check the folder and the disk",
             NotFound { .. } => "the bucket, container or folder must exist: check its name in `.kompox/config.yml`",
             PermissionDenied { .. } => {
                 "the identity that is signed in must be allowed to read, write, list and delete there"

@@ -15,6 +15,7 @@ use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use super::bucket::Bucket;
 use super::http::Connector;
 use crate::error::StateError;
+use crate::folders;
 use crate::place::{Objects, Place, Variables};
 
 /// How long a call is tried again, well below a lease.
@@ -48,11 +49,7 @@ fn folder(path: &PathBuf, place: &Place) -> Result<LocalFileSystem, StateError> 
         hint: "check the folder and the disk",
         source,
     };
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(io)?;
+    folders::create(path).map_err(io)?;
     let local = LocalFileSystem::new_with_prefix(path).map_err(|source| StateError::Backend {
         place: place.clone(),
         hint: "check the folder and the disk",

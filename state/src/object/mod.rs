@@ -97,6 +97,12 @@ enum Appended {
 }
 
 impl ObjectStore {
+    /// The same, with leases judged by a clock that a test moves.
+    #[cfg(test)]
+    pub(crate) fn judging_by(self, clock: crate::lease::Clock) -> Self {
+        Self { watch: Watch::by(clock), ..self }
+    }
+
     /// Opens the state in `objects`. Without one it is made, with a random lineage and key; of several processes that do so
     /// at once one makes it and all open that one.
     ///

@@ -117,7 +117,7 @@ impl<K: Kind> On<K> {
     fn open_through(&self, connector: Connector) -> ObjectStore {
         let presence = self.folder.path().join("object.lock");
         let store = ObjectStore::open_through(connector, &self.objects, &self.variables, &presence).unwrap();
-        ObjectStore { watch: Watch::by(self.clock.clone()), ..store }
+        store.judging_by(self.clock.clone())
     }
 }
 

@@ -44,7 +44,7 @@ impl Backend for Folder {
     fn open(&self) -> ObjectStore {
         let objects = Objects::Folder(self.objects());
         let store = ObjectStore::open(&objects, &Variables::default(), &self.presence()).unwrap();
-        ObjectStore { watch: Watch::by(self.1.clone()), ..store }
+        store.judging_by(self.1.clone())
     }
 
     fn spoil(&self, what: Spoiled, text: &str) {

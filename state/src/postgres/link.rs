@@ -15,7 +15,7 @@ use crate::place::{Place, Variables};
 /// What every transaction that writes begins with. A setting of one transaction, so that a pooler may sit in between; a
 /// holder that is stopped in the middle gives the rows free, and a server that was told to be fast and loose is not.
 const CAREFULLY: &str = "SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = '15s'; \
-     SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '15s'";
+     SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
 /// How long an answer is waited for, connecting and a second attempt included: below a lease.
 const ANSWER: Duration = Duration::from_secs(40);
@@ -68,6 +68,10 @@ fn failed(place: &Place, e: postgres::Error) -> StateError {
             let help = "connect to the primary, or let the user write".to_owned();
             return StateError::ReadOnly { place: place.clone(), reason: told(&e), help };
         }
+        Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {
+            // The server ends what its client does not go on with, so it is not for long.
+            return StateError::Busy { place: place.clone(), by: "somebody in the middle of a commit".to_owned() };
+        }
         // The tables were there when it was opened.
         Some(code) if [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].contains(code) => {
             return StateError::Replaced { place: place.clone() };
@@ -77,9 +81,6 @@ fn failed(place: &Place, e: postgres::Error) -> StateError {
         }
         Some(code) if *code == SqlState::DISK_FULL => {
             "the server's disk is full: free some space and run the command again"
-        }
-        Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {
-            "another process is in the middle of a commit: try again"
         }
         Some(code) if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code) => {
             "check PGUSER, and PGPASSWORD or the file PGPASSFILE"

@@ -71,6 +71,12 @@ struct Shared {
 }
 
 impl PostgresStore {
+    /// The same, with leases judged by a clock that a test moves.
+    #[cfg(test)]
+    pub(crate) fn judging_by(self, clock: crate::lease::Clock) -> Self {
+        Self { watch: Arc::new(Watch::by(clock)), ..self }
+    }
+
     /// Opens the state in `schema`. Without one it is made, with a random lineage and key; of several processes that do so
     /// at once one makes it and all open that one.
     ///

@@ -18,8 +18,8 @@ fn server() -> Option<&'static Postgres> {
 }
 
 /// The variables for the server on this port; what is said in `more` counts.
-fn variables(server: &Postgres, port: u16, more: &[(&str, &str)]) -> Variables {
-    let all = server.variables(port).into_iter().map(|(name, value)| (name.to_owned(), value));
+fn variables(port: u16, more: &[(&str, &str)]) -> Variables {
+    let all = Postgres::at(port).into_iter().map(|(name, value)| (name.to_owned(), value));
     all.chain(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).collect()
 }
 
@@ -45,7 +45,7 @@ impl<const POOLED: bool> Backend for In<POOLED> {
         let port = if POOLED { server.pooled.unwrap() } else { server.port };
         Self {
             schema: format!("state_{}", Uuid::new_v4().simple()),
-            variables: variables(server, port, &[]),
+            variables: variables(port, &[]),
             folder: tempfile::tempdir().unwrap(),
             clock: Clock::default(),
         }
@@ -53,7 +53,7 @@ impl<const POOLED: bool> Backend for In<POOLED> {
 
     fn open(&self) -> PostgresStore {
         let store = PostgresStore::open(&self.schema, &self.variables, &self.presence()).unwrap();
-        PostgresStore { watch: Arc::new(Watch::by(self.clock.clone())), ..store }
+        store.judging_by(self.clock.clone())
     }
 
     fn spoil(&self, what: Spoiled, text: &str) {
@@ -152,7 +152,7 @@ fn of_many_that_make_a_state_or_want_the_lock_one_does() {
     let Some(server) = server() else { return };
     let rounds = std::env::var("KOMPOX_STORES_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
     let schema = format!("state_{}", Uuid::new_v4().simple());
-    let variables = variables(server, server.pooled.unwrap_or(server.port), &[]);
+    let variables = variables(server.pooled.unwrap_or(server.port), &[]);
     let mut expected = 0;
     for round in 0..rounds {
         let folders: Vec<TempDir> = (0..WRITERS).map(|_| tempfile::tempdir().unwrap()).collect();
@@ -198,7 +198,7 @@ fn tls_checks_the_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let open = |more: &[(&str, &str)]| {
         let schema = format!("state_{}", Uuid::new_v4().simple());
-        PostgresStore::open(&schema, &variables(server, server.port, more), &folder.path().join("lock"))
+        PostgresStore::open(&schema, &variables(server.port, more), &folder.path().join("lock"))
     };
     let encrypted = |store: &PostgresStore| {
         let own = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
@@ -257,7 +257,7 @@ fn a_connection_that_was_ended_is_made_anew() {
 fn a_wrong_password_and_a_table_that_is_gone_are_told() {
     let Some(server) = server() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let wrong = variables(server, server.port, &[("PGPASSWORD", "wrong-hunter2")]);
+    let wrong = variables(server.port, &[("PGPASSWORD", "wrong-hunter2")]);
     let error = PostgresStore::open("s", &wrong, &folder.path().join("lock")).map(drop).unwrap_err().to_string();
     assert!(error.contains("password authentication failed") && error.contains("PGPASSFILE"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");

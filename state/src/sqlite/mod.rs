@@ -63,6 +63,12 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// The same, with leases judged by a clock that a test moves.
+    #[cfg(test)]
+    pub(crate) fn judging_by(self, clock: crate::lease::Clock) -> Self {
+        Self { watch: Watch::by(clock), ..self }
+    }
+
     /// Opens the state at `path`. Without one it is made, folders included, readable for its owner only, with a random
     /// lineage and key; of several processes that do so at once one makes it and all open that one. A state of an older
     /// schema version is brought to the current one.

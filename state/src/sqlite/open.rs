@@ -11,15 +11,18 @@ use super::fault::{Fault, io_error};
 use super::schema::{self, Found, Migration};
 use super::shared::{self, BUSY, FileLock, Shared, beside, connect, transact};
 use crate::error::StateError;
+use crate::folders;
 use crate::identity::Identity;
 use crate::place::Place;
 
 /// Opens the database at `path`, makes it if there is none.
 pub(super) fn open_or_create(path: &Path, migrations: &[Migration], identity: &Identity) -> Result<Shared, StateError> {
-    let new_folders = create_folder(path)?;
+    let folder = shared::folder(path);
+    folders::create(&folder).map_err(|e| io_error(path, &folder, "create", e))?;
     if !is_there(path)? {
         make(path, migrations, identity)?;
-        sync_entries(path, &new_folders);
+        // SQLite does it for its journals only.
+        folders::sync_name(path).map_err(|e| io_error(path, &folder, "keep the new file in", e))?;
     }
     open_made(path, migrations)
 }
@@ -222,31 +225,4 @@ fn journal_mode(connection: &Connection) -> Result<String, Fault> {
 /// One spelling per file, links followed, so that all processes meet at one lock file.
 fn resolve(path: &Path) -> Result<PathBuf, StateError> {
     fs::canonicalize(path).map_err(|e| io_error(path, path, "look at", e))
-}
-
-/// Makes the folder of `path`, for its owner only, and says which folders were not there before.
-fn create_folder(path: &Path) -> Result<Vec<PathBuf>, StateError> {
-    let folder = shared::folder(path);
-    let new: Vec<PathBuf> = folder
-        .ancestors()
-        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
-        .map(Path::to_owned)
-        .collect();
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder).map_err(|e| io_error(path, &folder, "create", e))?;
-    Ok(new)
-}
-
-/// Makes the names of a new database and its new folders durable. SQLite does it for its journals only. Not every file
-/// system can, and on one that cannot there is nothing else to do.
-fn sync_entries(path: &Path, new_folders: &[PathBuf]) {
-    #[cfg(unix)]
-    for folder in std::iter::once(path).chain(new_folders.iter().map(PathBuf::as_path)).map(shared::folder) {
-        let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
-    }
-    #[cfg(not(unix))]
-    let _ = (path, new_folders);
 }

@@ -32,8 +32,7 @@ impl Backend for Sqlite {
     }
 
     fn open(&self) -> SqliteStore {
-        let watch = Watch::by(self.1.clone());
-        SqliteStore { watch, ..SqliteStore::open(&self.path()).unwrap() }
+        SqliteStore::open(&self.path()).unwrap().judging_by(self.1.clone())
     }
 
     fn spoil(&self, what: Spoiled, text: &str) {
