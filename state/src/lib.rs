@@ -86,6 +86,7 @@ mod pause_tests;
 #[cfg(target_os = "linux")]
 mod power_tests;
 #[cfg(test)]
+#[allow(dead_code, reason = "the tests of the program use the rest")]
 #[path = "../../tests/stores/server.rs"]
 mod stores;
 

@@ -11,6 +11,7 @@ mod harness;
 mod again;
 mod apply;
 mod boxes;
+mod canary;
 mod changes;
 mod ci;
 mod clusters;

@@ -51,9 +51,20 @@ impl Backend {
         }
     }
 
+    /// The folder in which its server keeps everything, once it was started; none where it has no server.
+    pub fn kept_in(self) -> Option<PathBuf> {
+        let server = |n: usize| SERVERS[n].get().and_then(Option::as_ref).map(|server| server.folder().to_owned());
+        match self {
+            Self::File | Self::Folder => None,
+            Self::Versitygw => server(0),
+            Self::Moto => server(1),
+            Self::Azurite => server(2),
+            Self::Postgres | Self::Pgbouncer => postgres().map(|server| server.folder().to_owned()),
+        }
+    }
+
     /// A new place; `None` where the server is not installed, which is said.
     pub fn home(self) -> Option<Home> {
-        static SERVERS: [OnceLock<Option<Server>>; 3] = [const { OnceLock::new() }; 3];
         let id = Uuid::new_v4().simple().to_string();
         let server = |n: usize, program: &str, start: fn(&Path) -> Server| {
             SERVERS[n].get_or_init(|| installed(program).map(|program| start(&program))).as_ref()
@@ -86,8 +97,11 @@ impl Backend {
     }
 }
 
+/// versitygw, moto and Azurite of this process.
+static SERVERS: [OnceLock<Option<Server>>; 3] = [const { OnceLock::new() }; 3];
+
 /// The PostgreSQL of this process.
-pub fn postgres() -> Option<&'static Postgres> {
+fn postgres() -> Option<&'static Postgres> {
     static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
     SERVER.get_or_init(Postgres::start).as_ref()
 }

@@ -1,22 +1,26 @@
 //! A project on a cloud that is served beside it, and what must hold once everything converged.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use kompox_sandbox::{self as sandbox, RequestLogEntry};
-use kompox_state::{Config, Record, Store};
+use kompox_state::{Config, Copy, LockRequest, Record, Store};
 use serde_json::Value;
 
-use super::backend::Home;
+use super::backend::{Backend, Home};
 use super::cloud::Cloud;
 use super::copy;
 use super::project::Project;
 use super::run::{Finished, Live};
 
-/// A project and a world that everything was applied to.
-struct Made(tempfile::TempDir);
+/// A project, its world and its state as they were at some time, to begin from again and again.
+pub struct Kept {
+    folder: tempfile::TempDir,
+    name: String,
+    state: Option<Copy>,
+}
 
 /// A project and a world, in a folder of their own.
 pub struct Stage {
@@ -47,19 +51,37 @@ impl Stage {
 
     /// The example with everything applied, without an interruption. The first call makes it, the others copy it.
     pub fn applied() -> Self {
-        static MADE: OnceLock<Made> = OnceLock::new();
-        let Made(made) = MADE.get_or_init(|| {
+        static MADE: OnceLock<Kept> = OnceLock::new();
+        let kept = MADE.get_or_init(|| {
             let stage = Self::new();
             let cloud = stage.cloud(FAST);
             stage.run(&cloud.endpoint, &["apply", "--auto-approve"]).done();
             stage.assert_settled(&cloud.endpoint);
-            // The folder goes with the stage: what is in it is kept beside.
-            let kept = tempfile::tempdir().unwrap();
-            copy(stage.project.folder(), kept.path(), &[]);
-            Made(kept)
+            stage.keep()
         });
-        let stage = Self::over(Project::empty("gitea"));
-        copy(made.path(), stage.project.folder(), &[]);
+        Self::again(kept, &Home::on_disk(Backend::File, Path::new("")))
+    }
+
+    /// Keeps what there is. Nothing may run.
+    pub fn keep(&self) -> Kept {
+        let folder = tempfile::tempdir().unwrap();
+        copy(self.project.folder(), folder.path(), &["state", "objects"]);
+        let name = self.project.root().file_name().unwrap().to_str().unwrap().to_owned();
+        let state = kompox_state::open_existing(&self.state).unwrap().map(|state| state.copy().unwrap());
+        Kept { folder, name, state }
+    }
+
+    /// What was kept, with its state at a place where there is none yet.
+    pub fn again(kept: &Kept, home: &Home) -> Self {
+        let project = Project::empty(&kept.name);
+        copy(kept.folder.path(), project.folder(), &[]);
+        let stage = Self::at(home, project);
+        if let Some(copy) = &kept.state {
+            let who = "tester".to_owned();
+            let (host, command, now) = ("here".to_owned(), "kompox".to_owned(), "2026-01-02T03:04:05Z".to_owned());
+            let request = LockRequest { who, host, pid: std::process::id(), command, now, plan_digest: None };
+            kompox_state::restore(&stage.state, copy, &request).unwrap();
+        }
         stage
     }
 

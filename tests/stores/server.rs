@@ -30,7 +30,7 @@ const ACCOUNT_SAS: &str = "sv=2021-12-02&ss=b&srt=c&sp=c&se=2099-01-01T00%3A00%3
 pub struct Server {
     /// Where it listens.
     pub endpoint: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     _supervisor: Child,
 }
 
@@ -69,7 +69,12 @@ impl Server {
             assert!(begun.elapsed() < PATIENCE, "{:?} does not listen", server.get_program());
             std::thread::sleep(Duration::from_millis(50));
         }
-        Self { endpoint: format!("http://127.0.0.1:{port}"), _folder: folder, _supervisor: supervisor }
+        Self { endpoint: format!("http://127.0.0.1:{port}"), folder, _supervisor: supervisor }
+    }
+
+    /// Where it keeps what it is given.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// versitygw, which serves a folder as S3.
@@ -176,6 +181,11 @@ impl Postgres {
             std::thread::sleep(Duration::from_millis(50));
         }
         Some(Self { port, pooled: pgbouncer.map(|_| pooled), folder, _supervisor: supervisor })
+    }
+
+    /// Where it keeps what it is given, and what it logs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The certificate of the authority that signed the server's; `None` where there was no openssl.
