@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::kind::{Kind, Rule, Sameness};
-use super::plan::{Cause, FieldChange};
+use super::plan::{Asked, Cause, FieldChange};
 use super::provider::Writer;
 use super::value::{Path, Segment, Sensitive, Value};
 use kompox_rules::quantity::Quantity;
@@ -240,6 +240,7 @@ impl Walk<'_> {
             path: path.clone(),
             before: observed.cloned(),
             after: desired.cloned(),
+            asked: Asked::NoThird,
             cause: if unchanged_wish { drift(self.sides.writers, path) } else { Cause::Manifest },
             forces_replacement: kind.is_immutable(path) || shrinks,
         });

@@ -35,6 +35,8 @@ mod crash_tests;
 #[cfg(test)]
 mod execute_tests;
 #[cfg(test)]
+mod history_tests;
+#[cfg(test)]
 mod saved_tests;
 #[cfg(test)]
 pub(crate) mod testing;

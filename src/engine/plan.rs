@@ -62,15 +62,29 @@ pub enum Cause {
     Server,
 }
 
+/// What the manifests ask for where somebody changed a field: the third side, beside what was applied and what is observed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Asked {
+    /// It is one of the two sides, or no field that manifests speak of.
+    #[default]
+    NoThird,
+    /// What was last applied.
+    AsApplied,
+    /// Something else by now; `None`: nothing.
+    Other(Option<Value>),
+}
+
 /// One field that changes. A missing side is a field that appears or goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldChange {
     /// Where.
     pub path: Path,
-    /// What is observed now.
+    /// What is observed now; in a refresh-only plan what was last applied.
     pub before: Option<Value>,
-    /// What it will be.
+    /// What it will be; in a refresh-only plan what is observed now.
     pub after: Option<Value>,
+    /// In a refresh-only plan: what the manifests ask for.
+    pub asked: Asked,
     /// Who made it differ.
     pub cause: Cause,
     /// Whether this change forces replacement.

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::address::Address;
 use super::graph::Protection;
-use super::plan::{Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart, Verb};
+use super::plan::{Asked, Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart, Verb};
 use super::provider::ProviderKey;
 use super::value::{Path, Segment, Value};
 
@@ -105,8 +105,18 @@ struct StoredChange {
     before: Option<Side>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     after: Option<Side>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<StoredAsked>,
     cause: Cause,
     forces_replacement: bool,
+}
+
+/// The third side of a change, where there is one.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StoredAsked {
+    AsApplied,
+    Other(Option<Side>),
 }
 
 /// A side of a change that is there, so that null and absent stay apart.
@@ -147,6 +157,11 @@ fn store(plan: &Plan) -> StoredPlan {
                 path: change.path.0.iter().map(step).collect(),
                 before: side(&change.before),
                 after: side(&change.after),
+                asked: match &change.asked {
+                    Asked::NoThird => None,
+                    Asked::AsApplied => Some(StoredAsked::AsApplied),
+                    Asked::Other(other) => Some(StoredAsked::Other(side(other))),
+                },
                 cause: change.cause.clone(),
                 forces_replacement: change.forces_replacement,
             })
@@ -202,6 +217,11 @@ fn load(stored: StoredPlan) -> Plan {
                 path: Path(change.path.into_iter().map(step).collect()),
                 before: side(change.before),
                 after: side(change.after),
+                asked: match change.asked {
+                    None => Asked::NoThird,
+                    Some(StoredAsked::AsApplied) => Asked::AsApplied,
+                    Some(StoredAsked::Other(other)) => Asked::Other(side(other)),
+                },
                 cause: change.cause,
                 forces_replacement: change.forces_replacement,
             })

@@ -114,7 +114,7 @@ mod tests {
 
         to accept it:  kompox apply --refresh-only
         ---
-        /ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app: spec.replicas: 1 → 3  (drift: changed by kubectl-edit at 2026-05-01T10:00:00Z)
+        /ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app: spec.replicas: 1 → 3  (drift: changed by kubectl-edit at 2026-05-01T10:00:00Z; the manifests ask for 2)
 
         to put it right:  kompox apply
 
@@ -138,7 +138,7 @@ mod tests {
           </testsuite>
           <testsuite name="/ws/ops/prv/aks1/cls/c1/app/gitea" tests="1" failures="1">
             <testcase classname="/ws/ops/prv/aks1/cls/c1/app/gitea" name="Deployment/gitea-app">
-              <failure type="drift" message="spec.replicas: 1 → 3  &#40;drift: changed by kubectl-edit at 2026-05-01T10:00:00Z&#41;">spec.replicas: 1 → 3  &#40;drift: changed by kubectl-edit at 2026-05-01T10:00:00Z&#41;</failure>
+              <failure type="drift" message="spec.replicas: 1 → 3  &#40;drift: changed by kubectl-edit at 2026-05-01T10:00:00Z; the manifests ask for 2&#41;">spec.replicas: 1 → 3  &#40;drift: changed by kubectl-edit at 2026-05-01T10:00:00Z; the manifests ask for 2&#41;</failure>
             </testcase>
           </testsuite>
           <testsuite name="unchanged" tests="1" failures="0">

@@ -15,7 +15,7 @@ use super::escape::is_unsafe;
 use super::typed::Commands;
 use crate::engine::address::Address;
 use crate::engine::event::{Event, SkipReason, Summary};
-use crate::engine::plan::{Cause, Danger, FieldChange, Plan, PlannedAction, Verb};
+use crate::engine::plan::{Asked, Cause, Danger, FieldChange, Plan, PlannedAction, Verb};
 use crate::engine::provider::ProviderError;
 
 /// The shape's version; goes up when a field changes its meaning or goes away, not when one is added.
@@ -99,7 +99,12 @@ fn action(planned: &PlannedAction) -> Json {
 fn change(change: &FieldChange) -> Json {
     let mut map = Map::new();
     map.insert("path".to_owned(), change.path.to_string().into());
-    for (key, side) in [("before", &change.before), ("after", &change.after)] {
+    let desired = match &change.asked {
+        Asked::NoThird => &None,
+        Asked::AsApplied => &change.before,
+        Asked::Other(other) => other,
+    };
+    for (key, side) in [("before", &change.before), ("after", &change.after), ("desired", desired)] {
         if let Some(value) = side {
             map.insert(key.to_owned(), value.to_stored());
         }

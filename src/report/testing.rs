@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::engine::address::Address;
 use crate::engine::event::{Event, Reconciled, SkipReason, Summary};
 use crate::engine::graph::Protection;
-use crate::engine::plan::{Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart, Verb};
+use crate::engine::plan::{
+    Asked, Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart, Verb,
+};
 use crate::engine::provider::{ErrorClass, ProviderError};
 use crate::engine::value::{Path, Segment, Sensitive, Value};
 
@@ -60,6 +62,7 @@ pub(crate) fn field(dotted: &str, before: impl Into<Value>, after: impl Into<Val
         path: path(dotted),
         before: Some(before.into()),
         after: Some(after.into()),
+        asked: Asked::NoThird,
         cause: Cause::Manifest,
         forces_replacement: false,
     }
@@ -192,7 +195,9 @@ pub(crate) fn plan() -> Plan {
 pub(crate) fn drift_plan() -> Plan {
     let mut replicas = field("spec.replicas", 1, 3);
     replicas.cause = drift("kubectl-edit");
+    replicas.asked = Asked::Other(Some(2.into()));
     let mut tag = field("tags.owner", "ops", "");
+    tag.asked = Asked::AsApplied;
     tag.after = None;
     tag.cause = Cause::Drift { writer: None, time: None };
     let refreshed = |address, changes| PlannedAction { changes, ..action(address, Verb::Refresh, "changed outside") };

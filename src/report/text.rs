@@ -78,6 +78,16 @@ pub(super) fn by_scope(plan: &Plan) -> BTreeMap<&str, Vec<&PlannedAction>> {
     groups
 }
 
+/// Whom a scope belongs to: an app with what outlives its cluster, or the scope itself.
+pub(super) fn owner(scope: &str) -> String {
+    let within = scope.split_once("/cls/").and_then(|(above, below)| Some((above, below.split_once("/app/")?.1)));
+    let (above, app) = match (within, scope.split_once("/app/")) {
+        (Some(found), _) | (None, Some(found)) => found,
+        (None, None) => return scope.to_owned(),
+    };
+    format!("{above}/app/{}", app.split('/').next().unwrap_or(app))
+}
+
 /// What a plan or a drift report comes to, in a sentence.
 pub(super) fn sentence(plan: &Plan, drift: bool) -> String {
     match (plan.is_empty(), drift) {

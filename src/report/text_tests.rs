@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::plan::Asked;
 use crate::engine::value::{Path, Segment, Sensitive, Value};
 use crate::report::escape::is_unsafe;
 use crate::report::testing;
@@ -160,7 +161,7 @@ fn drift_names_each_field_with_its_writer() {
 
     /ws/ops/prv/aks1/cls/c1/app/gitea
         Deployment/gitea-app
-          ~ spec.replicas: 1 → 3  (drift: changed by kubectl-edit at 2026-05-01T10:00:00Z)
+          ~ spec.replicas: 1 → 3  (drift: changed by kubectl-edit at 2026-05-01T10:00:00Z; the manifests ask for 2)
 
     Drift: 2 fields of 3 objects.
     "#);
@@ -226,6 +227,7 @@ pub(in crate::report) fn hostile_plan() -> impl Strategy<Value = Plan> {
                 path: Path(vec![Segment::Key(key.clone()), Segment::Item(key)]),
                 before: Some(before),
                 after: Some(after),
+                asked: Asked::Other(Some(text.as_str().into())),
                 cause: Cause::Drift { writer: Some(text.clone()), time: None },
                 forces_replacement: true,
             }],

@@ -7,7 +7,7 @@ use super::Style;
 use super::escape::{clean, is_unsafe};
 use super::line::{Ink, Line};
 use crate::engine::address::Address;
-use crate::engine::plan::{Cause, FieldChange};
+use crate::engine::plan::{Asked, Cause, FieldChange};
 use crate::engine::value::{Reference, Value};
 
 /// Lines around a change inside a longer text.
@@ -235,6 +235,17 @@ pub(crate) fn cause(cause: &Cause) -> Option<String> {
     }
 }
 
+/// What the manifests ask for, if that is neither of the two sides.
+fn third(asked: &Asked, scope: &str, style: &Style) -> Option<String> {
+    match asked {
+        Asked::NoThird | Asked::AsApplied => None,
+        Asked::Other(None) => Some("the manifests no longer ask for it".to_owned()),
+        Asked::Other(Some(value)) => {
+            Some(format!("the manifests ask for {}", cut(inline(value, scope), MOST_CHARS, style)))
+        }
+    }
+}
+
 /// The lines of one changed field, at levels 1 and 2.
 pub(crate) fn change(change: &FieldChange, scope: &str, options: Options, style: &Style) -> Vec<Line> {
     let (mark, ink) = match (&change.before, &change.after) {
@@ -284,8 +295,9 @@ pub(crate) fn change(change: &FieldChange, scope: &str, options: Options, style:
     if change.forces_replacement {
         head = head.with(Ink::Danger, "  forces replacement");
     }
-    if let Some(cause) = cause(&change.cause) {
-        head = head.with(Ink::Dim, format!("  ({cause})"));
+    let remarks: Vec<String> = cause(&change.cause).into_iter().chain(third(&change.asked, scope, style)).collect();
+    if !remarks.is_empty() {
+        head = head.with(Ink::Dim, format!("  ({})", remarks.join("; ")));
     }
     lines.insert(0, head);
     lines
@@ -347,6 +359,7 @@ mod tests {
             path: Path::root().key("data").key("app.ini"),
             before,
             after,
+            asked: Asked::NoThird,
             cause: Cause::Manifest,
             forces_replacement: false,
         };

@@ -61,14 +61,6 @@ impl Address {
         self.0[self.scope().len()..].trim_start_matches('/')
     }
 
-    /// The Resource ID of the app that it belongs to, if any: where a report groups it.
-    pub fn app(&self) -> Option<&str> {
-        let start = self.0.find("/app/")?;
-        let rest = &self.0[start + "/app/".len()..];
-        let end = rest.find('/').unwrap_or(rest.len());
-        Some(&self.0[..start + "/app/".len() + end])
-    }
-
     fn split(&self) -> (&str, &str, &str) {
         let mut parts = self.0.rsplitn(3, '/');
         let name = parts.next().unwrap_or("");
@@ -111,8 +103,6 @@ mod tests {
         assert_eq!(address.scope(), "/ws/ops/prv/aks1/cls/c1/app/gitea");
         assert_eq!((address.kind(), address.name()), ("Deployment", "gitea-app"));
         assert_eq!(address.short(), "Deployment/gitea-app");
-        assert_eq!(address.app(), Some("/ws/ops/prv/aks1/cls/c1/app/gitea"));
-        assert_eq!(Address::new("/ws/o/prv/p", "resource-group", "x").app(), None);
     }
 
     #[test]

@@ -4,13 +4,14 @@ use kompox_state::Record;
 
 use super::decision::{Decided, Decision};
 use super::draft::Draft;
+use super::known::Known;
 use super::outputs::{changed_outputs, release};
 use super::problem::{Refusal, Unread};
 use super::view::View;
 use crate::engine::address::Address;
 use crate::engine::diff::{self, Sides};
 use crate::engine::kind::Kind;
-use crate::engine::plan::{Cause, FieldChange, Verb};
+use crate::engine::plan::{Asked, Cause, FieldChange, Verb};
 use crate::engine::provider::{Observation, Observed, Transition};
 use crate::engine::value::{Path, Value};
 use crate::parallel;
@@ -47,7 +48,7 @@ fn drift(view: &View<'_>, record: &Record, kind: &'static Kind, observation: &Ob
     }
 }
 
-/// Seen from the state: what it was, and what it is now.
+/// Seen from the state: what it was, what it is now, and what the manifests ask for.
 fn changes(view: &View<'_>, record: &Record, kind: &'static Kind, observed: &Observed) -> Vec<FieldChange> {
     let last = Value::from_stored(&record.applied.value());
     let node = view.inputs.graph.get(&record.address);
@@ -60,14 +61,26 @@ fn changes(view: &View<'_>, record: &Record, kind: &'static Kind, observed: &Obs
         ignore: node.map(|node| node.ignore_changes.as_slice()).unwrap_or_default(),
         writers: &observed.writers.read(),
     };
+    let differences = diff::diff(&sides);
+    // Seldom come to, so that references are followed for what changed alone.
+    let wish = node.filter(|_| !differences.is_empty());
+    let wish = wish.map(|node| Known::resolved(node, &|reference| view.recorded_output(reference)));
+    let asked = |path: &Path| {
+        let asked = wish.as_ref().and_then(|wish| diff::lookup(kind, wish, path));
+        match (asked, diff::lookup(kind, &last, path)) {
+            (Some(asked), Some(last)) if diff::same(kind, path, asked, last) => Asked::AsApplied,
+            _ => Asked::Other(asked.cloned()),
+        }
+    };
     // The comparison is made towards what was applied; here it goes the other way.
     let turned = |change: FieldChange| FieldChange {
+        asked: asked(&change.path),
         before: change.after,
         after: change.before,
         forces_replacement: false,
         ..change
     };
-    let mut changes: Vec<FieldChange> = diff::diff(&sides).into_iter().map(turned).collect();
+    let mut changes: Vec<FieldChange> = differences.into_iter().map(turned).collect();
     changes.extend(changed_outputs(kind, record, observed));
     // What it was tied to is gone, what it was is going.
     changes.extend(release(observed));
@@ -75,6 +88,7 @@ fn changes(view: &View<'_>, record: &Record, kind: &'static Kind, observed: &Obs
         path: Path::root().key(key),
         before: before.map(Value::from),
         after: Some(after.into()),
+        asked: Asked::NoThird,
         cause: Cause::Drift { writer: None, time: None },
         forces_replacement: false,
     };

@@ -4,7 +4,7 @@ use kompox_state::Record;
 
 use crate::engine::diff;
 use crate::engine::kind::Kind;
-use crate::engine::plan::{Cause, FieldChange};
+use crate::engine::plan::{Asked, Cause, FieldChange};
 use crate::engine::provider::Observed;
 use crate::engine::value::{Path, Segment, Value};
 
@@ -69,6 +69,7 @@ pub(super) fn changed_outputs(kind: &Kind, record: &Record, observed: &Observed)
             path,
             before: Some(Value::from(before)),
             after: after.map(Value::from),
+            asked: Asked::NoThird,
             cause: Cause::Drift { writer: None, time: None },
             forces_replacement: false,
         })
@@ -83,6 +84,7 @@ pub(super) fn release(observed: &Observed) -> Option<FieldChange> {
         path: tie.path.clone(),
         before: Some(tie.value.as_str().into()),
         after: None,
+        asked: Asked::NoThird,
         cause: Cause::Server,
         forces_replacement: false,
     })

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::Options;
 use crate::engine::graph::{Graph, Node, ProtectionWish};
-use crate::engine::plan::{Cause, Mode, Plan, Verb};
+use crate::engine::plan::{Asked, Cause, Mode, Plan, Verb};
+use crate::engine::planfile;
 use crate::engine::provider::Transition;
 use crate::engine::testing::{
     ASKED, Ask, BARE, DISK, Fault, GROUP, SLOW, Site, Stopped, THING, address, applied, graph, node, problems, verbs,
@@ -502,6 +503,19 @@ async fn drift_names_the_field_and_accepting_it_changes_no_object() {
     assert_eq!(verbs(&plan), ["accept thing/a", "forget thing/b"]);
     let change = &plan.actions[0].changes[0];
     assert_eq!((change.before.clone(), change.after.clone()), (Some("x".into()), Some("theirs".into())));
+    assert_eq!(change.asked, Asked::AsApplied);
+    // The third side is what the manifests say by now, of this field and of the whole object.
+    for (now, asked) in [
+        (vec![node(&THING, "a").with("value", "y")], Asked::Other(Some("y".into()))),
+        (vec![node(&THING, "a")], Asked::Other(None)),
+        (vec![], Asked::Other(None)),
+    ] {
+        let plan = site.plan_as(&graph(now), Mode::RefreshOnly, &Options::default()).await.unwrap();
+        assert_eq!(plan.actions[0].changes[0].asked, asked);
+        planfile::save(&plan, &site.path("plan"), &site.digester).unwrap();
+        let read = planfile::read(&site.path("plan")).unwrap().plan;
+        assert_eq!(read.actions[0].changes, plan.actions[0].changes);
+    }
     let ask = || Ask { mode: Some(Mode::RefreshOnly), ..Ask::default() };
     assert!(site.run(&wish, ask()).await.unwrap().is_complete());
     assert_eq!(site.world.take_log(), [""; 0]);

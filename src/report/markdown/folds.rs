@@ -73,7 +73,7 @@ impl Folds {
         let at_risk: BTreeSet<&Address> = plan.dangers.iter().filter_map(|danger| danger.address.as_ref()).collect();
         let mut groups: BTreeMap<String, BTreeMap<&str, Vec<&PlannedAction>>> = BTreeMap::new();
         for (scope, actions) in text::by_scope(plan) {
-            groups.entry(owner(scope)).or_default().insert(scope, actions);
+            groups.entry(text::owner(scope)).or_default().insert(scope, actions);
         }
         let keys: Vec<String> = groups.keys().cloned().collect();
         let unique = |end: &str| {
@@ -154,16 +154,6 @@ impl Folds {
     pub(super) fn write(&self, out: &mut String) {
         self.blocks.iter().filter(|block| !block.left_out).for_each(|block| block.write(out));
     }
-}
-
-/// What a scope is folded with: an app with what outlives its cluster, or the scope itself.
-fn owner(scope: &str) -> String {
-    let within = scope.split_once("/cls/").and_then(|(above, below)| Some((above, below.split_once("/app/")?.1)));
-    let (above, app) = match (within, scope.split_once("/app/")) {
-        (Some(found), _) | (None, Some(found)) => found,
-        (None, None) => return scope.to_owned(),
-    };
-    format!("{above}/app/{}", app.split('/').next().unwrap_or(app))
 }
 
 impl Scope {

@@ -4,7 +4,7 @@ use super::replace::{judged, refused};
 use crate::advice::{Advice, Command};
 use crate::engine::code::ProblemCode;
 use crate::engine::kind::{Holds, Replace};
-use crate::engine::plan::{Cause, FieldChange, Verb};
+use crate::engine::plan::{Asked, Cause, FieldChange, Verb};
 use crate::engine::planner::change::restart;
 use crate::engine::planner::decision::{Decided, Decision};
 use crate::engine::planner::draft::Draft;
@@ -50,6 +50,7 @@ pub(super) fn adopt<'v>(wish: &Wish<'v>, observed: &'v Observed) -> Decided<'v> 
             path: Path::root().key("lineage"),
             before: Some(other.into()),
             after: Some(wish.view.inputs.lineage.into()),
+            asked: Asked::NoThird,
             cause: Cause::Manifest,
             forces_replacement: false,
         });

@@ -10,7 +10,7 @@ use crate::engine::graph::Node;
 use crate::engine::ground;
 use crate::engine::identity::Identity;
 use crate::engine::kind::Holds;
-use crate::engine::plan::{Cause, FieldChange, Verb};
+use crate::engine::plan::{Asked, Cause, FieldChange, Verb};
 use crate::engine::planner::change::{UNREADY, bookkeeping, explain_release, guarded, restart};
 use crate::engine::planner::decision::{Decided, Decision, Question, Request};
 use crate::engine::planner::draft::Draft;
@@ -110,6 +110,7 @@ fn moves<'v>(wish: &Wish<'v>, record: &Record, observed: &Observed, wanted: Stri
             path: Path::root().key("id"),
             before: Some(observed.physical_id.as_str().into()),
             after: Some(wanted.into()),
+            asked: Asked::NoThird,
             cause: Cause::Manifest,
             forces_replacement: true,
         });

@@ -41,7 +41,8 @@ pub(super) fn replace<'v>(
 /// Why an object must not be replaced, if so.
 fn forbidden(wish: &Wish<'_>, record: &Record, changes: &[FieldChange]) -> Option<Problem> {
     let node = wish.node;
-    if matches!(node.kind.replace, Replace::Refused(_)) {
+    // Data is never replaced, whatever else its kind says.
+    if matches!(node.kind.replace, Replace::Refused(_)) || node.kind.holds == Holds::Data {
         let message = format!("{} is never replaced: its data would be lost", node.address);
         return Some(Problem::of(ProblemCode::ReplacementRefused, node, message));
     }
