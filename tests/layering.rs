@@ -17,6 +17,7 @@ const LAYERS: &[Layer] = &[
     // Each module of the ground floor is a layer of its own, so that none grows onto another.
     Layer { path: "text::ci", may_use: &[], rule: "text::ci stands alone" },
     Layer { path: "text::dns", may_use: &[], rule: "text::dns stands alone" },
+    Layer { path: "text::document", may_use: &[], rule: "text::document stands alone" },
     Layer { path: "text::host", may_use: &[], rule: "text::host stands alone" },
     Layer { path: "text::scalar", may_use: &[], rule: "text::scalar stands alone" },
     Layer { path: "text::secret", may_use: &[], rule: "text::secret stands alone" },
@@ -46,6 +47,7 @@ const LAYERS: &[Layer] = &[
             "yaml",
             "rules::quantity",
             "text::dns",
+            "text::document",
             "text::scalar",
             "text::secret",
             "text::suggest",

@@ -48,7 +48,7 @@ pub async fn run(_: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     }
     match ui.json {
         true => ui.document(&checks::json(&found, ui.commands()))?,
-        false => ui.data(|out| checks::text(out, &found, &ui.out))?,
+        false => ui.show(|out| checks::text(out, &found, &ui.out))?,
     }
     let is_ill = found.iter().any(|check| check.health == Health::Ill);
     Ok(if is_ill { Exit::Failed } else { Exit::Done })

@@ -62,15 +62,20 @@ pub struct Ui {
 
 impl Ui {
     /// Looks at the process's streams and environment: colours and progress only on a terminal, and never with
-    /// `NO_COLOR`, `CI` or `--no-color`.
+    /// `NO_COLOR`, `CI`, `--no-color` or `TERM=dumb`. The width is that of the terminal, unless `COLUMNS` says another.
     pub fn detect(global: &Global) -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let plain = global.no_color || set("NO_COLOR") || set("CI");
-        let width = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(Style::PLAIN.width);
+        let dumb = variable("TERM").is_some_and(|name| name == "dumb");
+        let plain = global.no_color || set("NO_COLOR") || set("CI") || dumb;
+        let columns =
+            || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0);
+        let width = variable("COLUMNS").and_then(|text| text.parse().ok()).or_else(columns);
+        let width = width.unwrap_or(Style::PLAIN.width).max(40);
+        let unicode = is_utf8(variable);
         let commands = global.commands();
         let style = |terminal: bool| {
-            let plain =
-                if terminal { Style { color: !plain, width: width.max(40), ..Style::PLAIN } } else { Style::PLAIN };
+            let plain = if terminal { Style { color: !plain, width, unicode, ..Style::PLAIN } } else { Style::PLAIN };
             Style { commands, ..plain }
         };
         let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
@@ -100,6 +105,14 @@ impl Ui {
         Ok(())
     }
 
+    /// Writes what is for a person to stdout, in the characters that the terminal has.
+    ///
+    /// # Errors
+    /// stdout is gone.
+    pub fn show(&self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), CliError> {
+        if self.out.unicode { self.data(write) } else { self.data(|out| shown(out, write)) }
+    }
+
     /// Writes a JSON document to stdout.
     ///
     /// # Errors
@@ -113,7 +126,7 @@ impl Ui {
     /// # Errors
     /// stdout is gone.
     pub fn table(&self, table: &Table) -> Result<(), CliError> {
-        self.data(|out| table.write(out, &self.out))
+        self.show(|out| table.write(out, &self.out))
     }
 
     /// Writes text to a file, whole or not at all, or to stdout for `-`.
@@ -136,11 +149,15 @@ impl Ui {
     /// stdout is gone.
     pub fn plan(&self, plan: &Plan, format: PlanFormat, expand: bool, about: &About<'_>) -> Result<(), CliError> {
         let format = if self.json { PlanFormat::Json } else { format };
+        if format == PlanFormat::Text {
+            let options = text::Options { expand };
+            return self.show(|out| match plan.mode {
+                Mode::RefreshOnly => text::drift(out, plan, options, &self.out),
+                Mode::Apply | Mode::Destroy | Mode::Import => text::plan(out, plan, options, &self.out),
+            });
+        }
         self.data(|out| match format {
-            PlanFormat::Text if plan.mode == Mode::RefreshOnly => {
-                text::drift(out, plan, text::Options { expand }, &self.out)
-            }
-            PlanFormat::Text => text::plan(out, plan, text::Options { expand }, &self.out),
+            PlanFormat::Text => Ok(()),
             PlanFormat::Markdown => out.write_all(report::markdown::plan(plan, about, self.commands()).as_bytes()),
             PlanFormat::Json => report::json::write(out, &report::json::plan(plan, about, self.commands()), true),
             PlanFormat::Html => out.write_all(report::html::plan(plan, about, self.commands()).as_bytes()),
@@ -154,17 +171,17 @@ impl Ui {
     /// # Errors
     /// stdout is gone.
     pub fn summary(&self, outcome: &Summary, plan: &Plan) -> Result<(), CliError> {
-        self.data(|out| match self.json {
-            true => report::json::write(out, &report::json::summary(outcome, self.commands()), false),
-            false => summary::text(out, outcome, Some(plan), &self.out),
-        })
+        if self.json {
+            return self.data(|out| report::json::write(out, &report::json::summary(outcome, self.commands()), false));
+        }
+        self.show(|out| summary::text(out, outcome, Some(plan), &self.out))
     }
 
     /// Writes words to stderr.
     pub fn say(&self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {
         let mut err = Harmless::new(std::io::BufWriter::new(std::io::stderr().lock()));
         // There is nowhere left to say that stderr is gone.
-        let _ = write(&mut err).and_then(|()| err.flush());
+        let _ = if self.err.unicode { write(&mut err) } else { shown(&mut err, write) }.and_then(|()| err.flush());
     }
 
     /// Writes warnings and notes to stderr, if there is more than notes.
@@ -208,5 +225,39 @@ impl Ui {
         let read = std::io::stdin().lock().read_line(&mut answer);
         read.map_err(|error| CliError::new("no-answer", format!("no answer: {error}")))?;
         Ok(answer.trim() == "yes")
+    }
+}
+
+/// Lets something be written in ASCII alone.
+fn shown(out: &mut dyn Write, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> std::io::Result<()> {
+    // Characters come whole to what is behind `Harmless`.
+    let mut plain = Harmless::new(report::Ascii(out));
+    write(&mut plain)?;
+    plain.flush()
+}
+
+/// Whether the locale has UTF-8: the first of these that is set counts (POSIX, "Environment Variables"); without any it is
+/// that of C, which has ASCII. Windows has no such variables and a console with all characters.
+fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable);
+    match locale {
+        Some(locale) => ["utf-8", "utf8"].iter().any(|name| locale.to_ascii_lowercase().contains(name)),
+        None => cfg!(windows),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_variable_of_the_locale_counts() {
+        let locale = |set: &[(&str, &str)]| {
+            let set: Vec<(String, String)> = set.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+            is_utf8(move |name| set.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone()))
+        };
+        assert!(locale(&[("LANG", "en_US.UTF-8")]) && locale(&[("LANG", "C.utf8")]));
+        assert!(!locale(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]) && !locale(&[("LANG", "ja_JP.eucJP")]));
+        assert_eq!(locale(&[]), cfg!(windows));
     }
 }

@@ -68,5 +68,5 @@ fn text(findings: &Diagnostics, objects: usize, ui: &Ui) -> Result<(), CliError>
     }
     let warnings = findings.count(Severity::Warning);
     let plural = if warnings == 1 { "" } else { "s" };
-    ui.data(|out| writeln!(out, "The project is valid: {objects} objects, {warnings} warning{plural}."))
+    ui.show(|out| writeln!(out, "The project is valid: {objects} objects, {warnings} warning{plural}."))
 }

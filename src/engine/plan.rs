@@ -1,7 +1,7 @@
 //! A plan: every change with its reason, and nothing that apply would have to ask again.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kompox_state::Protection;
@@ -107,6 +107,22 @@ pub struct Precondition {
     /// The outputs that the plan took from it for what refers to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<serde_json::Value>,
+}
+
+/// Who uses data, as seen where a plan gives some to another workload. It must be so when the plan is applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// What workloads that the plan leaves alone use: they may use less by then, but nothing more.
+    pub uses: BTreeMap<Address, BTreeSet<String>>,
+    /// Data that no machine had attached, where that alone told that nobody uses it.
+    pub unattached: BTreeSet<Address>,
+}
+
+impl Usage {
+    /// Whether the plan gives nothing away that anybody else could use.
+    pub fn is_empty(&self) -> bool {
+        self.uses.is_empty() && self.unattached.is_empty()
+    }
 }
 
 /// One planned action.
@@ -228,6 +244,8 @@ pub struct Plan {
     pub unchanged: usize,
     /// Objects that a change reads without changing them: they must still be as they were.
     pub reads: BTreeMap<Address, Precondition>,
+    /// Who uses the data that the plan gives to others.
+    pub usage: Usage,
     /// What a reviewer must see first.
     pub dangers: Vec<Danger>,
     /// What a reviewer may want to know.

@@ -10,7 +10,9 @@ use serde_json::Value as Json;
 
 use super::address::Address;
 use super::graph::Protection;
-use super::plan::{Asked, Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart, Verb};
+use super::plan::{
+    Asked, Cause, Danger, FieldChange, Mode, Origin, Plan, PlannedAction, Precondition, Restart, Usage, Verb,
+};
 use super::provider::ProviderKey;
 use super::value::{Path, Segment, Value};
 
@@ -66,6 +68,8 @@ struct StoredPlan {
     actions: Vec<StoredAction>,
     unchanged: usize,
     reads: BTreeMap<Address, Precondition>,
+    #[serde(default, skip_serializing_if = "Usage::is_empty")]
+    usage: Usage,
     dangers: Vec<Danger>,
     notes: Vec<Danger>,
     restarts: Vec<Restart>,
@@ -185,6 +189,7 @@ fn store(plan: &Plan) -> StoredPlan {
         actions: actions.collect(),
         unchanged: plan.unchanged,
         reads: plan.reads.clone(),
+        usage: plan.usage.clone(),
         dangers: plan.dangers.clone(),
         notes: plan.notes.clone(),
         restarts: plan.restarts.clone(),
@@ -245,6 +250,7 @@ fn load(stored: StoredPlan) -> Plan {
         actions: actions.collect(),
         unchanged: stored.unchanged,
         reads: stored.reads,
+        usage: stored.usage,
         dangers: stored.dangers,
         notes: stored.notes,
         restarts: stored.restarts,

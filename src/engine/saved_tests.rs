@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::graph::Graph;
-use super::plan::Plan;
+use super::plan::{Mode, Plan};
 use super::planfile;
-use super::planner::Problem;
-use super::testing::{Ask, DISK, GROUP, Moment, SLOW, Site, Stopped, THING, address, graph, kinds, node, verbs};
+use super::planner::{Options, Problem};
+use super::testing::{
+    Ask, DISK, GROUP, Moment, POD, SLOW, Site, Stopped, THING, address, graph, kinds, leads, node, user, verbs,
+};
 use super::value::Value;
 use super::verify::{Present, verify};
 
@@ -307,4 +310,44 @@ async fn what_a_plan_only_reads_must_be_as_it_was() {
     site.world.edit("/a", |thing| thing.object = there.object.clone());
     let written = format!("{reads}, was written by another apply since the plan was made");
     assert_eq!(refusals(&saved).await, [written]);
+}
+
+/// What a plan gives to a workload must be free when it is applied, whoever has come to use it since the review.
+#[tokio::test]
+async fn a_workload_that_came_to_use_the_data_since_the_review_makes_the_plan_stale() {
+    let wish = |names: &[&str]| {
+        let disk = node(&DISK, "data").with("attached", false);
+        let users = names.iter().flat_map(|name| user(name, "test"));
+        let other = node(&POD, "other").with("mounts", Value::Array(vec!["y=w/y".into()])).with("image", "1");
+        graph([disk, node(&DISK, "second"), leads("w", "/second"), other].into_iter().chain(users))
+    };
+    let options = Options { targets: vec![address(&POD, "b")], ..Options::default() };
+    let site = Site::new();
+    site.apply(&wish(&[])).await;
+    let reviewed = wish(&["b"]);
+    let plan = site.plan_as(&reviewed, Mode::Apply, &options).await.unwrap();
+    let problems = async || check(&site, &mut save_and_read(&site, &plan).await, &reviewed, &inputs()).await;
+    assert_eq!(problems().await.len(), 0);
+    // What has nothing to do with data does not matter.
+    site.world.edit("/other", |pod| pod.object["image"] = "2".into());
+    assert_eq!(problems().await.len(), 0);
+    site.world.edit("/other", |pod| pod.object["mounts"] = json!(["y=w/y", "x=v-b/x"]));
+    let said = problems().await;
+    assert_eq!(
+        said.iter().map(|problem| &*problem.message).collect::<Vec<_>>(),
+        [
+            "/ws/t/pod/other uses x on the volume v-b since the plan was made, and the plan gives data to another workload"
+        ]
+    );
+    site.world.unreadable("/other");
+    assert!(problems().await[0].message.contains("cannot be read"), "{:?}", problems().await);
+    // Where nobody could be asked, the machines' word counted, and counts again.
+    let plan = site.plan_as(&reviewed, Mode::Apply, &options).await.unwrap();
+    let problems = async || check(&site, &mut save_and_read(&site, &plan).await, &reviewed, &inputs()).await;
+    assert_eq!(problems().await.len(), 0);
+    site.world.edit("/data", |disk| disk.object["attached"] = true.into());
+    assert!(problems().await.iter().any(|problem| problem.message.contains("a machine has it attached since")));
+    site.world.remove("/other");
+    site.world.edit("/data", |disk| disk.object["attached"] = false.into());
+    assert_eq!(problems().await.len(), 0);
 }

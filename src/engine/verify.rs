@@ -94,6 +94,12 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
             targets.push((record.provider.clone(), target));
         }
     }
+    let usage: Vec<(&Address, &Record)> = {
+        let all = plan.usage.uses.keys().chain(&plan.usage.unattached);
+        all.filter_map(|address| Some((address, *by_address.get(address.as_str())?))).collect()
+    };
+    let observed = look_at(&usage, present).await;
+    problems.extend(usage.iter().filter_map(|(address, record)| more_use(plan, address, record, &observed, present)));
     let mut observations = HashMap::new();
     refresh::read_all(present.providers, targets, &mut observations).await;
     for (address, precondition) in &plan.reads {
@@ -112,6 +118,48 @@ pub async fn verify(plan: &mut Plan, present: &Present<'_>, earlier: &HashSet<St
         }
     }
     problems
+}
+
+async fn look_at(records: &[(&Address, &Record)], present: &Present<'_>) -> HashMap<Address, Observation> {
+    let target = |(address, record): &(&Address, &Record)| {
+        let kind = (present.kinds)(&record.provider, &record.kind)?;
+        let physical_id = Some(record.physical_id.clone());
+        let target = Target { address: (*address).clone(), kind, physical_id, find: None };
+        Some((record.provider.clone(), target))
+    };
+    let mut observations = HashMap::new();
+    refresh::read_all(present.providers, records.iter().filter_map(target).collect(), &mut observations).await;
+    observations
+}
+
+/// What is used by now that was not when the plan gave data to another workload. What is gone uses nothing.
+fn more_use(
+    plan: &Plan,
+    address: &Address,
+    record: &Record,
+    observations: &HashMap<Address, Observation>,
+    present: &Present<'_>,
+) -> Option<Problem> {
+    let gives = "and the plan gives data to another workload";
+    let observed = match observations.get(address)? {
+        Observation::Failed(error) => {
+            let message = format!("{address} cannot be read ({error}), so nobody knows what it uses, {gives}");
+            return Some(outdated(address, message));
+        }
+        Observation::Missing | Observation::NotYet(_) => return None,
+        Observation::Found(observed) => observed,
+    };
+    let kind = (present.kinds)(&record.provider, &record.kind)?;
+    let object = observed.object.value();
+    if plan.usage.unattached.contains(address) {
+        let is_free = kind.unattached.is_some_and(|unattached| unattached(&object));
+        let message = format!("{address}: a machine has it attached since the plan was made, {gives}");
+        return (!is_free).then(|| outdated(address, message));
+    }
+    let then = plan.usage.uses.get(address)?;
+    let now = kind.uses.and_then(|uses| uses(&object)).unwrap_or_default();
+    let more = now.iter().map(ToString::to_string).find(|used| !then.contains(used))?;
+    Some(outdated(address, format!("{address} uses {more} since the plan was made, {gives}")))
 }
 
 /// What of the whole is not as it was: another state, another version, other inputs.

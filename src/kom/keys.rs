@@ -150,7 +150,11 @@ pub(super) static WORKSPACE: Object = Object {
 pub(super) static PROVIDER: Object = Object {
     about: "A Provider: one account of a cloud",
     keys: &[
-        required("driver", Shape::Choice(|| words(&DRIVERS)), "The driver of the cloud"),
+        required(
+            "driver",
+            Shape::Choice(|| words(&DRIVERS)),
+            "The driver of the cloud; settings.md has those that there are",
+        ),
         settings(Shape::Settings(&[Level::Provider])),
     ],
 };
@@ -415,6 +419,46 @@ pub(super) static DEFAULTS: Object = Object {
         optional("appId", Shape::Id(ResourceKind::App), "The App that commands without a selector mean"),
     ],
 };
+
+/// `.kompox/config.yml`.
+pub(super) static CONFIG: Object = Object {
+    about: "The configuration of a project",
+    keys: &[
+        optional("version", Shape::Integer(1, 1), "The version of the form"),
+        optional("store", Shape::Object(&STORE), "Where manifests are"),
+        optional("komPath", Shape::Texts, "Files and folders with KOM; default .kompox/kom"),
+        optional("logging", Shape::Object(&LOGGING), "Accepted; this version keeps no log"),
+        optional("state", Shape::Scalars, "Where the state is: docs/state.md; default a file in .kompox/state"),
+    ],
+};
+
+/// `store` of the configuration.
+pub(super) static STORE: Object = Object {
+    about: "Where manifests are",
+    keys: &[optional("type", Shape::Choice(|| words(&STORES)), "In files of this machine")],
+};
+
+/// Words of `store.type`.
+pub(super) const STORES: [(&str, ()); 1] = [("local", ())];
+
+/// `logging` of the configuration.
+pub(super) static LOGGING: Object = Object {
+    about: "The log",
+    keys: &[
+        optional("dir", Shape::Text, "The folder of its files"),
+        optional("format", Shape::Choice(|| words(&LOG_FORMATS)), "How a line is written"),
+        optional("level", Shape::Choice(|| words(&LOG_LEVELS)), "The least that is logged"),
+        optional("retentionDays", Shape::Integer(0, RETENTION_MAX), "Days after which its files go"),
+    ],
+};
+
+/// Words of `logging.format`.
+pub(super) const LOG_FORMATS: [(&str, &str); 2] = [("human", "human"), ("json", "json")];
+/// Words of `logging.level`.
+pub(super) const LOG_LEVELS: [(&str, &str); 5] =
+    [("error", "error"), ("warn", "warn"), ("info", "info"), ("debug", "debug"), ("trace", "trace")];
+/// The most days of `logging.retentionDays`.
+pub(super) const RETENTION_MAX: i64 = 36_500;
 
 /// The `spec` of a kind.
 pub(super) fn spec(kind: ResourceKind) -> &'static Object {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::files::{FileLimits, FileReader, display_path};
+use super::keys;
 use super::model::Located;
 use super::reader::{Reader, Sources, parse};
 use crate::advice::{Advice, Command, Name};
@@ -319,15 +320,14 @@ fn read_config(cwd: &Path, layout: &mut Layout, diagnostics: &mut Diagnostics) {
         reader.error("config-documents", message, &second.location, "keep one document");
     }
     let Some(document) = documents.first() else { return };
-    let known = ["version", "store", "komPath", "logging", "state"];
-    let Some(fields) = reader.fields(document, "the configuration", &known) else { return };
+    let Some(fields) = reader.fields(document, "the configuration", &keys::CONFIG.names()) else { return };
     if let Some(node) = fields.get("version") {
         reader.integer(node, "\"version\"", 1, 1);
     }
     if let Some(node) = fields.get("store")
-        && let Some(store) = reader.fields(node, "\"store\"", &["type"])
+        && let Some(store) = reader.fields(node, "\"store\"", &keys::STORE.names())
     {
-        reader.choice(store, "type", &[("local", ())]);
+        reader.choice(store, "type", &keys::STORES);
     }
     layout.config.kom_path = reader.texts(fields, "komPath");
     if let Some(node) = fields.get("logging") {
@@ -343,16 +343,15 @@ fn read_config(cwd: &Path, layout: &mut Layout, diagnostics: &mut Diagnostics) {
 }
 
 fn read_logging(reader: &mut Reader<'_>, node: &yaml::Node, layout: &Layout) -> Logging {
-    let known = ["dir", "format", "level", "retentionDays"];
+    let known = keys::LOGGING.names();
     let Some(fields) = reader.fields(node, "\"logging\"", &known) else { return Logging::default() };
-    let words = |words: &[&'static str]| words.iter().map(|word| (*word, *word)).collect::<Vec<_>>();
     Logging {
         dir: reader.optional_text(fields, "dir").map(|dir| layout.resolve(&dir.value, &layout.dir)),
-        format: reader.choice(fields, "format", &words(&["human", "json"])).map(str::to_owned),
-        level: reader.choice(fields, "level", &words(&["error", "warn", "info", "debug", "trace"])).map(str::to_owned),
+        format: reader.choice(fields, "format", &keys::LOG_FORMATS).map(str::to_owned),
+        level: reader.choice(fields, "level", &keys::LOG_LEVELS).map(str::to_owned),
         retention_days: fields
             .get("retentionDays")
-            .and_then(|days| reader.integer(days, "\"retentionDays\"", 0, 36_500))
+            .and_then(|days| reader.integer(days, "\"retentionDays\"", 0, keys::RETENTION_MAX))
             .and_then(|days| u32::try_from(days).ok()),
     }
 }

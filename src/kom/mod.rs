@@ -30,6 +30,8 @@ mod volume;
 mod write;
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;
 
 pub use files::FileLimits;

@@ -3,8 +3,11 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Color, Style as Ansi};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::Style;
+use super::escape::clean;
+use crate::engine::address::ends;
 use crate::engine::plan::Verb;
 
 /// The meaning of a piece of text, from which its colour follows.
@@ -54,6 +57,28 @@ pub(crate) fn paint(text: &str, ink: Ink, style: &Style) -> String {
     }
     let ansi = ink.ansi();
     format!("{ansi}{text}{ansi:#}")
+}
+
+/// The end of an address or Resource ID that fits into so many columns, clean: what tells one from the other stands last.
+pub(crate) fn fitted(address: &str, room: usize) -> String {
+    const DOTS: &str = "…";
+    let whole = clean(address);
+    if whole.width() <= room {
+        return whole.into_owned();
+    }
+    let fits = |end: &&str| end.width() + DOTS.width() < room;
+    if let Some(end) = ends(&whole).take_while(fits).last() {
+        return format!("{DOTS}/{end}");
+    }
+    // Not even kind and name fit: the end of the name.
+    let mut left = room.saturating_sub(DOTS.width());
+    let kept = whole.char_indices().rev().take_while(|(_, c)| {
+        let fits = c.width().unwrap_or_default() <= left;
+        left = left.saturating_sub(c.width().unwrap_or_default());
+        fits
+    });
+    let start = kept.last().map_or(whole.len(), |(at, _)| at);
+    format!("{DOTS}{}", &whole[start..])
 }
 
 /// One line: a mark, an indentation and pieces of clean text.
@@ -122,5 +147,27 @@ impl Line {
         for (ink, span) in &self.spans {
             text.push_str(&paint(span, *ink, style));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_keeps_its_end() {
+        let address = "/ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app";
+        for (room, expected) in [
+            (80, address),
+            (45, "…/cls/c1/app/gitea/Deployment/gitea-app"),
+            (40, "…/cls/c1/app/gitea/Deployment/gitea-app"),
+            (25, "…/Deployment/gitea-app"),
+            (12, "…t/gitea-app"),
+            (0, "…"),
+        ] {
+            assert_eq!(fitted(address, room), expected, "{room}");
+        }
+        assert_eq!(fitted("/ws/ops/prv/aks1", 10), "…/prv/aks1");
+        assert_eq!(fitted("/ws/ops/k/日本語", 6), "…本語");
     }
 }

@@ -5,6 +5,7 @@
 //! character and no bidirectional override of a value reaches a terminal. Secrets print as `(sensitive)`; their keyed
 //! digests appear in JSON only.
 
+mod ascii;
 pub(crate) mod checks;
 pub mod diagnostics;
 pub(crate) mod drift;
@@ -57,6 +58,8 @@ pub struct Saved<'a> {
     /// The plan's digest.
     pub digest: &'a str,
 }
+
+pub(crate) use ascii::Ascii;
 
 /// How text may look. The command line decides it from `--no-color`, `NO_COLOR`, `CI` and the terminal (`cli.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

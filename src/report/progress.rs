@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::escape::{clean, one_line};
+use super::ascii::ascii;
+use super::escape::one_line;
 use super::facts::counted;
-use super::line::{Ink, paint};
+use super::line::{Ink, fitted, paint};
 use super::summary::{duration, error_facts, past, present};
 use super::typed::Commands;
 use super::{Style, json};
 use crate::engine::address::Address;
 use crate::engine::event::{Event, Reconciled, Sink, SkipReason};
+use crate::engine::plan::Verb;
 
 /// How often a live display moves on.
 const TICK: Duration = Duration::from_millis(120);
@@ -29,8 +31,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A live display on stderr: a line per running action with the time it took so far, and a counter. What is done
-    /// scrolls by above it.
+    /// A live display on stderr: below each app and cluster a line per running action with the time it took so far, and a
+    /// counter. What is done scrolls by above it.
     ///
     /// # Errors
     /// No thread could be started.
@@ -43,7 +45,7 @@ impl Progress {
     /// # Errors
     /// No thread could be started.
     pub fn lines(out: Box<dyn Write + Send>, style: Style) -> io::Result<Self> {
-        Self::start(Lines { out, style, fold: Fold::default() })
+        Self::start(Lines { out, style, fold: Fold { room: usize::MAX, ..Fold::default() } })
     }
 
     /// One JSON object per event and line.
@@ -130,6 +132,8 @@ fn run(mut display: impl Display, events: &Receiver<Event>) -> io::Result<()> {
 /// What a line needs to remember of earlier events.
 #[derive(Default)]
 struct Fold {
+    /// Columns for an address.
+    room: usize,
     changes: usize,
     over: usize,
     statuses: HashMap<Address, String>,
@@ -138,7 +142,8 @@ struct Fold {
 impl Fold {
     /// The line of an event, if it is worth one: its text and the meaning of it.
     fn line(&mut self, event: &Event) -> Option<(Ink, String)> {
-        let name = |address: &Address| clean(address.as_str()).into_owned();
+        let room = self.room;
+        let name = |address: &Address| fitted(address.as_str(), room);
         Some(match event {
             Event::Began { changes } => {
                 self.changes = *changes;
@@ -215,7 +220,7 @@ struct Lines {
 impl Display for Lines {
     fn show(&mut self, event: &Event) -> io::Result<()> {
         let Some((ink, text)) = self.fold.line(event) else { return Ok(()) };
-        let text = if self.style.unicode { text } else { text.replace('…', "...") };
+        let text = if self.style.unicode { text } else { ascii(&text).into_owned() };
         writeln!(self.out, "kompox: {}", paint(&text, ink, &self.style))?;
         // A log is read while it grows.
         self.out.flush()
@@ -242,14 +247,31 @@ impl Display for JsonLines {
     }
 }
 
-/// The display on a terminal.
+/// Columns beside an address in a line about it.
+const BESIDE: usize = 30;
+
+/// The display on a terminal: a tree of what runs.
 struct Live {
     bars: MultiProgress,
     total: ProgressBar,
-    running: HashMap<Address, (ProgressBar, String)>,
+    branches: Vec<Branch>,
     failed: usize,
     style: Style,
     fold: Fold,
+}
+
+/// What runs for one app or cluster, below a line with its name.
+struct Branch {
+    scope: String,
+    head: ProgressBar,
+    leaves: Vec<Leaf>,
+}
+
+/// One running action.
+struct Leaf {
+    address: Address,
+    text: String,
+    bar: ProgressBar,
 }
 
 impl Live {
@@ -257,7 +279,8 @@ impl Live {
         let bars = MultiProgress::with_draw_target(target);
         let total = bars.add(ProgressBar::no_length());
         total.set_style(Self::look("{spinner} {pos}/{len} {msg} {elapsed}", &style));
-        Self { bars, total, running: HashMap::new(), failed: 0, style, fold: Fold::default() }
+        let fold = Fold { room: style.width.saturating_sub(BESIDE), ..Fold::default() };
+        Self { bars, total, branches: Vec::new(), failed: 0, style, fold }
     }
 
     fn look(template: &str, style: &Style) -> ProgressStyle {
@@ -266,18 +289,81 @@ impl Live {
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner()).tick_chars(ticks)
     }
 
+    /// Text in the characters that the terminal has.
+    fn text(&self, text: String) -> String {
+        if self.style.unicode { text } else { ascii(&text).into_owned() }
+    }
+
+    fn running(&self) -> usize {
+        self.branches.iter().map(|branch| branch.leaves.len()).sum()
+    }
+
     fn count(&self) {
         let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
-        self.total.set_message(format!("done, {} running{failed}", self.running.len()));
+        self.total.set_message(format!("done, {} running{failed}", self.running()));
         self.total.set_length(self.fold.changes.max(self.fold.over) as u64);
         self.total.set_position(self.fold.over as u64);
     }
 
-    fn stop(&mut self, address: &Address) {
-        if let Some((bar, _)) = self.running.remove(address) {
-            bar.finish_and_clear();
-            self.bars.remove(&bar);
+    /// The branch of a scope; a new one comes last.
+    fn branch(&mut self, scope: &str) -> &mut Branch {
+        let found = self.branches.iter().position(|branch| branch.scope == scope);
+        let position = found.unwrap_or_else(|| {
+            let head = self.bars.insert_before(&self.total, ProgressBar::new_spinner());
+            head.set_style(Self::look("{wide_msg}", &self.style));
+            let name = self.text(fitted(scope, self.style.width));
+            head.set_message(paint(&name, Ink::Bold, &self.style));
+            self.branches.push(Branch { scope: scope.to_owned(), head, leaves: Vec::new() });
+            self.branches.len() - 1
+        });
+        &mut self.branches[position]
+    }
+
+    fn start(&mut self, address: &Address, action: Verb) {
+        let name = fitted(address.short(), self.fold.room);
+        let text = self.text(format!("{} {name}", present(action)));
+        let (bars, style) = (self.bars.clone(), self.style);
+        let branch = self.branch(address.scope());
+        let above = branch.leaves.last().map_or(&branch.head, |leaf| &leaf.bar);
+        let bar = bars.insert_after(above, ProgressBar::new_spinner());
+        bar.set_style(Self::look("  {spinner} {wide_msg} {elapsed}", &style));
+        bar.set_message(paint(&text, Ink::of(action), &style));
+        branch.leaves.push(Leaf { address: address.clone(), text, bar });
+    }
+
+    /// Says how it goes; false if it does not run.
+    fn status(&mut self, address: &Address, status: &str) -> bool {
+        let leaf = self.branches.iter().flat_map(|branch| &branch.leaves).find(|leaf| leaf.address == *address);
+        if let Some(leaf) = leaf {
+            leaf.bar.set_message(format!("{}: {}", leaf.text, self.text(one_line(status))));
         }
+        leaf.is_some()
+    }
+
+    fn stop(&mut self, address: &Address) {
+        let bars = self.bars.clone();
+        let end = |bar: &ProgressBar| {
+            bar.finish_and_clear();
+            bars.remove(bar);
+        };
+        for branch in &mut self.branches {
+            if let Some(position) = branch.leaves.iter().position(|leaf| leaf.address == *address) {
+                end(&branch.leaves.remove(position).bar);
+            }
+        }
+        self.branches.retain(|branch| {
+            let goes_on = !branch.leaves.is_empty();
+            if !goes_on {
+                end(&branch.head);
+            }
+            goes_on
+        });
+    }
+
+    fn bars(&self) -> impl Iterator<Item = &ProgressBar> {
+        self.branches
+            .iter()
+            .flat_map(|branch| std::iter::once(&branch.head).chain(branch.leaves.iter().map(|leaf| &leaf.bar)))
     }
 }
 
@@ -287,19 +373,10 @@ impl Display for Live {
         let mut scrolls = true;
         match event {
             Event::Started { address, action, .. } => {
-                let text = format!("{} {}", present(*action), clean(address.as_str()));
-                let bar = self.bars.insert_before(&self.total, ProgressBar::new_spinner());
-                bar.set_style(Self::look("{spinner} {wide_msg} {elapsed}", &self.style));
-                bar.set_message(paint(&text, Ink::of(*action), &self.style));
-                self.running.insert(address.clone(), (bar, text));
+                self.start(address, *action);
                 scrolls = false;
             }
-            Event::Status { address, text } => {
-                if let Some((bar, what)) = self.running.get(address) {
-                    bar.set_message(format!("{what}: {}", one_line(text)));
-                    scrolls = false;
-                }
-            }
+            Event::Status { address, text } => scrolls = !self.status(address, text),
             Event::Finished { address, .. } | Event::Skipped { address, .. } => self.stop(address),
             Event::Failed { address, .. } => {
                 self.failed += 1;
@@ -310,7 +387,7 @@ impl Display for Live {
         }
         self.count();
         match line {
-            Some((ink, text)) if scrolls => self.bars.println(paint(&text, ink, &self.style)),
+            Some((ink, text)) if scrolls => self.bars.println(paint(&self.text(text), ink, &self.style)),
             _ => Ok(()),
         }
     }
@@ -320,14 +397,13 @@ impl Display for Live {
     }
 
     fn tick(&mut self) {
-        self.running.values().for_each(|(bar, _)| bar.tick());
+        self.bars().for_each(ProgressBar::tick);
         self.total.tick();
     }
 
     fn end(&mut self) -> io::Result<()> {
-        for (_, (bar, _)) in self.running.drain() {
-            bar.finish_and_clear();
-        }
+        self.bars().for_each(ProgressBar::finish_and_clear);
+        self.branches.clear();
         self.total.finish_and_clear();
         self.bars.clear()
     }
@@ -425,9 +501,9 @@ mod tests {
         for event in testing::events() {
             live.show(&event).unwrap();
             live.tick();
-            most = most.max(live.running.len());
+            most = most.max(live.running());
         }
-        assert_eq!((most, live.running.len(), live.failed), (1, 0, 1));
+        assert_eq!((most, live.running(), live.branches.len(), live.failed), (1, 0, 0, 1));
         assert_eq!((live.total.position(), live.total.length()), (3, Some(3)));
         live.end().unwrap();
     }

@@ -170,6 +170,7 @@ pub(crate) fn plan() -> Plan {
         actions,
         unchanged: 120,
         reads: Default::default(),
+        usage: Default::default(),
         dangers: vec![Danger {
             code: "pool-deleted".into(),
             address: Some(address("cls/c1", "agent-pool", "npuser1")),

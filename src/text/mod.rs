@@ -7,9 +7,12 @@
 //! - [`suggest`]: the known word that an unknown one is a slip of.
 //! - [`secret`]: what may be a secret, by its name and by what it looks like.
 //! - [`ci`]: output that no CI runner takes for a command.
+//! - `document`: for tests, whether a document is that of its tables.
 
 pub(crate) mod ci;
 pub(crate) mod dns;
+#[cfg(test)]
+pub(crate) mod document;
 pub(crate) mod host;
 pub(crate) mod scalar;
 pub(crate) mod secret;

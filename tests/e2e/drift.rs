@@ -81,6 +81,34 @@ fn drift_is_named_shown_by_plan_and_put_right() {
 }
 
 #[test]
+fn drift_shows_what_was_applied_what_is_there_and_what_is_asked_for() {
+    let project = Project::gitea_applied();
+    let ids = project.ids();
+    let cluster = ids.iter().find_map(|id| id.strip_suffix(DEPLOYMENT)).unwrap();
+    let mut containers = project.object(DEPLOYMENT)["spec"]["template"]["spec"]["containers"].take();
+    let gitea = containers.as_array_mut().unwrap().iter_mut().find(|container| container["name"] == "gitea").unwrap();
+    gitea["image"] = "docker.gitea.com/gitea:theirs".into();
+    let patch = json!({"spec": {"template": {"spec": {"containers": containers}}}});
+    Cloud::beside(&project).kube_patch(cluster, DEPLOYMENT, &patch);
+    project.edit("compose.yml", "gitea:1.24.6", "gitea:1.24.7");
+    let drift = project.run(&["drift"]).exits(2);
+    assert_snapshot!(project.data(&drift), @r#"
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1
+        Deployment/app1-app
+          ~ spec.template.spec.containers[gitea].image:  (drift: changed by kubectl-edit at [TIME]; the manifests ask for "docker.gitea.com/gitea:1.24.7")
+              - "docker.gitea.com/gitea:1.24.6"
+              + "docker.gitea.com/gitea:theirs"
+
+    Drift: 1 field of 1 object.
+    "#);
+    let json = project.run(&["drift", "--json"]).exits(2).json();
+    let change = &json["actions"][0]["changes"][0];
+    let sides = ["before", "after", "desired"].map(|side| change[side].as_str().unwrap().rsplit(':').next().unwrap());
+    assert_eq!(sides, ["1.24.6", "theirs", "1.24.7"]);
+    assert_eq!(change["cause"]["writer"], "kubectl-edit");
+}
+
+#[test]
 fn drift_can_be_accepted() {
     let project = Project::gitea_applied();
     meddle(&project);

@@ -37,5 +37,6 @@ mod running;
 mod saved_plans;
 mod secrets;
 mod storage;
+mod terminal;
 mod tools;
 mod two_clusters;

@@ -106,8 +106,8 @@ fn a_chat_is_told_of_drift_and_of_nothing_else() {
     project.run(&["drift", "--notify", "generic", "--format", "sarif"]).exits(2);
     let told = forge.data.lock().unwrap().comments.clone();
     assert_snapshot!(told.join("\n"), @r#"
-    {"text":"Drift: 1 field of 1 object.\n• /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1: 1 field of 1 object"}
-    {"apps":[{"app":"/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1","fields":1,"objects":1}],"format_version":1,"text":"Drift: 1 field of 1 object.","type":"drift-notification"}
+    {"text":"Drift: 1 field of 1 object.\n• /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1: 1 field of 1 object"}
+    {"apps":[{"app":"/ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1","fields":1,"objects":1}],"format_version":1,"text":"Drift: 1 field of 1 object.","type":"drift-notification"}
     "#);
     project.set("KOMPOX_NOTIFY_URL", &format!("{}/{TOKEN}/full", forge.url));
     let full =

@@ -181,7 +181,7 @@ fn tell(lineage: &str, rebuilt: &Rebuilt, changes: Option<usize>, ui: &Ui) -> Re
             "next_plan": changes,
         }));
     }
-    ui.data(|out| write_text(out, lineage, rebuilt, changes))
+    ui.show(|out| write_text(out, lineage, rebuilt, changes))
 }
 
 fn word(what: Assumed) -> &'static str {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 
 use super::*;
+use crate::text::document;
 
 #[test]
 fn tables_are_sorted_and_found() {
@@ -98,16 +99,7 @@ fn every_key_of_the_schema_has_a_verdict() {
 /// `KOMPOX_ACCEPT=1 cargo test --lib compose::support` writes the document anew.
 #[test]
 fn the_document_is_that_of_the_table() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compose-support.md");
-    let expected = markdown();
-    if std::env::var_os("KOMPOX_ACCEPT").is_some() {
-        std::fs::write(path, &expected).unwrap();
-    }
-    let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        written == expected,
-        "write docs/compose-support.md anew: KOMPOX_ACCEPT=1 cargo test --lib compose::support"
-    );
+    document::is_that_of_its_tables("compose-support.md", &markdown(), "compose::support");
 }
 
 /// From good to bad.

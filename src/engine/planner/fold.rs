@@ -8,7 +8,7 @@ use super::problem::Refusals;
 use super::remove::{Fate, Removal};
 use crate::engine::address::Address;
 use crate::engine::identity::Identity;
-use crate::engine::plan::{Danger, PlannedAction, Restart};
+use crate::engine::plan::{Danger, PlannedAction, Restart, Usage};
 
 /// All that was decided.
 #[derive(Default)]
@@ -25,6 +25,8 @@ pub(super) struct Findings {
     pub(super) becomes: Vec<(Identity, Address)>,
     /// What happens to what nobody wishes for.
     pub(super) fates: HashMap<Address, Fate>,
+    /// Who uses the data that is given to others.
+    pub(super) usage: Usage,
     /// Outputs that stay as they are during the apply.
     pub(super) outputs: HashMap<Address, serde_json::Value>,
 }

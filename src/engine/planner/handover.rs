@@ -13,7 +13,7 @@ use crate::advice::{Advice, Switch};
 use crate::engine::address::Address;
 use crate::engine::code::{NoteCode, ProblemCode};
 use crate::engine::kind::Use;
-use crate::engine::plan::{Danger, PlannedAction, Verb};
+use crate::engine::plan::{Danger, PlannedAction, Usage, Verb};
 use crate::engine::provider::{ProviderError, ProviderKey};
 
 /// One place that changes its user.
@@ -35,6 +35,8 @@ pub(super) struct Handovers {
     pub(super) notes: Vec<Danger>,
     /// Places that would be taken from a workload that this plan leaves alone, or that nobody can ask.
     pub(super) refusals: Vec<Refusal>,
+    /// What all this was told by.
+    pub(super) usage: Usage,
 }
 
 struct Comer {
@@ -44,6 +46,8 @@ struct Comer {
 
 struct Leaver {
     address: Address,
+    /// The address that the state knows it by.
+    recorded: Address,
     /// Where it works, or may still work, now.
     now: Vec<Place>,
     /// Where it will work.
@@ -114,7 +118,8 @@ pub(super) async fn handovers(view: &View<'_>, findings: &Findings) -> Handovers
     let comers: Vec<Comer> = coming.into_iter().filter_map(|planned| comer(view, places, planned)).collect();
     let gained = || comers.iter().flat_map(|comer| &comer.gained);
     let mut users = Users::of(view, findings);
-    if !gained().all(|place| users.is_new(place)) {
+    let all_new = gained().all(|place| users.is_new(place));
+    if !all_new {
         users.look(view).await;
     }
     let leavers = leavers(view, findings, places, &users);
@@ -128,7 +133,20 @@ pub(super) async fn handovers(view: &View<'_>, findings: &Findings) -> Handovers
         }
         handovers.ask(view, comer, &leavers, &users);
     }
+    if !all_new {
+        handovers.usage = usage(gained(), &leavers, &users);
+    }
     handovers
+}
+
+/// What must still be so when the plan is applied. What the plan changes itself has preconditions of its own.
+fn usage<'a>(gained: impl Iterator<Item = &'a Place>, leavers: &[Leaver], users: &Users) -> Usage {
+    let (known, unread): (Vec<&Leaver>, Vec<&Leaver>) =
+        leavers.iter().filter(|leaver| leaver.action.is_none()).partition(|leaver| leaver.unread.is_none());
+    let uses =
+        |leaver: &Leaver| (leaver.recorded.clone(), leaver.now.iter().map(|place| place.used.to_string()).collect());
+    let relied_on = gained.filter(|_| !unread.is_empty()).flat_map(|place| users.unattached(place));
+    Usage { unattached: relied_on.cloned().collect(), uses: known.into_iter().map(uses).collect() }
 }
 
 /// What an action puts a workload in that it was not in before.
@@ -165,7 +183,7 @@ fn leavers(view: &View<'_>, findings: &Findings, places: &Places, users: &Users)
             None if action.is_some() => now.clone(),
             None => Vec::new(),
         };
-        Some(Leaver { address: address.clone(), now, then, action, fate, unread })
+        Some(Leaver { address: address.clone(), recorded: recorded.clone(), now, then, action, fate, unread })
     };
     let mut leavers: Vec<Leaver> = view.records.iter().filter_map(leaver).collect();
     leavers.sort_by(|a, b| a.address.cmp(&b.address));

@@ -80,6 +80,7 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
         chosen: inputs.chosen.clone(),
         unchanged: findings.unchanged.len(),
         reads: reads::reads(&view, &findings),
+        usage: findings.usage,
         // An import answers nowhere.
         hosts: if inputs.mode == Mode::Import { Vec::new() } else { inputs.hosts.clone() },
         actions: findings.actions,
@@ -118,6 +119,7 @@ async fn decided(view: &View<'_>) -> Findings {
 async fn put_into_order(view: &View<'_>, findings: &mut Findings) {
     let handed = handover::handovers(view, findings).await;
     findings.notes.extend(handed.notes);
+    findings.usage = handed.usage;
     handed.refusals.into_iter().for_each(|refusal| findings.refusals.add(refusal));
     for planned in findings.actions.iter_mut().filter(|planned| handed.to_end.contains(&planned.address)) {
         // The provider waits for the end of what ran in it.

@@ -25,7 +25,7 @@ pub(super) enum Sight {
 pub(super) struct Users {
     seen: HashMap<Address, Observation>,
     /// Data that no machine has attached, by the provider's id in lower case.
-    unattached: HashSet<String>,
+    unattached: HashMap<String, Address>,
     /// Data that this plan makes, which nobody can use yet.
     new: HashSet<String>,
 }
@@ -36,7 +36,7 @@ impl Users {
         let free = view.inputs.graph.iter().filter_map(|node| {
             let unattached = node.kind.unattached?;
             let observed = view.seen(&node.address).filter(|observed| unattached(&observed.object.value()))?;
-            Some(observed.physical_id.to_lowercase())
+            Some((observed.physical_id.to_lowercase(), node.address.clone()))
         });
         let made = findings.actions.iter().filter(|planned| planned.action == Verb::Create).filter_map(|planned| {
             let node = view.inputs.graph.get(&planned.address)?;
@@ -78,16 +78,21 @@ impl Users {
 
     /// Whether the provider says that no machine has any of the data of a place attached.
     pub(super) fn is_free(&self, place: &Place) -> bool {
-        Self::all_in(place, &self.unattached)
+        Self::all_of(place, |id| self.unattached.contains_key(id))
+    }
+
+    /// The data of a place that no machine has attached.
+    pub(super) fn unattached<'p>(&'p self, place: &'p Place) -> impl Iterator<Item = &'p Address> {
+        place.data.iter().flatten().filter_map(|id| self.unattached.get(id))
     }
 
     /// Whether all data of a place is yet to be made.
     pub(super) fn is_new(&self, place: &Place) -> bool {
-        Self::all_in(place, &self.new)
+        Self::all_of(place, |id| self.new.contains(id))
     }
 
-    fn all_in(place: &Place, ids: &HashSet<String>) -> bool {
+    fn all_of(place: &Place, is_in: impl Fn(&str) -> bool) -> bool {
         let data = place.data.as_ref().filter(|data| !data.is_empty());
-        data.is_some_and(|data| data.iter().all(|id| ids.contains(id)))
+        data.is_some_and(|data| data.iter().all(|id| is_in(id)))
     }
 }

@@ -4,17 +4,12 @@ use std::fmt::Write;
 
 use super::DRIVERS;
 use crate::kom::settings::{Setting, Takes};
+use crate::text::document;
 
 /// `KOMPOX_ACCEPT=1 cargo test --lib drivers::reference` writes the document anew.
 #[test]
 fn the_document_is_that_of_the_tables() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
-    let expected = markdown();
-    if std::env::var_os("KOMPOX_ACCEPT").is_some() {
-        std::fs::write(path, &expected).unwrap();
-    }
-    let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(written == expected, "write docs/settings.md anew: KOMPOX_ACCEPT=1 cargo test --lib drivers::reference");
+    document::is_that_of_its_tables("settings.md", &markdown(), "drivers::reference");
 }
 
 fn markdown() -> String {
