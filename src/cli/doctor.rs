@@ -15,7 +15,7 @@ use super::ui::Ui;
 use crate::advice::{Advice, Command, Name};
 use crate::engine::address::Address;
 use crate::engine::graph::Node;
-use crate::engine::provider::{Observation, Providers, Target};
+use crate::engine::provider::{Observation, Providers, Room, Target};
 use crate::providers::azure::SignIns;
 use crate::providers::opening::StandIn;
 use crate::report::checks::{self, Check, Health};
@@ -23,6 +23,9 @@ use crate::resources::expand::{Expanded, Keep};
 
 /// Hosts that are looked up.
 const MOST_HOSTS: usize = 20;
+
+/// Of how many percent of what there may be one should know.
+const SCARCE: u64 = 80;
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -39,8 +42,9 @@ pub async fn run(_: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
         match offline(global, Keep::Graph) {
             Ok((expanded, _)) => {
                 clouds(&expanded, store.as_deref(), &manifests, global, &mut found).await?;
-                if !global.sandbox && store.is_some() {
-                    hosts(&expanded, &mut found).await;
+                if let Some(store) = store.as_deref().filter(|_| !global.sandbox) {
+                    let names = expanded.hosts.iter().map(|(_, host)| host.as_str()).collect();
+                    found.extend(hosts(&names, &entrances(store), resolve).await);
                 }
             }
             Err(error) => found.push(failed("manifests", &error)),
@@ -141,7 +145,14 @@ async fn clouds(
     };
     for key in expanded.connections.keys() {
         match connections.open([key]) {
-            Ok(providers) => found.push(answers(&providers, expanded, store).await),
+            Ok(providers) => {
+                let check = answers(&providers, expanded, store).await;
+                let is_well = check.health == Health::Well;
+                found.push(check);
+                if is_well {
+                    found.extend(room(&providers, expanded).await);
+                }
+            }
             Err(error) => found.push(failed("sign-in", &error)),
         }
     }
@@ -181,16 +192,121 @@ async fn answers(providers: &Providers, expanded: &Expanded, store: Option<&dyn 
     }
 }
 
-/// Whether the names of the apps lead anywhere.
-async fn hosts(expanded: &Expanded, found: &mut Vec<Check>) {
-    let names: BTreeSet<&str> = expanded.hosts.iter().map(|(_, host)| host.as_str()).collect();
-    for host in names.into_iter().take(MOST_HOSTS) {
-        let addresses = tokio::net::lookup_host((host, 443)).await;
-        found.push(match addresses.map(|addresses| addresses.map(|address| address.ip().to_string()).next()) {
-            Ok(Some(address)) => Check::new("dns", Health::Well, format!("{host} is {address}")),
-            Ok(None) => Check::new("dns", Health::Odd, format!("{host} has no address")),
-            Err(error) => Check::new("dns", Health::Odd, format!("{host} has no address: {error}"))
-                .help("its record must lead to the address of the cluster's ingress controller"),
+/// What the account of the only provider of these has left, where it limits anything.
+async fn room(providers: &Providers, expanded: &Expanded) -> Option<Check> {
+    let (key, provider) = providers.iter().next()?;
+    let of_key = expanded.graph.iter().filter(|node| node.provider == *key);
+    let objects: Vec<serde_json::Value> = of_key.map(|node| node.desired.to_stored()).collect();
+    let rooms = match provider.room(&objects).await {
+        Ok(rooms) => rooms,
+        Err(error) => {
+            let check = Check::new("quota", Health::Odd, format!("{key}: it is not said: {}", error.described()));
+            return Some(error.hint.into_iter().fold(check, Check::help));
+        }
+    };
+    (!rooms.is_empty()).then(|| quota(&rooms))
+}
+
+fn quota(rooms: &[Room]) -> Check {
+    let scarce: Vec<String> = rooms
+        .iter()
+        .filter(|room| room.used.saturating_mul(100) >= room.limit.saturating_mul(SCARCE))
+        .map(|room| format!("{}: {} of {}", room.what, room.used, room.limit))
+        .collect();
+    match scarce.as_slice() {
+        [] => Check::new("quota", Health::Well, format!("there is room in each of {} limits", rooms.len())),
+        _ => Check::new("quota", Health::Odd, format!("little is left: {}", scarce.join("; ")))
+            .help("free some, or ask the provider for more, before something new is made"),
+    }
+}
+
+/// Whether the names of the apps lead to where their clusters answer, as far as that is known. `resolve` asks for the
+/// addresses of a name.
+async fn hosts(
+    names: &BTreeSet<&str>,
+    entrances: &BTreeSet<String>,
+    resolve: impl AsyncFn(&str) -> std::io::Result<Vec<String>>,
+) -> Vec<Check> {
+    let mut found = Vec::new();
+    for host in names.iter().take(MOST_HOSTS) {
+        let addresses = resolve(host).await;
+        let known = if entrances.is_empty() {
+            "the address of the cluster's ingress controller".to_owned()
+        } else {
+            entrances.iter().cloned().collect::<Vec<_>>().join(" or ")
+        };
+        let odd = |text: String| Check::new("dns", Health::Odd, text).help(format!("its record must lead to {known}"));
+        found.push(match addresses {
+            Err(error) => odd(format!("{host} has no address: {error}")),
+            Ok(addresses) if addresses.is_empty() => odd(format!("{host} has no address")),
+            Ok(addresses) if entrances.is_empty() || addresses.iter().any(|one| entrances.contains(one)) => {
+                Check::new("dns", Health::Well, format!("{host} is {}", addresses.join(", ")))
+            }
+            Ok(addresses) => {
+                odd(format!("{host} is {}, where no cluster of the project answers", addresses.join(", ")))
+            }
         });
+    }
+    found
+}
+
+/// Where the clusters of the project answer, by the state: addresses of load balancers.
+fn entrances(store: &dyn Store) -> BTreeSet<String> {
+    let address = |record: kompox_state::Record| {
+        let outputs = record.outputs.value();
+        Some(outputs.pointer("/status/loadBalancer/ingress/0/ip")?.as_str()?.to_owned())
+    };
+    store.records().unwrap_or_default().into_iter().filter_map(address).collect()
+}
+
+async fn resolve(host: &str) -> std::io::Result<Vec<String>> {
+    let addresses: BTreeSet<String> =
+        tokio::net::lookup_host((host, 443)).await?.map(|address| address.ip().to_string()).collect();
+    Ok(addresses.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_must_lead_to_where_a_cluster_answers() {
+        let names = ["a.example.com", "b.example.com", "c.example.com"].into();
+        let resolve = async |host: &str| match host {
+            "a.example.com" => Ok(vec!["192.0.2.1".to_owned(), "2001:db8::1".to_owned()]),
+            "b.example.com" => Ok(vec!["192.0.2.9".to_owned()]),
+            _ => Err(std::io::Error::other("no such name")),
+        };
+        let text = |checks: Vec<Check>| {
+            let line = |check: Check| {
+                let help: String = check.help.iter().map(|help| format!(" / {help}")).collect();
+                format!("{:?} {}{help}", check.health, check.text)
+            };
+            checks.into_iter().map(line).collect::<Vec<_>>().join("\n")
+        };
+        let known = ["192.0.2.1".to_owned(), "192.0.2.2".to_owned()].into();
+        insta::assert_snapshot!(text(hosts(&names, &known, resolve).await), @r"
+        Well a.example.com is 192.0.2.1, 2001:db8::1
+        Odd b.example.com is 192.0.2.9, where no cluster of the project answers / its record must lead to 192.0.2.1 or 192.0.2.2
+        Odd c.example.com has no address: no such name / its record must lead to 192.0.2.1 or 192.0.2.2
+        ");
+        insta::assert_snapshot!(text(hosts(&names, &BTreeSet::new(), resolve).await), @r"
+        Well a.example.com is 192.0.2.1, 2001:db8::1
+        Well b.example.com is 192.0.2.9
+        Odd c.example.com has no address: no such name / its record must lead to the address of the cluster's ingress controller
+        ");
+        // The machine's own names are asked for as any others.
+        assert!(super::resolve("localhost").await.unwrap().iter().any(|one| one == "127.0.0.1" || one == "::1"));
+    }
+
+    #[test]
+    fn little_room_is_said() {
+        let room = |what: &str, used, limit| Room { what: what.to_owned(), used, limit };
+        assert_eq!(quota(&[room("cores", 79, 100)]).health, Health::Well);
+        let check = quota(&[room("cores in a", 80, 100), room("disks in a", 1, 100), room("cores in b", 7, 4)]);
+        assert_eq!(
+            (check.health, &*check.text),
+            (Health::Odd, "little is left: cores in a: 80 of 100; cores in b: 7 of 4")
+        );
     }
 }

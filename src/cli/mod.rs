@@ -27,9 +27,11 @@ mod show;
 mod signal;
 mod state;
 mod ui;
+mod upgrade;
 mod validate;
 mod version;
 mod wanted;
+mod web;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -92,6 +94,8 @@ enum Command {
     Man(man::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
+    /// Look whether there is a newer version; only when asked, at an address that is given
+    Upgrade(upgrade::Args),
     /// Print the version
     Version(version::Args),
 }
@@ -137,6 +141,7 @@ impl Cli {
             Command::Destroy(args) => within_runtime(destroy::run(&args, global, ui)),
             Command::Doctor(args) => within_runtime(doctor::run(&args, global, ui)),
             Command::Drift(args) => within_runtime(drift::run(&args, global, ui)),
+            Command::Upgrade(args) => within_runtime(upgrade::run(&args, global, ui)),
             Command::Graph(args) => graph::run(&args, global, ui),
             Command::Import(args) => within_runtime(import::run(&args, global, ui)),
             Command::Sandbox(command) => within_runtime(sandbox::run(&command, global, ui)),

@@ -1,21 +1,16 @@
 //! Messages to a chat. Where they go, only the environment says: the URL of a webhook is a credential, which an argument
 //! would show to everybody on the machine.
 
-use std::time::Duration;
-
 use clap::ValueEnum;
 
 use super::error::CliError;
 use super::global::Global;
+use super::web;
 use crate::engine::plan::Plan;
 use crate::report::notify::{Kind, drift};
-use crate::text::host::is_loopback;
 
 /// The variable with the URL.
 const VARIABLE: &str = "KOMPOX_NOTIFY_URL";
-
-/// How long a chat may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,10 +41,7 @@ impl Webhook {
         };
         let text = global.environment().remove(VARIABLE).filter(|text| !text.is_empty());
         let url = text.ok_or_else(|| failed(&format!("{VARIABLE} is not set")))?;
-        let url = url::Url::parse(&url).map_err(|_| failed(&format!("{VARIABLE} is no URL")))?;
-        if url.scheme() != "https" && !url.host_str().is_some_and(is_loopback) {
-            return Err(failed(&format!("{VARIABLE} must begin with https://")));
-        }
+        let url = web::url(&url, VARIABLE).map_err(|why| failed(&why))?;
         let kind = match chat {
             Chat::Slack => Kind::Slack,
             Chat::Teams => Kind::Teams,
@@ -68,9 +60,8 @@ impl Webhook {
                 "look whether {VARIABLE} is the webhook's newest URL, and whether --notify names its kind; drift was looked for all the same"
             ))
         };
-        let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-        let client = client.map_err(|error| failed(error.to_string()))?;
-        let request = client
+        let request = web::client()
+            .map_err(failed)?
             .post(self.url.clone())
             .header("content-type", "application/json")
             .body(drift(plan, self.kind).to_string());

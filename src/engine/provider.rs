@@ -275,6 +275,17 @@ pub struct Safeguard {
     pub restore: String,
 }
 
+/// Something of which an account may have a limited amount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// What it is and where, in the API's own words.
+    pub what: String,
+    /// How much of it there is.
+    pub used: u64,
+    /// How much there may be.
+    pub limit: u64,
+}
+
 /// Why a call to a provider failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
@@ -374,6 +385,11 @@ pub trait Provider: Send + Sync {
     /// import that somebody asked for, never for a plan: it may do more than ask.
     async fn look_closely(&self, _look: &Look<'_>) -> Result<(), ProviderError> {
         Ok(())
+    }
+
+    /// What the account may have where these objects are, or are to be, and how much of it there is.
+    async fn room(&self, _objects: &[serde_json::Value]) -> Result<Vec<Room>, ProviderError> {
+        Ok(Vec::new())
     }
 
     /// How many operations to run on this API at once.

@@ -73,3 +73,35 @@ fn a_debian_package_has_program_pages_and_completions() {
     );
     typed(&script, "packaging/deb");
 }
+
+/// A stand-in for a program, so that nobody packs a hundred megabytes: it does what the real one does.
+const STAND_IN: &str = "printf '#!/bin/sh\\nexec kompox \"$@\"\\n' > program\nchmod +x program\n";
+
+#[test]
+fn a_release_is_an_archive_with_its_checksum_and_a_formula() {
+    if ["tar", "zip", "unzip", "sha256sum"].iter().any(|tool| Command::new(tool).arg("--help").output().is_err()) {
+        skip("no archives are made: tar, zip, unzip or sha256sum cannot be started");
+        return;
+    }
+    let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging");
+    let script = format!(
+        "{STAND_IN}\
+         for target in x86_64-unknown-linux-gnu aarch64-apple-darwin x86_64-pc-windows-msvc; do\n\
+         {packaging}/archive program $target out kompox > made\n{packaging}/archive program $target again kompox\ndone\n\
+         diff -r out again\n\
+         (cd out && sha256sum --quiet -c *.sha256)\n\
+         version=$(kompox version | cut -d' ' -f2)\n\
+         tar -xzf out/kompox-$version-x86_64-unknown-linux-gnu.tar.gz\n\
+         test \"$(kompox-$version-x86_64-unknown-linux-gnu/kompox version)\" = \"kompox $version\"\n\
+         for file in LICENSE README.md man/kompox-plan.1 completions/_kompox completions/kompox.fish\n\
+         do test -s kompox-$version-x86_64-unknown-linux-gnu/$file; done\n\
+         unzip -l out/kompox-$version-x86_64-pc-windows-msvc.zip | grep -q /kompox.exe\n\
+         {packaging}/homebrew https://example.com/releases/ out > kompox.rb\n\
+         grep -qx \"  version \\\"$version\\\"\" kompox.rb\n\
+         grep -qx \"      url \\\"https://example.com/releases/kompox-$version-aarch64-apple-darwin.tar.gz\\\"\" kompox.rb\n\
+         test $(grep -c on_arm kompox.rb) = 1\ntest $(grep -c on_intel kompox.rb) = 1\n\
+         for sum in out/*.tar.gz.sha256; do grep -q $(cut -d' ' -f1 $sum) kompox.rb; done\n\
+         ! command -v ruby > /dev/null || ruby -c kompox.rb\n"
+    );
+    typed(&script, "packaging/archive and packaging/homebrew");
+}

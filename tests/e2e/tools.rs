@@ -125,6 +125,7 @@ fn the_doctor_looks_and_changes_nothing() {
     ok    project  [TMP]/gitea is read
     ok    state    none yet; the first plan makes it at [TMP]/gitea/.kompox/state/sandbox.db
     ok    sign-in  azure://[SUBSCRIPTION]?auth=azure_cli answers
+    ok    quota    there is room in each of 2 limits
     note  cluster  kubernetes+azure://[SUBSCRIPTION]?auth=azure_cli#/subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_cls_cluster1_62mpgv/providers/Microsoft.ContainerService/managedClusters/k4x-50vf7y-cluster1: not yet: the cluster does not exist yet
     ");
     let made: Vec<_> = project.files().into_iter().filter(|file| !before.contains(file)).collect();
@@ -137,6 +138,7 @@ fn the_doctor_looks_and_changes_nothing() {
     ok    state    [TMP]/gitea/.kompox/state/sandbox.db: 33 objects
     ok    lock     free
     ok    sign-in  azure://[SUBSCRIPTION]?auth=azure_cli answers
+    ok    quota    there is room in each of 2 limits
     ok    cluster  kubernetes+azure://[SUBSCRIPTION]?auth=azure_cli#/subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_cls_cluster1_62mpgv/providers/Microsoft.ContainerService/managedClusters/k4x-50vf7y-cluster1 answers
     ");
     project.edit("kompoxapp.yml", "size: 10Gi", "size: big");
@@ -149,6 +151,39 @@ fn the_doctor_looks_and_changes_nothing() {
                    write a quantity such as 10Gi, or whole bytes
                    see all of it:  kompox --sandbox validate
     "#);
+}
+
+/// A forge's word on its newest release.
+fn releases(request: &forge::Request, _: &mut forge::Data, _: &str) -> Option<Vec<u8>> {
+    let version = request.path.strip_prefix(&format!("/{TOKEN}/latest/"))?;
+    (request.method == "GET")
+        .then(|| json!({"tag_name": version, "html_url": "https://example.com/new"}).to_string().into_bytes())
+}
+
+#[test]
+fn a_newer_version_is_looked_for_only_when_asked() {
+    let project = Project::empty("nothing");
+    project.run_as_is(&["upgrade"]).exits(1).says(&["--check"]);
+    project.run_as_is(&["upgrade", "--check"]).exits(1).says(&[
+        "no address is known at which releases are listed",
+        "name it with --releases URL or the variable KOMPOX_RELEASES_URL",
+    ]);
+    project
+        .run_as_is(&["upgrade", "--check", "--releases", "http://example.com"])
+        .exits(1)
+        .says(&["must begin with https://"]);
+    let forge = Forge::start(releases);
+    let check = |version: &str, more: &[&str]| {
+        let url = format!("{}/{TOKEN}/latest/{version}", forge.url);
+        project.run_as_is(&[&["upgrade", "--check", "--releases", &url], more].concat())
+    };
+    let newer = check("v99.1.0", &[]).exits(2);
+    assert_snapshot!(newer.stdout, @"kompox 99.1.0 is out, this is 0.1.0: https://example.com/new");
+    assert_snapshot!(check("0.1.0", &[]).done().stdout, @"kompox 0.1.0 is the newest.");
+    assert_eq!(check("v0.1.0-rc.1", &["--json"]).done().json()["is_newest"], true);
+    check("new", &[]).exits(1).says(&["\"tag_name\" is no version: new"]);
+    let url = format!("{}/elsewhere", forge.url);
+    project.run_as_is(&["upgrade", "--check", "--releases", &url]).exits(1).says(&["it answers 404"]);
 }
 
 #[test]

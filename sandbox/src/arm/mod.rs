@@ -18,6 +18,7 @@ mod route;
 mod storage;
 mod store;
 mod tags;
+mod usages;
 mod versions;
 
 use std::time::Duration;
@@ -138,6 +139,7 @@ pub(super) fn handle(
         Target::Group => groups::one(&call),
         Target::Resources => groups::resources(&call),
         Target::Graph => graph::query(&call),
+        Target::Usages(location) => usages::list(&call, location),
         Target::Operation { id, result } => operations::get(&call, id, *result),
         Target::One(typed) => match typed.kind.family {
             Family::Disk => disks::disk(&call, typed),
@@ -192,6 +194,7 @@ fn check_version(call: &Call<'_>) -> Result<(), Failure> {
             (typed.kind.versions, Some(typed.kind.full()))
         }
         Target::Graph => (graph::VERSIONS, None),
+        Target::Usages(_) => (usages::VERSIONS, None),
         _ => (RESOURCES_VERSIONS, None),
     };
     if known.contains(&version) {

@@ -28,6 +28,8 @@ pub(in super::super) enum Target {
     Group,
     /// The query of Azure Resource Graph, which is above subscriptions.
     Graph,
+    /// What is used of what a subscription may have in a region.
+    Usages(String),
     /// Everything in the group, or in the subscription.
     Resources,
     /// A resource provider; the flag is set for its registration.
@@ -78,6 +80,7 @@ impl Route {
             Target::Subscriptions => ("subscriptions".into(), true),
             Target::Subscription => ("subscriptions".into(), false),
             Target::Locations => ("locations".into(), true),
+            Target::Usages(_) => ("usages".into(), true),
             Target::Groups => ("resourcegroups".into(), true),
             Target::Group => ("resourcegroups".into(), false),
             Target::Resources | Target::Graph => ("resources".into(), true),
@@ -133,6 +136,14 @@ pub(in super::super) fn parse(path: &str, is_post: bool) -> Result<Route, Failur
         [] => return Ok(route(Target::Provider { namespace: namespace.to_owned(), register: false })),
         [word] if word.eq_ignore_ascii_case("register") && is_post => {
             return Ok(route(Target::Provider { namespace: namespace.to_owned(), register: true }));
+        }
+        [locations, location, usages]
+            if namespace.eq_ignore_ascii_case("Microsoft.Compute")
+                && locations.eq_ignore_ascii_case("locations")
+                && usages.eq_ignore_ascii_case("usages")
+                && provider == 2 =>
+        {
+            return Ok(route(Target::Usages(location.to_lowercase())));
         }
         [locations, _, what, id] if locations.eq_ignore_ascii_case("locations") => {
             let result = what.eq_ignore_ascii_case("operationresults");

@@ -14,6 +14,7 @@
 //! | `recent` | what was seen and unlocked, where another region says otherwise for a while |
 //! | `write`, `body`, `role` | creations, changes, deletions, and the bodies they send |
 //! | `operation` | long-running operations |
+//! | `usages` | what a subscription has left |
 //! | `vaults` | key vaults by their names |
 //!
 //! Of the SDK, `azure_identity` signs in and `azure_core` gives its interface. The generated clients are not used: the
@@ -36,6 +37,7 @@ mod safety;
 #[cfg(test)]
 mod tests;
 mod types;
+mod usages;
 mod vaults;
 mod write;
 
@@ -49,7 +51,7 @@ use url::Url;
 
 use crate::engine::kind::Kind;
 use crate::engine::provider::{
-    Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError, Safeguard,
+    Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError, Room, Safeguard,
     Target,
 };
 use crate::engine::value::Value;
@@ -227,6 +229,10 @@ impl Provider for AzureProvider {
         progress: &dyn Progress,
     ) -> Result<Option<Safeguard>, ProviderError> {
         self.snapshot_before_delete(operation, progress).await
+    }
+
+    async fn room(&self, objects: &[Json]) -> Result<Vec<Room>, ProviderError> {
+        self.usages(objects).await
     }
 
     fn concurrency(&self) -> usize {

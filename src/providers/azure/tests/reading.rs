@@ -463,3 +463,28 @@ async fn a_disk_is_never_read_from_the_id_of_something_else() {
     let read = provider(&server.url).read(&[target]).await.remove(0);
     assert!(matches!(read, Observation::Failed(error) if error.message.contains("is a Microsoft.Resources")));
 }
+
+#[tokio::test]
+async fn room_is_asked_for_once_in_each_region() {
+    let usage = |value: &str, words: &str, used: i64, limit: i64| j!({"unit": "Count", "currentValue": used, "limit": limit, "name": {"value": value, "localizedValue": words}});
+    let path = |region: &str| format!("GET /subscriptions/s1/providers/Microsoft.Compute/locations/{region}/usages");
+    let first = j!({"value": [usage("cores", "Total Regional vCPUs", 96, 100), usage("x", "None of these", 0, 0)], "nextLink": "{url}/more"});
+    let server = Server::start([
+        (&*path("eastus"), json(200, first)),
+        ("GET /more", json(200, j!({"value": [usage("disks", "Disks", -1, 5), usage("vms", "Machines", 1, 5)]}))),
+        (&*path("japaneast"), json(200, j!({"value": []}))),
+    ])
+    .await;
+    let objects = [
+        j!({"location": "East US"}),
+        j!({"location": "eastus"}),
+        j!({"location": "global"}),
+        j!({}),
+        j!({"location": "japaneast"}),
+    ];
+    let rooms = provider(&server.url).room(&objects).await.unwrap();
+    let rooms: Vec<_> = rooms.into_iter().map(|room| (room.what, room.used, room.limit)).collect();
+    let expected = [("Total Regional vCPUs in eastus", 96, 100), ("Machines in eastus", 1, 5)];
+    assert_eq!(rooms, expected.map(|(what, used, limit)| (what.to_owned(), used, limit)));
+    assert_eq!(server.finish().len(), 3);
+}
