@@ -135,7 +135,7 @@ fn ctrl_c_leaves_no_stale_row() {
         let all = shown(&screen);
         assert_eq!(code, 130, "{all}");
         assert!(!all.contains(|c| SPINNER.contains(c)) && !all.contains(" done, "), "{all}");
-        assert!(all.contains("Apply interrupted after"), "{all}");
+        assert!(all.contains("interrupted: starting nothing new"), "{all}");
         let rows = screen.iter().filter(|row| row.starts_with("  creating") || row.trim_start().starts_with("^C"));
         assert_eq!(rows.count(), 0, "{all}");
     }
