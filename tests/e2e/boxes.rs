@@ -139,3 +139,18 @@ fn a_targeted_apply_never_runs_a_service_twice() {
     project.run(&both).done();
     assert!(names(&project.object("/deployments/wiki-b")).contains("x:1"));
 }
+
+/// Each claim leads to its own disk, so that a Box beside an app with two of them takes nothing from it.
+#[test]
+fn a_box_comes_to_an_app_with_two_disks() {
+    let project = Project::example("two-clusters");
+    let whole = project.read("kompoxapp.yml");
+    let documents: Vec<&str> = whole.split("---\n").filter(|document| !document.contains("kind: Box")).collect();
+    project.write("kompoxapp.yml", &documents.join("---\n"));
+    project.run(&["apply", "--auto-approve"]).done();
+    project.write("kompoxapp.yml", &whole);
+    let plan = project.run(&["plan", "--detailed-exitcode"]).exits(2);
+    assert!(plan.stdout.contains("Plan: 1 to create, 0 to update, 0 to delete"), "{}", plan.stdout);
+    project.run(&["apply", "--auto-approve"]).done();
+    project.run(&["plan", "--detailed-exitcode"]).done();
+}

@@ -74,8 +74,23 @@ impl Places {
         }
     }
 
+    /// The ids of the data that a volume leads to; `None` where that cannot be told.
     fn follow(&self, api: &Arc<str>, name: &str, seen: &mut HashSet<String>) -> Option<BTreeSet<String>> {
         let known = self.volumes.get(&(api.clone(), name.to_owned())).filter(|_| seen.insert(name.to_owned()))?;
+        let found = self.behind(api, name, known, seen);
+        // Only a way back is a circle: manifests and state both say what a volume leads to.
+        seen.remove(name);
+        found
+    }
+
+    /// The same of all that is said of one.
+    fn behind(
+        &self,
+        api: &Arc<str>,
+        name: &str,
+        known: &[Lead],
+        seen: &mut HashSet<String>,
+    ) -> Option<BTreeSet<String>> {
         let mut found = BTreeSet::new();
         for (behind, data) in known {
             found.extend(data.iter().cloned());
