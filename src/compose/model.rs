@@ -95,6 +95,10 @@ pub struct Service {
     pub healthcheck: Option<Healthcheck>,
     /// Whether a container that is not healthy is to be restarted, and where that is said.
     pub liveness: Option<Location>,
+    /// Whether its empty folders are filled with what its image holds there, and where that is said.
+    pub copy_up: Option<Location>,
+    /// User and group that its folders belong to.
+    pub owner: Option<Located<(u32, u32)>>,
     /// What it waits for.
     pub depends_on: Vec<Dependency>,
     /// Requests and limits, before defaults of the app.

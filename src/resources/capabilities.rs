@@ -2,7 +2,7 @@
 
 use super::scope::Findings;
 use crate::diag::{Diagnostic, Location};
-use crate::kom::model::{App, Cluster, Controller, VolumeType};
+use crate::kom::model::{App, Cluster, VolumeType};
 
 /// What not every driver can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +17,6 @@ pub enum Capability {
     Shares,
     /// Declared snapshots of shares.
     ShareSnapshots,
-    /// An ingress controller of kompox's own.
-    OwnIngress,
 }
 
 /// What a driver lacks, and what to do instead.
@@ -40,9 +38,7 @@ struct Check<'a, 'b> {
 impl Check<'_, '_> {
     fn need(&mut self, capability: Capability, at: &Location, message: impl FnOnce(&str) -> String) {
         let code = match capability {
-            Capability::NewClusters | Capability::Locks | Capability::VaultCertificates | Capability::OwnIngress => {
-                "driver"
-            }
+            Capability::NewClusters | Capability::Locks | Capability::VaultCertificates => "driver",
             Capability::Shares | Capability::ShareSnapshots => "volume",
         };
         let Some(lack) = self.lacks.iter().find(|lack| lack.capability == capability) else { return };
@@ -64,12 +60,6 @@ pub(super) fn check_cluster(driver: &str, lacks: &[Lack], cluster: &Cluster, fin
     if cluster.protection.lock == Some(true) {
         let at = cluster.protection.location.as_ref().unwrap_or(&cluster.meta.location);
         check.need(Capability::Locks, at, |driver| format!("the driver {driver} cannot lock the cluster {name}"));
-    }
-    if cluster.ingress.controller == Some(Controller::Traefik) {
-        let at = cluster.ingress.controller_location.as_ref().unwrap_or(&cluster.meta.location);
-        check.need(Capability::OwnIngress, at, |driver| {
-            format!("the driver {driver} installs no ingress controller in the cluster {name}")
-        });
     }
     if let Some(certificate) = cluster.ingress.certificates.first() {
         check.need(Capability::VaultCertificates, &certificate.location, |driver| {
@@ -157,7 +147,6 @@ spec:
             ),
             (Capability::Shares, "25: the volume share is a share, and the driver x has none (do)"),
             (Capability::ShareSnapshots, "25: the volume share is a share, of which no snapshots are declared (do)"),
-            (Capability::OwnIngress, "16: the driver x installs no ingress controller in the cluster c (do)"),
         ];
         for (capability, expected) in all {
             assert_eq!(said(&[Lack { capability, instead: "do" }]), [expected]);

@@ -91,10 +91,7 @@ fn another_cluster_is_refused_before_anything_is_read_or_written() {
 
 #[test]
 fn what_it_cannot_do_is_said_at_its_line() {
-    let lacking = project(
-        "existing: false, protection: {lock: true}, ingress: {controller: traefik}",
-        ", volumes: [{name: data, type: files}]",
-    );
+    let lacking = project("existing: false, protection: {lock: true}", ", volumes: [{name: data, type: files}]");
     let told = lacking.run(&["validate"]).exits(1).errors();
     let lines: Vec<&str> = told.lines().filter(|line| line.contains("error[") || line.contains("-->")).collect();
     assert_snapshot!(lines.join("\n"), @r"
@@ -102,11 +99,20 @@ fn what_it_cannot_do_is_said_at_its_line() {
       --> kompoxapp.yml:14:8
     error[driver]: the driver k3s cannot lock the cluster c
       --> kompoxapp.yml:14:37
-    error[driver]: the driver k3s installs no ingress controller in the cluster c
-      --> kompoxapp.yml:14:61
     error[volume]: the volume data is a share, and the driver k3s has none
       --> kompoxapp.yml:19:47
     ");
+}
+
+#[test]
+fn an_ingress_controller_of_ours_goes_where_there_is_none_of_its_class() {
+    let project = project("settings: {K3S_CONTEXT: mine}, ingress: {controller: traefik}", INGRESS);
+    // This cluster has one, as k3s does: of the same class, at the same ports.
+    let refused = project.run(&["apply", "--auto-approve"]).exits(1).text();
+    assert!(refused.contains("IngressClass/traefik"), "{refused}");
+    assert!(!project.inspect().iter().any(|object| object["id"].to_string().contains("/namespaces/traefik")));
+    let rendered = project.run(&["render"]).done();
+    assert!(!rendered.stdout.contains("nodeSelector"), "{}", rendered.stdout);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::input::{Access, VolumeInput};
 use super::service::{Container, FENCE, STARTUP_SECONDS};
 
 /// What a lock is held by: the shell of the image that also makes folders.
-const IMAGE: &str = super::pod::TOOLS_IMAGE;
+const IMAGE: &str = super::service::TOOLS_IMAGE;
 
 /// A Pod whose time is over is killed, and so is its fence, at the same moment: who had to wait waits a little longer, so
 /// that what was killed is gone.

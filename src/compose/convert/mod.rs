@@ -12,6 +12,7 @@ mod boxes;
 mod components;
 mod config;
 mod context;
+mod copy_up;
 mod fence;
 mod fields;
 mod hide;
@@ -33,7 +34,7 @@ pub use input::{
     VolumeSource,
 };
 pub use object::{ObjectKind, Rendered, RenderedObject};
-pub use service::{FENCE, SUB_PATHS};
+pub use service::is_ours;
 pub use yaml::{WriteError, manifest};
 
 /// Renders every object of an app. There is a result exactly when there is no error.

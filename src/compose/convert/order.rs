@@ -1,5 +1,7 @@
-//! `depends_on` inside one Pod: what must complete first becomes an init container, and what those need in turn becomes
-//! an init container that keeps running, so that a migration finds its database.
+//! `depends_on` inside one Pod: what must complete first becomes an init container. What others wait for to be healthy
+//! becomes an init container that keeps running: its startup probe holds the containers after it ("Sidecar Containers",
+//! <https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/>). So does what either of these needs in turn, so that
+//! a migration finds its database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,13 +46,15 @@ pub(super) fn order<'a>(cx: &mut Context<'_>, services: &[&'a Service]) -> Order
         services.iter().map(|service| (service.name.as_str(), Role::Container)).collect();
     elsewhere(cx, services, &by_name);
     for dependency in services.iter().flat_map(|service| &service.depends_on) {
-        if dependency.condition == Condition::Completed
-            && let Some(role) = roles.get_mut(dependency.service.as_str())
-        {
-            *role = Role::Init;
+        let is_checked = by_name.get(dependency.service.as_str()).is_some_and(|other| other.healthcheck.is_some());
+        let Some(role) = roles.get_mut(dependency.service.as_str()) else { continue };
+        match dependency.condition {
+            Condition::Completed => *role = Role::Init,
+            Condition::Healthy if is_checked && *role == Role::Container => *role = Role::Sidecar,
+            Condition::Healthy | Condition::Started => {}
         }
     }
-    // What an init container needs must run before it; dependencies precede their dependents in `sorted`.
+    // What runs before others needs what it depends on before it; dependencies precede their dependents in `sorted`.
     for service in sorted.iter().rev() {
         if roles[service.name.as_str()] == Role::Container {
             continue;

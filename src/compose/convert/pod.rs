@@ -6,17 +6,15 @@ use serde_json::{Value, json};
 
 use super::config::{FileSet, Mounted};
 use super::context::Context;
+use super::copy_up;
 use super::input::VolumeInput;
-use super::service::{self, Container, SUB_PATHS};
+use super::service::{self, Container, SUB_PATHS, TOOLS_IMAGE};
 use super::volume;
 use crate::compose::model::{FileUse, MountSource, Service};
 use crate::compose::names;
 use crate::compose::syntax::quantity_of_bytes;
 use crate::diag::{Diagnostic, Location};
 use crate::text::suggest::closest;
-
-/// The image of the init containers that hold disks and make folders in volumes.
-pub(super) const TOOLS_IMAGE: &str = "busybox:1.36";
 
 /// What the containers use of the Pod, collected on the way.
 #[derive(Default)]
@@ -25,6 +23,10 @@ pub(super) struct Pod {
     pub(super) mounted: BTreeSet<String>,
     /// Folders to make, by volume.
     sub_paths: BTreeMap<String, BTreeSet<String>>,
+    /// Whose folders are, by volume and path; an empty path is the volume's root.
+    owners: BTreeMap<(String, String), (u32, u32)>,
+    /// What fills folders from images.
+    pub(super) copies: copy_up::Copies,
     /// Configs in use with their file mode.
     pub(super) configs: BTreeMap<String, Option<u32>>,
     /// Secrets in use with their file mode.
@@ -80,6 +82,17 @@ impl Pod {
             if mount.read_only {
                 body["readOnly"] = true.into();
             }
+            if let Some(owner) = &service.owner {
+                let place = (volume.name.clone(), mount.sub_path.clone());
+                if *self.owners.entry(place).or_insert(owner.value) != owner.value {
+                    let message = format!(
+                        "{}: another service gives the folder at {} to another owner",
+                        service.name, mount.target
+                    );
+                    cx.error("compose-chown", message, &owner.location);
+                }
+            }
+            self.copies.add(cx, service, mount, &volume.name);
             volumes.push(body);
         }
         for tmpfs in &service.tmpfs {
@@ -97,7 +110,7 @@ impl Pod {
 
     /// Makes the folders, so that a container without root can write to its own.
     pub(super) fn sub_path_container(&self) -> Option<Container> {
-        if self.sub_paths.is_empty() {
+        if self.sub_paths.is_empty() && self.owners.is_empty() {
             return None;
         }
         let mut lines: Vec<String> = Vec::new();
@@ -112,9 +125,17 @@ impl Pod {
             }
         }
         lines.sort();
-        let mounts: Vec<Value> = self
-            .sub_paths
-            .keys()
+        // The folder alone: what is in it belongs to whom it belongs.
+        for ((volume, sub_path), (user, group)) in &self.owners {
+            let folder = format!("/work/{volume}/{sub_path}");
+            let folder = folder.trim_end_matches('/');
+            let quoted = shlex::try_quote(folder).map_or_else(|_| folder.to_owned(), |quoted| quoted.into_owned());
+            lines.push(service::literal(&format!("chown {user}:{group} {quoted}")));
+        }
+        let volumes: BTreeSet<&String> =
+            self.sub_paths.keys().chain(self.owners.keys().map(|(volume, _)| volume)).collect();
+        let mounts: Vec<Value> = volumes
+            .into_iter()
             .map(|volume| json!({ "name": volume, "mountPath": format!("/work/{volume}") }))
             .collect();
         let body = json!({
@@ -147,6 +168,7 @@ impl Pod {
                 volumes.push(json!({ "name": format!("sec-{}", mounted.name), "secret": source }));
             }
         }
+        volumes.extend(self.copies.volume());
         for (name, size) in &self.memory {
             let mut source = json!({ "medium": "Memory" });
             if let Some(size) = size {

@@ -19,6 +19,17 @@ pub const SUB_PATHS: &str = "init-volume-subpaths";
 /// Name of the init container that holds the app's disks.
 pub const FENCE: &str = "disk-fence";
 
+/// Name of the init container that brings what the others copy with, and what the names of those begin with.
+pub const COPY_UP: &str = "init-copy-up";
+
+/// Whether a container is one of ours, which works for others: nothing of the app runs in it.
+pub fn is_ours(name: &str) -> bool {
+    [SUB_PATHS, FENCE].contains(&name) || name.starts_with(COPY_UP)
+}
+
+/// The image of the init containers that hold disks, make folders in volumes and bring a shell.
+pub(super) const TOOLS_IMAGE: &str = "busybox:1.36";
+
 /// A container and its leaves that must not be shown, relative to it.
 pub(super) struct Container {
     pub(super) body: Value,
@@ -30,7 +41,7 @@ pub(super) fn check_names(cx: &mut Context<'_>) {
     let app = cx.app().to_owned();
     for service in cx.services.clone() {
         let name = service.name.as_str();
-        if !dns::is_letter_label(name) || [SUB_PATHS, FENCE].contains(&name) {
+        if !dns::is_letter_label(name) || is_ours(name) {
             let message = format!("{name} cannot be the name of a container and of a Kubernetes Service");
             let likely = name.to_ascii_lowercase().replace(['_', '.'], "-");
             let example = if dns::is_letter_label(&likely) { format!(", such as {likely}") } else { String::new() };

@@ -127,7 +127,7 @@ fn containers(
     }
     let claimed = component.volumes(&pod.mounted, cx);
     let fence = if component.is_apart() { None } else { fence::container(cx, &claimed, &pod.mounted) };
-    let init = fence.into_iter().chain(pod.sub_path_container());
+    let init = fence.into_iter().chain(pod.sub_path_container()).chain(pod.copies.containers());
     (main, init.chain(before.into_iter().map(|(_, container)| container)).collect())
 }
 

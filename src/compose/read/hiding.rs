@@ -32,17 +32,18 @@ pub(super) fn findings(hiding: Vec<Hiding>, services: &[Service]) -> Vec<(Diagno
             let fills = |one: &Service| one.name == other.service && writes(one);
             other.condition == Condition::Completed && services.iter().any(fills)
         });
-        let filled = awaited || services.iter().any(|one| is_filled_by(one) && writes(one));
+        let fills = |one: &Service| one.copy_up.is_some() || is_filled_by(one);
+        let filled = awaited || services.iter().any(|one| fills(one) && writes(one));
         let source = if sub_path.is_empty() { volume.clone() } else { format!("{volume}/{sub_path}") };
         if filled || !told.insert(source.clone()) {
             continue;
         }
+        let folder = if sub_path.is_empty() { format!("{volume}/files") } else { source };
         let message = format!("{service}: the volume {volume} starts empty and hides what the image has at {target}");
         let finding = Diagnostic::warning("compose-volume-empty", message)
             .help(format!(
-                "docker would copy that into the volume; do it with a service of the same image that {service} waits for \
-                 (service_completed_successfully) and that has {source} at /copy: \
-                 command: [\"sh\", \"-c\", \"cp -an {target}/. /copy/\"]"
+                "docker would copy that into the volume; to have it copied here, too, write x-kompox: {{copyUp: true}} into \
+                 {service}, and mount a folder of the volume: {folder}:{target}"
             ))
             .help("where nothing is lost, say so with the long syntax: volume: {nocopy: true}");
         findings.push((finding, location));

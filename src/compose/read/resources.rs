@@ -160,23 +160,40 @@ pub(super) fn memory(reader: &mut Reader<'_>, target: &mut BTreeMap<String, Stri
     }
 }
 
+/// User and group of `UID` or `UID:GID`; the group of a user alone has the same number.
+fn owner(text: &str) -> Option<(u32, u32)> {
+    let (user, group) = text.split_once(':').unwrap_or((text, text));
+    Some((user.parse().ok()?, group.parse().ok()?))
+}
+
 /// What a service says in words of kompox. The loader knows none of it, so its types are checked here.
 pub(super) fn x_kompox(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     for entry in own_entries(reader, "x-kompox", tree) {
         let target = match entry.key.as_str() {
             "resources" => &mut service.resources.requests,
             "limits" => &mut service.resources.limits,
-            "liveness" => {
+            "liveness" | "copyUp" => {
+                let asked = if entry.key == "liveness" { &mut service.liveness } else { &mut service.copy_up };
                 match entry.value.boolean() {
-                    Ok(true) => service.liveness = Some(entry.key_location.clone()),
+                    Ok(true) => *asked = Some(entry.key_location.clone()),
                     Ok(false) => {}
                     Err(_) if entry.value.is_null() => {}
-                    Err(_) => own_type(reader, "x-kompox.liveness", "true or false", &entry.value),
+                    Err(_) => own_type(reader, &format!("x-kompox.{}", entry.key), "true or false", &entry.value),
+                }
+                continue;
+            }
+            "chown" => {
+                match entry.value.as_text().and_then(owner) {
+                    Some(owner) => {
+                        service.owner = Some(Located { value: owner, location: entry.value.location.clone() })
+                    }
+                    None if entry.value.is_null() => {}
+                    None => own_type(reader, "x-kompox.chown", "\"UID\" or \"UID:GID\", in numbers", &entry.value),
                 }
                 continue;
             }
             _ => {
-                reader.unknown_key("x-kompox", entry, &["resources", "limits", "liveness"]);
+                reader.unknown_key("x-kompox", entry, &["resources", "limits", "liveness", "copyUp", "chown"]);
                 continue;
             }
         };

@@ -79,6 +79,8 @@ fn empty(name: &str, location: &Location) -> Service {
         secrets: Vec::new(),
         healthcheck: None,
         liveness: None,
+        copy_up: None,
+        owner: None,
         depends_on: Vec::new(),
         resources: Resources::default(),
         replicas: 1,

@@ -126,8 +126,9 @@ fn markdown() -> String {
          - **refused**: it cannot work; an error\n\n\
          A row holds for everything below its key that has no row of its own. `key: value` is a row for one value. Keys \
          that start with `x-` are ignored, but for `x-kompox`: its `resources` and `limits` are \
-         `resources.requests` and `.limits` of the container, and win, and `liveness: true` has a container that is \
-         not healthy restarted.\n\n\
+         `resources.requests` and `.limits` of the container, and win, `liveness: true` has a container that is \
+         not healthy restarted, and `copyUp: true` and `chown: \"UID:GID\"` fill its folders of volumes from its image and \
+         give them away (compose.md).\n\n\
          | | mapped | noted | warned | refused |\n|---|---|---|---|---|\n",
     );
     let tables = [("top level", TOP_LEVEL_KEYS), ("services", SERVICE_KEYS)];

@@ -188,13 +188,9 @@ fn crash(status: &Value) -> String {
 /// The runs of those containers that no probe vouches for: that one has started says nothing of the next second. None if one
 /// of them does not run. A run has the id that the node gave it.
 pub fn unproven_runs(pods: &[Value]) -> Option<Vec<String>> {
-    let is_probed = |one: &Value| ["/startupProbe", "/readinessProbe"].iter().any(|probe| one.pointer(probe).is_some());
     let of = |pod: &Value| {
-        let sidecars = items(pod, "/spec/initContainers").iter().filter(|one| one["restartPolicy"] == "Always");
-        let lasting = items(pod, "/spec/containers").iter().chain(sidecars);
-        let names: Vec<&str> = lasting.filter(|one| !is_probed(one)).filter_map(|one| text(one, "/name")).collect();
         let unproven =
-            container_statuses(pod).filter(|status| text(status, "/name").is_some_and(|name| names.contains(&name)));
+            container_statuses(pod).filter(|status| text(status, "/name").is_some_and(|name| is_unproven(pod, name)));
         let runs = unproven.map(|status| {
             let ended = ["/state/waiting", "/state/terminated"].iter().any(|state| status.pointer(state).is_some());
             (!ended).then(|| text(status, "/containerID").map(str::to_owned))
@@ -203,6 +199,14 @@ pub fn unproven_runs(pods: &[Value]) -> Option<Vec<String>> {
         Some(runs.into_iter().flatten().collect::<Vec<String>>())
     };
     Some(lasting(pods).map(of).collect::<Option<Vec<_>>>()?.concat())
+}
+
+/// Whether a container of a Pod is to run on and no probe vouches for it.
+fn is_unproven(pod: &Value, name: &str) -> bool {
+    let sidecars = items(pod, "/spec/initContainers").iter().filter(|one| one["restartPolicy"] == "Always");
+    let mut lasting = items(pod, "/spec/containers").iter().chain(sidecars);
+    let found = lasting.find(|one| text(one, "/name") == Some(name));
+    found.is_some_and(|one| ["/startupProbe", "/readinessProbe"].iter().all(|probe| one.pointer(probe).is_none()))
 }
 
 /// Why no Pod of a workload is made at all: a quota, a policy.
@@ -238,12 +242,14 @@ pub fn is_hopeless(pods: &[Value]) -> bool {
     })
 }
 
-/// Containers that ended badly or are not ready, whose log says more: (Pod, container, whether its run before is meant).
+/// Containers that ended badly or are not ready, whose log says more: (Pod, container, whether its run before is meant). One
+/// that no probe vouches for is ready whenever it runs.
 pub fn failing(pods: &[Value]) -> Vec<(&str, &str, bool)> {
     let of = |pod| {
-        let failing = container_statuses(pod).filter(|status| {
+        let failing = container_statuses(pod).filter(move |status| {
             let ended = number(status, "/state/terminated/exitCode").is_some_and(|code| code != 0);
-            ended || number(status, "/restartCount").unwrap_or(0) > 0 && status["ready"] != true
+            let is_ready = status["ready"] == true && !is_unproven(pod, text(status, "/name").unwrap_or_default());
+            ended || number(status, "/restartCount").unwrap_or(0) > 0 && !is_ready
         });
         failing.filter_map(move |status| {
             let before = status.pointer("/state/terminated").is_none();
@@ -424,6 +430,14 @@ mod tests {
         assert_eq!(runs(json!({"running": {}}), "w"), Some(vec!["s".to_owned(), "w".to_owned()]));
         assert_eq!(runs(json!({"waiting": {"reason": "CrashLoopBackOff"}}), "w"), None);
         assert_eq!(runs(json!({"terminated": {"exitCode": 0}}), "w"), None);
+        // Ready whenever it runs: its last words are those of the run before.
+        let mut up = pod(json!({"running": {}}), "w");
+        up["metadata"]["name"] = "p".into();
+        let web = &mut up["status"]["containerStatuses"][0];
+        (web["ready"], web["restartCount"]) = (true.into(), 5.into());
+        assert_eq!(failing(std::slice::from_ref(&up)), [("p", "web", true)]);
+        up["spec"]["containers"][0]["readinessProbe"] = json!({});
+        assert!(failing(std::slice::from_ref(&up)).is_empty());
         assert_eq!(unproven_runs(&[]), Some(Vec::new()));
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::carry::carry_over;
-use crate::compose::convert::{FENCE, SUB_PATHS};
+use crate::compose::convert::is_ours;
 use crate::engine::kind::{Loss, Mount, Part, Review, Use};
 use kompox_rules::pod_security::{CAPABILITIES, SYSCTLS};
 
@@ -68,7 +68,7 @@ fn is_true(value: &Value, pointer: &str) -> bool {
 }
 
 /// The containers of a workload, each with the places on claimed volumes that it mounts. Those that hold
-/// disks and make folders are ours: nothing of them works in a place.
+/// disks, make folders and fill them are ours: nothing of them works in a place.
 pub(super) fn containers(object: &Value) -> Vec<(&Value, Vec<Mount>)> {
     let Some(pod) = object.pointer("/spec/template/spec") else { return Vec::new() };
     let namespace = text(object, "/metadata/namespace").unwrap_or_default();
@@ -79,8 +79,7 @@ pub(super) fn containers(object: &Value) -> Vec<(&Value, Vec<Mount>)> {
         })
         .collect();
     let containers = items(pod, "/initContainers").chain(items(pod, "/containers"));
-    let containers =
-        containers.filter(|container| text(container, "/name").is_none_or(|name| ![FENCE, SUB_PATHS].contains(&name)));
+    let containers = containers.filter(|container| text(container, "/name").is_none_or(|name| !is_ours(name)));
     let mounts = |container| {
         let name = text(container, "/name").unwrap_or_default();
         let mounts = items(container, "/volumeMounts").filter_map(|mount| {

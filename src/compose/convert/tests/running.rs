@@ -55,6 +55,66 @@ fn a_health_check_never_kills_unless_asked_to() {
 }
 
 #[test]
+fn what_is_waited_for_to_be_healthy_starts_before_with_what_it_needs() {
+    let text = "services:\n  web:\n    image: x\n    \
+        depends_on: {db: {condition: service_healthy}, cache: {condition: service_healthy}}\n  \
+        db:\n    image: y\n    depends_on: [key]\n    healthcheck: {test: [CMD, a]}\n  \
+        key: {image: z}\n  cache: {image: c}\n";
+    let rendered = converted(text).unwrap();
+    let names = |key: &str| -> Vec<String> {
+        let list = pod(&rendered)[key].as_array().unwrap();
+        list.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        (names("initContainers"), names("containers")),
+        (vec!["key".into(), "db".into()], vec!["web".into(), "cache".into()])
+    );
+    for name in ["key", "db"] {
+        assert_eq!(container(&rendered, name)["restartPolicy"], "Always", "{name}");
+    }
+    assert!(container(&rendered, "db").get("startupProbe").is_some());
+    // Of one without a check nobody knows whether it is healthy.
+    let found = findings(text);
+    assert!(found.contains("web does not wait for cache") && !found.contains("wait for db"), "{found}");
+}
+
+#[test]
+fn folders_are_filled_from_images_and_given_away_where_that_is_asked_for() {
+    let text = "services:\n  web:\n    image: x\n    volumes: ['./a b:/srv', './read:/r:ro']\n    \
+        x-kompox: {copyUp: true, chown: '5:6'}\n  db:\n    image: y\n    volumes: ['default:/all']\n    x-kompox: {chown: 7}\n";
+    let rendered = converted(text).unwrap();
+    let names: Vec<_> = pod(&rendered)["initContainers"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, ["disk-fence", "init-volume-subpaths", "init-copy-up", "init-copy-up-1"]);
+    assert_eq!(
+        container(&rendered, "init-volume-subpaths")["command"][2],
+        "mkdir -m 1777 -p '/work/default/a b'\nmkdir -m 1777 -p /work/default/read\nchown 7:7 /work/default\n\
+         chown 5:6 '/work/default/a b'\nchown 5:6 /work/default/read"
+    );
+    let copy = container(&rendered, "init-copy-up-1");
+    assert_eq!((&copy["image"], &copy["securityContext"]["runAsUser"]), (&json!("x"), &json!(0)));
+    assert_eq!(
+        copy["env"],
+        json!([
+            {"name": "FROM", "value": "/srv"}, {"name": "FOLDER", "value": "/.kompox/volumes/default/a b"},
+            {"name": "OWNER", "value": "5:6"},
+        ])
+    );
+    let found = findings(
+        "services:\n  web:\n    image: x\n    volumes: ['default:/srv']\n    x-kompox: {copyUp: true}\n  \
+         a:\n    image: x\n    volumes: ['./x:/x']\n    x-kompox: {chown: 1}\n  \
+         b:\n    image: x\n    volumes: ['./x:/x']\n    x-kompox: {chown: 2}\n",
+    );
+    for part in [
+        "web: copyUp fills a folder of a volume, and /srv is the whole volume default",
+        "b: another service gives the folder at /x to another owner",
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    let found = findings(&service("    x-kompox: {chown: me}\n"));
+    assert!(found.contains("x-kompox.chown must be \"UID\" or \"UID:GID\", in numbers"), "{found}");
+}
+
+#[test]
 fn probes_and_folders_keep_their_dollars() {
     let text = "services:\n  web:\n    image: x\n    volumes: ['./a$$$$b:/d']\n    \
         healthcheck: {test: 'curl $$(hostname) $$$$ $$HOME'}\n";
@@ -343,6 +403,8 @@ fn volumes_that_hide_files_of_an_image_are_told() {
     let filled = "    depends_on: {fill: {condition: service_completed_successfully}}\n  fill:\n    image: drupal:10\n    \
         volumes: ['sites:/copy']\n";
     assert!(!told("'sites:/var/www/html/sites'", filled));
+    // As the warning says.
+    assert!(!told("'sites/files:/var/www/html/sites'", "    x-kompox: {copyUp: true}\n"));
 }
 
 #[test]

@@ -41,7 +41,7 @@ const SERVICE: &[(&str, &str, &str)] = &[
         "",
         "depends_on: {db: {condition: service_completed_successfully}}",
     ),
-    ("depends_on.condition: service_healthy", "", "depends_on: {db: {condition: service_healthy}}"),
+    ("depends_on.condition: service_healthy", "", "depends_on: {checked: {condition: service_healthy}}"),
     ("depends_on.condition: service_started", "", "depends_on: {db: {condition: service_started}}"),
     (
         "depends_on.required",
@@ -448,7 +448,7 @@ fn services_do_what_the_table_says() {
     let file = |body: &str| {
         let image = if body.contains("image: ") && !body.contains("type: image") { "" } else { "image: x, " };
         format!(
-            "services:\n  web: {{{image}{body}}}\n  db: {{image: y}}\n  cache: {{image: z}}\n  off: {{image: z, profiles: [off]}}\n\
+            "services:\n  web: {{{image}{body}}}\n  db: {{image: y}}\n  cache: {{image: z}}\n  checked: {{image: z, healthcheck: {{test: [CMD, a]}}}}\n  off: {{image: z, profiles: [off]}}\n\
              configs: {{c: {{content: a}}, d: {{content: b}}}}\n\
              secrets: {{s: {{environment: TAG}}, t: {{environment: DB_PASS}}}}\nmodels: {{a: {{model: b}}}}\nnetworks: {{front: {{}}}}\n"
         )

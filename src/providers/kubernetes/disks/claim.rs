@@ -161,14 +161,15 @@ impl KubernetesProvider {
         let waits = text(&class, "/volumeBindingMode") == "WaitForFirstConsumer";
         let consumer = claim.consumer();
         let pod = located_object(&consumer)?;
-        if waits {
-            self.put_object(&pod, &consumer, progress).await?;
+        if !waits {
+            return self.bound_volume(&location, operation, progress).await;
         }
+        // One of an earlier try may be for another zone.
+        self.end_object(&pod, operation, progress).await?;
+        self.put_object(&pod, &consumer, progress).await?;
         let volume = self.bound_volume(&location, operation, progress).await;
-        if waits {
-            self.end_object(&pod, operation, progress).await?;
-        }
-        volume
+        let ended = self.end_object(&pod, operation, progress).await;
+        volume.and_then(|volume| ended.map(|()| volume))
     }
 
     /// The volume of a claim, once it is bound.

@@ -59,10 +59,6 @@ impl Driver for K3s {
                 capability: Capability::VaultCertificates,
                 instead: "take certificates out; the ingress controller that is there has its own",
             },
-            Lack {
-                capability: Capability::OwnIngress,
-                instead: "take controller out: the one that the cluster has is used; className chooses between several",
-            },
             Lack { capability: Capability::Shares, instead: "make it a disk, which one app can use" },
             Lack { capability: Capability::ShareSnapshots, instead: "take the snapshots out" },
         ];
