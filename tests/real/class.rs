@@ -4,20 +4,17 @@ use crate::cluster::Cluster;
 use crate::local::{clean, project};
 use crate::shop::{Driver, Far, Shop};
 
-/// The name of the app.
-const NAME: &str = "shop-class";
-
-/// The driver.
-pub struct Class;
+/// The driver, with an app of this name.
+pub struct Class(pub &'static str);
 
 impl Driver for Class {
     const NAME: &'static str = "k3s CSI";
 
     fn shop(&self, cluster: &'static Cluster) -> Shop {
-        clean(cluster, NAME);
-        let project = project(cluster, NAME, &self.zone(cluster));
+        clean(cluster, self.0);
+        let project = project(cluster, self.0, &self.zone(cluster));
         let options = "      options: {class: disk, snapshotClass: disk}\n";
-        let shop = Shop { project, cluster, name: NAME, options, here: Vec::new(), _cloud: None };
+        let shop = Shop { project, cluster, name: self.0, options, here: Vec::new(), _cloud: None };
         shop.set_volume("      disks: [{name: blue}]\n      assigned: blue\n");
         shop
     }

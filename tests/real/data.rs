@@ -25,7 +25,7 @@ fn rows_survive_with_aks() {
 #[test]
 fn rows_survive_on_disks_of_a_storage_class() {
     let Some(cluster) = Cluster::with(Need::Own, "rows of apps with the driver k3s, a StorageClass") else { return };
-    let mut story = Story::of(&Class, cluster);
+    let mut story = Story::of(&Class("shop-class"), cluster);
     story.pods_and_nodes();
     story.changes();
     story.disks();

@@ -11,6 +11,8 @@ use crate::cluster::{Cluster, Need};
 use crate::harness::project::Project;
 use crate::harness::run::Live;
 use crate::harness::within;
+use crate::ingress::Controller;
+use crate::site::Site;
 
 const COMPOSE: &str = "\
 services:
@@ -60,6 +62,45 @@ fn an_app_runs_by_the_two_commands_of_the_readme() {
     project.run_as_is(&["apply", "--auto-approve"]).done();
     project.run_as_is(&["destroy", "--auto-approve"]).done();
     assert!(cluster.read(&format!("/api/v1/namespaces/{namespace}")).is_null());
+}
+
+/// The commands of the README, as they are printed there, with an app that keeps its data on a disk; nothing is edited, and
+/// the host that the apply prints is what a browser would go to.
+#[test]
+fn the_readmes_commands_put_an_app_with_data_onto_a_cluster_and_its_host_answers() {
+    let Some(cluster) = Cluster::another("the README's commands on a cluster of one node") else { return };
+    let _calm = cluster.calm();
+    // What has GNU coreutils here plays the image that has them elsewhere.
+    let images = ["ctr", "--namespace", "k8s.io", "images", "tag", "--force"];
+    let names = ["docker.io/library/postgres:15", "docker.io/library/debian:12-slim"];
+    cluster.on_node("node1", &[&images[..], &names[..]].concat());
+    let mut project = Project::empty("forum");
+    project.set("KUBECONFIG", cluster.kubeconfig.to_str().unwrap());
+    project.write("compose.yml", include_str!("shop/compose.yml"));
+    let readme = include_str!("../../README.md").split_once("## With a cluster of your own\n").unwrap().1;
+    let commands = readme.split_once("```console\n").unwrap().1.split_once("```").unwrap().0;
+    let mut said = String::new();
+    for command in commands.lines() {
+        let mut words: Vec<&str> = command.split_whitespace().collect();
+        assert_eq!(words.remove(0), "kompox", "{command}");
+        // Nobody is there to say yes.
+        words.extend((words == ["apply"]).then_some("--auto-approve"));
+        said = project.run_as_is(&words).done().text();
+    }
+    let hosts = said.split_once("\nHosts:\n").unwrap().1;
+    let host = hosts.split_whitespace().next().unwrap().to_owned();
+
+    let controller = Controller::start(cluster);
+    let (code, body) = controller.curl(&host, "/rows");
+    assert_eq!(code, "200", "{body}");
+    println!("host: curl https://{host}/rows answers {code}");
+    let site = Site::new(cluster, &namespace(&project), "forum-app", 8080);
+    site.write("a row");
+    assert_eq!(controller.curl(&host, "/rows"), ("200".to_owned(), "a row\n".to_owned()));
+    assert_eq!(controller.curl("other.example.com", "/rows").0, "404", "another name leads nowhere");
+    controller.stop();
+    project.run_as_is(&["plan", "--detailed-exitcode"]).done();
+    project.run_as_is(&["destroy", "--auto-approve"]).done();
 }
 
 /// The kubeconfig of the cluster's administrator, changed.

@@ -5,6 +5,8 @@
 //! - [`shop`]: the app of the tests of data, and what differs from driver to driver; [`aks`],
 //!   [`local`], [`class`]
 //! - [`data`]: what happens to it
+//! - [`ingress`]: a controller that the cluster has; [`k3s`]: the driver for a cluster that is there
+//! - [`health`]: databases that take their time; [`folders`]: what folders hold and whose they are
 //! - [`rollouts`]: what is said where an app does not start
 //! - [`table`]: what a test of data has to say, as one table
 //!
@@ -18,8 +20,11 @@ mod aks;
 mod class;
 mod cluster;
 mod data;
+mod folders;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod health;
+mod ingress;
 mod k3s;
 mod local;
 mod rollouts;

@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use crate::aks::Aks;
+use crate::class::Class;
 use crate::cluster::{Cluster, Need};
 use crate::harness::run::Live;
 use crate::shop::{Driver, Shop};
@@ -109,5 +110,31 @@ fn a_container_that_ends_at_once_does_not_count_as_up() {
     shop.apply();
     let pod = &shop.pods()[0]["status"]["containerStatuses"][0];
     assert_eq!((&pod["restartCount"], &pod["ready"]), (&1.into(), &true.into()), "{pod}");
+    shop.run(&["destroy", "--auto-approve"]).done();
+}
+
+#[test]
+fn a_mount_that_fails_and_a_claim_that_waits_are_told() {
+    let Some(cluster) = Cluster::with(Need::Own, "mounts that fail, claims that wait") else { return };
+    let _calm = cluster.calm();
+    let shop = Aks("shop-mount").shop(cluster);
+    shop.project.write("web.env", "");
+    let theirs = "    image: busybox:1\n    command: [sleep, \"9999\"]\n    stop_grace_period: 1s\n    secrets: [theirs]\n\
+                  secrets: {theirs: {external: true}}\n";
+    let said = ["FailedMount: MountVolume.SetUp failed for volume \"sec-theirs\"", "secret \"theirs\" not found"];
+    fails(&shop, theirs, &said);
+    shop.run(&["destroy", "--auto-approve"]).done();
+
+    // A class that waits for the first Pod, which no node is for.
+    let shop = Class("shop-claim").shop(cluster);
+    let zone = format!("zone: \"{}\"", Class("").zone(cluster));
+    shop.project.edit("kompoxapp.yml", &zone, "zone: nowhere");
+    let live = Live::start(shop.project.command(&shop.words(&["apply", "--auto-approve"])));
+    live.until_says("FailedScheduling: 0/2 nodes are available");
+    live.signal(Signal::INT);
+    live.end().says(&["it was not waited for PersistentVolumeClaim", "the next run goes on"]);
+    // Nothing of it is there yet, so nothing is lost where it is wanted elsewhere.
+    shop.project.edit("kompoxapp.yml", "zone: nowhere", &zone);
+    shop.apply();
     shop.run(&["destroy", "--auto-approve"]).done();
 }
