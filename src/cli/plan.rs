@@ -15,7 +15,7 @@ use crate::engine::code::{DangerCode, NoteCode};
 use crate::engine::plan::{Danger, Mode, Plan};
 use crate::engine::planfile;
 use crate::policy::{Said, judge};
-use crate::report::{self, About, Saved};
+use crate::report::{self, About, Saved, text};
 use crate::resources::drivers;
 
 /// Arguments of `plan`.
@@ -92,6 +92,9 @@ async fn plan(args: &Args, revision: Option<&Revision>, session: &Session<'_>) -
     if let Some(saved) = saved {
         ui.say(|err| {
             writeln!(err, "Saved to {}; its digest is {}", saved.file, saved.digest)?;
+            if plan.offline {
+                return text::marks(&plan).try_for_each(|(option, why)| writeln!(err, "Made with {option}: {why}."));
+            }
             let command = Command::new(Name::Apply).word(saved.file);
             writeln!(err, "To do exactly this:  {}", ui.commands().command(&command))
         });

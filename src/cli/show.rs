@@ -8,7 +8,7 @@ use super::global::Global;
 use super::state;
 use super::ui::{PlanFormat, Ui};
 use crate::engine::planfile;
-use crate::report::{About, Saved};
+use crate::report::{About, Saved, text};
 use crate::resources::drivers;
 
 /// Arguments of `show`.
@@ -44,11 +44,7 @@ pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
         ui.plan(&saved.plan, args.format, args.verbose, &about)?;
         ui.say(|err| {
             writeln!(err, "digest {}", saved.digest)?;
-            if saved.plan.rehearsal {
-                writeln!(err, "Made with --sandbox: it is for the sandbox only.")
-            } else {
-                Ok(())
-            }
+            text::marks(&saved.plan).try_for_each(|(option, why)| writeln!(err, "Made with {option}: {why}."))
         });
         return Ok(Exit::Done);
     }

@@ -254,6 +254,8 @@ pub struct Plan {
     pub restarts: Vec<Restart>,
     /// Hosts the apps answer on after the apply.
     pub hosts: Vec<(Address, String)>,
+    /// Nobody was asked for what there is: it is for reading, and is not applied.
+    pub offline: bool,
     /// It was made against a pretended cloud and can be applied to that one only.
     pub rehearsal: bool,
 }

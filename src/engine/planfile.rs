@@ -75,6 +75,8 @@ struct StoredPlan {
     restarts: Vec<Restart>,
     hosts: Vec<(Address, String)>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    offline: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     rehearsal: bool,
 }
 
@@ -194,6 +196,7 @@ fn store(plan: &Plan) -> StoredPlan {
         notes: plan.notes.clone(),
         restarts: plan.restarts.clone(),
         hosts: plan.hosts.clone(),
+        offline: plan.offline,
         rehearsal: plan.rehearsal,
     }
 }
@@ -255,6 +258,7 @@ fn load(stored: StoredPlan) -> Plan {
         notes: stored.notes,
         restarts: stored.restarts,
         hosts: stored.hosts,
+        offline: stored.offline,
         rehearsal: stored.rehearsal,
     }
 }

@@ -48,6 +48,7 @@ pub fn plan(plan: &Plan, about: &About<'_>, commands: &Commands) -> Json {
         "type": if about.drift { "drift" } else { "plan" },
         "digest": about.saved.as_ref().map(|saved| saved.digest),
         "sandbox": plan.rehearsal,
+        "offline": plan.offline,
         "mode": plan.mode,
         "engine_version": plan.engine_version,
         "lineage": plan.lineage,
@@ -371,6 +372,7 @@ mod tests {
               "text": "pool npuser2 uses Spot nodes: apps with data on them are evicted now and then"
             }
           ],
+          "offline": false,
           "restarts": [
             {
               "address": "/ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app",

@@ -188,6 +188,7 @@ pub(crate) fn plan() -> Plan {
             because: "its pod template changes".into(),
         }],
         hosts: vec![(address("cls/c1/app/gitea", "Ingress", "gitea-app"), "gitea.example.com".into())],
+        offline: false,
         rehearsal: false,
     }
 }

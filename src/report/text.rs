@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use super::Style;
 use super::escape::clean;
 use super::facts::{self, counted};
 use super::line::{Ink, Line, paint};
 use super::value;
+use super::{About, Saved, Style};
 use crate::advice::{Advice, Command, Name};
 use crate::engine::address::Address;
 use crate::engine::code::NoteCode;
@@ -86,6 +86,19 @@ pub(super) fn owner(scope: &str) -> String {
         (None, None) => return scope.to_owned(),
     };
     format!("{above}/app/{}", app.split('/').next().unwrap_or(app))
+}
+
+/// With which options a plan was made that cannot be applied to the real thing, and why.
+pub(crate) fn marks(plan: &Plan) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let sandbox = plan.rehearsal.then_some(("--sandbox", "it is for the sandbox only"));
+    let offline = plan.offline.then_some(("--offline", "nobody was asked for what there is, so it is not applied"));
+    sandbox.into_iter().chain(offline)
+}
+
+/// The command that applies a saved plan and no other, if one does.
+pub(super) fn exactly<'a>(plan: &Plan, about: &About<'a>) -> Option<(Saved<'a>, Command)> {
+    let saved = about.saved.filter(|_| !plan.offline)?;
+    Some((saved, Command::new(Name::Apply).word(saved.file).word("--expect-digest").word(saved.digest)))
 }
 
 /// What a plan or a drift report comes to, in a sentence.

@@ -209,3 +209,19 @@ fn a_plan_for_the_sandbox_is_for_the_sandbox_only() {
     1 error
     ");
 }
+
+#[test]
+fn a_plan_for_which_nobody_was_asked_says_so_and_is_not_applied() {
+    let project = Project::gitea_applied();
+    project.edit("compose.yml", "gitea:1.24.6", "gitea:1.24.7");
+    let plan = project.run(&["plan", "--offline", "--out", "p.kplan", "--format", "markdown"]).done();
+    assert!(plan.stdout.contains("Made with `--offline`: nobody was asked for what there is"), "{}", plan.stdout);
+    assert!(!plan.text().contains("To do exactly this"), "{}", plan.text());
+    assert_eq!(project.run(&["show", "p.kplan", "--format", "json"]).done().json()["offline"], true);
+    project.run(&["apply", "p.kplan"]).exits(1).says(&[
+        "error[plan-elsewhere]: p.kplan was made with --offline: nobody was asked for what there is",
+        "kompox --sandbox plan --out",
+    ]);
+    let html = project.run(&["plan", "--offline", "--format", "html"]).done();
+    assert!(html.stdout.contains("Made with <code>--offline</code>"));
+}

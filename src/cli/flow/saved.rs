@@ -97,6 +97,11 @@ async fn carry_out_saved(session: &Session<'_>, mut saved: SavedPlan, execution:
 /// is none.
 fn refuse_elsewhere(saved: &SavedPlan, file: &Path, global: &Global) -> Result<(), CliError> {
     let file = file.to_string_lossy();
+    if saved.plan.offline {
+        let message = format!("{file} was made with --offline: nobody was asked for what there is");
+        let again = Advice::run("make one that looks", Command::plan_again());
+        return Err(CliError::new("plan-elsewhere", message).help(again));
+    }
     match (saved.plan.rehearsal, global.sandbox) {
         (true, false) => {
             return Err(CliError::new(

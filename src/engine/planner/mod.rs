@@ -87,6 +87,7 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
         dangers: findings.dangers,
         notes: findings.notes,
         restarts: findings.restarts,
+        offline: inputs.options.offline,
         rehearsal: false,
     })
 }

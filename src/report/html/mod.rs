@@ -20,7 +20,6 @@ use super::line::{Ink, Line};
 use super::text::{self, Options};
 use super::typed::Commands;
 use super::{About, Style};
-use crate::advice::{Command, Name};
 use crate::engine::plan::{Danger, Mode, Plan, PlannedAction, Verb};
 
 const SCRIPT: &str = include_str!("page.js");
@@ -98,16 +97,15 @@ fn page(title: &str, body: &str) -> String {
 fn push_head(body: &mut String, plan: &Plan, about: &About<'_>, commands: &Commands) {
     let sentence = text::sentence(plan, about.drift);
     let _ = writeln!(body, "<p class=\"sentence\">{}</p>", html(&sentence));
-    if plan.rehearsal {
-        body.push_str("<p class=\"warn\">Made with <code>--sandbox</code>: it is for the sandbox only.</p>\n");
+    for (option, why) in text::marks(plan) {
+        let _ = writeln!(body, "<p class=\"warn\">Made with <code>{option}</code>: {why}.</p>");
     }
     if about.drift && !plan.is_empty() {
         for (what, command) in text::drift_ways() {
             let _ = writeln!(body, "<p>{}: <code>{}</code></p>", html(what), html(&commands.command(&command)));
         }
     }
-    if let Some(saved) = &about.saved {
-        let command = Command::new(Name::Apply).word(saved.file).word("--expect-digest").word(saved.digest);
+    if let Some((saved, command)) = text::exactly(plan, about) {
         let _ = writeln!(body, "<p>Digest: <code>{}</code>. To do exactly this:</p>", html(saved.digest));
         let _ = writeln!(body, "<pre tabindex=\"0\">{}</pre>", html(&commands.command(&command)));
     }

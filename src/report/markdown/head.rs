@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::names::Names;
 use super::words::{code, list, prose, titled};
-use crate::advice::{Advice, Command, Name};
+use crate::advice::Advice;
 use crate::engine::address::Address;
 use crate::engine::code::{DangerCode, NoteCode};
 use crate::engine::plan::{Danger, FieldChange, Mode, Plan, PlannedAction, Verb};
@@ -27,8 +27,8 @@ pub(super) fn head(plan: &Plan, about: &About<'_>, commands: &Commands, marker: 
     let says = |said: &Danger| item(said, &names, commands);
     let title = if about.drift { "drift" } else { "plan" };
     let mut head = format!("{marker}\n## kompox {title}\n\n**{}**\n\n", html(&text::sentence(plan, about.drift)));
-    if plan.rehearsal {
-        head.push_str("Made with `--sandbox`: it is for the sandbox only.\n\n");
+    for (option, why) in text::marks(plan) {
+        head.push_str(&format!("Made with `{option}`: {why}.\n\n"));
     }
     if !plan.dangers.is_empty() {
         head.push_str("> [!CAUTION]\n");
@@ -193,8 +193,7 @@ fn push_ways(out: &mut String, plan: &Plan, about: &About<'_>, commands: &Comman
         }
         out.push('\n');
     }
-    if let Some(saved) = &about.saved {
-        let command = Command::new(Name::Apply).word(saved.file).word("--expect-digest").word(saved.digest);
+    if let Some((saved, command)) = text::exactly(plan, about) {
         let command = clean(&commands.command(&command)).into_owned();
         let fence = fence(&command);
         out.push_str(&format!(
