@@ -28,6 +28,8 @@ pub struct KubeRequest {
     pub body: Bytes,
     /// The time of the request in milliseconds since the Unix epoch, by the sandbox's clock.
     pub now_ms: i64,
+    /// Its number in the log of requests; none for one that the sandbox itself makes.
+    pub seq: Option<i64>,
 }
 
 /// The body of a [`KubeResponse`].
@@ -50,6 +52,8 @@ pub struct KubeResponse {
     pub headers: HeaderMap,
     /// The body.
     pub body: Body,
+    /// Whether the log of requests has its end already, written in one transaction with its effect.
+    pub logged: bool,
 }
 
 /// An agent pool as its cluster's API server sees it: what its Node objects are made from.

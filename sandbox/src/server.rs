@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
@@ -53,6 +53,9 @@ struct App {
     kube: Arc<dyn KubernetesApi>,
     settings: arm::Settings,
     faults: Faults,
+    /// Requests that are served at the same time: more threads than processors, each with caches and memory of its own, and
+    /// all but one waiting for the writer, cost more than they give.
+    turns: Semaphore,
     latency: Latency,
     clock: Clock,
     token: String,
@@ -110,6 +113,7 @@ pub(super) async fn start(
             operation_delay: config.operation_delay,
             token: token.clone(),
         },
+        turns: Semaphore::new(std::thread::available_parallelism().map_or(4, |all| 2 * usize::from(all))),
         faults: Faults::new(config.faults, config.seed),
         latency: config.latency,
         clock: config.clock,
@@ -316,6 +320,7 @@ async fn serve_logged(app: Arc<App>, parts: Parts, target: String) -> Result<Rep
     let delay = strikes.delay + if reading { app.latency.read } else { app.latency.write };
     let at_once = delay.is_zero() && strikes.instead.is_none() && is_authorized(&parts.headers);
     let (work, fail) = (Arc::clone(&app), strikes.fail);
+    let turn = if at_once { app.turns.acquire().await.ok() } else { None };
     let begun = blocking(move || {
         let seq = begin(&work, &parts, &target)?;
         // On this thread still: handing over costs more than most requests do.
@@ -324,7 +329,9 @@ async fn serve_logged(app: Arc<App>, parts: Parts, target: String) -> Result<Rep
             false => Begun::Held(Box::new((seq, parts, destination))),
         })
     });
-    let answer = match begun.await {
+    let begun = begun.await;
+    drop(turn);
+    let answer = match begun {
         Some(Ok(Begun::Served(answer))) => answer,
         Some(Ok(Begun::Held(held))) => match serve_held(&app, *held, delay, &strikes).await? {
             Ok(answer) => answer,
@@ -530,6 +537,7 @@ fn serve_kubernetes(app: &App, parts: Parts, cluster: Option<String>, path: Stri
         serving.then_some(cluster)
     });
     let writes = arm::writes(&parts.method) && !parts.query.iter().any(|(key, _)| key == "dryRun");
+    let mut logged = false;
     let answer = match cluster {
         None => {
             let message = "there is no such cluster in the sandbox, or it is still being created";
@@ -555,8 +563,10 @@ fn serve_kubernetes(app: &App, parts: Parts, cluster: Option<String>, path: Stri
                 headers: parts.headers,
                 body: parts.body,
                 now_ms: parts.now_ms,
+                seq: Some(seq),
             };
             let served = app.kube.handle(&app.world, &cluster, request);
+            logged = served.logged;
             let body = match served.body {
                 Body::Full(bytes) => Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
                 Body::Stream(mut chunks) => {
@@ -575,9 +585,11 @@ fn serve_kubernetes(app: &App, parts: Parts, cluster: Option<String>, path: Stri
             response
         }
     };
-    let effect = writes && answer.status().is_success();
-    // See `finish`.
-    let _ = app.world.write_quietly(|tx| log::finish(tx, seq, Some(answer.status().as_u16()), effect));
+    if !logged {
+        let effect = writes && answer.status().is_success();
+        // See `finish`.
+        let _ = app.world.write_quietly(|tx| log::finish(tx, seq, Some(answer.status().as_u16()), effect));
+    }
     answer
 }
 

@@ -71,6 +71,7 @@ impl Api for Emulated {
             headers,
             body: body.to_vec().into(),
             now_ms: Self::NOW_MS,
+            seq: None,
         };
         let answer = self.emulator.handle(&self.world, CLUSTER, request);
         let Body::Full(bytes) = answer.body else { panic!("nobody watches here") };
@@ -138,10 +139,15 @@ impl Plane {
         }
     }
 
-    fn call(&self, method: &str, path: &str, content_type: &str, object: &Value) -> Outcome {
+    /// A request: status and body.
+    pub fn answer(&self, method: &str, path: &str, content_type: &str, object: &Value) -> (u16, Value) {
         let body = if object.is_null() { Vec::new() } else { object.to_string().into_bytes() };
         let (status, answer) = self.api.send(method, path, content_type, &body);
-        let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        (status, serde_json::from_slice(&answer).unwrap_or_default())
+    }
+
+    fn call(&self, method: &str, path: &str, content_type: &str, object: &Value) -> Outcome {
+        let (status, answer) = self.answer(method, path, content_type, object);
         if (200..300).contains(&status) {
             return Ok(answer);
         }

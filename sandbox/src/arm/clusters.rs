@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rusqlite::Transaction;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -374,11 +375,23 @@ pub(in super::super) fn cluster_of_mount(mount: &str) -> Option<String> {
 
 /// Whether a cluster exists and its API server answers.
 pub(in super::super) fn serving(tx: &Transaction<'_>, key: &str) -> Result<bool, WorldError> {
-    let cluster = store::get(tx, key)?;
+    /// What is asked of every request's cluster; the rest of it is not read into memory.
+    #[derive(Deserialize)]
+    struct Cluster {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        properties: Option<Properties>,
+    }
+    #[derive(Deserialize)]
+    struct Properties {
+        #[serde(rename = "provisioningState")]
+        state: Option<String>,
+    }
+    let cluster: Option<Cluster> = store::get_as(tx, key)?;
     Ok(cluster.is_some_and(|cluster| {
-        let is_cluster = body::text(&cluster, "type").is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE));
-        let state = body::text(&cluster, "properties.provisioningState");
-        is_cluster && state != Some("Creating")
+        let is_cluster = cluster.kind.is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE));
+        let state = cluster.properties.and_then(|properties| properties.state);
+        is_cluster && state.as_deref() != Some("Creating")
     }))
 }
 

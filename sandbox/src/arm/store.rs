@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::super::world::WorldError;
@@ -25,6 +26,11 @@ pub(super) struct Place<'a> {
 
 /// The object with this key.
 pub(super) fn get(tx: &Transaction<'_>, key: &str) -> Result<Option<Value>, WorldError> {
+    get_as(tx, key)
+}
+
+/// The part of the object with this key that a caller asks for.
+pub(super) fn get_as<T: DeserializeOwned>(tx: &Transaction<'_>, key: &str) -> Result<Option<T>, WorldError> {
     let text: Option<String> = tx
         .prepare_cached("SELECT body FROM arm_resources WHERE id_lower = ?1")?
         .query_row([key], |row| row.get(0))

@@ -1,7 +1,7 @@
 //! What is set on storing an object because of the rest of the cluster: allocated addresses and ports, protection finalizers, the default
 //! storage class.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::world::WorldError;
 use super::kinds::{Resource, by_plural};
@@ -84,8 +84,13 @@ pub fn job_selector(job: &mut Value) {
         labels.insert(format!("{prefix}controller-uid"), uid.clone().into());
         labels.insert(format!("{prefix}job-name"), name.clone().into());
     }
+    let of_pods = Value::Object(labels.clone());
     let selector = map_at(job, &["spec", "selector", "matchLabels"]);
     selector.insert("batch.kubernetes.io/controller-uid".into(), uid.into());
+    // A Job without labels has those of its Pods (`SetDefaults_Job` in `pkg/apis/batch/v1/defaults.go`).
+    if job.pointer("/metadata/labels").and_then(Value::as_object).is_none_or(Map::is_empty) {
+        metadata(job).insert("labels".into(), of_pods);
+    }
 }
 
 /// Adds a finalizer, once.

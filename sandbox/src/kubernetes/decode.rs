@@ -99,6 +99,25 @@ fn keep_known(given: &mut Value, known: &Value, path: &str, unknown: &mut Vec<St
     }
 }
 
+/// Drops empty lists, which no typed object keeps: its structures leave them out (`omitempty`). That a manager applied one
+/// stands in `managedFields` alone.
+pub fn drop_empty_lists(resource: &Resource, object: &mut Value) {
+    fn walk(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                map.retain(|name, value| name == "fieldsV1" || !value.as_array().is_some_and(Vec::is_empty));
+                map.iter_mut().filter(|(name, _)| *name != "fieldsV1").for_each(|(_, value)| walk(value));
+            }
+            Value::Array(items) => items.iter_mut().for_each(walk),
+            _ => {}
+        }
+    }
+    // `rules` of a role is the one that is always there.
+    if resource.round_trip.is_some() && resource.group != "rbac.authorization.k8s.io" {
+        walk(object);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

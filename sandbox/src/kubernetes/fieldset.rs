@@ -382,8 +382,9 @@ pub fn bad_key(cursor: &Cursor<'_>, value: &Value, path: &str) -> Option<String>
                 if let Some(found) = bad_key(&cursor.item(), item, &below) {
                     return Some(found);
                 }
+                let key = element.to_string();
                 if !seen.insert(element) {
-                    return Some(format!("{path}: duplicate entries for key {below}"));
+                    return Some(format!("{path}: duplicate entries for key {key}"));
                 }
             }
             None
@@ -418,32 +419,50 @@ pub fn merge(cursor: &Cursor<'_>, live: &Value, config: &Value) -> Value {
     }
 }
 
-/// Items of both lists: those of the configuration in its order, the others where they stood before the next shared one.
+/// Items of both lists, as `visitListItems` of structured-merge-diff (`typed/merge.go`) has them: those of the configuration
+/// in its order, the others as far in front as the order of the items that both have allows.
 fn merge_lists(shape: Shape, place: &Cursor<'_>, live: &Value, config: &Value) -> Vec<Value> {
     let old = keyed_items(shape, Some(live));
     let new = keyed_items(shape, Some(config));
     let before: HashMap<&PathElement, &Value> = old.iter().map(|(e, v)| (e, *v)).collect();
     let wanted: HashSet<&PathElement> = new.iter().map(|(e, _)| e).collect();
+    let mut shared = new.iter().map(|(e, _)| e).filter(|e| before.contains_key(e));
+    let mut next_shared = shared.next();
+    let mut merged: HashSet<&PathElement> = HashSet::new();
     let mut out = Vec::with_capacity(old.len() + new.len());
-    let mut left = old.iter().peekable();
-    for (element, value) in &new {
-        if before.contains_key(element) {
-            while let Some((other, kept)) = left.peek() {
-                if !wanted.contains(other) {
-                    out.push((*kept).clone());
-                } else if other == element {
-                    left.next();
-                    break;
-                }
-                left.next();
-            }
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    while old.peek().is_some() || new.peek().is_some() {
+        if let (Some((kept, _)), Some((set, _))) = (old.peek(), new.peek())
+            && kept != set
+            && wanted.contains(kept)
+            && next_shared.is_some_and(|next| next != kept)
+        {
+            // It comes later, where the configuration has it.
+            old.next();
+            continue;
         }
+        if let Some((kept, value)) = old.peek()
+            && !wanted.contains(kept)
+        {
+            out.push((*value).clone());
+            old.next();
+            continue;
+        }
+        if let Some((kept, _)) = old.peek()
+            && (merged.contains(kept) || new.peek().is_some_and(|(set, _)| set == kept))
+        {
+            old.next();
+        }
+        let Some((element, value)) = new.next() else { continue };
+        merged.insert(element);
         out.push(match before.get(element) {
             Some(live) => merge(place, live, value),
             None => (*value).clone(),
         });
+        if next_shared == Some(element) {
+            next_shared = shared.next();
+        }
     }
-    out.extend(left.filter(|(other, _)| !wanted.contains(other)).map(|(_, kept)| (*kept).clone()));
     out
 }
 

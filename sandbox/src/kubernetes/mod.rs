@@ -36,6 +36,7 @@ use rusqlite::{Transaction, params};
 use serde_json::{Value, json};
 
 use super::kube_api::{Body, KubeRequest, KubeResponse, KubernetesApi, NodePool};
+use super::log;
 use super::standing;
 use super::world::{World, WorldError};
 use controller::Env;
@@ -100,7 +101,9 @@ impl Emulator {
     }
 
     fn serve(&self, world: &World, cluster: &str, request: &KubeRequest) -> Result<KubeResponse, ApiError> {
-        if !self.keep_appointments(world, cluster, request.now_ms)? {
+        let writes = !matches!(request.method, Method::GET | Method::HEAD);
+        // A write does both in the transaction that it needs anyway.
+        if !writes && !self.keep_appointments(world, cluster, request.now_ms)? {
             return Err(Status::no_such_path().into());
         }
         let segments = segments(&request.path)?;
@@ -175,29 +178,36 @@ impl Emulator {
             name: route.name,
             subresource: route.subresource,
         };
+        let created_by = |created: bool| if created { StatusCode::CREATED } else { StatusCode::OK };
         let outcome = world.write(|tx| {
-            let writes = Writes { env: self.env(tx, cluster), now_ms: request.now_ms, options };
-            match (&request.method, patch_type) {
+            let env = self.env(tx, cluster);
+            if !env.store.exists()? {
+                return Err(Status::no_such_path().into());
+            }
+            env.run_due(request.now_ms)?;
+            let writes = Writes { env, now_ms: request.now_ms, options };
+            let written = match (&request.method, patch_type) {
                 (&Method::POST, _) => writes.create(&target, body),
                 (&Method::PUT, _) => writes.update(&target, body),
                 (_, Some(kind)) => writes.patch(&target, kind, &body),
                 _ if target.name.is_empty() => reads::delete_collection(&writes, route, &request.query, &body),
                 _ => writes.delete(&target, &body, &request.query),
+            }?;
+            // In the same transaction: the log never misses an effect.
+            if let Some(seq) = request.seq {
+                log::finish(tx, seq, Some(created_by(written.created).as_u16()), true)?;
             }
+            Ok(written)
         });
-        let created_by = |created: bool| if created { StatusCode::CREATED } else { StatusCode::OK };
-        let (written, status) = match outcome {
-            Ok(written) => {
-                let status = created_by(written.created);
-                (written, status)
-            }
-            Err(ApiError::DryRun(object)) => {
-                let created = request.method == Method::POST;
-                (Written { object: *object, created, warnings: Vec::new() }, created_by(created))
+        let (written, logged) = match outcome {
+            Ok(written) => (written, request.seq.is_some()),
+            Err(ApiError::DryRun { object, created }) => {
+                (Written { object: *object, created, warnings: Vec::new() }, false)
             }
             Err(error) => return Err(error),
         };
-        let mut response = respond(status, JSON, written.object.to_string());
+        let answer = respond(created_by(written.created), JSON, written.object.to_string());
+        let mut response = KubeResponse { logged, ..answer };
         for warning in &written.warnings {
             let value = format!("299 - \"{}\"", warning.replace('\\', "\\\\").replace('"', "\\\""));
             if let Ok(value) = HeaderValue::from_str(&value) {
@@ -296,8 +306,13 @@ fn patch_type(headers: &HeaderMap) -> Result<PatchType, Status> {
 }
 
 fn write_options(request: &KubeRequest, patch: Option<PatchType>, body: &Value) -> Result<WriteOptions, Status> {
-    let in_body = body.pointer("/dryRun/0").and_then(Value::as_str).filter(|_| request.method == Method::DELETE);
-    let dry_run = match parameter(&request.query, "dryRun").or(in_body) {
+    // The options of a deletion are in its body, and its query counts only where there is none (`DeleteResource` in
+    // `k8s.io/apiserver/pkg/endpoints/handlers/delete.go`).
+    let dry_run = match request.method == Method::DELETE && !body.is_null() {
+        true => body.pointer("/dryRun/0").and_then(Value::as_str),
+        false => parameter(&request.query, "dryRun"),
+    };
+    let dry_run = match dry_run {
         None | Some("") => false,
         Some("All") => true,
         Some(other) => {
@@ -332,7 +347,13 @@ fn write_options(request: &KubeRequest, patch: Option<PatchType>, body: &Value) 
 
 /// A whole answer.
 fn respond(status: StatusCode, content_type: &'static str, body: String) -> KubeResponse {
-    KubeResponse { status, content_type: content_type.into(), headers: HeaderMap::new(), body: Body::Full(body.into()) }
+    KubeResponse {
+        status,
+        content_type: content_type.into(),
+        headers: HeaderMap::new(),
+        body: Body::Full(body.into()),
+        logged: false,
+    }
 }
 
 fn clusters(tx: &Transaction<'_>) -> Result<Vec<String>, WorldError> {
@@ -474,7 +495,7 @@ impl KubernetesApi for Emulator {
             Ok(_) => Ok(true),
             Err(ApiError::World(error)) => Err(error),
             // There is no such object, or it would not be one of its kind any more.
-            Err(ApiError::Status(_) | ApiError::DryRun(_)) => Ok(false),
+            Err(ApiError::Status(_) | ApiError::DryRun { .. }) => Ok(false),
         }
     }
 }

@@ -68,6 +68,7 @@ pub fn serve(
         content_type: JSON.into(),
         headers: HeaderMap::new(),
         body: Body::Stream(lines),
+        logged: false,
     })
 }
 

@@ -126,6 +126,7 @@ impl<'a> Cursor<'a> {
             "required" if parent.name == "nodeAffinity" => Shape::Leaf,
             "dataSource" | "involvedObject" | "related" => Shape::Leaf,
             "resource" if parent.name == "defaultBackend" => Shape::Leaf,
+            "port" if parent.name == "service" && self.kind() == "Ingress" => Shape::Leaf,
             "labels" | "annotations" if self.in_metadata() => Shape::Map,
             "data" | "stringData" | "binaryData" | "parameters" if self.is_top() => Shape::Map,
             "parameters" if self.kind() == "SecretProviderClass" => Shape::Map,

@@ -16,7 +16,12 @@ pub enum ApiError {
     World(#[from] WorldError),
     /// Nothing failed, but the transaction is to be undone: the answer of a dry run.
     #[error("dry run")]
-    DryRun(Box<Value>),
+    DryRun {
+        /// What would be there.
+        object: Box<Value>,
+        /// Whether it would be new.
+        created: bool,
+    },
 }
 
 impl From<rusqlite::Error> for ApiError {
@@ -82,9 +87,24 @@ impl Status {
         Self::new(400, "BadRequest", message)
     }
 
-    /// What is asked for cannot be done with the object as it is.
-    pub fn unprocessable(message: impl Into<String>) -> Self {
-        Self::new(422, "", message)
+    /// Server-side apply without the name of a manager.
+    pub fn no_manager() -> Self {
+        let message = "Required value: is required for apply patch";
+        let whole = format!("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: {message}");
+        let mut status = Self::new(422, "Invalid", whole);
+        status.details.insert("group".into(), "meta.k8s.io".into());
+        status.details.insert("kind".into(), "PatchOptions".into());
+        status.causes.push(Cause {
+            reason: "FieldValueRequired",
+            message: message.to_owned(),
+            field: "fieldManager".to_owned(),
+        });
+        status
+    }
+
+    /// What is asked for cannot be done with the object as it is. The API server does not say what.
+    pub fn unprocessable() -> Self {
+        Self::new(422, "Invalid", "the server rejected our request due to an error in our request")
     }
 
     /// There is no such object.
@@ -101,6 +121,19 @@ impl Status {
     pub fn already_exists(resource: &Resource, name: &str) -> Self {
         Self::new(409, "AlreadyExists", format!("{} \"{name}\" already exists", resource.qualified()))
             .about(resource, name)
+    }
+
+    /// A condition of a deletion does not hold. It names the kind where others name the plural (`BeforeDelete` in
+    /// `k8s.io/apiserver/pkg/registry/rest/delete.go`).
+    pub fn conflict_in_deletion(resource: &Resource, name: &str, why: &str) -> Self {
+        let kind = match resource.group {
+            "" => resource.kind.to_owned(),
+            group => format!("{}.{group}", resource.kind),
+        };
+        let message = format!("Operation cannot be fulfilled on {kind} \"{name}\": {why}");
+        let mut status = Self::new(409, "Conflict", message).about(resource, name);
+        status.details.insert("kind".into(), resource.kind.into());
+        status
     }
 
     /// Optimistic locking or a precondition failed.

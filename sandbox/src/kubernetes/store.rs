@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS kube_objects (
 CREATE UNIQUE INDEX IF NOT EXISTS kube_objects_key ON kube_objects (cluster, resource, namespace, name);
 CREATE INDEX IF NOT EXISTS kube_objects_owner ON kube_objects (cluster, owner) WHERE owner <> '';
 CREATE INDEX IF NOT EXISTS kube_objects_namespace ON kube_objects (cluster, namespace) WHERE namespace <> '';
+CREATE INDEX IF NOT EXISTS kube_objects_labels ON kube_objects (cluster, resource, labels, name);
 CREATE TABLE IF NOT EXISTS kube_events (
     cluster    TEXT NOT NULL,
     rv         INTEGER NOT NULL,
@@ -245,11 +246,12 @@ impl Store<'_> {
     }
 
     /// The objects of a kind, unparsed, that have this name or in whose labels this text stands, in order of Namespace and
-    /// name: what does not is never read.
+    /// name. The index tells which: what is no such object is not read. (One of these alone, by a condition of its own, would
+    /// have SQLite prepare every statement about objects anew at each call: its planner would look at their names.)
     pub fn search(&self, resource: &Resource, name: &str, label: &str) -> Result<Vec<Row>> {
         let mut query = self.tx.prepare_cached(
-            "SELECT namespace, name, labels, json FROM kube_objects WHERE cluster = ?1 AND resource = ?2
-             AND (name = ?3 OR instr(labels, ?4) > 0) ORDER BY namespace, name",
+            "SELECT namespace, name, labels, json FROM kube_objects INDEXED BY kube_objects_labels
+             WHERE cluster = ?1 AND resource = ?2 AND (name = ?3 OR instr(labels, ?4) > 0) ORDER BY namespace, name",
         )?;
         let rows = query.query_map(params![self.cluster, resource.plural, name, label], read_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -389,22 +391,24 @@ impl Store<'_> {
 
     /// Whether anything is due at `now_ms`.
     pub fn anything_due(&self, now_ms: i64) -> Result<bool> {
-        let mut query = self.tx.prepare_cached("SELECT 1 FROM kube_due WHERE cluster = ?1 AND due_ms <= ?2 LIMIT 1")?;
-        Ok(query.exists(params![self.cluster, now_ms])?)
+        Ok(self.next_due()?.is_some_and(|due| due.due_ms <= now_ms))
+    }
+
+    /// The earliest appointment. A bound on the time would have SQLite prepare the statement anew at each call: its planner
+    /// looks at the values of bounds.
+    fn next_due(&self) -> Result<Option<Due>> {
+        let mut query = self.tx.prepare_cached(
+            "SELECT resource, namespace, name, due_ms FROM kube_due WHERE cluster = ?1 ORDER BY due_ms LIMIT 1",
+        )?;
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Due { resource: row.get(0)?, namespace: row.get(1)?, name: row.get(2)?, due_ms: row.get(3)? })
+        };
+        Ok(query.query_row(params![self.cluster], read).optional()?)
     }
 
     /// Takes the earliest appointment that is due at `now_ms`.
     pub fn take_due(&self, now_ms: i64) -> Result<Option<Due>> {
-        let found = self
-            .tx
-            .prepare_cached(
-                "SELECT resource, namespace, name, due_ms FROM kube_due WHERE cluster = ?1 AND due_ms <= ?2
-                 ORDER BY due_ms LIMIT 1",
-            )?
-            .query_row(params![self.cluster, now_ms], |row| {
-                Ok(Due { resource: row.get(0)?, namespace: row.get(1)?, name: row.get(2)?, due_ms: row.get(3)? })
-            })
-            .optional()?;
+        let found = self.next_due()?.filter(|due| due.due_ms <= now_ms);
         if let Some(due) = &found {
             self.tx
                 .prepare_cached(

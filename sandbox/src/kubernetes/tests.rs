@@ -69,6 +69,7 @@ impl Bench {
             headers,
             body: body.to_owned().into(),
             now_ms: self.now_ms.get(),
+            seq: None,
         };
         self.emulator.handle(&self.world, CLUSTER, request)
     }

@@ -164,7 +164,7 @@ impl Writes<'_> {
 
     fn answer(&self, object: Value, created: bool, warnings: Vec<String>) -> Result<Written> {
         if self.options.dry_run {
-            return Err(ApiError::DryRun(Box::new(object)));
+            return Err(ApiError::DryRun { object: Box::new(object), created });
         }
         Ok(Written { object, created, warnings })
     }
@@ -207,6 +207,7 @@ impl Writes<'_> {
     fn insert(&self, target: &Target<'_>, mut object: Value, managers: Managers) -> Result<Value> {
         let resource = target.resource;
         let store = &self.env.store;
+        decode::drop_empty_lists(resource, &mut object);
         if resource.namespaced {
             let missing = || Status::not_found(namespaces_or(resource), target.namespace);
             let namespace = store.get(namespaces_or(resource), "", target.namespace)?.ok_or_else(missing)?;
@@ -229,6 +230,7 @@ impl Writes<'_> {
         }
         let uid = self.env.new_uid(resource, target.namespace, target.name, self.now_ms)?;
         let fields = metadata(&mut object);
+        let given_version = fields.get("resourceVersion").cloned();
         for field in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
             fields.remove(field);
         }
@@ -240,11 +242,19 @@ impl Writes<'_> {
         if resource.kind == "Job" {
             admission::job_selector(&mut object);
         }
+        if resource.status {
+            // A structure in Go, which is never left out.
+            map_at(&mut object, &[]).entry("status".to_owned()).or_insert_with(|| json!({}));
+        }
         managers.store(&mut object);
         store.put(resource, &mut object)?;
         self.env.changed(resource, None, &object, self.now_ms)?;
         if self.options.dry_run {
-            metadata(&mut object).remove("resourceVersion");
+            // No version is given out; what was sent stands in the answer.
+            match given_version {
+                Some(version) => metadata(&mut object).insert("resourceVersion".into(), version),
+                None => metadata(&mut object).remove("resourceVersion"),
+            };
         }
         Ok(object)
     }
@@ -292,7 +302,7 @@ impl Writes<'_> {
             PatchType::Json => patch::json_patch(&mut object, body).map_err(|e| match e {
                 patch::PatchError::Malformed(_) => Status::bad_request(e.to_string()),
                 // As the API server answers where a test fails or a path leads nowhere (`applyJSPatch`).
-                _ => Status::unprocessable(e.to_string()),
+                _ => Status::unprocessable(),
             })?,
             PatchType::Strategic if target.resource.round_trip.is_none() => {
                 return Err(Status::unsupported_media_type("application/strategic-merge-patch+json").into());
@@ -316,10 +326,7 @@ impl Writes<'_> {
     fn apply(&self, target: &Target<'_>, config: &Value) -> Result<Written> {
         let resource = target.resource;
         if self.options.manager.is_empty() {
-            return Err(Status::bad_request(
-                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-            )
-            .into());
+            return Err(Status::no_manager().into());
         }
         if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
             return Err(Status::bad_request("metadata.managedFields must be nil").into());
@@ -330,11 +337,22 @@ impl Writes<'_> {
             }
         }
         let untyped = |why: String| {
-            let object =
-                format!("{}/{}; {}, Kind={}", target.namespace, target.name, resource.api_version(), resource.kind);
+            let object = format!(
+                "{}/{}; {}/{}, Kind={}",
+                text(config, "/metadata/namespace"),
+                text(config, "/metadata/name"),
+                resource.group,
+                resource.version,
+                resource.kind
+            );
             Status::internal(format!("failed to create typed patch object ({object}): {why}"))
         };
-        let decoded = decode::object(resource, config.clone())?;
+        let decoded = match decode::object(resource, config.clone()) {
+            Err(status) if status.message.contains("cannot be handled as a") => {
+                return Err(untyped(status.message).into());
+            }
+            decoded => decoded?,
+        };
         if let Some(field) = decoded.unknown.first() {
             return Err(untyped(format!(".{field}: field not declared in schema")).into());
         }
@@ -372,6 +390,12 @@ impl Writes<'_> {
         }
         let merged = managers.applied(resource.kind, &writer, &live, &config, self.options.force, &now)?;
         let mut object = decode::object(resource, merged)?.object;
+        // Conditions are nobody's fields: giving up all other metadata does not take them away.
+        for condition in ["uid", "resourceVersion"] {
+            if let Some(given) = config.pointer(&format!("/metadata/{condition}")) {
+                metadata(&mut object).insert(condition.into(), given.clone());
+            }
+        }
         defaults::apply(resource.kind, &mut object);
         let object = self.replace(target, live, object, Ownership::Applied(managers))?;
         self.answer(object, false, Vec::new())
@@ -380,6 +404,7 @@ impl Writes<'_> {
     /// Puts `new` in the place of `live`. Nothing is written when nothing changed.
     fn replace(&self, target: &Target<'_>, live: Value, mut new: Value, ownership: Ownership) -> Result<Value> {
         let resource = target.resource;
+        decode::drop_empty_lists(resource, &mut new);
         let given = text(&new, "/metadata/resourceVersion");
         if !given.is_empty() && given != text(&live, "/metadata/resourceVersion") {
             return Err(Status::modified(resource, target.name).into());
@@ -487,12 +512,13 @@ impl Writes<'_> {
                     "the {what} in the precondition ({wanted}) does not match the {what} in record ({have}). The object might have been \
                      deleted and then recreated"
                 );
-                return Err(Status::conflict(resource, target.name, &why).into());
+                return Err(Status::conflict_in_deletion(resource, target.name, &why).into());
             }
         }
         if resource.kind == "Namespace" && matches!(target.name, "default" | "kube-system" | "kube-public") {
             return Err(Status::forbidden(resource, target.name, "this namespace may not be deleted").into());
         }
+        let query = if body.is_null() { query } else { &[] };
         let from_query = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let policy = from_query("propagationPolicy").unwrap_or_else(|| text(body, "/propagationPolicy"));
         let propagation = match policy {
@@ -506,6 +532,7 @@ impl Writes<'_> {
         let left = lifecycle::begin_delete(&self.env, resource, live.clone(), grace, propagation, self.now_ms)?;
         let object = match left {
             Some(object) => object,
+            None if RETURNED_WHEN_DELETED.contains(&resource.kind) => live,
             None => status::deleted(resource, target.name, text(&live, "/metadata/uid")),
         };
         self.answer(object, false, Vec::new())
@@ -516,6 +543,11 @@ impl Writes<'_> {
 fn namespaces_or(fallback: &'static Resource) -> &'static Resource {
     by_plural("namespaces").unwrap_or(fallback)
 }
+
+/// Kinds whose deletion is answered with the object (`ReturnDeletedObject` in `pkg/registry/*/*/storage/storage.go` of
+/// Kubernetes); the others' with a `Status`.
+const RETURNED_WHEN_DELETED: [&str; 7] =
+    ["PersistentVolume", "PersistentVolumeClaim", "Pod", "ResourceQuota", "Service", "ServiceAccount", "StorageClass"];
 
 /// Everything but metadata and status: what `metadata.generation` counts.
 fn content_of(object: &Value) -> Vec<(&String, &Value)> {

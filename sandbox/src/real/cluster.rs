@@ -104,7 +104,7 @@ impl Cluster {
             let whole = self.runtime.block_on(body.collect());
             Body::Full(whole.map_err(|error| format!("the real cluster's answer broke off: {error}"))?.to_bytes())
         };
-        Ok(KubeResponse { status: head.status, content_type, headers: HeaderMap::new(), body })
+        Ok(KubeResponse { status: head.status, content_type, headers: HeaderMap::new(), body, logged: false })
     }
 
     /// A request of the sandbox's own, whose answer is JSON.
@@ -119,6 +119,7 @@ impl Cluster {
             )]),
             body: body.map_or_else(Bytes::new, |body| body.to_string().into()),
             now_ms: 0,
+            seq: None,
         };
         let answer = self.send(request)?;
         let Body::Full(bytes) = answer.body else { return Err(format!("{path} gave a stream")) };

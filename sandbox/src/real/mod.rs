@@ -108,6 +108,7 @@ impl KubernetesApi for RealClusters {
             content_type: "application/json".into(),
             headers: http::HeaderMap::new(),
             body: Body::Full(kubernetes_status(503, "ServiceUnavailable", &message).to_string().into()),
+            logged: false,
         })
     }
 

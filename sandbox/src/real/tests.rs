@@ -81,6 +81,7 @@ async fn requests_go_on_as_they_come_to_the_cluster_of_the_name() {
             headers: http::HeaderMap::new(),
             body: bytes::Bytes::new(),
             now_ms: 0,
+            seq: None,
         };
         let answer = real.handle(&world, id, request);
         let Body::Full(body) = answer.body else { panic!("no stream was asked for") };

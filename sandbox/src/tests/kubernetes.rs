@@ -43,6 +43,7 @@ impl KubernetesApi for Recorder {
             content_type: "application/json".into(),
             headers: http::HeaderMap::new(),
             body,
+            logged: false,
         }
     }
 

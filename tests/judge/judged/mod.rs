@@ -4,6 +4,7 @@ mod lifecycle;
 mod projects;
 mod refused;
 mod rendered;
+mod sequences;
 
 use std::io::Write as _;
 

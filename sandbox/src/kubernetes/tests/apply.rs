@@ -174,7 +174,7 @@ fn a_dry_run_changes_nothing_and_shows_everything() {
 fn apply_refuses_what_it_cannot_own() {
     let bench = Bench::new();
     bench.namespace("shop");
-    assert_eq!(bench.apply(&at("web", ""), &deployment("web")).0, 400);
+    assert_eq!(bench.apply(&at("web", ""), &deployment("web")).0, 422);
     let mut unknown = deployment("web");
     unknown["spec"]["replica"] = 2.into();
     let (code, status) = bench.apply(&at("web", "fieldManager=a"), &unknown);

@@ -35,8 +35,6 @@ pub(super) fn service(object: &Value, out: &mut Findings) {
     let mut names = HashSet::new();
     for (i, port) in ports.iter().enumerate() {
         let at = format!("spec.ports[{i}]");
-        port_number(port.get("port"), &format!("{at}.port"), out);
-        protocol(port, &at, out);
         let name = text(port, "/name");
         if name.is_empty() && ports.len() > 1 {
             out.required(format!("{at}.name"), "");
@@ -45,6 +43,8 @@ pub(super) fn service(object: &Value, out: &mut Findings) {
         } else if !name.is_empty() && !names.insert(name) {
             out.duplicate(format!("{at}.name"), name);
         }
+        port_number(port.get("port"), &format!("{at}.port"), out);
+        protocol(port, &at, out);
         target_port(port.get("targetPort"), &format!("{at}.targetPort"), out);
         if kind == "ClusterIP" && port.get("nodePort").is_some_and(|port| *port != 0) {
             out.forbidden(format!("{at}.nodePort"), "may not be used when `type` is 'ClusterIP'");
