@@ -25,6 +25,8 @@ mod yaml;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 use self::draft::{Draft, DraftError};
 use self::files::create;
 use self::found::{Remark, Survey};
@@ -40,6 +42,7 @@ use crate::diag::Severity;
 use crate::kom::layout::{APP_FILE_NAME, LEGACY_FILE_NAME};
 use crate::kom::{legacy, schema};
 use crate::report;
+use crate::resources::driver::Driver;
 use crate::resources::drivers;
 use crate::resources::expand::Keep;
 use crate::yaml::Source;
@@ -69,8 +72,8 @@ pub struct Args {
     #[arg(long)]
     name: Option<String>,
     /// The driver of the cloud
-    #[arg(long, default_value = "aks", value_parser = clap::builder::PossibleValuesParser::new(drivers::names()))]
-    driver: String,
+    #[arg(long, default_value = "aks", value_parser = driver())]
+    driver: &'static dyn Driver,
 }
 
 /// Runs `init`: writes a project that validates, and plans in the sandbox at once.
@@ -95,6 +98,12 @@ pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     }
 }
 
+/// Reads the word of a driver.
+fn driver() -> impl TypedValueParser<Value = &'static dyn Driver> {
+    PossibleValuesParser::new(drivers::names())
+        .try_map(|name| drivers::find(&name).ok_or_else(|| format!("there is no driver {name}")))
+}
+
 fn from_nothing(args: &Args, root: &Path, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let name = match &args.name {
         Some(name) => name.clone(),
@@ -102,10 +111,10 @@ fn from_nothing(args: &Args, root: &Path, global: &Global, ui: &Ui) -> Result<Ex
     };
     check_name(&name)?;
     let mut place = place(root, global);
-    let frame = Frame::of(&args.driver, &mut place, global);
+    let frame = Frame::of(args.driver, &mut place, global);
     let (app, compose) = frame.app(&place, &name);
     let mut files = vec![
-        (APP_FILE_NAME.to_owned(), format!("{}{}---\n{app}", files::EDITOR_LINE, frame.text)),
+        (APP_FILE_NAME.to_owned(), format!("{}{}---\n{app}", files::EDITOR_LINE, frame.text(None))),
         ("compose.yml".to_owned(), compose.to_owned()),
     ];
     files.extend(folder()?);
@@ -175,7 +184,7 @@ fn from_compose(args: &Args, paths: &[PathBuf], global: &Global, ui: &Ui) -> Res
     let draft = draft::read(paths, &gate)?;
     let name = app_name(args.name.as_deref(), &draft)?;
     let mut place = place(&draft.root, global);
-    let frame = Frame::of(&args.driver, &mut place, global);
+    let frame = Frame::of(args.driver, &mut place, global);
     let Planned { survey, files: written, has_env } = planned(&draft, &name, &place, &frame)?;
     write_new(&draft.root, written, ui)?;
     let todo = to_do(&draft, &survey, has_env);
@@ -198,7 +207,10 @@ fn planned(draft: &Draft, name: &str, place: &Place, frame: &Frame) -> Result<Pl
     if survey.refused.has_errors() {
         return Err(CliError::Diagnostics(survey.refused));
     }
-    let mut written = vec![(APP_FILE_NAME.to_owned(), files::app_file(&frame.text, place, name, draft, &survey))];
+    let mut written = vec![(
+        APP_FILE_NAME.to_owned(),
+        files::app_file(&frame.text(Some(survey.services)), place, name, draft, &survey),
+    )];
     if files::needs_override(&survey) {
         written.push((files::OVERRIDE.to_owned(), files::override_file(draft, &survey)));
     }

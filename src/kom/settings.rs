@@ -16,6 +16,8 @@ pub struct Setting {
     pub credential: bool,
     /// What it means, in one line.
     pub about: &'static str,
+    /// What a new project has for it: the value, and the comment behind it.
+    pub first: Option<(&'static str, &'static str)>,
 }
 
 /// What a setting takes.
@@ -34,7 +36,7 @@ pub enum Takes {
 impl Setting {
     /// A setting that may be absent.
     pub const fn new(key: &'static str, takes: Takes, about: &'static str) -> Self {
-        Self { key, takes, default: None, required: false, credential: false, about }
+        Self { key, takes, default: None, required: false, credential: false, about, first: None }
     }
 
     /// The same, which must be there.
@@ -53,6 +55,13 @@ impl Setting {
     #[must_use]
     pub const fn or(self, default: &'static str) -> Self {
         Self { default: Some(default), ..self }
+    }
+
+    /// The same, which a new project has with this value and comment (`init`); without a comment, with what it means.
+    #[must_use]
+    pub const fn first(self, value: &'static str, comment: &'static str) -> Self {
+        let comment = if comment.is_empty() { self.about } else { comment };
+        Self { first: Some((value, comment)), ..self }
     }
 
     /// What it means with what it takes, in one line.

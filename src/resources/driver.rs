@@ -53,6 +53,12 @@ pub trait Driver: Sync {
     fn check_places(&self, nodes: &[Node], state: &StateView, findings: &mut Findings<'_>);
 }
 
+impl std::fmt::Debug for dyn Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// A Provider with what else its connections are made from.
 pub struct Connectable<'a> {
     /// The Provider.

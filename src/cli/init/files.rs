@@ -45,14 +45,6 @@ pub fn needs_override(survey: &Survey) -> bool {
 
 /// The documents of the App and its surroundings.
 pub fn app_file(frame: &str, place: &Place, app: &str, draft: &Draft, survey: &Survey) -> String {
-    let size = size(survey.services);
-    let frame = frame.replace(
-        "    AZURE_AKS_USER_VM_PRIORITY:",
-        &format!(
-            "    AZURE_AKS_USER_VM_SIZE: {} # {}; at most {} disks\n    AZURE_AKS_USER_VM_PRIORITY:",
-            size.name, size.about, size.disks
-        ),
-    );
     let mut files = draft.files.clone();
     if needs_override(survey) {
         files.push(OVERRIDE.to_owned());

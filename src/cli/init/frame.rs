@@ -5,8 +5,10 @@ use super::identity::Place;
 use super::yaml::quoted;
 use super::{APP, COMPOSE};
 use crate::cli::global::Global;
+use crate::kom::settings::Setting;
 use crate::providers::kubernetes::Files;
 use crate::providers::opening::Opening;
+use crate::resources::driver::Driver;
 
 const AKS: &str = include_str!("frame.yml");
 const K3S: &str = include_str!("frame-k3s.yml");
@@ -14,32 +16,61 @@ const K3S: &str = include_str!("frame-k3s.yml");
 /// Disks that a project for a cluster of one's own gets at most: folders of a node, of which no machine has too few.
 const FOLDERS: usize = 64;
 
+/// The size of the nodes, which follows from what is to run on them.
+const NODE_SIZE: &str = "AZURE_AKS_USER_VM_SIZE";
+
+/// The context of the kubeconfig, which follows from what this machine has.
+const CONTEXT: &str = "K3S_CONTEXT";
+
 /// What a project for a driver begins with.
 pub(super) struct Frame {
-    /// The documents.
-    pub(super) text: String,
+    /// The documents, but for settings.
+    text: String,
     /// The driver.
-    driver: String,
+    driver: &'static dyn Driver,
+    /// The line that names the context, for a driver that needs one.
+    context: Option<String>,
     /// What to write into the app file before the first apply.
     pub(super) to_write: &'static str,
 }
 
 impl Frame {
     /// The one of a driver.
-    pub(super) fn of(driver: &str, place: &mut Place, global: &Global) -> Self {
-        let (text, to_write) = match driver {
-            "k3s" => {
+    pub(super) fn of(driver: &'static dyn Driver, place: &mut Place, global: &Global) -> Self {
+        let setting = |key: &str| driver.settings().cluster.iter().find(|setting| setting.key == key);
+        let context = setting(CONTEXT).map(|setting| context(setting, global));
+        let (text, to_write) = match context {
+            Some(_) => {
                 place.zone = None;
-                (K3S.replace("@CONTEXT@", &context(global)), "hosts")
+                (K3S, "hosts")
             }
-            _ => (AKS.replace("@DRIVER@", driver), "subscription and hosts"),
+            None => (AKS, "subscription and hosts"),
         };
-        Self { text: place.fill(&text), driver: driver.to_owned(), to_write }
+        Self { text: place.fill(text), driver, context, to_write }
+    }
+
+    /// The documents of a project with so many services in one Pod; without a number, those of the driver's own choice.
+    pub(super) fn text(&self, services: Option<usize>) -> String {
+        let size = services.map(|services| {
+            let size = files::size(services);
+            format!("    {NODE_SIZE}: {} # {}; at most {} disks\n", size.name, size.about, size.disks)
+        });
+        let line = |setting: &&Setting| match setting.key {
+            NODE_SIZE => size.clone(),
+            CONTEXT => self.context.clone(),
+            key => setting.first.map(|(value, comment)| format!("    {key}: {value} # {comment}\n")),
+        };
+        let lines = |settings: &[&'static Setting]| settings.iter().filter_map(line).collect::<String>();
+        let tables = self.driver.settings();
+        self.text
+            .replace("@DRIVER@", self.driver.name())
+            .replace("@PROVIDER_SETTINGS@", &lines(tables.provider))
+            .replace("@CLUSTER_SETTINGS@", &lines(tables.cluster))
     }
 
     /// Disks that the node of so many services can have.
     pub(super) fn disks(&self, services: usize) -> usize {
-        if self.driver == "k3s" { FOLDERS } else { files::size(services).disks }
+        if self.context.is_some() { FOLDERS } else { files::size(services).disks }
     }
 
     /// The App of a project from nothing, and its compose file.
@@ -53,11 +84,11 @@ impl Frame {
 }
 
 /// The line that names the context, so that the current one may change: that which the kubeconfig has now.
-fn context(global: &Global) -> String {
+fn context(setting: &Setting, global: &Global) -> String {
     let environment = global.environment();
     let opening = Opening { written: None, environment: &environment, stand_in: None, allow_exec: false, seed: 0 };
     match Files::new(&opening).way() {
-        Ok(way) => format!("K3S_CONTEXT: {} # of {}, {}", quoted(&way.context), way.file, way.server),
-        Err(_) => "# K3S_CONTEXT: default # the context of the kubeconfig; without it the current one".to_owned(),
+        Ok(way) => format!("    {CONTEXT}: {} # of {}, {}\n", quoted(&way.context), way.file, way.server),
+        Err(_) => format!("    # {CONTEXT}: default # {}\n", setting.about),
     }
 }

@@ -15,6 +15,7 @@ use crate::cli::flow::offline::offline;
 use crate::cli::global::Global;
 use crate::compose::gate::Gate;
 use crate::diag::{Diagnostics, Severity};
+use crate::resources::drivers;
 use crate::resources::expand::Keep;
 
 /// Numbers that look random and are the same every time (SplitMix64).
@@ -416,7 +417,7 @@ fn check(seed: u64) -> Result<Outcome, String> {
     };
     let app = super::identity::name_of(&draft);
     let mut place = identity::Place::of_folder(&draft.root, &[]);
-    let frame = Frame::of("aks", &mut place, &global(&root));
+    let frame = Frame::of(drivers::find("aks").expect("registered"), &mut place, &global(&root));
     let planned = match planned(&draft, &app, &place, &frame) {
         Ok(planned) => planned,
         Err(CliError::Diagnostics(findings)) => return told(&findings, "planning"),

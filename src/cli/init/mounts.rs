@@ -130,14 +130,7 @@ impl<'a> Mounts<'a> {
                 folders.hold(&path);
             }
         }
-        // Two names of one volume (`name: shared`) are one volume.
-        let mut names: Vec<(String, &str, &Location)> = Vec::new();
-        for (_, mount) in written.iter().filter(|(_, mount)| mount.kind == Kind::Volume) {
-            let identity = identity(draft, &mount.source);
-            if !names.iter().any(|(known, ..)| *known == identity) {
-                names.push((identity, &mount.source, &mount.at));
-            }
-        }
+        let names = named(draft, &written);
         let fold = names.len() + usize::from(binds) > most;
         if fold && let Some((_, _, at)) = names.first() {
             let text = format!(
@@ -501,6 +494,19 @@ fn written(item: &Tree, root: &Path) -> Option<Written> {
         moved: moved.is_some(),
         at: item.location.clone(),
     })
+}
+
+/// The named volumes, each once, with its identity and the place where it is first mounted: two names of one volume
+/// (`name: shared`) are one.
+fn named<'w>(draft: &Draft, written: &'w [(&str, Written)]) -> Vec<(String, &'w str, &'w Location)> {
+    let mut names: Vec<(String, &str, &Location)> = Vec::new();
+    for (_, mount) in written.iter().filter(|(_, mount)| mount.kind == Kind::Volume) {
+        let identity = identity(draft, &mount.source);
+        if !names.iter().any(|(known, ..)| *known == identity) {
+            names.push((identity, &mount.source, &mount.at));
+        }
+    }
+    names
 }
 
 /// What tells whether two named volumes are one: the name that Docker gives them.

@@ -52,13 +52,16 @@ pub(super) static AUTH_METHOD: Setting = Setting::new(
     Takes::Words(&["azure_cli", "azure_developer_cli", "client_secret", "managed_identity", "workload_identity"]),
     "the way to sign in",
 )
-.required();
+.required()
+.first("azure_cli", "signs in as `az login` did; no credential is ever written here");
 /// The subscription.
-pub(super) static SUBSCRIPTION: Setting =
-    Setting::new("AZURE_SUBSCRIPTION_ID", Takes::Text, "the subscription's id").required();
+pub(super) static SUBSCRIPTION: Setting = Setting::new("AZURE_SUBSCRIPTION_ID", Takes::Text, "the subscription's id")
+    .required()
+    .first("00000000-0000-0000-0000-000000000000", "yours: az account show --query id");
 /// The region.
-pub(super) static LOCATION: Setting =
-    Setting::new("AZURE_LOCATION", Takes::Text, "the region, such as japaneast").required();
+pub(super) static LOCATION: Setting = Setting::new("AZURE_LOCATION", Takes::Text, "the region, such as japaneast")
+    .required()
+    .first("japaneast", "the region");
 /// The prefix of names.
 static RESOURCE_PREFIX: Setting = Setting::new(
     "AZURE_RESOURCE_PREFIX",
@@ -122,10 +125,11 @@ pub(super) static USER_DISK_SIZE: Setting =
 /// Priority of the user pool.
 pub(super) static USER_PRIORITY: Setting =
     Setting::new("AZURE_AKS_USER_VM_PRIORITY", Takes::Words(&["Regular", "Spot"]), "priority of the user pool")
-        .or("Spot");
+        .or("Spot")
+        .first("Regular", "Spot is cheaper, but Azure takes it away at any time");
 /// Zones of the user pool.
 pub(super) static USER_ZONES: Setting =
-    Setting::new("AZURE_AKS_USER_VM_ZONES", Takes::List, "zones of the user pool").or("1,2,3");
+    Setting::new("AZURE_AKS_USER_VM_ZONES", Takes::List, "zones of the user pool").or("1,2,3").first("1", "");
 /// Whether user pools attach ultra disks (ext).
 pub(super) static USER_ULTRA_SSD: Setting = Setting::new(
     "AZURE_AKS_USER_VM_ULTRA_SSD",
