@@ -145,13 +145,7 @@ impl Volumes<'_, '_> {
 
         let location = declared.map_or(&volume.location, |disk| &disk.location);
         let written = option(volume, declared, &DISK_SKU).cloned();
-        let mut sku_name = DISK_SKU.default.unwrap_or_default();
-        if let Some(written) = &written {
-            match sku("a disk", &DISK_SKUS, &written.value) {
-                Ok(found) => sku_name = found,
-                Err(finding) => self.found(&written.location, finding),
-            }
-        }
+        let sku_name = self.sku_of(written.as_ref());
         let zone = self.zone_of_disk(declared, known);
         if assigned {
             let ignored = volume.lifecycle.ignore_changes.iter().any(|pointer| pointer.starts_with("/zones"));
@@ -206,6 +200,18 @@ impl Volumes<'_, '_> {
                 origin: Some(location.clone()),
             });
         }
+    }
+
+    /// The SKU that is written, or the default; one that does not exist is said.
+    fn sku_of(&mut self, written: Option<&Located<String>>) -> &'static str {
+        let found = written.and_then(|written| match sku("a disk", &DISK_SKUS, &written.value) {
+            Ok(found) => Some(found),
+            Err(finding) => {
+                self.found(&written.location, finding);
+                None
+            }
+        });
+        found.unwrap_or(DISK_SKU.default.unwrap_or_default())
     }
 
     fn disk_tags(&self, volume: &Volume, disk: &str, assigned: bool) -> BTreeMap<String, String> {

@@ -79,15 +79,9 @@ pub(super) fn settle(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App) -
         _ => None,
     });
     if let Some((volume, id)) = stuck {
-        if wanted.is_empty() || wanted.len() > 1 {
-            let message = format!(
-                "the disk of the volume {} is in no zone, and nodes are: it cannot be attached to them",
-                volume.name
-            );
-            let mut diagnostic = Diagnostic::warning("zone", message).at(volume.location.clone(), None);
-            diagnostic.help = vec!["a disk never changes its zone".into()];
-            diagnostic.help.extend(safe_way(builder, app, &address_of(&scope, volume), id, &zones[0]));
-            builder.diagnostics.push(diagnostic);
+        if wanted.len() != 1 {
+            let way = safe_way(builder, app, &address_of(&scope, volume), id, &zones[0]);
+            builder.diagnostics.push(in_no_zone(volume, way));
         }
         return None;
     }
@@ -110,17 +104,33 @@ pub(super) fn settle(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App) -
         return None;
     }
     if let Some(volume) = open {
-        let message = format!(
-            "the disk of the volume {} can be in one zone only, for good, and the app names {}: zone {zone} is taken, for \
-             its Pods too",
-            volume.name,
-            if wanted.is_empty() { "none".to_owned() } else { wanted.join(", ") }
-        );
-        let at = app.deployment.zone_location.as_ref().unwrap_or(&volume.location);
-        let help = format!("write it, or another one, under spec of the App:  deployment: {{zone: \"{zone}\"}}");
-        builder.diagnostics.push(Diagnostic::warning("zone", message).at(at.clone(), None).help(help));
+        builder.diagnostics.push(taken(app, volume, &zone));
     }
     Some(zone)
+}
+
+/// Says that a disk without a zone cannot be attached to nodes that are in one, and the way out.
+fn in_no_zone(volume: &Volume, way: impl IntoIterator<Item = Advice>) -> Diagnostic {
+    let message =
+        format!("the disk of the volume {} is in no zone, and nodes are: it cannot be attached to them", volume.name);
+    let mut diagnostic = Diagnostic::warning("zone", message).at(volume.location.clone(), None);
+    diagnostic.help = vec!["a disk never changes its zone".into()];
+    diagnostic.help.extend(way);
+    diagnostic
+}
+
+/// Says which zone was taken for a disk that is still to be made.
+fn taken(app: &App, volume: &Volume, zone: &str) -> Diagnostic {
+    let wanted = &app.deployment.zones;
+    let message = format!(
+        "the disk of the volume {} can be in one zone only, for good, and the app names {}: zone {zone} is taken, for its \
+         Pods too",
+        volume.name,
+        if wanted.is_empty() { "none".to_owned() } else { wanted.join(", ") }
+    );
+    let at = app.deployment.zone_location.as_ref().unwrap_or(&volume.location);
+    let help = format!("write it, or another one, under spec of the App:  deployment: {{zone: \"{zone}\"}}");
+    Diagnostic::warning("zone", message).at(at.clone(), None).help(help)
 }
 
 /// What to do about disks that are there already and follow the app's zone on paper only: they cannot move.
