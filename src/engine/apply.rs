@@ -16,9 +16,10 @@ use super::ground::Grounds;
 use super::identity::Identity;
 use super::kind::Kind;
 use super::plan::{Plan, PlannedAction, Verb};
-use super::provider::{ErrorClass, ProviderError, ProviderKey};
+use super::provider::{ErrorClass, ProviderError};
 use super::run::Run;
 use super::schedule::Schedule;
+use super::seats::{Seat, Seats};
 
 /// What an apply works with besides its run.
 pub struct Work<'a> {
@@ -30,7 +31,7 @@ pub struct Work<'a> {
     pub records: &'a [Record],
     /// Mean durations learned from history.
     pub durations: &'a [ActionDuration],
-    /// How many actions run at once.
+    /// How many actions run at once, without those that only wait.
     pub parallelism: usize,
 }
 
@@ -39,25 +40,24 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
     let started = Instant::now();
     let mut cancel = run.cancel.clone();
     let actions = &work.plan.actions;
-    let lanes = Lanes::new(run, actions);
-    let mut schedule = schedule(run, work, &lanes);
+    let mut seats = Seats::new(run.providers, actions, work.parallelism);
+    let mut schedule = schedule(run, work, seats.lanes());
     let records: HashMap<&Address, &Record> = work.records.iter().map(|record| (&record.address, record)).collect();
     let doomed = doomed(actions);
     let grounds = Grounds::new(work.records, run.kinds);
     let shared = Shared { mode: work.plan.mode, outputs: Outputs::new(work.records, work.plan), doomed, grounds };
     let awaited = awaited(run, actions);
     let mut tally = Tally::default();
-    let mut load = vec![0_usize; lanes.width.len()];
     let mut running = FuturesUnordered::new();
     let mut current: BTreeMap<usize, Duration> = BTreeMap::new();
     let mut level = cancel.level();
     let mut told = level;
     run.sink.emit(Event::Began { changes: actions.len() });
     loop {
-        while level == Level::Running && running.len() < work.parallelism.max(1) {
-            let Some(number) = schedule.take(|lane| load[lane] < lanes.width[lane]) else { break };
+        while level == Level::Running && seats.has_room() {
+            let Some(number) = schedule.take(|lane| seats.has_room_in(lane)) else { break };
             let planned = &actions[number];
-            load[lanes.of[number]] += 1;
+            let seat = seats.take(number);
             current.insert(number, started.elapsed());
             run.sink.emit(Event::Started {
                 address: planned.address.clone(),
@@ -67,7 +67,7 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
             let (shared, awaited) = (&shared, awaited.contains(&planned.address));
             let prior_address = planned.moved_from.as_ref().unwrap_or(&planned.address);
             let prior = records.get(prior_address).copied();
-            running.push(async move { (number, one(run, work.graph, planned, shared, prior, awaited).await) });
+            running.push(async move { (number, one(run, work.graph, planned, shared, prior, awaited, &seat).await) });
         }
         if cancel.level() > told {
             // A signal ends waits at once: the last action may be over before the signal was heard here.
@@ -86,7 +86,7 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
         tokio::select! {
             Some((number, result)) = running.next() => {
                 let planned = &actions[number];
-                load[lanes.of[number]] -= 1;
+                seats.free(number);
                 let took = started.elapsed().saturating_sub(current.remove(&number).unwrap_or_default());
                 match tally.take(run, planned, result, took) {
                     Outcome::Done => schedule.done(number),
@@ -100,6 +100,7 @@ pub async fn apply(run: &Run<'_>, work: &Work<'_>) -> Summary {
                     }
                 }
             }
+            () = seats.left() => {}
             _ = cancel.raised() => {}
         }
     }
@@ -139,6 +140,7 @@ async fn one(
     shared: &Shared<'_>,
     prior: Option<&Record>,
     awaited: bool,
+    seat: &Seat,
 ) -> Result<(), Failure> {
     let rejected = |message: String| Failure::Provider(ProviderError::new(ErrorClass::Rejected, message));
     let kind = (run.kinds)(&planned.provider, &planned.kind)
@@ -148,31 +150,10 @@ async fn one(
         .get(&planned.provider)
         .ok_or_else(|| rejected(format!("there is no connection for {}", planned.provider)))?;
     let node = graph.get(&planned.address);
-    Execution { run, planned, node, kind, provider: provider.as_ref(), shared, prior, awaited }.carry_out().await
+    Execution { run, planned, node, kind, provider: provider.as_ref(), shared, prior, awaited, seat }.carry_out().await
 }
 
-/// The lanes of a schedule: one per provider, each with its own limit, so that one throttled API never stalls another.
-struct Lanes {
-    of: Vec<usize>,
-    width: Vec<usize>,
-}
-
-impl Lanes {
-    fn new(run: &Run<'_>, actions: &[PlannedAction]) -> Self {
-        let mut numbers: HashMap<&ProviderKey, usize> = HashMap::new();
-        let mut width = Vec::new();
-        let of = actions.iter().map(|planned| {
-            *numbers.entry(&planned.provider).or_insert_with(|| {
-                width.push(run.providers.get(&planned.provider).map_or(1, |provider| provider.concurrency().max(1)));
-                width.len() - 1
-            })
-        });
-        let of = of.collect();
-        Self { of, width }
-    }
-}
-
-fn schedule(run: &Run<'_>, work: &Work<'_>, lanes: &Lanes) -> Schedule {
+fn schedule(run: &Run<'_>, work: &Work<'_>, lanes: &[usize]) -> Schedule {
     let actions = &work.plan.actions;
     let index: HashMap<&Address, usize> =
         actions.iter().enumerate().map(|(i, planned)| (&planned.address, i)).collect();
@@ -193,7 +174,7 @@ fn schedule(run: &Run<'_>, work: &Work<'_>, lanes: &Lanes) -> Schedule {
             learned.get(&(planned.kind.as_str(), verb)).copied().unwrap_or_else(typical).max(1)
         })
         .collect();
-    Schedule::new(&needs, &cost, lanes.of.clone())
+    Schedule::new(&needs, &cost, lanes.to_vec())
 }
 
 enum Outcome {

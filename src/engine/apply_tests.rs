@@ -39,6 +39,25 @@ async fn one_failure_stops_only_what_needs_it() {
 }
 
 #[tokio::test]
+async fn what_only_waits_takes_no_place() {
+    let names = ["a", "b", "c", "d", "e"];
+    let site = Site::new();
+    let wish = graph(
+        names
+            .into_iter()
+            .map(|name| node(&THING, name))
+            .chain([node(&THING, "last").using(&THING, "f"), node(&THING, "f")]),
+    );
+    // Three run at once, and five wait for what is made after them.
+    for name in names {
+        site.world.ready_with(&format!("/{name}"), "/last");
+    }
+    let summary = site.apply(&wish).await;
+    assert_eq!(summary.done.iter().map(|(_, count)| count).sum::<usize>(), 7);
+    site.assert_converged(&wish).await;
+}
+
+#[tokio::test]
 async fn every_failure_heals_with_the_next_apply() {
     for fault in [Fault::Rejected, Fault::LostBefore, Fault::LostAfter, Fault::NotReady] {
         for (verb, first, second) in [

@@ -21,6 +21,7 @@ use super::provider::{
     Transition,
 };
 use super::run::{Run, timestamp};
+use super::seats::Seat;
 use super::value::{Path, Reference, Value};
 use crate::advice::{Advice, Command};
 
@@ -132,6 +133,8 @@ pub struct Execution<'a> {
     pub prior: Option<&'a Record>,
     /// Another workload waits until this one has let go of what they share: `--no-wait` does not hold for it.
     pub awaited: bool,
+    /// Its place among those that run at once.
+    pub(super) seat: &'a Seat,
 }
 
 impl Execution<'_> {
@@ -399,7 +402,7 @@ impl Execution<'_> {
         let tie = Tie { path: change.path.clone(), value: value.clone(), to: String::new() };
         let intent = self.open(Verb::Update, physical_id.clone(), &Value::Null, None).await?;
         let operation = self.operation(&intent, physical_id, Change::Release { tie });
-        let progress = self.run.progress(&self.planned.address, &intent.id);
+        let progress = self.run.progress(&self.planned.address, &intent.id, Some(self.seat));
         match self.provider.execute(&operation, &progress).await {
             Err(error) if error.class == ErrorClass::Ambiguous => Err(Failure::Open(error)),
             result => {
@@ -461,7 +464,7 @@ impl Execution<'_> {
     /// Copies the data first; the intent is closed again if that fails, because nothing was deleted.
     async fn safeguard(&self, intent: &Intent, physical_id: Option<String>) -> Result<(), Failure> {
         let operation = self.operation(intent, physical_id, Change::Delete { uid: self.planned.uid.clone() });
-        let progress = self.run.progress(&self.planned.address, &intent.id);
+        let progress = self.run.progress(&self.planned.address, &intent.id, Some(self.seat));
         match self.provider.safeguard(&operation, &progress).await {
             Ok(Some(copy)) => {
                 let text =
@@ -689,7 +692,7 @@ impl Execution<'_> {
         let started = Instant::now();
         let deletes = matches!(change, Change::Delete { .. });
         let operation = self.operation(intent, physical_id, change);
-        let progress = self.run.progress(&self.planned.address, &intent.id);
+        let progress = self.run.progress(&self.planned.address, &intent.id, Some(self.seat));
         let result = self.provider.execute(&operation, &progress).await;
         let mut changes = vec![StateChange::CloseIntent(intent.id.clone())];
         match result {

@@ -24,6 +24,7 @@ pub(crate) mod reconcile;
 pub(crate) mod refresh;
 pub mod run;
 pub(crate) mod schedule;
+mod seats;
 pub mod value;
 pub(crate) mod verify;
 pub(crate) mod whereabouts;

@@ -244,6 +244,8 @@ pub struct Look<'a> {
 pub trait Progress: Send + Sync {
     /// The request was accepted and goes on at this URL (relative to the endpoint). Returns once that is durable.
     async fn accepted(&self, operation_url: &str);
+    /// All is sent: from here on there are only looks at what comes by itself. Others may run in the meantime.
+    fn waiting(&self) {}
     /// What is being waited for, in a few words.
     fn status(&self, text: &str);
     /// A request is tried again after this delay because of that.

@@ -74,7 +74,7 @@ async fn settle(run: &Run<'_>, intent: &Intent) -> Result<Reconciled, ReconcileE
             wait: true,
             timeout: kind.timeout,
         };
-        let progress = run.progress(address, &intent.id);
+        let progress = run.progress(address, &intent.id, None);
         // A failed or forgotten operation is no error here: what is there decides.
         let _ = provider.execute(&operation, &progress).await;
     }

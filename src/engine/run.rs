@@ -14,6 +14,7 @@ use super::event::{Event, Sink};
 use super::journal::Journal;
 use super::kind::Kinds;
 use super::provider::{Progress, Providers};
+use super::seats::Seat;
 
 /// Time and randomness, as values: a test fixes them.
 pub trait Environment: Send + Sync {
@@ -78,9 +79,14 @@ impl Run<'_> {
         self.digester.digest(text.as_bytes())
     }
 
-    /// Takes what a provider tells of the operation that stands under this intent.
-    pub fn progress<'p>(&'p self, address: &'p Address, intent: &'p str) -> impl Progress + 'p {
-        Reporter { run: self, address, intent }
+    /// Takes what a provider tells of the operation that stands under this intent, and has this place.
+    pub(super) fn progress<'p>(
+        &'p self,
+        address: &'p Address,
+        intent: &'p str,
+        seat: Option<&'p Seat>,
+    ) -> impl Progress + 'p {
+        Reporter { run: self, address, intent, seat }
     }
 }
 
@@ -88,6 +94,7 @@ struct Reporter<'a> {
     run: &'a Run<'a>,
     address: &'a Address,
     intent: &'a str,
+    seat: Option<&'a Seat>,
 }
 
 #[async_trait]
@@ -96,6 +103,12 @@ impl Progress for Reporter<'_> {
         let change = Change::SetOperation { id: self.intent.to_owned(), operation_url: operation_url.to_owned() };
         // Without the URL a later run finds the object by its name; so a failure here is not the operation's.
         let _ = self.run.journal.commit(vec![change]).await;
+    }
+
+    fn waiting(&self) {
+        if let Some(seat) = self.seat {
+            seat.leave();
+        }
     }
 
     fn status(&self, text: &str) {

@@ -26,7 +26,7 @@ pub struct Execution {
     /// Do not ask
     #[arg(long)]
     pub auto_approve: bool,
-    /// How many actions run at once
+    /// How many actions run at once; what only waits does not count
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub parallelism: u16,
     /// Do not wait until what is made is ready

@@ -47,6 +47,8 @@ pub(super) struct Inside {
     silent: bool,
     /// Objects whose last change has not become effective yet.
     unready: BTreeSet<String>,
+    /// Objects that are ready only once another one, by id, is there.
+    ready_with: HashMap<String, String>,
     /// Objects that are tied to something that is gone.
     loose: BTreeSet<String>,
     /// The fields of each object that kompox applied last, as a server with field managers keeps them.
@@ -131,6 +133,17 @@ impl World {
     /// Reads of the object with this id say that its place does not exist yet.
     pub(crate) fn not_yet(&self, id: &str) {
         self.inside().not_yet.insert(id.to_owned());
+    }
+
+    /// Whoever makes the object with this id waits until the other one is there; gives up after many looks.
+    pub(crate) fn ready_with(&self, id: &str, other: &str) {
+        self.inside().ready_with.insert(id.to_owned(), other.to_owned());
+    }
+
+    /// Whether an object waits for another one.
+    fn waits(&self, id: &str) -> bool {
+        let inside = self.inside();
+        inside.ready_with.get(id).is_some_and(|other| !inside.objects.contains_key(other))
     }
 
     /// From now on nobody answers reads.
@@ -442,6 +455,17 @@ impl Provider for Memory {
         }
         tokio::task::yield_now().await;
         self.0.alive().await;
+        if self.0.waits(&id) {
+            progress.waiting();
+            let mut looks = 0;
+            while self.0.waits(&id) {
+                looks += 1;
+                if looks > 10_000 {
+                    return Err(error(ErrorClass::NotReady, "Timeout", format!("{id} did not become ready")));
+                }
+                tokio::task::yield_now().await;
+            }
+        }
         if operation.target.kind.name == POD.name {
             // A change of a Pod is slow; who waits for it sees its end.
             if fault == Some(Fault::NotReady) || !operation.wait {

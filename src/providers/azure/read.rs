@@ -88,7 +88,8 @@ impl AzureProvider {
                 Err(error) => answers[index] = Observation::failed(error),
             }
         }
-        let read = join_all(groups.into_values().map(|group| read_group(&self.arm, group))).await;
+        let narrowed = groups.into_values().map(|group| narrowed(&self.arm, group));
+        let read = join_all(narrowed.map(|group| read_group(&self.arm, group))).await;
         for (index, observation) in read.into_iter().flatten() {
             if let Observation::Found(observed) = &observation {
                 self.recent.saw(&observed.physical_id);
@@ -97,6 +98,18 @@ impl AzureProvider {
         }
         answers
     }
+}
+
+/// A group whose list shows no more than it must: where one object is looked for by its tags, that of the resource group which
+/// it is in, and not of the whole subscription (`Disks_ListByResourceGroup` and its like, which every type that has tags has).
+fn narrowed<'a>(arm: &Arm, mut group: Group<'a>) -> Group<'a> {
+    if let ([(_, Wanted::Tagged(find))], Listing::Subscription(path)) = (group.members.as_slice(), group.kind.list)
+        && let Ok(within) = ArmId::parse(&find.within)
+        && within.kind().eq_ignore_ascii_case(types::GROUPS)
+    {
+        group.list = Some(arm.url(&format!("{within}{path}"), group.kind.api_version));
+    }
+    group
 }
 
 type Sorted<'a> = Option<(&'static ResourceType, Wanted<'a>, String)>;

@@ -58,6 +58,8 @@ pub struct Call<'a> {
     accept: &'static str,
     /// Whether the world may be another one after it.
     mutates: bool,
+    /// Whether what is there already stays there: no try after a 409 would end otherwise.
+    creates: bool,
     progress: Option<&'a dyn Progress>,
 }
 
@@ -70,6 +72,7 @@ impl<'a> Call<'a> {
             body: None,
             accept: "application/json",
             mutates: false,
+            creates: false,
             progress: None,
         }
     }
@@ -102,6 +105,13 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn accept(mut self, accept: &'static str) -> Self {
         self.accept = accept;
+        self
+    }
+
+    /// Says that it is refused where something is there.
+    #[must_use]
+    pub fn creating(mut self, creates: bool) -> Self {
+        self.creates = creates;
         self
     }
 
@@ -170,10 +180,11 @@ impl Reply {
     }
 
     /// Whether the same request may succeed later: transient statuses, and two writers who met on one object.
-    fn is_transient(&self, method: &Method) -> bool {
+    fn is_transient(&self, call: &Call<'_>) -> bool {
         (Policy::is_transient(self.status) && !self.is_undecodable())
             || (self.status == 409
-                && method == Method::PATCH
+                && call.method == Method::PATCH
+                && !call.creates
                 && self.causes().is_empty()
                 && self.message().contains("the object has been modified"))
     }
@@ -259,7 +270,7 @@ impl Api {
         match answer {
             Ok((reply, headers)) => {
                 let wish = self.limiter.heed(reply.status, &headers, self.retry.base);
-                let transient = reply.is_transient(&call.method);
+                let transient = reply.is_transient(call);
                 let next = match reply.status {
                     // Credentials expire; the connector may have newer ones, once.
                     401 if !turn.renewed => {
@@ -300,7 +311,7 @@ impl Api {
                     Err(Failure { message, arrived: true, transient: true })
                 });
                 let (next, why) = match &answer {
-                    Ok((reply, _)) if reply.is_transient(&call.method) => (Next::Later(None), reply.status.to_string()),
+                    Ok((reply, _)) if reply.is_transient(call) => (Next::Later(None), reply.status.to_string()),
                     Ok(_) => (Next::Nothing, String::new()),
                     Err(failure) if failure.transient => (Next::Unreached, failure.message.clone()),
                     Err(failure) => (Next::Nothing, failure.message.clone()),

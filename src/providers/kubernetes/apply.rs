@@ -12,6 +12,11 @@ use crate::advice::{Advice, Command};
 use crate::engine::provider::{ErrorClass, Observed, Operation, Preview, Progress, ProviderError, Target};
 use crate::engine::value::Path;
 
+/// A version that no stored object has: versions are revisions of etcd, whose first is 1 and holds nothing. With it the server
+/// makes an object, and refuses (409) to change one that is there, which is what else sets an apply apart from a creation
+/// (`Store.Update` in `k8s.io/apiserver/pkg/registry/generic/registry/store.go`: a version counts where there is an object).
+const NOTHING_HAS: &str = "1";
+
 /// What a change does to what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
@@ -75,31 +80,39 @@ impl KubernetesProvider {
         let target = &operation.target;
         let location = locate(target, Some(desired))?;
         let subject = Subject { location: &location, kind: target.kind, desired: Some(desired) };
-        let existing = match self.api.get(subject).await? {
-            Lookup::Found(object) => Some(object),
-            Lookup::Missing | Lookup::NoKind => None,
+        let mut existing = match intent {
+            // The server itself makes sure that nothing is there.
+            Intent::Create if location.resource.kind != "PersistentVolumeClaim" => None,
+            _ => self.existing(subject).await?,
         };
-        check_existing(&location, existing.as_ref(), intent, operation)?;
-
-        if existing.is_none() && location.resource.kind == "PersistentVolumeClaim" {
-            self.free_volume(desired, operation, progress).await?;
-        }
-        let mut object = desired.clone();
-        mark(&location, &mut object, &operation.lineage)?;
-        keep_capacity(target.kind.name, &mut object, existing.as_ref());
-        if let Some(uid) = existing.as_ref().and_then(|object| object.pointer("/metadata/uid")) {
-            // With a uid the server refuses to change, or make, any other object than the one just looked at.
-            object["metadata"]["uid"] = uid.clone();
-        }
-        let call = Call::apply(self.apply_url(&location, operation.force, false), &object, false);
-        let reply = self.api.call(call.telling(progress)).await?;
-        if !reply.is_success() {
+        let reply = loop {
+            check_existing(&location, existing.as_ref(), intent, operation)?;
+            if existing.is_none() && location.resource.kind == "PersistentVolumeClaim" {
+                self.free_volume(desired, operation, progress).await?;
+            }
+            let mut object = desired.clone();
+            mark(&location, &mut object, &operation.lineage)?;
+            keep_capacity(target.kind.name, &mut object, existing.as_ref());
+            match existing.as_ref().and_then(|object| object.pointer("/metadata/uid")) {
+                // With a uid the server refuses to change, or make, any other object than the one just looked at.
+                Some(uid) => object["metadata"]["uid"] = uid.clone(),
+                None => object["metadata"]["resourceVersion"] = NOTHING_HAS.into(),
+            }
+            let call = Call::apply(self.apply_url(&location, operation.force, false), &object, false);
+            let reply = self.api.call(call.creating(existing.is_none()).telling(progress)).await?;
+            if reply.is_success() {
+                break reply;
+            }
+            // There is something: an earlier try of ours, or not.
+            if reply.status == 409 && existing.is_none() {
+                existing = self.existing(subject).await?;
+                if existing.is_some() {
+                    continue;
+                }
+            }
             let verb = if intent == Intent::Create { "creation" } else { "update" };
             return Err(subject.refused(verb, &reply));
-        }
-        if existing.is_none() && reply.attempts == 1 {
-            self.check_made_by_us(&location, &reply)?;
-        }
+        };
         for (path, writer) in self.still_set_by_others(target, removed, &reply.body) {
             progress.status(&format!("{path} stays: \"{writer}\" sets it too"));
         }
@@ -115,24 +128,12 @@ impl KubernetesProvider {
         Ok(observe(&location, target.kind, object))
     }
 
-    /// Between our look and our request somebody else may have made an object of this name, into which ours was merged.
-    /// A fresh object has no writer but us.
-    fn check_made_by_us(&self, location: &Location, reply: &Reply) -> Result<(), ProviderError> {
-        let managed = reply.body.pointer("/metadata/managedFields").and_then(Value::as_array);
-        let other = managed.into_iter().flatten().find_map(|entry| {
-            let is_status = entry.get("subresource").and_then(Value::as_str) == Some("status");
-            let manager = entry.get("manager").and_then(Value::as_str)?;
-            (!is_status && manager != self.field_manager).then_some(manager)
-        });
-        match other {
-            // It has been touched, and a run cannot undo that by itself: the intent stays open for a look.
-            Some(other) => Err(ProviderError::new(
-                ErrorClass::Ambiguous,
-                format!("{} was made by \"{other}\" just before us, and our fields are in it now", location.describe()),
-            )
-            .hint("look at the object, then import it or delete it, and plan again")),
-            None => Ok(()),
-        }
+    /// What is there.
+    async fn existing(&self, subject: Subject<'_>) -> Result<Option<Value>, ProviderError> {
+        Ok(match self.api.get(subject).await? {
+            Lookup::Found(object) => Some(object),
+            Lookup::Missing | Lookup::NoKind => None,
+        })
     }
 
     /// Fields that we no longer set but that stay because another manager sets them too.

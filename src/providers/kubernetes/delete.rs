@@ -58,6 +58,7 @@ impl KubernetesProvider {
         let deadline = Instant::now() + operation.timeout;
         let mut last = object.clone();
         let mut stopped = false;
+        let waits = self.begin_to_wait(progress);
         let held = loop {
             match tokio::time::timeout_at(deadline, self.is_gone(subject, &object, &found, &mut last)).await {
                 Ok(Ok(None)) => return Ok(()),
@@ -73,7 +74,7 @@ impl KubernetesProvider {
             }
             // Nothing more is asked for: the server goes on by itself.
             tokio::select! {
-                () = tokio::time::sleep(self.poll.min(deadline.saturating_duration_since(Instant::now()))) => {}
+                () = waits.pause(self.poll, deadline) => {}
                 () = progress.stopped() => stopped = true,
             }
         };

@@ -28,6 +28,7 @@ mod tie;
 mod wait;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -106,6 +107,8 @@ pub struct KubernetesProvider {
     poll: Duration,
     settle: Duration,
     concurrency: usize,
+    /// How many wait for something.
+    waiting: AtomicUsize,
 }
 
 impl KubernetesProvider {
@@ -113,7 +116,7 @@ impl KubernetesProvider {
     pub fn new(config: KubernetesConfig) -> Self {
         let api = Arc::new(Api::new(&config));
         let KubernetesConfig { field_manager, poll, settle, concurrency, .. } = config;
-        Self { api, field_manager, poll, settle, concurrency }
+        Self { api, field_manager, poll, settle, concurrency, waiting: AtomicUsize::new(0) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Waiting for readiness, and what was last seen when it did not come.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -24,10 +25,43 @@ const LACKING: u32 = 6;
 /// So many such looks in a row that find what no waiting mends end the wait: one may have come at a bad moment.
 const HOPELESS: u32 = 2;
 
+/// How many times as long as ever the pause between two looks gets where many wait.
+const LONGEST_PAUSE: usize = 4;
+
 /// How many events a timeout shows.
 const EVENTS: usize = 4;
 
+/// Somebody who waits for an object of the cluster.
+pub(super) struct Waiting<'p> {
+    provider: &'p KubernetesProvider,
+}
+
+impl Waiting<'_> {
+    /// Pauses before the next look, at most until the deadline. Those that wait are not counted among the actions that run
+    /// at once: where there are more than may run, each looks less often.
+    pub(super) async fn pause(&self, pause: Duration, deadline: Instant) {
+        let provider = self.provider;
+        let crowd = provider.waiting.load(Ordering::Relaxed) / provider.concurrency.max(1);
+        // At most the bound, which is small.
+        let pause = pause * u32::try_from(crowd.clamp(1, LONGEST_PAUSE)).unwrap_or(1);
+        tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.provider.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl KubernetesProvider {
+    /// Begins to wait: nothing is sent any more.
+    pub(super) fn begin_to_wait(&self, progress: &dyn Progress) -> Waiting<'_> {
+        progress.waiting();
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting { provider: self }
+    }
+
     /// Waits until an object that was just applied is ready, and gives it as it is then.
     ///
     /// # Errors
@@ -51,6 +85,7 @@ impl KubernetesProvider {
         let mut failed = false;
         let mut stopped = false;
         let mut runs = Runs::default();
+        let waits = self.begin_to_wait(progress);
         for look in 0_u32.. {
             let readiness = ready::readiness(location.resource.kind, &object);
             let is_starting = readiness == Readiness::Ready && !self.has_settled(subject, &object, &mut runs).await;
@@ -90,7 +125,7 @@ impl KubernetesProvider {
             }
             let pause = if is_starting { self.poll.max(self.settle / 6) } else { self.poll };
             tokio::select! {
-                () = tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))) => {}
+                () = waits.pause(pause, deadline) => {}
                 // Nothing is being changed by waiting. One more look tells how far it has come.
                 () = progress.stopped() => stopped = true,
             }

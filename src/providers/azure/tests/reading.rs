@@ -93,7 +93,7 @@ async fn a_list_that_is_not_allowed_becomes_single_reads() {
 async fn two_objects_with_the_same_tags_are_not_guessed_between() {
     let tags = j!({"k": "v"});
     let items = j!({"value": [{"id": disk("a"), "tags": tags}, {"id": disk("b"), "tags": tags}]});
-    let server = Server::start([(&*format!("GET {DISKS}"), json(200, items))]).await;
+    let server = Server::start([(&*format!("GET {GROUP}/providers/Microsoft.Compute/disks"), json(200, items))]).await;
     let mut by_tag = target(&disk("a"));
     by_tag.physical_id = None;
     by_tag.find = Some(Find { within: GROUP.into(), tags: [("k".into(), "v".into())].into() });

@@ -27,9 +27,15 @@ async fn server(existing: Option<Value>, patched: impl Fn(&Seen) -> Answer + Sen
     Server::start(move |seen| match (seen.method.as_str(), &existing) {
         ("GET", Some(object)) => Answer::Json(200, object.clone()),
         ("GET", None) => Answer::not_found("configmaps", "a"),
+        (_, Some(_)) if seen.body["metadata"]["resourceVersion"] == "1" => modified(),
         _ => patched(seen),
     })
     .await
+}
+
+/// What the API server says to a version that the object does not have.
+fn modified() -> Answer {
+    Answer::status(409, "Conflict", "the object has been modified; please apply your changes", json!({}))
 }
 
 fn accepted(seen: &Seen) -> Answer {
@@ -37,18 +43,20 @@ fn accepted(seen: &Seen) -> Answer {
 }
 
 #[tokio::test]
-async fn a_creation_carries_the_lineage_and_no_uid() {
+async fn a_creation_carries_the_lineage_and_touches_nothing_that_is_there() {
     let server = server(None, accepted).await;
     let observed = run(&server, &create()).await.unwrap().unwrap();
     assert_eq!((observed.physical_id.as_str(), observed.uid.as_deref()), (ID, Some("uid-1")));
     let seen = server.seen().pop().unwrap();
     assert_eq!(
         seen.body["metadata"],
-        json!({"name": "a", "namespace": "n", "annotations": {"kompox.dev/lineage": OURS}})
+        json!({
+            "name": "a", "namespace": "n", "annotations": {"kompox.dev/lineage": OURS}, "resourceVersion": "1",
+        })
     );
     assert_eq!(seen.query.get("dryRun"), None);
     assert_eq!(seen.query["force"], "false");
-    assert_eq!(server.lines().len(), 2);
+    assert_eq!(server.lines().len(), 1);
 }
 
 #[tokio::test]
@@ -68,11 +76,10 @@ async fn what_is_not_ours_is_never_overwritten() {
         (None, update(), "does not exist any more"),
     ];
     for (existing, operation, text) in refused {
-        let server = server(existing, accepted).await;
+        let server = server(existing, |_| panic!("nothing that the server would take was sent")).await;
         let error = run(&server, &operation).await.unwrap_err();
         assert_eq!(error.class, ErrorClass::Conflict);
         assert!(error.message.contains(text), "{error}");
-        assert_eq!(server.lines().len(), 1, "nothing was sent");
     }
     let server = server(Some(foreign.clone()), accepted).await;
     let error = run(&server, &create()).await.unwrap_err();
@@ -92,17 +99,11 @@ async fn a_creation_goes_on_where_an_earlier_try_of_ours_ended() {
 }
 
 #[tokio::test]
-async fn somebody_who_was_faster_is_noticed() {
-    let server = server(None, |seen| {
-        let mut object = live(seen.body.clone());
-        let managed = object["metadata"]["managedFields"].as_array_mut().unwrap();
-        managed.push(json!({"manager": "helm", "operation": "Update", "fieldsV1": {"f:data": {"f:b": {}}}}));
-        Answer::Json(200, object)
-    })
-    .await;
+async fn what_was_there_for_a_moment_is_a_conflict() {
+    let server = server(None, |_| modified()).await;
     let error = run(&server, &create()).await.unwrap_err();
-    assert_eq!(error.class, ErrorClass::Ambiguous);
-    assert!(error.message.contains("\"helm\""), "{error}");
+    assert_eq!(error.class, ErrorClass::Conflict);
+    assert_eq!(server.lines().len(), 2, "it is not tried again and again");
 }
 
 #[tokio::test]
@@ -196,15 +197,15 @@ async fn errors_never_quote_secrets() {
 
 #[tokio::test]
 async fn a_lost_answer_is_asked_again_and_told() {
-    let server = server(None, |seen| match seen.nth {
+    let server = server(Some(live(config_map("a"))), |seen| match seen.nth {
         0 => Answer::Reset,
         1 => Answer::Throttled(503),
-        2 => Answer::status(409, "Conflict", "the object has been modified; please apply your changes", json!({})),
+        2 => modified(),
         _ => accepted(seen),
     })
     .await;
     let told = Told::default();
-    server.provider().execute(&create(), &told).await.unwrap();
+    server.provider().execute(&update(), &told).await.unwrap();
     assert_eq!(told.retries.lock().unwrap().len(), 3);
     assert_eq!(told.retries.lock().unwrap()[1], "503");
 }
