@@ -22,7 +22,7 @@ const LIMIT: usize = 1 << 20;
     after_help = "Nothing else asks for newer versions, and nothing is installed. The address is that of the newest release, as GitHub \
 (…/repos/OWNER/NAME/releases/latest) and GitLab (…/projects/ID/releases/permalink/latest) answer it.\n\n\
 Exit codes: 0 this is the newest, 2 there is a newer one, 1 error.\n\n\
-Example:\n  KOMPOX_RELEASES_URL=https://… kompox upgrade --check"
+Example:\n  kompox upgrade --check --releases https://git.example.com/api/v4/projects/1/releases/permalink/latest"
 )]
 pub struct Args {
     /// Look whether there is a newer version

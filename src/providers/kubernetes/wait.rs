@@ -11,6 +11,7 @@ use super::api::Call;
 use super::error::Subject;
 use super::read::Lookup;
 use super::ready::{self, Readiness};
+use super::table::Location;
 use crate::engine::provider::{ErrorClass, Progress, ProviderError};
 
 /// How long the look at what went wrong may take after a timeout.
@@ -54,6 +55,93 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// What was seen while an object was waited for.
+#[derive(Default)]
+struct Course {
+    /// What it still lacks, in its own words.
+    waiting: String,
+    /// What stands in its way.
+    trouble: Option<String>,
+    /// Looks in a row that found something missing.
+    lacking: u32,
+    /// Looks in a row that found what no waiting mends.
+    hopeless: u32,
+    /// It will never be ready.
+    failed: bool,
+    /// Nobody wants to wait any longer.
+    stopped: bool,
+    /// Why the last look had no answer.
+    unanswered: Option<ProviderError>,
+}
+
+impl Course {
+    /// A closer look found this in its way, or nothing; `never` where no waiting mends it.
+    fn has_trouble(&mut self, text: Option<String>, never: bool) {
+        self.lacking = if text.as_deref().is_some_and(ready::is_lacking) { self.lacking + 1 } else { 0 };
+        self.hopeless = if never { self.hopeless + 1 } else { 0 };
+        self.trouble = text;
+    }
+
+    fn is_lacking(&self) -> bool {
+        self.lacking >= LACKING
+    }
+
+    fn is_hopeless(&self) -> bool {
+        self.hopeless >= HOPELESS
+    }
+
+    fn so_far(&self) -> String {
+        match &self.trouble {
+            Some(trouble) => format!("{}: {trouble}", self.waiting),
+            None => self.waiting.clone(),
+        }
+    }
+
+    /// The error at the end of a wait that was for nothing.
+    fn end(self, subject: Subject<'_>, details: &[String]) -> ProviderError {
+        let is_over = self.is_lacking() || self.is_hopeless();
+        let late = match (is_over || self.failed, self.stopped) {
+            (true, _) => "",
+            (_, true) => " yet",
+            _ => " in time",
+        };
+        let trouble =
+            self.trouble.as_ref().filter(|_| is_over).map(|trouble| format!(": {trouble}")).unwrap_or_default();
+        let what = subject.location.describe();
+        let mut text = format!("{what} is not ready{late}: {}{}", self.waiting, subject.mask(&trouble));
+        for line in details.iter().chain(self.unanswered.as_ref().map(|error| &error.message)) {
+            text.push_str("\n  ");
+            text.push_str(&subject.mask(line));
+        }
+        let error = ProviderError::new(ErrorClass::NotReady, text);
+        match self.unanswered.as_ref().and_then(|error| error.hint.clone()) {
+            Some(hint) => error.hint(hint),
+            None => error.hint(self.hint(subject.location)),
+        }
+    }
+
+    fn hint(&self, location: &Location) -> String {
+        match (self.is_lacking(), location.namespace.as_deref()) {
+            (true, Some(namespace)) => {
+                format!("make what is missing in Namespace {namespace}, or correct its name; then run again")
+            }
+            (_, Some(namespace)) if self.failed => {
+                let name = &location.name;
+                format!(
+                    "its log says more: kubectl -n {namespace} logs -l batch.kubernetes.io/job-name={name}; mend it, then \
+                     kubectl -n {namespace} delete job {name} lets the next run start it again"
+                )
+            }
+            (_, Some(_)) if location.resource.kind == "Job" => {
+                "wait for it with the next run; a service that does not end needs restart: always".to_owned()
+            }
+            _ if self.is_hopeless() => "no waiting mends it: correct what it says, then apply again".to_owned(),
+            _ if self.stopped => "the next run goes on waiting".to_owned(),
+            _ => "mend what it says; the next run goes on waiting".to_owned(),
+        }
+    }
+}
+
 impl KubernetesProvider {
     /// Begins to wait: nothing is sent any more.
     pub(super) fn begin_to_wait(&self, progress: &dyn Progress) -> Waiting<'_> {
@@ -76,62 +164,49 @@ impl KubernetesProvider {
     ) -> Result<Value, ProviderError> {
         let location = subject.location;
         let uid = object.pointer("/metadata/uid").cloned();
-        let mut unanswered: Option<ProviderError> = None;
-        let mut trouble = None;
+        let mut course = Course::default();
         let mut told = String::new();
-        let mut waiting = String::new();
-        let mut lacking = 0;
-        let mut hopeless = 0;
-        let mut failed = false;
-        let mut stopped = false;
         let mut runs = Runs::default();
         let waits = self.begin_to_wait(progress);
         for look in 0_u32.. {
             let readiness = ready::readiness(location.resource.kind, &object);
             let is_starting = readiness == Readiness::Ready && !self.has_settled(subject, &object, &mut runs).await;
-            waiting = match readiness {
+            course.waiting = match readiness {
                 Readiness::Ready if is_starting => "its containers have only just started".to_owned(),
                 Readiness::Ready => return Ok(object),
                 Readiness::Waiting(text) => text,
                 Readiness::Failed(text) => {
-                    failed = true;
-                    waiting = text;
+                    course.failed = true;
+                    course.waiting = text;
                     break;
                 }
             };
-            if stopped || Instant::now() >= deadline {
+            if course.stopped || Instant::now() >= deadline {
                 break;
             }
             let look_closer = self.look_closer(subject, &object, look);
             match tokio::time::timeout_at(deadline, look_closer).await {
                 Ok(Closer::Ready) => return Ok(object),
-                Ok(Closer::Trouble { text, never }) => {
-                    lacking = if text.as_deref().is_some_and(ready::is_lacking) { lacking + 1 } else { 0 };
-                    hopeless = if never { hopeless + 1 } else { 0 };
-                    trouble = text;
-                }
+                Ok(Closer::Trouble { text, never }) => course.has_trouble(text, never),
                 Ok(Closer::Unknown) | Err(_) => {}
             }
-            let text = match &trouble {
-                Some(trouble) => format!("{waiting}: {trouble}"),
-                None => waiting.clone(),
-            };
-            if text != told && unanswered.is_none() && (!is_starting || trouble.is_some()) {
+            let text = course.so_far();
+            if text != told && course.unanswered.is_none() && (!is_starting || course.trouble.is_some()) {
                 progress.status(&subject.mask(&text));
                 told = text;
             }
-            if lacking >= LACKING || hopeless >= HOPELESS {
+            if course.is_lacking() || course.is_hopeless() {
                 break;
             }
             let pause = if is_starting { self.poll.max(self.settle / 6) } else { self.poll };
             tokio::select! {
                 () = waits.pause(pause, deadline) => {}
                 // Nothing is being changed by waiting. One more look tells how far it has come.
-                () = progress.stopped() => stopped = true,
+                () = progress.stopped() => course.stopped = true,
             }
             match tokio::time::timeout_at(deadline, self.api.get(subject)).await {
                 Ok(Ok(Lookup::Found(now))) if now.pointer("/metadata/uid") == uid.as_ref() => {
-                    (object, unanswered) = (now, None);
+                    (object, course.unanswered) = (now, None);
                 }
                 Ok(Ok(_)) => {
                     let text = format!("{} was deleted while it was waited for", location.describe());
@@ -144,49 +219,14 @@ impl KubernetesProvider {
                         progress.status(&subject.mask(&error.message));
                         told.clone_from(&error.message);
                     }
-                    unanswered = Some(error);
+                    course.unanswered = Some(error);
                 }
                 Err(_) => break,
             }
         }
-        let last_look = if stopped { Duration::ZERO } else { LAST_LOOK };
+        let last_look = if course.stopped { Duration::ZERO } else { LAST_LOOK };
         let details = tokio::time::timeout(last_look, self.last_seen(subject, &object)).await.unwrap_or_default();
-        let is_lacking = lacking >= LACKING;
-        let is_hopeless = hopeless >= HOPELESS;
-        let trouble =
-            trouble.filter(|_| is_lacking || is_hopeless).map(|trouble| format!(": {trouble}")).unwrap_or_default();
-        let late = match (is_lacking || is_hopeless || failed, stopped) {
-            (true, _) => "",
-            (_, true) => " yet",
-            _ => " in time",
-        };
-        let mut text = format!("{} is not ready{late}: {waiting}{}", location.describe(), subject.mask(&trouble));
-        for line in details.iter().chain(unanswered.as_ref().map(|error| &error.message)) {
-            text.push_str("\n  ");
-            text.push_str(&subject.mask(line));
-        }
-        if let Some(hint) = unanswered.and_then(|error| error.hint) {
-            return Err(ProviderError::new(ErrorClass::NotReady, text).hint(hint));
-        }
-        let hint = match (is_lacking, location.namespace.as_deref()) {
-            (true, Some(namespace)) => {
-                format!("make what is missing in Namespace {namespace}, or correct its name; then run again")
-            }
-            (_, Some(namespace)) if failed => {
-                let name = &location.name;
-                format!(
-                    "its log says more: kubectl -n {namespace} logs -l batch.kubernetes.io/job-name={name}; mend it, then \
-                     kubectl -n {namespace} delete job {name} lets the next run start it again"
-                )
-            }
-            (_, Some(_)) if location.resource.kind == "Job" => {
-                "wait for it with the next run; a service that does not end needs restart: always".to_owned()
-            }
-            _ if is_hopeless => "no waiting mends it: correct what it says, then apply again".to_owned(),
-            _ if stopped => "the next run goes on waiting".to_owned(),
-            _ => "mend what it says; the next run goes on waiting".to_owned(),
-        };
-        Err(ProviderError::new(ErrorClass::NotReady, text).hint(hint))
+        Err(course.end(subject, &details))
     }
 
     /// Whether what runs has run for a while: a container that ends at once, and is started again and again, is up in between.
