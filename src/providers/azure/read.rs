@@ -100,14 +100,25 @@ impl AzureProvider {
     }
 }
 
-/// A group whose list shows no more than it must: where one object is looked for by its tags, that of the resource group which
-/// it is in, and not of the whole subscription (`Disks_ListByResourceGroup` and its like, which every type that has tags has).
+/// A group whose list shows no more than it must: where an object is looked for by its tags, and all that is asked for is in one
+/// resource group, that group's, and not that of the whole subscription (`Disks_ListByResourceGroup` and its like, which
+/// every type that has tags has).
 fn narrowed<'a>(arm: &Arm, mut group: Group<'a>) -> Group<'a> {
-    if let ([(_, Wanted::Tagged(find))], Listing::Subscription(path)) = (group.members.as_slice(), group.kind.list)
-        && let Ok(within) = ArmId::parse(&find.within)
-        && within.kind().eq_ignore_ascii_case(types::GROUPS)
-    {
-        group.list = Some(arm.url(&format!("{within}{path}"), group.kind.api_version));
+    let Listing::Subscription(path) = group.kind.list else { return group };
+    if !group.members.iter().any(|(_, wanted)| matches!(wanted, Wanted::Tagged(_))) {
+        return group;
+    }
+    let of = |wanted: &Wanted<'_>| match wanted {
+        Wanted::Id(id) => Some(id.scope().to_owned()),
+        Wanted::Tagged(find) => {
+            let within = ArmId::parse(&find.within).ok()?;
+            within.kind().eq_ignore_ascii_case(types::GROUPS).then(|| within.as_str().to_owned())
+        }
+    };
+    let mut groups = group.members.iter().map(|(_, wanted)| of(wanted));
+    let Some(Some(first)) = groups.next() else { return group };
+    if groups.all(|other| other.is_some_and(|other| other.eq_ignore_ascii_case(&first))) {
+        group.list = Some(arm.url(&format!("{first}{path}"), group.kind.api_version));
     }
     group
 }

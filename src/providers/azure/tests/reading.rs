@@ -42,7 +42,8 @@ async fn many_of_a_type_are_one_paged_list() {
     by_tag.find = Some(Find { within: GROUP.into(), tags: [("kompox-volume".into(), "v".into())].into() });
     let mut unknown = by_tag.clone();
     unknown.find = None;
-    let targets = [target(&disk("a")), target(&disk("b")), by_tag, unknown, target("/nonsense")];
+    let other = target(&disk("y").replace("/g/", "/other/"));
+    let targets = [target(&disk("a")), target(&disk("b")), by_tag, unknown, target("/nonsense"), other];
     let read = provider(&server.url).read(&targets).await;
     assert_eq!(found(&read[0]).physical_id, disk("a"), "as it was asked for");
     assert!(matches!(read[1], Observation::Missing));
@@ -390,7 +391,8 @@ async fn the_case_of_an_id_is_the_one_it_was_asked_by() {
     let shouted = ours.replace("/resourceGroups/g/", "/RESOURCEGROUPS/G/");
     let tags = j!({"KOMPOX-Volume": "default", "Managed-By": "kompox", "Owner": "maria"});
     let item = j!({"id": shouted, "type": "Microsoft.Compute/disks", "tags": tags, "properties": {}});
-    let list = "GET /subscriptions/s1/providers/Microsoft.Compute/disks";
+    // One is looked for by its tags, and all are in this group.
+    let list = &*format!("GET {GROUP}/providers/Microsoft.Compute/disks");
     let find = Find { within: GROUP.to_owned(), tags: [("kompox-volume".to_owned(), "default".to_owned())].into() };
     let by_tags = Target { physical_id: None, find: Some(find), ..target("") };
     let server =
