@@ -113,6 +113,9 @@ impl KubernetesProvider {
             let verb = if intent == Intent::Create { "creation" } else { "update" };
             return Err(subject.refused(verb, &reply));
         };
+        if existing.is_none() {
+            self.check_made_by_us(&location, &reply)?;
+        }
         for (path, writer) in self.still_set_by_others(target, removed, &reply.body) {
             progress.status(&format!("{path} stays: \"{writer}\" sets it too"));
         }
@@ -126,6 +129,26 @@ impl KubernetesProvider {
             object = self.wait_ready(subject, object, deadline, progress).await?;
         }
         Ok(observe(&location, target.kind, object))
+    }
+
+    /// A server that made nothing of the version that no object has would merge ours into what is there. A fresh object has
+    /// no writer but us.
+    fn check_made_by_us(&self, location: &Location, reply: &Reply) -> Result<(), ProviderError> {
+        let managed = reply.body.pointer("/metadata/managedFields").and_then(Value::as_array);
+        let other = managed.into_iter().flatten().find_map(|entry| {
+            let is_status = entry.get("subresource").and_then(Value::as_str) == Some("status");
+            let manager = entry.get("manager").and_then(Value::as_str)?;
+            (!is_status && manager != self.field_manager).then_some(manager)
+        });
+        match other.filter(|_| reply.status != 201) {
+            // It has been touched, and a run cannot undo that by itself: the intent stays open for a look.
+            Some(other) => Err(ProviderError::new(
+                ErrorClass::Ambiguous,
+                format!("{} was made by \"{other}\" just before us, and our fields are in it now", location.describe()),
+            )
+            .hint("look at the object, then import it or delete it, and plan again")),
+            None => Ok(()),
+        }
     }
 
     /// What is there.

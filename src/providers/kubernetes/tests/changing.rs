@@ -99,6 +99,20 @@ async fn a_creation_goes_on_where_an_earlier_try_of_ours_ended() {
 }
 
 #[tokio::test]
+async fn a_server_that_minds_no_version_is_noticed() {
+    let server = server(None, |seen| {
+        let mut object = live(seen.body.clone());
+        let managed = object["metadata"]["managedFields"].as_array_mut().unwrap();
+        managed.push(json!({"manager": "helm", "operation": "Update", "fieldsV1": {"f:data": {"f:b": {}}}}));
+        Answer::Json(200, object)
+    })
+    .await;
+    let error = run(&server, &create()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Ambiguous);
+    assert!(error.message.contains("\"helm\""), "{error}");
+}
+
+#[tokio::test]
 async fn what_was_there_for_a_moment_is_a_conflict() {
     let server = server(None, |_| modified()).await;
     let error = run(&server, &create()).await.unwrap_err();
