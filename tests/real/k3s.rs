@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cluster::{Cluster, Need};
 use crate::harness::project::Project;
 use crate::harness::run::Live;
-use crate::harness::within;
+use crate::harness::{wait_for, within};
 use crate::ingress::Controller;
 use crate::site::Site;
 
@@ -217,6 +217,12 @@ fn an_apply_goes_on_with_a_token_that_was_renewed_meanwhile() {
     let namespaces = "/api/v1/namespaces?labelSelector=app.kubernetes.io/name%3Down";
     let namespace = cluster.read(namespaces)["items"][0]["metadata"]["name"].as_str().unwrap().to_owned();
     let pod = pod(&cluster.read(&format!("/api/v1/namespaces/{namespace}/pods"))).unwrap();
+    wait_for("its container to run", || {
+        let pod = cluster.read(&format!("/api/v1/namespaces/{namespace}/pods/{pod}"));
+        let all = pod["status"]["containerStatuses"].as_array()?;
+        let web = all.iter().find(|status| status["name"] == "web")?;
+        web["state"].get("running").map(|_| ())
+    });
     cluster.kubectl(&["--namespace", &namespace, "exec", &pod, "--container=web", "--", "touch", "/up"]);
     live.end().done();
     project.run_as_is(&["plan", "--detailed-exitcode"]).done();
