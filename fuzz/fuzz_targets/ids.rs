@@ -29,7 +29,7 @@ fuzz_target!(|text: &str| {
     }
     let (scope, name) = text.split_once('\n').unwrap_or(("/ws/w", text));
     let address = Address::new(scope, "disk", name);
-    let _ = (address.scope(), address.kind(), address.name(), address.short(), address.app());
+    let _ = (address.scope(), address.kind(), address.name(), address.short());
     let among = [address.clone(), Address::new("/ws/w/prv/p/app/a", "disk", "default")];
     if let Ok(found) = resolve(address.as_str(), &among) {
         assert_eq!(found, address);
