@@ -340,7 +340,18 @@ impl Site {
         options: &Options,
         snapshot: &Snapshot,
     ) -> Result<Plan, PlanError> {
-        planner::plan(Inputs {
+        planner::plan(self.inputs(graph, mode, options, snapshot)).await
+    }
+
+    /// What a plan is made from.
+    pub(crate) fn inputs<'a>(
+        &'a self,
+        graph: &'a Graph,
+        mode: Mode,
+        options: &'a Options,
+        snapshot: &'a Snapshot,
+    ) -> Inputs<'a> {
+        Inputs {
             graph,
             snapshot,
             lineage: &self.lineage,
@@ -356,8 +367,7 @@ impl Site {
             dangers: Vec::new(),
             notes: Vec::new(),
             engine_version: "0.1.0",
-        })
-        .await
+        }
     }
 
     /// Reconcile, plan, apply; everything must come to its end.

@@ -106,6 +106,16 @@ pub(crate) fn intent(id: &str, name: &str) -> Intent {
     }
 }
 
+/// A commit of which all or nothing must be there: two records, and the end of one intent with the beginning of the next.
+pub(crate) fn all_or_nothing(n: u64) -> [Change; 4] {
+    [
+        put(record(&format!("{n}.a"))),
+        Change::CloseIntent(format!("i{}", n - 1)),
+        put(record(&format!("{n}.b"))),
+        Change::OpenIntent(Box::new(intent(&format!("i{n}"), "x"))),
+    ]
+}
+
 pub(crate) fn run(id: &str) -> Run {
     Run {
         id: id.to_owned(),

@@ -10,12 +10,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::contract::{at, intent, put, record, request};
+use crate::Store;
+use crate::contract::{all_or_nothing, at, put, record, request};
 use crate::object::ObjectStore;
 use crate::place::{Objects, Variables};
 use crate::sqlite::SqliteStore;
 use crate::stores::tell;
-use crate::{Change, Store};
 
 /// Set for the process that is traced: where it keeps its state.
 const WRITER: &str = "KOMPOX_STATE_TEST_POWER";
@@ -39,13 +39,7 @@ fn write(store: &dyn Store) {
     // Straight to the handle: what a test prints by macro is kept back until it ends.
     let mut out = std::io::stdout().lock();
     for n in 1..=COMMITS {
-        let changes = [
-            put(record(&format!("{n}.a"))),
-            Change::CloseIntent(format!("i{}", n - 1)),
-            put(record(&format!("{n}.b"))),
-            Change::OpenIntent(Box::new(intent(&format!("i{n}"), "x"))),
-        ];
-        let serial = store.commit(&lock, &changes).unwrap();
+        let serial = store.commit(&lock, &all_or_nothing(n)).unwrap();
         out.write_all(format!("acknowledged {serial}\n").as_bytes()).unwrap();
         out.flush().unwrap();
     }

@@ -68,14 +68,6 @@ impl Driver for Local {
         shop
     }
 
-    fn zone(&self, cluster: &Cluster) -> String {
-        cluster.zone("node1")
-    }
-
-    fn other_zone(&self, cluster: &Cluster) -> String {
-        cluster.zone("node2")
-    }
-
     fn far(&self) -> Far {
         Far::Carried
     }

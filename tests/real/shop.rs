@@ -130,10 +130,14 @@ pub trait Driver {
     fn shop(&self, cluster: &'static Cluster) -> Shop;
 
     /// The zone that the app is in at first, as its manifest says it.
-    fn zone(&self, cluster: &Cluster) -> String;
+    fn zone(&self, cluster: &Cluster) -> String {
+        cluster.zone("node1")
+    }
 
     /// The other one.
-    fn other_zone(&self, cluster: &Cluster) -> String;
+    fn other_zone(&self, cluster: &Cluster) -> String {
+        cluster.zone("node2")
+    }
 
     /// How the data gets to another zone.
     fn far(&self) -> Far;

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use crate::engine::plan::Mode;
     use crate::engine::planner::Options;
-    use crate::engine::testing::{DISK, THING, applied, graph, kinds, node};
+    use crate::engine::testing::{DISK, THING, applied, graph, node};
 
     #[tokio::test]
     async fn what_is_in_a_cluster_that_is_given_up_is_lost_and_nothing_else() {
@@ -222,23 +222,7 @@ mod tests {
         let is_lost = |abandoned: &[&str], address: &str, provider: &str| {
             let abandoned: BTreeSet<Address> = abandoned.iter().map(|one| Address::parse(one).unwrap()).collect();
             let options = Options { abandoned, ..Options::default() };
-            let inputs = Inputs {
-                graph: &wish,
-                snapshot: &snapshot,
-                lineage: &site.lineage,
-                digester: &site.digester,
-                providers: &site.providers,
-                kinds,
-                mode: Mode::Destroy,
-                options: &options,
-                inputs: BTreeMap::new(),
-                chosen: BTreeMap::new(),
-                hosts: Vec::new(),
-                imports: Vec::new(),
-                dangers: Vec::new(),
-                notes: Vec::new(),
-                engine_version: "0",
-            };
+            let inputs = site.inputs(&wish, Mode::Destroy, &options, &snapshot);
             Known::new(&inputs).is_lost(&Address::parse(address).unwrap(), &provider.into())
         };
         let (one, data) = (&["/ws/t/cls/one"][..], "/ws/t/disk/data");

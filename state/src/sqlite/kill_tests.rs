@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rusqlite::Connection;
 
 use super::*;
-use crate::contract::{at, intent, put, record, request};
+use crate::contract::{all_or_nothing, at, intent, request};
 
 /// Set for the process that is going to be killed: the database it writes to.
 const VICTIM: &str = "KOMPOX_STATE_TEST_VICTIM";
@@ -23,13 +23,7 @@ fn write_for_ever(path: &Path) {
     writeln!(out, "victim locked").unwrap();
     loop {
         let n = store.serial().unwrap() + 1;
-        let changes = [
-            put(record(&format!("{n}.a"))),
-            Change::CloseIntent(format!("i{}", n - 1)),
-            put(record(&format!("{n}.b"))),
-            Change::OpenIntent(Box::new(intent(&format!("i{n}"), "x"))),
-        ];
-        let serial = store.commit(&lock, &changes).unwrap();
+        let serial = store.commit(&lock, &all_or_nothing(n)).unwrap();
         writeln!(out, "victim {serial}").unwrap();
         out.flush().unwrap();
     }

@@ -153,9 +153,6 @@ fn differences(at: &str, real: &Value, sandbox: &Value, found: &mut Vec<String>)
 fn compare(namespace: &str, requests: &[Request]) -> Vec<String> {
     let answers: Vec<_> = Plane::all().into_iter().map(|plane| carry_out(plane, namespace, requests)).collect();
     let [real, sandbox] = answers.as_slice() else { return Vec::new() };
-    if std::env::var_os("KOMPOX_SHOW").is_some_and(|name| name == namespace) {
-        answers.iter().flatten().for_each(|(what, status, _)| eprintln!("{status} {what}"));
-    }
     let differ =
         |((what, status, answer), (_, other_status, other)): (&(String, u16, Value), &(String, u16, Value))| {
             (status != other_status || answer != other).then(|| {
