@@ -12,9 +12,9 @@ use crate::advice::{Advice, Command};
 use crate::engine::provider::{ErrorClass, Observed, Operation, Preview, Progress, ProviderError, Target};
 use crate::engine::value::Path;
 
-/// A version that no stored object has: versions are revisions of etcd, whose first is 1 and holds nothing. With it the server
-/// makes an object, and refuses (409) to change one that is there, which is what else sets an apply apart from a creation
-/// (`Store.Update` in `k8s.io/apiserver/pkg/registry/generic/registry/store.go`: a version counts where there is an object).
+/// A version that no stored object has: versions are revisions of etcd, whose first is 1 and holds nothing. An apply that
+/// carries it makes an object, and is refused (409) where there is one (`Store.Update` in
+/// `k8s.io/apiserver/pkg/registry/generic/registry/store.go`: a version is compared only where there is an object).
 const NOTHING_HAS: &str = "1";
 
 /// What a change does to what is there.
