@@ -21,9 +21,10 @@ services:
     ports: [\"8080:80\"]
 ";
 
-/// A project beside a compose file, made by the first of the README's two commands.
-fn project(cluster: &Cluster) -> Project {
-    let mut project = Project::empty("own");
+/// A project beside a compose file, made by the first of the README's two commands; its folder is called by this name, and
+/// so is its app.
+fn project(cluster: &Cluster, name: &str) -> Project {
+    let mut project = Project::empty(name);
     project.set("KUBECONFIG", cluster.kubeconfig.to_str().unwrap());
     project.write("compose.yml", COMPOSE);
     project.run_as_is(&["init", "--from", "compose.yml", "--driver", "k3s"]).done();
@@ -42,7 +43,7 @@ fn namespace(project: &Project) -> String {
 fn an_app_runs_by_the_two_commands_of_the_readme() {
     let Some(cluster) = Cluster::with(Need::Namespace, "an app by the driver k3s") else { return };
     let _calm = cluster.calm();
-    let project = project(cluster);
+    let project = project(cluster, "own");
     assert!(project.read("kompoxapp.yml").contains("K3S_CONTEXT: "), "{}", project.read("kompoxapp.yml"));
     project.run_as_is(&["apply", "--auto-approve"]).done();
     let namespace = namespace(&project);
@@ -116,7 +117,7 @@ fn kubeconfig(cluster: &Cluster, folder: &Path, name: &str, change: impl FnOnce(
 fn every_way_to_sign_in_works_or_says_why_not() {
     let Some(cluster) = Cluster::with(Need::Own, "the ways to sign in to a cluster") else { return };
     let _calm = cluster.calm();
-    let mut project = project(cluster);
+    let mut project = project(cluster, "own");
     let folder = project.folder().to_owned();
     let user = |all: &mut Value, user: Value| all["users"][0]["user"] = user;
 
@@ -187,7 +188,7 @@ fn an_apply_goes_on_with_a_token_that_was_renewed_meanwhile() {
     let Some(cluster) = Cluster::with(Need::Own, "a token that runs out in the middle of an apply") else { return };
     let _calm = cluster.calm();
     let system = |arguments: &[&str]| cluster.kubectl(&[&["--namespace=kube-system"], arguments].concat());
-    let mut project = project(cluster);
+    let mut project = project(cluster, "renewed");
     let folder = project.folder().to_owned();
     project.edit("compose.yml", "    image", "    healthcheck: {test: [CMD, test, -e, /up], interval: 1s}\n    image");
 
@@ -214,7 +215,7 @@ fn an_apply_goes_on_with_a_token_that_was_renewed_meanwhile() {
     live.until_says("401 Unauthorized");
     sign_in("kompox-second");
     let pod = |list: &Value| Some(list["items"][0]["metadata"]["name"].as_str()?.to_owned());
-    let namespaces = "/api/v1/namespaces?labelSelector=app.kubernetes.io/name%3Down";
+    let namespaces = "/api/v1/namespaces?labelSelector=app.kubernetes.io/name%3Drenewed";
     let namespace = cluster.read(namespaces)["items"][0]["metadata"]["name"].as_str().unwrap().to_owned();
     let pod = pod(&cluster.read(&format!("/api/v1/namespaces/{namespace}/pods"))).unwrap();
     wait_for("its container to run", || {
