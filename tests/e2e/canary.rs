@@ -161,5 +161,6 @@ no_secret_is_kept!(
     no_secret_is_kept_in_a_folder: Folder,
     no_secret_is_kept_in_versitygw: Versitygw,
     no_secret_is_kept_in_azurite: Azurite,
+    no_secret_is_kept_in_gcs: Gcs,
     no_secret_is_kept_in_postgres: Pgbouncer
 );

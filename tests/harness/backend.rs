@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use kompox_state::{Config, Objects, Variables};
 use uuid::Uuid;
 
-use super::server::{ACCOUNT, AZURITE, BUCKET, MOTO, Postgres, Server, VERSITYGW, aws, azure, installed};
+use super::server::{ACCOUNT, AZURITE, BUCKET, GCS, MOTO, Postgres, Server, VERSITYGW, aws, azure, google, installed};
 
 /// A backend, and the server that it is tried on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,7 @@ pub enum Backend {
     Versitygw,
     Moto,
     Azurite,
+    Gcs,
     Postgres,
     Pgbouncer,
 }
@@ -46,6 +47,7 @@ impl Backend {
             Self::Versitygw => "object (versitygw)",
             Self::Moto => "object (moto)",
             Self::Azurite => "object (azurite)",
+            Self::Gcs => "object (gcs)",
             Self::Postgres => "postgres",
             Self::Pgbouncer => "postgres (pgbouncer)",
         }
@@ -59,6 +61,7 @@ impl Backend {
             Self::Versitygw => server(0),
             Self::Moto => server(1),
             Self::Azurite => server(2),
+            Self::Gcs => server(3),
             Self::Postgres | Self::Pgbouncer => postgres().map(|server| server.folder().to_owned()),
         }
     }
@@ -83,6 +86,10 @@ impl Backend {
                 let server = server(2, AZURITE, Server::azurite)?;
                 Some(bucket(format!("az://{ACCOUNT}/{BUCKET}"), &azure(&server.endpoint)))
             }
+            Self::Gcs => {
+                let server = server(3, GCS, Server::gcs)?;
+                Some(bucket(format!("gs://{BUCKET}"), &google(&server.endpoint)))
+            }
             Self::Postgres | Self::Pgbouncer => {
                 let server = postgres()?;
                 let port = if self == Self::Postgres { server.port } else { server.pooled? };
@@ -97,8 +104,8 @@ impl Backend {
     }
 }
 
-/// versitygw, moto and Azurite of this process.
-static SERVERS: [OnceLock<Option<Server>>; 3] = [const { OnceLock::new() }; 3];
+/// versitygw, moto, Azurite and the Google Cloud Storage of this process.
+static SERVERS: [OnceLock<Option<Server>>; 4] = [const { OnceLock::new() }; 4];
 
 /// The PostgreSQL of this process.
 fn postgres() -> Option<&'static Postgres> {

@@ -100,6 +100,7 @@ sixteen_processes_at_once!(
     sixteen_processes_at_once_on_versitygw: Versitygw,
     sixteen_processes_at_once_on_moto: Moto,
     sixteen_processes_at_once_on_azurite: Azurite,
+    sixteen_processes_at_once_on_gcs: Gcs,
     sixteen_processes_at_once_on_postgres: Postgres,
     sixteen_processes_at_once_on_pgbouncer: Pgbouncer
 );

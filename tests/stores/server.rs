@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub const VERSITYGW: &str = "versitygw";
 pub const MOTO: &str = "moto/bin/python";
 pub const AZURITE: &str = "azurite/node_modules/azurite/dist/src/blob/main.js";
+pub const GCS: &str = "gcs";
 
 /// The bucket or container that each of them has.
 pub const BUCKET: &str = "states";
@@ -112,6 +113,16 @@ impl Server {
         server
     }
 
+    /// fake-gcs-server behind `tests/stores/gcs`, which serves a folder as Google Cloud Storage.
+    pub fn gcs(program: &Path) -> Self {
+        Self::start(|folder, port| {
+            let mut command = Command::new(program);
+            command.arg(folder.join("data")).arg(format!("127.0.0.1:{port}"));
+            std::fs::create_dir_all(folder.join("data").join(BUCKET)).unwrap();
+            command
+        })
+    }
+
     /// Makes a bucket or container.
     fn put(&self, path: &str) {
         let address = self.endpoint.strip_prefix("http://").unwrap();
@@ -142,6 +153,14 @@ pub fn azure(endpoint: &str) -> [(&'static str, String); 3] {
         ("AZURE_STORAGE_ACCOUNT_KEY", ACCOUNT_KEY.to_owned()),
         ("AZURE_ALLOW_HTTP", "true".to_owned()),
     ]
+}
+
+/// The same for the Google Cloud Storage of `tests/stores/gcs`, which asks nobody who they are.
+pub fn google(endpoint: &str) -> [(&'static str, String); 1] {
+    let key = format!(
+        r#"{{"client_email": "tests", "private_key": "", "private_key_id": "", "disable_oauth": true, "gcs_base_url": "{endpoint}"}}"#
+    );
+    [("GOOGLE_SERVICE_ACCOUNT_KEY", key)]
 }
 
 /// A PostgreSQL, and pgbouncer in transaction mode in front of it where that is installed. They end with this process.

@@ -18,6 +18,9 @@ pub(super) struct Connector {
     /// How many requests were sent.
     #[cfg(test)]
     pub(super) sent: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    /// Leaves the condition of each creation away, so that the server does what one that knows no conditions does.
+    #[cfg(test)]
+    pub(super) drops_conditions: bool,
 }
 
 impl HttpConnector for Connector {
@@ -34,7 +37,7 @@ impl HttpConnector for Connector {
         Ok(HttpClient::new(Client {
             client,
             #[cfg(test)]
-            sent: self.sent.clone(),
+            tested: self.clone(),
         }))
     }
 }
@@ -43,15 +46,15 @@ impl HttpConnector for Connector {
 struct Client {
     client: reqwest::Client,
     #[cfg(test)]
-    sent: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    tested: Connector,
 }
 
 #[async_trait]
 impl HttpService for Client {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        #[cfg(test)]
-        self.sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (parts, body) = request.into_parts();
+        #[cfg(test)]
+        let parts = self.tested.sees(parts);
         let body: Bytes = body.collect().await?.to_bytes();
         let request = reqwest::Request::try_from(http::Request::from_parts(parts, body)).map_err(failed)?;
         let response = self.client.execute(request).await.map_err(failed)?;
@@ -62,6 +65,18 @@ impl HttpService for Client {
         *answer.version_mut() = version;
         *answer.headers_mut() = headers;
         Ok(answer)
+    }
+}
+
+#[cfg(test)]
+impl Connector {
+    fn sees(&self, mut parts: http::request::Parts) -> http::request::Parts {
+        self.sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if self.drops_conditions {
+            parts.headers.remove("if-none-match");
+            parts.headers.remove("x-goog-if-generation-match");
+        }
+        parts
     }
 }
 

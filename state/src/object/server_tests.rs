@@ -2,7 +2,7 @@
 //! tests say that they were skipped.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Barrier, OnceLock};
 
@@ -12,7 +12,7 @@ use super::tests::spoil;
 use super::*;
 use crate::contract::{self, Backend, Spoiled, put, record, request};
 use crate::lease::Clock;
-use crate::stores::{ACCOUNT, AZURITE, BUCKET, MOTO, Server, VERSITYGW, aws, azure, installed, tell};
+use crate::stores::{ACCOUNT, AZURITE, BUCKET, GCS, MOTO, Server, VERSITYGW, aws, azure, google, installed, tell};
 
 /// Which server.
 trait Kind: 'static {
@@ -104,6 +104,30 @@ impl Kind for Azurite {
     }
 }
 
+struct Google;
+
+impl Kind for Google {
+    const PROGRAM: &'static str = GCS;
+    const ROUNDS: usize = 5;
+
+    fn shared() -> &'static OnceLock<Option<Server>> {
+        static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+        &SERVER
+    }
+
+    fn start(program: &Path) -> Server {
+        Server::gcs(program)
+    }
+
+    fn objects(prefix: String) -> Objects {
+        Objects::Google { bucket: BUCKET.to_owned(), prefix }
+    }
+
+    fn variables(endpoint: &str) -> Vec<(&'static str, String)> {
+        google(endpoint).to_vec()
+    }
+}
+
 /// A state on a server, below a prefix of its own.
 struct On<K> {
     objects: Objects,
@@ -114,15 +138,20 @@ struct On<K> {
 }
 
 impl<K: Kind> On<K> {
+    fn presence(&self) -> PathBuf {
+        self.folder.path().join("object.lock")
+    }
+
     fn open_through(&self, connector: Connector) -> ObjectStore {
-        let presence = self.folder.path().join("object.lock");
-        let store = ObjectStore::open_through(connector, &self.objects, &self.variables, &presence).unwrap();
+        let store = ObjectStore::open_through(connector, &self.objects, &self.variables, &self.presence()).unwrap();
         store.judging_by(self.clock.clone())
     }
 }
 
 impl<K: Kind> Backend for On<K> {
     type Store = ObjectStore;
+
+    const CASES: u32 = 8;
 
     fn new() -> Self {
         let server = server::<K>().expect("asked for only where there is one");
@@ -156,26 +185,20 @@ impl<K: Kind> Backend for On<K> {
     }
 }
 
-/// The parts of the contract in which a server takes part; the rest does not depend on it.
-fn contract<K: Kind>() {
+/// A server that creates what exists keeps no state, and the first use makes none there. For servers that check no signature:
+/// the condition is part of it.
+fn refuses_a_server_that_overwrites<K: Kind>() {
     if server::<K>().is_none() {
         return;
     }
-    contract::keeps_what_it_is_given::<On<K>>();
-    contract::reopens_as_the_same_state::<On<K>>();
-    contract::counts_commits::<On<K>>();
-    contract::a_commit_is_all_or_nothing::<On<K>>();
-    contract::the_journal_opens_and_closes::<On<K>>();
-    contract::refuses_a_second_writer::<On<K>>();
-    contract::a_lock_ends_with_its_value::<On<K>>();
-    contract::clears_a_dead_local_holder::<On<K>>();
-    contract::waits_for_the_lease_of_a_remote_holder::<On<K>>();
-    contract::fences_a_holder_that_was_taken_over::<On<K>>();
-    contract::unlock_is_the_last_resort::<On<K>>();
-    contract::readers_see_one_instant::<On<K>>();
-    contract::a_copy_takes_the_place_of_everything::<On<K>>();
-    contract::a_state_that_has_moved_takes_no_writer::<On<K>>();
-    contract::what_cannot_be_read_is_damage::<On<K>>();
+    let place = On::<K>::new();
+    let connector = Connector { drops_conditions: true, ..Connector::default() };
+    let opened = ObjectStore::open_through(connector, &place.objects, &place.variables, &place.presence());
+    let error = opened.map(drop).unwrap_err();
+    assert!(matches!(error, StateError::NotExclusive { .. }), "{error}");
+    let none = ObjectStore::open_existing(&place.objects, &place.variables, &place.presence()).unwrap();
+    assert!(none.is_none(), "no state was made there");
+    assert_eq!(place.open().serial().unwrap(), 0, "one is made when the condition counts");
 }
 
 /// Of 16 that want the lock at once one gets it, each time; nobody's commit is lost. `KOMPOX_STORES_ROUNDS` says how often.
@@ -261,10 +284,7 @@ macro_rules! on_servers {
         $(mod $name {
             use super::*;
 
-            #[test]
-            fn keeps_the_contract() {
-                contract::<$kind>();
-            }
+            contract::contract_tests!(On<$kind>, where server::<$kind>().is_some());
 
             #[test]
             fn gives_the_lock_to_one() {
@@ -284,7 +304,13 @@ macro_rules! on_servers {
     };
 }
 
-on_servers!(versitygw: VersityGateway, moto: Moto, azurite: Azurite);
+on_servers!(versitygw: VersityGateway, moto: Moto, azurite: Azurite, gcs: Google);
+
+#[test]
+fn no_state_is_kept_where_a_creation_overwrites() {
+    refuses_a_server_that_overwrites::<Moto>();
+    refuses_a_server_that_overwrites::<Google>();
+}
 
 #[test]
 fn a_server_that_is_not_there_is_named() {

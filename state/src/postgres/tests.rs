@@ -97,54 +97,13 @@ impl<const POOLED: bool> Backend for In<POOLED> {
     }
 }
 
-macro_rules! on_postgres {
-    ($($name:ident),+) => {
-        $(#[test]
-        fn $name() {
-            if server().is_some() {
-                contract::$name::<In<false>>();
-            }
-        })+
+contract::contract_tests!(In<false>, where server().is_some());
 
-        mod pooled {
-            use super::*;
+mod pooled {
+    use super::*;
 
-            $(#[test]
-            fn $name() {
-                if server().is_some_and(|server| server.pooled.is_some()) {
-                    contract::$name::<In<true>>();
-                }
-            })+
-        }
-    };
+    contract::contract_tests!(In<true>, where server().is_some_and(|server| server.pooled.is_some()));
 }
-
-on_postgres!(
-    keeps_what_it_is_given,
-    reopens_as_the_same_state,
-    counts_commits,
-    put_keeps_the_created_serial,
-    a_commit_is_all_or_nothing,
-    a_move_renames_in_dependencies,
-    the_journal_opens_and_closes,
-    keeps_history,
-    counts_what_was_done,
-    remembers_addresses_that_had_a_record,
-    means_of_durations,
-    refuses_a_second_writer,
-    a_lock_ends_with_its_value,
-    clears_a_dead_local_holder,
-    waits_for_the_lease_of_a_remote_holder,
-    fences_a_holder_that_was_taken_over,
-    unlock_is_the_last_resort,
-    readers_see_one_instant,
-    ended_runs_are_a_chain,
-    a_copy_takes_the_place_of_everything,
-    a_state_that_has_moved_takes_no_writer,
-    refuses_what_it_could_not_read_back,
-    what_cannot_be_read_is_damage,
-    behaves_as_a_map
-);
 
 #[test]
 fn of_many_that_make_a_state_or_want_the_lock_one_does() {
