@@ -1,7 +1,9 @@
 //! The contract on a real PostgreSQL, straight and through pgbouncer in transaction mode (`tests/stores/postgres`).
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Barrier, OnceLock};
 
 use tempfile::TempDir;
@@ -9,6 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::contract::{self, Backend, Spoiled, put, record, request};
 use crate::lease::Clock;
+use crate::model::Model;
 use crate::stores::{Postgres, tell};
 
 /// The server, started by whoever needs it first; none where it is not installed.
@@ -148,6 +151,102 @@ fn of_many_that_make_a_state_or_want_the_lock_one_does() {
     tell(&format!(
         "contention: postgres {way}: {WRITERS} writers, {rounds} rounds, one holder in each, no commit lost"
     ));
+}
+
+/// Passes everything on between a client and the server, and counts what the client waits for an answer to: beginning a
+/// connection, signing in, a simple query, the end of an extended one
+/// (<https://www.postgresql.org/docs/15/protocol-message-formats.html>).
+struct Counting {
+    port: u16,
+    asked: Arc<AtomicU64>,
+}
+
+impl Counting {
+    fn before(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, asked) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU64::new(0)));
+        let counted = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let there = TcpStream::connect(("localhost", server)).unwrap();
+                // Nothing of it waits for more to send.
+                [&client, &there].map(|stream| stream.set_nodelay(true).unwrap());
+                let (mut answers, mut back) = (there.try_clone().unwrap(), client.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+                let counted = Arc::clone(&counted);
+                std::thread::spawn(move || Self::pass(client, there, &counted));
+            }
+        });
+        Self { port, asked }
+    }
+
+    fn pass(mut client: TcpStream, mut there: TcpStream, asked: &AtomicU64) -> std::io::Result<()> {
+        // The first message has no letter.
+        let mut head = vec![0; 4];
+        loop {
+            client.read_exact(&mut head)?;
+            let length = u32::from_be_bytes(head[head.len() - 4..].try_into().unwrap());
+            let mut message = head.clone();
+            message.resize(head.len() + length as usize - 4, 0);
+            client.read_exact(&mut message[head.len()..])?;
+            if head.len() == 4 || b"pQS".contains(&head[0]) {
+                asked.fetch_add(1, Ordering::Relaxed);
+            }
+            there.write_all(&message)?;
+            head.resize(5, 0);
+        }
+    }
+
+    /// How often `work` waits for the server.
+    fn count<T>(&self, work: impl FnOnce() -> T) -> (u64, T) {
+        let before = self.asked.load(Ordering::Relaxed);
+        let done = work();
+        (self.asked.load(Ordering::Relaxed) - before, done)
+    }
+}
+
+/// How many round trips each thing takes with so many records: lock, commit, release, first read, new look, one record,
+/// and a commit of all of them.
+fn round_trips(server: u16, records: usize) -> [u64; 7] {
+    let way = Counting::before(server);
+    let schema = format!("state_{}", Uuid::new_v4().simple());
+    let variables = variables(way.port, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let presence = folder.path().join("lock");
+    let store = PostgresStore::open(&schema, &variables, &presence).unwrap();
+    let (lock, held) = way.count(|| store.try_lock(&request("here")).unwrap());
+    let mut model = Model::default();
+    model.apply(&(0..records).map(|n| put(record(&format!("many{n}")))).collect::<Vec<_>>());
+    let (whole, _) = way.count(|| store.commit(&held, &[Change::Replace(Box::new(model.contents()))]).unwrap());
+    let (commit, _) = way.count(|| store.commit(&held, &[put(record("many0"))]).unwrap());
+    let (release, _) = way.count(|| held.release().unwrap());
+    let (cold, found) = way.count(|| {
+        let store = PostgresStore::open_existing(&schema, &variables, &presence).unwrap().unwrap();
+        store.snapshot().unwrap().records.len()
+    });
+    assert_eq!(found, records);
+    let (again, _) = way.count(|| store.snapshot().unwrap());
+    let (one, _) = way.count(|| store.record(&contract::at("many0")).unwrap().unwrap());
+    [lock, commit, release, cold, again, one, whole]
+}
+
+#[test]
+fn takes_few_requests() {
+    let Some(server) = server() else { return };
+    for (way, port) in [("straight", Some(server.port)), ("through pgbouncer", server.pooled)] {
+        let Some(port) = port else { continue };
+        let few = round_trips(port, 10);
+        assert_eq!(few, round_trips(port, 1000), "the size of the state costs no round trip");
+        let [lock, commit, release, cold, again, one, whole] = few;
+        tell(&format!(
+            "requests: postgres {way}: round trips of 10 and of 1,000 records: lock {lock}, commit {commit}, release {release}, \
+             first read {cold}, new look {again}, one record {one}, a whole state {whole}"
+        ));
+        assert!(
+            lock <= 6 && commit <= 8 && release <= 4 && cold <= 20 && again <= 5 && one <= 3 && whole <= 20,
+            "{few:?}"
+        );
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The changes of a commit as statements.
 
 use postgres::Transaction;
-use postgres::types::Type;
+use postgres::types::{ToSql, Type};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -193,33 +193,90 @@ fn add_duration(tx: &mut Transaction<'_>, schema: &str, duration: &ActionDuratio
     Ok(())
 }
 
-/// Puts other contents in the place of all there are.
+/// How many rows one statement writes.
+const ROWS: usize = 1000;
+
+/// Puts other contents in the place of all there are. Each statement writes many rows: a state of any size arrives in time over
+/// a network where each answer takes its while.
 fn replace(tx: &mut Transaction<'_>, schema: &str, contents: &Contents) -> Result<(), Fault> {
     contents.check_chain().map_err(refused)?;
+    contents.records.iter().try_for_each(whole)?;
+    for intent in &contents.intents {
+        readable([&intent.address])?;
+        shallow(&intent.desired, &intent.address)?;
+        intent.record.iter().try_for_each(whole)?;
+    }
     for table in CONTENTS {
         tx.batch_execute(&format!("DELETE FROM {schema}.{table}"))?;
     }
-    for record in &contents.records {
-        put(tx, schema, record, record.created_serial, record.updated_serial)?;
+    for records in contents.records.chunks(ROWS) {
+        let addresses: Vec<&str> = records.iter().map(|record| record.address.as_str()).collect();
+        let bodies = records.iter().map(json).collect::<Result<Vec<String>, Fault>>()?;
+        let created: Vec<i64> = records.iter().map(|record| signed(record.created_serial)).collect();
+        let updated: Vec<i64> = records.iter().map(|record| signed(record.updated_serial)).collect();
+        let insert = format!(
+            "INSERT INTO {schema}.records (address, body, created_serial, updated_serial) \
+             SELECT * FROM unnest($1, $2, $3, $4) ON CONFLICT DO NOTHING"
+        );
+        let columns: [(&(dyn ToSql + Sync), Type); 4] = [
+            (&addresses, Type::TEXT_ARRAY),
+            (&bodies, Type::TEXT_ARRAY),
+            (&created, Type::INT8_ARRAY),
+            (&updated, Type::INT8_ARRAY),
+        ];
+        each_once(tx.execute_typed(&insert, &columns)?, records.len(), "a record")?;
     }
-    contents.intents.iter().try_for_each(|intent| open(tx, schema, intent))?;
-    for run in &contents.runs {
-        if !add(tx, schema, "runs", &run.id, run)? {
-            return Err(refused(format!("the run {} is in the history twice", run.id)).into());
-        }
-    }
-    contents.removed.iter().try_for_each(|address| remember(tx, schema, address))?;
-    let insert = format!("INSERT INTO {schema}.durations (kind, action, samples, mean_millis) VALUES ($1, $2, $3, $4)");
-    for Measured { kind, action, samples, mean_millis } in &contents.durations {
-        tx.execute_typed(
-            &insert,
-            &[
-                (kind, Type::TEXT),
-                (&action.word(), Type::TEXT),
-                (&signed(*samples), Type::INT8),
-                (mean_millis, Type::FLOAT8),
-            ],
-        )?;
-    }
+    add_all(tx, schema, "intents", "an intent", &contents.intents, |intent| &intent.id)?;
+    add_all(tx, schema, "runs", "a run of the history", &contents.runs, |run| &run.id)?;
+    let removed: Vec<&str> = contents.removed.iter().map(Address::as_str).collect();
+    let insert = format!("INSERT INTO {schema}.removed SELECT * FROM unnest($1) ON CONFLICT DO NOTHING");
+    tx.execute_typed(&insert, &[(&removed, Type::TEXT_ARRAY)])?;
+    add_durations(tx, schema, &contents.durations)?;
     schema::set_head(tx, schema, &contents.head)
+}
+
+/// Adds all of these, in their order.
+fn add_all<T: Serialize>(
+    tx: &mut Transaction<'_>,
+    schema: &str,
+    table: &str,
+    what: &str,
+    all: &[T],
+    id: impl Fn(&T) -> &String,
+) -> Result<(), Fault> {
+    let insert = format!(
+        "INSERT INTO {schema}.{table} (id, body) SELECT id, body FROM unnest($1, $2) WITH ORDINALITY AS t (id, body, n) \
+         ORDER BY n ON CONFLICT DO NOTHING"
+    );
+    for some in all.chunks(ROWS) {
+        let ids: Vec<&String> = some.iter().map(&id).collect();
+        let bodies = some.iter().map(json).collect::<Result<Vec<String>, Fault>>()?;
+        let columns: [(&(dyn ToSql + Sync), Type); 2] = [(&ids, Type::TEXT_ARRAY), (&bodies, Type::TEXT_ARRAY)];
+        each_once(tx.execute_typed(&insert, &columns)?, some.len(), what)?;
+    }
+    Ok(())
+}
+
+fn each_once(written: u64, of: usize, what: &str) -> Result<(), Fault> {
+    if written == of as u64 { Ok(()) } else { Err(refused(format!("{what} is there twice")).into()) }
+}
+
+fn add_durations(tx: &mut Transaction<'_>, schema: &str, all: &[Measured]) -> Result<(), Fault> {
+    let kinds: Vec<&String> = all.iter().map(|measured| &measured.kind).collect();
+    let actions: Vec<&str> = all.iter().map(|measured| measured.action.word()).collect();
+    let samples: Vec<i64> = all.iter().map(|measured| signed(measured.samples)).collect();
+    let means: Vec<f64> = all.iter().map(|measured| measured.mean_millis).collect();
+    let insert = format!(
+        "INSERT INTO {schema}.durations (kind, action, samples, mean_millis) SELECT * FROM unnest($1, $2, $3, $4)"
+    );
+    tx.execute_typed(
+        &insert,
+        &[
+            (&kinds, Type::TEXT_ARRAY),
+            (&actions, Type::TEXT_ARRAY),
+            (&samples, Type::INT8_ARRAY),
+            (&means, Type::FLOAT8_ARRAY),
+        ],
+    )?;
+    Ok(())
 }
