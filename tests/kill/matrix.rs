@@ -3,8 +3,9 @@
 //! that nobody killed.
 //!
 //! `KOMPOX_KILL_MATRIX=all cargo test --test kill matrix` takes every mutating request of every story at every moment, on every
-//! backend (the large story on one after the other), and prints the table; the name of a story takes that one. Without the variable each kind and verb is struck once, at one
-//! moment, on one backend after the other.
+//! backend of the story (the large one on one after the other), and prints the table; the name of a story takes that one, and
+//! `KOMPOX_KILL_BACKEND` one backend. Without the first each kind and verb is struck once, at one moment, on one backend after
+//! the other, and each harder story once on each of its backends.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -25,8 +26,8 @@ const AT_ONCE: usize = 3;
 /// How many requests of a story are struck at least where all its kinds and verbs were struck in others.
 const AT_LEAST: usize = 2;
 
-/// The backends of the matrix.
-const BACKENDS: [Backend; 3] = [Backend::File, Backend::Folder, Backend::Pgbouncer];
+/// The backends of most stories.
+const BACKENDS: &[Backend] = &[Backend::File, Backend::Folder, Backend::Pgbouncer];
 
 /// What a request does, and to what kind of object.
 type Deed = (String, String);
@@ -60,10 +61,25 @@ struct Story {
     /// What else goes wrong in the run that is killed.
     faults: &'static [&'static str],
     then: Then,
+    backends: &'static [Backend],
 }
 
-const PLAIN: Story =
-    Story { name: "apply", example: "gitea", before: |_| (), words: APPLY, faults: &[], then: Then::Heals };
+impl Story {
+    /// Whether more happens to it than one kill.
+    fn is_harder(&self) -> bool {
+        !self.faults.is_empty() || self.then != Then::Heals
+    }
+}
+
+const PLAIN: Story = Story {
+    name: "apply",
+    example: "gitea",
+    before: |_| (),
+    words: APPLY,
+    faults: &[],
+    then: Then::Heals,
+    backends: BACKENDS,
+};
 
 const STORIES: [Story; 9] = [
     PLAIN,
@@ -109,7 +125,12 @@ const STORIES: [Story; 9] = [
         ..PLAIN
     },
     Story { name: "apply, killed twice", then: Then::IsKilled, ..PLAIN },
-    Story { name: "apply, killed again in the recovery", then: Then::IsKilledLooking, ..PLAIN },
+    Story {
+        name: "apply, killed again in the recovery",
+        then: Then::IsKilledLooking,
+        backends: &[Backend::File, Backend::Folder, Backend::Pgbouncer, Backend::Versitygw],
+        ..PLAIN
+    },
     Story {
         name: "apply of three apps on two clusters",
         example: "two-clusters",
@@ -207,11 +228,11 @@ fn killed(stage: &Stage, proxy: &Proxy, words: &[&str]) -> usize {
 }
 
 /// What is struck of a story where each kind and verb is struck once in all stories together.
-fn once(told: &Told<'_>, struck: &mut BTreeSet<Deed>) -> Vec<usize> {
+fn once(told: &Told<'_>, at_least: usize, struck: &mut BTreeSet<Deed>) -> Vec<usize> {
     let all = &told.deeds;
     let mut chosen: Vec<usize> = (0..all.len()).filter(|at| struck.insert(all[*at].0.clone())).collect();
-    for at in (1..=AT_LEAST).map(|part| part * all.len() / (AT_LEAST + 1)) {
-        if chosen.len() < AT_LEAST && !chosen.contains(&at) {
+    for at in (1..=at_least).map(|part| part * all.len() / (at_least + 1)) {
+        if chosen.len() < at_least && !chosen.contains(&at) {
             chosen.push(at);
         }
     }
@@ -221,7 +242,7 @@ fn once(told: &Told<'_>, struck: &mut BTreeSet<Deed>) -> Vec<usize> {
 #[test]
 fn matrix() {
     let asked = std::env::var("KOMPOX_KILL_MATRIX").unwrap_or_default();
-    let backends: Vec<Backend> = BACKENDS.into_iter().filter(|backend| backend.home().is_some()).collect();
+    let only = std::env::var("KOMPOX_KILL_BACKEND").unwrap_or_default();
     let mut struck = BTreeSet::new();
     for story in &STORIES {
         let is_large = story.example != "gitea";
@@ -229,6 +250,9 @@ fn matrix() {
         if !every && (is_large || !asked.is_empty()) {
             continue;
         }
+        let is_meant = |backend: &Backend| only.is_empty() || only == backend.name();
+        let backends = story.backends.iter().copied().filter(is_meant);
+        let backends: Vec<Backend> = backends.filter(|backend| backend.home().is_some()).collect();
         let told = Told::new(story);
         let strikes: Vec<(usize, Moment, Backend)> = match every {
             true => {
@@ -241,8 +265,10 @@ fn matrix() {
                 places.collect()
             }
             false => {
-                let chosen = once(&told, &mut struck).into_iter().enumerate();
-                chosen.map(|(n, at)| (at, Moment::ALL[n % 3], backends[(n + n / 3) % backends.len()])).collect()
+                let at_least = if story.is_harder() { backends.len() } else { AT_LEAST };
+                let chosen = once(&told, at_least, &mut struck).into_iter().enumerate();
+                let moment = |n: usize| Moment::ALL[(n + n / backends.len()) % 3];
+                chosen.map(|(n, at)| (at, moment(n), backends[n % backends.len()])).collect()
             }
         };
         let (next, kills) = (AtomicUsize::new(0), Mutex::new(vec![0; backends.len()]));
