@@ -170,7 +170,7 @@ impl Counting {
             for client in listener.incoming().map_while(Result::ok) {
                 let there = TcpStream::connect(("localhost", server)).unwrap();
                 // Nothing of it waits for more to send.
-                [&client, &there].map(|stream| stream.set_nodelay(true).unwrap());
+                [&client, &there].into_iter().for_each(|stream| stream.set_nodelay(true).unwrap());
                 let (mut answers, mut back) = (there.try_clone().unwrap(), client.try_clone().unwrap());
                 std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
                 let counted = Arc::clone(&counted);
