@@ -152,6 +152,7 @@ typed! {
         Init = "init",
         Plan = "plan",
         SandboxServe = "sandbox serve",
+        StateAccept = "state accept",
         StateList = "state list",
         StateMv = "state mv",
         StateRebuild = "state rebuild",

@@ -131,6 +131,8 @@ codes! {
         ProtectionLifted = "protection-lifted",
         /// A part would not find its data.
         StartsEmpty = "starts-empty",
+        /// The state is an older or another copy of the one that was last written from here.
+        StateBehind = "state-behind",
     }
 }
 

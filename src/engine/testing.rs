@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use kompox_state::{
-    ActionDuration, Change as StateChange, Copy, Digester, Holder, Intent, Lock, LockRequest, Record,
+    ActionDuration, Astray, Change as StateChange, Copy, Digester, Holder, Intent, Lock, LockRequest, Record,
     Run as HistoryRun, Snapshot, StateError, Store,
 };
 use serde_json::{Value as Json, json};
@@ -163,6 +163,14 @@ impl Store for Mortal {
 
     fn verify(&self) -> Result<Copy, StateError> {
         self.store.verify()
+    }
+
+    fn astray(&self) -> Result<Option<Astray>, StateError> {
+        self.store.astray()
+    }
+
+    fn accept(&self) -> Result<(), StateError> {
+        self.store.accept()
     }
 
     fn retire(&self, lock: &Lock, to: &str) -> Result<(), StateError> {

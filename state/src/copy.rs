@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digester;
 use crate::error::StateError;
 use crate::identity::Identity;
 use crate::model::Contents;
@@ -42,6 +43,10 @@ impl Copy {
     #[cfg(test)]
     pub(crate) fn into_contents(self) -> Contents {
         self.contents
+    }
+
+    pub(crate) fn digester(&self) -> Digester {
+        Digester::new(&self.key)
     }
 
     pub(crate) fn identity(&self) -> Identity {

@@ -57,6 +57,7 @@ pub mod change;
 pub mod copy;
 pub mod digest;
 pub mod error;
+mod fault;
 mod fit;
 mod folders;
 pub mod guards;
@@ -72,6 +73,7 @@ mod presence;
 pub mod record;
 pub mod run;
 mod sealed;
+mod seen;
 mod sqlite;
 pub mod store;
 pub mod stored;
@@ -100,10 +102,11 @@ pub use key::ProviderKey;
 pub use lock::{Holder, LEASE, Lock, LockRequest};
 pub use model::Contents;
 pub use place::{
-    Config, NotObjects, Objects, Place, Variables, create, is_blank, open, open_existing, remove, restore,
+    Config, NotObjects, Objects, Place, Variables, astray, create, is_blank, open, open_existing, remove, restore,
 };
 pub use record::{Intent, Record, Snapshot};
 pub use run::{ActionDuration, Counts, Link, Run, RunResult};
+pub use seen::Astray;
 pub use store::Store;
 pub use stored::Stored;
 pub use verb::Verb;

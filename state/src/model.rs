@@ -10,6 +10,7 @@ use crate::error::StateError;
 use crate::fit::{readable, refused, shallow, whole};
 use crate::record::{Intent, Record, Snapshot};
 use crate::run::{ActionDuration, Run, check_chain};
+use crate::seen::Tip;
 use crate::verb::Verb;
 
 /// Everything that commits have made.
@@ -135,6 +136,11 @@ impl From<Model> for Contents {
 }
 
 impl Model {
+    /// Where it has come to.
+    pub(crate) fn tip(&self) -> Tip {
+        Tip { serial: self.serial, head: self.head.clone() }
+    }
+
     /// All of it.
     pub(crate) fn contents(&self) -> Contents {
         self.clone().into()

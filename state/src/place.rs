@@ -12,6 +12,7 @@ use crate::identity::Identity;
 use crate::lock::LockRequest;
 use crate::object::ObjectStore;
 use crate::postgres::PostgresStore;
+use crate::seen::{Astray, Seen};
 use crate::sqlite::SqliteStore;
 use crate::store::Store;
 
@@ -322,6 +323,15 @@ pub fn remove(config: &Config) -> Result<(), StateError> {
         Config::Object { objects, variables, .. } => ObjectStore::remove(objects, variables),
         Config::Postgres { schema, variables, .. } => PostgresStore::remove(schema, variables),
     }
+}
+
+/// How a copy would be astray in the place of the state, as [`Store::astray`] says it of the state.
+pub fn astray(config: &Config, copy: &Copy) -> Option<Astray> {
+    let path = match config {
+        Config::Sqlite { path } => SqliteStore::seen(path),
+        Config::Object { presence, .. } | Config::Postgres { presence, .. } => Seen::beside_lock(presence),
+    };
+    Seen::at(path, copy.lineage(), &copy.digester()).astray_with(copy.contents())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::error::StateError;
 use crate::lock::{Holder, Lock, LockRequest};
 use crate::record::{Intent, Record, Snapshot};
 use crate::run::{ActionDuration, Run};
+use crate::seen::Astray;
 
 /// A state store. All calls block, for a disk flush or for answers of a server, which are waited for as long as the
 /// backend says; all may be made from several threads at once, also from those of an asynchronous runtime, as long as
@@ -29,6 +30,19 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// See [`Store`].
     fn serial(&self) -> Result<u64, StateError>;
+
+    /// How the state is not what was last written to it from this machine, if so: an older copy was put back, or one that others
+    /// have written to since. `None` also where nobody knows what was written from here.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    fn astray(&self) -> Result<Option<Astray>, StateError>;
+
+    /// Takes the state as it is for what was last written from this machine.
+    ///
+    /// # Errors
+    /// See [`Store`]; that cannot be written down.
+    fn accept(&self) -> Result<(), StateError>;
 
     /// Serial, records and open intents of one instant. What a plan is made from: read one by one, a commit between two
     /// reads would be seen half.

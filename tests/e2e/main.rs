@@ -29,6 +29,7 @@ mod identity;
 mod init;
 mod k3s;
 mod manifests;
+mod older;
 mod quota;
 mod rebuild;
 mod remote;

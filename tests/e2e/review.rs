@@ -105,7 +105,7 @@ fn commands(finished: &Finished) -> Vec<Vec<String>> {
 
 /// Runs the printed command that holds this, as it was printed.
 #[track_caller]
-fn type_printed(project: &Project, finished: &Finished, holding: &str) -> Finished {
+pub(super) fn type_printed(project: &Project, finished: &Finished, holding: &str) -> Finished {
     let all = commands(finished);
     let found = all.iter().find(|words| words.join(" ").contains(holding));
     let found = found.unwrap_or_else(|| panic!("{holding} is not among {all:?}"));

@@ -26,7 +26,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test gives up; no test depends on its value.
+/// How long anything may take before a test gives up; no test depends on its value. `KOMPOX_TEST_PATIENCE` gives more, in
+/// seconds, to a machine that has much else to do.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Says past the test harness, which hides what passing tests print, what cannot be done here; `.ci/run` counts these lines.
@@ -37,7 +38,8 @@ pub fn skip(what: &str) {
 /// Waits until `condition` gives a value.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let give_up = Instant::now() + PATIENCE;
+    let given = std::env::var("KOMPOX_TEST_PATIENCE").ok().and_then(|seconds| seconds.parse().ok());
+    let give_up = Instant::now() + given.map_or(PATIENCE, Duration::from_secs);
     loop {
         if let Some(value) = condition() {
             return value;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kompox_state::{LockRequest, StateError, Store};
+use kompox_state::{Astray, LockRequest, StateError, Store};
 
 use super::session::Session;
 use crate::advice::{Advice, Command, Name, Switch};
@@ -40,7 +40,42 @@ pub fn asked(global: &Global) -> LockRequest {
 }
 
 /// Takes the lock of a state, and keeps it; waits as long as the user allows.
+///
+/// # Errors
+/// Somebody else has it; the state is not the one that was last written to from here.
 pub async fn take(
+    store: &Arc<dyn Store>,
+    plan_digest: Option<String>,
+    global: &Global,
+    ui: &Ui,
+) -> Result<Arc<Lease>, CliError> {
+    let lease = take_as_it_is(store, plan_digest, global, ui).await?;
+    match store.astray()? {
+        None => Ok(lease),
+        Some(astray) => Err(behind(&astray)),
+    }
+}
+
+/// What is to be said of a state that is not the one that was last written to from here.
+pub fn behind(astray: &Astray) -> CliError {
+    let error =
+        CliError::new("state-behind", format!("the state is not the one that was last written from here: {astray}"));
+    behind_help().into_iter().fold(error, CliError::help)
+}
+
+/// What to do about it.
+pub fn behind_help() -> [Advice; 2] {
+    [
+        "put the newer one back, or a copy of it by `kompox state push FILE`; what was made since has no record in this one".into(),
+        Advice::run("to go on with this one", Command::new(Name::StateAccept)),
+    ]
+}
+
+/// The same for whoever puts another state in its place: whatever it is.
+///
+/// # Errors
+/// Somebody else has it.
+pub async fn take_as_it_is(
     store: &Arc<dyn Store>,
     plan_digest: Option<String>,
     global: &Global,

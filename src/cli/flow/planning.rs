@@ -6,15 +6,17 @@ use clap_complete::engine::ArgValueCompleter;
 use kompox_state::Snapshot;
 
 use super::fixed::Fixed;
+use super::locking::behind_help;
 use super::naming::clusters;
 use super::session::{Session, VERSION};
 use crate::cli::completions;
 use crate::cli::error::CliError;
 use crate::cli::wanted;
 use crate::engine::address::{Address, resolve};
+use crate::engine::code::DangerCode;
 use crate::engine::graph::Graph;
 use crate::engine::kind::Holds;
-use crate::engine::plan::{Mode, Plan};
+use crate::engine::plan::{Danger, Mode, Plan};
 use crate::engine::planner::{self, Inputs, Options};
 use crate::engine::provider::{Look, ProviderKey, Providers, Target};
 use crate::resources::drivers;
@@ -139,6 +141,14 @@ impl Session<'_> {
             CliError::problems(error.problems, sources)
         })?;
         plan.rehearsal = self.global.sandbox;
+        plan.dangers.extend(self.store.astray()?.map(|astray| Danger {
+            code: DangerCode::StateBehind.into(),
+            address: None,
+            text: format!(
+                "the state is not the one that was last written from here, and nothing is applied on it: {astray}"
+            ),
+            help: behind_help().into(),
+        }));
         Ok(Planned { plan, graph, snapshot, providers })
     }
 

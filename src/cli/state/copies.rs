@@ -9,7 +9,7 @@ use serde_json::json;
 use super::at_hand::{existing, written};
 use crate::advice::{Advice, Command, Name};
 use crate::cli::error::{CliError, Exit};
-use crate::cli::flow::locking::{asked, take};
+use crate::cli::flow::locking::{asked, behind, take, take_as_it_is};
 use crate::cli::flow::manifests::{objects_at, state_config, tables_in};
 use crate::cli::flow::session::{Needs, Session, with_session};
 use crate::cli::global::Global;
@@ -55,17 +55,33 @@ pub async fn push(file: &Path, global: &Global, ui: &Ui) -> Result<Exit, CliErro
     let store = match kompox_state::open_existing(&config)? {
         Some(store) if !kompox_state::is_blank(store.as_ref())? => store,
         _ => {
+            let astray = kompox_state::astray(&config, &copy);
             kompox_state::restore(&config, &copy, &asked(global))?;
-            ui.say(|err| writeln!(err, "The state at {}: {}.", config.place(), described(copy.contents())));
+            ui.say(|err| {
+                writeln!(err, "The state at {}: {}.", config.place(), described(copy.contents()))?;
+                astray
+                    .iter()
+                    .try_for_each(|astray| writeln!(err, "note: {astray}; what was made since has no record in it"))
+            });
             return Ok(Exit::Done);
         }
     };
-    let lease = take(&store, None, global, ui).await?;
+    let lease = take_as_it_is(&store, None, global, ui).await?;
     let there = store.copy()?;
-    if let Some(why) = not_newer(&copy, &there) {
+    let refused = |why: String| {
         let message = format!("{} is not put in the place of the state {}: {why}", path.display(), config.place());
-        return Err(CliError::new("state-push", message)
-            .help("nothing was changed; if the state there is not to be used any more, move it away first"));
+        CliError::new("state-push", message)
+    };
+    if let Some(why) = not_newer(&copy, &there) {
+        return Err(
+            refused(why).help("nothing was changed; if the state there is not to be used any more, move it away first")
+        );
+    }
+    if let Some(astray) = kompox_state::astray(&config, &copy) {
+        return Err(refused(astray.to_string()).help(Advice::run(
+            "nothing was changed; if the state there is the one to go on with, first",
+            Command::new(Name::StateAccept),
+        )));
     }
     if copy.contents() == there.contents() {
         ui.say(|err| writeln!(err, "note: the state is that copy already; nothing was done."));
@@ -166,6 +182,7 @@ fn place(word: &str, layout: &Layout, global: &Global) -> Result<Config, CliErro
 pub async fn verify(online: bool, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let store = existing(global)?;
     let copy = store.verify()?;
+    let older = store.astray()?;
     let contents = copy.contents();
     let chained = contents.check_chain().unwrap_or_default();
     let wrong = match online {
@@ -186,7 +203,7 @@ pub async fn verify(online: bool, global: &Global, ui: &Ui) -> Result<Exit, CliE
         ui.document(&json!({
             "lineage": copy.lineage(), "serial": contents.serial(), "records": contents.records().len(),
             "open_intents": contents.intents().len(), "runs": contents.runs().len(), "chained_runs": chained,
-            "online": online.then_some(astray),
+            "online": online.then_some(astray), "behind": older.as_ref().map(ToString::to_string),
         }))?;
     } else {
         ui.data(|out| {
@@ -202,6 +219,9 @@ pub async fn verify(online: bool, global: &Global, ui: &Ui) -> Result<Exit, CliE
                 _ => Ok(()),
             }
         })?;
+    }
+    if let Some(older) = &older {
+        return Err(behind(older));
     }
     if wrong.is_empty() {
         return Ok(Exit::Done);

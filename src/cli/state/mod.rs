@@ -99,6 +99,12 @@ Examples:\n  kompox state migrate --from .kompox/state/kompox.db\n  kompox state
     },
     /// Make a lost state again from the manifests and what exists
     Rebuild(rebuild::Args),
+    /// Go on with a state that is older than, or another than, the one that was last written from here
+    #[command(
+        after_help = "What was made since has no record in it: what holds no data is taken back by the next apply, a disk stops \
+it with its import line.\n\nExample:\n  kompox state accept"
+    )]
+    Accept,
     /// Take the lock away from a holder that is gone; the last resort
     #[command(after_help = "Example:\n  kompox state unlock 0b6c1f52-6a55-4f0e-a0ff-3a3f4f0ec1d7")]
     Unlock {
@@ -120,6 +126,25 @@ pub async fn run(command: &Command, global: &Global, ui: &Ui) -> Result<Exit, Cl
         Command::Migrate { from } => copies::migrate(from, global, ui).await,
         Command::Verify { online } => copies::verify(*online, global, ui).await,
         Command::Rebuild(args) => rebuild::run(args, global, ui).await,
+        Command::Accept => {
+            let store = existing(global)?;
+            let Some(astray) = store.astray()? else {
+                ui.say(|err| {
+                    writeln!(
+                        err,
+                        "note: the state is what was last written from here, or has become of it; nothing was done."
+                    )
+                });
+                return Ok(Exit::Done);
+            };
+            store.accept()?;
+            ui.say(|err| {
+                writeln!(err, "The state counts as it is: {astray}.")?;
+                let plan = ui.commands().command(&Advised::new(Name::Plan));
+                writeln!(err, "See what the next apply would do:  {plan}")
+            });
+            Ok(Exit::Done)
+        }
         Command::Unlock { id } => {
             let holder = existing(global)?.unlock(id)?;
             ui.say(|err| {

@@ -55,6 +55,7 @@ use crate::place::{Objects, Variables};
 use crate::presence::{Held, Presence};
 use crate::record::{Intent, Record, Snapshot};
 use crate::run::{ActionDuration, Run};
+use crate::seen::{Astray, Seen};
 use crate::store::Store;
 
 /// How many entries a release sums up at least.
@@ -76,6 +77,7 @@ pub(crate) struct ObjectStore {
     key: [u8; 32],
     digester: Digester,
     watch: Watch,
+    seen: Seen,
 }
 
 /// What a store and its locks have in common.
@@ -181,7 +183,9 @@ impl ObjectStore {
 
     fn over(inner: Inner, found: Identity) -> Self {
         let digester = Digester::new(&found.key);
-        Self { inner: Arc::new(inner), lineage: found.lineage, key: found.key, digester, watch: Watch::default() }
+        let seen = Seen::at(Seen::beside_lock(&inner.presence), &found.lineage, &digester);
+        let (lineage, key) = (found.lineage, found.key);
+        Self { inner: Arc::new(inner), lineage, key, digester, watch: Watch::default(), seen }
     }
 
     /// What is known, as it is now.
@@ -447,6 +451,14 @@ impl Store for ObjectStore {
         Ok(copy)
     }
 
+    fn astray(&self) -> Result<Option<Astray>, StateError> {
+        self.seen.astray(|| Ok(self.look()?.model.tip()), || self.runs(usize::MAX))
+    }
+
+    fn accept(&self) -> Result<(), StateError> {
+        self.seen.accept(&self.look()?.model.tip())
+    }
+
     fn retire(&self, lock: &Lock, to: &str) -> Result<(), StateError> {
         for _ in 0..TRIES {
             let mut known = self.look()?;
@@ -571,6 +583,7 @@ impl Store for ObjectStore {
             let event = Event::Committed { lock: lock.holder().id.clone(), changes: changes.to_vec() };
             match self.inner.append(&mut known, event)? {
                 Appended::Done => {
+                    self.seen.note(&known.model.tip(), changes);
                     // The commit is made, whether this works or not.
                     let _ = self.inner.sum_up(&known, OVERDUE);
                     return Ok(known.model.serial);

@@ -11,6 +11,7 @@ use super::schema;
 use super::server::Server;
 use crate::error::StateError;
 use crate::place::{Place, Variables};
+use crate::seen::Tip;
 
 /// What every transaction that writes begins with. A setting of one transaction, so that a pooler may sit in between; a
 /// holder that is stopped in the middle gives the rows free, and a server that was told to be fast and loose is not.
@@ -21,24 +22,11 @@ const CAREFULLY: &str = "SET LOCAL synchronous_commit = on; SET LOCAL statement_
 const ANSWER: Duration = Duration::from_secs(40);
 
 /// A failure inside a transaction.
-pub(super) enum Fault {
-    /// The server's, or of the way to it.
-    Sql(postgres::Error),
-    /// What a row holds makes no sense.
-    Damaged(String),
-    /// Already in its final form.
-    State(StateError),
-}
+pub(super) type Fault = crate::fault::Fault<postgres::Error>;
 
 impl From<postgres::Error> for Fault {
     fn from(e: postgres::Error) -> Self {
         Self::Sql(e)
-    }
-}
-
-impl From<StateError> for Fault {
-    fn from(e: StateError) -> Self {
-        Self::State(e)
     }
 }
 
@@ -199,8 +187,8 @@ impl Link {
     pub(super) fn commit(
         &self,
         id: String,
-        work: impl Fn(&mut Transaction<'_>, &str, &str) -> Result<u64, Fault> + Send + 'static,
-    ) -> Result<u64, StateError> {
+        work: impl Fn(&mut Transaction<'_>, &str, &str) -> Result<Tip, Fault> + Send + 'static,
+    ) -> Result<Tip, StateError> {
         let silent = |place| StateError::Unsettled {
             place,
             what: "the last commit may or may not be written".to_owned(),
@@ -260,13 +248,13 @@ impl Connection {
     fn commit(
         &mut self,
         id: &str,
-        work: impl Fn(&mut Transaction<'_>, &str, &str) -> Result<u64, Fault>,
-    ) -> Result<u64, StateError> {
+        work: impl Fn(&mut Transaction<'_>, &str, &str) -> Result<Tip, Fault>,
+    ) -> Result<Tip, StateError> {
         let place = self.server.place.clone();
         let mut again = self.client.is_some();
         loop {
             let fault = match self.write(|tx, schema| work(tx, schema, id)) {
-                Ok(serial) => return Ok(serial),
+                Ok(tip) => return Ok(tip),
                 Err(fault) => fault,
             };
             if !fault.has_cut_off() {
@@ -274,7 +262,7 @@ impl Connection {
             }
             let cause = fault.at(&place);
             match self.write(schema::last_commit) {
-                Ok((last, serial)) if last.as_deref() == Some(id) => return Ok(serial),
+                Ok((last, tip)) if last.as_deref() == Some(id) => return Ok(tip),
                 // It is not written, and never will be: what could have done so has given the row free.
                 Ok(_) if again => again = false,
                 Ok(_) => return Err(cause),

@@ -52,6 +52,7 @@ use crate::place::{Place, Variables};
 use crate::presence::{Held, Presence};
 use crate::record::{Intent, Record, Snapshot};
 use crate::run::{ActionDuration, Run};
+use crate::seen::{Astray, Seen, Tip};
 use crate::store::Store;
 
 /// A state in tables of one schema.
@@ -61,6 +62,7 @@ pub(crate) struct PostgresStore {
     key: [u8; 32],
     digester: Digester,
     watch: Arc<Watch>,
+    seen: Seen,
 }
 
 /// What a store and its locks have in common.
@@ -135,11 +137,18 @@ impl PostgresStore {
             return Err(StateError::Newer { place: link.place(), found: version, supported: schema::VERSION });
         }
         let shared = Arc::new(Shared { link, presence: presence.to_owned() });
-        Ok(Self { shared, lineage, key, digester: Digester::new(&key), watch: Arc::default() })
+        let digester = Digester::new(&key);
+        let seen = Seen::at(Seen::beside_lock(presence), &lineage, &digester);
+        Ok(Self { shared, lineage, key, digester, watch: Arc::default(), seen })
     }
 
     fn locked(place: Place, holder: Option<Holder>) -> StateError {
         StateError::Locked { place, holder: holder.map(Box::new) }
+    }
+
+    fn tip(&self) -> Result<Tip, StateError> {
+        let Meta { serial, head, .. } = self.shared.link.read(schema::meta)?;
+        Ok(Tip { serial, head })
     }
 
     /// What a transaction needs to know whether it may write.
@@ -264,6 +273,14 @@ impl Store for PostgresStore {
         Ok(Copy::new(&self.lineage, self.key, contents))
     }
 
+    fn astray(&self) -> Result<Option<Astray>, StateError> {
+        self.seen.astray(|| self.tip(), || self.runs(usize::MAX))
+    }
+
+    fn accept(&self) -> Result<(), StateError> {
+        self.seen.accept(&self.tip()?)
+    }
+
     fn retire(&self, lock: &Lock, to: &str) -> Result<(), StateError> {
         let (own, holder, to) = (self.own(), lock.holder().clone(), to.to_owned());
         self.shared.link.write(move |tx, schema| {
@@ -339,20 +356,24 @@ impl Store for PostgresStore {
 
     fn commit(&self, lock: &Lock, changes: &[Change]) -> Result<u64, StateError> {
         let (own, holder) = (self.own(), lock.holder().clone());
-        let (changes, id) = (changes.to_vec(), Uuid::new_v4().to_string());
-        self.shared.link.commit(id, move |tx, schema, id| {
-            let serial = own.fence(tx, schema, &holder)?.serial;
-            if changes.is_empty() {
-                return Ok(serial);
+        let (all, id) = (changes.to_vec(), Uuid::new_v4().to_string());
+        let tip = self.shared.link.commit(id, move |tx, schema, id| {
+            let Meta { serial, mut head, .. } = own.fence(tx, schema, &holder)?;
+            if all.is_empty() {
+                return Ok(Tip { serial, head });
             }
-            let next = next_serial(serial, &changes);
-            for change in &changes {
-                write::apply(tx, schema, change, next)?;
+            let next = next_serial(serial, &all);
+            for change in &all {
+                if let Some(ended) = write::apply(tx, schema, change, next)? {
+                    head = ended;
+                }
             }
             let set = format!("UPDATE {schema}.meta SET serial = $1, last_commit = $2");
             tx.execute_typed(&set, &[(&rows::signed(next), Type::INT8), (&id, Type::TEXT)])?;
-            Ok(next)
-        })
+            Ok(Tip { serial: next, head })
+        })?;
+        self.seen.note(&tip, changes);
+        Ok(tip.serial)
     }
 }
 

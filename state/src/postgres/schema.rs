@@ -6,6 +6,7 @@ use postgres::types::Type;
 use super::link::Fault;
 use super::rows::unsigned;
 use crate::identity::Identity;
+use crate::seen::Tip;
 
 /// The version of the tables that this program reads and writes.
 pub(super) const VERSION: u32 = 1;
@@ -119,9 +120,9 @@ pub(super) fn set_head(tx: &mut Transaction<'_>, schema: &str, head: &str) -> Re
     Ok(())
 }
 
-/// Whose commit was the last, and its serial. Waits for one that is under way.
-pub(super) fn last_commit(tx: &mut Transaction<'_>, schema: &str) -> Result<(Option<String>, u64), Fault> {
+/// Whose commit was the last, and where it led. Waits for one that is under way.
+pub(super) fn last_commit(tx: &mut Transaction<'_>, schema: &str) -> Result<(Option<String>, Tip), Fault> {
     tx.batch_execute(&format!("SELECT 1 FROM {schema}.lease FOR UPDATE"))?;
-    let row = tx.query_typed_one(&format!("SELECT last_commit, serial FROM {schema}.meta"), &[])?;
-    Ok((row.try_get(0)?, unsigned(row.try_get(1)?, "meta")?))
+    let row = tx.query_typed_one(&format!("SELECT last_commit, serial, head FROM {schema}.meta"), &[])?;
+    Ok((row.try_get(0)?, Tip { serial: unsigned(row.try_get(1)?, "meta")?, head: row.try_get(2)? }))
 }

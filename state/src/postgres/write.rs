@@ -15,32 +15,37 @@ use crate::model::{Contents, Measured};
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Run};
 
-/// Makes one change in the transaction of the commit that gets `serial`.
-pub(super) fn apply(tx: &mut Transaction<'_>, schema: &str, change: &Change, serial: u64) -> Result<(), Fault> {
+/// Makes one change in the transaction of the commit that gets `serial`. Gives the digest of the last run that ended, where this
+/// is another one.
+pub(super) fn apply(
+    tx: &mut Transaction<'_>,
+    schema: &str,
+    change: &Change,
+    serial: u64,
+) -> Result<Option<String>, Fault> {
     match change {
-        Change::PutRecord(record) => put(tx, schema, record, serial, serial),
-        Change::DeleteRecord(address) => delete(tx, schema, address),
-        Change::MoveRecord { from, to } => rename(tx, schema, from, to, serial),
-        Change::OpenIntent(intent) => open(tx, schema, intent),
+        Change::PutRecord(record) => put(tx, schema, record, serial, serial)?,
+        Change::DeleteRecord(address) => delete(tx, schema, address)?,
+        Change::MoveRecord { from, to } => rename(tx, schema, from, to, serial)?,
+        Change::OpenIntent(intent) => open(tx, schema, intent)?,
         Change::SetOperation { id, operation_url } => {
             let Some(mut intent) = kept::<Intent>(tx, schema, "intents", id)? else {
                 return Err(refused(format!("no intent {id} is open, so it cannot get an operation")).into());
             };
             intent.operation_url = Some(operation_url.clone());
-            keep(tx, schema, "intents", id, &intent)
+            keep(tx, schema, "intents", id, &intent)?;
         }
         Change::CloseIntent(id) => {
             tx.execute_typed(&format!("DELETE FROM {schema}.intents WHERE id = $1"), &[(id, Type::TEXT)])?;
-            Ok(())
         }
-        Change::StartRun(run) => start_run(tx, schema, run),
+        Change::StartRun(run) => return start_run(tx, schema, run),
         Change::Did { run, verb, elapsed_ms } => {
             let Some(mut known) = kept::<Run>(tx, schema, "runs", run)?.filter(|run| run.link.is_none()) else {
-                return Ok(());
+                return Ok(None);
             };
             known.counts.add(*verb);
             known.duration_ms = Some(known.duration_ms.unwrap_or(0).max(*elapsed_ms));
-            keep(tx, schema, "runs", run, &known)
+            keep(tx, schema, "runs", run, &known)?;
         }
         Change::FinishRun { id, finished_at, result, counts, duration_ms } => {
             let Some(known) = kept::<Run>(tx, schema, "runs", id)? else {
@@ -51,12 +56,15 @@ pub(super) fn apply(tx: &mut Transaction<'_>, schema: &str, change: &Change, ser
             }
             let (finished_at, result) = (Some(finished_at.clone()), Some(*result));
             let done = Run { finished_at, result, counts: counts.clone(), duration_ms: Some(*duration_ms), ..known };
-            let done = linked(tx, schema, done)?;
-            keep(tx, schema, "runs", id, &done)
+            return ended(tx, schema, done).map(Some);
         }
-        Change::Duration(duration) => add_duration(tx, schema, duration),
-        Change::Replace(contents) => replace(tx, schema, contents),
+        Change::Duration(duration) => add_duration(tx, schema, duration)?,
+        Change::Replace(contents) => {
+            replace(tx, schema, contents)?;
+            return Ok(Some(contents.head.clone()));
+        }
     }
+    Ok(None)
 }
 
 fn json(value: &impl Serialize) -> Result<String, Fault> {
@@ -159,24 +167,26 @@ fn open(tx: &mut Transaction<'_>, schema: &str, intent: &Intent) -> Result<(), F
     Ok(())
 }
 
-/// Adds a run to the history. One that has ended already gets its link at once.
-fn start_run(tx: &mut Transaction<'_>, schema: &str, run: &Run) -> Result<(), Fault> {
+/// Adds a run to the history. One that has ended already gets its link at once; its digest is given.
+fn start_run(tx: &mut Transaction<'_>, schema: &str, run: &Run) -> Result<Option<String>, Fault> {
     let run = Run { link: None, ..run.clone() };
     if !add(tx, schema, "runs", &run.id, &run)? {
         return Err(refused(format!("the run {} is in the history already", run.id)).into());
     }
     if run.finished_at.is_none() {
-        return Ok(());
+        return Ok(None);
     }
-    let run = linked(tx, schema, run)?;
-    keep(tx, schema, "runs", &run.id, &run)
+    ended(tx, schema, run).map(Some)
 }
 
-/// A run that has ended, behind the last one that did.
-fn linked(tx: &mut Transaction<'_>, schema: &str, run: Run) -> Result<Run, Fault> {
+/// Keeps a run that has ended, behind the last one that did, and gives its digest.
+fn ended(tx: &mut Transaction<'_>, schema: &str, run: Run) -> Result<String, Fault> {
     let link = run.linked(&schema::meta(tx, schema)?.head);
     schema::set_head(tx, schema, &link.digest)?;
-    Ok(Run { link: Some(link), ..run })
+    let head = link.digest.clone();
+    let run = Run { link: Some(link), ..run };
+    keep(tx, schema, "runs", &run.id, &run)?;
+    Ok(head)
 }
 
 fn add_duration(tx: &mut Transaction<'_>, schema: &str, duration: &ActionDuration) -> Result<(), Fault> {

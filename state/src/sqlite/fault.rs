@@ -10,25 +10,12 @@ use super::shared::folder;
 use crate::error::StateError;
 use crate::place::Place;
 
-/// A failure inside a transaction, before it is told which file it was about.
-pub(super) enum Fault {
-    /// SQLite's own.
-    Sql(rusqlite::Error),
-    /// What a row holds makes no sense.
-    Damaged(String),
-    /// Already in its final form.
-    State(StateError),
-}
+/// A failure inside a transaction.
+pub(super) type Fault = crate::fault::Fault<rusqlite::Error>;
 
 impl From<rusqlite::Error> for Fault {
     fn from(e: rusqlite::Error) -> Self {
         Self::Sql(e)
-    }
-}
-
-impl From<StateError> for Fault {
-    fn from(e: StateError) -> Self {
-        Self::State(e)
     }
 }
 

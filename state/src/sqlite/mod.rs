@@ -33,7 +33,7 @@ mod kill_tests;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Transaction;
@@ -51,7 +51,11 @@ use crate::lease::Watch;
 use crate::lock::{Displaced, Guard, Holder, Lock, LockRequest, holder_of};
 use crate::record::{Intent, Record, Snapshot};
 use crate::run::{ActionDuration, Run};
+use crate::seen::{self, Astray, Seen, Tip};
 use crate::store::Store;
+
+/// What the file beside the database is called that says what was last written to it from here.
+const SEEN: &str = ".seen";
 
 /// A state in an SQLite file.
 pub(crate) struct SqliteStore {
@@ -60,6 +64,7 @@ pub(crate) struct SqliteStore {
     key: [u8; 32],
     digester: Digester,
     watch: Watch,
+    seen: Seen,
 }
 
 impl SqliteStore {
@@ -97,6 +102,9 @@ impl SqliteStore {
         if Self::open_existing(path)?.is_some() {
             return Err(exists());
         }
+        // What was written to one of the same identity does not speak of this one, which nobody has written to.
+        let seen = Self::seen(path);
+        seen::forget(&seen).map_err(|e| fault::io_error(path, &seen, "remove", e))?;
         let made = Self::open_with(path, identity)?;
         if (made.lineage.as_str(), &made.key) == (identity.lineage(), identity.key()) {
             Ok(made)
@@ -118,7 +126,7 @@ impl SqliteStore {
     /// # Errors
     /// One of them cannot be removed.
     pub(crate) fn remove(path: &Path) -> Result<(), StateError> {
-        for suffix in ["", "-wal", "-shm", ".lock"] {
+        for suffix in ["", "-wal", "-shm", ".lock", SEEN] {
             let file = shared::beside(path, suffix);
             match std::fs::remove_file(&file) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -130,6 +138,13 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// The file beside the database at `path` that says what was last written to it from here.
+    pub(crate) fn seen(path: &Path) -> PathBuf {
+        // Where a link leads, as the database is opened.
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        shared::beside(&path, SEEN)
+    }
+
     fn over(shared: Shared) -> Result<Self, StateError> {
         let (lineage, key) = shared.read(|tx| {
             let identity: (String, [u8; 32]) =
@@ -138,7 +153,33 @@ impl SqliteStore {
                 })?;
             Ok(identity)
         })?;
-        Ok(Self { shared: Arc::new(shared), lineage, key, digester: Digester::new(&key), watch: Watch::default() })
+        let digester = Digester::new(&key);
+        let seen = Seen::at(shared::beside(shared.path(), SEEN), &lineage, &digester);
+        let store = Self { shared: Arc::new(shared), lineage, key, digester, watch: Watch::default(), seen };
+        store.not_lost()?;
+        Ok(store)
+    }
+
+    /// Refuses a state that says it has never been written, where it has been: its log was lost, or not copied.
+    fn not_lost(&self) -> Result<(), StateError> {
+        match self.seen.serial() {
+            Some(written) if written > 0 && self.serial()? == 0 => Err(StateError::Lost {
+                place: self.shared.place(),
+                what: format!(
+                    "is as it was made, but it had been written {written} times: its write-ahead log {} is lost",
+                    shared::beside(self.shared.path(), "-wal").display()
+                ),
+                help: format!(
+                    "restore both together; if this state is meant, delete {}",
+                    shared::beside(self.shared.path(), SEEN).display()
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn tip(&self) -> Result<Tip, StateError> {
+        self.shared.read(rows::tip)
     }
 
     /// The current serial, if the state is still the one that was opened and `lock` is still the newest.
@@ -252,6 +293,14 @@ impl Store for SqliteStore {
         Ok(Copy::new(&self.lineage, self.key, contents))
     }
 
+    fn astray(&self) -> Result<Option<Astray>, StateError> {
+        self.seen.astray(|| self.tip(), || self.runs(usize::MAX))
+    }
+
+    fn accept(&self) -> Result<(), StateError> {
+        self.seen.accept(&self.tip()?)
+    }
+
     fn retire(&self, lock: &Lock, to: &str) -> Result<(), StateError> {
         self.shared.still_there()?;
         self.shared.write(|tx| {
@@ -346,20 +395,20 @@ impl Store for SqliteStore {
 
     fn commit(&self, lock: &Lock, changes: &[Change]) -> Result<u64, StateError> {
         self.shared.still_there()?;
-        let serial = self.shared.write(|tx| {
+        let tip = self.shared.write(|tx| {
             let serial = self.fence(tx, lock)?;
             if changes.is_empty() {
-                return Ok(serial);
+                return rows::tip(tx);
             }
             let next = next_serial(serial, changes);
             for change in changes {
                 write::apply(tx, change, next)?;
             }
             tx.prepare_cached("UPDATE meta SET serial = ?1")?.execute([rows::signed(next)])?;
-            Ok(next)
+            rows::tip(tx)
         })?;
-        shared::note_serial(self.shared.path(), Some(serial));
-        Ok(serial)
+        self.seen.note(&tip, changes);
+        Ok(tip.serial)
     }
 }
 

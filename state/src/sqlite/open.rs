@@ -56,11 +56,7 @@ fn make(path: &Path, migrations: &[Migration], identity: &Identity) -> Result<()
     let path = &end_of_link(path);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let draft = beside(path, &format!(".new-{}-{}-{count}", std::process::id(), identity.lineage()));
-    let made = draw_up(path, &draft, migrations, identity).and_then(|()| {
-        // What a lost state counted does not speak of this one.
-        shared::note_serial(path, None);
-        publish(path, &draft)
-    });
+    let made = draw_up(path, &draft, migrations, identity).and_then(|()| publish(path, &draft));
     for suffix in ["", "-wal", "-shm", "-journal"] {
         // What is not there need not go, and a draft that stays is in nobody's way.
         let _ = fs::remove_file(beside(&draft, suffix));

@@ -16,6 +16,7 @@ use crate::lock::Holder;
 use crate::model::{Contents, Measured};
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Run, RunResult};
+use crate::seen::Tip;
 use crate::stored::Stored;
 use crate::verb::Verb;
 
@@ -136,11 +137,17 @@ pub(super) fn run(tx: &Transaction<'_>, id: &str) -> Result<Option<Run>, Fault> 
     Ok(runs(tx, usize::MAX)?.into_iter().find(|run| run.id == id))
 }
 
-/// All of it.
-pub(super) fn contents(tx: &Transaction<'_>) -> Result<Contents, Fault> {
+/// Where the state has come to.
+pub(super) fn tip(tx: &Transaction<'_>) -> Result<Tip, Fault> {
     let (serial, head) = tx
         .prepare_cached("SELECT serial, head FROM meta WHERE only = 1")?
         .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+    Ok(Tip { serial: unsigned(serial, || "meta".to_owned())?, head })
+}
+
+/// All of it.
+pub(super) fn contents(tx: &Transaction<'_>) -> Result<Contents, Fault> {
+    let Tip { serial, head } = tip(tx)?;
     let mut removed = tx.prepare_cached("SELECT address FROM removed ORDER BY address")?;
     let mut rows = removed.query([])?;
     let mut removed = Vec::new();
@@ -149,15 +156,7 @@ pub(super) fn contents(tx: &Transaction<'_>) -> Result<Contents, Fault> {
     }
     let mut runs = runs(tx, usize::MAX)?;
     runs.reverse();
-    Ok(Contents {
-        serial: unsigned(serial, || "meta".to_owned())?,
-        head,
-        records: records(tx)?,
-        intents: intents(tx)?,
-        runs,
-        removed,
-        durations: measured(tx)?,
-    })
+    Ok(Contents { serial, head, records: records(tx)?, intents: intents(tx)?, runs, removed, durations: measured(tx)? })
 }
 
 /// Addresses that had a record and have none now.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -46,29 +46,7 @@ impl Shared {
     /// As [`Shared::new`], with both connections.
     pub(super) fn over(path: &Path, writer: Connection, reader: Connection) -> Result<Self, StateError> {
         let file = FileId::of(path).map_err(|e| io_error(path, path, "look at", e))?;
-        let shared = Self { path: path.to_owned(), file, writer: Mutex::new(writer), reader: Mutex::new(reader) };
-        shared.not_lost()?;
-        Ok(shared)
-    }
-
-    /// Refuses a state that says it has never been written, where it has been: its log was lost, or not copied.
-    fn not_lost(&self) -> Result<(), StateError> {
-        let serial: i64 =
-            self.read(|tx| Ok(tx.query_row("SELECT serial FROM meta WHERE only = 1", [], |row| row.get(0))?))?;
-        match noted_serial(&self.path) {
-            Some(noted) if serial == 0 && noted > 0 => Err(StateError::Lost {
-                place: self.place(),
-                what: format!(
-                    "is as it was made, but it had been written {noted} times: its write-ahead log {} is lost",
-                    beside(&self.path, "-wal").display()
-                ),
-                help: format!(
-                    "restore both together; if this state is meant, delete {}",
-                    lock_path(&self.path).display()
-                ),
-            }),
-            _ => Ok(()),
-        }
+        Ok(Self { path: path.to_owned(), file, writer: Mutex::new(writer), reader: Mutex::new(reader) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -153,23 +131,6 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path.as_os_str());
     name.push(suffix);
     PathBuf::from(name)
-}
-
-/// Writes the newest serial into the lock file, outside of the database and its log; `None` forgets it. It helps to tell a
-/// lost log from a new state, no more: a failure is none of the commit, which is durable already.
-pub(super) fn note_serial(path: &Path, serial: Option<u64>) {
-    let at = lock_path(path);
-    let noted = OpenOptions::new().write(true).truncate(serial.is_none()).open(at);
-    if let (Ok(mut file), Some(serial)) = (noted, serial) {
-        // Of one length, so that a newer one covers the older one.
-        let _ = write!(file, "{serial:020}");
-    }
-}
-
-fn noted_serial(path: &Path) -> Option<u64> {
-    let mut text = String::new();
-    File::open(lock_path(path)).ok()?.take(20).read_to_string(&mut text).ok()?;
-    text.parse().ok()
 }
 
 /// The folder a file is in.

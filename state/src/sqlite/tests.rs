@@ -86,7 +86,8 @@ fn only_the_owner_can_read_it() {
     assert_eq!(mode(&folder), 0o700);
     let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
-    let expected = ["kompox.db", "kompox.db-shm", "kompox.db-wal", "kompox.db.lock"].map(|name| folder.join(name));
+    let expected = ["kompox.db", "kompox.db-shm", "kompox.db-wal", "kompox.db.lock", "kompox.db.seen"]
+        .map(|name| folder.join(name));
     assert_eq!(names, expected);
     for path in names {
         assert_eq!(mode(&path), 0o600, "{}", path.display());
