@@ -779,7 +779,9 @@ impl Execution<'_> {
     /// The record of this action.
     fn record(&self, applied: &Value, physical_id: String, observed: Option<&Observed>) -> Record {
         let uid = observed.and_then(|observed| observed.uid.clone());
-        let progress = Progress { run: Some(self.run.id.clone()), uid, ..Progress::default() };
+        // An import is somebody's word that it is ours.
+        let unproven = self.planned.action != Verb::Import && self.prior.is_some_and(|prior| prior.progress.unproven);
+        let progress = Progress { run: Some(self.run.id.clone()), uid, unproven, ..Progress::default() };
         let outputs =
             observed.map_or(serde_json::json!({}), |observed| outputs_of(self.kind, &observed.object.value()));
         Record {

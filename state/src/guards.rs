@@ -47,6 +47,10 @@ pub struct Progress {
     /// Where it may work besides what it was applied to: a change began, and nobody saw its end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Held>,
+    /// Whether kompox made it, or adopted it, only a state knew that was lost: it is never deleted, only forgotten. Unlike what
+    /// was adopted it carries our mark, and all that is asked of what kompox made is asked of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
 }
 
 /// A place on a volume, and the part of an object that works in it.
@@ -93,10 +97,11 @@ impl<'de> Deserialize<'de> for Progress {
             changing: Option<String>,
             unready: bool,
             holds: Vec<Held>,
+            unproven: bool,
         }
-        let Keys { run, importing, uid, changing, unready, holds } =
+        let Keys { run, importing, uid, changing, unready, holds, unproven } =
             serde_json::from_value(object(deserializer)?).map_err(D::Error::custom)?;
-        Ok(Self { run, importing, uid, changing, unready, holds })
+        Ok(Self { run, importing, uid, changing, unready, holds, unproven })
     }
 }
 
@@ -119,6 +124,7 @@ mod tests {
             changing: Some("c".into()),
             unready: true,
             holds: vec![Held { part: "p".into(), volume: "v".into(), folder: "f".into() }],
+            unproven: true,
         };
         for progress in [full, Progress::default()] {
             let text = serde_json::to_string(&progress).unwrap();
@@ -146,9 +152,16 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Protection>(text).is_err(), "{text}");
         }
-        for text in
-            ["null", "[]", "true", r#"{"uid":1}"#, r#"{"unready":"yes"}"#, r#"{"later":1}"#, r#"{"holds":["v"]}"#]
-        {
+        for text in [
+            "null",
+            "[]",
+            "true",
+            r#"{"uid":1}"#,
+            r#"{"unready":"yes"}"#,
+            r#"{"later":1}"#,
+            r#"{"holds":["v"]}"#,
+            r#"{"unproven":"no"}"#,
+        ] {
             assert!(serde_json::from_str::<Progress>(text).is_err(), "{text}");
         }
     }

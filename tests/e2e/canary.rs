@@ -10,9 +10,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
 use crate::harness::backend::Backend;
 use crate::harness::project::Project;
+use crate::hidden::{self, INPUTS, Values};
 
 /// Where the values are, with characters that look otherwise in JSON, in URLs, and in base64 for URLs.
-const PLACES: [(&str, &str); 8] = [
+const VALUES: Values = [
     ("dotenv", "Canary-Dotenv-Q1\"\\/é+&?>~r4"),
     ("env file", "Canary-EnvFile-T5\"\\/é+&?>~i8"),
     ("yaml env file", "Canary-EnvYaml-O9\"\\/é+&?>~s2"),
@@ -20,49 +21,10 @@ const PLACES: [(&str, &str); 8] = [
     ("secret file", "Canary-SecretFile-J7\"\\/é+&?>~z0"),
     ("literal", "Canary-Literal-X1\"\\/é+&?>~b4"),
     ("config", "Canary-Config-N5\"\\/é+&?>~w8"),
-    ("next env file", "Canary-Next-H4\"\\/é+&?>~u6"),
 ];
 
-const INPUTS: [&str; 6] = ["compose.yml", ".env", "web.env", "web.env.yml", "web.env.json", "key.pem"];
-
-const COMPOSE: &str = "\
-services:
-  web:
-    image: web:1
-    ports: [\"8080:80\"]
-    command: [\"serve\", \"--auth=${PART}\"]
-    environment:
-      DB_PASSWORD: '@LITERAL'
-      DSN: \"pg://u:${PART}@db/x\"
-    env_file: [web.env, web.env.yml, web.env.json]
-    healthcheck: {test: [\"CMD\", \"probe\", \"--auth=${PART}\"], start_period: 5s}
-    secrets: [key, environment]
-    configs: [ini]
-    volumes: [\"./data:/data\"]
-    depends_on: [db]
-  db:
-    image: db:1
-    environment: ['ROOT_PASSWORD=@LITERAL']
-    volumes: [\"db:/var/lib/db\"]
-volumes: {db: {}}
-secrets: {key: {file: ./key.pem}, environment: {environment: PART}}
-configs: {ini: {content: 'password=@CONFIG${PART}'}}
-";
-
-fn value(place: &str) -> &'static str {
-    PLACES.iter().find(|(name, _)| *name == place).map(|(_, value)| *value).unwrap()
-}
-
-fn project() -> Project {
-    let project = Project::empty("canary");
-    project.write("compose.yml", &COMPOSE.replace("@LITERAL", value("literal")).replace("@CONFIG", value("config")));
-    project.write(".env", &format!("PART='{}'\n", value("dotenv")));
-    project.write("web.env", &format!("A='{}'\n", value("env file")));
-    project.write("web.env.yml", &format!("B: '{}'\n", value("yaml env file")));
-    project.write("web.env.json", &serde_json::json!({"C": value("json env file")}).to_string());
-    project.write("key.pem", value("secret file"));
-    project
-}
+/// What the env file holds after a change.
+const NEXT: &str = "Canary-Next-H4\"\\/é+&?>~u6";
 
 /// Every spelling of a value: as is, in JSON (also in JSON within JSON, and in ASCII), in a URL, in hex, and in base64 at each of
 /// the three places where it may begin in a longer text.
@@ -103,7 +65,7 @@ fn life(project: &Project, home: &str) {
     project.run(&["show", "--verbose", "--format", "json", "p.kplan"]).done();
     project.run(&["apply", "p.kplan"]).done();
     project.run(&["drift"]).done();
-    project.write("web.env", &format!("A='{}'\n", value("next env file")));
+    project.write("web.env", &format!("A='{NEXT}'\n"));
     project.run(&["--json", "apply", "--auto-approve"]).done();
     project.run(&["--json", "state", "show", "Deployment/canary-app"]).done();
     project.run(&["--json", "state", "history"]).done();
@@ -115,13 +77,14 @@ fn life(project: &Project, home: &str) {
 
 fn hides(backend: Backend) {
     let Some(home) = backend.home() else { return };
-    let mut project = project();
+    let mut project = hidden::project(&VALUES);
     home.variables.iter().for_each(|(name, value)| project.set(name, value));
     life(&project, &home.text);
 
     let folder = project.folder();
     let patterns = folder.join("patterns");
-    let all: Vec<String> = PLACES.iter().flat_map(|(_, value)| spellings(value)).collect();
+    let values: Vec<&str> = VALUES.iter().map(|(_, value)| *value).chain([NEXT]).collect();
+    let all: Vec<String> = values.iter().copied().flat_map(spellings).collect();
     std::fs::write(&patterns, all.join("\n") + "\n").unwrap();
     let printed = folder.join("printed");
     std::fs::write(&printed, project.printed()).unwrap();
@@ -138,7 +101,7 @@ fn hides(backend: Backend) {
     places.extend(backend.kept_in());
     let hits = found(&patterns, &places);
     assert_eq!(hits, [] as [&str; 0], "{}", backend.name());
-    let (places, server) = (PLACES.len(), backend.kept_in().map_or("", |_| ", all files of the server"));
+    let (places, server) = (values.len(), backend.kept_in().map_or("", |_| ", all files of the server"));
     let _ = writeln!(
         std::io::stderr(),
         "\ncanary: {}: {places} values, {} spellings; {files} files, all output{server}: 0 hits",

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::harness::cloud::Cloud;
 use crate::harness::project::Project;
 
-const OUTSIDE: &str = "/subscriptions/9473abf6-f25e-420e-b3f2-128c1c7b46f2/resourceGroups/legacy/providers/\
+pub(super) const OUTSIDE: &str = "/subscriptions/9473abf6-f25e-420e-b3f2-128c1c7b46f2/resourceGroups/legacy/providers/\
                        Microsoft.Compute/disks/gitea-data";
 
 #[test]

@@ -25,6 +25,7 @@ mod gates;
 mod guards;
 mod guide;
 mod handover;
+mod hidden;
 mod identity;
 mod init;
 mod k3s;

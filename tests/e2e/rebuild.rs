@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::disks::OUTSIDE;
 use crate::harness::cloud::Cloud;
 use crate::harness::project::Project;
 
@@ -93,24 +94,56 @@ fn what_nobody_knows_any_more_counts_as_full_protection() {
             all.filter(|one| one["address"].as_str().unwrap().ends_with(address)).map(|one| one["protection"].clone());
         found.collect::<Vec<_>>()
     };
-    assert_eq!(assumed(DISK), [serde_json::json!(["preventDestroy"])]);
+    assert_eq!(assumed(DISK), [serde_json::json!(["preventDestroy", "adopted"])]);
     assert_eq!(assumed("cluster/cluster1"), [serde_json::json!(["preventDestroy", "readOnly", "adopted"])]);
     refuses(&project, &["destroy", "--auto-approve"], &["error[protected]", "preventDestroy: false"]);
     let disk = project.disks().remove(0);
 
     // An explicit word, applied, lifts it; what was not known to be made by kompox stays for ever.
-    let app = project.read("kompoxapp.yml");
-    let lifted = app.replacen("  compose:", "  lifecycle: {preventDestroy: false}\n  compose:", 1).replacen(
-        "  existing: false",
-        "  existing: false\n  protection: {provisioning: none, installation: none}",
-        1,
-    );
-    project.write("kompoxapp.yml", &lifted);
+    lift(&project);
     project.run(&["apply", "--auto-approve"]).done();
     project.run(&["destroy", "--auto-approve"]).done();
     let left = project.ids();
     assert!(left.contains(&disk), "its deletionPolicy is Orphan");
     assert!(left.iter().any(|id| id.ends_with("/managedClusters/k4x-50vf7y-cluster1")), "{left:?}");
+}
+
+/// Says outright that nothing is protected.
+fn lift(project: &Project) {
+    project.edit("kompoxapp.yml", "  compose:", "  lifecycle: {preventDestroy: false}\n  compose:");
+    let none = "  existing: false\n  protection: {provisioning: none, installation: none}";
+    project.edit("kompoxapp.yml", "  existing: false", none);
+}
+
+/// A disk that a command imported carries the mark as one that kompox made does. Which was which, only the lost state knew, so
+/// neither is deleted, whatever is allowed, until somebody imports it once more.
+#[test]
+fn a_disk_that_was_imported_by_a_command_is_still_never_deleted() {
+    let project = Project::gitea();
+    project.edit("kompoxapp.yml", "      size: 10Gi\n", "      size: 10Gi\n      deletionPolicy: Delete\n");
+    let served = Cloud::start(&project, &project.root().join("cloud"));
+    served.make_disk(OUTSIDE, "1");
+    let run = |arguments: &[&str]| project.run(&[&["--sandbox-endpoint", &served.endpoint], arguments].concat());
+    let exists = || served.arm("GET", OUTSIDE, &Value::Null).status == 200;
+    run(&["import", DISK, OUTSIDE]).done();
+    run(&["apply", "--auto-approve"]).done();
+    lose(&project);
+    let told = run(&["state", "rebuild", "--auto-approve"]).done();
+    let title = "Only the lost state knew whether kompox made these; they are never deleted, only forgotten:";
+    assert!(told.stdout.split_once(title).unwrap().1.lines().any(|line| line.ends_with(DISK)), "{}", told.stdout);
+    lift(&project);
+    run(&["apply", "--auto-approve"]).done();
+    // Each apply keeps it so.
+    project.edit("compose.yml", "postgres:17", "postgres:17.1");
+    run(&["apply", "--auto-approve"]).done();
+    let destroy = ["destroy", "--auto-approve", "--allow-data-loss", DISK];
+    run(&destroy).done().says(&["only a lost state knew whether kompox made it: the object is kept"]);
+    assert!(exists());
+
+    run(&["import", DISK, OUTSIDE]).done();
+    run(&["apply", "--auto-approve"]).done();
+    run(&destroy).done();
+    assert!(!exists(), "somebody said that it is this project's");
 }
 
 /// Another project's objects, and those of nobody, are left where they are and told.

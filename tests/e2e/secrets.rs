@@ -7,6 +7,7 @@ use insta::assert_snapshot;
 use sha2::{Digest as _, Sha256};
 
 use crate::harness::project::Project;
+use crate::hidden::{self, INPUTS, Values};
 
 /// Every spelling in which a value must not be found: as is, in base64 at each of the three places where it may begin in
 /// a longer text, in hex, and as an unkeyed digest, which could be guessed.
@@ -246,8 +247,8 @@ fn render_shows_secrets_only_when_asked() {
     assert!(!Path::new(&project.root().join(".kompox/state")).exists(), "rendering needs and makes no state");
 }
 
-/// Where a project keeps values that nobody else may see, and what each of them is.
-const HIDDEN: &[(&str, &str)] = &[
+/// Values that nobody else may see.
+const HIDDEN: Values = [
     ("dotenv", "Hidden-Dotenv-Q1w2E3r4"),
     ("env file", "Hidden-EnvFile-T5y6U7i8"),
     ("yaml env file", "Hidden-EnvYaml-O9p0A1s2"),
@@ -257,53 +258,6 @@ const HIDDEN: &[(&str, &str)] = &[
     ("config", "Hidden-Config-N5m6Q7w8"),
 ];
 
-fn hidden(what: &str) -> &'static str {
-    HIDDEN.iter().find(|(name, _)| *name == what).map(|(_, value)| *value).unwrap()
-}
-
-/// A compose file that has secrets wherever a compose file can have them.
-fn compose_with_secrets() -> String {
-    "\
-services:
-  web:
-    image: web:1
-    ports: [\"8080:80\"]
-    command: [\"serve\", \"--auth=${PART}\"]
-    environment:
-      DB_PASSWORD: @LITERAL
-      DSN: \"pg://u:${PART}@db/x\"
-    env_file: [web.env, web.env.yml, web.env.json]
-    healthcheck: {test: [\"CMD\", \"probe\", \"--auth=${PART}\"], start_period: 5s}
-    secrets: [key, environment]
-    configs: [ini]
-    volumes: [\"./data:/data\", \"./one.ini:/etc/one.ini:ro\"]
-    depends_on: [db]
-  db:
-    image: db:1
-    environment: [\"ROOT_PASSWORD=@LITERAL\"]
-    volumes: [\"db:/var/lib/db\"]
-volumes: {db: {}}
-secrets: {key: {file: ./key.pem}, environment: {environment: PART}}
-configs: {ini: {content: \"password=${PART} @CONFIG${PART}\"}}
-"
-    .replace("@LITERAL", hidden("literal"))
-    .replace("@CONFIG", hidden("config"))
-}
-
-fn project_with_secrets() -> Project {
-    let project = Project::empty("canary");
-    project.write("compose.yml", &compose_with_secrets());
-    project.write(".env", &format!("PART={}\n", hidden("dotenv")));
-    project.write("web.env", &format!("A={}\n", hidden("env file")));
-    project.write("web.env.yml", &format!("B: {}\n", hidden("yaml env file")));
-    project.write("web.env.json", &format!("{{\"C\": \"{}\"}}\n", hidden("json env file")));
-    project.write("key.pem", hidden("secret file"));
-    project.write("one.ini", "a=b\n");
-    project
-}
-
-const INPUTS: [&str; 7] = ["compose.yml", ".env", "web.env", "web.env.yml", "web.env.json", "key.pem", "kompoxops.yml"];
-
 fn values() -> Vec<&'static str> {
     HIDDEN.iter().map(|(_, value)| *value).collect()
 }
@@ -311,7 +265,7 @@ fn values() -> Vec<&'static str> {
 /// Every command that reads a compose file, on one that is right.
 #[test]
 fn no_command_shows_what_a_compose_file_hides() {
-    let project = project_with_secrets();
+    let project = hidden::project(&HIDDEN);
     project.run(&["init", "--from", "compose.yml"]).done();
     for format in ["text", "json", "sarif"] {
         project.run(&["validate", "--format", format]).done();
@@ -322,7 +276,7 @@ fn no_command_shows_what_a_compose_file_hides() {
     for format in ["yaml", "json"] {
         project.run(&["compose", "config", "--format", format]).done();
     }
-    project.write("compose.yml", &compose_with_secrets());
+    project.write("compose.yml", &hidden::compose(&HIDDEN));
     project.run(&["render", "--out-manifest", "-"]).done();
     project.run(&["render", "--out-compose", "-"]).done();
     project.run(&["render", "--out-manifest", "objects.yml", "--out-compose", "normal.yml"]).done();
@@ -351,8 +305,8 @@ fn no_command_shows_what_a_compose_file_hides() {
 /// The same on files that are wrong at the very line of the secret.
 #[test]
 fn no_error_shows_what_a_line_hides() {
-    let literal = hidden("literal");
-    let colon = format!("DB_PASSWORD: {literal}");
+    let literal = hidden::at(&HIDDEN, "literal");
+    let colon = format!("DB_PASSWORD: '{literal}'");
     let breaks: Vec<(&str, String, String)> = vec![
         ("compose.yml", colon.clone(), format!("DB_PASSWORD: [{literal}")),
         ("compose.yml", colon.clone(), format!("DB_PASSWORD: [{literal}]")),
@@ -377,7 +331,7 @@ fn no_error_shows_what_a_line_hides() {
         ("web.env.json", "\"C\": \"".into(), "\"C\": x\"".into()),
     ];
     for (number, (file, from, to)) in breaks.iter().enumerate() {
-        let project = project_with_secrets();
+        let project = hidden::project(&HIDDEN);
         if number % 2 == 0 {
             project.run(&["init", "--from", "compose.yml"]).done();
         }

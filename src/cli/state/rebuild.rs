@@ -189,25 +189,33 @@ fn word(what: Assumed) -> &'static str {
         Assumed::PreventDestroy => "preventDestroy",
         Assumed::ReadOnly => "readOnly",
         Assumed::Adopted => "adopted",
+        Assumed::Unready => "unready",
     }
 }
 
 fn write_text(out: &mut dyn Write, lineage: &str, rebuilt: &Rebuilt, changes: Option<usize>) -> std::io::Result<()> {
     writeln!(out, "The state {lineage}: {} objects exist and carry its mark.", rebuilt.records.len())?;
-    let adopted: Vec<_> = rebuilt
-        .assumed
-        .iter()
-        .filter(|(_, what)| what.contains(&Assumed::Adopted))
-        .map(|(address, _)| address)
-        .collect();
-    if !adopted.is_empty() {
-        writeln!(out, "\nOnly the lost state knew whether kompox made these; they are never deleted, only forgotten:")?;
-        adopted.iter().try_for_each(|address| writeln!(out, "  {address}"))?;
+    for (title, what) in [
+        (
+            "Only the lost state knew whether kompox made these; they are never deleted, only forgotten",
+            Assumed::Adopted,
+        ),
+        (
+            "Only the lost state knew what of before may still run here; the next apply waits for these",
+            Assumed::Unready,
+        ),
+    ] {
+        let those = rebuilt.assumed.iter().filter(|(_, assumed)| assumed.contains(&what)).map(|(address, _)| address);
+        let those: Vec<_> = those.collect();
+        if !those.is_empty() {
+            writeln!(out, "\n{title}:")?;
+            those.iter().try_for_each(|address| writeln!(out, "  {address}"))?;
+        }
     }
     let mut guarded: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (address, what) in &rebuilt.assumed {
         let scope = address.as_str().strip_suffix(&format!("/{}", address.short())).unwrap_or(address.as_str());
-        for what in what.iter().filter(|what| **what != Assumed::Adopted) {
+        for what in what.iter().filter(|what| [Assumed::PreventDestroy, Assumed::ReadOnly].contains(what)) {
             *guarded.entry((scope, word(*what))).or_default() += 1;
         }
     }

@@ -44,8 +44,10 @@ pub enum Assumed {
     PreventDestroy,
     /// See [`Protection::read_only`].
     ReadOnly,
-    /// See [`Protection::adopted`].
+    /// See [`Protection::adopted`] and [`Progress::unproven`].
     Adopted,
+    /// Something of before may still run where nobody remembers. See [`Progress::unready`].
+    Unready,
 }
 
 /// Something that exists and gets no record.
@@ -140,7 +142,8 @@ impl<'v> Work<'v> {
         if let Some(outputs) = wish.outputs(observed) {
             self.outputs.insert(&node.address, outputs);
         }
-        let (protection, assumed) = protection(node);
+        let (protection, mut assumed) = protection(node);
+        assumed.extend((node.kind.uses.is_some() && !observed.ready).then_some(Assumed::Unready));
         if !assumed.is_empty() {
             self.rebuilt.assumed.push((node.address.clone(), assumed));
         }
@@ -170,9 +173,15 @@ fn not_attributed(wish: &Wish<'_>, observed: &Observed) -> Option<String> {
     wish.desired.has_unknown().then(|| "what it depends on is not there".to_owned())
 }
 
-/// The protection of what exists, and what of it is taken for full because nobody knows it any more. Whether kompox made a
-/// container, only the lost state knew. Data that carries its mark and that no manifest imports is taken for its own, as an
-/// import takes it: where it is and how it is named follows from that, and it may not be destroyed until somebody says so.
+/// Whether only the lost state knew if kompox made it. What holds nothing can be made again from the manifests, so it is taken for
+/// kompox's own.
+fn is_unproven(node: &Node) -> bool {
+    node.kind.holds != Holds::Nothing && node.import.is_none() && !node.read_only
+}
+
+/// The protection of what exists, and what of it is taken for full because nobody knows it any more. A container that nobody
+/// knows the maker of counts as adopted. Data does not: it carries our mark, where it is and how it is named follows from that,
+/// and another mark on it would be somebody else's; but it is never deleted either ([`Progress::unproven`]).
 fn protection(node: &Node) -> (Protection, Vec<Assumed>) {
     let wish = &node.protection;
     if node.read_only {
@@ -180,11 +189,12 @@ fn protection(node: &Node) -> (Protection, Vec<Assumed>) {
     }
     let is_container = node.kind.holds == Holds::Objects;
     let adopted = is_container || node.import.is_some();
+    let unproven = is_unproven(node);
     let full = Protection { prevent_destroy: true, read_only: true, adopted, ..Protection::default() };
     let assumed = [
         (wish.prevent_destroy.is_none(), Assumed::PreventDestroy),
         (wish.read_only.is_none(), Assumed::ReadOnly),
-        (is_container && node.import.is_none(), Assumed::Adopted),
+        (unproven, Assumed::Adopted),
     ];
     (wish.over(&full), assumed.into_iter().filter(|(unknown, _)| *unknown).map(|(_, what)| what).collect())
 }
@@ -210,7 +220,12 @@ fn record(wish: &Wish<'_>, observed: &Observed, protection: Protection, as_wishe
         dependencies: view.inputs.graph.dependencies(&node.address).into_iter().cloned().collect(),
         protection,
         desired_digest: applied.digest(),
-        progress: Progress { uid: observed.uid.clone(), unready: !observed.ready, ..Progress::default() },
+        progress: Progress {
+            uid: observed.uid.clone(),
+            unready: !observed.ready,
+            unproven: node.kind.holds == Holds::Data && is_unproven(node),
+            ..Progress::default()
+        },
         source: node.origin.as_ref().map(ToString::to_string),
         created_serial: 0,
         updated_serial: 0,

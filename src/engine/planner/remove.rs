@@ -186,6 +186,9 @@ fn keep(view: &View<'_>, one: &Doomed<'_>, observed: &Observed) -> Option<String
     if record.protection.adopted {
         return Some(format!("kompox did not make it{KEPT}"));
     }
+    if record.progress.unproven {
+        return Some(format!("only a lost state knew whether kompox made it{KEPT}"));
+    }
     // What kompox made carries its mark; what does not is never deleted, whoever took the mark away.
     if kind.marked && observed.lineage.as_deref() != Some(lineage) {
         return Some(format!("it does not carry the mark of this state{KEPT}"));
