@@ -40,6 +40,15 @@ pub struct Find {
     pub tags: BTreeMap<String, String>,
 }
 
+/// Data that carries a lineage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marked {
+    /// The provider's own id.
+    pub physical_id: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
 /// What a read found.
 #[derive(Debug, Clone)]
 pub enum Observation {
@@ -372,6 +381,12 @@ pub trait Provider: Send + Sync {
 
     /// The outermost containers that carry this lineage: what else does is in one of them.
     async fn containers(&self, lineage: &str) -> Result<Vec<Content>, ProviderError>;
+
+    /// Data of this kind that carries this lineage, wherever it is: what was imported is elsewhere than what kompox makes. For a
+    /// state that was lost.
+    async fn marked(&self, _kind: &Kind, _lineage: &str) -> Result<Vec<Marked>, ProviderError> {
+        Ok(Vec::new())
+    }
 
     /// Copies the data of an object that is about to be deleted, for kinds that say so ([`Kind::safeguarded`]). `None`
     /// if there is nothing to copy any more. A failure stops the deletion.

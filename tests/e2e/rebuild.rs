@@ -115,35 +115,75 @@ fn lift(project: &Project) {
     project.edit("kompoxapp.yml", "  existing: false", none);
 }
 
-/// A disk that a command imported carries the mark as one that kompox made does. Which was which, only the lost state knew, so
-/// neither is deleted, whatever is allowed, until somebody imports it once more.
-#[test]
-fn a_disk_that_was_imported_by_a_command_is_still_never_deleted() {
+/// The example with a disk that may be deleted, and what asks for that.
+fn with_a_disk_that_may_go() -> (Project, [&'static str; 4]) {
     let project = Project::gitea();
     project.edit("kompoxapp.yml", "      size: 10Gi\n", "      size: 10Gi\n      deletionPolicy: Delete\n");
+    (project, ["destroy", "--auto-approve", "--allow-data-loss", DISK])
+}
+
+/// A disk that lies where kompox makes its own may have been imported all the same. Only the lost state knew, so it is not deleted,
+/// whatever is allowed, until somebody imports it once more.
+#[test]
+fn a_disk_of_which_nobody_knows_who_made_it_is_never_deleted() {
+    let (project, destroy) = with_a_disk_that_may_go();
+    project.run(&["apply", "--auto-approve"]).done();
+    lose(&project);
+    let told = project.run(&["state", "rebuild", "--auto-approve"]).done();
+    let title = "Only the lost state knew whether kompox made these; they are never deleted, only forgotten:\n";
+    let listed = told.stdout.split_once(title).unwrap().1.lines().take_while(|line| !line.is_empty());
+    assert!(listed.into_iter().any(|line| line.ends_with(DISK)), "{}", told.stdout);
+    lift(&project);
+    // Each apply keeps it so.
+    project.edit("compose.yml", "postgres:17", "postgres:17.1");
+    project.run(&["apply", "--auto-approve"]).done();
+    let disks = project.disks();
+    project.run(&destroy).done().says(&["only a lost state knew whether kompox made it: the object is kept"]);
+    assert_eq!(project.disks(), disks);
+
+    project.run(&["import", DISK, &disks[0]]).done();
+    project.run(&["apply", "--auto-approve"]).done();
+    project.run(&destroy).done();
+    assert_eq!(project.disks(), [] as [&str; 0], "somebody said that it is this project's");
+}
+
+/// A disk that a command imported lies elsewhere. It is found by its tags, and as kompox makes none there, it is an imported one.
+#[test]
+fn a_disk_that_was_imported_by_a_command_is_found_where_it_is() {
+    let (project, destroy) = with_a_disk_that_may_go();
     let served = Cloud::start(&project, &project.root().join("cloud"));
     served.make_disk(OUTSIDE, "1");
     let run = |arguments: &[&str]| project.run(&[&["--sandbox-endpoint", &served.endpoint], arguments].concat());
-    let exists = || served.arm("GET", OUTSIDE, &Value::Null).status == 200;
     run(&["import", DISK, OUTSIDE]).done();
     run(&["apply", "--auto-approve"]).done();
     lose(&project);
-    let told = run(&["state", "rebuild", "--auto-approve"]).done();
-    let title = "Only the lost state knew whether kompox made these; they are never deleted, only forgotten:";
-    assert!(told.stdout.split_once(title).unwrap().1.lines().any(|line| line.ends_with(DISK)), "{}", told.stdout);
+    let told = run(&["--json", "state", "rebuild", "--auto-approve"]).done().json();
+    assert_eq!((&told["missing"], &told["next_plan"]), (&serde_json::json!([]), &0.into()), "{told:#}");
+    let plan = run(&["plan", "--detailed-exitcode"]).done();
+    assert!(plan.stdout.starts_with("No changes."), "{}", plan.stdout);
+    run(&["state", "show", DISK]).done().says(&[OUTSIDE, "adopted: true"]);
     lift(&project);
     run(&["apply", "--auto-approve"]).done();
-    // Each apply keeps it so.
-    project.edit("compose.yml", "postgres:17", "postgres:17.1");
-    run(&["apply", "--auto-approve"]).done();
-    let destroy = ["destroy", "--auto-approve", "--allow-data-loss", DISK];
-    run(&destroy).done().says(&["only a lost state knew whether kompox made it: the object is kept"]);
-    assert!(exists());
+    run(&destroy)
+        .done()
+        .says(&["disk/default  kompox did not make it: the object is kept", &format!("kept: {OUTSIDE}")]);
+    assert_eq!(served.arm("GET", OUTSIDE, &Value::Null).status, 200);
+}
 
-    run(&["import", DISK, OUTSIDE]).done();
+/// One that the manifests do not look for is told at least, wherever it is.
+#[test]
+fn data_with_the_mark_is_told_wherever_it_is() {
+    let project = Project::gitea();
+    let served = Cloud::start(&project, &project.root().join("cloud"));
+    let run = |arguments: &[&str]| project.run(&[&["--sandbox-endpoint", &served.endpoint], arguments].concat());
     run(&["apply", "--auto-approve"]).done();
-    run(&destroy).done();
-    assert!(!exists(), "somebody said that it is this project's");
+    served.make_disk(OUTSIDE, "1");
+    let lineage = run(&["state", "verify", "--json"]).done().json()["lineage"].as_str().unwrap().to_owned();
+    served.arm("PATCH", OUTSIDE, &serde_json::json!({"tags": {"kompox-lineage": lineage}})).json();
+    lose(&project);
+    let told = run(&["--json", "state", "rebuild", "--auto-approve"]).done().json();
+    let left = told["left"].as_array().unwrap();
+    assert!(left.iter().any(|left| left["id"].as_str().unwrap().eq_ignore_ascii_case(OUTSIDE)), "{told:#}");
 }
 
 /// Another project's objects, and those of nobody, are left where they are and told.

@@ -18,8 +18,8 @@ use crate::engine::diff;
 use crate::engine::graph::Node;
 use crate::engine::ground::{self, Grounds, Seen};
 use crate::engine::identity::Identity;
-use crate::engine::kind::Holds;
-use crate::engine::provider::{Observation, Observed, ProviderError, Target, Transition};
+use crate::engine::kind::{Holds, Kind};
+use crate::engine::provider::{Marked, Observation, Observed, ProviderError, ProviderKey, Target, Transition};
 use crate::engine::value::{Reference, Value};
 
 /// What a lost state comes to again.
@@ -90,15 +90,17 @@ pub async fn lineages(inputs: Inputs<'_>) -> Result<BTreeMap<String, usize>, Pla
 /// Every object that could not be read, and every container that could not be listed.
 pub async fn rebuild(inputs: Inputs<'_>) -> Result<Rebuilt, PlanError> {
     let view = look::look(Known::new(&inputs)).await;
-    let mut work =
-        Work { view: &view, outputs: HashMap::new(), rebuilt: Rebuilt::default(), refusals: Refusals::default() };
+    let marked = marked(&view).await?;
+    let elsewhere = elsewhere(&view, &marked).await?;
+    let (outputs, rebuilt, refusals) = Default::default();
+    let mut work = Work { view: &view, elsewhere: &elsewhere, outputs, rebuilt, refusals };
     for (_, node) in inputs.graph.levels().into_iter().flatten() {
         work.attribute(node);
     }
     let Work { mut rebuilt, refusals, .. } = work;
     refused(refusals, &view)?;
     leave_unmarked_of_others(&view, &mut rebuilt);
-    let strangers = strangers(&view, &rebuilt.records).await?;
+    let strangers = strangers(&view, &rebuilt.records, &marked).await?;
     rebuilt.left.extend(strangers);
     Ok(rebuilt)
 }
@@ -114,6 +116,8 @@ fn refused(refusals: Refusals, view: &View<'_>) -> Result<(), PlanError> {
 
 struct Work<'v> {
     view: &'v View<'v>,
+    /// Data that is elsewhere than the manifests' own.
+    elsewhere: &'v HashMap<Address, Observed>,
     /// What those give that others refer to.
     outputs: HashMap<&'v Address, serde_json::Value>,
     rebuilt: Rebuilt,
@@ -125,9 +129,10 @@ impl<'v> Work<'v> {
         let observed = match self.view.observations.get(&node.address) {
             Some(Observation::Found(observed)) => observed,
             Some(Observation::Failed(error)) => return self.refusals.add(unread(node, error)),
-            Some(Observation::Missing | Observation::NotYet(_)) | None => {
-                return self.rebuilt.missing.push(node.address.clone());
-            }
+            Some(Observation::Missing | Observation::NotYet(_)) | None => match self.elsewhere.get(&node.address) {
+                Some(observed) => observed,
+                None => return self.rebuilt.missing.push(node.address.clone()),
+            },
         };
         let given = &self.outputs;
         let lookup = |reference: &Reference| {
@@ -142,7 +147,10 @@ impl<'v> Work<'v> {
         if let Some(outputs) = wish.outputs(observed) {
             self.outputs.insert(&node.address, outputs);
         }
-        let (protection, mut assumed) = protection(node);
+        // Kompox makes nothing elsewhere. What an earlier pass found so is recorded by now.
+        let adopted =
+            self.elsewhere.contains_key(&node.address) || wish.record.is_some_and(|record| record.protection.adopted);
+        let (protection, mut assumed) = protection(node, adopted);
         assumed.extend((node.kind.uses.is_some() && !observed.ready).then_some(Assumed::Unready));
         if !assumed.is_empty() {
             self.rebuilt.assumed.push((node.address.clone(), assumed));
@@ -179,17 +187,67 @@ fn is_unproven(node: &Node) -> bool {
     node.kind.holds != Holds::Nothing && node.import.is_none() && !node.read_only
 }
 
+/// All data that carries the lineage, by API and kind.
+async fn marked<'v>(view: &View<'v>) -> Result<Vec<(&'v ProviderKey, &'static str, Marked)>, PlanError> {
+    let data = view.inputs.graph.iter().filter(|node| node.kind.holds == Holds::Data && !node.read_only);
+    let kinds: BTreeMap<(&ProviderKey, &str), &Kind> =
+        data.map(|node| ((&node.provider, node.kind.name), node.kind)).collect();
+    let mut all = Vec::new();
+    for ((key, name), kind) in kinds {
+        let Some(provider) = view.inputs.providers.get(key) else { continue };
+        let found = provider.marked(kind, view.inputs.lineage).await.map_err(|error| unlisted(None, error))?;
+        all.extend(found.into_iter().map(|marked| (key, name, marked)));
+    }
+    Ok(all)
+}
+
+/// Data that a command imported, and that is not where kompox makes any: it carries the tags by which the manifests look for their
+/// own. Two that carry the same are left for a person to choose.
+async fn elsewhere(
+    view: &View<'_>,
+    marked: &[(&ProviderKey, &'static str, Marked)],
+) -> Result<HashMap<Address, Observed>, PlanError> {
+    let mut found = HashMap::new();
+    for node in view.inputs.graph.iter().filter(|node| node.kind.holds == Holds::Data) {
+        let (Some(find), Some(Observation::Missing | Observation::NotYet(_)) | None) =
+            (&node.find, view.observations.get(&node.address))
+        else {
+            continue;
+        };
+        let carries = |one: &&(&ProviderKey, &str, Marked)| {
+            let tags = &one.2.tags;
+            let is_kind = *one.0 == node.provider && one.1 == node.kind.name;
+            is_kind && find.tags.iter().all(|(key, value)| tags.get(&key.to_lowercase()) == Some(value))
+        };
+        let all: Vec<_> = marked.iter().filter(carries).collect();
+        let ([one], Some(provider)) = (all.as_slice(), view.inputs.providers.get(&node.provider)) else { continue };
+        let target = Target { find: None, ..node.target(Some(one.2.physical_id.clone())) };
+        match provider.read(&[target]).await.pop() {
+            Some(Observation::Found(observed)) => drop(found.insert(node.address.clone(), *observed)),
+            Some(Observation::Failed(error)) => return Err(unlisted(Some(&node.address), *error)),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn unlisted(address: Option<&Address>, error: ProviderError) -> PlanError {
+    let mut problem = Problem::new(ProblemCode::Unreadable, address, error.described());
+    problem.help.extend(error.hint);
+    PlanError { problems: vec![problem] }
+}
+
 /// The protection of what exists, and what of it is taken for full because nobody knows it any more. A container that nobody
 /// knows the maker of counts as adopted. Data does not: it carries our mark, where it is and how it is named follows from that,
 /// and another mark on it would be somebody else's; but it is never deleted either ([`Progress::unproven`]).
-fn protection(node: &Node) -> (Protection, Vec<Assumed>) {
+fn protection(node: &Node, adopted: bool) -> (Protection, Vec<Assumed>) {
     let wish = &node.protection;
     if node.read_only {
         return (Protection { adopted: true, ..wish.over(&Protection::default()) }, Vec::new());
     }
     let is_container = node.kind.holds == Holds::Objects;
-    let adopted = is_container || node.import.is_some();
-    let unproven = is_unproven(node);
+    let unproven = is_unproven(node) && (is_container || !adopted);
+    let adopted = adopted || is_container || node.import.is_some();
     let full = Protection { prevent_destroy: true, read_only: true, adopted, ..Protection::default() };
     let assumed = [
         (wish.prevent_destroy.is_none(), Assumed::PreventDestroy),
@@ -202,6 +260,7 @@ fn protection(node: &Node) -> (Protection, Vec<Assumed>) {
 fn record(wish: &Wish<'_>, observed: &Observed, protection: Protection, as_wished: bool) -> Record {
     let (view, node) = (wish.view, wish.node);
     let object = observed.object.value();
+    let unproven = node.kind.holds == Holds::Data && is_unproven(node) && !protection.adopted;
     let projected;
     let applied: &Value = if as_wished {
         &wish.desired
@@ -220,12 +279,7 @@ fn record(wish: &Wish<'_>, observed: &Observed, protection: Protection, as_wishe
         dependencies: view.inputs.graph.dependencies(&node.address).into_iter().cloned().collect(),
         protection,
         desired_digest: applied.digest(),
-        progress: Progress {
-            uid: observed.uid.clone(),
-            unready: !observed.ready,
-            unproven: node.kind.holds == Holds::Data && is_unproven(node),
-            ..Progress::default()
-        },
+        progress: Progress { uid: observed.uid.clone(), unready: !observed.ready, unproven, ..Progress::default() },
         source: node.origin.as_ref().map(ToString::to_string),
         created_serial: 0,
         updated_serial: 0,
@@ -258,22 +312,22 @@ fn leave_unmarked_of_others(view: &View<'_>, rebuilt: &mut Rebuilt) {
 }
 
 /// What is in containers of this state, or carries its mark as a container, and is in no record.
-async fn strangers(view: &View<'_>, records: &[Record]) -> Result<Vec<Left>, PlanError> {
+async fn strangers(
+    view: &View<'_>,
+    records: &[Record],
+    data: &[(&ProviderKey, &'static str, Marked)],
+) -> Result<Vec<Left>, PlanError> {
     let recorded: HashSet<Identity> = records.iter().map(Identity::of).collect();
-    let failed = |address: Option<&Address>, error: ProviderError| {
-        let mut problem = Problem::new(ProblemCode::Unreadable, address, error.described());
-        problem.help.extend(error.hint);
-        PlanError { problems: vec![problem] }
-    };
     let mut left: BTreeMap<Identity, Left> = BTreeMap::new();
+    let mut leave = |key: &ProviderKey, physical_id: String| {
+        let why = "it carries the mark of this state, and no manifest names it".to_owned();
+        left.insert(Identity::new(key, &physical_id), Left { address: None, physical_id, why });
+    };
     for (key, provider) in view.inputs.providers {
-        let marked = provider.containers(view.inputs.lineage).await.map_err(|error| failed(None, error))?;
-        for content in marked {
-            let why = "it carries the mark of this state, and no manifest names it".to_owned();
-            let identity = Identity::new(key, &content.physical_id);
-            left.insert(identity, Left { address: None, physical_id: content.physical_id, why });
-        }
+        let containers = provider.containers(view.inputs.lineage).await.map_err(|error| unlisted(None, error))?;
+        containers.into_iter().for_each(|content| leave(key, content.physical_id));
     }
+    data.iter().for_each(|(key, _, marked)| leave(key, marked.physical_id.clone()));
     // What an API lives in is looked into by that API.
     let is_host =
         |id: &str| view.inputs.providers.keys().any(|key| key.host().is_some_and(|host| host.eq_ignore_ascii_case(id)));
@@ -282,7 +336,7 @@ async fn strangers(view: &View<'_>, records: &[Record]) -> Result<Vec<Left>, Pla
             view.inputs.graph.get(&record.address).filter(|node| node.kind.holds == Holds::Objects && !node.read_only);
         let (Some(node), Some(provider)) = (node, view.inputs.providers.get(&record.provider)) else { continue };
         let target: Target = node.target(Some(record.physical_id.clone()));
-        let contents = provider.contents(&target).await.map_err(|error| failed(Some(&node.address), error))?;
+        let contents = provider.contents(&target).await.map_err(|error| unlisted(Some(&node.address), error))?;
         for content in contents.into_iter().filter(|content| !content.server_made) {
             let why = format!("it is in {}, and no manifest names it", node.address);
             let identity = Identity::new(&record.provider, &content.physical_id);

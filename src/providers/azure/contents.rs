@@ -3,13 +3,14 @@
 use futures::future::try_join_all;
 use serde_json::Value;
 
-use crate::engine::provider::{Content, ProviderError, Target};
+use crate::engine::kind::Kind;
+use crate::engine::provider::{Content, Marked, ProviderError, Target};
 
 use super::AzureProvider;
-use super::body::lineage_of;
+use super::body::{lineage_of, tags_of};
 use super::id::ArmId;
 use super::read::identify;
-use super::types::{CLUSTERS, DISKS, GROUPS, STORAGE_ACCOUNTS};
+use super::types::{self, CLUSTERS, DISKS, GROUPS, Listing, STORAGE_ACCOUNTS};
 
 /// What AKS itself makes in the group of a cluster's nodes, and removes with the cluster ("What resource groups are made",
 /// <https://learn.microsoft.com/azure/aks/faq>). Whatever is not here may be somebody's data: disks, snapshots, storage
@@ -94,6 +95,21 @@ impl AzureProvider {
         // Tags of a filter are compared by the service in its own way; the list is short.
         let marked = groups.iter().filter(|group| lineage_of(group, kind) == Some(lineage));
         Ok(marked.map(|group| content(group, false)).collect())
+    }
+
+    /// What of this kind carries this lineage, anywhere in the subscription (`Disks_List`, `Snapshots_List`).
+    pub(super) async fn marked_data(&self, kind: &Kind, lineage: &str) -> Result<Vec<Marked>, ProviderError> {
+        let Some(kind) = types::of_kind(kind.name) else { return Ok(Vec::new()) };
+        let (Listing::Subscription(path), Some(place)) = (kind.list, &kind.tags) else { return Ok(Vec::new()) };
+        let url = self.arm.url(&format!("/subscriptions/{}{path}", self.subscription), kind.api_version);
+        let all = self.arm.list_all(url).await?.unwrap_or_default();
+        let marked = all.iter().filter(|object| lineage_of(object, kind) == Some(lineage));
+        let marked = marked.map(|object| {
+            let tags = tags_of(object, place).into_iter().flatten();
+            let tags = tags.filter_map(|(key, value)| Some((key.to_lowercase(), value.as_str()?.to_owned())));
+            Marked { physical_id: text_of(object, "id").to_owned(), tags: tags.collect() }
+        });
+        Ok(marked.collect())
     }
 
     async fn in_group(&self, id: &ArmId) -> Result<Vec<Content>, ProviderError> {

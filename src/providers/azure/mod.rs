@@ -51,8 +51,8 @@ use url::Url;
 
 use crate::engine::kind::Kind;
 use crate::engine::provider::{
-    Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError, Room, Safeguard,
-    Target,
+    Content, ErrorClass, Marked, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError, Room,
+    Safeguard, Target,
 };
 use crate::engine::value::Value;
 use crate::providers::retry::Policy;
@@ -221,6 +221,10 @@ impl Provider for AzureProvider {
 
     async fn containers(&self, lineage: &str) -> Result<Vec<Content>, ProviderError> {
         self.marked_groups(lineage).await
+    }
+
+    async fn marked(&self, kind: &Kind, lineage: &str) -> Result<Vec<Marked>, ProviderError> {
+        self.marked_data(kind, lineage).await
     }
 
     async fn safeguard(
