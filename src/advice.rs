@@ -153,6 +153,7 @@ typed! {
         Plan = "plan",
         SandboxServe = "sandbox serve",
         StateAccept = "state accept",
+        StateHistory = "state history",
         StateList = "state list",
         StateMv = "state mv",
         StateRebuild = "state rebuild",

@@ -56,7 +56,12 @@ fn advised(name: Name) -> Vec<advice::Command> {
         }
         Name::StateRm => vec![Command::state_rm(ADDRESS)],
         Name::StateUnlock => vec![plain.word("0b6c1f52-6a55-4f0e-a0ff-3a3f4f0ec1d7")],
-        Name::Drift | Name::SandboxServe | Name::StateAccept | Name::StateList | Name::Validate => vec![plain],
+        Name::Drift
+        | Name::SandboxServe
+        | Name::StateAccept
+        | Name::StateHistory
+        | Name::StateList
+        | Name::Validate => vec![plain],
     }
 }
 

@@ -10,6 +10,7 @@ use super::global::Global;
 use super::notify::{Chat, Webhook};
 use super::ui::{PlanFormat, Ui};
 use crate::engine::plan::{Mode, Plan};
+use crate::report::sarif::Run;
 use crate::report::{self, About, text};
 
 /// How drift is printed.
@@ -58,12 +59,13 @@ impl Args {
 /// Runs `drift`: a plan that would accept what is observed, for CI. Writes nothing.
 pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let webhook = args.notify.map(|chat| Webhook::of(chat, global)).transpose()?;
-    let plan = with_session(global, ui, Needs::Manifests, async |session| {
+    let looked = with_session(global, ui, Needs::Manifests, async |session| {
         let adjust = |graph: &_, snapshot: &_| args.selection.options(session, graph, snapshot);
-        Ok(session.plan(Mode::RefreshOnly, Fixed::default(), adjust).await?.plan)
+        let plan = session.plan(Mode::RefreshOnly, Fixed::default(), adjust).await?.plan;
+        Ok((plan, session.layout.shown_from(&global.cwd()?)))
     });
-    let plan = plan.await?;
-    print(&plan, args.format, ui)?;
+    let (plan, file) = looked.await?;
+    print(&plan, &file, args.format, ui)?;
     if !text::has_drift(&plan) {
         return Ok(Exit::Done);
     }
@@ -73,14 +75,16 @@ pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError
     Ok(Exit::Changes)
 }
 
-fn print(plan: &Plan, format: Format, ui: &Ui) -> Result<(), CliError> {
+/// `file` stands for the project.
+fn print(plan: &Plan, file: &str, format: Format, ui: &Ui) -> Result<(), CliError> {
     let about = About { drift: true, ..About::default() };
     let format = match format {
         Format::Sarif => {
-            return ui.document(&report::sarif::log(&report::drift::findings(plan), VERSION, ui.commands()));
+            let run = Run { version: VERSION, category: "drift", file };
+            return ui.document(&report::drift::sarif(plan, &run, ui.commands()));
         }
         Format::Junit => {
-            return ui.data(|out| out.write_all(report::drift::junit(plan).as_bytes()));
+            return ui.data(|out| out.write_all(report::drift::junit(plan, ui.commands()).as_bytes()));
         }
         Format::Text => PlanFormat::Text,
         Format::Markdown => PlanFormat::Markdown,

@@ -8,7 +8,9 @@ use super::flow::session::VERSION;
 use super::global::Global;
 use super::ui::Ui;
 use crate::diag::{Diagnostics, Severity};
+use crate::kom::layout::{APP_FILE_NAME, discover};
 use crate::report;
+use crate::report::sarif::{Finding, Run};
 use crate::resources::expand::Keep;
 
 /// How findings are printed.
@@ -56,7 +58,13 @@ pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     match args.format {
         Format::Text if !ui.json => text(&findings, objects, ui)?,
         Format::Text | Format::Json => ui.document(&report::diagnostics::json(&findings, ui.commands()))?,
-        Format::Sarif => ui.document(&report::sarif::log(&findings, VERSION, ui.commands()))?,
+        Format::Sarif => {
+            let layout = discover(&global.layout_request()?);
+            let here = global.cwd()?;
+            let file = layout.map_or_else(|_| APP_FILE_NAME.to_owned(), |layout| layout.shown_from(&here));
+            let run = Run { version: VERSION, category: "validate", file: &file };
+            ui.document(&report::sarif::log(Finding::of(&findings), &run, ui.commands()))?;
+        }
     }
     Ok(if findings.has_errors() { Exit::Failed } else { Exit::Done })
 }

@@ -52,7 +52,8 @@ pub fn diff_observed(sides: &Sides<'_>, predicted: &Value) -> Vec<FieldChange> {
     changes
 }
 
-fn drift(writers: &[Writer], path: &Path) -> Cause {
+/// Somebody changed this field: who and when, as far as the writers tell.
+pub(super) fn drift(writers: &[Writer], path: &Path) -> Cause {
     // The most specific writer: the one whose path is the longest prefix of ours.
     let covering = |writer: &Writer| {
         writer.paths.iter().filter(|owned| path.0.starts_with(&owned.0)).map(|owned| owned.0.len()).max()
@@ -61,6 +62,7 @@ fn drift(writers: &[Writer], path: &Path) -> Cause {
     Cause::Drift {
         writer: writer.map(|(_, writer)| writer.name.clone()),
         time: writer.and_then(|(_, writer)| writer.time.clone()),
+        of_object: writer.is_some_and(|(depth, _)| depth == 0),
     }
 }
 

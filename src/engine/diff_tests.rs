@@ -118,7 +118,7 @@ fn a_drift_names_the_most_specific_writer() {
     let (one, three) = (Value::from(json!({"spec": {"replicas": 1}})), Value::from(json!({"spec": {"replicas": 3}})));
     let sides =
         Sides { kind: &KIND, last: Some(&one), observed: &three, desired: &one, ignore: &[], writers: &writers };
-    let expected = Cause::Drift { writer: Some("kubectl".into()), time: Some("t".into()) };
+    let expected = Cause::Drift { writer: Some("kubectl".into()), time: Some("t".into()), of_object: false };
     assert_eq!(diff(&sides)[0].cause, expected);
     assert_eq!(diff_observed(&sides, &one)[0].cause, expected);
 }
@@ -270,7 +270,7 @@ fn the_order_of_a_keyed_list_counts_where_it_means_something() {
         diff(&sides).into_iter().map(|change| (change.path.to_string(), change.cause)).collect::<Vec<_>>()
     };
     assert_eq!(moves(&["a", "b"], &["a", "b"], &["b", "a"]), [("env".to_owned(), Cause::Manifest)]);
-    let drift = Cause::Drift { writer: None, time: None };
+    let drift = Cause::UNTOLD;
     assert_eq!(moves(&["a", "b"], &["b", "a"], &["a", "b"]), [("env".to_owned(), drift)]);
     // What others put between is nobody's order.
     assert!(moves(&["a", "b"], &["a", "theirs", "b"], &["a", "b"]).is_empty());

@@ -310,12 +310,21 @@ pub struct Review {
     pub made_from: Option<fn(&str, &str) -> Option<Advice>>,
     /// What it lets anybody reach: hosts, ports.
     pub opens: Option<fn(&serde_json::Value) -> Vec<String>>,
+    /// How a person finds out who changed the object with this id, where reading it does not tell.
+    pub history: Option<fn(&str) -> Advice>,
 }
 
 impl Review {
     /// Nothing to say.
-    pub const NONE: Self =
-        Self { loss: None, parts: None, carry_over: None, starts_empty: None, made_from: None, opens: None };
+    pub const NONE: Self = Self {
+        loss: None,
+        parts: None,
+        carry_over: None,
+        starts_empty: None,
+        made_from: None,
+        opens: None,
+        history: None,
+    };
 
     /// A loss and nothing else.
     pub const fn loss(code: &'static str, text: &'static str) -> Self {

@@ -57,9 +57,17 @@ pub enum Cause {
         writer: Option<String>,
         /// When, RFC 3339.
         time: Option<String>,
+        /// The API tells it of the object alone: its last writer need not be who changed this field.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        of_object: bool,
     },
     /// The server decides it.
     Server,
+}
+
+impl Cause {
+    /// Somebody changed it, and nobody tells who.
+    pub(super) const UNTOLD: Self = Self::Drift { writer: None, time: None, of_object: false };
 }
 
 /// What the manifests ask for where somebody changed a field: the third side, beside what was applied and what is observed.
@@ -166,6 +174,8 @@ pub struct PlannedAction {
     pub protection: Protection,
     /// What it depends on, for its record.
     pub dependencies: Vec<Address>,
+    /// How a person finds out who changed it, where the API does not tell.
+    pub who: Option<Advice>,
 }
 
 impl PlannedAction {
@@ -191,6 +201,7 @@ impl PlannedAction {
             moved_from: None,
             protection: Protection::default(),
             dependencies: Vec::new(),
+            who: None,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::plan::{
 };
 use super::provider::ProviderKey;
 use super::value::{Path, Segment, Value};
+use crate::advice::Advice;
 
 /// The version of the format; a reader refuses any other.
 const FORMAT: u32 = 1;
@@ -102,6 +103,8 @@ struct StoredAction {
     moved_from: Option<Address>,
     protection: Protection,
     dependencies: Vec<Address>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    who: Option<Advice>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -181,6 +184,7 @@ fn store(plan: &Plan) -> StoredPlan {
         moved_from: planned.moved_from.clone(),
         protection: planned.protection.clone(),
         dependencies: planned.dependencies.clone(),
+        who: planned.who.clone(),
     });
     StoredPlan {
         mode: plan.mode,
@@ -243,6 +247,7 @@ fn load(stored: StoredPlan) -> Plan {
         moved_from: planned.moved_from,
         protection: planned.protection,
         dependencies: planned.dependencies,
+        who: planned.who,
     });
     Plan {
         mode: stored.mode,

@@ -146,7 +146,7 @@ pub struct Writer {
     pub name: String,
     /// When it last wrote, RFC 3339.
     pub time: Option<String>,
-    /// What it wrote.
+    /// What it wrote; the root, where the API tells who wrote the object last and not what of it.
     pub paths: Vec<Path>,
 }
 

@@ -427,7 +427,7 @@ pub(super) static CONFIG: Object = Object {
         optional("version", Shape::Integer(1, 1), "The version of the form"),
         optional("store", Shape::Object(&STORE), "Where manifests are"),
         optional("komPath", Shape::Texts, "Files and folders with KOM; default .kompox/kom"),
-        optional("logging", Shape::Object(&LOGGING), "Accepted; this version keeps no log"),
+        optional("logging", Shape::Object(&LOGGING), "Read by nothing: this version writes no log, and says so"),
         optional("state", Shape::Scalars, "Where the state is: docs/state.md; default a file in .kompox/state"),
     ],
 };

@@ -75,6 +75,12 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The file that stands for the project, as it is named from this folder: the app file, else the configuration.
+    pub fn shown_from(&self, cwd: &Path) -> String {
+        let file = self.app_file.clone().unwrap_or_else(|| self.dir.join("config.yml"));
+        display_path(&file, &real(cwd))
+    }
+
     /// Replaces `$KOMPOX_ROOT` and `$KOMPOX_DIR`, also in braces, and makes the path absolute from `base`.
     pub fn resolve(&self, text: &str, base: &Path) -> PathBuf {
         base.join(expand(text, &self.root, Some(&self.dir)))
@@ -101,8 +107,6 @@ pub struct Config {
     pub store: String,
     /// `komPath`, as written, relative to [`Layout::dir`].
     pub kom_path: Vec<Located<String>>,
-    /// `logging`.
-    pub logging: Logging,
     /// `state` (ext).
     pub state: StateConfig,
     /// `state.sandbox` (ext): where rehearsals keep theirs; none means `state/sandbox.db`.
@@ -111,22 +115,9 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let (kom_path, logging, state) = (Vec::new(), Logging::default(), StateConfig::Sqlite { path: None });
-        Self { version: 1, store: "local".into(), kom_path, logging, state, sandbox_state: None }
+        let (kom_path, state) = (Vec::new(), StateConfig::Sqlite { path: None });
+        Self { version: 1, store: "local".into(), kom_path, state, sandbox_state: None }
     }
-}
-
-/// `logging` of the configuration; what is absent has the command line's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Logging {
-    /// Where log files go, resolved from [`Layout::dir`].
-    pub dir: Option<PathBuf>,
-    /// `human` or `json`.
-    pub format: Option<String>,
-    /// `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: Option<String>,
-    /// Days after which a log file goes.
-    pub retention_days: Option<u32>,
 }
 
 /// Where the state is kept (ext): `state: {type: sqlite, path: …}`. No key names a server or a credential: both come from
@@ -331,7 +322,7 @@ fn read_config(cwd: &Path, layout: &mut Layout, diagnostics: &mut Diagnostics) {
     }
     layout.config.kom_path = reader.texts(fields, "komPath");
     if let Some(node) = fields.get("logging") {
-        layout.config.logging = read_logging(&mut reader, node, layout);
+        check_logging(&mut reader, node);
     }
     if let Some(node) = fields.get("state") {
         layout.config.state = read_state(&mut reader, node, "\"state\"", &["sandbox"], layout);
@@ -342,18 +333,21 @@ fn read_config(cwd: &Path, layout: &mut Layout, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn read_logging(reader: &mut Reader<'_>, node: &yaml::Node, layout: &Layout) -> Logging {
-    let known = keys::LOGGING.names();
-    let Some(fields) = reader.fields(node, "\"logging\"", &known) else { return Logging::default() };
-    Logging {
-        dir: reader.optional_text(fields, "dir").map(|dir| layout.resolve(&dir.value, &layout.dir)),
-        format: reader.choice(fields, "format", &keys::LOG_FORMATS).map(str::to_owned),
-        level: reader.choice(fields, "level", &keys::LOG_LEVELS).map(str::to_owned),
-        retention_days: fields
-            .get("retentionDays")
-            .and_then(|days| reader.integer(days, "\"retentionDays\"", 0, keys::RETENTION_MAX))
-            .and_then(|days| u32::try_from(days).ok()),
+/// `logging` belongs to the form of the file, but nothing is logged: whoever asks for a log must not believe that there is
+/// one.
+fn check_logging(reader: &mut Reader<'_>, node: &yaml::Node) {
+    if let Some(fields) = reader.fields(node, "\"logging\"", &keys::LOGGING.names()) {
+        reader.optional_text(fields, "dir");
+        reader.choice(fields, "format", &keys::LOG_FORMATS);
+        reader.choice(fields, "level", &keys::LOG_LEVELS);
+        if let Some(days) = fields.get("retentionDays") {
+            reader.integer(days, "\"retentionDays\"", 0, keys::RETENTION_MAX);
+        }
     }
+    let unread = Diagnostic::warning("config-logging", "\"logging\" has no effect: this version writes no log")
+        .help("take it out")
+        .help(Advice::run("what runs have done", Command::new(Name::StateHistory)));
+    reader.report(unread, &node.location);
 }
 
 /// A place of a state. `besides` are keys that may stand beside those of the place.

@@ -69,8 +69,13 @@ pub fn counts(diagnostics: &Diagnostics) -> String {
 /// In the order of the text: notes first, errors last, each kind by place.
 pub(super) fn sorted(diagnostics: &Diagnostics) -> Vec<&Diagnostic> {
     let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
-    sorted.sort_by(|a, b| a.severity.cmp(&b.severity).then_with(|| a.location.cmp(&b.location)));
+    sorted.sort_by(|a, b| order(a, b));
     sorted
+}
+
+/// Which of two comes first.
+pub(super) fn order(a: &Diagnostic, b: &Diagnostic) -> std::cmp::Ordering {
+    a.severity.cmp(&b.severity).then_with(|| a.location.cmp(&b.location))
 }
 
 fn render(renderer: &Renderer, diagnostic: &Diagnostic, commands: &Commands) -> String {

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Whether a character could steer a terminal or turn the order of what is read: control characters (C0, DEL, C1), line
-/// and paragraph separators, bidirectional controls, and characters without width.
+/// and paragraph separators, bidirectional controls, characters without width, and the two that XML does not allow.
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// One line of text with every unsafe character written out: `\n`, `\t`, `\u{1b}`.

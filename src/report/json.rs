@@ -60,7 +60,7 @@ pub fn plan(plan: &Plan, about: &About<'_>, commands: &Commands) -> Json {
         "notes": says(&plan.notes),
         "restarts": plan.restarts,
         "hosts": hosts,
-        "actions": plan.actions.iter().map(action).collect::<Vec<_>>(),
+        "actions": plan.actions.iter().map(|planned| action(planned, commands)).collect::<Vec<_>>(),
     })
 }
 
@@ -77,7 +77,7 @@ fn counts(counts: &[(Verb, usize)]) -> Json {
     )
 }
 
-fn action(planned: &PlannedAction) -> Json {
+fn action(planned: &PlannedAction, commands: &Commands) -> Json {
     json!({
         "address": planned.address,
         "kind": planned.kind,
@@ -94,6 +94,7 @@ fn action(planned: &PlannedAction) -> Json {
         "unconfirmed": planned.unconfirmed,
         "force": planned.force,
         "moved_from": planned.moved_from,
+        "who": planned.who.as_ref().map(|who| commands.lines(who).join("\n")),
     })
 }
 
@@ -113,7 +114,9 @@ fn change(change: &FieldChange) -> Json {
     let cause = match &change.cause {
         Cause::Manifest => json!({"by": "manifest"}),
         Cause::Server => json!({"by": "server"}),
-        Cause::Drift { writer, time } => json!({"by": "drift", "writer": writer, "time": time}),
+        Cause::Drift { writer, time, of_object } => {
+            json!({"by": "drift", "writer": writer, "time": time, "of_object": of_object})
+        }
     };
     map.insert("cause".to_owned(), cause);
     map.insert("forces_replacement".to_owned(), change.forces_replacement.into());
@@ -252,7 +255,8 @@ mod tests {
               "provider": "azure://s",
               "reason": "new",
               "uid": null,
-              "unconfirmed": null
+              "unconfirmed": null,
+              "who": null
             },
             {
               "action": "update",
@@ -298,6 +302,7 @@ mod tests {
                   "before": 3,
                   "cause": {
                     "by": "drift",
+                    "of_object": false,
                     "time": "2026-05-01T10:00:00Z",
                     "writer": "kubectl-edit"
                   },
@@ -326,7 +331,8 @@ mod tests {
               "provider": "azure://s",
               "reason": "image changed; another writer changed replicas",
               "uid": null,
-              "unconfirmed": null
+              "unconfirmed": null,
+              "who": null
             }
           ],
           "counts": {

@@ -18,6 +18,10 @@ pub(crate) const DIGEST: &str = "hmac-sha256:5ec2e7";
 /// The text of the secrets whose text is at hand; nothing at all may show it.
 pub(crate) const SECRET: &str = "hunter2-hunter2";
 
+/// A run of SARIF.
+pub(crate) const RUN: super::sarif::Run<'_> =
+    super::sarif::Run { version: "1.2.3", category: "validate", file: "kompoxapp.yml" };
+
 pub(crate) fn address(below: &str, kind: &str, name: &str) -> Address {
     Address::new(&format!("/ws/ops/prv/aks1/{below}"), kind, name)
 }
@@ -50,6 +54,7 @@ pub(crate) fn action(address: Address, action: Verb, reason: &str) -> PlannedAct
         moved_from: None,
         protection: Protection::default(),
         dependencies: Vec::new(),
+        who: None,
     }
 }
 
@@ -77,7 +82,7 @@ fn secret(suffix: &str) -> Value {
 }
 
 fn drift(writer: &str) -> Cause {
-    Cause::Drift { writer: Some(writer.to_owned()), time: Some("2026-05-01T10:00:00Z".to_owned()) }
+    Cause::Drift { writer: Some(writer.to_owned()), time: Some("2026-05-01T10:00:00Z".to_owned()), of_object: false }
 }
 
 fn gitea() -> PlannedAction {
@@ -201,7 +206,7 @@ pub(crate) fn drift_plan() -> Plan {
     let mut tag = field("tags.owner", "ops", "");
     tag.asked = Asked::AsApplied;
     tag.after = None;
-    tag.cause = Cause::Drift { writer: None, time: None };
+    tag.cause = Cause::Drift { writer: None, time: None, of_object: false };
     let refreshed = |address, changes| PlannedAction { changes, ..action(address, Verb::Refresh, "changed outside") };
     Plan {
         mode: Mode::RefreshOnly,

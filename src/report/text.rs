@@ -184,7 +184,14 @@ pub(super) fn action_lines(planned: &PlannedAction, options: Options, style: &St
         let block = value::block(made, scope).into_iter();
         lines.extend(block.map(|line| Line::new("+", Ink::Added, 1).with(Ink::Plain, line.text)));
     }
+    lines.extend(who(planned, style));
     lines
+}
+
+/// How a person finds out who changed it.
+fn who(planned: &PlannedAction, style: &Style) -> impl Iterator<Item = Line> {
+    let lines = planned.who.iter().flat_map(|who| style.commands.lines(who));
+    lines.map(|line| Line::new("", Ink::Dim, 1).with(Ink::Dim, clean(&line)))
 }
 
 /// Writes a titled list of dangers, notes or what is kept; nothing if it is empty.
@@ -415,6 +422,9 @@ pub fn drift(out: &mut dyn Write, plan: &Plan, options: Options, style: &Style) 
                 for line in value::change(&change, scope, options, style) {
                     line.write_text(out, style)?;
                 }
+            }
+            for line in who(planned, style) {
+                line.write_text(out, style)?;
             }
         }
         if titled {

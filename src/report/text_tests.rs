@@ -200,7 +200,7 @@ fn ascii_only_where_asked_for() {
 
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        any::<String>().prop_map(Value::from),
+        hostile_text().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         Just(Value::Null),
         Just(Value::Sensitive(Sensitive::new(testing::SECRET, testing::DIGEST.into()))),
@@ -215,11 +215,66 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What somebody writes who wants to call people, to draw, to break out of a block, or to steer a terminal or a runner.
+const HARM: [&str; 42] = [
+    "@root",
+    "@org/team",
+    "me@example.com",
+    "#1",
+    "org/repo#3",
+    "GH-2",
+    "!7",
+    "~label",
+    "$1",
+    "%2",
+    ":tada:",
+    "`",
+    "````",
+    "~~~",
+    "```mermaid\n",
+    "<details>",
+    "</details>",
+    "<summary>",
+    "</summary>",
+    "<!--",
+    "-->",
+    "</code>",
+    "</pre>",
+    "<br>",
+    "<img src=x onerror=alert(1)>",
+    "<script>alert(1)</script>",
+    "<a href=javascript:x>",
+    "[a](javascript:x)",
+    "![i](https://e.example/p)",
+    "https://e.example",
+    "www.e.example",
+    "| a | b |\n|---|---|\n| c |",
+    "\n\n# heading\n",
+    "\r\n- [ ] task",
+    "> [!CAUTION]",
+    "\u{202e}",
+    "\u{200b}\u{feff}",
+    "\u{1b}[31m\u{7}\u{9b}2J",
+    "\u{0}\u{ffff}",
+    "&#64;root",
+    "\\",
+    "::error::x",
+];
+
+/// A text of such pieces, beside any characters at all.
+pub(in crate::report) fn hostile_text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => prop::sample::select(HARM.to_vec()).prop_map(str::to_owned),
+        1 => any::<String>(),
+        1 => prop::sample::select(vec![" ", "a", "日本語", "😀", "**", "_"]).prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
 /// A plan whose every text was written by somebody who means harm.
 pub(in crate::report) fn hostile_plan() -> impl Strategy<Value = Plan> {
-    let actions =
-        prop::collection::vec((any::<String>(), 0..Verb::ALL.len(), value(), value(), any::<String>()), 0..12);
-    (actions, any::<String>()).prop_map(|(actions, text)| {
+    let actions = prop::collection::vec((hostile_text(), 0..Verb::ALL.len(), value(), value(), hostile_text()), 0..12);
+    (actions, hostile_text()).prop_map(|(actions, text)| {
         let planned = actions.into_iter().map(|(name, action, before, after, key)| PlannedAction {
             physical_id: Some(text.clone()),
             after: Some(after.clone()),
@@ -228,10 +283,11 @@ pub(in crate::report) fn hostile_plan() -> impl Strategy<Value = Plan> {
                 before: Some(before),
                 after: Some(after),
                 asked: Asked::Other(Some(text.as_str().into())),
-                cause: Cause::Drift { writer: Some(text.clone()), time: None },
+                cause: Cause::Drift { writer: Some(text.clone()), time: None, of_object: false },
                 forces_replacement: true,
             }],
             unconfirmed: Some(text.clone()),
+            who: Some(text.as_str().into()),
             moved_from: Some(Address::new("/ws/o", "k", &text)),
             ..testing::action(Address::new("/ws/o", &text, &name), Verb::ALL[action], &text)
         });

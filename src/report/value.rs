@@ -215,8 +215,11 @@ pub(crate) fn cause(cause: &Cause) -> Option<String> {
     match cause {
         Cause::Manifest => None,
         Cause::Server => Some("the server decides it".to_owned()),
-        Cause::Drift { writer, time } => {
+        Cause::Drift { writer, time, of_object } => {
             let mut text = "drift: changed".to_owned();
+            if *of_object {
+                text.push_str(" outside kompox; the object was last written");
+            }
             match (writer, time) {
                 (None, None) => text.push_str(" outside kompox"),
                 (writer, time) => {

@@ -36,6 +36,7 @@ fn drift_is_named_shown_by_plan_and_put_right() {
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
         disk/default
           ~ tags.kompox-volume: "default" → "somebody-elses"  (drift: changed outside kompox)
+            Azure does not say who; its activity log does:  az monitor activity-log list --offset 90d --resource-id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1
         Deployment/app1-app
@@ -117,6 +118,7 @@ fn drift_can_be_accepted() {
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
         disk/default
           ~ tags.kompox-volume: "default" → "somebody-elses"  (drift: changed outside kompox)
+            Azure does not say who; its activity log does:  az monitor activity-log list --offset 90d --resource-id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q
 
     /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1
         Deployment/app1-app
@@ -149,4 +151,45 @@ fn what_somebody_deleted_is_drift_and_made_again() {
     project.run(&["apply", "--auto-approve"]).done();
     assert!(project.ids().contains(secret));
     project.run(&["drift"]).done();
+}
+
+#[test]
+fn who_wrote_last_is_told_where_the_cloud_says_it_and_else_where_to_ask() {
+    let project = Project::gitea_applied();
+    let cloud = Cloud::beside(&project);
+    let ids = project.ids();
+    let id = |end: &str| ids.iter().find(|id| id.ends_with(end)).unwrap().clone();
+    // Of an identity Azure says who wrote it last; of a group it says nothing.
+    let identity =
+        ids.iter().find(|id| id.contains("/userAssignedIdentities/") && !id.contains("Credentials")).unwrap();
+    for changed in [identity, &id("_app_app1_13o40q")] {
+        cloud.drift(changed, &json!({"tags": {"managed-by": "somebody"}}));
+    }
+    let drift = project.run(&["drift"]).exits(2);
+    assert_snapshot!(project.data(&drift), @r#"
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1
+        resource-group/app1
+          ~ tags.managed-by: "kompox" → "somebody"  (drift: changed outside kompox)
+            Azure does not say who; its activity log does:  az monitor activity-log list --offset 90d --resource-id /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q
+
+    /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1
+        identity/ingress
+          ~ tags.managed-by: "kompox" → "somebody"  (drift: changed outside kompox; the object was last written by somebody@example.com at [TIME])
+
+    Drift: 2 fields of 2 objects.
+    "#);
+    let json = project.run(&["drift", "--json"]).exits(2).json();
+    let sides = |end: &str| {
+        let actions = json["actions"].as_array().unwrap();
+        let action = actions.iter().find(|action| action["address"].as_str().unwrap().contains(end)).unwrap();
+        let cause = &action["changes"][0]["cause"];
+        (cause["writer"].clone(), cause["of_object"].clone(), action["who"].is_string())
+    };
+    assert_eq!(sides("/identity/"), ("somebody@example.com".into(), true.into(), false));
+    assert_eq!(sides("/resource-group/"), (serde_json::Value::Null, false.into(), true));
+    // In every format.
+    for format in ["text", "markdown", "html", "sarif", "junit"] {
+        let said = project.run(&["drift", "--format", format]).exits(2).stdout;
+        assert!(said.contains("last written by somebody") && said.contains("az monitor activity-log list"), "{said}");
+    }
 }

@@ -80,7 +80,16 @@ fn findings_for_code_hosts_are_sarif() {
       "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
       "runs": [
         {
+          "automationDetails": {
+            "id": "validate/"
+          },
           "columnKind": "unicodeCodePoints",
+          "invocations": [
+            {
+              "executionSuccessful": true,
+              "toolExecutionNotifications": []
+            }
+          ],
           "results": [
             {
               "level": "error",
@@ -99,6 +108,9 @@ fn findings_for_code_hosts_are_sarif() {
               ],
               "message": {
                 "text": "a volume has no key \"sise\" (document 4)\n\ndid you mean \"size\"?"
+              },
+              "partialFingerprints": {
+                "primaryLocationLineHash": "bf3f0134fbf37ac1:1"
               },
               "ruleId": "kom-unknown-key",
               "ruleIndex": 0

@@ -97,6 +97,13 @@ impl Cloud {
         self.make(id, &body);
     }
 
+    /// Changes an object as somebody else would.
+    pub fn drift(&self, id: &str, patch: &Value) {
+        let head = [("Host", self.address.as_str()), ("Content-Type", "application/json")];
+        let body = json!({"id": id, "patch": patch}).to_string();
+        send(&self.address, "POST", "/_sandbox/drift", &head, body.as_bytes()).json();
+    }
+
     /// A merge patch of an object in a cluster, as `kubectl` sends it.
     pub fn kube_patch(&self, cluster: &str, path: &str, patch: &Value) {
         let path = format!("{path}?fieldManager=kubectl-edit");

@@ -10,7 +10,7 @@ use super::groups::{Clause, clauses, invalid_filter};
 use super::resource::{NameRule, check_name};
 use super::route::Typed;
 use super::store::{self, Place, Query};
-use super::{Call, kinds};
+use super::{Call, authors, kinds};
 
 const LOCKS: &str = "microsoft.authorization/locks";
 const ASSIGNMENTS: &str = "microsoft.authorization/roleassignments";
@@ -214,6 +214,7 @@ pub(super) fn lock(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
             new["id"] = json!(format!("{}/providers/Microsoft.Authorization/locks/{}", typed.scope, typed.name()));
             new["name"] = json!(typed.name());
             new["type"] = json!("Microsoft.Authorization/locks");
+            authors::sign(&mut new, old.as_ref(), &authors::CALLER, call.now_ms);
             store::put(call.tx, Place { key, kind: LOCKS, parent: &scope_key(typed) }, &new)?;
             Ok(Answer::changed(if old.is_some() { 200 } else { 201 }, new))
         }

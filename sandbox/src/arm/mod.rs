@@ -2,6 +2,7 @@
 
 mod answer;
 mod authorization;
+pub(super) mod authors;
 mod body;
 mod clusters;
 mod disks;
@@ -38,6 +39,8 @@ pub use disks::{attach_disk, delete_below, detach_disk};
 pub(super) use disks::{attached_are, grow_disk};
 pub(super) use route::{Route, Target, parse};
 
+#[cfg(test)]
+pub(super) use kinds::is_known as is_served;
 use kinds::{Family, RESOURCES_VERSIONS};
 use store::Paging;
 
@@ -230,7 +233,9 @@ pub(super) fn drift(
         operations::remove(tx, kube, key, now_ms)?;
         return Ok(true);
     }
+    let old = resource.clone();
     body::merge(&mut resource, patch);
+    authors::sign(&mut resource, Some(&old), &authors::SOMEBODY, now_ms);
     store::update(tx, key, &resource)?;
     if let Some((cluster, _)) = pools::split_key(key) {
         clusters::refresh_profiles(tx, cluster)?;

@@ -7,7 +7,7 @@ use super::answer::{Answer, Failure};
 use super::operations::{self, Work};
 use super::route::Typed;
 use super::store::{self, Place, Query};
-use super::{Call, authorization, body, storage};
+use super::{Call, authorization, authors, body, storage};
 
 /// A resource that a request is about.
 pub(super) struct Subject {
@@ -57,12 +57,13 @@ impl Subject {
         self.old.ok_or_else(|| Failure::missing(&id))
     }
 
-    /// Writes the resource with its id, name and type.
+    /// Writes the resource with its id, name, type, and who wrote it.
     pub fn save(&self, call: &Call<'_>, typed: &Typed, new: &mut Value) -> Result<(), Failure> {
         let old = self.old.as_ref();
         new["id"] = old.map_or_else(|| json!(self.id), |old| old["id"].clone());
         new["name"] = old.map_or_else(|| json!(typed.name()), |old| old["name"].clone());
         new["type"] = json!(typed.kind.full());
+        authors::sign(new, old, &authors::CALLER, call.now_ms);
         let kind = typed.kind.lower();
         Ok(store::put(call.tx, Place { key: &self.key, kind: &kind, parent: &self.parent }, new)?)
     }

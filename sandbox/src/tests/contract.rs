@@ -4,7 +4,19 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-const INDEX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/azure-specs/INDEX.json");
+const SPECS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/azure-specs");
+
+/// The index of the published files, which are not part of the repository; without it a test is skipped, and says so.
+fn index(what: &str) -> Option<Value> {
+    let path = format!("{SPECS}/INDEX.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        // Past the harness, which hides what passing tests print.
+        let text = format!("\nskipped: {what} against the published OpenAPI: there is no {path}\n");
+        std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
+        return None;
+    };
+    Some(serde_json::from_str(&text).unwrap())
+}
 
 struct Operation {
     method: String,
@@ -126,13 +138,7 @@ async fn tour(bed: &Bed) {
 
 #[tokio::test]
 async fn statuses_are_documented() {
-    let Ok(text) = std::fs::read_to_string(INDEX) else {
-        // Past the harness, which hides what passing tests print. The published files are not part of the repository.
-        let text = format!("\nskipped: statuses of the sandbox against the published OpenAPI: there is no {INDEX}\n");
-        std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
-        return;
-    };
-    let index: Value = serde_json::from_str(&text).unwrap();
+    let Some(index) = index("statuses of the sandbox") else { return };
     let operations: Vec<Operation> = index["specs"]
         .as_array()
         .unwrap()
@@ -164,4 +170,50 @@ async fn statuses_are_documented() {
         seen.entry(&operation.id).or_default().push(status);
     }
     assert!(seen.len() >= 55, "only {} operations were compared: {:?}", seen.len(), seen.keys());
+}
+
+/// Whether a schema of a file, or what it is made of, has `systemData`.
+fn says_who(file: &std::path::Path, schema: &Value) -> bool {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let (other, place) = reference.split_once('#').unwrap();
+        let file = if other.is_empty() { file.to_owned() } else { file.parent().unwrap().join(other) };
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let document: Value = serde_json::from_str(&text).unwrap();
+        return says_who(&file, document.pointer(place).unwrap());
+    }
+    let whole = schema["allOf"].as_array().into_iter().flatten();
+    schema["properties"].get("systemData").is_some() || whole.into_iter().any(|part| says_who(file, part))
+}
+
+#[test]
+fn who_wrote_is_told_of_the_types_whose_interface_has_it() {
+    let Some(index) = index("systemData of the sandbox") else { return };
+    let mut compared = 0;
+    for spec in index["specs"].as_array().unwrap() {
+        let file = std::path::Path::new(SPECS).join(spec["source"].as_str().unwrap());
+        let document: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        let reads = spec["operations"].as_array().unwrap().iter().filter(|operation| operation["method"] == "GET");
+        for path in reads.map(|operation| operation["path"].as_str().unwrap()) {
+            let Some((_, typed)) = path.rsplit_once("/providers/") else { continue };
+            let words: Vec<&str> = typed.split('/').collect();
+            // One object: pairs of a type and a name behind the namespace.
+            if words.len() < 3
+                || words.len().is_multiple_of(2)
+                || !words.last().unwrap().starts_with('{')
+                || words[1].starts_with('{')
+            {
+                continue;
+            }
+            let types: Vec<&str> = words[1..].iter().step_by(2).copied().collect();
+            let full = format!("{}/{}", words[0], types.join("/"));
+            if !crate::arm::is_served(&full) {
+                continue;
+            }
+            let schema = &document["paths"][path]["get"]["responses"]["200"]["schema"];
+            let signed = crate::arm::authors::SIGNED.contains(&full.as_str());
+            assert_eq!(signed, says_who(&file, schema), "{full}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 10, "only {compared} types were compared");
 }

@@ -28,7 +28,12 @@ pub(super) fn all(view: &View<'_>) -> Vec<(Address, Decided<'static>)> {
 
 fn drift(view: &View<'_>, record: &Record, kind: &'static Kind, observation: &Observation) -> Decision<'static> {
     let address = &record.address;
-    let forget = |reason: String| Draft::recorded(view, record, Verb::Forget, reason, None).into();
+    let who = || kind.review.history.map(|history| history(&record.physical_id));
+    let forget = |reason: String| {
+        let mut gone = Draft::recorded(view, record, Verb::Forget, reason, None);
+        gone.action.who = who();
+        gone.into()
+    };
     match observation {
         Observation::Failed(error) => {
             Decision::Refuse(Refusal::Unread(Unread::new(address.clone(), None, error.clone())))
@@ -43,7 +48,10 @@ fn drift(view: &View<'_>, record: &Record, kind: &'static Kind, observation: &Ob
                 return Decision::Unchanged;
             }
             let reason = "it was changed outside of kompox";
-            Draft::recorded(view, record, Verb::Refresh, reason, Some(observed)).changing(changes).into()
+            let untold = |change: &FieldChange| matches!(change.cause, Cause::Drift { writer: None, .. });
+            let mut changed = Draft::recorded(view, record, Verb::Refresh, reason, Some(observed));
+            changed.action.who = who().filter(|_| changes.iter().any(untold));
+            changed.changing(changes).into()
         }
     }
 }
@@ -84,21 +92,22 @@ fn changes(view: &View<'_>, record: &Record, kind: &'static Kind, observed: &Obs
     changes.extend(changed_outputs(kind, record, observed));
     // What it was tied to is gone, what it was is going.
     changes.extend(release(observed));
-    let outside = |key: &str, before: Option<&str>, after: &str| FieldChange {
+    let outside = |key: &str, before: Option<&str>, after: &str, cause: Cause| FieldChange {
         path: Path::root().key(key),
         before: before.map(Value::from),
         after: Some(after.into()),
         asked: Asked::NoThird,
-        cause: Cause::Drift { writer: None, time: None },
+        cause,
         forces_replacement: false,
     };
     if observed.transition == Some(Transition::Deleting) {
-        changes.push(outside("deletion", None, "under way"));
+        changes.push(outside("deletion", None, "under way", Cause::UNTOLD));
     }
     if let (Some(then), Some(now)) = (record.progress.uid.as_deref(), observed.uid.as_deref())
         && then != now
     {
-        changes.push(outside("uid", Some(then), now));
+        let cause = diff::drift(&observed.writers.read(), &Path::root());
+        changes.push(outside("uid", Some(then), now, cause));
     }
     changes
 }

@@ -66,11 +66,11 @@ pub(super) fn changed_outputs(kind: &Kind, record: &Record, observed: &Observed)
         // Seldom come to, so that what was applied is read for it alone.
         let is_wish = diff::lookup(kind, &Value::from_stored(&record.applied.value()), &path).is_some();
         (!is_wish).then(|| FieldChange {
-            path,
             before: Some(Value::from(before)),
             after: after.map(Value::from),
             asked: Asked::NoThird,
-            cause: Cause::Drift { writer: None, time: None },
+            cause: diff::drift(&observed.writers.read(), &path),
+            path,
             forces_replacement: false,
         })
     });

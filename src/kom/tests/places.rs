@@ -85,8 +85,8 @@ fn configuration_is_read_and_checked() {
         config.kom_path.iter().map(|path| path.value.as_str()).collect::<Vec<_>>(),
         ["kom", "$KOMPOX_ROOT/more"]
     );
-    assert_eq!(config.logging.dir, Some(folder.path("logs")));
-    assert_eq!((config.logging.format.as_deref(), config.logging.retention_days), (Some("json"), Some(7)));
+    let warnings: Vec<String> = folder.layout().diagnostics.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, [".kompox/config.yml:4:10: \"logging\" has no effect: this version writes no log"]);
     assert_eq!(config.state, StateConfig::Sqlite { path: Some(folder.path(".kompox/s.db")) });
     for (text, expected) in [
         ("state: {type: object, url: 's3://b/p'}", StateConfig::Bucket("s3://b/p".to_owned())),

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde_json::Value;
 
-use crate::engine::provider::{ErrorClass, Find, Observation, Observed, ProviderError, Target, Transition, Writers};
+use crate::engine::provider::{
+    ErrorClass, Find, Observation, Observed, ProviderError, Target, Transition, Writer, Writers,
+};
+use crate::engine::value::Path;
 
 use super::client::Arm;
 use super::id::ArmId;
@@ -35,6 +38,16 @@ pub(super) fn uid(object: &Value, kind: &ResourceType) -> Option<String> {
     kind.uid.iter().find_map(|pointer| object.pointer(pointer)?.as_str().map(str::to_owned))
 }
 
+/// Who wrote an object last, where its type says it. That is told of the object, not of its fields.
+fn last_writer(object: &Value, kind: &ResourceType) -> Writers {
+    let text = |pointer| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let Some((name, places)) = kind.last_written.and_then(|places| Some((text(places.by)?, places))) else {
+        return Writers::default();
+    };
+    let writer = Writer { name, time: text(places.at), paths: vec![Path::root()] };
+    Writers::later(move || vec![writer.clone()])
+}
+
 /// An object as the engine wants it.
 pub(super) fn observed(mut object: Value, id: &ArmId, kind: &ResourceType) -> Observed {
     body::spell_tags(&mut object, kind);
@@ -48,7 +61,7 @@ pub(super) fn observed(mut object: Value, id: &ArmId, kind: &ResourceType) -> Ob
         uid: uid(&object, kind),
         lineage: body::lineage_of(&object, kind).map(str::to_owned),
         transition: transition(&object, kind),
-        writers: Writers::default(),
+        writers: last_writer(&object, kind),
         tie: None,
         object: object.into(),
     }

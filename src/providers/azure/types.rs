@@ -48,6 +48,8 @@ pub(super) struct ResourceType {
     pub uid: &'static [&'static str],
     /// What a list may leave out although a single read shows it; an item without it is read by itself.
     pub list_may_omit: Option<&'static str>,
+    /// Where an object says who wrote it last, if it does; of its fields none does.
+    pub last_written: Option<LastWritten>,
     /// A list whose items are merged by their `name` and not replaced: leaving one out must not remove it.
     pub merged_list: Option<&'static str>,
 }
@@ -60,6 +62,19 @@ pub(super) struct Tags {
     /// The key of the lineage in it.
     pub lineage: &'static str,
 }
+
+/// JSON pointers to who wrote an object last, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LastWritten {
+    /// Who: the name of a user, or the id of an application.
+    pub by: &'static str,
+    /// When, RFC 3339.
+    pub at: &'static str,
+}
+
+/// `systemData` of common-types/resource-management; the types that have it are those whose OpenAPI has it.
+const SYSTEM_DATA: Option<LastWritten> =
+    Some(LastWritten { by: "/systemData/lastModifiedBy", at: "/systemData/lastModifiedAt" });
 
 const LINEAGE: &str = "kompox-lineage";
 const TOP_TAGS: Option<Tags> = Some(Tags { keys: &["tags"], lineage: LINEAGE });
@@ -78,6 +93,7 @@ impl ResourceType {
             read_only: &[],
             uid: &[],
             list_may_omit: None,
+            last_written: None,
             merged_list: None,
         }
     }
@@ -208,6 +224,7 @@ static TYPES: &[ResourceType] = &[
             "properties.resourceUID",
         ],
         uid: &["/properties/resourceUID"],
+        last_written: SYSTEM_DATA,
         merged_list: Some("/properties/agentPoolProfiles"),
         ..ResourceType::new(
             CLUSTERS,
@@ -225,17 +242,21 @@ static TYPES: &[ResourceType] = &[
         tags: TOP_TAGS,
         read_only: &["properties"],
         uid: &["/properties/principalId"],
+        last_written: SYSTEM_DATA,
         ..ResourceType::new(
             "Microsoft.ManagedIdentity/userAssignedIdentities",
             "2023-01-31",
             Listing::Subscription("/providers/Microsoft.ManagedIdentity/userAssignedIdentities"),
         )
     },
-    ResourceType::new(
-        "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
-        "2023-01-31",
-        Listing::Parent("/federatedIdentityCredentials"),
-    ),
+    ResourceType {
+        last_written: SYSTEM_DATA,
+        ..ResourceType::new(
+            "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials",
+            "2023-01-31",
+            Listing::Parent("/federatedIdentityCredentials"),
+        )
+    },
     ResourceType {
         read_only: &[
             "scope",
@@ -245,13 +266,17 @@ static TYPES: &[ResourceType] = &[
             "properties.createdBy",
             "properties.updatedBy",
         ],
+        last_written: Some(LastWritten { by: "/properties/updatedBy", at: "/properties/updatedOn" }),
         ..ResourceType::new(
             ROLE_ASSIGNMENTS,
             "2022-04-01",
             Listing::Subscription("/providers/Microsoft.Authorization/roleAssignments"),
         )
     },
-    ResourceType::new(LOCKS, "2020-05-01", Listing::Subscription("/providers/Microsoft.Authorization/locks")),
+    ResourceType {
+        last_written: SYSTEM_DATA,
+        ..ResourceType::new(LOCKS, "2020-05-01", Listing::Subscription("/providers/Microsoft.Authorization/locks"))
+    },
     ResourceType {
         tags: TOP_TAGS,
         update: Update::Patch {
@@ -334,8 +359,14 @@ static TYPES: &[ResourceType] = &[
             Listing::Parent("/shares"),
         )
     },
-    ResourceType::new("Microsoft.KeyVault/vaults", "2023-07-01", Listing::None),
-    ResourceType::new("Microsoft.ContainerRegistry/registries", "2023-07-01", Listing::None),
+    ResourceType {
+        last_written: SYSTEM_DATA,
+        ..ResourceType::new("Microsoft.KeyVault/vaults", "2023-07-01", Listing::None)
+    },
+    ResourceType {
+        last_written: SYSTEM_DATA,
+        ..ResourceType::new("Microsoft.ContainerRegistry/registries", "2023-07-01", Listing::None)
+    },
     ResourceType { tags: TOP_TAGS, ..ResourceType::new("Microsoft.Network/dnsZones", "2018-05-01", Listing::None) },
 ];
 
