@@ -225,3 +225,14 @@ fn a_plan_for_which_nobody_was_asked_says_so_and_is_not_applied() {
     let html = project.run(&["plan", "--offline", "--format", "html"]).done();
     assert!(html.stdout.contains("Made with <code>--offline</code>"));
 }
+
+#[test]
+fn nothing_is_carried_out_for_which_nobody_was_asked() {
+    let project = Project::gitea_applied();
+    project.edit("compose.yml", "gitea:1.24.6", "gitea:1.24.7");
+    for command in ["apply", "destroy"] {
+        let refused = project.run(&[command, "--offline", "--auto-approve"]).exits(1);
+        refused.says(&["error[offline]: with --offline nobody is asked for what there is"]);
+    }
+    project.run(&["plan", "--detailed-exitcode"]).exits(2);
+}

@@ -41,6 +41,7 @@ pub async fn fresh(
     execution: &Execution,
     selection: &Selection,
 ) -> Result<Exit, CliError> {
+    selection.refuse_offline()?;
     refuse_without_answer(execution, session.ui)?;
     let lease = session.lock(None).await?;
     let before = session.snapshot()?;

@@ -9,6 +9,7 @@ use super::fixed::Fixed;
 use super::locking::behind_help;
 use super::naming::clusters;
 use super::session::{Session, VERSION};
+use crate::advice::{Advice, Command};
 use crate::cli::completions;
 use crate::cli::error::CliError;
 use crate::cli::wanted;
@@ -51,6 +52,20 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Refuses to carry out what nobody was asked for.
+    ///
+    /// # Errors
+    /// `--offline`.
+    pub fn refuse_offline(&self) -> Result<(), CliError> {
+        if !self.offline {
+            return Ok(());
+        }
+        let look = Command::plan_again();
+        Err(CliError::new("offline", "with --offline nobody is asked for what there is: it is for looking at a plan")
+            .help(Advice::run("to make one that can be applied", look))
+            .help("to apply, leave --offline out"))
+    }
+
     /// The engine's options.
     pub fn options(&self, session: &Session<'_>, graph: &Graph, snapshot: &Snapshot) -> Result<Options, CliError> {
         let names = session.names(graph, snapshot)?;
