@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::address::Address;
+use crate::report::text::tests::hostile_plan;
 use crate::report::{Saved, testing};
 use proptest::prelude::*;
 
@@ -90,6 +91,26 @@ proptest! {
         for structure in ["<", ">", "\""] {
             prop_assert_eq!(body(&page).matches(structure).count(), body(&plain).matches(structure).count());
         }
+        prop_assert!(!page.contains(|c| c != '\n' && super::super::escape::is_unsafe(c)));
+    }
+
+    /// Whatever is hostile, a page has no other elements and attributes than one that is not.
+    #[test]
+    fn a_hostile_plan_has_no_elements_of_its_own(hostile in hostile_plan()) {
+        let tag = regex::Regex::new(r#"<(/?[a-zA-Z][a-zA-Z0-9]*)((?:\s+[a-zA-Z-]+(?:="[^"]*")?)*)\s*/?>"#).unwrap();
+        let name = regex::Regex::new(r#"([a-zA-Z-]+)(?:="[^"]*")?"#).unwrap();
+        let parts = |page: &str| -> std::collections::BTreeSet<String> {
+            let of = |tag: regex::Captures<'_>| {
+                let names = name.captures_iter(&tag[2]).map(|name| format!("{} {}", &tag[1], &name[1])).collect::<Vec<_>>();
+                names.into_iter().chain([tag[1].to_owned()]).collect::<Vec<_>>()
+            };
+            tag.captures_iter(page).flat_map(of).collect()
+        };
+        let page = page_of(&hostile);
+        let known = parts(body(&page_of(&testing::plan())));
+        let new: Vec<String> = parts(body(&page)).difference(&known).cloned().collect();
+        prop_assert_eq!(new, Vec::<String>::new(), "{}", page);
+        prop_assert_eq!(tag.find_iter(body(&page)).count(), body(&page).matches('<').count());
         prop_assert!(!page.contains(|c| c != '\n' && super::super::escape::is_unsafe(c)));
     }
 }

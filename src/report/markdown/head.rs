@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::names::Names;
-use super::words::{code, list, prose, titled};
+use super::words::{code, list, literal, prose, titled};
 use crate::advice::Advice;
 use crate::engine::address::Address;
 use crate::engine::code::{DangerCode, NoteCode};
@@ -77,7 +77,7 @@ fn item(said: &Danger, names: &Names<'_>, commands: &Commands) -> Vec<String> {
     let lines = said.help.iter().flat_map(|advice| match advice {
         // Their indentation is part of them.
         Advice::Write { write } => {
-            vec![format!("<pre>{}</pre>", write.lines().map(html).collect::<Vec<_>>().join("&#10;"))]
+            vec![format!("<pre>{}</pre>", write.lines().map(literal).collect::<Vec<_>>().join("&#10;"))]
         }
         other => commands.lines(other).iter().map(|line| help(line)).collect(),
     });

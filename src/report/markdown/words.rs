@@ -47,7 +47,13 @@ fn is_issue(before: &str, rest: &str) -> bool {
 
 /// A name or a command as it is typed. Code hosts look for nothing in it.
 pub(super) fn code(text: &str) -> String {
-    format!("<code>{}</code>", html(text))
+    format!("<code>{}</code>", literal(text))
+}
+
+/// Text inside of `code` and `pre`. Markdown makes links of mail addresses even there, wherever one is in one piece of text: a
+/// comment that nobody sees, and nobody copies, makes two of it.
+pub(super) fn literal(text: &str) -> String {
+    html(text).replace("&#64;", "<!-- -->&#64;")
 }
 
 /// A titled list of no more than `most` bytes, saying how many items were left out; nothing if there are none. The items
@@ -90,5 +96,6 @@ mod tests {
             assert_eq!(prose(text), safe);
         }
         assert_eq!(code("`a` <b>"), "<code>&#96;a&#96; &#60;b&#62;</code>");
+        assert_eq!(code("a@b.c"), "<code>a<!-- -->&#64;b.c</code>");
     }
 }
