@@ -18,6 +18,7 @@ mod clusters;
 mod commands;
 mod compose;
 mod copies;
+mod dangers;
 mod disks;
 mod drift;
 mod formats;

@@ -260,7 +260,11 @@ async fn a_cluster_that_cannot_be_reached_is_given_up_by_name_and_the_providers_
         }
         let plan = plan.unwrap();
         assert!(verbs(&plan).contains(&"forget pod/z-old".to_owned()), "{:?}", verbs(&plan));
-        assert!(plan.dangers.iter().any(|danger| danger.text.contains("may run on")), "{:?}", plan.dangers);
+        assert!(
+            plan.dangers.iter().any(|danger| danger.code == "given-up" && danger.text.contains("may run on")),
+            "{:?}",
+            plan.dangers
+        );
         let summary = site.apply_plan(&plan, &after(attached), Ask::default()).await.unwrap();
         assert!(summary.is_complete(), "{summary:?}");
         assert!(site.world.get("/z-old").is_some() && site.world.get("/a-new").is_some());

@@ -139,3 +139,25 @@ impl Seen {
         (!self.named).then(|| Danger { help, ..Danger::about(DangerCode::ContextUnnamed, cluster, text) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_nobody_chose_is_a_danger() {
+        let cluster = Address::new("/ws/w/prv/p/cls/c", "cluster", "c");
+        let seen = |named: bool| -> Seen {
+            serde_json::from_value(serde_json::json!({
+                "uid": "u", "server": "https://192.0.2.1:6443", "context": "default", "named": named, "file": "~/.kube/config",
+                "nodes": [], "classes": null, "drivers": null, "snapshot_classes": null,
+            }))
+            .unwrap()
+        };
+        let danger = seen(false).danger(&cluster).unwrap();
+        assert_eq!(danger.code, "context-unnamed");
+        assert!(danger.text.contains("default is the current one of ~/.kube/config"), "{}", danger.text);
+        assert!(danger.help[1].contains("K3S_CONTEXT: \"default\""), "{:?}", danger.help);
+        assert_eq!(seen(true).danger(&cluster), None);
+    }
+}
