@@ -15,7 +15,7 @@ use super::ui::Ui;
 use crate::advice::{Advice, Command, Name};
 use crate::engine::address::Address;
 use crate::engine::graph::Node;
-use crate::engine::provider::{Observation, Providers, Room, Target};
+use crate::engine::provider::{Observation, ProviderKey, Providers, Room, Target};
 use crate::providers::azure::SignIns;
 use crate::providers::opening::StandIn;
 use crate::report::checks::{self, Check, Health};
@@ -162,6 +162,15 @@ async fn clouds(
     Ok(())
 }
 
+/// A provider as a person calls it: a cluster by its name, else its API and account.
+fn shown(key: &ProviderKey) -> String {
+    let (scheme, rest) = key.as_str().split_once("://").unwrap_or(("", key.as_str()));
+    match rest.split_once('#') {
+        Some((_, cluster)) => cluster.rsplit('/').next().unwrap_or(cluster).to_owned(),
+        None => format!("{scheme}://{}", rest.split('?').next().unwrap_or(rest)),
+    }
+}
+
 /// Whether the only provider of these answers a read.
 async fn answers(providers: &Providers, expanded: &Expanded, store: Option<&dyn Store>) -> Check {
     let Some((key, provider)) = providers.iter().next() else {
@@ -180,15 +189,15 @@ async fn answers(providers: &Providers, expanded: &Expanded, store: Option<&dyn 
     let known = |node: &Node| recorded(&node.address).or_else(|| provider.physical_id(node.kind, &node.desired));
     let first = nodes().find_map(|node| Some(target(Some(known(node)?), node)));
     let Some(target) = first.or_else(|| nodes().next().map(|node| target(None, node))) else {
-        return Check::new(code, Health::Well, format!("{key}: nothing to read there"));
+        return Check::new(code, Health::Well, format!("{}: nothing to read there", shown(key)));
     };
     match provider.read(std::slice::from_ref(&target)).await.into_iter().next() {
         Some(Observation::Failed(error)) => {
-            let check = Check::new(code, Health::Ill, format!("{key}: {}", error.described()));
+            let check = Check::new(code, Health::Ill, format!("{}: {}", shown(key), error.described()));
             error.hint.iter().cloned().fold(check, Check::help)
         }
-        Some(Observation::NotYet(why)) => Check::new(code, Health::Odd, format!("{key}: not yet: {why}")),
-        _ => Check::new(code, Health::Well, format!("{key} answers")),
+        Some(Observation::NotYet(why)) => Check::new(code, Health::Odd, format!("{}: not yet: {why}", shown(key))),
+        _ => Check::new(code, Health::Well, format!("{} answers", shown(key))),
     }
 }
 
@@ -200,7 +209,8 @@ async fn room(providers: &Providers, expanded: &Expanded) -> Option<Check> {
     let rooms = match provider.room(&objects).await {
         Ok(rooms) => rooms,
         Err(error) => {
-            let check = Check::new("quota", Health::Odd, format!("{key}: it is not said: {}", error.described()));
+            let check =
+                Check::new("quota", Health::Odd, format!("{}: it is not said: {}", shown(key), error.described()));
             return Some(error.hint.into_iter().fold(check, Check::help));
         }
     };

@@ -99,7 +99,7 @@ fn markdown_has_dangers_first() {
 
     **Data:**
 
-    - <code>disk/default</code> (<code>k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code> in <code>k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>): kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br><code>to adopt it again:</code><br><code>kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code>
+    - <code>disk/default</code> (<code>k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code> in <code>k4x-50vf7y&#95;app&#95;app1&#95;13o40q</code>): kept: /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q<br>to adopt it again:<br><code>kompox --sandbox import /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default /subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y&#95;app&#95;app1&#95;13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y&#95;disk&#95;default&#95;[ID]&#95;13o40q</code>
 
     **Hosts that vanish:**
 

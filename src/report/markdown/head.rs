@@ -86,9 +86,11 @@ fn item(said: &Danger, names: &Names<'_>, commands: &Commands) -> Vec<String> {
 
 /// A line of help. What is typed is code; of a line with words before it, what follows them.
 fn help(line: &str) -> String {
-    let is_typed = |text: &str| text.starts_with("kompox ") || text.starts_with("add --");
+    let is_typed = |text: &str| ["kompox ", "add --", "az ", "kubectl "].iter().any(|start| text.starts_with(start));
     match line.split_once(":  ").filter(|(_, typed)| is_typed(typed) && line.len() < MOST_COMMAND) {
         Some((why, typed)) => format!("{}: {}", prose(why), code(typed)),
+        // What is typed stands in the next line.
+        None if line.ends_with(':') => prose(line),
         None if line.len() < MOST_COMMAND => code(line),
         None => prose(line),
     }
