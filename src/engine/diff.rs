@@ -95,7 +95,7 @@ fn json_item_name(kind: &Kind, list: &Path, item: &serde_json::Value) -> Option<
 
 fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text.to_string()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
@@ -118,8 +118,7 @@ impl Walk<'_> {
                     Some(Value::Object(map)) => Some(map),
                     _ => None,
                 };
-                let keys: BTreeSet<&String> =
-                    wanted.keys().chain(before.into_iter().flat_map(|map| map.keys())).collect();
+                let keys: BTreeSet<&str> = wanted.keys().chain(before.into_iter().flat_map(|map| map.keys())).collect();
                 for key in keys {
                     let last = before.and_then(|map| map.get(key));
                     self.compare(&path.key(key), wanted.get(key), last, seen.get(key));
@@ -159,7 +158,7 @@ impl Walk<'_> {
             Some(Value::Array(items)) => items,
             _ => &[],
         };
-        let (kind, wanted_value) = (self.sides.kind, Value::Array(wanted.to_vec()));
+        let (kind, wanted_value) = (self.sides.kind, Value::Array(wanted.into()));
         if kind.list_keys(path).is_some() {
             let named = |items: &'_ [Value]| -> Vec<Option<String>> {
                 items.iter().map(|item| item_name(kind, path, item)).collect()
@@ -205,14 +204,14 @@ impl Walk<'_> {
             false
         };
         if !equal {
-            let live = Value::Array(seen.to_vec());
+            let live = Value::Array(seen.into());
             self.record(path, Some(&wanted_value), last, Some(&live));
         }
     }
 
     /// The order of what is wanted and there, where it means something: by the names of the items.
     fn order(&mut self, path: &Path, [wanted, before, seen]: [&[Option<String>]; 3]) {
-        let common = |names: &[Option<String>]| -> Vec<Value> {
+        let common = |names: &[Option<String>]| -> Box<[Value]> {
             let both = names
                 .iter()
                 .flatten()
@@ -252,7 +251,7 @@ impl Walk<'_> {
 /// Whether a value is what the absent field would be.
 fn is_default(kind: &Kind, path: &Path, value: &Value) -> bool {
     kind.any_rule(path, |rule| match (rule, value) {
-        (Rule::Default(default), Value::String(text)) => text == default,
+        (Rule::Default(default), Value::String(text)) => **text == *default,
         (Rule::Default(default), Value::Number(number)) => number.to_string() == default,
         (Rule::Default(default), Value::Bool(value)) => value.to_string() == default,
         _ => false,
@@ -407,8 +406,8 @@ fn mask_at(
     }
     let secret = |json: &serde_json::Value| match json {
         serde_json::Value::Null => Value::Null,
-        serde_json::Value::String(text) => Value::Sensitive(Sensitive::digest_only(digest(text))),
-        other => Value::Sensitive(Sensitive::digest_only(digest(&other.to_string()))),
+        serde_json::Value::String(text) => Value::sensitive(Sensitive::digest_only(digest(text))),
+        other => Value::sensitive(Sensitive::digest_only(digest(&other.to_string()))),
     };
     let lines = schema && kind.any_rule(path, |rule| matches!(rule, Rule::SecretLines));
     let hidden = |value: &&Value| matches!(value, Value::Sensitive(secret) if !lines || secret.shown.is_none());
@@ -417,7 +416,7 @@ fn mask_at(
     }
     if lines && let serde_json::Value::String(text) = json {
         let covered = Sensitive::lines(text, digest);
-        return covered.map_or_else(|| Value::from(json), Value::Sensitive);
+        return covered.map_or_else(|| Value::from(json), Value::sensitive);
     }
     match json {
         serde_json::Value::Object(map) => Value::Object(
@@ -463,7 +462,7 @@ fn project_at(kind: &Kind, path: &Path, observed: &Value, shapes: &[&Value]) -> 
                     let inner: Vec<&Value> = shapes.iter().filter_map(|shape| shape.get(key)).collect();
                     let path = path.key(key);
                     let computed = kind.any_rule(&path, |rule| matches!(rule, Rule::Computed | Rule::Tie));
-                    (!inner.is_empty() && !computed).then(|| (key.clone(), project_at(kind, &path, value, &inner)))
+                    (!inner.is_empty() && !computed).then(|| (key, project_at(kind, &path, value, &inner)))
                 })
                 .collect(),
         ),

@@ -104,11 +104,11 @@ fn ignored_fields_are_left_alone() {
 #[test]
 fn masks_what_schema_or_wish_call_secret() {
     let mut like = Value::object();
-    like.set(&["args"], Value::Array(vec![Value::Sensitive(Sensitive::digest_only("x".into()))]));
+    like.set(&["args"], Value::Array([Value::sensitive(Sensitive::digest_only("x".into()))].into()));
     let digest = |text: &str| format!("d{}", text.len());
     let masked = mask(&KIND, &json!({"data": {"k": "hunter2"}, "args": ["hunter2", "b"]}), &[&like], &digest);
     assert!(!masked.to_stored().to_string().contains("hunter2"));
-    assert_eq!(masked.at(&["data", "k"]), Some(&Value::Sensitive(Sensitive::digest_only("d7".into()))));
+    assert_eq!(masked.at(&["data", "k"]), Some(&Value::sensitive(Sensitive::digest_only("d7".into()))));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn keyed(text: &str) -> String {
 
 #[test]
 fn secrets_of_keyed_lists_are_masked_by_key_wherever_they_stand() {
-    let secret = |text: &str| Value::Sensitive(Sensitive::new(text, keyed(text)));
+    let secret = |text: &str| Value::sensitive(Sensitive::new(text, keyed(text)));
     let mut like = Value::from(json!({"containers": [{"name": "a", "value": ""}, {"name": "b", "value": "open"}]}));
     if let Value::Object(map) = &mut like
         && let Some(Value::Array(items)) = map.get_mut("containers")
@@ -196,7 +196,7 @@ fn secrets_of_keyed_lists_are_masked_by_key_wherever_they_stand() {
 #[test]
 fn a_secret_is_masked_whatever_type_it_has_where_it_is_observed() {
     let mut like = Value::from(json!({}));
-    like.set(&["pin"], Value::Sensitive(Sensitive::new("1234", keyed("1234"))));
+    like.set(&["pin"], Value::sensitive(Sensitive::new("1234", keyed("1234"))));
     for observed in [json!(1234), json!(true), json!({"deep": "1234"}), json!(["1234"])] {
         let masked = mask(&KIND, &json!({"pin": observed}), &[&like], &|text| keyed(text));
         let stored = masked.to_stored();
@@ -208,7 +208,7 @@ fn a_secret_is_masked_whatever_type_it_has_where_it_is_observed() {
 #[test]
 fn a_secret_that_somebody_changed_outside_is_seen() {
     let mut desired = Value::from(json!({"name": "s"}));
-    desired.set(&["data"], Value::Sensitive(Sensitive::new("old", keyed("old"))));
+    desired.set(&["data"], Value::sensitive(Sensitive::new("old", keyed("old"))));
     assert!(ObjectText::from(json!({"name": "s", "data": "old", "more": 1})).has(&desired, &|text| keyed(text)));
     for other in [json!("new"), json!(""), json!(null), json!(1)] {
         assert!(!ObjectText::from(json!({"name": "s", "data": other})).has(&desired, &|text| keyed(text)), "{other}");

@@ -399,7 +399,7 @@ impl Execution<'_> {
     /// Clears a tie as it was planned, and as long as it is what it was. The record is written by the update that follows.
     async fn release(&self, change: &FieldChange, physical_id: Option<String>) -> Result<(), Failure> {
         let Some(Value::String(value)) = &change.before else { return Ok(()) };
-        let tie = Tie { path: change.path.clone(), value: value.clone(), to: String::new() };
+        let tie = Tie { path: change.path.clone(), value: value.to_string(), to: String::new() };
         let intent = self.open(Verb::Update, physical_id.clone(), &Value::Null, None).await?;
         let operation = self.operation(&intent, physical_id, Change::Release { tie });
         let progress = self.run.progress(&self.planned.address, &intent.id, Some(self.seat));

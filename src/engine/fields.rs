@@ -1,11 +1,11 @@
-//! The fields of an object: a sorted vector with the manners of a map. Most objects have a handful of fields, and a plan
+//! The fields of an object: a sorted slice with the manners of a map. Most objects have a handful of fields, and a plan
 //! holds many thousand objects: a tree per object would cost several times the memory of its content.
 
 use super::value::Value;
 
 /// Fields by name, in the order of their names.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Fields(Vec<(String, Value)>);
+pub struct Fields(Box<[(Box<str>, Value)]>);
 
 impl Fields {
     /// None.
@@ -14,7 +14,7 @@ impl Fields {
     }
 
     fn find(&self, key: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(name, _)| name.as_str().cmp(key))
+        self.0.binary_search_by(|(name, _)| name.as_ref().cmp(key))
     }
 
     /// The value of a field.
@@ -30,7 +30,9 @@ impl Fields {
     /// The value of a field, made null first if it is not there.
     pub fn entry(&mut self, key: &str) -> &mut Value {
         let position = self.find(key).unwrap_or_else(|position| {
-            self.0.insert(position, (key.to_owned(), Value::Null));
+            let mut fields = std::mem::take(&mut self.0).into_vec();
+            fields.insert(position, (key.into(), Value::Null));
+            self.0 = fields.into_boxed_slice();
             position
         });
         &mut self.0[position].1
@@ -52,13 +54,13 @@ impl Fields {
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&String, &Value)> {
-        self.0.iter().map(|(key, value)| (key, value))
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+        self.into_iter()
     }
 
     /// Their names.
-    pub fn keys(&self) -> impl ExactSizeIterator<Item = &String> {
-        self.0.iter().map(|(key, _)| key)
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_ref())
     }
 
     /// Their values.
@@ -67,27 +69,26 @@ impl Fields {
     }
 }
 
-impl FromIterator<(String, Value)> for Fields {
+impl<K: Into<Box<str>>> FromIterator<(K, Value)> for Fields {
     /// Of two fields of one name the later wins.
-    fn from_iter<T: IntoIterator<Item = (String, Value)>>(fields: T) -> Self {
-        let mut fields: Vec<_> = fields.into_iter().collect();
+    fn from_iter<T: IntoIterator<Item = (K, Value)>>(fields: T) -> Self {
+        let mut fields: Vec<(Box<str>, Value)> = fields.into_iter().map(|(key, value)| (key.into(), value)).collect();
         if !fields.is_sorted_by(|a, b| a.0 < b.0) {
             // A stable sort keeps the order of equals; reversed, the last one comes first and stays.
             fields.reverse();
             fields.sort_by(|a, b| a.0.cmp(&b.0));
             fields.dedup_by(|later, first| later.0 == first.0);
         }
-        fields.shrink_to_fit();
-        Self(fields)
+        Self(fields.into_boxed_slice())
     }
 }
 
 impl<'a> IntoIterator for &'a Fields {
-    type Item = (&'a String, &'a Value);
+    type Item = (&'a str, &'a Value);
     type IntoIter =
-        std::iter::Map<std::slice::Iter<'a, (String, Value)>, fn(&'a (String, Value)) -> (&'a String, &'a Value)>;
+        std::iter::Map<std::slice::Iter<'a, (Box<str>, Value)>, fn(&'a (Box<str>, Value)) -> (&'a str, &'a Value)>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter().map(|(key, value)| (key, value))
+        self.0.iter().map(|(key, value)| (key.as_ref(), value))
     }
 }
 
@@ -102,7 +103,7 @@ mod tests {
         fn behaves_as_a_map(pairs in prop::collection::vec(("[a-d]{1,2}", any::<i64>()), 0..20), key in "[a-d]{1,2}") {
             let fields: Fields = pairs.iter().map(|(key, value)| (key.clone(), Value::from(*value))).collect();
             let map: BTreeMap<String, Value> = pairs.into_iter().map(|(key, value)| (key, Value::from(value))).collect();
-            prop_assert!(fields.iter().eq(map.iter()));
+            prop_assert!(fields.iter().eq(map.iter().map(|(key, value)| (key.as_str(), value))));
             prop_assert_eq!(fields.get(&key), map.get(&key));
             let mut more = fields.clone();
             *more.entry(&key) = Value::Bool(true);

@@ -318,7 +318,7 @@ async fn a_workload_that_came_to_use_the_data_since_the_review_makes_the_plan_st
     let wish = |names: &[&str]| {
         let disk = node(&DISK, "data").with("attached", false);
         let users = names.iter().flat_map(|name| user(name, "test"));
-        let other = node(&POD, "other").with("mounts", Value::Array(vec!["y=w/y".into()])).with("image", "1");
+        let other = node(&POD, "other").with("mounts", Value::Array(["y=w/y".into()].into())).with("image", "1");
         graph([disk, node(&DISK, "second"), leads("w", "/second"), other].into_iter().chain(users))
     };
     let options = Options { targets: vec![address(&POD, "b")], ..Options::default() };

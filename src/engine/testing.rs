@@ -329,7 +329,7 @@ impl Site {
 
     /// A secret under this state's key.
     pub(crate) fn secret(&self, text: &str) -> Value {
-        Value::Sensitive(Sensitive::new(text, self.digester.digest(text.as_bytes())))
+        Value::sensitive(Sensitive::new(text, self.digester.digest(text.as_bytes())))
     }
 
     pub(crate) async fn plan(&self, graph: &Graph) -> Result<Plan, PlanError> {
@@ -538,11 +538,11 @@ impl Node {
     /// Referring to the id of another object.
     pub(crate) fn using(mut self, kind: &Kind, name: &str) -> Self {
         let mut uses = match self.desired.get("uses") {
-            Some(Value::Array(items)) => items.clone(),
+            Some(Value::Array(items)) => items.to_vec(),
             _ => Vec::new(),
         };
         uses.push(Value::output(&address(kind, name), "/id"));
-        self.desired.set(&["uses"], Value::Array(uses));
+        self.desired.set(&["uses"], Value::Array(uses.into()));
         self
     }
 
@@ -568,7 +568,7 @@ pub(crate) fn user(name: &str, api: &str) -> [Node; 2] {
     let volume_name = format!("v-{name}");
     let mut volume = leads(&volume_name, "/DATA");
     volume.depends_on = vec![address(&DISK, "data")];
-    let mounts = Value::Array(vec![Value::from(format!("x={volume_name}/x").as_str())]);
+    let mounts = Value::Array([Value::from(format!("x={volume_name}/x"))].into());
     let pod = node(&POD, name).with("mounts", mounts).using(&DISK, "data").using(&VOLUME, &volume_name);
     [volume, pod].map(|node| Node { provider: api.into(), ..node })
 }

@@ -168,7 +168,7 @@ impl fmt::Debug for Sensitive {
     }
 }
 
-/// A value of a plan.
+/// A value of a plan. A large plan is made of millions: what is rare is kept elsewhere, what does not grow has no room to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// Null.
@@ -178,15 +178,15 @@ pub enum Value {
     /// A number.
     Number(Number),
     /// A text.
-    String(String),
+    String(Box<str>),
     /// A list.
-    Array(Vec<Value>),
+    Array(Box<[Value]>),
     /// An object; keys sorted, so that printing and digests are stable.
     Object(Fields),
     /// Not known before `Reference` is.
-    Unknown(Reference),
+    Unknown(Box<Reference>),
     /// A secret.
-    Sensitive(Sensitive),
+    Sensitive(Box<Sensitive>),
 }
 
 /// Why a value cannot be sent to a provider yet.
@@ -221,7 +221,12 @@ impl Value {
 
     /// The output `output` (a JSON pointer) of another object.
     pub fn output(address: &Address, output: &str) -> Self {
-        Self::Unknown(Reference { address: address.clone(), output: output.to_owned() })
+        Self::Unknown(Box::new(Reference { address: address.clone(), output: output.to_owned() }))
+    }
+
+    /// A secret.
+    pub fn sensitive(secret: Sensitive) -> Self {
+        Self::Sensitive(Box::new(secret))
     }
 
     /// The value under `key`, if it is an object that has it.
@@ -292,9 +297,7 @@ impl Value {
         match self {
             Self::Unknown(reference) => lookup(reference).unwrap_or_else(|| self.clone()),
             Self::Array(items) => Self::Array(items.iter().map(|item| item.resolve(lookup)).collect()),
-            Self::Object(map) => {
-                Self::Object(map.iter().map(|(key, value)| (key.clone(), value.resolve(lookup))).collect())
-            }
+            Self::Object(map) => Self::Object(map.iter().map(|(key, value)| (key, value.resolve(lookup))).collect()),
             other => other.clone(),
         }
     }
@@ -312,16 +315,18 @@ impl Value {
             Self::Null => serde_json::Value::Null,
             Self::Bool(value) => (*value).into(),
             Self::Number(number) => serde_json::Value::Number(number.clone()),
-            Self::String(text) => text.as_str().into(),
+            Self::String(text) => text.as_ref().into(),
             Self::Array(items) => {
                 let items = items.iter().enumerate().map(|(i, item)| item.request_at(&path.then(Segment::Index(i))));
                 serde_json::Value::Array(items.collect::<Result<_, _>>()?)
             }
             Self::Object(map) => {
-                let entries = map.iter().map(|(key, value)| Ok((key.clone(), value.request_at(&path.key(key))?)));
+                let entries = map.iter().map(|(key, value)| Ok((key.to_owned(), value.request_at(&path.key(key))?)));
                 serde_json::Value::Object(entries.collect::<Result<Map<_, _>, ResolveValueError>>()?)
             }
-            Self::Unknown(reference) => return Err(ResolveValueError::Unknown { reference: reference.clone() }),
+            Self::Unknown(reference) => {
+                return Err(ResolveValueError::Unknown { reference: reference.as_ref().clone() });
+            }
             Self::Sensitive(secret) => match secret.expose() {
                 Some(plain) => plain.into(),
                 None => return Err(ResolveValueError::SecretMissing { path: path.to_string() }),
@@ -338,10 +343,10 @@ impl Value {
             Self::Null => serde_json::Value::Null,
             Self::Bool(value) => (*value).into(),
             Self::Number(number) => serde_json::Value::Number(number.clone()),
-            Self::String(text) => text.as_str().into(),
+            Self::String(text) => text.as_ref().into(),
             Self::Array(items) => items.iter().map(Self::to_stored).collect(),
             Self::Object(map) => {
-                let escape = |key: &String| if key.starts_with('$') { format!("${key}") } else { key.clone() };
+                let escape = |key: &str| if key.starts_with('$') { format!("${key}") } else { key.to_owned() };
                 serde_json::Value::Object(map.iter().map(|(key, value)| (escape(key), value.to_stored())).collect())
             }
             Self::Unknown(reference) => {
@@ -365,13 +370,13 @@ impl Value {
             && let (Some(digest), Some(shown)) = (digest.as_str(), shown.as_str())
         {
             let secret = Sensitive::digest_only(digest.to_owned());
-            return Self::Sensitive(Sensitive { shown: Some(shown.into()), ..secret });
+            return Self::sensitive(Sensitive { shown: Some(shown.into()), ..secret });
         }
         if let serde_json::Value::Object(map) = stored
             && map.len() == 1
         {
             if let Some(serde_json::Value::String(digest)) = map.get(SENSITIVE) {
-                return Self::Sensitive(Sensitive::digest_only(digest.clone()));
+                return Self::sensitive(Sensitive::digest_only(digest.clone()));
             }
             if let Some(reference) = map.get(UNKNOWN).and_then(|value| serde_json::from_value(value.clone()).ok()) {
                 return Self::Unknown(reference);
@@ -393,10 +398,10 @@ impl Value {
             serde_json::Value::Null => Self::Null,
             serde_json::Value::Bool(value) => Self::Bool(*value),
             serde_json::Value::Number(number) => Self::Number(number.clone()),
-            serde_json::Value::String(text) => Self::String(text.clone()),
+            serde_json::Value::String(text) => Self::String(text.as_str().into()),
             serde_json::Value::Array(items) => Self::Array(items.iter().map(inner).collect()),
             serde_json::Value::Object(map) => {
-                Self::Object(map.iter().map(|(key, value)| (unescape(key).to_owned(), inner(value))).collect())
+                Self::Object(map.iter().map(|(key, value)| (unescape(key), inner(value))).collect())
             }
         }
     }
@@ -426,7 +431,7 @@ impl Serialize for StoredForm<'_> {
             Value::String(text) => serializer.serialize_str(text),
             Value::Array(items) => serializer.collect_seq(items.iter().map(StoredForm)),
             Value::Object(fields) => serializer.collect_map(fields.iter().map(|(key, value)| {
-                let escaped = if key.starts_with('$') { format!("${key}").into() } else { Cow::Borrowed(key.as_str()) };
+                let escaped = if key.starts_with('$') { format!("${key}").into() } else { Cow::Borrowed(key) };
                 (escaped, StoredForm(value))
             })),
             Value::Unknown(reference) => serializer.collect_map([(UNKNOWN, reference)]),
@@ -464,7 +469,7 @@ impl From<serde_json::Value> for Value {
             serde_json::Value::Null => Self::Null,
             serde_json::Value::Bool(value) => Self::Bool(value),
             serde_json::Value::Number(number) => Self::Number(number),
-            serde_json::Value::String(text) => Self::String(text),
+            serde_json::Value::String(text) => Self::String(text.into()),
             serde_json::Value::Array(items) => Self::Array(items.into_iter().map(Self::from).collect()),
             serde_json::Value::Object(map) => {
                 Self::Object(map.into_iter().map(|(key, value)| (key, value.into())).collect())
@@ -475,13 +480,13 @@ impl From<serde_json::Value> for Value {
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::String(text.to_owned())
+        Self::String(text.into())
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::String(text)
+        Self::String(text.into())
     }
 }
 
@@ -504,7 +509,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn secret(text: &str) -> Value {
-        Value::Sensitive(Sensitive::new(text, format!("hmac-sha256:{}", text.len())))
+        Value::sensitive(Sensitive::new(text, format!("hmac-sha256:{}", text.len())))
     }
 
     #[test]
@@ -527,7 +532,7 @@ mod tests {
         assert!(value.to_request().is_err());
         let known = value.resolve(&|r| (r.output == "/id").then(|| "x".into()));
         assert_eq!(known.to_request().unwrap(), serde_json::json!({"id": "x"}));
-        let digest_only = Value::Sensitive(Sensitive::digest_only("d".into()));
+        let digest_only = Value::sensitive(Sensitive::digest_only("d".into()));
         assert!(digest_only.to_request().is_err());
     }
 

@@ -163,7 +163,7 @@ fn leaves(value: &Value, scope: &str, style: &Style, path: &mut String, facts: &
         if facts.len() == MOST_ITEMS {
             return;
         }
-        if path.is_empty() && BOILERPLATE.contains(&key.as_str()) {
+        if path.is_empty() && BOILERPLATE.contains(&key) {
             continue;
         }
         let length = path.len();

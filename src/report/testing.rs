@@ -78,7 +78,7 @@ fn origin(file: &str, line: u32) -> Option<Origin> {
 }
 
 fn secret(suffix: &str) -> Value {
-    Value::Sensitive(Sensitive::digest_only(format!("{DIGEST}{suffix}")))
+    Value::sensitive(Sensitive::digest_only(format!("{DIGEST}{suffix}")))
 }
 
 fn drift(writer: &str) -> Cause {

@@ -203,12 +203,12 @@ fn value() -> impl Strategy<Value = Value> {
         hostile_text().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         Just(Value::Null),
-        Just(Value::Sensitive(Sensitive::new(testing::SECRET, testing::DIGEST.into()))),
+        Just(Value::sensitive(Sensitive::new(testing::SECRET, testing::DIGEST.into()))),
         any::<String>().prop_map(|name| Value::output(&Address::new("/ws/o", "k", &name), &name)),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|items| Value::Array(items.into())),
             prop::collection::btree_map(any::<String>(), inner, 0..4)
                 .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]

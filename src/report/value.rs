@@ -69,7 +69,7 @@ pub(crate) fn inline(value: &Value, scope: &str) -> String {
             format!("[{}]", items.iter().map(|item| inline(item, scope)).collect::<Vec<_>>().join(", "))
         }
         Value::Object(map) => {
-            let entry = |(key, value): (&String, &Value)| format!("{}: {}", key_text(key), inline(value, scope));
+            let entry = |(key, value): (&str, &Value)| format!("{}: {}", key_text(key), inline(value, scope));
             format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
         Value::Unknown(reference) => unknown(reference, scope),
@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn nested_values_compare_line_by_line_and_secrets_by_digest() {
-        let secret = |digest: &str| Value::Sensitive(Sensitive::digest_only(digest.into()));
+        let secret = |digest: &str| Value::sensitive(Sensitive::digest_only(digest.into()));
         let mut before = json(serde_json::json!({"name": "db", "ports": [{"port": 1, "name": "a"}, 2], "none": {}}));
         let mut after = before.clone();
         before.set(&["password"], secret("hmac-sha256:aa"));

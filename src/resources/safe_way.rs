@@ -73,7 +73,7 @@ pub fn disk(refusal: &Refusal<'_>) -> Vec<Advice> {
 /// A value as a manifest writes it.
 pub fn text(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
         other => other.to_stored().to_string(),
     }

@@ -271,7 +271,7 @@ fn hide(value: &mut Value, path: &[String], digester: &Digester) {
         (leaf @ Value::String(_), None) => {
             let plain = leaf.as_str().unwrap_or_default().to_owned();
             let digest = digester.digest(plain.as_bytes());
-            *leaf = Value::Sensitive(Sensitive::new(plain, digest));
+            *leaf = Value::sensitive(Sensitive::new(plain, digest));
         }
         // A number or boolean that interpolation put there is hidden as its text would be too revealing to keep open;
         // such leaves do not occur, because what can be sensitive is text in Kubernetes.
@@ -283,12 +283,12 @@ fn hide(value: &mut Value, path: &[String], digester: &Digester) {
 fn cover_lines(config_map: &mut Value, digester: &Digester) {
     let Value::Object(map) = config_map else { return };
     let Some(Value::Object(data)) = map.get_mut("data") else { return };
-    let keys: Vec<String> = data.keys().cloned().collect();
+    let keys: Vec<String> = data.keys().map(str::to_owned).collect();
     for key in keys {
         let Some(leaf) = data.get_mut(&key) else { continue };
         let Some(text) = leaf.as_str().map(str::to_owned) else { continue };
         if let Some(covered) = Sensitive::lines(&text, &|secret| digester.digest(secret.as_bytes())) {
-            *leaf = Value::Sensitive(covered.with_plain(text));
+            *leaf = Value::sensitive(covered.with_plain(text));
         }
     }
 }

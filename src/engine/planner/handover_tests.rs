@@ -83,14 +83,14 @@ async fn places_that_pass_both_ways_are_refused() {
 async fn a_handover_stays_in_order_where_other_turns_cannot_be_kept() {
     let before = graph([
         node(&DISK, "data"),
-        node(&POD, "z-app").with("mounts", Value::Array(vec!["db=v/db".into()])).using(&DISK, "data"),
+        node(&POD, "z-app").with("mounts", Value::Array(["db=v/db".into()].into())).using(&DISK, "data"),
         node(&POD, "helper").using(&POD, "z-app").using(&DISK, "data"),
     ]);
     let site = applied(&before).await;
     let after = graph([
         node(&DISK, "data"),
         node(&POD, "helper").with("image", "new").using(&DISK, "data"),
-        node(&POD, "a-db").with("mounts", Value::Array(vec!["db=v/db".into()])).using(&DISK, "data"),
+        node(&POD, "a-db").with("mounts", Value::Array(["db=v/db".into()].into())).using(&DISK, "data"),
     ]);
     let plan = site.plan(&after).await.unwrap();
     assert_eq!(verbs(&plan), ["update pod/helper", "delete pod/z-app", "create pod/a-db"]);
@@ -412,5 +412,5 @@ async fn a_workload_that_cannot_be_read_may_use_what_another_is_to_get() {
 
 /// A workload on another disk.
 fn on_other() -> Node {
-    node(&POD, "on-other").with("mounts", Value::Array(vec!["x=w/x".into()])).using(&DISK, "other")
+    node(&POD, "on-other").with("mounts", Value::Array(["x=w/x".into()].into())).using(&DISK, "other")
 }

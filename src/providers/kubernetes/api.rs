@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::kubeconfig::program_of;
+use super::page::{self, Items};
 use super::{Connector, KubernetesConfig};
 use crate::engine::provider::{ErrorClass, Progress, ProviderError};
 use crate::providers::limiter::Limiter;
@@ -60,6 +61,8 @@ pub struct Call<'a> {
     mutates: bool,
     /// Whether what is there already stays there: no try after a 409 would end otherwise.
     creates: bool,
+    /// Where the answer is a list: who takes its items.
+    items: Option<&'a dyn Items>,
     progress: Option<&'a dyn Progress>,
 }
 
@@ -73,6 +76,7 @@ impl<'a> Call<'a> {
             accept: "application/json",
             mutates: false,
             creates: false,
+            items: None,
             progress: None,
         }
     }
@@ -105,6 +109,13 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn accept(mut self, accept: &'static str) -> Self {
         self.accept = accept;
+        self
+    }
+
+    /// Hands the items of a list over as they are read, and leaves them out of the answer.
+    #[must_use]
+    pub(super) fn items(mut self, items: &'a dyn Items) -> Self {
+        self.items = Some(items);
         self
     }
 
@@ -351,7 +362,11 @@ impl Api {
         let (parts, body) = client.send(request).await.map_err(|error| failure(&error))?.into_parts();
         let bytes = body.collect().await.map_err(|error| failure(&error))?.to_bytes();
         let status = parts.status.as_u16();
-        let body = match serde_json::from_slice(&bytes) {
+        let read = match call.items.filter(|_| parts.status.is_success()) {
+            Some(items) => page::read(&bytes, items),
+            None => serde_json::from_slice(&bytes),
+        };
+        let body = match read {
             Ok(body) => body,
             Err(_) if parts.status.is_success() && call.accept == TEXT => {
                 Value::String(String::from_utf8_lossy(&bytes).into_owned())

@@ -97,11 +97,11 @@ impl KubernetesProvider {
             Observation::Missing | Observation::NotYet(_) => return Err(CallError::NoCluster.into()),
         };
         let all = async |path: &str, tell: fn(&Value) -> Value| -> Result<Option<Vec<Value>>, ProviderError> {
-            let mut all = Vec::new();
-            let listed = self.api.list(path, "", "application/json", |object| all.push(tell(&object))).await?;
-            // What the cluster has not heard of, it has none of.
-            let known = listed.as_ref().map_or_else(|reply| reply.status == 404, |()| true);
-            Ok(known.then_some(all))
+            match self.api.list(path, "", "application/json", |object| Some(tell(&object))).await? {
+                Ok(all) => Ok(Some(all)),
+                // What the cluster has not heard of, it has none of.
+                Err(reply) => Ok((reply.status == 404).then(Vec::new)),
+            }
         };
         let (nodes, classes, drivers, snapshots) = futures::try_join!(
             all("/api/v1/nodes", described),

@@ -67,15 +67,14 @@ impl KubernetesProvider {
     /// They cannot be listed.
     pub(super) async fn marked_namespaces(&self, lineage: &str) -> Result<Vec<Content>, ProviderError> {
         let collection = collection_path("", "v1", "namespaces", None);
-        let mut marked = Vec::new();
-        let take = |item: Value| {
-            if mark(&item) == Some(lineage) {
+        let pick = |item: Value| {
+            (mark(&item) == Some(lineage)).then(|| {
                 let physical_id = format!("{collection}/{}", text(&item, "/metadata/name"));
-                marked.push(Content { physical_id, kind: "Namespace".to_owned(), server_made: false });
-            }
+                Content { physical_id, kind: "Namespace".to_owned(), server_made: false }
+            })
         };
-        match self.api.list(&collection, "", METADATA, take).await {
-            Ok(Ok(())) => Ok(marked),
+        match self.api.list(&collection, "", METADATA, pick).await {
+            Ok(Ok(marked)) => Ok(marked),
             Ok(Err(reply)) => Err(incomplete(&collection, &reply)),
             Err(CallError::NoCluster) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
@@ -199,10 +198,8 @@ fn resource(group: &str, version: &str, plural: &str, kind: &str, resource: &Val
 
 async fn list(api: &Api, served: &Served, namespace: Option<&str>) -> Result<Vec<Listed>, CallError> {
     let collection = collection_path(&served.group, &served.version, &served.plural, namespace);
-    let mut items = Vec::new();
-    let take = |item: Value| items.push(listed(served, &collection, &item));
-    match api.list(&collection, "", METADATA, take).await? {
-        Ok(()) => Ok(items),
+    match api.list(&collection, "", METADATA, |item| Some(listed(served, &collection, &item))).await? {
+        Ok(items) => Ok(items),
         // It was served a moment ago: its definition has just been deleted, and its objects with it.
         Err(reply) if reply.status == 404 && !served.group.is_empty() => Ok(Vec::new()),
         Err(reply) => Err(incomplete(&collection, &reply).into()),

@@ -18,6 +18,7 @@ mod error;
 mod fields;
 mod kubeconfig;
 mod logs;
+mod page;
 mod read;
 mod ready;
 mod retain;

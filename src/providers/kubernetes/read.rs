@@ -12,6 +12,7 @@ use super::cluster::is_cluster;
 use super::disks::is_data;
 use super::error::{Missing, Subject, is_forbidden_by_rights};
 use super::fields;
+use super::page::Picked;
 use super::table::{Location, Resource};
 use crate::engine::kind::Kind;
 use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, Target, Transition, Writers};
@@ -88,17 +89,19 @@ impl Api {
         }
     }
 
-    /// All pages of a list, handed over item by item.
+    /// What is picked from the items of a list, of all of its pages.
     ///
     /// # Errors
     /// The answer that is no success, or why there is none.
-    pub async fn list(
+    pub async fn list<T: Send>(
         &self,
         collection: &str,
         query: &str,
         accept: &'static str,
-        mut take: impl FnMut(Value),
-    ) -> Result<Result<(), Reply>, CallError> {
+        pick: impl Fn(Value) -> Option<T> + Send + Sync,
+    ) -> Result<Result<Vec<T>, Reply>, CallError> {
+        let picked = Picked::by(pick);
+        let mut all = Vec::new();
         let mut token: Option<String> = None;
         let mut restarted = false;
         loop {
@@ -107,23 +110,23 @@ impl Api {
                 url.push_str("&continue=");
                 url.extend(url::form_urlencoded::byte_serialize(token.as_bytes()));
             }
-            let mut reply = self.call(Call::get(url).accept(accept)).await?;
+            let reply = self.call(Call::get(url).accept(accept).items(&picked)).await?;
             if reply.status == 410 && token.is_some() && !restarted {
-                // The snapshot that the pages come from is too old: begin again. Items come twice, which is harmless.
+                // The snapshot that the pages come from is too old: begin again.
+                all.clear();
                 (token, restarted) = (None, true);
                 continue;
             }
             if !reply.is_success() {
                 return Ok(Err(reply));
             }
-            match reply.body.get_mut("items").map(Value::take) {
-                Some(Value::Array(items)) => items.into_iter().for_each(&mut take),
-                Some(Value::Null) => {}
-                _ => return Err(no_api_server(&reply).into()),
+            if reply.body.get("items").is_none() {
+                return Err(no_api_server(&reply).into());
             }
+            all.append(&mut picked.of_page());
             token = reply.text("/metadata/continue").filter(|token| !token.is_empty()).map(str::to_owned);
             if token.is_none() {
-                return Ok(Ok(()));
+                return Ok(Ok(all));
             }
         }
     }
@@ -194,26 +197,27 @@ impl Api {
         for (position, (_, location, _)) in wanted.iter().enumerate() {
             by_name.entry((location.namespace.as_deref(), location.name.as_str())).or_default().push(position);
         }
-        let mut answers: Vec<Option<Observation>> = vec![None; wanted.len()];
-        let take = |item: Value| {
-            let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str);
-            let Some(name) = text("/metadata/name") else { return };
-            let Some(positions) = by_name.get(&(text("/metadata/namespace"), name)) else { return };
-            let Some((last, others)) = positions.split_last() else { return };
-            let mut answer = |position: usize, item: Value| {
-                let (_, location, kind) = &wanted[position];
-                let observed = observe(location, kind, item);
-                answers[position] = Some(Observation::Found(Box::new(observed)));
+        let pick = |item: Value| {
+            let positions = {
+                let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str);
+                by_name.get(&(text("/metadata/namespace"), text("/metadata/name")?))?.clone()
             };
-            others.iter().for_each(|position| answer(*position, item.clone()));
-            answer(*last, item);
+            let seen = |(position, item): (usize, Value)| {
+                let (_, location, kind) = &wanted[position];
+                (position, Observation::Found(Box::new(observe(location, kind, item))))
+            };
+            let items = std::iter::repeat_n(item, positions.len());
+            Some(positions.into_iter().zip(items).map(seen).collect::<Vec<_>>())
         };
         let query = format!("&labelSelector={MANAGED}");
-        let listed = self.list(&resource.collection(None), &query, "application/json", take).await;
+        let listed = self.list(&resource.collection(None), &query, "application/json", pick).await;
+        let mut answers: Vec<Option<Observation>> = vec![None; wanted.len()];
         let same_for_all =
             |answer: Observation| (wanted.iter().map(|(index, ..)| (*index, answer.clone())).collect(), Vec::new());
         match listed {
-            Ok(Ok(())) => {}
+            Ok(Ok(seen)) => {
+                seen.into_iter().flatten().for_each(|(position, observation)| answers[position] = Some(observation));
+            }
             // Who may not list everything may still read what he knows by name.
             Ok(Err(reply)) if is_forbidden_by_rights(&reply) => {}
             Ok(Err(reply)) if reply.status == 404 && !resource.builtin => return same_for_all(not_served(resource)),
@@ -296,11 +300,10 @@ impl Api {
     /// # Errors
     /// They cannot be listed.
     pub async fn all_pods(&self, namespace: &str, deployment: &Value) -> Result<Vec<Value>, ProviderError> {
-        let mut pods = Vec::new();
         let collection = format!("/api/v1/namespaces/{namespace}/pods");
         let query = selector(deployment).unwrap_or_default();
-        match self.list(&collection, &query, "application/json", |pod| pods.push(pod)).await? {
-            Ok(()) => Ok(pods),
+        match self.list(&collection, &query, "application/json", Some).await? {
+            Ok(pods) => Ok(pods),
             Err(reply) => {
                 let told = reply.text("/message").unwrap_or("no reason given");
                 let text = format!(
@@ -314,10 +317,9 @@ impl Api {
     }
 
     async fn all(&self, namespace: &str, plural: &str, query: &str) -> Vec<Value> {
-        let mut items = Vec::new();
         let collection = format!("/api/v1/namespaces/{namespace}/{plural}");
-        match self.list(&collection, query, "application/json", |item| items.push(item)).await {
-            Ok(Ok(())) => items,
+        match self.list(&collection, query, "application/json", Some).await {
+            Ok(Ok(items)) => items,
             _ => Vec::new(),
         }
     }

@@ -95,14 +95,9 @@ impl Api {
     /// # Errors
     /// They cannot be listed.
     pub(super) async fn csi_volumes(&self) -> Result<Vec<Value>, CallError> {
-        let mut volumes = Vec::new();
-        let take = |volume: Value| {
-            if id_of(&volume).is_some() {
-                volumes.push(volume);
-            }
-        };
-        match self.list("/api/v1/persistentvolumes", "", "application/json", take).await? {
-            Ok(()) => Ok(volumes),
+        let pick = |volume: Value| id_of(&volume).is_some().then_some(volume);
+        match self.list("/api/v1/persistentvolumes", "", "application/json", pick).await? {
+            Ok(volumes) => Ok(volumes),
             Err(reply) => {
                 let text = format!("PersistentVolumes cannot be listed: {}", reply.message());
                 let error =

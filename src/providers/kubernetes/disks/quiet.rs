@@ -101,21 +101,20 @@ impl KubernetesProvider {
 
     /// Pods that run, or may still run, with a claim on the folder with this id.
     async fn users(&self, id: &str) -> Result<Vec<Value>, ProviderError> {
-        let mut claims = Vec::new();
-        let take = |volume: Value| {
+        let pick = |volume: Value| {
             let annotation =
                 volume.pointer("/metadata/annotations").and_then(|all| all.get("kompox.dev/volume-handle"));
-            if annotation.and_then(Value::as_str) == Some(id) {
+            (annotation.and_then(Value::as_str) == Some(id)).then(|| {
                 let claim = |key: &str| text(&volume, &format!("/spec/claimRef/{key}")).to_owned();
-                claims.push((claim("namespace"), claim("name")));
-            }
+                (claim("namespace"), claim("name"))
+            })
         };
-        let listed = self.api.list("/api/v1/persistentvolumes", "", "application/json", take).await?;
+        let listed = self.api.list("/api/v1/persistentvolumes", "", "application/json", pick).await?;
         let denied = |status: u16, what: &str| {
             let text = format!("{what} cannot be listed, so nobody knows who uses {id}");
             ProviderError { status: Some(status), ..ProviderError::new(ErrorClass::Denied, text) }
         };
-        listed.map_err(|reply| denied(reply.status, "PersistentVolumes"))?;
+        let claims = listed.map_err(|reply| denied(reply.status, "PersistentVolumes"))?;
         let mut users = Vec::new();
         for (namespace, claim) in
             claims.into_iter().filter(|(namespace, claim)| !namespace.is_empty() && !claim.is_empty())

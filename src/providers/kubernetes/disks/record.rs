@@ -229,11 +229,9 @@ impl Api {
     /// # Errors
     /// They cannot be listed.
     pub(super) async fn folder_records(&self) -> Result<Vec<Record>, CallError> {
-        let mut records = Vec::new();
         let query = format!("&labelSelector={LABEL}");
-        let take = |object| records.push(Record::of(object));
-        match self.list("/api/v1/configmaps", &query, "application/json", take).await? {
-            Ok(()) => Ok(records),
+        match self.list("/api/v1/configmaps", &query, "application/json", |object| Some(Record::of(object))).await? {
+            Ok(records) => Ok(records),
             Err(reply) => {
                 let text = format!("the records of disks cannot be listed: {}", reply.message());
                 let error =

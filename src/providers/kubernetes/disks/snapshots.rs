@@ -68,10 +68,9 @@ impl Api {
     /// # Errors
     /// They cannot be listed.
     pub(super) async fn snapshot_contents(&self) -> Result<Vec<Value>, CallError> {
-        let mut contents = Vec::new();
         let collection = format!("{GROUP}/volumesnapshotcontents");
-        match self.list(&collection, "", "application/json", |content| contents.push(content)).await? {
-            Ok(()) => Ok(contents),
+        match self.list(&collection, "", "application/json", Some).await? {
+            Ok(contents) => Ok(contents),
             Err(reply) if reply.status == 404 => Ok(Vec::new()),
             Err(reply) => {
                 let text = format!("VolumeSnapshotContents cannot be listed: {}", reply.message());
@@ -187,16 +186,17 @@ impl KubernetesProvider {
     /// The class that a snapshot is taken with: the one that was named, else the driver's default. Without one nothing would
     /// ever take it, so nothing is waited for.
     async fn snapshot_class(&self, driver: &str, named: Option<&str>) -> Result<String, ProviderError> {
-        let mut classes = Vec::new();
         let collection = format!("{GROUP}/volumesnapshotclasses");
-        let listed = self.api.list(&collection, "", "application/json", |class| classes.push(class)).await?;
-        if let Err(reply) = listed.as_ref()
-            && reply.status != 404
-        {
-            let text = format!("VolumeSnapshotClasses cannot be listed: {}", reply.message());
-            let error = ProviderError { status: Some(reply.status), ..ProviderError::new(ErrorClass::Denied, text) };
-            return Err(error.hint("the account needs the right to list VolumeSnapshotClasses"));
-        }
+        let classes = match self.api.list(&collection, "", "application/json", Some).await? {
+            Ok(classes) => classes,
+            Err(reply) if reply.status == 404 => Vec::new(),
+            Err(reply) => {
+                let text = format!("VolumeSnapshotClasses cannot be listed: {}", reply.message());
+                let error =
+                    ProviderError { status: Some(reply.status), ..ProviderError::new(ErrorClass::Denied, text) };
+                return Err(error.hint("the account needs the right to list VolumeSnapshotClasses"));
+            }
+        };
         choose_class(&classes, driver, named)
     }
 

@@ -37,7 +37,7 @@ pub(super) fn expand(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App, h
         }));
         let mut address = Value::object();
         address.set(&["ipv4Address"], Value::output(service, "/status/loadBalancer/ingress/0/ip"));
-        desired.set(&["properties", "ARecords"], Value::Array(vec![address]));
+        desired.set(&["properties", "ARecords"], Value::Array([address].into()));
         let at = Address::new(app.meta.id.as_str(), kinds::DNS_RECORD.name, host);
         builder.add(at, &kinds::DNS_RECORD, &home.account.key, desired, &app.meta.location);
     }
