@@ -116,16 +116,23 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Result<(Duration, Vec<u8>)> {
     Ok((time, output.stdout))
 }
 
+/// A KOM document.
+pub fn document(kind: &str, id: &str, spec: &str) -> String {
+    let name = id.rsplit('/').next().unwrap_or_default();
+    format!(
+        "apiVersion: ops.kompox.dev/v1alpha1\nkind: {kind}\nmetadata:\n  name: {name}\n  annotations:\n    ops.kompox.dev/id: {id}\nspec:\n{spec}\n---\n"
+    )
+}
+
+/// A text as the value of a key of a spec.
+pub fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}
+
 /// Writes a KOM project of so many apps on one cluster, each with a disk, a rule and the compose file of its number.
 pub fn write_project(folder: &Path, apps: usize, compose: impl Fn(usize) -> String) -> Result<()> {
     let kom = folder.join(".kompox/kom");
     std::fs::create_dir_all(&kom)?;
-    let document = |kind: &str, id: &str, spec: &str| {
-        let name = id.rsplit('/').next().unwrap_or_default();
-        format!(
-            "apiVersion: ops.kompox.dev/v1alpha1\nkind: {kind}\nmetadata:\n  name: {name}\n  annotations:\n    ops.kompox.dev/id: {id}\nspec:\n{spec}\n---\n"
-        )
-    };
     let settings = "  driver: aks\n  settings:\n    AZURE_AUTH_METHOD: azure_cli\n    AZURE_SUBSCRIPTION_ID: 11111111-2222-3333-4444-555555555555\n    AZURE_LOCATION: japaneast";
     let cluster = "  ingress: {domain: apps.example.com}\n  settings: {AZURE_AKS_USER_VM_PRIORITY: Regular, AZURE_AKS_USER_VM_ZONES: 1}";
     let mut base = document("Workspace", "/ws/bench", "  settings: {}");
@@ -133,9 +140,9 @@ pub fn write_project(folder: &Path, apps: usize, compose: impl Fn(usize) -> Stri
     base.push_str(&document("Cluster", "/ws/bench/prv/p1/cls/c1", cluster));
     std::fs::write(kom.join("base.yml"), base)?;
     for number in 0..apps {
-        let indented: String = compose(number).lines().map(|line| format!("    {line}\n")).collect();
         let spec = format!(
-            "  compose: |\n{indented}  ingress:\n    rules:\n      - {{name: main, port: 80, hosts: [a{number}.example.org]}}\n  deployment: {{zone: \"1\"}}\n  volumes:\n    - {{name: default, size: 4Gi}}"
+            "  compose: |\n{}  ingress:\n    rules:\n      - {{name: main, port: 80, hosts: [a{number}.example.org]}}\n  deployment: {{zone: \"1\"}}\n  volumes:\n    - {{name: default, size: 4Gi}}",
+            indented(&compose(number))
         );
         let id = format!("/ws/bench/prv/p1/cls/c1/app/app{number}");
         std::fs::write(kom.join(format!("app{number}.yml")), document("App", &id, &spec))?;
