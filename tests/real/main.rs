@@ -8,6 +8,7 @@
 //! - [`ingress`]: a controller that the cluster has; [`k3s`]: the driver for a cluster that is there
 //! - [`health`]: databases that take their time; [`folders`]: what folders hold and whose they are
 //! - [`rollouts`]: what is said where an app does not start
+//! - [`varied`]: fifty compose files, and what a cluster makes of them
 //! - [`table`]: what a test of data has to say, as one table
 //!
 //! With `KOMPOX_REALCLUSTER=N` it is the cluster that `tests/realcluster/up` started under that number; with
@@ -32,3 +33,4 @@ mod shop;
 mod site;
 mod smoke;
 mod table;
+mod varied;
