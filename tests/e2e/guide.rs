@@ -95,7 +95,8 @@ fn a_release_is_an_archive_with_its_checksum_and_a_formula() {
          test \"$(kompox-$version-x86_64-unknown-linux-gnu/kompox version)\" = \"kompox $version\"\n\
          for file in LICENSE README.md man/kompox-plan.1 completions/_kompox completions/kompox.fish\n\
          do test -s kompox-$version-x86_64-unknown-linux-gnu/$file; done\n\
-         unzip -l out/kompox-$version-x86_64-pc-windows-msvc.zip | grep -q /kompox.exe\n\
+         unzip -l out/kompox-$version-x86_64-pc-windows-msvc.zip > listing\n\
+         grep -q /kompox.exe listing\n\
          {packaging}/homebrew https://example.com/releases/ out > kompox.rb\n\
          grep -qx \"  version \\\"$version\\\"\" kompox.rb\n\
          grep -qx \"      url \\\"https://example.com/releases/kompox-$version-aarch64-apple-darwin.tar.gz\\\"\" kompox.rb\n\

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kompox_sandbox as sandbox;
 use kompox_state::{Counts, RunResult, Verb};
 
 use crate::harness::proxy::{Moment, Proxy, Seen};
@@ -301,11 +302,13 @@ fn a_destroy_that_was_killed_after_it_took_the_data_is_typed_again_as_it_was() {
         let stage = with_data_that_may_go();
         let cloud = stage.cloud(FAST);
         let proxy = Proxy::start(&cloud.endpoint);
-        // The cluster goes last: the disk is gone by then.
-        proxy.trap(moment, |_, seen: &Seen| {
-            seen.is("DELETE", "/managedClusters/")
+        // Disk and cluster go at once: at the first request of a run that has begun with the cluster and got the disk away.
+        let (world, mut begun) = (stage.world(), false);
+        proxy.trap(moment, move |_, seen: &Seen| {
+            begun |= seen.is("DELETE", "/managedClusters/")
                 && !seen.target.contains("/agentPools/")
-                && !seen.is("DELETE", "/kubernetes/")
+                && !seen.is("DELETE", "/kubernetes/");
+            begun && !sandbox::inspect(&world).unwrap().iter().any(|object| object["type"] == "Microsoft.Compute/disks")
         });
         assert!(killed(&stage, &proxy, &words));
         assert_eq!(stage.ids("Microsoft.Compute/disks"), Vec::<String>::new());
