@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::api::{Api, Call, TEXT};
+use super::api::{Api, Call, Reply, TEXT};
 use super::ready;
 use super::table::Location;
 
@@ -20,6 +20,10 @@ const LONGEST: usize = 300;
 /// The shortest value of a Secret that is hidden: shorter ones (`1`, `on`) are in every other word.
 const SHORTEST: usize = 3;
 
+/// What a kubelet answers, as if it were the log, while the file of the log is not there (`ReadLogs` in
+/// k8s.io/cri-client/pkg/logs).
+const NO_FILE: &str = "failed to try resolving symlinks in path";
+
 impl Api {
     /// The last lines of the logs of containers that fail. Values of every Secret that their Pods use are hidden in them;
     /// where one of these Secrets cannot be read, no line is given.
@@ -29,14 +33,17 @@ impl Api {
         for (pod, container, before) in ready::failing(pods).into_iter().take(CONTAINERS) {
             let secrets = pods.iter().filter(|one| one["metadata"]["name"] == pod).flat_map(ready::secrets_of);
             let Some(hidden) = self.values(namespace, secrets.collect()).await else { continue };
-            let url = format!(
-                "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}&tailLines={LINES}&previous={before}"
-            );
-            let reply = self.call(Call::get(url).accept(TEXT)).await;
-            let Some(log) = reply.ok().filter(|reply| reply.is_success()).map(|reply| words(&reply.body)) else {
-                continue;
-            };
-            lines.extend(shown(&log, &hidden).map(|line| format!("{container} said: {line}")));
+            // One that began again meanwhile has said nothing yet: then what it said is that of the one before.
+            for previous in [before, !before] {
+                let url = format!(
+                    "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}&tailLines={LINES}&previous={previous}"
+                );
+                let reply = self.call(Call::get(url).accept(TEXT)).await.ok().filter(Reply::is_success);
+                if let Some(log) = reply.map(|reply| words(&reply.body)).filter(|log| !log.starts_with(NO_FILE)) {
+                    lines.extend(shown(&log, &hidden).map(|line| format!("{container} said: {line}")));
+                    break;
+                }
+            }
         }
         lines
     }
