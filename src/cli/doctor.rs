@@ -164,11 +164,8 @@ async fn clouds(
 
 /// A provider as a person calls it: a cluster by its name, else its API and account.
 fn shown(key: &ProviderKey) -> String {
-    let (scheme, rest) = key.as_str().split_once("://").unwrap_or(("", key.as_str()));
-    match rest.split_once('#') {
-        Some((_, cluster)) => cluster.rsplit('/').next().unwrap_or(cluster).to_owned(),
-        None => format!("{scheme}://{}", rest.split('?').next().unwrap_or(rest)),
-    }
+    let name = |host: &str| host.rsplit('/').next().unwrap_or(host).to_owned();
+    key.host().map_or_else(|| key.described(), name)
 }
 
 /// Whether the only provider of these answers a read.
