@@ -26,6 +26,13 @@ pub struct Subject<'a> {
     pub desired: Option<&'a Value>,
 }
 
+/// Why objects of a kind cannot be listed, and which right is needed to list them.
+pub fn unlisted(what: &str, right: &str, reply: &Reply) -> ProviderError {
+    let text = format!("{what} cannot be listed: {}", reply.message());
+    let error = ProviderError { status: Some(reply.status), ..ProviderError::new(ErrorClass::Denied, text) };
+    error.hint(format!("the account needs the right to list {right}"))
+}
+
 /// What a 404 says is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {

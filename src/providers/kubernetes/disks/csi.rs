@@ -14,7 +14,7 @@ use crate::engine::provider::{
 };
 use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::{Api, Call, CallError};
-use crate::providers::kubernetes::error::Subject;
+use crate::providers::kubernetes::error::{Subject, unlisted};
 use crate::providers::kubernetes::read::{Lookup, lineage};
 use crate::providers::kubernetes::table::Location;
 use kompox_rules::quantity;
@@ -98,12 +98,7 @@ impl Api {
         let pick = |volume: Value| id_of(&volume).is_some().then_some(volume);
         match self.list("/api/v1/persistentvolumes", "", "application/json", pick).await? {
             Ok(volumes) => Ok(volumes),
-            Err(reply) => {
-                let text = format!("PersistentVolumes cannot be listed: {}", reply.message());
-                let error =
-                    ProviderError { status: Some(reply.status), ..ProviderError::new(ErrorClass::Denied, text) };
-                Err(error.hint("the account needs the right to list PersistentVolumes").into())
-            }
+            Err(reply) => Err(unlisted("PersistentVolumes", "PersistentVolumes", &reply).into()),
         }
     }
 }

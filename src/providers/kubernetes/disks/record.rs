@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::engine::provider::{ErrorClass, Observed, ProviderError, Target, Writers};
 use crate::providers::kubernetes::api::{Api, CallError};
+use crate::providers::kubernetes::error::unlisted;
 use crate::providers::kubernetes::read;
 use crate::providers::kubernetes::table::Location;
 
@@ -232,12 +233,7 @@ impl Api {
         let query = format!("&labelSelector={LABEL}");
         match self.list("/api/v1/configmaps", &query, "application/json", |object| Some(Record::of(object))).await? {
             Ok(records) => Ok(records),
-            Err(reply) => {
-                let text = format!("the records of disks cannot be listed: {}", reply.message());
-                let error =
-                    ProviderError { status: Some(reply.status), ..ProviderError::new(ErrorClass::Denied, text) };
-                Err(error.hint("the account needs the right to list ConfigMaps of all Namespaces").into())
-            }
+            Err(reply) => Err(unlisted("the records of disks", "ConfigMaps of all Namespaces", &reply).into()),
         }
     }
 }

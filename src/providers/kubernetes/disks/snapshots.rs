@@ -13,7 +13,7 @@ use crate::engine::provider::{
 use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::{Api, Call, CallError};
 use crate::providers::kubernetes::cluster::is_default_class;
-use crate::providers::kubernetes::error::Subject;
+use crate::providers::kubernetes::error::{Subject, unlisted};
 use crate::providers::kubernetes::read::{LINEAGE, lineage};
 use crate::providers::kubernetes::table::Location;
 
@@ -72,12 +72,7 @@ impl Api {
         match self.list(&collection, "", "application/json", Some).await? {
             Ok(contents) => Ok(contents),
             Err(reply) if reply.status == 404 => Ok(Vec::new()),
-            Err(reply) => {
-                let text = format!("VolumeSnapshotContents cannot be listed: {}", reply.message());
-                let error =
-                    ProviderError { status: Some(reply.status), ..ProviderError::new(ErrorClass::Denied, text) };
-                Err(error.hint("the account needs the right to list VolumeSnapshotContents").into())
-            }
+            Err(reply) => Err(unlisted("VolumeSnapshotContents", "VolumeSnapshotContents", &reply).into()),
         }
     }
 }
@@ -190,12 +185,7 @@ impl KubernetesProvider {
         let classes = match self.api.list(&collection, "", "application/json", Some).await? {
             Ok(classes) => classes,
             Err(reply) if reply.status == 404 => Vec::new(),
-            Err(reply) => {
-                let text = format!("VolumeSnapshotClasses cannot be listed: {}", reply.message());
-                let error =
-                    ProviderError { status: Some(reply.status), ..ProviderError::new(ErrorClass::Denied, text) };
-                return Err(error.hint("the account needs the right to list VolumeSnapshotClasses"));
-            }
+            Err(reply) => return Err(unlisted("VolumeSnapshotClasses", "VolumeSnapshotClasses", &reply)),
         };
         choose_class(&classes, driver, named)
     }

@@ -118,6 +118,24 @@ async fn a_timeout_says_what_was_last_seen() {
 }
 
 #[tokio::test]
+async fn a_container_without_a_log_yet_said_what_the_one_before_it_said() {
+    let server = Server::start(move |seen| match (seen.method.as_str(), seen.path.as_str()) {
+        ("GET", "/api/v1/namespaces/n/pods") => Answer::Json(200, pods()),
+        ("GET", "/api/v1/namespaces/n/pods/d-1-a/log") if seen.query["previous"] == "true" => {
+            Answer::Text(200, "failed to try resolving symlinks in path \"/6.log\": lstat /6.log: no such file")
+        }
+        ("GET", "/api/v1/namespaces/n/pods/d-1-a/log") => Answer::Text(200, "no configuration\n"),
+        ("GET", "/api/v1/namespaces/n/events") => Answer::Json(200, events()),
+        _ => Answer::Json(200, with_status(deployment(), json!({"observedGeneration": 1}))),
+    })
+    .await;
+    let short = Operation { timeout: Duration::from_millis(200), ..create() };
+    let error = server.provider().execute(&short, &Told::default()).await.unwrap_err();
+    assert!(error.message.contains("db said: no configuration"), "{error}");
+    assert!(!error.message.contains("symlinks"), "{error}");
+}
+
+#[tokio::test]
 async fn what_no_waiting_makes_ends_the_wait() {
     let pods = json!({"kind": "PodList", "items": [{"metadata": {"name": "d-1-a"}, "status": {"containerStatuses": [
         {"name": "db", "ready": false, "state": {"waiting": {"reason": "ContainerCreating"}}}
