@@ -13,7 +13,7 @@ mod controlplane;
 
 use std::path::Path;
 
-use common::{PROGRAM, Result, cost, document, indented, sizes};
+use common::{PROGRAM, Result, cost, indented, sizes, write_apps};
 use controlplane::ControlPlane;
 
 /// The name of the peer, to be found on the PATH.
@@ -82,24 +82,13 @@ fn requests(server: &ControlPlane) -> Result<u64> {
 
 /// Writes a project of so many apps on the server whose kubeconfig is in the folder. They keep no data: disks take a node.
 fn write_project(folder: &Path, apps: usize) -> Result<()> {
-    let kom = folder.join(".kompox/kom");
-    std::fs::create_dir_all(&kom)?;
     let provider = "  driver: k3s\n  settings: {K3S_KUBECONFIG: ../../kubeconfig, K3S_CONTEXT: c}";
-    let base = [
-        document("Workspace", "/ws/bench", "  settings: {}"),
-        document("Provider", "/ws/bench/prv/p1", provider),
-        document("Cluster", "/ws/bench/prv/p1/cls/c1", "  ingress: {domain: apps.example.com}"),
-    ];
-    std::fs::write(kom.join("base.yml"), base.concat())?;
-    for number in 0..apps {
-        let spec = format!(
+    write_apps(folder, apps, provider, "  ingress: {domain: apps.example.com}", |number| {
+        format!(
             "  compose: |\n{}  ingress:\n    rules:\n      - {{name: main, port: 80, hosts: [a{number}.example.org]}}",
             indented(&compose(number))
-        );
-        let id = format!("/ws/bench/prv/p1/cls/c1/app/app{number}");
-        std::fs::write(kom.join(format!("app{number}.yml")), document("App", &id, &spec))?;
-    }
-    Ok(())
+        )
+    })
 }
 
 /// A compose file of four services.

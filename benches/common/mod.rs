@@ -117,7 +117,7 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Result<(Duration, Vec<u8>)> {
 }
 
 /// A KOM document.
-pub fn document(kind: &str, id: &str, spec: &str) -> String {
+fn document(kind: &str, id: &str, spec: &str) -> String {
     let name = id.rsplit('/').next().unwrap_or_default();
     format!(
         "apiVersion: ops.kompox.dev/v1alpha1\nkind: {kind}\nmetadata:\n  name: {name}\n  annotations:\n    ops.kompox.dev/id: {id}\nspec:\n{spec}\n---\n"
@@ -129,25 +129,39 @@ pub fn indented(text: &str) -> String {
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-/// Writes a KOM project of so many apps on one cluster, each with a disk, a rule and the compose file of its number.
-pub fn write_project(folder: &Path, apps: usize, compose: impl Fn(usize) -> String) -> Result<()> {
+/// Writes a KOM project of so many apps on one cluster, from the specs of its provider, its cluster and each app.
+pub fn write_apps(
+    folder: &Path,
+    apps: usize,
+    provider: &str,
+    cluster: &str,
+    app: impl Fn(usize) -> String,
+) -> Result<()> {
     let kom = folder.join(".kompox/kom");
     std::fs::create_dir_all(&kom)?;
-    let settings = "  driver: aks\n  settings:\n    AZURE_AUTH_METHOD: azure_cli\n    AZURE_SUBSCRIPTION_ID: 11111111-2222-3333-4444-555555555555\n    AZURE_LOCATION: japaneast";
-    let cluster = "  ingress: {domain: apps.example.com}\n  settings: {AZURE_AKS_USER_VM_PRIORITY: Regular, AZURE_AKS_USER_VM_ZONES: 1}";
-    let mut base = document("Workspace", "/ws/bench", "  settings: {}");
-    base.push_str(&document("Provider", "/ws/bench/prv/p1", settings));
-    base.push_str(&document("Cluster", "/ws/bench/prv/p1/cls/c1", cluster));
-    std::fs::write(kom.join("base.yml"), base)?;
+    let base = [
+        document("Workspace", "/ws/bench", "  settings: {}"),
+        document("Provider", "/ws/bench/prv/p1", provider),
+        document("Cluster", "/ws/bench/prv/p1/cls/c1", cluster),
+    ];
+    std::fs::write(kom.join("base.yml"), base.concat())?;
     for number in 0..apps {
-        let spec = format!(
-            "  compose: |\n{}  ingress:\n    rules:\n      - {{name: main, port: 80, hosts: [a{number}.example.org]}}\n  deployment: {{zone: \"1\"}}\n  volumes:\n    - {{name: default, size: 4Gi}}",
-            indented(&compose(number))
-        );
         let id = format!("/ws/bench/prv/p1/cls/c1/app/app{number}");
-        std::fs::write(kom.join(format!("app{number}.yml")), document("App", &id, &spec))?;
+        std::fs::write(kom.join(format!("app{number}.yml")), document("App", &id, &app(number)))?;
     }
     Ok(())
+}
+
+/// The same on AKS, each app with a disk, a rule and the compose file of its number.
+pub fn write_project(folder: &Path, apps: usize, compose: impl Fn(usize) -> String) -> Result<()> {
+    let settings = "  driver: aks\n  settings:\n    AZURE_AUTH_METHOD: azure_cli\n    AZURE_SUBSCRIPTION_ID: 11111111-2222-3333-4444-555555555555\n    AZURE_LOCATION: japaneast";
+    let cluster = "  ingress: {domain: apps.example.com}\n  settings: {AZURE_AKS_USER_VM_PRIORITY: Regular, AZURE_AKS_USER_VM_ZONES: 1}";
+    write_apps(folder, apps, settings, cluster, |number| {
+        format!(
+            "  compose: |\n{}  ingress:\n    rules:\n      - {{name: main, port: 80, hosts: [a{number}.example.org]}}\n  deployment: {{zone: \"1\"}}\n  volumes:\n    - {{name: default, size: 4Gi}}",
+            indented(&compose(number))
+        )
+    })
 }
 
 /// A compose file of three services, as long as real ones are.
