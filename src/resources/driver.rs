@@ -117,10 +117,13 @@ pub trait Home {
     /// Whose ingress controller there is, where the manifest does not say.
     fn controller(&self) -> Controller;
 
+    /// Adds what several apps of the cluster keep their data in, if any of these does.
+    fn common(&self, builder: &mut Builder<'_>, apps: &[&App]);
+
     /// Where an app's Pods run. What cannot be is said.
     fn placement(&self, builder: &mut Builder<'_>, app: &App) -> Placement;
 
-    /// Adds what an app keeps. What cannot be is said.
+    /// Adds what an app keeps, and nothing that is another's, too. What cannot be is said.
     fn storage(&self, builder: &mut Builder<'_>, app: &App, placement: &Placement) -> Storage;
 
     /// Adds the DNS records of an app's hosts, which point at the address of `service`.

@@ -270,6 +270,7 @@ impl<'a> Expansion<'a> {
             Controller::Existing => ingress::existing(&mut self.builder, cluster),
         };
         self.connections.insert(key.clone(), connection);
+        home.common(&mut self.builder, apps);
         for apps in apps.chunks(BATCH) {
             let sites = apps.iter().map(|app| {
                 let boxes = self.request.project.boxes_of(&app.meta.id).collect();

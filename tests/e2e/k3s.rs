@@ -180,6 +180,33 @@ fn a_folder_is_made_copied_kept_and_adopted() {
     assert!(refused.contains("the disk green of the volume data is no longer declared"), "{refused}");
 }
 
+/// What holds the records of disks is one for all apps of a cluster.
+#[test]
+fn two_apps_of_a_cluster_keep_disks() {
+    let project = with_volume("size: 1Gi");
+    let app = "{compose: \"file:other.yml\", volumes: [{name: data, size: 1Gi}]}";
+    let manifest = project.read("kompoxapp.yml") + &document("App", "/ws/w/prv/p/cls/c/app/b", app);
+    project.write("kompoxapp.yml", &manifest);
+    project.write("other.yml", DATA);
+    project.run(&["apply", "--auto-approve"]).done();
+    project.run(&["plan", "--detailed-exitcode"]).done();
+    let records = |project: &Project| -> Vec<String> {
+        let mut ids = project.ids();
+        ids.retain(|id| id.ends_with("-disks") || id.contains("/persistentvolumes/"));
+        ids
+    };
+    let before = records(&project);
+    assert_eq!(before.len(), 3, "{before:?}");
+    // One of them cannot be read: the other is meant, and what both stand on stays.
+    project.write("compose.yml", "services: {web: {}}");
+    project.edit("other.yml", "nginx:1", "nginx:2");
+    project.run(&["apply", "--auto-approve", "--app-name", "b"]).done();
+    assert_eq!(records(&project), before);
+    project.write("compose.yml", DATA);
+    project.run(&["destroy", "--auto-approve", "--app-name", "b"]).done();
+    project.run(&["plan", "--detailed-exitcode", "--app-name", "a"]).done();
+}
+
 /// The errors of a plan with their lines.
 fn refusals(project: &Project) -> String {
     let told = project.run(&["plan"]).exits(1).errors();

@@ -79,6 +79,8 @@ impl Home for Managed<'_> {
         }
     }
 
+    fn common(&self, _: &mut Builder<'_>, _: &[&App]) {}
+
     fn storage(&self, builder: &mut Builder<'_>, app: &App, placement: &Placement) -> Storage {
         storage::expand(builder, self, app, placement)
     }

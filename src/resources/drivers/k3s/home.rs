@@ -92,6 +92,10 @@ impl Home for Machine<'_> {
         Controller::Existing
     }
 
+    fn common(&self, builder: &mut Builder<'_>, apps: &[&App]) {
+        storage::common(builder, self, apps);
+    }
+
     fn placement(&self, _: &mut Builder<'_>, app: &App) -> Placement {
         let deployment = &app.deployment;
         let label = |key, values: &[String], single| {

@@ -33,6 +33,28 @@ const LOCAL: &str = "local";
 /// The class of their PersistentVolumes and claims: none that the cluster has, so that nothing else provisions them.
 const STORAGE_CLASS: &str = "kompox-local";
 
+/// Adds the Namespace that holds the records of disks, one for all apps of a cluster. It is left when disks are.
+pub(super) fn common(builder: &mut Builder<'_>, home: &Machine<'_>, apps: &[&App]) {
+    if !apps.iter().any(|app| app.volumes.iter().any(|volume| volume.kind == VolumeType::Disk)) {
+        return;
+    }
+    let body = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {
+            "name": namespace_name(home),
+            "labels": {
+                "app.kubernetes.io/managed-by": "kompox", "kompox.dev/provider": home.place.provider,
+                (pod_security::ENFORCE): "privileged",
+            },
+        },
+    });
+    let desired = builder.kubernetes(body, &[]);
+    let origin = home.cluster.meta.location.clone();
+    let node = builder.add(namespace(home), &kubernetes::NAMESPACE, &home.key, desired, &origin);
+    node.depends_on = vec![home.address.clone()];
+    node.protection = protection(None, &home.cluster.lifecycle, true);
+}
+
 /// Adds the disks and snapshots of an app.
 pub(super) fn expand(builder: &mut Builder<'_>, home: &Machine<'_>, app: &App, placement: &Placement) -> Storage {
     let mut storage = Storage::default();
@@ -41,7 +63,7 @@ pub(super) fn expand(builder: &mut Builder<'_>, home: &Machine<'_>, app: &App, p
         return storage;
     }
     let scope = home.place.lasting_scope(&app.meta.name);
-    let namespace = namespace(builder, home);
+    let namespace = namespace(home);
     let spots = BTreeMap::new();
     let mut disks = Disks { builder, home, app, placement, scope, namespace, spots };
     for volume in volumes {
@@ -78,28 +100,9 @@ pub(super) fn check_places(nodes: &[Node], state: &StateView, findings: &mut Fin
     }
 }
 
-/// The Namespace that holds the records of disks, one for all apps of a cluster. It is left when disks are.
-fn namespace(builder: &mut Builder<'_>, home: &Machine<'_>) -> Address {
-    let address = Address::new(home.cluster.meta.id.as_str(), kubernetes::NAMESPACE.name, "disks");
-    if builder.nodes.iter().any(|node| node.address == address) {
-        return address;
-    }
-    let body = json!({
-        "apiVersion": "v1", "kind": "Namespace",
-        "metadata": {
-            "name": namespace_name(home),
-            "labels": {
-                "app.kubernetes.io/managed-by": "kompox", "kompox.dev/provider": home.place.provider,
-                (pod_security::ENFORCE): "privileged",
-            },
-        },
-    });
-    let desired = builder.kubernetes(body, &[]);
-    let origin = home.cluster.meta.location.clone();
-    let node = builder.add(address.clone(), &kubernetes::NAMESPACE, &home.key, desired, &origin);
-    node.depends_on = vec![home.address.clone()];
-    node.protection = protection(None, &home.cluster.lifecycle, true);
-    address
+/// The Namespace that holds the records of disks.
+fn namespace(home: &Machine<'_>) -> Address {
+    Address::new(home.cluster.meta.id.as_str(), kubernetes::NAMESPACE.name, "disks")
 }
 
 pub(super) fn namespace_name(home: &Machine<'_>) -> String {
