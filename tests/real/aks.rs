@@ -20,7 +20,7 @@ impl Driver for Aks {
         project.write(".kompox/config.yml", "version: 1\n");
         project.edit("kompoxapp.yml", "{name: shop,", &format!("{{name: {name},"));
         project.edit("kompoxapp.yml", "app/shop}}", &format!("app/{name}}}}}"));
-        let cloud = serve(&mut project, cluster);
+        let cloud = serve(&mut project, cluster, &[]);
         let here = ["--sandbox", "--sandbox-endpoint", &cloud.endpoint].map(str::to_owned).to_vec();
         let shop = Shop { project, cluster, name, options: "", here, _cloud: Some(cloud) };
         shop.set_volume("      disks: [{name: blue}]\n      assigned: blue\n");
@@ -40,13 +40,15 @@ impl Driver for Aks {
     }
 }
 
-/// A pretended Azure whose clusters are this one, with its world beside the project.
-pub fn serve(project: &mut Project, cluster: &Cluster) -> Cloud {
+/// A pretended Azure whose clusters are this one, but for those that further options of `sandbox serve` say, with its world
+/// beside the project.
+pub fn serve(project: &mut Project, cluster: &Cluster, further: &[&str]) -> Cloud {
     project.set("KOMPOX_REALCLUSTER", cluster.number());
     // What makes the disks of the cluster is a script.
     project.set("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     let world = project.folder().join("world");
     let disks = format!("{FOLDER}/disks");
     let kubeconfig = cluster.kubeconfig.to_str().unwrap();
-    Cloud::with(project, &world, &["--kubeconfig", kubeconfig, "--disks", &disks, "--operation-delay", "5"])
+    let options = ["--kubeconfig", kubeconfig, "--disks", &disks, "--operation-delay", "5"];
+    Cloud::with(project, &world, &[&options, further].concat())
 }

@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::Value;
 
@@ -26,6 +26,8 @@ pub struct Cluster {
     number: Option<String>,
     /// Whoever takes a node away does so alone.
     calm: RwLock<()>,
+    /// Whoever brings an ingress controller has it alone: its class has one name.
+    ingress: Mutex<()>,
 }
 
 /// What a test needs of a cluster.
@@ -104,7 +106,7 @@ impl Cluster {
         let mut line = String::new();
         BufReader::new(proxy.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().rsplit(' ').next().unwrap().to_owned();
-        Self { kubeconfig, kubectl, _proxy: proxy, address, number, calm: RwLock::default() }
+        Self { kubeconfig, kubectl, _proxy: proxy, address, number, calm: RwLock::default(), ingress: Mutex::default() }
     }
 
     /// What tells it from every other: the uid of its Namespace `kube-system`.
@@ -144,12 +146,22 @@ impl Cluster {
 
     /// For as long as the value lives no node is taken away by another test.
     pub fn calm(&self) -> RwLockReadGuard<'_, ()> {
-        self.calm.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.calm.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until no other test relies on the nodes; they wait for as long as the value lives.
     pub fn alone(&self) -> RwLockWriteGuard<'_, ()> {
-        self.calm.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.calm.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For as long as the value lives no other test brings an ingress controller.
+    pub fn ingress(&self) -> MutexGuard<'_, ()> {
+        self.ingress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where its API server is reached without TLS: `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The number of a cluster of our own.

@@ -70,7 +70,7 @@ fn an_app_runs_by_the_two_commands_of_the_readme() {
 #[test]
 fn the_readmes_commands_put_an_app_with_data_onto_a_cluster_and_its_host_answers() {
     let Some(cluster) = Cluster::another("the README's commands on a cluster of one node") else { return };
-    let _calm = cluster.calm();
+    let (_calm, _ingress) = (cluster.calm(), cluster.ingress());
     // What has GNU coreutils here plays the image that has them elsewhere.
     let images = ["ctr", "--namespace", "k8s.io", "images", "tag", "--force"];
     let names = ["docker.io/library/postgres:15", "docker.io/library/debian:12-slim"];

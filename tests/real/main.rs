@@ -8,7 +8,8 @@
 //! - [`ingress`]: a controller that the cluster has; [`k3s`]: the driver for a cluster that is there
 //! - [`health`]: databases that take their time; [`folders`]: what folders hold and whose they are
 //! - [`rollouts`]: what is said where an app does not start
-//! - [`varied`]: fifty compose files, and what a cluster makes of them
+//! - [`varied`]: fifty compose files, and what a cluster makes of them; [`examples`]: the same of the examples;
+//!   [`many`]: thirty apps with containers, by hand
 //! - [`table`]: what a test of data has to say, as one table
 //!
 //! With `KOMPOX_REALCLUSTER=N` it is the cluster that `tests/realcluster/up` started under that number; with
@@ -21,6 +22,7 @@ mod aks;
 mod class;
 mod cluster;
 mod data;
+mod examples;
 mod folders;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -28,6 +30,7 @@ mod health;
 mod ingress;
 mod k3s;
 mod local;
+mod many;
 mod rollouts;
 mod shop;
 mod site;
