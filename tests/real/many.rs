@@ -92,7 +92,7 @@ fn taken(proxy: &Proxy, project: &Project, what: &str, words: &[&str]) -> Finish
     let (before, began) = (proxy.seen().len(), Instant::now());
     let finished = project.run_as_is(words).done();
     let (seconds, requests) = (began.elapsed().as_secs_f32(), proxy.seen().len() - before);
-    println!("many: {what:<46} {seconds:>7.1} s {requests:>7} requests");
+    eprintln!("many: {what:<46} {seconds:>7.1} s {requests:>7} requests");
     finished
 }
 
@@ -110,7 +110,7 @@ fn many_apps_share_a_node_and_one_of_them_changes_alone() {
         project.run_as_is(&["state", "list", "--json"]).done().json().as_array().map_or(0, Vec::len)
     };
     taken(&proxy, &project, "apply, all new, until all are ready", &["apply", "--auto-approve"]);
-    println!("many: {APPS} apps, {} objects", objects(&project));
+    eprintln!("many: {APPS} apps, {} objects", objects(&project));
     let before = pods(cluster);
     assert_eq!(before.len(), APPS);
     let controller = Controller::start(cluster);

@@ -58,7 +58,7 @@ pub(super) fn shared_ports(
         if may_move(app, service, services) {
             let text = format!("{} gets a Pod of its own, a Box: {pair}", service.name);
             survey.decided.push(Remark { at, text });
-            survey.boxes.push(service.name.to_owned());
+            survey.boxes.push(service.name.to_ascii_lowercase());
         } else if surely {
             let message = format!("{pair}, and share one Pod");
             let finding = Diagnostic::error("compose-port-shared", message).at(service.at.clone(), None);
@@ -137,19 +137,21 @@ struct Seen<'t> {
 /// Ports on which services listen, as health checks, other services' variables and files say.
 fn seen_ports<'t>(services: &[Service<'t>], files: &[Mounted<'t>]) -> Seen<'t> {
     let mut seen: BTreeMap<&str, BTreeSet<u16>> = services.iter().map(|one| (one.name, BTreeSet::new())).collect();
+    // Names of hosts tell no case.
+    let named = |host: &str| services.iter().map(|one| one.name).find(|name| name.eq_ignore_ascii_case(host));
+    let mut sees = |name: Option<&str>, port| name.and_then(|name| seen.get_mut(name)).map(|ports| ports.insert(port));
     for service in services {
         let check = service.tree.get("healthcheck").and_then(|check| check.get("test"));
         for text in check.into_iter().flat_map(shown) {
             for (host, port) in addresses(text) {
-                let name = if LOCAL.contains(&host) { service.name } else { host };
-                seen.get_mut(name).map(|ports| ports.insert(port));
+                sees(if LOCAL.contains(&host) { Some(service.name) } else { named(host) }, port);
             }
         }
         let variables = service.tree.get("environment").into_iter().flat_map(shown);
         let command = ["command", "entrypoint"].into_iter().filter_map(|key| service.tree.get(key)).flat_map(shown);
         for text in variables.chain(command) {
             for (host, port) in addresses(text) {
-                seen.get_mut(host).map(|ports| ports.insert(port));
+                sees(named(host), port);
             }
         }
     }
@@ -158,11 +160,11 @@ fn seen_ports<'t>(services: &[Service<'t>], files: &[Mounted<'t>]) -> Seen<'t> {
         let lines = file.text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
         for line in lines {
             for (host, port) in addresses(line) {
-                seen.get_mut(host).map(|ports| ports.insert(port));
+                sees(named(host), port);
             }
             if let Some(port) = own(&file.target, line) {
                 configured.insert(file.service);
-                seen.get_mut(file.service).map(|ports| ports.insert(port));
+                sees(Some(file.service), port);
             }
         }
     }
@@ -223,7 +225,8 @@ fn may_move(app: &str, service: &Service<'_>, services: &[Service<'_>]) -> bool 
     };
     let shares = service.tree.get("network_mode").is_some_and(|mode| !mode.is_null());
     // The Box's Deployment is named `<app>-<service>`, and so is a label.
-    let named = service.name != "app" && service.name != "box" && is_label(&format!("{app}-{}", service.name));
+    let name = service.name.to_ascii_lowercase();
+    let named = name != "app" && name != "box" && is_label(&format!("{app}-{name}"));
     named
         && !shares
         && !waits(service.tree, None)

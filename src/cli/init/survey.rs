@@ -230,7 +230,7 @@ fn image(survey: &mut Survey, entry: &TreeEntry, app: &str, change: &mut Change)
 fn names(survey: &mut Survey, entries: &[&TreeEntry], services: &[Service<'_>], draft: &Draft) {
     let wrong: BTreeMap<&str, &Location> = entries
         .iter()
-        .filter(|entry| !is_letter_label(&entry.key))
+        .filter(|entry| !is_letter_label(&entry.key.to_ascii_lowercase()))
         .map(|entry| (entry.key.as_str(), &entry.key_location))
         .collect();
     let mut places = places(draft, &wrong);
@@ -358,7 +358,7 @@ fn is_needed(name: &str, services: &[Service<'_>]) -> bool {
     let texts = |service: &Service<'_>| -> bool {
         let keys = ["environment", "command"].into_iter().filter_map(|key| service.tree.get(key));
         let check = service.tree.get("healthcheck").and_then(|check| check.get("test"));
-        let named = |text: &str| addresses(text).iter().any(|(host, _)| *host == name);
+        let named = |text: &str| addresses(text).iter().any(|(host, _)| host.eq_ignore_ascii_case(name));
         keys.chain(check).flat_map(ports::shown).any(named)
     };
     services.iter().filter(|other| other.name != name).any(|other| {

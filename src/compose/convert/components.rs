@@ -170,7 +170,7 @@ fn ends(service: &Service, services: &[&Service]) -> bool {
     let named = |other: &Service| {
         let check = other.healthcheck.iter().flat_map(|check| &check.command);
         let texts = other.environment.values().chain(check).chain(other.command.iter().flatten());
-        texts.into_iter().any(|text| addresses(&text.value).iter().any(|(host, _)| *host == name))
+        texts.into_iter().any(|text| addresses(&text.value).iter().any(|(host, _)| host.eq_ignore_ascii_case(name)))
     };
     let needed = |other: &&Service| {
         other.depends_on.iter().any(|dependency| dependency.service == name)

@@ -75,6 +75,11 @@ impl<'a> Pod<'a> {
         name.to_owned()
     }
 
+    /// Who listens for a name; names of hosts tell no case.
+    fn host(&self, name: &str) -> Option<&String> {
+        self.hosts.get(name.to_ascii_lowercase().as_str())
+    }
+
     fn lasts(&self, service: &Service) -> bool {
         !self.ended.contains(service.name.as_str())
     }
@@ -102,13 +107,13 @@ impl<'a> Pod<'a> {
             for (host, port) in open(check).flat_map(addresses) {
                 if LOCAL.contains(&host) && self.lasts(service) {
                     note(signs, port, &self.owner(service), format!("its health check asks {host}:{port}"));
-                } else if let Some(to) = self.hosts.get(host) {
+                } else if let Some(to) = self.host(host) {
                     note(signs, port, to, format!("the health check of {} asks {host}:{port}", service.name));
                 }
             }
             for (name, value) in &service.environment {
                 for (host, port) in open([value]).flat_map(addresses) {
-                    if let Some(to) = self.hosts.get(host) {
+                    if let Some(to) = self.host(host) {
                         note(signs, port, to, format!("{name} of {} names {host}:{port}", service.name));
                     }
                 }
@@ -129,7 +134,7 @@ impl<'a> Pod<'a> {
                         if LOCAL.contains(&host) && self.lasts(service) {
                             let reason = format!("its config {config} names {host}:{port}");
                             note(signs, port, &self.owner(service), reason);
-                        } else if let Some(to) = self.hosts.get(host) {
+                        } else if let Some(to) = self.host(host) {
                             let reason = format!("the config {config} of {} names {host}:{port}", service.name);
                             note(signs, port, to, reason);
                         }

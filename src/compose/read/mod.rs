@@ -9,6 +9,7 @@ mod declared;
 mod files;
 mod health;
 mod hiding;
+mod letters;
 mod mounts;
 mod network;
 mod parts;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::reader::Reader;
-use super::{contents, declared, hiding, service};
+use super::{contents, declared, hiding, letters, service};
 use crate::compose::load::limits::MAX_SERVICES;
 use crate::compose::model::{FileObject, FileUse, Service};
 use crate::compose::tree::Tree;
@@ -72,5 +72,6 @@ fn services(reader: &mut Reader<'_>, tree: &Tree, profiles: &[String]) -> Vec<Se
     if services.is_empty() && !reader.diagnostics.has_errors() {
         reader.error("compose-no-services", "no service is left on; name a profile", &tree.location);
     }
+    letters::lower(reader, &mut services);
     services
 }

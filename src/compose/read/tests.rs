@@ -86,3 +86,35 @@ fn no_value_of_any_key_is_wrong_twice() {
     }
     assert!(twice.is_empty(), "{twice:#?}");
 }
+
+#[test]
+fn names_with_capital_letters_are_small_ones() {
+    let gate = Gate::new(BTreeMap::new(), None);
+    let files = NoFiles::new("there are none");
+    let text = "services:\n  Web: {image: x, depends_on: [DB], links: ['DB:Data']}\n  DB: {image: x}\n  \
+                side: {image: x, network_mode: 'service:Web'}\n";
+    let inputs = vec![Input::Text(Source::new("compose.yml", text))];
+    let (project, found) = read(ReadRequest { inputs, profiles: &[], gate: &gate, files: &files });
+    let services = project.expect("no error").services;
+    let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!(names, ["web", "db", "side"]);
+    assert!(services[0].depends_on.iter().all(|dependency| dependency.service == "db"));
+    let alias = &services[0].aliases[0];
+    assert_eq!((alias.name.as_str(), alias.service.as_str()), ("data", "db"));
+    assert_eq!(services[2].network_of.as_ref().map(|network| network.value.as_str()), Some("web"));
+    let notes: Vec<String> =
+        found.iter().filter(|one| one.code == "compose-name").map(|one| format!("{:?} {one}", one.severity)).collect();
+    assert_eq!(
+        notes,
+        [
+            "Note compose.yml:2:3: Web: its container is called web; as a host, Web leads to it as well",
+            "Note compose.yml:3:3: DB: its container is called db; as a host, DB leads to it as well",
+        ]
+    );
+    let told = errors("services:\n  web: {image: x}\n  Web: {image: x}\n");
+    assert_eq!(
+        told,
+        ["compose-name compose.yml:3:3: Web and another service would both be the container web the other one is at \
+          compose.yml:2:3; rename one of them"]
+    );
+}
