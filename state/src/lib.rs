@@ -33,7 +33,7 @@
 //! | file | owner |
 //! |---|---|
 //! | `.kompox/state/kompox.db` (and SQLite's `-wal`, `-shm`) | `sqlite` |
-//! | `.kompox/state/kompox.db.lock` | `sqlite`; never deleted, the operating system's lock on it counts; in it the newest serial, to tell a lost log from a new state |
+//! | `.kompox/state/kompox.db.lock` | `sqlite`; never deleted, the operating system's lock on it counts |
 //!
 //! # Invariants
 //!

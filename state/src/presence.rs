@@ -5,7 +5,7 @@
 //! would not do: containers of two machines have the same often enough.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -50,20 +50,13 @@ impl Presence {
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path)?;
+        let file = options.open(path)?;
         let locked = match file.try_lock() {
             Ok(()) => true,
             Err(TryLockError::WouldBlock) => false,
             Err(TryLockError::Error(e)) => return Err(e),
         };
-        let mut text = String::new();
-        Read::by_ref(&mut file).take(64).read_to_string(&mut text)?;
-        if locked && text.is_empty() {
-            file.rewind()?;
-            file.write_all(nonce.as_bytes())?;
-            nonce.clone_into(&mut text);
-        }
-        let witness = witness(&file, text)?;
+        let witness = witness(&file, locked, nonce)?;
         Ok(Self { file, locked, witness })
     }
 
@@ -92,16 +85,27 @@ impl Drop for Presence {
     }
 }
 
+/// Which file this is: whoever has its lock and finds nothing in it writes `nonce` there, once for all.
 #[cfg(target_os = "linux")]
-fn witness(file: &File, nonce: String) -> io::Result<Option<Witness>> {
+fn witness(mut file: &File, locked: bool, nonce: &str) -> io::Result<Option<Witness>> {
+    use std::io::{Read, Seek, Write};
     use std::os::unix::fs::MetadataExt;
+    let mut text = String::new();
+    Read::by_ref(&mut file).take(64).read_to_string(&mut text)?;
+    if locked && text.is_empty() {
+        file.rewind()?;
+        file.write_all(nonce.as_bytes())?;
+        nonce.clone_into(&mut text);
+    }
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let inode = file.metadata()?.ino();
-    Ok((!nonce.is_empty()).then(|| Witness { boot: boot.trim().to_owned(), inode, nonce }))
+    Ok((!text.is_empty()).then(|| Witness { boot: boot.trim().to_owned(), inode, nonce: text }))
 }
 
+/// Elsewhere nothing tells machines apart, so that nothing is read or written: where locks are mandatory (`LockFileEx` of Windows), the
+/// file of another process that has its lock cannot be read.
 #[cfg(not(target_os = "linux"))]
-fn witness(_: &File, _: String) -> io::Result<Option<Witness>> {
+fn witness(_: &File, _: bool, _: &str) -> io::Result<Option<Witness>> {
     Ok(None)
 }
 
