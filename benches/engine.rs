@@ -32,7 +32,7 @@ use kompox::engine::lease::Lease;
 use kompox::engine::plan::{Mode, Origin};
 use kompox::engine::planner::{self, Inputs, Options};
 use kompox::engine::provider::{
-    Change, Content, ErrorClass, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError,
+    Change, Content, ErrorClass, Marked, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError,
     ProviderKey, Providers, Target, Writers,
 };
 use kompox::engine::run::{Environment, Run, System};
@@ -207,6 +207,7 @@ fn nodes(size: usize) -> Vec<Node> {
                 origin: Some(Origin { file: "kompoxapp.yml".into(), line: 1, column: 1 }),
                 field_origins: Vec::new(),
                 find: None,
+                tags: BTreeMap::new(),
                 import: None,
                 moved_from: None,
                 protection: ProtectionWish::default(),
@@ -306,6 +307,10 @@ impl Provider for Instantly {
     }
 
     async fn containers(&self, _: &str) -> std::result::Result<Vec<Content>, ProviderError> {
+        Ok(Vec::new())
+    }
+
+    async fn marked(&self, _: &Kind, _: &str) -> std::result::Result<Vec<Marked>, ProviderError> {
         Ok(Vec::new())
     }
 

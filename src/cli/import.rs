@@ -17,7 +17,9 @@ use crate::engine::address::resolve;
 use crate::engine::identity::is_one_object;
 use crate::engine::plan::Mode;
 use crate::engine::planner::Options;
+use crate::engine::whereabouts::is_gone;
 use crate::report::About;
+use crate::resources::drivers;
 
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
@@ -45,13 +47,20 @@ async fn import(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
     let known = session.expand(&before, Fixed::default())?;
     let address = resolve(&args.address, &addresses(&known.graph, &before))
         .map_err(|error| CliError::new("address", error.to_string()))?;
-    if let Some(record) = session.store.record(&address)? {
+    if let Some(record) = session.store.record(&address)?.filter(|record| !record.progress.lost) {
         if is_one_object((&record.provider, &record.physical_id), (&record.provider, &args.id)) {
             session.ui.say(|err| writeln!(err, "{address} is {} already; nothing was done.", args.id));
             return Ok(Exit::Done);
         }
-        return Err(CliError::new("recorded", format!("{address} is in the state already: {}", record.physical_id))
+        // What is gone is given up with the import: between the two commands an apply would make an empty one.
+        let providers = session.providers(&session.sign_in(&before), &before)?;
+        if !is_gone(&record, &providers, drivers::kind).await {
+            return Err(CliError::new(
+                "recorded",
+                format!("{address} is in the state already: {}", record.physical_id),
+            )
             .help(Advice::run("to give it up first", Command::state_rm(&address))));
+        }
     }
     let wanted = known.graph.get(&address).map(|node| (&node.provider, args.id.as_str()));
     let same =

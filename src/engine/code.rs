@@ -56,6 +56,8 @@ codes! {
         DataEnding = "data-ending",
         /// What holds data is gone.
         DataGone = "data-gone",
+        /// A state that was lost may have known data here, and nobody said what becomes of it.
+        DataLost = "data-lost",
         /// Data would be deleted, and nobody named its loss.
         DataLoss = "data-loss",
         /// What exists may hold data, and nobody adopted it.

@@ -1,6 +1,6 @@
 //! The graph of what should exist: one directed acyclic graph over all providers and clusters of a run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use petgraph::Direction;
 use petgraph::algo::{tarjan_scc, toposort};
@@ -60,6 +60,8 @@ pub struct Node {
     pub field_origins: Vec<(&'static str, Origin)>,
     /// How to find it when no record knows its id.
     pub find: Option<Find>,
+    /// Tags that tell data from all other of its kind, wherever it is: what a command adopted carries them where it was.
+    pub tags: BTreeMap<String, String>,
     /// Adopt the object with this provider id instead of making one.
     pub import: Option<String>,
     /// The address it had before a rename.
@@ -265,6 +267,7 @@ pub(crate) mod tests {
             origin: None,
             field_origins: Vec::new(),
             find: None,
+            tags: BTreeMap::new(),
             import: None,
             moved_from: None,
             protection: ProtectionWish::default(),

@@ -45,7 +45,7 @@ pub struct Find {
 pub struct Marked {
     /// The provider's own id.
     pub physical_id: String,
-    /// Its tags.
+    /// Its tags, their names in lower case.
     pub tags: BTreeMap<String, String>,
 }
 
@@ -382,11 +382,8 @@ pub trait Provider: Send + Sync {
     /// The outermost containers that carry this lineage: what else does is in one of them.
     async fn containers(&self, lineage: &str) -> Result<Vec<Content>, ProviderError>;
 
-    /// Data of this kind that carries this lineage, wherever it is: what was imported is elsewhere than what kompox makes. For a
-    /// state that was lost.
-    async fn marked(&self, _kind: &Kind, _lineage: &str) -> Result<Vec<Marked>, ProviderError> {
-        Ok(Vec::new())
-    }
+    /// Data of this kind that carries this lineage, wherever it is: what was imported is elsewhere than what kompox makes.
+    async fn marked(&self, kind: &Kind, lineage: &str) -> Result<Vec<Marked>, ProviderError>;
 
     /// Copies the data of an object that is about to be deleted, for kinds that say so ([`Kind::safeguarded`]). `None`
     /// if there is nothing to copy any more. A failure stops the deletion.

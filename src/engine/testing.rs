@@ -29,7 +29,7 @@ use super::lease::Lease;
 use super::plan::{Mode, Origin, Plan};
 use super::planner::{self, Inputs, Options, PlanError};
 use super::provider::{
-    Change, Conflict, Content, ErrorClass, Find, Observation, Observed, Operation, Preview, Progress, Provider,
+    Change, Conflict, Content, ErrorClass, Find, Marked, Observation, Observed, Operation, Preview, Progress, Provider,
     ProviderError, ProviderKey, Providers, Safeguard, Target, Tie, Transition, Writer, Writers,
 };
 use super::reconcile::{ReconcileError, reconcile};
@@ -520,6 +520,7 @@ pub(crate) fn node(kind: &'static Kind, name: &str) -> Node {
         origin: Some(Origin { file: "kompoxapp.yml".into(), line: 7, column: 3 }),
         field_origins: Vec::new(),
         find: None,
+        tags: BTreeMap::new(),
         import: None,
         moved_from: None,
         protection: ProtectionWish::default(),

@@ -13,7 +13,10 @@ use super::refresh;
 pub async fn astray(records: &[Record], providers: &Providers, kinds: Kinds, lineage: &str) -> Vec<(Address, String)> {
     let mut wrong = Vec::new();
     let mut targets = Vec::new();
-    for record in records {
+    let (lost, records): (Vec<&Record>, Vec<&Record>) = records.iter().partition(|record| record.progress.lost);
+    let unknown = "a state that was lost may have known data here, and nobody said which: see what the plan says";
+    wrong.extend(lost.into_iter().map(|record| (record.address.clone(), unknown.to_owned())));
+    for record in &records {
         match kinds(&record.provider, &record.kind) {
             Some(kind) => {
                 let (address, physical_id) = (record.address.clone(), Some(record.physical_id.clone()));
@@ -51,4 +54,13 @@ pub async fn astray(records: &[Record], providers: &Providers, kinds: Kinds, lin
         wrong.push((record.address.clone(), why));
     }
     wrong
+}
+
+/// Whether data that a record speaks of is not there any more, as its API says. What cannot be read may be there.
+pub async fn is_gone(record: &Record, providers: &Providers, kinds: Kinds) -> bool {
+    let kind = kinds(&record.provider, &record.kind).filter(|kind| kind.holds == Holds::Data);
+    let (Some(kind), Some(provider)) = (kind, providers.get(&record.provider)) else { return false };
+    let (address, physical_id) = (record.address.clone(), Some(record.physical_id.clone()));
+    let seen = provider.read(&[Target { address, kind, physical_id, find: None }]).await.pop();
+    matches!(seen, Some(Observation::Missing))
 }

@@ -232,6 +232,7 @@ impl Builder<'_> {
             origin: Some(origin_of(origin)),
             field_origins: Vec::new(),
             find: None,
+            tags: BTreeMap::new(),
             import: None,
             moved_from: None,
             protection: ProtectionWish::UNPROTECTABLE,

@@ -51,6 +51,10 @@ pub struct Progress {
     /// was adopted it carries our mark, and all that is asked of what kompox made is asked of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unproven: bool,
+    /// There is no object: a state that was lost may have known data by this address, and nobody knows which. None is made in its
+    /// place until somebody adopts one, or forgets this record. Its physical id is the address.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 /// A place on a volume, and the part of an object that works in it.
@@ -98,10 +102,11 @@ impl<'de> Deserialize<'de> for Progress {
             unready: bool,
             holds: Vec<Held>,
             unproven: bool,
+            lost: bool,
         }
-        let Keys { run, importing, uid, changing, unready, holds, unproven } =
+        let Keys { run, importing, uid, changing, unready, holds, unproven, lost } =
             serde_json::from_value(object(deserializer)?).map_err(D::Error::custom)?;
-        Ok(Self { run, importing, uid, changing, unready, holds, unproven })
+        Ok(Self { run, importing, uid, changing, unready, holds, unproven, lost })
     }
 }
 
@@ -125,6 +130,7 @@ mod tests {
             unready: true,
             holds: vec![Held { part: "p".into(), volume: "v".into(), folder: "f".into() }],
             unproven: true,
+            lost: true,
         };
         for progress in [full, Progress::default()] {
             let text = serde_json::to_string(&progress).unwrap();
@@ -161,6 +167,7 @@ mod tests {
             r#"{"later":1}"#,
             r#"{"holds":["v"]}"#,
             r#"{"unproven":"no"}"#,
+            r#"{"lost":1}"#,
         ] {
             assert!(serde_json::from_str::<Progress>(text).is_err(), "{text}");
         }

@@ -30,6 +30,7 @@ mod hidden;
 mod identity;
 mod init;
 mod k3s;
+mod lost;
 mod manifests;
 mod older;
 mod quota;

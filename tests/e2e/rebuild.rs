@@ -30,10 +30,10 @@ fn lose(project: &Project) {
     std::fs::remove_dir_all(project.root().join(".kompox/state")).unwrap();
 }
 
-/// Addresses and ids.
+/// Addresses and ids; none where nobody knows which.
 fn records(project: &Project) -> Vec<(String, String)> {
     let list = project.run(&["state", "list", "--json"]).done().json();
-    let text = |record: &Value, key: &str| record[key].as_str().unwrap().to_owned();
+    let text = |record: &Value, key: &str| record[key].as_str().unwrap_or_default().to_owned();
     list.as_array().unwrap().iter().map(|record| (text(record, "address"), text(record, "id"))).collect()
 }
 
@@ -217,6 +217,7 @@ fn what_is_not_of_this_state_is_told_and_left() {
     assert!(left.iter().any(|why| why.starts_with("it carries the mark of another state")), "{told:#}");
     assert!(left.iter().any(|why| why.ends_with("no manifest names it")), "{told:#}");
     assert!(!records(&project).iter().any(|(_, id)| *id == disk));
+    refuses(&project, &["apply", "--auto-approve"], &["is not ours", "import /ws/", &disk]);
     refuses(&project, &["state", "rebuild", "--auto-approve"], &["only where there is none"]);
 }
 

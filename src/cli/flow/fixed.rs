@@ -21,7 +21,7 @@ pub struct Fixed {
 
 /// What an expansion takes from the state.
 pub fn state_view(lineage: &str, digester: &Digester, snapshot: &Snapshot, fixed: Fixed) -> StateView {
-    let known = snapshot.records.iter().map(|record| {
+    let known = snapshot.records.iter().filter(|record| !record.progress.lost).map(|record| {
         let known = Known {
             provider: record.provider.clone(),
             physical_id: record.physical_id.clone(),

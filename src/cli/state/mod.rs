@@ -7,7 +7,7 @@ mod rebuild;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use kompox_state::{Change, Counts, ProviderKey, Record, Run, RunResult, Store, Verb};
+use kompox_state::{Change, Counts, Progress, ProviderKey, Record, Run, RunResult, Store, Verb};
 
 use self::at_hand::{existing, written};
 use crate::advice::{Advice, Command as Advised, Name};
@@ -160,19 +160,29 @@ fn list(filter: Option<&str>, global: &Global, ui: &Ui) -> Result<Exit, CliError
     records.retain(|record| filter.is_none_or(|text| record.address.as_str().contains(text)));
     records.sort_by(|a, b| a.address.cmp(&b.address));
     if ui.json {
-        let all: Vec<_> = records.iter().map(|record| serde_json::json!({
-            "address": record.address, "kind": record.kind, "provider": record.provider, "id": record.physical_id,
-            "serial": record.updated_serial,
-        })).collect();
+        let all: Vec<_> = records
+            .iter()
+            .map(|record| {
+                serde_json::json!({
+                    "address": record.address, "kind": record.kind, "provider": record.provider, "id": known_id(record),
+                    "serial": record.updated_serial,
+                })
+            })
+            .collect();
         ui.document(&all.into())?;
         return Ok(Exit::Done);
     }
     let mut table = Table::new(["ADDRESS", "ID"]);
     for record in &records {
-        table.row([record.address.as_str(), record.physical_id.as_str()]);
+        table.row([record.address.as_str(), known_id(record).unwrap_or("(a lost state knew)")]);
     }
     ui.table(&table)?;
     Ok(Exit::Done)
+}
+
+/// The provider's id of what a record stands for; none where only a lost state knew which it was.
+fn known_id(record: &Record) -> Option<&str> {
+    (!record.progress.lost).then_some(record.physical_id.as_str())
 }
 
 fn find(store: &dyn Store, text: &str) -> Result<Record, CliError> {
@@ -191,11 +201,11 @@ fn find(store: &dyn Store, text: &str) -> Result<Record, CliError> {
 pub fn show(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let store = existing(global)?;
     let record = find(store.as_ref(), text)?;
-    let value = serde_json::json!({
+    let mut value = serde_json::json!({
         "address": record.address,
         "kind": record.kind,
         "provider": record.provider,
-        "id": record.physical_id,
+        "id": known_id(&record),
         "applied": record.applied.value(),
         "outputs": record.outputs.value(),
         "dependencies": record.dependencies,
@@ -204,6 +214,11 @@ pub fn show(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
         "created_serial": record.created_serial,
         "updated_serial": record.updated_serial,
     });
+    let Progress { lost, unproven, unready, .. } = record.progress;
+    // Said where it is so: of most objects there is nothing to say.
+    for (word, _) in [("lost", lost), ("unproven", unproven), ("unready", unready)].iter().filter(|(_, so)| *so) {
+        value[word] = true.into();
+    }
     if ui.json {
         ui.document(&value)?;
         return Ok(Exit::Done);
@@ -252,15 +267,18 @@ async fn forget(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> 
             return Ok(None);
         }
         let record = find(store, text)?;
-        forgotten = Some((record.address.clone(), record.physical_id));
+        forgotten = Some((record.address.clone(), known_id(&record).map(str::to_owned)));
         Ok(Some(Change::DeleteRecord(record.address)))
     })
     .await?;
     if let Some((address, id)) = forgotten {
-        ui.say(|err| {
-            writeln!(err, "Forgotten: {address}. The object stays: {id}")?;
-            let command = Advised::import(&address).word(&id);
-            writeln!(err, "To adopt it again:  {}", ui.commands().command(&command))
+        ui.say(|err| match &id {
+            Some(id) => {
+                writeln!(err, "Forgotten: {address}. The object stays: {id}")?;
+                let command = Advised::import(&address).word(id);
+                writeln!(err, "To adopt it again:  {}", ui.commands().command(&command))
+            }
+            None => writeln!(err, "Settled: {address} counts as one that never was; the next apply makes it."),
         });
     }
     Ok(Exit::Done)

@@ -136,8 +136,8 @@ async fn draw_up(session: &Session<'_>) -> Result<(Copy, Rebuilt, Option<usize>)
     let rebuilt = session.rebuild().await?;
     let lock = session.lock(None).await?;
     let counts: Counts = [(Verb::Import, rebuilt.records.len() as u64)].into_iter().collect();
-    let mut changes: Vec<Change> =
-        rebuilt.records.iter().map(|record| Change::PutRecord(Box::new(record.clone()))).collect();
+    let records = rebuilt.records.iter().chain(&rebuilt.lost);
+    let mut changes: Vec<Change> = records.map(|record| Change::PutRecord(Box::new(record.clone()))).collect();
     changes.push(Change::StartRun(Box::new(written(
         lock.lock().holder(),
         session.environment.as_ref(),
@@ -178,6 +178,7 @@ fn tell(lineage: &str, rebuilt: &Rebuilt, changes: Option<usize>, ui: &Ui) -> Re
             "assumed": assumed,
             "left": left,
             "missing": rebuilt.missing,
+            "lost": rebuilt.lost.iter().map(|record| &record.address).collect::<Vec<_>>(),
             "next_plan": changes,
         }));
     }
@@ -236,9 +237,15 @@ fn write_text(out: &mut dyn Write, lineage: &str, rebuilt: &Rebuilt, changes: Op
             }
         }
     }
+    let lost: Vec<_> = rebuilt.lost.iter().map(|record| record.address.clone()).collect();
+    let missing: Vec<_> = rebuilt.missing.iter().filter(|address| !lost.contains(address)).cloned().collect();
     for (title, addresses) in [
         ("Not as the manifests say now", &rebuilt.differing),
-        ("Named by the manifests, and not there", &rebuilt.missing),
+        ("Named by the manifests, and not there; the next apply makes these", &missing),
+        (
+            "Data of which nobody knows what it was; the next plan stops at these and says how to adopt it, or to make it anew",
+            &lost,
+        ),
     ] {
         if !addresses.is_empty() {
             writeln!(out, "\n{title}:")?;

@@ -112,7 +112,7 @@ fn precondition(wish: &Wish<'_>, observed: Option<&Observed>, asked: bool) -> Pr
         observed_fields(wish.node.kind, &observed.object.value(), &wish.desired, last.as_ref(), &wish.view.digest())
     });
     Precondition {
-        record_serial: wish.record.map(|record| record.updated_serial),
+        record_serial: wish.record.or_else(|| wish.view.lost(wish.node)).map(|record| record.updated_serial),
         existed: (asked && wish.view.looks_at(wish.node.kind)).then_some(observed.is_some()),
         uid: observed.and_then(|observed| observed.uid.clone()),
         observed_digest: seen.as_ref().map(Value::digest),

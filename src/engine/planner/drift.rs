@@ -19,7 +19,7 @@ use crate::parallel;
 /// What to do with every record, in their order.
 pub(super) fn all(view: &View<'_>) -> Vec<(Address, Decided<'static>)> {
     let decided = parallel::map(&view.inputs.snapshot.records, |record| {
-        let kind = view.kind_of(record)?;
+        let kind = view.kind_of(record).filter(|_| !record.progress.lost)?;
         let observation = view.observations.get(&record.address)?;
         Some((record.address.clone(), Decided::from(drift(view, record, kind, observation))))
     });

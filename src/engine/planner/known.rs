@@ -12,6 +12,7 @@ use crate::engine::address::Address;
 use crate::engine::graph::Node;
 use crate::engine::identity::Identity;
 use crate::engine::kind::{Holds, Kind};
+use crate::engine::plan::Mode;
 use crate::engine::value::{Reference, Value};
 
 /// What was asked for and what the state says, with what is looked up in it all the time.
@@ -19,6 +20,9 @@ pub(super) struct Known<'a> {
     pub(super) inputs: &'a Inputs<'a>,
     /// The records by their addresses.
     pub(super) records: HashMap<Address, &'a Record>,
+    /// Records that stand for no object: of data of which nobody knows what it was
+    /// ([`Progress::lost`](kompox_state::Progress::lost)), and of what an import takes the place of.
+    lost: HashMap<&'a Address, &'a Record>,
     /// The old address by the new one, and the new one by the old one.
     moved: HashMap<Address, Address>,
     renamed: HashMap<Address, Address>,
@@ -40,8 +44,13 @@ struct Inside {
 impl<'a> Known<'a> {
     /// Looks it all up once.
     pub(super) fn new(inputs: &'a Inputs<'a>) -> Self {
+        // An import takes the place of what is recorded, which its caller has found gone.
+        let gives_way =
+            |record: &Record| inputs.mode == Mode::Import && inputs.options.targets.contains(&record.address);
+        let (lost, records): (Vec<&Record>, Vec<&Record>) =
+            inputs.snapshot.records.iter().partition(|record| record.progress.lost || gives_way(record));
         let records: HashMap<Address, &Record> =
-            inputs.snapshot.records.iter().map(|record| (record.address.clone(), record)).collect();
+            records.into_iter().map(|record| (record.address.clone(), record)).collect();
         let moved = inputs.graph.iter().filter_map(|node| {
             let old = node.moved_from.as_ref().filter(|old| inputs.graph.get(old).is_none())?;
             let record = records.get(old).filter(|_| !records.contains_key(&node.address))?;
@@ -60,6 +69,7 @@ impl<'a> Known<'a> {
             selected: select(inputs, &records),
             renamed: moved.iter().map(|(new, old)| (old.clone(), new.clone())).collect(),
             records,
+            lost: lost.into_iter().map(|record| (&record.address, record)).collect(),
             moved,
             referenced,
             interrupted: inputs.snapshot.open_intents.iter().map(|intent| &intent.address).collect(),
@@ -81,6 +91,12 @@ impl<'a> Known<'a> {
     pub(super) fn record(&self, address: &Address) -> Option<&'a Record> {
         let address = self.moved.get(address).unwrap_or(address);
         self.records.get(address).copied()
+    }
+
+    /// The record that says of a wish that nobody knows which data it was, if there is one; a rename does not change that.
+    pub(super) fn lost(&self, node: &Node) -> Option<&'a Record> {
+        let before = || node.moved_from.as_ref().filter(|old| self.inputs.graph.get(old).is_none());
+        self.lost.get(&node.address).or_else(|| self.lost.get(before()?)).copied()
     }
 
     /// The address by which the state knows an object that gets another one.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use kompox_state::Record;
 
 use super::known::Known;
+use super::marks::Marks;
 use super::problem::Problem;
 use super::view::View;
 use crate::advice::{Advice, Command};
@@ -12,8 +13,10 @@ use crate::engine::address::Address;
 use crate::engine::code::ProblemCode;
 use crate::engine::graph::Node;
 use crate::engine::ground::{Grounds, Seen};
-use crate::engine::kind::Kind;
+use crate::engine::identity::Identity;
+use crate::engine::kind::{Holds, Kind};
 use crate::engine::object::ObjectText;
+use crate::engine::plan::Mode;
 use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, ProviderKey, Target, Writers};
 use crate::engine::refresh;
 use crate::engine::value::{Reference, Value};
@@ -84,7 +87,8 @@ impl<'a> Agenda<'a> {
             agenda.add(known, node);
         }
         for record in &inputs.snapshot.records {
-            let Some(kind) = kind_of(known, record) else { continue };
+            // Where nobody knows what it was, there is nothing to look at but what the wish is.
+            let Some(kind) = kind_of(known, record).filter(|_| !record.progress.lost) else { continue };
             let planned = planned.contains(&record.address);
             if !planned && !known.is_selected(&record.address) {
                 continue;
@@ -182,6 +186,32 @@ fn observed_output(known: &Known<'_>, observations: &Observations, reference: &R
         Some(Observation::Found(observed)) => observed.object.value().pointer(&reference.output).map(Value::from),
         _ => known.recorded_output(reference),
     }
+}
+
+/// Looks for data of this state where kompox makes none, for each that would be made anew: what a command adopted there is known by
+/// its tags alone where no record speaks of it.
+pub(super) async fn elsewhere(view: &View<'_>) -> HashMap<Address, Result<Vec<String>, Box<ProviderError>>> {
+    let inputs = view.inputs;
+    let is_absent = |node: &&Node| {
+        let is_wished = view.is_selected(&node.address) && node.import.is_none() && !node.read_only;
+        let is_unknown = is_wished && node.kind.holds == Holds::Data && view.record(&node.address).is_none();
+        is_unknown
+            && !matches!(view.observations.get(&node.address), Some(Observation::Found(_) | Observation::Failed(_)))
+    };
+    let makes_any = inputs.mode == Mode::Apply && !inputs.options.offline;
+    let absent: Vec<&Node> = inputs.graph.iter().filter(|_| makes_any).filter(is_absent).collect();
+    if absent.is_empty() {
+        return HashMap::new();
+    }
+    let marks = Marks::of(inputs, &absent).await;
+    let recorded: HashSet<Identity> = view.records.values().map(|record| Identity::of(record)).collect();
+    let found = absent.into_iter().map(|node| {
+        let is_free = |id: &&String| !recorded.contains(&Identity::new(&node.provider, id));
+        let like = marks.like(node).map_err(|error| Box::new(error.clone()));
+        let ids = like.map(|all| all.iter().map(|one| &one.physical_id).filter(is_free).cloned().collect());
+        (node.address.clone(), ids)
+    });
+    found.collect()
 }
 
 /// What a lock hides is as the state knows it: else the lock itself could not be lifted.

@@ -21,6 +21,9 @@ mod handover;
 mod handover_tests;
 mod known;
 mod look;
+#[cfg(test)]
+mod lost_tests;
+mod marks;
 mod order;
 mod outputs;
 mod places;
@@ -54,7 +57,8 @@ use super::plan::{Danger, Mode, Plan, Verb};
 /// # Errors
 /// Every guard that stops it, every object that could not be read.
 pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
-    let view = look::look(Known::new(&inputs)).await;
+    let mut view = look::look(Known::new(&inputs)).await;
+    view.elsewhere = look::elsewhere(&view).await;
     let mut findings = decided(&view).await;
     findings.refusals.extend(look::unknown_kinds(&view));
     let disturbances: Vec<Danger> = seal::disturbances(&view, &findings.actions).collect();

@@ -7,6 +7,7 @@ use kompox_state::{Progress, Protection, Record};
 
 use super::known::Known;
 use super::look;
+use super::marks::Marks;
 use super::outputs::outputs_of;
 use super::problem::{PlanError, Problem, Refusal, Refusals, Unread};
 use super::request::Inputs;
@@ -18,8 +19,9 @@ use crate::engine::diff;
 use crate::engine::graph::Node;
 use crate::engine::ground::{self, Grounds, Seen};
 use crate::engine::identity::Identity;
-use crate::engine::kind::{Holds, Kind};
+use crate::engine::kind::Holds;
 use crate::engine::provider::{Marked, Observation, Observed, ProviderError, ProviderKey, Target, Transition};
+use crate::engine::refresh;
 use crate::engine::value::{Reference, Value};
 
 /// What a lost state comes to again.
@@ -27,6 +29,9 @@ use crate::engine::value::{Reference, Value};
 pub struct Rebuilt {
     /// The records.
     pub records: Vec<Record>,
+    /// Records of data that the manifests name and that is in none of these: the lost state may have known it, so that nothing is
+    /// made in its place before somebody says so ([`Progress::lost`]).
+    pub lost: Vec<Record>,
     /// Objects that are not as the manifests say now: the next plan shows in what.
     pub differing: Vec<Address>,
     /// Protection that nobody can know any more, and that counts as full.
@@ -90,8 +95,11 @@ pub async fn lineages(inputs: Inputs<'_>) -> Result<BTreeMap<String, usize>, Pla
 /// Every object that could not be read, and every container that could not be listed.
 pub async fn rebuild(inputs: Inputs<'_>) -> Result<Rebuilt, PlanError> {
     let view = look::look(Known::new(&inputs)).await;
-    let marked = marked(&view).await?;
-    let elsewhere = elsewhere(&view, &marked).await?;
+    let data: Vec<&Node> =
+        inputs.graph.iter().filter(|node| node.kind.holds == Holds::Data && !node.read_only).collect();
+    let marks = Marks::of(&inputs, &data).await;
+    let marked = marks.all().map_err(|error| unlisted(None, error.clone()))?;
+    let elsewhere = elsewhere(&view, &marks, &data).await?;
     let (outputs, rebuilt, refusals) = Default::default();
     let mut work = Work { view: &view, elsewhere: &elsewhere, outputs, rebuilt, refusals };
     for (_, node) in inputs.graph.levels().into_iter().flatten() {
@@ -100,7 +108,11 @@ pub async fn rebuild(inputs: Inputs<'_>) -> Result<Rebuilt, PlanError> {
     let Work { mut rebuilt, refusals, .. } = work;
     refused(refusals, &view)?;
     leave_unmarked_of_others(&view, &mut rebuilt);
-    let strangers = strangers(&view, &rebuilt.records, &marked).await?;
+    let recorded: HashSet<&Address> = rebuilt.records.iter().map(|record| &record.address).collect();
+    // What the manifests adopt themselves is looked for by its id, and nothing is made where it is not.
+    let unsure = data.iter().filter(|node| !recorded.contains(&node.address) && node.import.is_none());
+    rebuilt.lost = unsure.map(|node| lost(node)).collect();
+    let strangers = strangers(&view, &rebuilt, &marked).await?;
     rebuilt.left.extend(strangers);
     Ok(rebuilt)
 }
@@ -117,7 +129,7 @@ fn refused(refusals: Refusals, view: &View<'_>) -> Result<(), PlanError> {
 struct Work<'v> {
     view: &'v View<'v>,
     /// Data that is elsewhere than the manifests' own.
-    elsewhere: &'v HashMap<Address, Observed>,
+    elsewhere: &'v Elsewhere,
     /// What those give that others refer to.
     outputs: HashMap<&'v Address, serde_json::Value>,
     rebuilt: Rebuilt,
@@ -125,12 +137,23 @@ struct Work<'v> {
 }
 
 impl<'v> Work<'v> {
+    /// Only a person can tell which of these it was.
+    fn leave_all(&mut self, node: &Node, ids: &[String]) {
+        let why = format!("it carries the tags of this, and {} do", if ids.len() == 2 { "two" } else { "several" });
+        let left = ids.iter().map(|id| {
+            let address = Some(node.address.clone());
+            Left { address, physical_id: id.clone(), why: why.clone() }
+        });
+        self.rebuilt.left.extend(left);
+    }
+
     fn attribute(&mut self, node: &'v Node) {
         let observed = match self.view.observations.get(&node.address) {
             Some(Observation::Found(observed)) => observed,
             Some(Observation::Failed(error)) => return self.refusals.add(unread(node, error)),
             Some(Observation::Missing | Observation::NotYet(_)) | None => match self.elsewhere.get(&node.address) {
-                Some(observed) => observed,
+                Some(Place::One(observed)) => observed,
+                Some(Place::Many(ids)) => return self.leave_all(node, ids),
                 None => return self.rebuilt.missing.push(node.address.clone()),
             },
         };
@@ -163,6 +186,16 @@ impl<'v> Work<'v> {
     }
 }
 
+/// What is elsewhere than the manifests' own.
+type Elsewhere = HashMap<Address, Place>;
+
+/// Data that carries the tags of one wish.
+enum Place {
+    One(Box<Observed>),
+    /// The ids of all that do.
+    Many(Vec<String>),
+}
+
 /// Why what is there is not what the lost state knew, if so.
 fn not_attributed(wish: &Wish<'_>, observed: &Observed) -> Option<String> {
     let node = wish.node;
@@ -187,48 +220,68 @@ fn is_unproven(node: &Node) -> bool {
     node.kind.holds != Holds::Nothing && node.import.is_none() && !node.read_only
 }
 
-/// All data that carries the lineage, by API and kind.
-async fn marked<'v>(view: &View<'v>) -> Result<Vec<(&'v ProviderKey, &'static str, Marked)>, PlanError> {
-    let data = view.inputs.graph.iter().filter(|node| node.kind.holds == Holds::Data && !node.read_only);
-    let kinds: BTreeMap<(&ProviderKey, &str), &Kind> =
-        data.map(|node| ((&node.provider, node.kind.name), node.kind)).collect();
-    let mut all = Vec::new();
-    for ((key, name), kind) in kinds {
-        let Some(provider) = view.inputs.providers.get(key) else { continue };
-        let found = provider.marked(kind, view.inputs.lineage).await.map_err(|error| unlisted(None, error))?;
-        all.extend(found.into_iter().map(|marked| (key, name, marked)));
-    }
-    Ok(all)
-}
-
-/// Data that a command imported, and that is not where kompox makes any: it carries the tags by which the manifests look for their
-/// own. Two that carry the same are left for a person to choose.
-async fn elsewhere(
-    view: &View<'_>,
-    marked: &[(&ProviderKey, &'static str, Marked)],
-) -> Result<HashMap<Address, Observed>, PlanError> {
-    let mut found = HashMap::new();
-    for node in view.inputs.graph.iter().filter(|node| node.kind.holds == Holds::Data) {
-        let (Some(find), Some(Observation::Missing | Observation::NotYet(_)) | None) =
-            (&node.find, view.observations.get(&node.address))
-        else {
+/// Data that a command imported, and that is not where kompox makes any: it carries the tags by which the manifests know their
+/// own. Of several that carry the same a person has to choose.
+async fn elsewhere(view: &View<'_>, marks: &Marks, data: &[&Node]) -> Result<Elsewhere, PlanError> {
+    let seen = view.observations.iter().filter_map(|(address, observation)| match observation {
+        Observation::Found(observed) => Some((&view.inputs.graph.get(address)?.provider, observed)),
+        _ => None,
+    });
+    let seen: HashSet<Identity> = seen.map(|(key, observed)| Identity::new(key, &observed.physical_id)).collect();
+    let mut found = Elsewhere::new();
+    let mut targets = Vec::new();
+    for node in data {
+        let is_seen =
+            matches!(view.observations.get(&node.address), Some(Observation::Found(_) | Observation::Failed(_)));
+        if is_seen || node.import.is_some() {
             continue;
-        };
-        let carries = |one: &&(&ProviderKey, &str, Marked)| {
-            let tags = &one.2.tags;
-            let is_kind = *one.0 == node.provider && one.1 == node.kind.name;
-            is_kind && find.tags.iter().all(|(key, value)| tags.get(&key.to_lowercase()) == Some(value))
-        };
-        let all: Vec<_> = marked.iter().filter(carries).collect();
-        let ([one], Some(provider)) = (all.as_slice(), view.inputs.providers.get(&node.provider)) else { continue };
-        let target = Target { find: None, ..node.target(Some(one.2.physical_id.clone())) };
-        match provider.read(&[target]).await.pop() {
-            Some(Observation::Found(observed)) => drop(found.insert(node.address.clone(), *observed)),
-            Some(Observation::Failed(error)) => return Err(unlisted(Some(&node.address), *error)),
-            _ => {}
+        }
+        let like = marks.like(node).map_err(|error| unlisted(Some(&node.address), error.clone()))?;
+        let like = like.iter().map(|one| &one.physical_id);
+        let ids: Vec<&String> = like.filter(|id| !seen.contains(&Identity::new(&node.provider, id))).collect();
+        match ids.as_slice() {
+            [] => {}
+            [id] => {
+                let target = Target { find: None, ..node.target(Some((*id).clone())) };
+                targets.push((node.provider.clone(), target));
+            }
+            many => {
+                let many = many.iter().map(|id| (*id).clone()).collect();
+                found.insert(node.address.clone(), Place::Many(many));
+            }
+        }
+    }
+    let mut read = HashMap::new();
+    refresh::read_all(view.inputs.providers, targets, &mut read).await;
+    for (address, observation) in read {
+        match observation {
+            Observation::Found(observed) => drop(found.insert(address, Place::One(observed))),
+            Observation::Failed(error) => return Err(unlisted(Some(&address), *error)),
+            Observation::Missing | Observation::NotYet(_) => {}
         }
     }
     Ok(found)
+}
+
+/// The record of data of which nobody knows what it was, or whether there was any.
+fn lost(node: &Node) -> Record {
+    let nothing = Value::Null;
+    let full = Protection { prevent_destroy: true, read_only: true, adopted: true, ..Protection::default() };
+    Record {
+        address: node.address.clone(),
+        kind: node.kind.name.to_owned(),
+        provider: node.provider.clone(),
+        physical_id: node.address.as_str().to_owned(),
+        applied: nothing.to_stored().into(),
+        outputs: serde_json::json!({}).into(),
+        dependencies: Vec::new(),
+        protection: full,
+        desired_digest: nothing.digest(),
+        progress: Progress { lost: true, ..Progress::default() },
+        source: node.origin.as_ref().map(ToString::to_string),
+        created_serial: 0,
+        updated_serial: 0,
+    }
 }
 
 fn unlisted(address: Option<&Address>, error: ProviderError) -> PlanError {
@@ -311,13 +364,18 @@ fn leave_unmarked_of_others(view: &View<'_>, rebuilt: &mut Rebuilt) {
     rebuilt.left.extend(foreign);
 }
 
-/// What is in containers of this state, or carries its mark as a container, and is in no record.
+/// What is in containers of this state, or carries its mark, and is in no record and told of by no address.
 async fn strangers(
     view: &View<'_>,
-    records: &[Record],
-    data: &[(&ProviderKey, &'static str, Marked)],
+    rebuilt: &Rebuilt,
+    data: &[(&ProviderKey, &Marked)],
 ) -> Result<Vec<Left>, PlanError> {
-    let recorded: HashSet<Identity> = records.iter().map(Identity::of).collect();
+    let records = &rebuilt.records;
+    let told = rebuilt.left.iter().filter_map(|left| {
+        let node = view.inputs.graph.get(left.address.as_ref()?)?;
+        Some(Identity::new(&node.provider, &left.physical_id))
+    });
+    let known: HashSet<Identity> = records.iter().map(Identity::of).chain(told).collect();
     let mut left: BTreeMap<Identity, Left> = BTreeMap::new();
     let mut leave = |key: &ProviderKey, physical_id: String| {
         let why = "it carries the mark of this state, and no manifest names it".to_owned();
@@ -327,7 +385,7 @@ async fn strangers(
         let containers = provider.containers(view.inputs.lineage).await.map_err(|error| unlisted(None, error))?;
         containers.into_iter().for_each(|content| leave(key, content.physical_id));
     }
-    data.iter().for_each(|(key, _, marked)| leave(key, marked.physical_id.clone()));
+    data.iter().for_each(|(key, marked)| leave(key, marked.physical_id.clone()));
     // What an API lives in is looked into by that API.
     let is_host =
         |id: &str| view.inputs.providers.keys().any(|key| key.host().is_some_and(|host| host.eq_ignore_ascii_case(id)));
@@ -343,5 +401,5 @@ async fn strangers(
             left.entry(identity).or_insert(Left { address: None, physical_id: content.physical_id, why });
         }
     }
-    Ok(left.into_iter().filter(|(identity, _)| !recorded.contains(identity)).map(|(_, left)| left).collect())
+    Ok(left.into_iter().filter(|(identity, _)| !known.contains(identity)).map(|(_, left)| left).collect())
 }

@@ -213,6 +213,9 @@ fn remove(
 ) -> (Fate, Decided<'static>) {
     let record = one.record;
     let address = &record.address;
+    if record.progress.lost {
+        return (Fate::Gone, forget_lost(view, record));
+    }
     let observed = match view.observations.get(address) {
         Some(Observation::Found(observed)) => observed,
         Some(Observation::Failed(_)) if view.is_lost(address, &record.provider) => {
@@ -268,6 +271,15 @@ fn forget(
     reason: impl Into<String>,
 ) -> Decided<'static> {
     Decision::from(Draft::recorded(view, record, Verb::Forget, reason, observed)).into()
+}
+
+/// A record that stands for no object is forgotten with the wish for one.
+fn forget_lost(view: &View<'_>, record: &Record) -> Decided<'static> {
+    let reason = "nobody asks any more which data it was; whatever exists stays";
+    let mut draft = Draft::recorded(view, record, Verb::Forget, reason, None);
+    draft.action.physical_id = None;
+    draft.action.precondition.existed = None;
+    Decision::from(draft).into()
 }
 
 /// Data that is kept, and how it is adopted again.

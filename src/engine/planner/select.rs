@@ -12,7 +12,8 @@ use crate::engine::plan::Mode;
 pub(super) fn select(inputs: &Inputs<'_>, records: &HashMap<Address, &Record>) -> HashSet<Address> {
     if inputs.options.targets.is_empty() {
         let planned = inputs.graph.iter().map(|node| node.address.clone());
-        return planned.chain(records.keys().cloned()).collect();
+        let recorded = inputs.snapshot.records.iter().map(|record| record.address.clone());
+        return planned.chain(recorded).collect();
     }
     let mut needed_by: HashMap<&Address, Vec<&Address>> = HashMap::new();
     for (address, record) in records {

@@ -25,6 +25,9 @@ pub(super) struct View<'a> {
     pub(super) under: HashMap<Address, Option<Seen>>,
     /// What unmarked objects stand on, where there are any.
     pub(super) grounds: Option<Grounds<'a>>,
+    /// Ids of data of this state that is not where kompox would make it and that no record knows, by the wish whose tags it carries;
+    /// an error where nobody could look.
+    pub(super) elsewhere: HashMap<Address, Result<Vec<String>, Box<ProviderError>>>,
     places: OnceLock<Places>,
 }
 
@@ -45,6 +48,7 @@ impl<'a> View<'a> {
             locked: BTreeMap::new(),
             under: HashMap::new(),
             grounds: None,
+            elsewhere: HashMap::new(),
             places: OnceLock::new(),
         }
     }

@@ -45,6 +45,10 @@ pub(super) struct Inside {
     unreadable: BTreeSet<String>,
     /// Nobody answers a read.
     silent: bool,
+    /// Nobody may list what carries a lineage.
+    unlisted: bool,
+    /// How often that was asked for.
+    lists: usize,
     /// Objects whose last change has not become effective yet.
     unready: BTreeSet<String>,
     /// Objects that are ready only once another one, by id, is there.
@@ -154,6 +158,16 @@ impl World {
     /// Reads of the object with this id fail.
     pub(crate) fn unreadable(&self, id: &str) {
         self.inside().unreadable.insert(id.to_owned());
+    }
+
+    /// From now on nobody may list what carries a lineage.
+    pub(crate) fn unlist(&self) {
+        self.inside().unlisted = true;
+    }
+
+    /// How often that was listed since the last call of this.
+    pub(crate) fn take_lists(&self) -> usize {
+        std::mem::take(&mut self.inside().lists)
     }
 
     /// Whether somebody saw the last change of an object become effective.
@@ -377,6 +391,21 @@ impl Provider for Memory {
 
     fn physical_id(&self, _: &Kind, desired: &Value) -> Option<String> {
         Self::id(desired)
+    }
+
+    async fn marked(&self, _: &Kind, lineage: &str) -> Result<Vec<Marked>, ProviderError> {
+        let mut inside = self.0.inside();
+        inside.lists += 1;
+        if inside.unlisted {
+            return Err(error(ErrorClass::Denied, "Forbidden", "a list is not for you".to_owned()));
+        }
+        let ours = inside.objects.iter().filter(|(_, thing)| thing.lineage.as_deref() == Some(lineage));
+        let marked = ours.map(|(id, thing)| {
+            let tags = thing.object["tags"].as_object().into_iter().flatten();
+            let tags = tags.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+            Marked { physical_id: id.clone(), tags }
+        });
+        Ok(marked.collect())
     }
 
     async fn preview(&self, target: &Target, desired: &Json, force: bool) -> Result<Preview, ProviderError> {

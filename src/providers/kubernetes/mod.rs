@@ -41,8 +41,8 @@ use self::table::Location;
 use super::retry::Policy;
 use crate::engine::kind::Kind;
 use crate::engine::provider::{
-    Change, Content, ErrorClass, Look, Observation, Observed, Operation, Preview, Progress, Provider, ProviderError,
-    Safeguard, Target,
+    Change, Content, ErrorClass, Look, Marked, Observation, Observed, Operation, Preview, Progress, Provider,
+    ProviderError, Safeguard, Target,
 };
 use crate::engine::value::Value;
 
@@ -170,6 +170,10 @@ impl Provider for KubernetesProvider {
 
     async fn containers(&self, lineage: &str) -> Result<Vec<Content>, ProviderError> {
         self.marked_namespaces(lineage).await
+    }
+
+    async fn marked(&self, kind: &Kind, lineage: &str) -> Result<Vec<Marked>, ProviderError> {
+        self.marked_data(kind, lineage).await
     }
 
     async fn safeguard(

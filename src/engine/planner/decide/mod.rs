@@ -22,6 +22,7 @@ use crate::parallel;
 
 mod adopt;
 mod compare;
+mod elsewhere;
 mod replace;
 
 /// What decisions give to those that are made after them.
@@ -65,8 +66,8 @@ fn decide<'v>(view: &'v View<'v>, given: &Given<'_>, node: &'v Node) -> Decided<
             let (address, origin) = (node.address.clone(), node.origin.clone());
             Decision::Refuse(Refusal::Unread(Unread::new(address, origin, error.clone()))).into()
         }
-        Some(Observation::NotYet(reason)) => absent(&wish, Some(reason)).into(),
-        Some(Observation::Missing) | None => absent(&wish, None).into(),
+        Some(Observation::NotYet(reason)) => absent(&wish, Some(reason)),
+        Some(Observation::Missing) | None => absent(&wish, None),
     };
     if view.inputs.mode == Mode::Import { imported(node, decided) } else { decided }
 }
@@ -87,7 +88,7 @@ fn imported<'v>(node: &Node, decided: Decided<'v>) -> Decided<'v> {
 /// What to do with what is there.
 fn found<'v>(wish: &Wish<'v>, given: &Given<'_>, observed: &'v Observed) -> Decided<'v> {
     let Wish { node, record, .. } = *wish;
-    if let Some(refusal) = record.and_then(|record| elsewhere(wish, record, observed)) {
+    if let Some(refusal) = record.and_then(|record| strayed(wish, record, observed)) {
         return Decision::Refuse(refusal).into();
     }
     if !node.read_only && is_ending(wish, given, observed) {
@@ -108,7 +109,16 @@ fn found<'v>(wish: &Wish<'v>, given: &Given<'_>, observed: &'v Observed) -> Deci
 }
 
 /// What to do with what is not there. `reason` says why nobody can tell, where what it lives in is not there either.
-fn absent<'v>(wish: &Wish<'v>, reason: Option<&String>) -> Decision<'v> {
+fn absent<'v>(wish: &Wish<'v>, reason: Option<&String>) -> Decided<'v> {
+    let mut decided = Decided::from(made_anew(wish, reason));
+    if matches!(decided.decision, Decision::Act(_) | Decision::Ask(..)) {
+        elsewhere::check(wish, &mut decided);
+    }
+    decided
+}
+
+/// That it is made, or why it cannot be.
+fn made_anew<'v>(wish: &Wish<'v>, reason: Option<&String>) -> Decision<'v> {
     let Wish { node, record, .. } = *wish;
     if node.read_only {
         let message = format!(
@@ -207,7 +217,7 @@ fn after_end<'v>(wish: &Wish<'v>, observed: &Observed) -> Decided<'v> {
 }
 
 /// What is recorded in one API and wanted in another is no change of it, and nothing that one action could do.
-fn elsewhere(wish: &Wish<'_>, record: &Record, observed: &Observed) -> Option<Refusal> {
+fn strayed(wish: &Wish<'_>, record: &Record, observed: &Observed) -> Option<Refusal> {
     let node = wish.node;
     if node.read_only {
         // What is only read may be another one from now on, but what kompox made is not dropped for it.

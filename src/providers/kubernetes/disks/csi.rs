@@ -118,6 +118,11 @@ pub(super) fn found(volumes: &[Value], target: &Target) -> Observation {
     }
 }
 
+/// All that are whole.
+pub(super) fn all(volumes: &[Value]) -> impl Iterator<Item = Observed> {
+    volumes.iter().filter(|volume| is_made(volume)).filter_map(observed)
+}
+
 pub(super) fn conflict(text: impl Into<String>) -> ProviderError {
     ProviderError::new(ErrorClass::Conflict, text.into()).hint("plan again")
 }

@@ -29,6 +29,11 @@ pub(super) fn found(records: &[Record], target: &Target) -> Observation {
     }
 }
 
+/// All that are whole, of a kind.
+pub(super) fn all<'r>(records: &'r [Record], kind: &'r Kind) -> impl Iterator<Item = Observed> + 'r {
+    records.iter().filter(|record| record.is_made() && record.kind() == kind.name).map(Record::observed)
+}
+
 fn conflict(text: impl Into<String>) -> ProviderError {
     ProviderError::new(ErrorClass::Conflict, text.into()).hint("plan again")
 }

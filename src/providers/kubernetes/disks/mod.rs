@@ -22,7 +22,7 @@ use super::KubernetesProvider;
 use super::api::{Api, CallError};
 use crate::engine::kind::{Holds, Kind};
 use crate::engine::provider::{
-    Change, ErrorClass, Look, Observation, Observed, Operation, Progress, ProviderError, Safeguard, Target,
+    Change, ErrorClass, Look, Marked, Observation, Observed, Operation, Progress, ProviderError, Safeguard, Target,
 };
 use crate::engine::value::Value;
 
@@ -113,6 +113,34 @@ impl Api {
 }
 
 impl KubernetesProvider {
+    /// Disks or snapshots that carry this lineage, wherever they are.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(super) async fn marked_data(&self, kind: &Kind, lineage: &str) -> Result<Vec<Marked>, ProviderError> {
+        let all = async || -> Result<Vec<Observed>, CallError> {
+            let folders = self.api.folder_records().await?;
+            let mut all: Vec<Observed> = folders::all(&folders, kind).collect();
+            match kind.name {
+                "snapshot" => all.extend(snapshots::all(&self.api.snapshot_contents().await?)),
+                _ => all.extend(csi::all(&self.api.csi_volumes().await?)),
+            }
+            Ok(all)
+        };
+        let all = match all().await {
+            Err(CallError::NoCluster) => Vec::new(),
+            all => all?,
+        };
+        let ours = all.into_iter().filter(|observed| observed.lineage.as_deref() == Some(lineage));
+        let marked = ours.map(|observed| {
+            let object = observed.object.value();
+            let tags = object.get("tags").and_then(serde_json::Value::as_object).into_iter().flatten();
+            let tags = tags.filter_map(|(key, value)| Some((key.to_lowercase(), value.as_str()?.to_owned()))).collect();
+            Marked { physical_id: observed.physical_id, tags }
+        });
+        Ok(marked.collect())
+    }
+
     /// Carries out a change of a disk or a snapshot.
     ///
     /// # Errors

@@ -70,10 +70,15 @@ impl Record {
         self.text("going") == "true"
     }
 
+    /// `disk` or `snapshot`.
+    pub(super) fn kind(&self) -> &str {
+        let label = self.object.pointer("/metadata/labels").and_then(|labels| labels.get(LABEL));
+        label.and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Whether it is this one, or carries what this one would.
     pub(super) fn is(&self, target: &Target) -> bool {
-        let label = self.object.pointer("/metadata/labels").and_then(|labels| labels.get(LABEL));
-        if label.and_then(Value::as_str) != Some(target.kind.name) {
+        if self.kind() != target.kind.name {
             return false;
         }
         match (&target.physical_id, &target.find) {
@@ -89,7 +94,7 @@ impl Record {
         let mut wish = self.shown();
         wish["namespace"] = namespace.into();
         wish["image"] = self.text("image").into();
-        Wish::of(if self.object["metadata"]["labels"][LABEL] == "snapshot" { "snapshot" } else { "disk" }, wish)
+        Wish::of(if self.kind() == "snapshot" { "snapshot" } else { "disk" }, wish)
     }
 
     /// As the engine compares it.

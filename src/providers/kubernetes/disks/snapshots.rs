@@ -87,6 +87,11 @@ pub(super) fn found(contents: &[Value], target: &Target) -> Observation {
     }
 }
 
+/// All that are whole.
+pub(super) fn all(contents: &[Value]) -> impl Iterator<Item = Observed> {
+    contents.iter().filter(|content| is_made(content)).filter_map(observed)
+}
+
 impl KubernetesProvider {
     /// Takes a snapshot, writes what changed into its mark, or deletes it.
     ///

@@ -1,7 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::engine::provider::{Content, ErrorClass, Provider as _};
+use crate::engine::kind::Holds;
+use crate::engine::provider::{Content, ErrorClass, Marked, Provider as _};
 
 static CLUSTER: Kind = Kind::plain("cluster");
 
@@ -151,4 +152,49 @@ async fn a_cluster_holds_its_volumes() {
     assert_eq!(kept(&contents), ["/api/v1/persistentvolumes/pvc-1"]);
     assert_eq!(contents[0].kind, "PersistentVolume");
     assert!(server.provider().contents(&target(&CONFIG_MAP, "/api/v1/namespaces/n/configmaps/a")).await.is_err());
+}
+
+/// Folders, disks of classes and snapshots, each by its tags: those of this state that are whole.
+#[tokio::test]
+async fn data_of_a_state_is_listed_wherever_it_is() {
+    static DISK: Kind = Kind { holds: Holds::Data, ..Kind::plain("disk") };
+    static SNAPSHOT: Kind = Kind { holds: Holds::Data, ..Kind::plain("snapshot") };
+    let folder = |kind: &str, id: &str, lineage: &str, made: &str| {
+        json!({
+            "metadata": {"labels": {"kompox.dev/folder": kind}, "annotations": {"kompox.dev/lineage": lineage}},
+            "data": {"id": format!("local://{id}"), "made": made, "marker": "m", "tag.volume": "data"},
+        })
+    };
+    let marked = |lineage: &str, made: &str| {
+        let data = json!({"name": "n", "namespace": "d", "image": "i", "tags": {"volume": "data"}}).to_string();
+        json!({"annotations": {"kompox.dev/lineage": lineage, "kompox.dev/data": data, "kompox.dev/made": made}})
+    };
+    let volume = |handle: &str, metadata: Value| json!({"metadata": metadata, "spec": {"csi": {"driver": "d", "volumeHandle": handle}}});
+    let items = |items: Value| Answer::Json(200, json!({"metadata": {}, "items": items}));
+    let server = Server::start(move |seen| match seen.path.as_str() {
+        "/api/v1/configmaps" => items(json!([
+            folder("disk", "a", OURS, "true"),
+            folder("disk", "half", OURS, "false"),
+            folder("disk", "theirs", "x", "true"),
+            folder("snapshot", "s", OURS, "true"),
+        ])),
+        "/api/v1/persistentvolumes" => items(json!([
+            volume("v", marked(OURS, "true")),
+            volume("half", marked(OURS, "false")),
+            volume("theirs", marked("x", "true")),
+            volume("nobody's", json!({})),
+        ])),
+        "/apis/snapshot.storage.k8s.io/v1/volumesnapshotcontents" => items(json!([
+            {"metadata": marked(OURS, "true"), "spec": {"driver": "d"}, "status": {"snapshotHandle": "c"}},
+        ])),
+        other => panic!("{other}"),
+    })
+    .await;
+    let provider = server.provider();
+    for (kind, ids) in [(&DISK, ["local://a", "csi://d/v"]), (&SNAPSHOT, ["local://s", "csi-snapshot://d/c"])] {
+        let all = provider.marked(kind, OURS).await.unwrap();
+        let marked =
+            |id: &str| Marked { physical_id: id.to_owned(), tags: [("volume".to_owned(), "data".to_owned())].into() };
+        assert_eq!(all, ids.map(marked));
+    }
 }

@@ -20,6 +20,10 @@ use crate::resources::kinds::kubernetes;
 use crate::resources::scope::{Known, origin_of};
 use crate::resources::{kept, names};
 
+/// The tags that say which of its volume one is.
+const DISK_NAME: &str = "kompox-disk-name";
+const SNAPSHOT_NAME: &str = "kompox-snapshot-name";
+
 impl Volumes<'_, '_> {
     /// The disks and snapshots of a volume; the assigned one is what pods mount.
     pub(super) fn disks(&mut self, volume: &Volume, nodes: &mut Storage) {
@@ -46,7 +50,9 @@ impl Volumes<'_, '_> {
                 Address::new(&self.scope, kinds::SNAPSHOT.name, &format!("{}.{}", volume.name, snapshot.name));
             let mut tags = self.tags.clone();
             tags.insert("kompox-volume".into(), volume.name.clone());
-            tags.insert("kompox-snapshot-name".into(), snapshot.name.clone());
+            tags.insert(SNAPSHOT_NAME.into(), snapshot.name.clone());
+            let mut own = self.find_tags(volume);
+            own.insert(SNAPSHOT_NAME.into(), snapshot.name.clone());
             let source = self.source(volume, snapshot.source.as_ref(), true);
             let id = self
                 .adopted_id(&address, snapshot.import.as_ref())
@@ -58,6 +64,7 @@ impl Volumes<'_, '_> {
             node.depends_on = std::iter::once(self.group.clone()).chain(source.after).collect();
             node.import = snapshot.import.as_ref().map(|import| import.value.clone());
             node.protection = guard;
+            node.tags = own;
         }
     }
 
@@ -172,7 +179,8 @@ impl Volumes<'_, '_> {
             rest["zones"] = json!([zone]);
         }
         let desired = self.account.arm(self.builder.state, &id, &tags, rest);
-        let find_tags = self.find_tags(volume);
+        let mut own = self.find_tags(volume);
+        own.extend(disk_name.map(|disk| (DISK_NAME.to_owned(), disk.to_owned())));
         let fields = self.lines_of_fields(volume, declared, written.as_ref());
         let guard = self.guard(volume);
         let node = self.builder.add(address.clone(), &kinds::DISK, &self.account.key, desired, location);
@@ -183,8 +191,9 @@ impl Volumes<'_, '_> {
         node.ignore_changes.clone_from(&volume.lifecycle.ignore_changes);
         if declared.is_none() {
             // Nobody named it, so when no record does either, only its tags can tell that it exists.
-            node.find = Some(Find { within: self.group_id.clone(), tags: find_tags });
+            node.find = Some(Find { within: self.group_id.clone(), tags: own.clone() });
         }
+        node.tags = own;
         if assigned {
             let attributes = self.attributes(&name_part, sku_name);
             nodes.needs.push(address.clone());
@@ -217,7 +226,7 @@ impl Volumes<'_, '_> {
     fn disk_tags(&self, volume: &Volume, disk: &str, assigned: bool) -> BTreeMap<String, String> {
         let mut tags = self.tags.clone();
         tags.insert("kompox-volume".into(), volume.name.clone());
-        tags.insert("kompox-disk-name".into(), disk.to_owned());
+        tags.insert(DISK_NAME.into(), disk.to_owned());
         tags.insert("kompox-disk-assigned".into(), assigned.to_string());
         tags
     }

@@ -176,6 +176,13 @@ impl Disks<'_, '_> {
         wish
     }
 
+    /// The tags that tell a disk or a snapshot from all others; one that nobody named has only those of its volume.
+    pub(super) fn own_tags(&self, volume: &Volume, named: Option<(&str, &str)>) -> BTreeMap<String, String> {
+        let hash = id_hash(&self.home.place.workspace, &self.home.place.provider, &self.app.meta.name);
+        let of_volume = [("app-id-hash", hash.as_str()), ("volume", &volume.name)];
+        of_volume.into_iter().chain(named).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
     /// What the object of a folder is, whatever it holds.
     fn body(&self, volume: &Volume, what: (&str, &str), spot: &Spot, source: Option<&Source>) -> Json {
         let hash = id_hash(&self.home.place.workspace, &self.home.place.provider, &self.app.meta.name);
@@ -228,8 +235,7 @@ impl Disks<'_, '_> {
             self.check_meeting(volume, declared, &name_part, &spot);
         }
         let guard = self.guard(volume);
-        let find_tags = ["app-id-hash", "volume"]
-            .map(|key| (key.to_owned(), body["tags"][key].as_str().unwrap_or_default().to_owned()));
+        let own = self.own_tags(volume, disk_name.map(|disk| ("disk", disk)));
         let node = self.builder.add(address.clone(), &DISK, &self.home.key, Value::from(body), &at);
         node.depends_on = vec![self.home.address.clone(), self.namespace.clone()];
         node.depends_on.extend(source.and_then(|source| source.address));
@@ -237,8 +243,9 @@ impl Disks<'_, '_> {
         node.protection = guard;
         if declared.is_none() {
             // Nobody named it, so when no record does either, only its tags can tell that it exists.
-            node.find = Some(Find { within: namespace_name(self.home), tags: find_tags.into_iter().collect() });
+            node.find = Some(Find { within: namespace_name(self.home), tags: own.clone() });
         }
+        node.tags = own;
         if assigned {
             storage.needs.push(address.clone());
             storage.behind.insert(name_part, address);
@@ -268,7 +275,9 @@ impl Disks<'_, '_> {
             self.interrupts(&address, source.as_ref());
         }
         let guard = self.guard(volume);
+        let own = self.own_tags(volume, Some(("snapshot", &snapshot.name)));
         let node = self.builder.add(address, &SNAPSHOT, &self.home.key, Value::from(body), &snapshot.location);
+        node.tags = own;
         node.depends_on = vec![self.home.address.clone(), self.namespace.clone()];
         node.depends_on.extend(source.and_then(|source| source.address));
         node.import = snapshot.import.as_ref().map(|import| import.value.clone());

@@ -72,16 +72,16 @@ impl Disks<'_, '_> {
         let zone_at = declared.and_then(|disk| disk.zone.as_ref()).map(|zone| &zone.location);
         let zone_at = zone_at.or(self.app.deployment.zone_location.as_ref()).map(crate::resources::scope::origin_of);
         let (home, namespace) = (self.home.address.clone(), self.namespace.clone());
+        let own = self.own_tags(volume, disk_name.map(|disk| ("disk", disk)));
         let node = self.builder.add(address.clone(), &DISK, &self.home.key, body, &at);
         node.field_origins = zone_at.map(|at| ("zone", at)).into_iter().collect();
         node.depends_on = [home, namespace].into_iter().chain(after).collect();
         node.import = import.map(|import| import.value.clone());
         node.protection = guard;
         if declared.is_none() {
-            let tags = [("app-id-hash", id_hash), ("volume", volume.name.clone())];
-            let tags = tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-            node.find = Some(Find { within: namespace_name(self.home), tags });
+            node.find = Some(Find { within: namespace_name(self.home), tags: own.clone() });
         }
+        node.tags = own;
         let Some(storage) = storage else { return };
         storage.needs.push(address.clone());
         storage.named.insert(address.name().to_owned(), Value::output(&address, "/volume"));
@@ -188,7 +188,9 @@ impl Disks<'_, '_> {
             None => {}
         }
         let guard = self.guard(volume);
+        let own = self.own_tags(volume, Some(("snapshot", &snapshot.name)));
         let node = self.builder.add(address, &SNAPSHOT, &self.home.key, body, &snapshot.location);
+        node.tags = own;
         node.depends_on = after;
         node.import = import;
         node.protection = guard;
