@@ -37,6 +37,7 @@ fn show_and_state() {
     error[state-missing]: there is no state at [TMP]/gitea/.kompox/state/sandbox.db yet
      |
      = help: the sandbox has a state of its own
+     = help: if it was lost, make it again from what exists:  kompox --sandbox state rebuild
 
     1 error
     ");

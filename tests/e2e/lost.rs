@@ -151,3 +151,14 @@ fn a_disk_that_is_gone_gives_way_to_the_one_that_was_restored() {
     assert!(!next.stdout.contains("+ disk/"), "{}", next.stdout);
     site.run(&["state", "show", DISK]).done().says(&[OUTSIDE, "adopted: true"]);
 }
+
+/// As long as nobody says which disk it is, nothing is advised about what leads to it.
+#[test]
+fn what_leads_to_a_disk_is_no_second_problem() {
+    let project = Project::gitea_applied();
+    project.run(&["state", "rm", DISK]).done();
+    let plan = project.run(&["plan"]).exits(1);
+    assert!(plan.stderr.contains("error[exists]") && plan.stderr.ends_with("1 error\n"), "{}", plan.stderr);
+    type_printed(&project, &plan, "import").done();
+    project.run(&["plan", "--detailed-exitcode"]).done();
+}

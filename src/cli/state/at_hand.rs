@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kompox_state::{Counts, Holder, Run, RunResult, Store};
 
+use crate::advice::{Advice, Command, Name};
 use crate::cli::error::CliError;
 use crate::cli::flow::manifests::state_config;
 use crate::cli::global::Global;
@@ -19,7 +20,8 @@ pub fn existing(global: &Global) -> Result<Arc<dyn Store>, CliError> {
     let config = state_config(&layout, global)?;
     kompox_state::open_existing(&config)?.ok_or_else(|| {
         let hint = if global.sandbox { "the sandbox has a state of its own" } else { "did you mean --sandbox?" };
-        CliError::new("state-missing", format!("there is no state at {} yet", config.place())).help(hint)
+        let again = Advice::run("if it was lost, make it again from what exists", Command::new(Name::StateRebuild));
+        CliError::new("state-missing", format!("there is no state at {} yet", config.place())).help(hint).help(again)
     })
 }
 

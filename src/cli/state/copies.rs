@@ -45,12 +45,12 @@ fn described(contents: &Contents) -> String {
 /// Puts a copy in the place of the state, if it is what has become of it.
 pub async fn push(file: &Path, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let path = global.cwd()?.join(file);
-    let unreadable = |why: String| {
-        CliError::new("state-copy", format!("{} is no copy of a state: {why}", path.display()))
+    let refused = |why: String| {
+        CliError::new("state-copy", format!("{} {why}", path.display()))
             .help("name a file that `state pull` wrote; nothing was changed")
     };
-    let bytes = std::fs::read(&path).map_err(|error| unreadable(format!("it cannot be read: {error}")))?;
-    let copy = Copy::read(&bytes).map_err(unreadable)?;
+    let bytes = std::fs::read(&path).map_err(|error| refused(format!("cannot be read: {error}")))?;
+    let copy = Copy::read(&bytes).map_err(|why| refused(format!("is no copy of a state: {why}")))?;
     let config = state_config(&discover(&global.layout_request()?)?, global)?;
     let store = match kompox_state::open_existing(&config)? {
         Some(store) if !kompox_state::is_blank(store.as_ref())? => store,

@@ -32,6 +32,33 @@ struct Given<'v> {
     outputs: HashMap<&'v Address, serde_json::Value>,
     /// Containers that are being deleted.
     ending: HashSet<&'v Address>,
+    /// Data that is refused, and what needs it.
+    unsettled: HashSet<&'v Address>,
+}
+
+impl<'v> Given<'v> {
+    /// As long as nobody knows which data it is to be, nothing is said of a replacement of what leads to it: that is no second
+    /// problem, and following its advice would take the data from its app.
+    fn settle(&mut self, view: &View<'v>, node: &'v Node, decided: &mut Decided<'v>) {
+        let needs = self.needs_unsettled(view, node);
+        let is_refused = matches!(decided.decision, Decision::Refuse(_));
+        if needs || is_refused && node.kind.holds == Holds::Data {
+            self.unsettled.insert(&node.address);
+        }
+        let is_replacement = |problem: &Problem| problem.code == ProblemCode::ReplacementRefused;
+        if needs
+            && let Decision::Refuse(Refusal::Problems(problems)) = &decided.decision
+            && problems.iter().all(is_replacement)
+        {
+            decided.decision = Decision::Unchanged;
+        }
+    }
+
+    fn needs_unsettled(&self, view: &View<'v>, node: &Node) -> bool {
+        let any =
+            || view.inputs.graph.dependencies(&node.address).into_iter().any(|need| self.unsettled.contains(need));
+        !self.unsettled.is_empty() && any()
+    }
 }
 
 /// The decisions on all objects that the plan is about, in the order of the graph, and the outputs that stay. What an
@@ -45,6 +72,7 @@ pub(super) fn all<'v>(view: &'v View<'v>) -> (Vec<(&'v Node, Decided<'v>)>, Hash
         for ((place, node), mut decided) in level.into_iter().zip(decided) {
             given.outputs.extend(decided.outputs.take().map(|outputs| (&node.address, outputs)));
             given.ending.extend(decided.ends.then_some(&node.address));
+            given.settle(view, node, &mut decided);
             all.push((place, node, decided));
         }
     }
