@@ -243,7 +243,7 @@ fn once(told: &Told<'_>, at_least: usize, struck: &mut BTreeSet<Deed>) -> Vec<us
 fn matrix() {
     let asked = std::env::var("KOMPOX_KILL_MATRIX").unwrap_or_default();
     let only = std::env::var("KOMPOX_KILL_BACKEND").unwrap_or_default();
-    let mut struck = BTreeSet::new();
+    let (mut struck, mut is_any) = (BTreeSet::new(), false);
     for story in &STORIES {
         let is_large = story.example != "gitea";
         let every = asked == "all" || asked == story.name;
@@ -253,6 +253,10 @@ fn matrix() {
         let is_meant = |backend: &Backend| only.is_empty() || only == backend.name();
         let backends = story.backends.iter().copied().filter(is_meant);
         let backends: Vec<Backend> = backends.filter(|backend| backend.home().is_some()).collect();
+        if backends.is_empty() {
+            continue;
+        }
+        is_any = true;
         let told = Told::new(story);
         let strikes: Vec<(usize, Moment, Backend)> = match every {
             true => {
@@ -299,4 +303,5 @@ fn matrix() {
             by_backend.join(", "),
         );
     }
+    assert!(is_any, "no story {asked:?} on a backend {only:?} that is there: nothing was killed");
 }
