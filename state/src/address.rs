@@ -29,8 +29,8 @@ impl Address {
     /// # Errors
     /// The text has another form.
     pub fn parse(text: &str) -> Result<Self, NotAnAddress> {
-        let segments = || text.split('/').skip(1);
-        match text.starts_with('/') && segments().count() >= 3 && segments().all(|segment| !segment.is_empty()) {
+        let is_whole = text.starts_with('/') && !text.ends_with('/') && !text.contains("//");
+        match is_whole && text.bytes().filter(|byte| *byte == b'/').count() >= 3 {
             true => Ok(Self(text.into())),
             false => Err(NotAnAddress(text.to_owned())),
         }

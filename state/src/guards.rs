@@ -5,9 +5,12 @@
 //! ([`StateError::Corrupt`](crate::StateError::Corrupt)). Read leniently, whatever got lost would be a guard that no
 //! longer holds.
 
-use serde::de::Error as _;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
 
 /// What must not happen to an object. Kept in its record, so that deleting the block that protects it does not lift the
 /// protection.
@@ -70,8 +73,22 @@ pub struct Held {
 }
 
 /// Serde would read a list as a struct too, field by field; only an object says what is what.
-fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
-    Map::deserialize(deserializer).map(Value::Object)
+struct FromObject<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for FromObject<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(fields))
+    }
+}
+
+fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_map(FromObject(PhantomData))
 }
 
 impl<'de> Deserialize<'de> for Protection {
@@ -84,8 +101,7 @@ impl<'de> Deserialize<'de> for Protection {
             read_only: bool,
             adopted: bool,
         }
-        let Keys { orphan, prevent_destroy, read_only, adopted } =
-            serde_json::from_value(object(deserializer)?).map_err(D::Error::custom)?;
+        let Keys { orphan, prevent_destroy, read_only, adopted } = object(deserializer)?;
         Ok(Self { orphan, prevent_destroy, read_only, adopted })
     }
 }
@@ -104,8 +120,7 @@ impl<'de> Deserialize<'de> for Progress {
             unproven: bool,
             lost: bool,
         }
-        let Keys { run, importing, uid, changing, unready, holds, unproven, lost } =
-            serde_json::from_value(object(deserializer)?).map_err(D::Error::custom)?;
+        let Keys { run, importing, uid, changing, unready, holds, unproven, lost } = object(deserializer)?;
         Ok(Self { run, importing, uid, changing, unready, holds, unproven, lost })
     }
 }

@@ -25,6 +25,9 @@ pub struct ProviderKey(Arc<Parts>);
 struct Parts {
     text: Box<str>,
     api: Arc<str>,
+    /// Where the scheme ends.
+    scheme: usize,
+    /// Where the host begins.
     host: Option<usize>,
 }
 
@@ -52,16 +55,22 @@ impl ProviderKey {
 
     /// What kind of API it is: `azure`, `kubernetes`.
     pub fn scheme(&self) -> &str {
-        let text = self.as_str();
-        let end = text.find("://").unwrap_or_else(|| text.find('#').unwrap_or(text.len()));
-        text[..end].split('+').next().unwrap_or_default()
+        &self.0.text[..self.0.scheme]
     }
 
     /// The key of the cloud that the host is in, if the key tells: the way to an API that lives in an object of it.
     pub fn outer(&self) -> Option<Self> {
+        self.outer_text().map(Into::into)
+    }
+
+    /// Whether the key tells the cloud that the host is in.
+    pub fn has_outer(&self) -> bool {
+        self.outer_text().is_some()
+    }
+
+    fn outer_text(&self) -> Option<&str> {
         let end = self.0.host?.checked_sub(1)?;
-        let (_, outer) = self.0.text[..end].split_once('+')?;
-        Some(outer.into())
+        self.0.text[..end].split_once('+').map(|(_, outer)| outer)
     }
 
     /// What stands behind the scheme, up to the way to sign in: a subscription.
@@ -86,9 +95,11 @@ fn without_sign_in(text: &str) -> String {
 impl From<&str> for ProviderKey {
     fn from(text: &str) -> Self {
         let api = without_sign_in(text).to_ascii_lowercase().into();
+        let end = text.find("://").unwrap_or_else(|| text.find('#').unwrap_or(text.len()));
+        let scheme = text[..end].find('+').unwrap_or(end);
         // An id of a host holds no `#`.
         let host = text.rfind('#').map(|at| at + 1);
-        Self(Arc::new(Parts { text: text.into(), api, host }))
+        Self(Arc::new(Parts { text: text.into(), api, scheme, host }))
     }
 }
 

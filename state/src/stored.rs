@@ -35,7 +35,8 @@ impl Stored {
 
 impl From<&Value> for Stored {
     fn from(value: &Value) -> Self {
-        Self(value.to_string().into())
+        // Straight into bytes: a formatter would look at every piece again.
+        Self(serde_json::to_string(value).unwrap_or_else(|_| value.to_string()).into())
     }
 }
 

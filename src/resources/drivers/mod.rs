@@ -41,7 +41,7 @@ pub fn settings() -> [&'static Tables; DRIVERS.len()] {
 /// Kubernetes.
 pub fn kind(key: &ProviderKey, name: &str) -> Option<&'static Kind> {
     let own = DRIVERS.into_iter().filter(|driver| driver.owns(key)).flat_map(Driver::kinds);
-    let common = kubernetes::KINDS.iter().filter(|_| key.scheme() == "kubernetes");
+    let common = if key.scheme() == "kubernetes" { kubernetes::KINDS } else { &[] };
     own.chain(common).copied().find(|kind| kind.name == name)
 }
 

@@ -1,5 +1,6 @@
 //! Rows to values and back.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
@@ -32,9 +33,9 @@ pub(super) fn records(tx: &Transaction<'_>) -> Result<Vec<Record>, Fault> {
     let mut statement = tx.prepare_cached(&format!("SELECT {RECORD_COLUMNS} FROM records ORDER BY id"))?;
     let mut rows = statement.query([])?;
     let mut records: Vec<Record> = Vec::new();
+    let mut keys = Keys::default();
     while let Some(row) = rows.next()? {
-        // Neighbours are mostly of one provider: they share its key.
-        let (id, mut record) = record_of(row, records.last().map(|last| &last.provider))?;
+        let (id, mut record) = record_of(row, &mut keys)?;
         // Both come in the order of the record's id, and the foreign key leaves no dependency without its record.
         while let Some((owner, address)) = next.take() {
             if owner != id {
@@ -55,7 +56,7 @@ pub(super) fn record(tx: &Transaction<'_>, address: &Address) -> Result<Option<R
     let mut statement = tx.prepare_cached(&format!("SELECT {RECORD_COLUMNS} FROM records WHERE address = ?1"))?;
     let mut rows = statement.query([address])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let (id, mut record) = record_of(row, None)?;
+    let (id, mut record) = record_of(row, &mut Keys::default())?;
     let mut statement =
         tx.prepare_cached("SELECT record, address FROM dependencies WHERE record = ?1 ORDER BY position")?;
     let mut rows = statement.query([id])?;
@@ -73,6 +74,7 @@ pub(super) fn intents(tx: &Transaction<'_>) -> Result<Vec<Intent>, Fault> {
     )?;
     let mut rows = statement.query([])?;
     let mut intents = Vec::new();
+    let mut keys = Keys::default();
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
         let address = word(row, 2, "address", || format!("intent {id}"), address_of)?;
@@ -84,7 +86,7 @@ pub(super) fn intents(tx: &Transaction<'_>) -> Result<Vec<Intent>, Fault> {
         intents.push(Intent {
             run: row.get(1)?,
             kind: row.get(3)?,
-            provider: provider_key(row, 4, intents.last().map(|last: &Intent| &last.provider))?,
+            provider: keys.of(row, 4)?,
             action: word(row, 5, "action", place, Verb::from_word)?,
             physical_id: row.get(6)?,
             request_digest: row.get(7)?,
@@ -253,13 +255,13 @@ fn dependency(row: &Row<'_>) -> Result<(i64, Address), Fault> {
 }
 
 /// A record but for its dependencies, and its row's id.
-fn record_of(row: &Row<'_>, near: Option<&ProviderKey>) -> Result<(i64, Record), Fault> {
+fn record_of(row: &Row<'_>, keys: &mut Keys) -> Result<(i64, Record), Fault> {
     let id = row.get(0)?;
     let address = word(row, 1, "address", || format!("record {id}"), address_of)?;
     let place = || format!("the record of {address}");
     let record = Record {
         kind: row.get(2)?,
-        provider: provider_key(row, 3, near)?,
+        provider: keys.of(row, 3)?,
         physical_id: row.get(4)?,
         applied: stored(row, 5, place)?,
         outputs: stored(row, 6, place)?,
@@ -281,10 +283,21 @@ fn record_of(row: &Row<'_>, near: Option<&ProviderKey>) -> Result<(i64, Record),
     Ok((id, record))
 }
 
-/// The key in one column; that of a neighbour, if it is the same.
-fn provider_key(row: &Row<'_>, column: usize, near: Option<&ProviderKey>) -> Result<ProviderKey, Fault> {
-    let text = row.get_ref(column)?.as_str().map_err(|e| Fault::Damaged(e.to_string()))?;
-    Ok(near.filter(|near| near.as_str() == text).cloned().unwrap_or_else(|| text.into()))
+/// The keys that were read: many records share few.
+#[derive(Default)]
+struct Keys(HashSet<ProviderKey>);
+
+impl Keys {
+    /// The key in one column.
+    fn of(&mut self, row: &Row<'_>, column: usize) -> Result<ProviderKey, Fault> {
+        let text = row.get_ref(column)?.as_str().map_err(|e| Fault::Damaged(e.to_string()))?;
+        if let Some(known) = self.0.get(text) {
+            return Ok(known.clone());
+        }
+        let key = ProviderKey::from(text);
+        self.0.insert(key.clone());
+        Ok(key)
+    }
 }
 
 /// The JSON of one column. The error gives the position in it, never its content.

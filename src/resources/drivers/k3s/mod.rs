@@ -83,7 +83,7 @@ impl Driver for K3s {
     }
 
     fn owns(&self, key: &ProviderKey) -> bool {
-        key.scheme() == "kubernetes" && key.outer().is_none()
+        key.scheme() == "kubernetes" && !key.has_outer()
     }
 
     fn open(&self, provider: &Provider, _: &Environment, _: &mut Findings<'_>) -> Box<dyn Account> {
