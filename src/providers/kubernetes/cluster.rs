@@ -97,7 +97,7 @@ impl KubernetesProvider {
             Observation::Missing | Observation::NotYet(_) => return Err(CallError::NoCluster.into()),
         };
         let all = async |path: &str, tell: fn(&Value) -> Value| -> Result<Option<Vec<Value>>, ProviderError> {
-            match self.api.list(path, "", "application/json", |object| Some(tell(&object))).await? {
+            match self.api.list(path, "", "application/json", |item| Some(tell(&item.object))).await? {
                 Ok(all) => Ok(Some(all)),
                 // What the cluster has not heard of, it has none of.
                 Err(reply) => Ok((reply.status == 404).then(Vec::new)),

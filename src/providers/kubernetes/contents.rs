@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::KubernetesProvider;
 use super::api::{Api, Call, CallError, Reply};
 use super::apply::locate;
+use super::page::Item;
 use super::read::lineage as mark;
 use super::table::collection_path;
 use crate::engine::provider::{Content, ErrorClass, ProviderError, Target};
@@ -67,7 +68,7 @@ impl KubernetesProvider {
     /// They cannot be listed.
     pub(super) async fn marked_namespaces(&self, lineage: &str) -> Result<Vec<Content>, ProviderError> {
         let collection = collection_path("", "v1", "namespaces", None);
-        let pick = |item: Value| {
+        let pick = |Item { object: item, .. }: Item| {
             (mark(&item) == Some(lineage)).then(|| {
                 let physical_id = format!("{collection}/{}", text(&item, "/metadata/name"));
                 Content { physical_id, kind: "Namespace".to_owned(), server_made: false }
@@ -198,7 +199,7 @@ fn resource(group: &str, version: &str, plural: &str, kind: &str, resource: &Val
 
 async fn list(api: &Api, served: &Served, namespace: Option<&str>) -> Result<Vec<Listed>, CallError> {
     let collection = collection_path(&served.group, &served.version, &served.plural, namespace);
-    match api.list(&collection, "", METADATA, |item| Some(listed(served, &collection, &item))).await? {
+    match api.list(&collection, "", METADATA, |item| Some(listed(served, &collection, &item.object))).await? {
         Ok(items) => Ok(items),
         // It was served a moment ago: its definition has just been deleted, and its objects with it.
         Err(reply) if reply.status == 404 && !served.group.is_empty() => Ok(Vec::new()),

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// Takes the items of a page.
@@ -12,7 +14,16 @@ pub(super) trait Items: Sync {
     fn begin(&self);
 
     /// Takes an item.
-    fn take(&self, item: Value);
+    fn take(&self, item: Item);
+}
+
+/// An object of a list. Who wrote its fields is often longer than the rest of it and seldom asked for: it stays text.
+#[derive(Clone)]
+pub(super) struct Item {
+    /// The object without its `metadata.managedFields`.
+    pub object: Value,
+    /// These, as they were written.
+    pub managed_fields: Option<Box<RawValue>>,
 }
 
 /// What is picked from the items of a page.
@@ -21,7 +32,7 @@ pub(super) struct Picked<T, F> {
     page: Mutex<Vec<T>>,
 }
 
-impl<T, F: Fn(Value) -> Option<T>> Picked<T, F> {
+impl<T, F: Fn(Item) -> Option<T>> Picked<T, F> {
     /// Nothing yet.
     pub(super) fn by(pick: F) -> Self {
         Self { pick, page: Mutex::default() }
@@ -33,12 +44,12 @@ impl<T, F: Fn(Value) -> Option<T>> Picked<T, F> {
     }
 }
 
-impl<T: Send, F: Fn(Value) -> Option<T> + Sync> Items for Picked<T, F> {
+impl<T: Send, F: Fn(Item) -> Option<T> + Sync> Items for Picked<T, F> {
     fn begin(&self) {
         drop(self.of_page());
     }
 
-    fn take(&self, item: Value) {
+    fn take(&self, item: Item) {
         let picked = (self.pick)(item);
         self.page.lock().unwrap_or_else(PoisonError::into_inner).extend(picked);
     }
@@ -117,6 +128,65 @@ impl<'de> Visitor<'de> for Each<'_> {
     }
 }
 
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut managed_fields = None;
+        let object = deserializer.deserialize_map(Object(&mut managed_fields))?;
+        Ok(Self { object, managed_fields })
+    }
+}
+
+/// An object of which the managed fields are kept apart.
+struct Object<'a>(&'a mut Option<Box<RawValue>>);
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            let value =
+                if name == "metadata" { fields.next_value_seed(Metadata(self.0))? } else { fields.next_value()? };
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+struct Metadata<'a>(&'a mut Option<Box<RawValue>>);
+
+impl<'de> DeserializeSeed<'de> for Metadata<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Metadata<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the metadata of an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut metadata = Map::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            if name == "managedFields" {
+                *self.0 = Some(fields.next_value()?);
+            } else {
+                metadata.insert(name, fields.next_value()?);
+            }
+        }
+        Ok(Value::Object(metadata))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -124,7 +194,7 @@ mod tests {
     use super::*;
 
     fn read_all(text: &str) -> (Result<Value, String>, Vec<Value>) {
-        let taken = Picked::by(Some);
+        let taken = Picked::by(|item| Some(item.object));
         let rest = read(text.as_bytes(), &taken);
         (rest.map_err(|error| error.to_string()), taken.of_page())
     }
@@ -143,8 +213,24 @@ mod tests {
     }
 
     #[test]
+    fn who_wrote_the_fields_stays_as_it_was_written() {
+        let taken = Picked::by(|item: Item| Some((item.object, item.managed_fields.map(|text| text.get().to_owned()))));
+        let text = r#"{"items": [
+            {"metadata": {"name": "n", "managedFields": [ {"manager": "m"}] , "uid": "u"}, "spec": {"managedFields": 1}},
+            {"metadata": {}}, {}
+        ]}"#;
+        read(text.as_bytes(), &taken).unwrap();
+        let first = json!({"metadata": {"name": "n", "uid": "u"}, "spec": {"managedFields": 1}});
+        let managed = r#"[ {"manager": "m"}]"#.to_owned();
+        assert_eq!(taken.of_page(), [(first, Some(managed)), (json!({"metadata": {}}), None), (json!({}), None)]);
+        for text in [r#"{"items": [1]}"#, r#"{"items": [{"metadata": "x"}]}"#] {
+            assert!(read_all(text).0.is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_list_or_cut_off_is_an_error() {
-        let taken = Picked::by(|item: Value| item["a"].as_u64());
+        let taken = Picked::by(|item: Item| item.object["a"].as_u64());
         assert!(read(br#"{"items": [{"a": 1}, {"a": 2}, {"#, &taken).is_err());
         // The next try begins anew.
         read(br#"{"items": [{"a": 1}, {"b": 2}]}"#, &taken).unwrap();

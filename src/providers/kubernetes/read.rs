@@ -12,7 +12,7 @@ use super::cluster::is_cluster;
 use super::disks::is_data;
 use super::error::{Missing, Subject, is_forbidden_by_rights};
 use super::fields;
-use super::page::Picked;
+use super::page::{Item, Picked};
 use super::table::{Location, Resource};
 use crate::engine::kind::Kind;
 use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, Target, Transition, Writers};
@@ -41,15 +41,24 @@ pub enum Lookup {
 
 /// The object as the engine sees it; `managedFields` become writers and leave the object.
 pub fn observe(location: &Location, kind: &'static Kind, mut object: Value) -> Observed {
+    let metadata = object.pointer_mut("/metadata").and_then(Value::as_object_mut);
+    let managed = metadata.and_then(|metadata| metadata.remove("managedFields")).map(|managed| managed.to_string());
+    written(location, kind, object, managed)
+}
+
+/// The same of an item of a list.
+fn observe_item(location: &Location, kind: &'static Kind, item: Item) -> Observed {
+    written(location, kind, item.object, item.managed_fields.map(|managed| Box::<str>::from(managed).into_string()))
+}
+
+/// An object and its `managedFields`.
+fn written(location: &Location, kind: &'static Kind, mut object: Value, managed: Option<String>) -> Observed {
     if let Value::Object(map) = &mut object {
         // Items of a list do not repeat what the list says.
         map.entry("apiVersion").or_insert_with(|| location.resource.api_version().into());
         map.entry("kind").or_insert_with(|| location.resource.kind.into());
     }
-    let managed =
-        object.pointer_mut("/metadata").and_then(Value::as_object_mut).and_then(|m| m.remove("managedFields"));
     let writers = managed.map(|managed| {
-        let managed = managed.to_string();
         Writers::later(move || fields::writers(kind, &serde_json::from_str::<Vec<Value>>(&managed).unwrap_or_default()))
     });
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
@@ -98,7 +107,7 @@ impl Api {
         collection: &str,
         query: &str,
         accept: &'static str,
-        pick: impl Fn(Value) -> Option<T> + Send + Sync,
+        pick: impl Fn(Item) -> Option<T> + Send + Sync,
     ) -> Result<Result<Vec<T>, Reply>, CallError> {
         let picked = Picked::by(pick);
         let mut all = Vec::new();
@@ -197,14 +206,14 @@ impl Api {
         for (position, (_, location, _)) in wanted.iter().enumerate() {
             by_name.entry((location.namespace.as_deref(), location.name.as_str())).or_default().push(position);
         }
-        let pick = |item: Value| {
+        let pick = |item: Item| {
             let positions = {
-                let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str);
+                let text = |pointer: &str| item.object.pointer(pointer).and_then(Value::as_str);
                 by_name.get(&(text("/metadata/namespace"), text("/metadata/name")?))?.clone()
             };
-            let seen = |(position, item): (usize, Value)| {
+            let seen = |(position, item): (usize, Item)| {
                 let (_, location, kind) = &wanted[position];
-                (position, Observation::Found(Box::new(observe(location, kind, item))))
+                (position, Observation::Found(Box::new(observe_item(location, kind, item))))
             };
             let items = std::iter::repeat_n(item, positions.len());
             Some(positions.into_iter().zip(items).map(seen).collect::<Vec<_>>())
@@ -302,7 +311,7 @@ impl Api {
     pub async fn all_pods(&self, namespace: &str, deployment: &Value) -> Result<Vec<Value>, ProviderError> {
         let collection = format!("/api/v1/namespaces/{namespace}/pods");
         let query = selector(deployment).unwrap_or_default();
-        match self.list(&collection, &query, "application/json", Some).await? {
+        match self.list(&collection, &query, "application/json", |item| Some(item.object)).await? {
             Ok(pods) => Ok(pods),
             Err(reply) => {
                 let told = reply.text("/message").unwrap_or("no reason given");
@@ -318,7 +327,7 @@ impl Api {
 
     async fn all(&self, namespace: &str, plural: &str, query: &str) -> Vec<Value> {
         let collection = format!("/api/v1/namespaces/{namespace}/{plural}");
-        match self.list(&collection, query, "application/json", Some).await {
+        match self.list(&collection, query, "application/json", |item| Some(item.object)).await {
             Ok(Ok(items)) => items,
             _ => Vec::new(),
         }

@@ -15,6 +15,7 @@ use crate::engine::provider::{
 use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::{Api, Call, CallError};
 use crate::providers::kubernetes::error::{Subject, unlisted};
+use crate::providers::kubernetes::page::Item;
 use crate::providers::kubernetes::read::{Lookup, lineage};
 use crate::providers::kubernetes::table::Location;
 use kompox_rules::quantity;
@@ -95,7 +96,7 @@ impl Api {
     /// # Errors
     /// They cannot be listed.
     pub(super) async fn csi_volumes(&self) -> Result<Vec<Value>, CallError> {
-        let pick = |volume: Value| id_of(&volume).is_some().then_some(volume);
+        let pick = |volume: Item| id_of(&volume.object).is_some().then_some(volume.object);
         match self.list("/api/v1/persistentvolumes", "", "application/json", pick).await? {
             Ok(volumes) => Ok(volumes),
             Err(reply) => Err(unlisted("PersistentVolumes", "PersistentVolumes", &reply).into()),

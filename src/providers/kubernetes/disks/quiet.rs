@@ -12,6 +12,7 @@ use crate::engine::provider::{ErrorClass, Operation, Progress, ProviderError};
 use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::Call;
 use crate::providers::kubernetes::error::Subject;
+use crate::providers::kubernetes::page::Item;
 use crate::providers::kubernetes::read::{Lookup, lineage};
 use crate::providers::kubernetes::table::Location;
 
@@ -101,7 +102,7 @@ impl KubernetesProvider {
 
     /// Pods that run, or may still run, with a claim on the folder with this id.
     async fn users(&self, id: &str) -> Result<Vec<Value>, ProviderError> {
-        let pick = |volume: Value| {
+        let pick = |Item { object: volume, .. }: Item| {
             let annotation =
                 volume.pointer("/metadata/annotations").and_then(|all| all.get("kompox.dev/volume-handle"));
             (annotation.and_then(Value::as_str) == Some(id)).then(|| {

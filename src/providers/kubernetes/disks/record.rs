@@ -236,7 +236,7 @@ impl Api {
     /// They cannot be listed.
     pub(super) async fn folder_records(&self) -> Result<Vec<Record>, CallError> {
         let query = format!("&labelSelector={LABEL}");
-        match self.list("/api/v1/configmaps", &query, "application/json", |object| Some(Record::of(object))).await? {
+        match self.list("/api/v1/configmaps", &query, "application/json", |item| Some(Record::of(item.object))).await? {
             Ok(records) => Ok(records),
             Err(reply) => Err(unlisted("the records of disks", "ConfigMaps of all Namespaces", &reply).into()),
         }

@@ -69,7 +69,7 @@ impl Api {
     /// They cannot be listed.
     pub(super) async fn snapshot_contents(&self) -> Result<Vec<Value>, CallError> {
         let collection = format!("{GROUP}/volumesnapshotcontents");
-        match self.list(&collection, "", "application/json", Some).await? {
+        match self.list(&collection, "", "application/json", |item| Some(item.object)).await? {
             Ok(contents) => Ok(contents),
             Err(reply) if reply.status == 404 => Ok(Vec::new()),
             Err(reply) => Err(unlisted("VolumeSnapshotContents", "VolumeSnapshotContents", &reply).into()),
@@ -187,7 +187,7 @@ impl KubernetesProvider {
     /// ever take it, so nothing is waited for.
     async fn snapshot_class(&self, driver: &str, named: Option<&str>) -> Result<String, ProviderError> {
         let collection = format!("{GROUP}/volumesnapshotclasses");
-        let classes = match self.api.list(&collection, "", "application/json", Some).await? {
+        let classes = match self.api.list(&collection, "", "application/json", |item| Some(item.object)).await? {
             Ok(classes) => classes,
             Err(reply) if reply.status == 404 => Vec::new(),
             Err(reply) => return Err(unlisted("VolumeSnapshotClasses", "VolumeSnapshotClasses", &reply)),
