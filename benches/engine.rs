@@ -37,6 +37,7 @@ use kompox::engine::provider::{
 };
 use kompox::engine::run::{Environment, Run, System};
 use kompox::engine::value::Value;
+use kompox::parallel;
 use kompox_state::{Config, LockRequest, Store};
 use serde_json::{Value as Json, json};
 
@@ -191,31 +192,32 @@ fn address(app: usize, part: usize) -> Address {
 }
 
 fn nodes(size: usize) -> Vec<Node> {
-    (0..size)
-        .map(|number| {
-            let (app, part) = (number / 10, number % 10);
-            let mut desired = Value::from(desired(app, part));
-            if let Some(used) = USES[part] {
-                desired.set(&["spec", "uses"], Value::output(&address(app, used), "/id"));
-            }
-            Node {
-                address: address(app, part),
-                kind: &THING,
-                provider: "instant".into(),
-                desired,
-                depends_on: Vec::new(),
-                origin: Some(Origin { file: "kompoxapp.yml".into(), line: 1, column: 1 }),
-                field_origins: Vec::new(),
-                find: None,
-                tags: BTreeMap::new(),
-                import: None,
-                moved_from: None,
-                protection: ProtectionWish::default(),
-                ignore_changes: Vec::new(),
-                read_only: false,
-            }
-        })
-        .collect()
+    let numbers: Vec<usize> = (0..size).collect();
+    // On all processors, as apps are converted.
+    parallel::map(&numbers, |number| node(number / 10, number % 10))
+}
+
+fn node(app: usize, part: usize) -> Node {
+    let mut desired = Value::from(desired(app, part));
+    if let Some(used) = USES[part] {
+        desired.set(&["spec", "uses"], Value::output(&address(app, used), "/id"));
+    }
+    Node {
+        address: address(app, part),
+        kind: &THING,
+        provider: "instant".into(),
+        desired,
+        depends_on: Vec::new(),
+        origin: Some(Origin { file: "kompoxapp.yml".into(), line: 1, column: 1 }),
+        field_origins: Vec::new(),
+        find: None,
+        tags: BTreeMap::new(),
+        import: None,
+        moved_from: None,
+        protection: ProtectionWish::default(),
+        ignore_changes: Vec::new(),
+        read_only: false,
+    }
 }
 
 fn physical_id(app: usize, part: usize) -> String {
@@ -280,7 +282,8 @@ impl Provider for Instantly {
             let id = target.physical_id.as_deref().filter(|id| self.exists(id));
             id.and_then(|id| self.object(id)).map_or(Observation::Missing, |seen| Observation::Found(Box::new(seen)))
         };
-        targets.iter().map(read).collect()
+        // On all processors, as lists are read.
+        parallel::map(targets, read)
     }
 
     fn physical_id(&self, _: &Kind, desired: &Value) -> Option<String> {

@@ -46,7 +46,7 @@ pub mod compose;
 pub mod diag;
 pub mod engine;
 pub mod kom;
-mod parallel;
+pub mod parallel;
 mod policy;
 mod providers;
 pub mod report;

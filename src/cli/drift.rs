@@ -61,7 +61,7 @@ pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError
     let webhook = args.notify.map(|chat| Webhook::of(chat, global)).transpose()?;
     let looked = with_session(global, ui, Needs::Manifests, async |session| {
         let adjust = |graph: &_, snapshot: &_| args.selection.options(session, graph, snapshot);
-        let plan = session.plan(Mode::RefreshOnly, Fixed::default(), adjust).await?.plan;
+        let plan = session.plan(Mode::RefreshOnly, Fixed::default(), adjust).await?.alone();
         Ok((plan, session.layout.shown_from(&global.cwd()?)))
     });
     let (plan, file) = looked.await?;

@@ -74,7 +74,7 @@ async fn plan(args: &Args, revision: Option<&Revision>, session: &Session<'_>) -
         _ => Mode::Apply,
     };
     let adjust = |graph: &_, snapshot: &_| args.selection.options(session, graph, snapshot);
-    let mut plan = session.plan(mode, Fixed::default(), adjust).await?.plan;
+    let mut plan = session.plan(mode, Fixed::default(), adjust).await?.alone();
     plan.notes.extend(revision.map(Revision::note));
     let denied = judged(&mut plan, &args.policies, session)?;
     let ui = session.ui;

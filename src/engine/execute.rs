@@ -603,11 +603,7 @@ impl Execution<'_> {
             _ => self.put(&self.desired()?, &observed),
         };
         self.run.journal.commit(vec![change, self.did()]).await?;
-        self.shared.outputs.put(
-            &self.planned.address,
-            outputs_of(self.kind, &observed.object.value()),
-            &observed.physical_id,
-        );
+        self.shared.outputs.put(&self.planned.address, outputs_of(self.kind, &observed.object), &observed.physical_id);
         Ok(())
     }
 
@@ -713,7 +709,7 @@ impl Execution<'_> {
                 if let Some(observed) = &observed {
                     self.shared.outputs.put(
                         &self.planned.address,
-                        outputs_of(self.kind, &observed.object.value()),
+                        outputs_of(self.kind, &observed.object),
                         &observed.physical_id,
                     );
                 }
@@ -782,8 +778,7 @@ impl Execution<'_> {
         // An import is somebody's word that it is ours.
         let unproven = self.planned.action != Verb::Import && self.prior.is_some_and(|prior| prior.progress.unproven);
         let progress = Progress { run: Some(self.run.id.clone()), uid, unproven, ..Progress::default() };
-        let outputs =
-            observed.map_or(serde_json::json!({}), |observed| outputs_of(self.kind, &observed.object.value()));
+        let outputs = observed.map_or(serde_json::json!({}), |observed| outputs_of(self.kind, &observed.object));
         Record {
             address: self.planned.address.clone(),
             kind: self.planned.kind.clone(),

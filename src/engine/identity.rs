@@ -45,9 +45,16 @@ impl Identity {
 
 /// An id in one spelling: without case, doubled or trailing slashes.
 fn plain(id: &str) -> String {
-    let steps: Vec<String> =
-        id.trim().split('/').filter(|step| !step.is_empty()).map(str::to_ascii_lowercase).collect();
-    format!("/{}", steps.join("/"))
+    let mut plain = String::with_capacity(id.len() + 1);
+    for step in id.trim().split('/').filter(|step| !step.is_empty()) {
+        plain.push('/');
+        plain.push_str(step);
+    }
+    if plain.is_empty() {
+        plain.push('/');
+    }
+    plain.make_ascii_lowercase();
+    plain
 }
 
 /// Whether two ids, each with the key of the provider that knows it, are of one object.

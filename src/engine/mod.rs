@@ -16,6 +16,7 @@ pub mod journal;
 pub mod kind;
 pub mod lease;
 pub(crate) mod object;
+mod parts;
 pub mod plan;
 pub mod planfile;
 pub mod planner;

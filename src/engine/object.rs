@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value as Json};
 
+use super::parts::parts;
 use super::value::Value;
 
 /// An object as a provider gave it, secrets in clear; or that nothing was seen of it.
@@ -29,6 +30,11 @@ impl ObjectText {
         self.0.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
+    /// What is at each of some JSON pointers, in their order; `None` for one that leads nowhere.
+    pub fn parts(&self, pointers: &[&str]) -> Vec<Option<Json>> {
+        parts(self.0.as_deref().unwrap_or("null"), pointers)
+    }
+
     /// Whether the object has all of a value, to the letter; it may have more beside it in objects. `digest` is the keyed
     /// digest of a secret. Reads along the text and keeps nothing of it.
     pub fn has(&self, wanted: &Value, digest: &dyn Fn(&str) -> String) -> bool {
@@ -39,7 +45,9 @@ impl ObjectText {
 
 impl From<Json> for ObjectText {
     fn from(object: Json) -> Self {
-        Self((!object.is_null()).then(|| object.to_string().into()))
+        // Straight into bytes: a formatter would look at every piece again.
+        let text = || serde_json::to_string(&object).unwrap_or_else(|_| object.to_string());
+        Self((!object.is_null()).then(|| text().into()))
     }
 }
 

@@ -130,7 +130,7 @@ fn is_as_wanted(run: &Run<'_>, kind: &Kind, skeleton: &Record, observed: &Observ
 fn complete(skeleton: &Record, kind: &Kind, observed: &Observed) -> Record {
     let mut record = skeleton.clone();
     record.physical_id.clone_from(&observed.physical_id);
-    record.outputs = outputs_of(kind, &observed.object.value()).into();
+    record.outputs = outputs_of(kind, &observed.object).into();
     // Whether it became ready, nobody waited to see: the next plan does.
     record.progress.unready = true;
     if observed.uid.is_some() {

@@ -4,15 +4,16 @@ use kompox_state::Record;
 
 use crate::engine::diff;
 use crate::engine::kind::Kind;
+use crate::engine::object::ObjectText;
 use crate::engine::plan::{Asked, Cause, FieldChange};
 use crate::engine::provider::Observed;
 use crate::engine::value::{Path, Segment, Value};
 
 /// The outputs that a kind keeps, under their pointers' last steps as they stand in the object.
-pub(in crate::engine) fn outputs_of(kind: &Kind, object: &serde_json::Value) -> serde_json::Value {
+pub(in crate::engine) fn outputs_of(kind: &Kind, object: &ObjectText) -> serde_json::Value {
     let mut outputs = Value::object();
-    for pointer in kind.outputs {
-        if let Some(value) = object.pointer(pointer) {
+    for (pointer, value) in kind.outputs.iter().zip(object.parts(kind.outputs)) {
+        if let Some(value) = value {
             let keys: Vec<&str> = pointer.split('/').skip(1).collect();
             outputs.set(&keys, Value::from(value));
         }
@@ -23,7 +24,7 @@ pub(in crate::engine) fn outputs_of(kind: &Kind, object: &serde_json::Value) -> 
 
 /// What refers to an object takes these: its outputs, its id among them.
 pub(in crate::engine) fn outputs_with_id(kind: &Kind, observed: &Observed) -> serde_json::Value {
-    let mut outputs = outputs_of(kind, &observed.object.value());
+    let mut outputs = outputs_of(kind, &observed.object);
     if !outputs.is_object() {
         outputs = serde_json::json!({});
     }
@@ -51,11 +52,11 @@ pub(super) fn changed_outputs(kind: &Kind, record: &Record, observed: &Observed)
     if kind.outputs.is_empty() || observed.object.is_unseen() {
         return Vec::new();
     }
-    let (recorded, seen) = (record.outputs.value(), observed.object.value());
-    let changed = kind.outputs.iter().filter_map(|pointer| {
+    let recorded = record.outputs.value();
+    let changed = kind.outputs.iter().zip(observed.object.parts(kind.outputs)).filter_map(|(pointer, seen)| {
         let before = recorded.pointer(pointer).filter(|value| !value.is_null())?;
-        let after = seen.pointer(pointer).filter(|value| !value.is_null());
-        if after == Some(before) {
+        let after = seen.filter(|value| !value.is_null());
+        if after.as_ref() == Some(before) {
             return None;
         }
         let steps = pointer.split('/').skip(1).map(|step| match step.parse() {

@@ -328,7 +328,7 @@ fn record(wish: &Wish<'_>, observed: &Observed, protection: Protection, as_wishe
         provider: node.provider.clone(),
         physical_id: observed.physical_id.clone(),
         applied: applied.to_stored().into(),
-        outputs: outputs_of(node.kind, &object).into(),
+        outputs: outputs_of(node.kind, &observed.object).into(),
         dependencies: view.inputs.graph.dependencies(&node.address).into_iter().cloned().collect(),
         protection,
         desired_digest: applied.digest(),
