@@ -30,7 +30,7 @@ pub struct Args {
     /// Which object of the manifests it is: an address or a unique suffix of one
     #[arg(value_name = "ADDRESS")]
     address: String,
-    /// The provider's id of the existing object
+    /// The provider's id of the existing object, or the name of a PersistentVolume
     #[arg(value_name = "ID")]
     id: String,
 }
@@ -47,9 +47,10 @@ async fn import(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
     let known = session.expand(&before, Fixed::default())?;
     let address = resolve(&args.address, &addresses(&known.graph, &before))
         .map_err(|error| CliError::new("address", error.to_string()))?;
+    let id = session.id_named(&before, &address, &args.id).await?;
     if let Some(record) = session.store.record(&address)?.filter(|record| !record.progress.lost) {
-        if is_one_object((&record.provider, &record.physical_id), (&record.provider, &args.id)) {
-            session.ui.say(|err| writeln!(err, "{address} is {} already; nothing was done.", args.id));
+        if is_one_object((&record.provider, &record.physical_id), (&record.provider, &id)) {
+            session.ui.say(|err| writeln!(err, "{address} is {id} already; nothing was done."));
             return Ok(Exit::Done);
         }
         // What is gone is given up with the import: between the two commands an apply would make an empty one.
@@ -62,24 +63,24 @@ async fn import(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
             .help(Advice::run("to give it up first", Command::state_rm(&address))));
         }
     }
-    let wanted = known.graph.get(&address).map(|node| (&node.provider, args.id.as_str()));
+    let wanted = known.graph.get(&address).map(|node| (&node.provider, id.as_str()));
     let same =
         |record: &&Record| wanted.is_some_and(|wanted| is_one_object((&record.provider, &record.physical_id), wanted));
     if let Some(other) = before.records.iter().find(same) {
-        return Err(CliError::new("recorded", format!("{} is in the state already, as {}", args.id, other.address))
+        return Err(CliError::new("recorded", format!("{id} is in the state already, as {}", other.address))
             .help(Advice::run("to rename it", Command::state_mv(&other.address, &address))));
     }
-    let fixed = Fixed { imports: BTreeMap::from([(address.clone(), args.id.clone())]), ..Fixed::default() };
-    session.look_closely(&before, fixed.clone(), &address, &args.id).await?;
+    let fixed = Fixed { imports: BTreeMap::from([(address.clone(), id.clone())]), ..Fixed::default() };
+    session.look_closely(&before, fixed.clone(), &address, &id).await?;
     let options = Options { targets: vec![address.clone()], ..Options::default() };
     let planned = session.plan(Mode::Import, fixed, |_, _| Ok(options.clone())).await?;
     session.ui.plan(&planned.plan, PlanFormat::Text, false, &About::default())?;
     let execution = Execution { auto_approve: true, parallelism: 1, no_wait: false };
     let exit = carry_out(session, &planned, None, &execution, lease).await?;
     if exit == Exit::Done {
-        session.ui.say(|err| {
-            writeln!(err, "{address} is now {}. The next apply makes the changes shown above, if any.", args.id)
-        });
+        session
+            .ui
+            .say(|err| writeln!(err, "{address} is now {id}. The next apply makes the changes shown above, if any."));
     }
     Ok(exit)
 }

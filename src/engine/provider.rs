@@ -395,6 +395,12 @@ pub trait Provider: Send + Sync {
         Ok(None)
     }
 
+    /// The id of the object of this kind that people know by another name, which has no slash in it. `None` where the API
+    /// knows objects by their ids alone. Called for an import, never for a plan.
+    async fn named(&self, _kind: &Kind, _name: &str) -> Result<Option<String>, ProviderError> {
+        Ok(None)
+    }
+
     /// Looks at what an id names where reading alone does not show it, and sees to it that reading does. Called for an
     /// import that somebody asked for, never for a plan: it may do more than ask.
     async fn look_closely(&self, _look: &Look<'_>) -> Result<(), ProviderError> {

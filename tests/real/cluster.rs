@@ -49,8 +49,8 @@ impl Cluster {
         let lacks = match (cluster, need) {
             (None, _) if later() => return None,
             (None, _) => "there is no real cluster: KOMPOX_REALCLUSTER=1 is for one that tests/realcluster/up started",
-            (Some(cluster), Need::Own) if cluster.number.is_none() => "it needs a cluster of tests/realcluster/up",
-            (Some(cluster), Need::Nodes) if cluster.number.is_none() && !flag("KOMPOX_TEST_DISRUPTIVE") => {
+            (Some(cluster), Need::Own) if !cluster.is_ours() => "it needs a cluster of tests/realcluster/up",
+            (Some(cluster), Need::Nodes) if !cluster.is_ours() && !flag("KOMPOX_TEST_DISRUPTIVE") => {
                 "KOMPOX_TEST_DISRUPTIVE=1 is not set"
             }
             (Some(cluster), _) => return Some(cluster),
@@ -164,6 +164,11 @@ impl Cluster {
         &self.address
     }
 
+    /// Whether it is one that `tests/realcluster/up` started.
+    pub fn is_ours(&self) -> bool {
+        self.number.is_some()
+    }
+
     /// The number of a cluster of our own.
     pub fn number(&self) -> &str {
         self.number.as_ref().expect("a cluster of our own")
@@ -180,6 +185,14 @@ impl Cluster {
         let mut command = Command::new(&self.kubectl);
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);
         said(command)
+    }
+
+    /// Runs `kubectl`; gives what it said, or nothing where it failed.
+    pub fn try_kubectl(&self, arguments: &[&str]) -> Option<String> {
+        let mut command = Command::new(&self.kubectl);
+        command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
     }
 
     /// Makes objects so, by server-side apply.

@@ -345,7 +345,9 @@ impl Story<'_, Class> {
             shop.project.edit("kompoxapp.yml", "size: 2Gi", "size: 1Gi");
             shop.set_volume(&disks);
             shop.project.edit("kompoxapp.yml", "size: 1Gi", "size: 2Gi");
-            shop.run(&["import", &format!("disk/default.{assigned}"), &id]).done();
+            let disk = format!("disk/default.{assigned}");
+            shop.run(&["import", &disk, "nobody"]).exits(1).says(&["the cluster has no PersistentVolume nobody"]);
+            shop.run(&["import", &disk, shop.name]).done().says(&[&format!("is now {id}")]);
         });
     }
 }

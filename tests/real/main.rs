@@ -10,6 +10,7 @@
 //! - [`rollouts`]: what is said where an app does not start
 //! - [`varied`]: fifty compose files, and what a cluster makes of them; [`examples`]: the same of the examples;
 //!   [`many`]: thirty apps with containers, by hand
+//! - [`yours`]: a database on a cluster that anybody may have
 //! - [`table`]: what a test of data has to say, as one table
 //!
 //! With `KOMPOX_REALCLUSTER=N` it is the cluster that `tests/realcluster/up` started under that number; with
@@ -37,3 +38,4 @@ mod site;
 mod smoke;
 mod table;
 mod varied;
+mod yours;

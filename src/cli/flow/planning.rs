@@ -19,7 +19,7 @@ use crate::engine::graph::Graph;
 use crate::engine::kind::Holds;
 use crate::engine::plan::{Danger, Mode, Plan};
 use crate::engine::planner::{self, Inputs, Options};
-use crate::engine::provider::{Look, ProviderKey, Providers, Target};
+use crate::engine::provider::{Look, ProviderError, ProviderKey, Providers, Target};
 use crate::resources::drivers;
 use crate::resources::expand::Expanded;
 use crate::resources::scope::Lookup;
@@ -176,6 +176,26 @@ impl Session<'_> {
         Ok(Planned { plan, graph, snapshot, providers })
     }
 
+    /// The id of an object that is about to be imported, which somebody may have called by another name.
+    ///
+    /// # Errors
+    /// The manifests do not speak of it, or nothing has that name.
+    pub async fn id_named(&self, snapshot: &Snapshot, address: &Address, text: &str) -> Result<String, CliError> {
+        // Every id has a slash.
+        if text.contains('/') {
+            return Ok(text.to_owned());
+        }
+        let look = |_: &Graph| Ok(Ask { optional: false, needed: true });
+        let expanded = self.expand_looking(snapshot, Fixed::default(), look).await?;
+        let providers = self.providers(&expanded.connections, snapshot)?;
+        let node = expanded.graph.get(address);
+        let Some((node, provider)) = node.and_then(|node| Some((node, providers.get(&node.provider)?))) else {
+            return Ok(text.to_owned());
+        };
+        let id = provider.named(node.kind, text).await.map_err(not_there)?;
+        Ok(id.unwrap_or_else(|| text.to_owned()))
+    }
+
     /// Has an object that is about to be imported looked at closely, as its API wants it.
     ///
     /// # Errors
@@ -200,13 +220,7 @@ impl Session<'_> {
         let ground: Vec<_> = below.filter_map(|below| below.desired.to_request().ok()).collect();
         let lineage = self.store.lineage();
         let look = Look { target, desired: &desired, ground: &ground, lineage, token: &token };
-        provider.look_closely(&look).await.map_err(|error| {
-            let failed = CliError::new("import-missing", error.described());
-            match error.hint {
-                Some(hint) => failed.help(hint),
-                None => failed,
-            }
-        })
+        provider.look_closely(&look).await.map_err(not_there)
     }
 
     /// Expands the manifests; where something must be looked for in a cloud first, as far as `ask` allows, once more with
@@ -253,6 +267,15 @@ impl Session<'_> {
             );
         }
         Ok(())
+    }
+}
+
+/// Why an object cannot be imported.
+fn not_there(error: ProviderError) -> CliError {
+    let failed = CliError::new("import-missing", error.described());
+    match error.hint {
+        Some(hint) => failed.help(hint),
+        None => failed,
     }
 }
 

@@ -184,6 +184,10 @@ impl Provider for KubernetesProvider {
         self.keep_data(operation, progress).await
     }
 
+    async fn named(&self, kind: &Kind, name: &str) -> Result<Option<String>, ProviderError> {
+        if disks::is_disk(kind) { self.disk_of_volume(name).await.map(Some) } else { Ok(None) }
+    }
+
     async fn look_closely(&self, look: &Look<'_>) -> Result<(), ProviderError> {
         if disks::is_data(look.target.kind) { self.look_at_data(look).await } else { Ok(()) }
     }

@@ -5,7 +5,7 @@
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::claim::{Claim, Handover};
+use super::claim::{Claim, Handover, located};
 use super::mark::{DISK_ID, Mark, is_made, mark_of};
 use crate::engine::kind::Kind;
 use crate::engine::provider::{
@@ -156,6 +156,23 @@ impl KubernetesProvider {
                 "a disk has no operation that goes on by itself: plan again",
             )),
         }
+    }
+
+    /// The id of the disk behind a PersistentVolume, by the name that the volume has.
+    ///
+    /// # Errors
+    /// There is none, or it is of no CSI driver: folders are known by their ids alone.
+    pub(in crate::providers::kubernetes) async fn disk_of_volume(&self, name: &str) -> Result<String, ProviderError> {
+        let Some(volume) = self.object_at(&located(&format!("/api/v1/persistentvolumes/{name}"))?).await? else {
+            let text = format!("the cluster has no PersistentVolume {name}");
+            let hint = "name one that `kubectl get persistentvolumes` lists, or write the id of the disk";
+            return Err(ProviderError::new(ErrorClass::Rejected, text).hint(hint));
+        };
+        id_of(&volume).ok_or_else(|| {
+            let text = format!("the PersistentVolume {name} is of no CSI driver");
+            let hint = "the folder of a disk is imported by its id, local://CLUSTER-UID/NODE/PATH";
+            ProviderError::new(ErrorClass::Rejected, text).hint(hint)
+        })
     }
 
     /// The only PersistentVolume of a target.

@@ -31,6 +31,11 @@ pub(super) fn is_data(kind: &Kind) -> bool {
     kind.holds == Holds::Data
 }
 
+/// Whether an object is a disk.
+pub(super) fn is_disk(kind: &Kind) -> bool {
+    is_data(kind) && kind.name == "disk"
+}
+
 /// The id that a planned disk or snapshot has.
 pub(super) fn planned_id(kind: &Kind, desired: &Value) -> Option<String> {
     let id = is_data(kind).then(|| desired.get("id")).flatten()?;
