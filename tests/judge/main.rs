@@ -5,6 +5,7 @@
 //! - [`judged::rendered`]: everything that other tests rendered before (`KOMPOX_RENDERED_DIR`, see `.ci/run`)
 //! - [`judged::refused`]: objects that nobody may take, and where the sandbox is laxer or stricter than the API server
 //! - [`judged::sequences`]: requests of several managers over each other, where the sandbox answers as the API server does
+//! - [`judged::watches`]: what has happened, as it is told to who watches
 //! - [`judged::lifecycle`]: an app from its first apply over somebody's drift to its end
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is a test")]

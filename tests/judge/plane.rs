@@ -38,6 +38,8 @@ const CLUSTER: &str = "/subscriptions/s/resourcegroups/g/providers/microsoft.con
 struct Emulated {
     emulator: Emulator,
     world: World,
+    /// Watches are tasks of their own.
+    runtime: tokio::runtime::Runtime,
     _folder: tempfile::TempDir,
 }
 
@@ -49,7 +51,8 @@ impl Emulated {
         let emulator = Emulator::new(Duration::from_secs(3600));
         let world = World::open(folder.path(), emulator.schema()).unwrap();
         world.write::<_, WorldError>(|tx| emulator.cluster_created(tx, CLUSTER, Self::NOW_MS)).unwrap();
-        Self { emulator, world, _folder: folder }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Self { emulator, world, runtime, _folder: folder }
     }
 }
 
@@ -73,9 +76,19 @@ impl Api for Emulated {
             now_ms: Self::NOW_MS,
             seq: None,
         };
+        let _inside = self.runtime.enter();
         let answer = self.emulator.handle(&self.world, CLUSTER, request);
-        let Body::Full(bytes) = answer.body else { panic!("nobody watches here") };
-        (answer.status.as_u16(), bytes.to_vec())
+        let bytes = match answer.body {
+            Body::Full(bytes) => bytes.to_vec(),
+            Body::Stream(mut pieces) => {
+                let mut all = Vec::new();
+                while let Some(piece) = pieces.blocking_recv() {
+                    all.extend(piece);
+                }
+                all
+            }
+        };
+        (answer.status.as_u16(), bytes)
     }
 }
 
@@ -144,6 +157,12 @@ impl Plane {
         let body = if object.is_null() { Vec::new() } else { object.to_string().into_bytes() };
         let (status, answer) = self.api.send(method, path, content_type, &body);
         (status, serde_json::from_slice(&answer).unwrap_or_default())
+    }
+
+    /// A watch to its end: status and text.
+    pub fn watch(&self, path: &str) -> (u16, String) {
+        let (status, bytes) = self.api.send("GET", path, "", b"");
+        (status, String::from_utf8(bytes).unwrap())
     }
 
     fn call(&self, method: &str, path: &str, content_type: &str, object: &Value) -> Outcome {

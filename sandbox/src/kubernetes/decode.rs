@@ -99,9 +99,9 @@ fn keep_known(given: &mut Value, known: &Value, path: &str, unknown: &mut Vec<St
     }
 }
 
-/// Drops empty lists, which no typed object keeps: its structures leave them out (`omitempty`). That a manager applied one
-/// stands in `managedFields` alone.
-pub fn drop_empty_lists(resource: &Resource, object: &mut Value) {
+/// Drops empty lists, and labels and annotations where there are none, which no typed object keeps: its structures leave them
+/// out (`omitempty`). That a manager applied one stands in `managedFields` alone.
+pub fn drop_empty(resource: &Resource, object: &mut Value) {
     fn walk(value: &mut Value) {
         match value {
             Value::Object(map) => {
@@ -111,6 +111,12 @@ pub fn drop_empty_lists(resource: &Resource, object: &mut Value) {
             Value::Array(items) => items.iter_mut().for_each(walk),
             _ => {}
         }
+    }
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|name, value| {
+            let is_map = ["labels", "annotations"].contains(&name.as_str());
+            !(is_map && value.as_object().is_some_and(serde_json::Map::is_empty))
+        });
     }
     // `rules` of a role is the one that is always there.
     if resource.round_trip.is_some() && resource.group != "rbac.authorization.k8s.io" {

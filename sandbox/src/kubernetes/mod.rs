@@ -439,7 +439,7 @@ impl KubernetesApi for Emulator {
     }
 
     fn cluster_deleted(&self, tx: &Transaction<'_>, cluster: &str) -> Result<(), WorldError> {
-        for table in ["kube_objects", "kube_events", "kube_due", "kube_clusters"] {
+        for table in ["kube_objects", "kube_changes", "kube_due", "kube_clusters"] {
             tx.execute(&format!("DELETE FROM {table} WHERE cluster = ?1"), params![cluster])?;
         }
         Ok(())

@@ -28,7 +28,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS kube_objects_key ON kube_objects (cluster, res
 CREATE INDEX IF NOT EXISTS kube_objects_owner ON kube_objects (cluster, owner) WHERE owner <> '';
 CREATE INDEX IF NOT EXISTS kube_objects_namespace ON kube_objects (cluster, namespace) WHERE namespace <> '';
 CREATE INDEX IF NOT EXISTS kube_objects_labels ON kube_objects (cluster, resource, labels, name);
-CREATE TABLE IF NOT EXISTS kube_events (
+DROP TABLE IF EXISTS kube_events;          -- of earlier versions, which knew only the labels of before
+CREATE TABLE IF NOT EXISTS kube_changes (
     cluster    TEXT NOT NULL,
     rv         INTEGER NOT NULL,
     resource   TEXT NOT NULL,
@@ -36,8 +37,8 @@ CREATE TABLE IF NOT EXISTS kube_events (
     name       TEXT NOT NULL,
     type       TEXT NOT NULL,              -- ADDED | MODIFIED | DELETED
     labels     TEXT NOT NULL,
-    old_labels TEXT,                       -- labels before a MODIFIED
     json       TEXT NOT NULL,
+    old        TEXT,                       -- the object before a MODIFIED
     PRIMARY KEY (cluster, rv)
 );
 CREATE TABLE IF NOT EXISTS kube_due (
@@ -74,10 +75,10 @@ pub struct Event {
     pub rv: i64,
     /// `ADDED`, `MODIFIED` or `DELETED`.
     pub kind: String,
-    /// The labels before a `MODIFIED`.
-    pub old_labels: Option<String>,
     /// The object after the change, or as it was last.
     pub row: Row,
+    /// The object before a `MODIFIED`.
+    pub old: Option<Row>,
 }
 
 /// Something that is to be looked at again.
@@ -117,6 +118,22 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 /// The text of `metadata.labels`, `{}` when there are none.
 fn labels_text(object: &Value) -> String {
     object.pointer("/metadata/labels").map_or_else(|| "{}".to_owned(), Value::to_string)
+}
+
+/// A stored object whose labels are in its JSON alone.
+fn row_of(namespace: &str, name: &str, json: String) -> Result<Row> {
+    let labels = labels_text(&serde_json::from_str(&json)?);
+    Ok(Row { namespace: namespace.to_owned(), name: name.to_owned(), labels, json })
+}
+
+/// A stored object under another version.
+///
+/// # Errors
+/// It is no JSON.
+pub fn at_version(json: &str, rv: i64) -> Result<String> {
+    let mut object: Value = serde_json::from_str(json)?;
+    metadata(&mut object).insert("resourceVersion".into(), rv.to_string().into());
+    Ok(object.to_string())
 }
 
 /// A string at a JSON pointer, or the empty string.
@@ -188,7 +205,7 @@ impl Store<'_> {
         if rv % 1_000 == 0 && rv > EVENTS_KEPT {
             let oldest = rv - EVENTS_KEPT;
             self.tx
-                .prepare_cached("DELETE FROM kube_events WHERE cluster = ?1 AND rv <= ?2")?
+                .prepare_cached("DELETE FROM kube_changes WHERE cluster = ?1 AND rv <= ?2")?
                 .execute(params![self.cluster, oldest])?;
             self.tx
                 .prepare_cached("UPDATE kube_clusters SET compacted = ?2 WHERE cluster = ?1")?
@@ -290,10 +307,10 @@ impl Store<'_> {
         let rv = self.next_version()?;
         metadata(object).insert("resourceVersion".into(), rv.to_string().into());
         let (namespace, name) = (text(object, "/metadata/namespace"), text(object, "/metadata/name"));
-        let old_labels: Option<String> = self
+        let old: Option<String> = self
             .tx
             .prepare_cached(
-                "SELECT labels FROM kube_objects WHERE cluster = ?1 AND resource = ?2 AND namespace = ?3 AND name = ?4",
+                "SELECT json FROM kube_objects WHERE cluster = ?1 AND resource = ?2 AND namespace = ?3 AND name = ?4",
             )?
             .query_row(params![self.cluster, resource.plural, namespace, name], |row| row.get(0))
             .optional()?;
@@ -316,52 +333,50 @@ impl Store<'_> {
                 labels,
                 json
             ])?;
-        let kind = if old_labels.is_some() { "MODIFIED" } else { "ADDED" };
+        let kind = if old.is_some() { "MODIFIED" } else { "ADDED" };
         let row = Row { namespace: namespace.to_owned(), name: name.to_owned(), labels, json };
-        self.log(resource, &Event { rv, kind: kind.to_owned(), old_labels, row })
+        self.log(resource, rv, kind, &row, old.as_deref())
     }
 
-    /// Removes the object and logs that.
+    /// Removes the object and logs that, with the object as it was stored last.
     pub fn remove(&self, resource: &Resource, object: &mut Value) -> Result<()> {
         let rv = self.next_version()?;
         metadata(object).insert("resourceVersion".into(), rv.to_string().into());
         let (namespace, name) = (text(object, "/metadata/namespace"), text(object, "/metadata/name"));
         let key = params![self.cluster, resource.plural, namespace, name];
-        self.tx
+        let stored: Option<String> = self
+            .tx
             .prepare_cached(
-                "DELETE FROM kube_objects WHERE cluster = ?1 AND resource = ?2 AND namespace = ?3 AND name = ?4",
+                "DELETE FROM kube_objects WHERE cluster = ?1 AND resource = ?2 AND namespace = ?3 AND name = ?4
+                 RETURNING json",
             )?
-            .execute(key)?;
+            .query_row(key, |row| row.get(0))
+            .optional()?;
         self.tx
             .prepare_cached(
                 "DELETE FROM kube_due WHERE cluster = ?1 AND resource = ?2 AND namespace = ?3 AND name = ?4",
             )?
             .execute(key)?;
-        let row = Row {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            labels: labels_text(object),
-            json: untyped(object)?,
-        };
-        self.log(resource, &Event { rv, kind: "DELETED".into(), old_labels: None, row })
+        let last = stored.map_or_else(|| untyped(object), |json| at_version(&json, rv))?;
+        self.log(resource, rv, "DELETED", &row_of(namespace, name, last)?, None)
     }
 
-    fn log(&self, resource: &Resource, event: &Event) -> Result<()> {
+    fn log(&self, resource: &Resource, rv: i64, kind: &str, row: &Row, old: Option<&str>) -> Result<()> {
         self.tx
             .prepare_cached(
-                "INSERT INTO kube_events (cluster, rv, resource, namespace, name, type, labels, old_labels, json)
+                "INSERT INTO kube_changes (cluster, rv, resource, namespace, name, type, labels, json, old)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
                 self.cluster,
-                event.rv,
+                rv,
                 resource.plural,
-                event.row.namespace,
-                event.row.name,
-                event.kind,
-                event.row.labels,
-                event.old_labels,
-                event.row.json
+                row.namespace,
+                row.name,
+                kind,
+                row.labels,
+                row.json,
+                old
             ])?;
         Ok(())
     }
@@ -369,13 +384,18 @@ impl Store<'_> {
     /// The changes of a kind after version `rv`, oldest first. An empty `namespace` means all.
     pub fn events_since(&self, resource: &Resource, namespace: &str, rv: i64) -> Result<Vec<Event>> {
         let mut query = self.tx.prepare_cached(
-            "SELECT namespace, name, labels, json, rv, type, old_labels FROM kube_events
+            "SELECT namespace, name, labels, json, rv, type, old FROM kube_changes
              WHERE cluster = ?1 AND rv > ?2 AND resource = ?3 AND (?4 = '' OR namespace = ?4) ORDER BY rv",
         )?;
         let rows = query.query_map(params![self.cluster, rv, resource.plural, namespace], |row| {
-            Ok(Event { row: read_row(row)?, rv: row.get(4)?, kind: row.get(5)?, old_labels: row.get(6)? })
+            Ok((read_row(row)?, row.get(4)?, row.get(5)?, row.get::<_, Option<String>>(6)?))
         })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        rows.map(|row| {
+            let (row, rv, kind, old) = row?;
+            let old = old.map(|json| row_of(&row.namespace, &row.name, json)).transpose()?;
+            Ok(Event { rv, kind, row, old })
+        })
+        .collect()
     }
 
     /// Has an object looked at when `due_ms` has come; an earlier appointment stands.

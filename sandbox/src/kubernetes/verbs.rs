@@ -207,7 +207,7 @@ impl Writes<'_> {
     fn insert(&self, target: &Target<'_>, mut object: Value, managers: Managers) -> Result<Value> {
         let resource = target.resource;
         let store = &self.env.store;
-        decode::drop_empty_lists(resource, &mut object);
+        decode::drop_empty(resource, &mut object);
         if resource.namespaced {
             let missing = || Status::not_found(namespaces_or(resource), target.namespace);
             let namespace = store.get(namespaces_or(resource), "", target.namespace)?.ok_or_else(missing)?;
@@ -404,7 +404,7 @@ impl Writes<'_> {
     /// Puts `new` in the place of `live`. Nothing is written when nothing changed.
     fn replace(&self, target: &Target<'_>, live: Value, mut new: Value, ownership: Ownership) -> Result<Value> {
         let resource = target.resource;
-        decode::drop_empty_lists(resource, &mut new);
+        decode::drop_empty(resource, &mut new);
         let given = text(&new, "/metadata/resourceVersion");
         if !given.is_empty() && given != text(&live, "/metadata/resourceVersion") {
             return Err(Status::modified(resource, target.name).into());

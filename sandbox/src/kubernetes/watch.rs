@@ -11,7 +11,7 @@ use super::Emulator;
 use super::kinds::Resource;
 use super::selector::{FieldSelector, LabelSelector};
 use super::status::{ApiError, Status};
-use super::store::{Event, Row, Store, with_type};
+use super::store::{Event, Row, Store, at_version, with_type};
 
 /// How often a watch looks by itself: changes of other processes and appointments that fall due are not announced.
 const POLL: Duration = Duration::from_millis(200);
@@ -43,17 +43,18 @@ impl Selection {
             && (self.fields.is_empty() || self.fields.matches_text(&row.namespace, &row.name, &row.json)?))
     }
 
-    /// The change as this selection sees it: an object whose labels do not match any more is gone.
-    fn sees(&self, event: &Event) -> Result<Option<String>, WorldError> {
+    /// The change as this selection sees it, with its object: one that does not belong to it any more is gone, and is told as it
+    /// was (`convertToWatchEvent` in k8s.io/apiserver, pkg/storage/cacher/cache_watcher.go).
+    fn sees(&self, event: &Event) -> Result<Option<(&'static str, String)>, WorldError> {
         let now = self.matches(&event.row)?;
-        let before = match (&event.old_labels, event.kind.as_str()) {
-            (Some(labels), "MODIFIED") => self.labels.matches_text(labels)?,
-            _ => now,
-        };
+        let before = event.old.as_ref().map(|old| Ok::<_, WorldError>((old, self.matches(old)?))).transpose()?;
+        let json = || event.row.json.clone();
         Ok(match (event.kind.as_str(), before, now) {
-            ("MODIFIED", true, false) => Some("DELETED".into()),
-            ("MODIFIED", false, true) => Some("ADDED".into()),
-            (_, _, true) => Some(event.kind.clone()),
+            ("MODIFIED", Some((old, true)), false) => Some(("DELETED", at_version(&old.json, event.rv)?)),
+            ("MODIFIED", Some((_, false)), true) => Some(("ADDED", json())),
+            ("ADDED", _, true) => Some(("ADDED", json())),
+            ("MODIFIED", _, true) => Some(("MODIFIED", json())),
+            ("DELETED", _, true) => Some(("DELETED", json())),
             _ => None,
         })
     }
@@ -77,7 +78,7 @@ fn line(kind: &str, object: &str) -> Bytes {
 }
 
 fn bookmark(resource: &Resource, rv: i64, initial_end: bool) -> Bytes {
-    let mut metadata = json!({"resourceVersion": rv.to_string(), "creationTimestamp": null});
+    let mut metadata = json!({"resourceVersion": rv.to_string()});
     if initial_end {
         metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
     }
@@ -216,8 +217,8 @@ impl Follower {
             let mut lines = Vec::new();
             if current > from {
                 for event in store.events_since(self.selection.resource, &self.selection.namespace, from)? {
-                    if let Some(kind) = self.selection.sees(&event)? {
-                        lines.push(line(&kind, &with_type(self.selection.resource, &event.row.json)));
+                    if let Some((kind, json)) = self.selection.sees(&event)? {
+                        lines.push(line(kind, &with_type(self.selection.resource, &json)));
                     }
                 }
             }

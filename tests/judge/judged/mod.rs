@@ -5,6 +5,7 @@ mod projects;
 mod refused;
 mod rendered;
 mod sequences;
+mod watches;
 
 use std::io::Write as _;
 

@@ -50,7 +50,7 @@ fn without_uids(text: &str) -> String {
 }
 
 /// What two servers can agree on of an answer.
-fn comparable(mut answer: Value) -> Value {
+pub(super) fn comparable(mut answer: Value) -> Value {
     fn walk(value: &mut Value) {
         match value {
             Value::Object(map) => {
@@ -135,7 +135,7 @@ fn carry_out(plane: &Plane, namespace: &str, requests: &[Request]) -> Vec<(Strin
 }
 
 /// Where two answers differ: pointer, the API server's value, the sandbox's.
-fn differences(at: &str, real: &Value, sandbox: &Value, found: &mut Vec<String>) {
+pub(super) fn differences(at: &str, real: &Value, sandbox: &Value, found: &mut Vec<String>) {
     match (real, sandbox) {
         (Value::Object(one), Value::Object(other)) => {
             let keys: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
