@@ -1,5 +1,6 @@
 //! Kind schemas: what the engine must know of a kind of object to compare, plan and order it, and nothing more.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -104,6 +105,18 @@ pub struct Refusal<'a> {
     pub place: Option<String>,
     /// The addresses of what works with its data.
     pub users: Vec<Address>,
+    /// The addresses of its scope that the manifests or the state have: what is made anew needs others.
+    pub beside: BTreeSet<Address>,
+}
+
+/// Where an object says what it was made of. It may be a copy, and what it was copied from says nothing of what it is now;
+/// but a wish for a copy of something else is a wish for another object.
+#[derive(Debug, Clone, Copy)]
+pub struct Made {
+    /// The keys that lead to the id of what it was made of.
+    pub field: &'static [&'static str],
+    /// The keys that lead to something that is there whenever the object says how it was made.
+    pub told_by: &'static [&'static str],
 }
 
 /// A change in place, put before the kind's own [`Kind::verdict`].
@@ -345,6 +358,8 @@ pub struct Kind {
     pub replace: Replace,
     /// What is lost with it.
     pub holds: Holds,
+    /// What it is made of, where it is made of others: sent on creation, and never another one afterwards.
+    pub origin: Option<Made>,
     /// Whether the provider can copy its data before it is deleted.
     pub safeguarded: bool,
     /// Whether objects of the kind can carry our lineage. One that cannot is ours by its place (a child of what we own).
@@ -385,6 +400,7 @@ impl Kind {
             fields: &[],
             replace: Replace::DeleteFirst,
             holds: Holds::Nothing,
+            origin: None,
             safeguarded: false,
             marked: true,
             preview: false,

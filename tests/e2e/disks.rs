@@ -57,6 +57,113 @@ fn a_disk_in_another_zone_is_refused_and_nothing_changes() {
     project.run(&["plan"]).done();
 }
 
+/// A project whose disk was carried from zone 1 to zone 2 as it is told to, and the file above the volume.
+fn switched() -> (Project, String) {
+    let project = Project::gitea_applied();
+    project.edit("kompoxapp.yml", "zone: \"1\"", "zone: \"2\"");
+    project.edit("kompoxapp.yml", "AZURE_AKS_USER_VM_ZONES: 1", "AZURE_AKS_USER_VM_ZONES: 1,2");
+    let text = project.read("kompoxapp.yml");
+    let (above, _) = text.split_once("    - name: default\n      size: 10Gi").unwrap();
+    let blue = format!("name: blue, import: {}, zone: \"1\"", project.disks().remove(0));
+    volume(&project, above, "green", &[&blue, GREEN], &[BEFORE]);
+    let deployment = "/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app";
+    project.run(&["destroy", "--target", deployment, "--auto-approve"]).done();
+    project.run(&["apply", "--auto-approve"]).done();
+    (project, above.to_owned())
+}
+
+const GREEN: &str = "name: green, source: \"snapshot:before-switch\", zone: \"2\"";
+const BEFORE: &str = "name: before-switch, source: \"disk:blue\"";
+
+/// Writes the volume with these disks and snapshots.
+fn volume(project: &Project, above: &str, assigned: &str, disks: &[&str], snapshots: &[&str]) {
+    let lines = |all: &[&str]| all.iter().map(|one| format!("        - {{{one}}}\n")).collect::<String>();
+    let text = format!(
+        "{above}    - name: default\n      size: 10Gi\n      options: {{sku: PremiumV2_LRS}}\n      disks:\n{}      assigned: {assigned}\n      \
+         snapshots:\n{}",
+        lines(disks),
+        lines(snapshots)
+    );
+    project.write("kompoxapp.yml", &text);
+}
+
+#[test]
+fn the_way_back_is_another_disk_from_another_snapshot() {
+    let (project, above) = switched();
+    // Both names of the first switch are taken now, by a disk and a snapshot from before it.
+    let above = above.replace("zone: \"2\"", "zone: \"1\"");
+    let blue = format!("name: blue, import: {}, zone: \"1\"", project.disks().remove(0));
+    volume(&project, &above, "green", &[&blue, &GREEN.replace("\"2\"", "\"1\"")], &[BEFORE]);
+    let found = project.run(&["plan", "--json"]).exits(1).reasons();
+    let help: Vec<&str> = found[0]["help"].as_array().unwrap().iter().filter_map(|line| line.as_str()).collect();
+    let lines: Vec<&str> = help.into_iter().filter(|line| line.starts_with("      - ")).collect();
+    let (disk, snapshot) = (
+        "name: disk-2, source: \"snapshot:before-switch-2\", zone: \"1\"",
+        "name: before-switch-2, source: \"disk:green\"",
+    );
+    let printed = [
+        "      - {name: green, zone: \"2\"}  # and what else it says now".to_owned(),
+        format!("      - {{{disk}}}"),
+        format!("      - {{{snapshot}}}  # beside what is there"),
+    ];
+    assert_eq!(lines, printed);
+    volume(&project, &above, "disk-2", &[&blue, GREEN, disk], &[BEFORE, snapshot]);
+    let deployment = "/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1/Deployment/app1-app";
+    project.run(&["destroy", "--target", deployment, "--auto-approve"]).done();
+    let apply = project.run(&["apply", "--auto-approve"]).done();
+    for made in ["+ disk/default.disk-2", "+ snapshot/default.before-switch-2"] {
+        assert!(apply.stdout.contains(made), "{}", apply.stdout);
+    }
+    let of = |part: &str| project.disks().into_iter().find(|id| id.contains(part)).unwrap();
+    let made_of = project.object(&of("disk-2"))["properties"]["creationData"]["sourceResourceId"].clone();
+    assert!(made_of.as_str().unwrap().contains("before-switch-2"), "{made_of}");
+    project.run(&["plan", "--detailed-exitcode"]).done();
+}
+
+#[test]
+fn what_a_disk_or_snapshot_is_made_of_never_becomes_something_else() {
+    let (project, above) = switched();
+    let blue = format!("name: blue, import: {}, zone: \"1\"", project.disks().remove(0));
+    let second = "name: second, source: \"disk:blue\"";
+    volume(&project, &above, "green", &[&blue, GREEN], &[BEFORE, second]);
+    project.run(&["apply", "--auto-approve"]).done();
+    let before = project.inspect();
+    // Another one, one where it was made of nothing, and another one of a snapshot: none is copied, so none is accepted.
+    let green = GREEN.replace("before-switch", "second");
+    let copy = format!("name: blue, source: {OUTSIDE}, zone: \"1\"");
+    let stories: [(&str, &[&str], &[&str]); 3] = [
+        ("disk/default.green", &[&blue, &green], &[BEFORE, second]),
+        ("disk/default.blue", &[&copy, GREEN], &[BEFORE, second]),
+        ("snapshot/default.second", &[&blue, GREEN], &[BEFORE, "name: second, source: \"disk:green\""]),
+    ];
+    for (address, disks, snapshots) in stories {
+        volume(&project, &above, "green", disks, snapshots);
+        let told = project.run(&["plan"]).exits(1).errors();
+        assert!(told.contains("error[replacement-refused]"), "{told}");
+        assert!(told.contains(&format!("{address} would have to be replaced, and its data would be lost")), "{told}");
+        project.run(&["apply", "--auto-approve"]).exits(1);
+        assert_eq!(project.inspect(), before);
+    }
+    volume(&project, &above, "green", &[&blue, &green], &[BEFORE, second]);
+    assert_snapshot!(project.redact(&project.run(&["plan"]).exits(1).errors()), @r#"
+    error[replacement-refused]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/app/app1/disk/default.green would have to be replaced, and its data would be lost: properties.creationData.sourceResourceId "/subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/snapshots/k4x-50vf7y_snap_default_before-switch_13o40q" → "/subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/snapshots/k4x-50vf7y_snap_default_second_13o40q"
+      --> kompoxapp.yml:87:11
+       |
+    87 |         - {name: green, source: "snapshot:second", zone: "2"}
+       |           ^^^^^
+       |
+       = help: a disk is made of its source once, and never again; undo this change  (kompoxapp.yml:87:11)
+       = help: for what is to be in it now declare another disk of the volume default, with a name that none had, and assign that
+
+    1 error
+    "#);
+    // How it was made need not be said for ever, and under another name it is still made of the same.
+    volume(&project, &above, "green", &[&blue, "name: green, zone: \"2\""], &[BEFORE, second]);
+    project.run(&["plan"]).done();
+    volume(&project, &above, "green", &[&blue, GREEN], &[BEFORE, second]);
+    project.run(&["plan", "--detailed-exitcode"]).done();
+}
+
 #[test]
 fn a_zone_without_machines_is_refused_before_the_cloud_is_asked() {
     let project = Project::gitea_applied();

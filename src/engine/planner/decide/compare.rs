@@ -2,6 +2,7 @@
 
 use kompox_state::Record;
 
+use super::origin;
 use super::replace::{judged, replace};
 use crate::advice::{Advice, Command};
 use crate::engine::code::ProblemCode;
@@ -33,7 +34,8 @@ pub(super) fn compare<'v>(wish: &Wish<'v>, record: &'v Record, observed: &'v Obs
     // Most objects are to the letter as they were applied; only the others are worth a walk.
     let as_it_was =
         wish.desired.is_stored_as(record.applied.text()) && observed.object.has(&wish.desired, &view.digest());
-    let changes = if as_it_was { Vec::new() } else { wish.changes(observed) };
+    let mut changes = if as_it_was { Vec::new() } else { wish.changes(observed) };
+    changes.extend(origin::remade(wish, record));
     let (mut changes, dangers) = match judged(node, &observed.physical_id, changes) {
         Ok(judged) => judged,
         Err(problems) => return Decision::from(problems).into(),

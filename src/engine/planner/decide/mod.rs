@@ -23,6 +23,7 @@ use crate::parallel;
 mod adopt;
 mod compare;
 mod elsewhere;
+mod origin;
 mod replace;
 
 /// What decisions give to those that are made after them.

@@ -1,8 +1,11 @@
 //! Changes that an object cannot make in place: what the kind and the state say to its replacement.
 
+use std::collections::BTreeSet;
+
 use kompox_state::Record;
 
 use crate::advice::{Advice, Command};
+use crate::engine::address::Address;
 use crate::engine::code::{DangerCode, ProblemCode};
 use crate::engine::diff;
 use crate::engine::graph::Node;
@@ -75,6 +78,15 @@ fn forbidden(wish: &Wish<'_>, record: &Record, changes: &[FieldChange]) -> Optio
     })
 }
 
+/// The addresses of the same scope that the manifests or the state have.
+fn beside(wish: &Wish<'_>) -> BTreeSet<Address> {
+    let inputs = wish.view.inputs;
+    let wished = inputs.graph.iter().map(|node| &node.address);
+    let recorded = inputs.snapshot.records.iter().map(|record| &record.address);
+    let scope = wish.node.address.scope();
+    wished.chain(recorded).filter(|address| address.scope() == scope).cloned().collect()
+}
+
 /// What the kind says to changes that would need a replacement which it refuses: a problem for each.
 pub(super) fn refused(wish: &Wish<'_>, physical_id: &str, changes: &[FieldChange]) -> Vec<Problem> {
     let Replace::Refused(help) = wish.node.kind.replace else { return Vec::new() };
@@ -110,6 +122,7 @@ fn refusal(
         outside: !is_id && (matches!(change.cause, Cause::Drift { .. }) || last != change.before.as_ref()),
         place: origin.as_ref().map(ToString::to_string),
         users: if is_data { wish.view.users_of(physical_id) } else { Vec::new() },
+        beside: beside(wish),
     };
     let lost = if is_data { ", and its data would be lost" } else { " while it is in use" };
     let (address, path, was, will) = (&node.address, &change.path, show(before), show(after));

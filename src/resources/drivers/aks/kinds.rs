@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::advice::{Advice, quoted};
 use crate::engine::diff::{is_earlier, release};
 use crate::engine::kind::{
-    Disturbance, Field, Holds, InPlace, Kind, Refusal, Replace, Review, Rule, Sameness, Seal, Verdict,
+    Disturbance, Field, Holds, InPlace, Kind, Made, Refusal, Replace, Review, Rule, Sameness, Seal, Verdict,
 };
 use crate::engine::value::{Path, Segment};
 use crate::resources::safe_way::{self, place, text};
@@ -162,6 +162,12 @@ pub static LOCK: Kind = Kind {
     ..Kind::plain("lock")
 };
 
+/// How a disk or snapshot says what it was made of.
+const MADE: Made = Made {
+    field: &["properties", "creationData", "sourceResourceId"],
+    told_by: &["properties", "creationData", "createOption"],
+};
+
 /// A managed disk: the only copy of an app's data.
 pub static DISK: Kind = Kind {
     fields: &[
@@ -179,6 +185,7 @@ pub static DISK: Kind = Kind {
     ],
     replace: Replace::Refused(safe_way::disk),
     holds: Holds::Data,
+    origin: Some(MADE),
     // One that is made from nothing has nothing on it.
     review: Review { starts_empty: Some(disk_starts_empty), made_from: Some(disk_made_from), ..LOGGED },
     safeguarded: true,
@@ -201,6 +208,7 @@ pub static SNAPSHOT: Kind = Kind {
     ],
     replace: Replace::Refused(snapshot_safe_way),
     holds: Holds::Data,
+    origin: Some(MADE),
     typical: Duration::from_secs(30),
     timeout: Duration::from_secs(7200),
     review: LOGGED,

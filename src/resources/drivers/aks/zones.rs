@@ -152,6 +152,7 @@ fn safe_way(builder: &Builder<'_>, app: &App, disk: &Address, physical_id: &str,
     let path = Path::root().key("zones");
     let (before, after) = (Value::Null, Value::from(json!(zone)));
     let users = workloads_of(builder, app);
+    let beside = builder.state.known.keys().filter(|address| address.scope() == disk.scope()).cloned().collect();
     let (address, name) = (disk, disk.name());
     let (outside, place) = (false, None);
     safe_way::disk(&Refusal {
@@ -164,6 +165,7 @@ fn safe_way(builder: &Builder<'_>, app: &App, disk: &Address, physical_id: &str,
         outside,
         place,
         users,
+        beside,
     })
 }
 

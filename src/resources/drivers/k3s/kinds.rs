@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::advice::Advice;
-use crate::engine::kind::{Field, Holds, Kind, Refusal, Replace, Review, Rule};
+use crate::engine::kind::{Field, Holds, Kind, Made, Refusal, Replace, Review, Rule};
 use crate::resources::safe_way;
 
 const fn field(pattern: &'static str, rule: Rule) -> Field {
@@ -35,12 +35,16 @@ static DATA: &[Field] = &[
     field("source.**", Rule::Computed),
 ];
 
+/// How a disk or snapshot says what it was made of; one that was made empty says nothing.
+const MADE: Made = Made { field: &["source", "id"], told_by: &[] };
+
 /// A disk: a folder of a node, or what a StorageClass makes.
 pub(super) static DISK: Kind = Kind {
     common: DATA,
     fields: &[field("size", Rule::GrowOnly)],
     replace: Replace::Refused(disk_stays),
     holds: Holds::Data,
+    origin: Some(MADE),
     safeguarded: true,
     review: Review { starts_empty: Some(is_made_empty), made_from: Some(made_from), ..Review::NONE },
     outputs: &["/volume"],
@@ -54,6 +58,7 @@ pub(super) static SNAPSHOT: Kind = Kind {
     fields: &[field("snapshotClass", Rule::Computed)],
     replace: Replace::Refused(snapshot_stays),
     holds: Holds::Data,
+    origin: Some(MADE),
     safeguarded: true,
     typical: Duration::from_secs(30),
     timeout: Duration::from_secs(7200),
@@ -76,7 +81,7 @@ fn made_from(new: &str, old: &str) -> Option<Advice> {
 }
 
 fn disk_stays(refusal: &Refusal<'_>) -> Vec<Advice> {
-    if refusal.physical_id.starts_with(CSI_DISK) {
+    if refusal.physical_id.starts_with(CSI_DISK) || safe_way::is_origin(refusal) {
         return safe_way::disk(refusal);
     }
     let place = refusal.place.as_ref().map_or(String::new(), |place| format!(" ({place})"));
