@@ -17,8 +17,10 @@ use crate::engine::run::{Environment, System, timestamp};
 /// The longest time that one request takes, after which a holder that is gone can have none under way.
 const LAST_REQUEST: Duration = Duration::from_secs(60);
 
-/// How often one who waits tries.
+/// How soon one who waits tries again, and how soon at last: each try is a few requests to the server of the state, and many may
+/// wait for one who needs it.
 const AGAIN: Duration = Duration::from_millis(200);
+const AGAIN_AT_LAST: Duration = Duration::from_secs(2);
 
 impl Session<'_> {
     /// Takes the lock, and keeps it; waits as long as the user allows.
@@ -83,6 +85,7 @@ pub async fn take_as_it_is(
 ) -> Result<Arc<Lease>, CliError> {
     let request = LockRequest { plan_digest, ..asked(global) };
     let give_up = Instant::now() + Duration::from_secs(global.lock_timeout);
+    let mut pause = AGAIN;
     loop {
         let began = Instant::now();
         match store.try_lock(&request) {
@@ -101,7 +104,8 @@ pub async fn take_as_it_is(
                 return Ok(lease);
             }
             Err(StateError::Locked { .. } | StateError::Busy { .. }) if began < give_up => {
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(AGAIN_AT_LAST);
             }
             Err(error @ (StateError::Locked { .. } | StateError::Busy { .. })) => {
                 return Err(CliError::from(error)
