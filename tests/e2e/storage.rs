@@ -260,6 +260,14 @@ fn a_volume_grows_by_its_claim() {
     assert_eq!(of("PersistentVolume", "/spec/capacity/storage"), "20Gi");
     assert_eq!(of("PersistentVolumeClaim", "/status/capacity/storage"), "20Gi");
     run(&project, &served, &["plan", "--detailed-exitcode"]).done();
+    // The capacity is the resizer's from then on, and no conflict.
+    project.edit("kompoxapp.yml", "size: 20Gi", "size: 30Gi");
+    let apply = run(&project, &served, &["apply", "--auto-approve"]).done();
+    assert!(apply.stdout.contains("~ disk/default"), "{}", apply.stdout);
+    assert!(!apply.stdout.contains("~ PersistentVolume/default"), "{}", apply.stdout);
+    assert_eq!(of("PersistentVolume", "/spec/capacity/storage"), "30Gi");
+    assert_eq!(of("PersistentVolumeClaim", "/status/capacity/storage"), "30Gi");
+    run(&project, &served, &["plan", "--detailed-exitcode"]).done();
 }
 
 #[test]

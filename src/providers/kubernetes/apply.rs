@@ -12,6 +12,9 @@ use crate::advice::{Advice, Command};
 use crate::engine::provider::{ErrorClass, Observed, Operation, Preview, Progress, ProviderError, Target};
 use crate::engine::value::Path;
 
+/// What a claim grows, with the disk behind it.
+const VOLUME: &str = "PersistentVolume";
+
 /// A version that no stored object has: versions are revisions of etcd, whose first is 1 and holds nothing. An apply that
 /// carries it makes an object, and is refused (409) where there is one (`Store.Update` in
 /// `k8s.io/apiserver/pkg/registry/generic/registry/store.go`: a version is compared only where there is an object).
@@ -46,7 +49,17 @@ impl KubernetesProvider {
     ) -> Result<Preview, ProviderError> {
         let location = locate(target, Some(desired))?;
         let subject = Subject { location: &location, kind: target.kind, desired: Some(desired) };
-        let call = Call::apply(self.apply_url(&location, force, true), desired, true);
+        let mut object = std::borrow::Cow::Borrowed(desired);
+        // The question is about what would be sent.
+        if target.kind.name == VOLUME {
+            match self.api.get(subject).await {
+                Ok(Lookup::Found(existing)) => keep_capacity(target.kind.name, object.to_mut(), Some(&existing)),
+                Ok(Lookup::Missing | Lookup::NoKind) => {}
+                Err(CallError::NoCluster) => return Ok(Preview::Unconfirmed(CallError::NoCluster.to_string())),
+                Err(CallError::Failed(error)) => return Err(error),
+            }
+        }
+        let call = Call::apply(self.apply_url(&location, force, true), &object, true);
         let reply = match self.api.call(call).await {
             Ok(reply) => reply,
             Err(CallError::NoCluster) => return Ok(Preview::Unconfirmed(CallError::NoCluster.to_string())),
@@ -120,7 +133,7 @@ impl KubernetesProvider {
             progress.status(&format!("{path} stays: \"{writer}\" sets it too"));
         }
         let mut object = reply.body;
-        if existing.is_none() && location.resource.kind == "PersistentVolume" {
+        if existing.is_none() && location.resource.kind == VOLUME {
             let tied = self.tie_to_bound_claim(subject, object, progress).await;
             object = tied.map_err(|error| ProviderError { class: ErrorClass::Ambiguous, ..error })?;
         }
@@ -254,7 +267,7 @@ fn check_existing(
 /// of Kubernetes; `pvNeedResize` of kubernetes-csi/external-resizer).
 fn keep_capacity(kind: &str, object: &mut Value, existing: Option<&Value>) {
     const CAPACITY: &str = "/spec/capacity/storage";
-    if kind == "PersistentVolume"
+    if kind == VOLUME
         && let Some(live) = existing.and_then(|existing| existing.pointer(CAPACITY))
         && let Some(wanted) = object.pointer_mut(CAPACITY)
     {

@@ -142,13 +142,25 @@ impl Env<'_> {
     }
 
     /// Stores what a controller changed, with the fields under its name. Nothing happens when nothing changed.
-    fn update(&self, resource: &Resource, old: &Value, mut new: Value, subresource: &str, now_ms: i64) -> Result<bool> {
+    fn update(&self, resource: &Resource, old: &Value, new: Value, subresource: &str, now_ms: i64) -> Result<bool> {
+        self.update_as("kube-controller-manager", (resource, subresource), old, new, now_ms)
+    }
+
+    /// The same for a controller that is a program of its own: who names no field manager is called as its user agent begins.
+    fn update_as(
+        &self,
+        manager: &str,
+        (resource, subresource): (&Resource, &str),
+        old: &Value,
+        mut new: Value,
+        now_ms: i64,
+    ) -> Result<bool> {
         if *old == new {
             return Ok(false);
         }
         let mut managers = Managers::of(&new);
         let writer = Writer {
-            manager: "kube-controller-manager".into(),
+            manager: manager.into(),
             operation: Operation::Update,
             api_version: resource.api_version(),
             subresource: subresource.into(),

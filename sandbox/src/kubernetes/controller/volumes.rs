@@ -268,7 +268,7 @@ fn bound_claim(env: &Env<'_>, claims: &Resource, claim: &Value, volumes: &Resour
         let mut grown = volume.clone();
         let size = claim["spec"]["resources"]["requests"]["storage"].clone();
         map_at(&mut grown, &["spec", "capacity"]).insert("storage".into(), size);
-        env.update(volumes, &volume, grown, "", now_ms)?;
+        env.update_as("csi-resizer", (volumes, ""), &volume, grown, now_ms)?;
     }
     let status = map_at(&mut new, &["status"]);
     // A share has no file system of its own.
