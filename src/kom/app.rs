@@ -8,7 +8,7 @@ use super::objects::{cert_resolver, lifecycle};
 use super::reader::{Fields, Reader};
 use super::{keys, limits, network, volume};
 use crate::diag::{Diagnostic, Location};
-use crate::text::dns::is_subdomain;
+use crate::text::dns::{is_address, is_subdomain};
 use crate::yaml::{Content, Node};
 use kompox_rules::quantity;
 
@@ -177,6 +177,13 @@ fn rule_hosts(
 ) -> Vec<Located<String>> {
     let mut hosts = Vec::new();
     for host in reader.texts(fields, "hosts") {
+        // `validateIngressRules` of Kubernetes, pkg/apis/networking/validation.
+        if is_address(&host.value) {
+            let message = format!("\"{}\" is an IP address, and an ingress host must be a DNS name", host.value);
+            let help = "write a DNS name that leads there, such as git.example.com";
+            reader.error("kom-host", message, &host.location, help);
+            continue;
+        }
         if !is_subdomain(host.value.strip_prefix("*.").unwrap_or(&host.value)) {
             let message = format!("\"{}\" is no host name", host.value);
             let lower = host.value.to_ascii_lowercase();

@@ -101,6 +101,8 @@ pub struct Provider {
     pub meta: Meta,
     /// `spec.driver`: a word of KOM, whether this version has such a driver or not.
     pub driver: &'static str,
+    /// Where it stands.
+    pub driver_location: Location,
     /// `spec.settings`.
     pub settings: Settings,
 }

@@ -16,9 +16,9 @@ pub(super) fn workspace(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -
 pub(super) fn provider(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Option<Provider> {
     let settings = reader.settings(spec);
     let names = keys::DRIVERS.map(|(name, _)| name).join(", ");
-    reader.required_text(spec, "driver", &format!("it is one of {names}"))?;
+    let driver_location = reader.required_text(spec, "driver", &format!("it is one of {names}"))?.location;
     let driver = reader.choice(spec, "driver", &keys::DRIVERS)?;
-    Some(Provider { meta, driver, settings })
+    Some(Provider { meta, driver, driver_location, settings })
 }
 
 pub(super) fn cluster(reader: &mut Reader<'_>, meta: Meta, spec: Fields<'_>) -> Cluster {

@@ -12,6 +12,7 @@ use super::scope::{Builder, Place, lifecycle_protection};
 use crate::compose::convert::{
     BoxInput, ConvertInput, IngressInput, IsolationInput, ObjectKind, Rendered, RenderedObject, RuleInput, Scope,
 };
+use crate::compose::model;
 use crate::compose::project::ComposeProject;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 use crate::engine::address::Address;
@@ -82,7 +83,10 @@ impl Site<'_> {
         let (place, cluster, app) = (self.place, self.cluster, self.app);
         let boxes = self.boxes.iter().map(|object| BoxInput {
             name: object.component.clone(),
-            image: object.image.as_ref().map(|image| image.value.clone()),
+            image: object
+                .image
+                .as_ref()
+                .map(|image| model::Located { value: image.value.clone(), location: image.location.clone() }),
             command: object.command.clone(),
             args: object.args.clone(),
             network_rules: object.network_policy.clone(),

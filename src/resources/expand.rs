@@ -191,9 +191,10 @@ impl<'a> Expansion<'a> {
 
     fn open(&mut self, provider: &'a Provider) -> Option<Opened<'a>> {
         let Some(driver) = drivers::find(provider.driver) else {
-            let have = drivers::names().join(", ");
-            let message = format!("the driver \"{}\" is not supported yet; this version has {have}", provider.driver);
-            let finding = Diagnostic::error("driver", message).at(provider.meta.location.clone(), None);
+            let message = format!("this version has no driver \"{}\"", provider.driver);
+            let finding = Diagnostic::error("driver", message)
+                .at(provider.driver_location.clone(), None)
+                .help(format!("it has these: {}", drivers::names().join(", ")));
             self.builder.diagnostics.push(finding);
             return None;
         };
@@ -253,7 +254,7 @@ impl<'a> Expansion<'a> {
             driver.name()
         );
         let finding = Diagnostic::error("driver", message)
-            .at(provider.meta.location.clone(), None)
+            .at(provider.driver_location.clone(), None)
             .help(format!("set it back to {other}, and declare a Provider of its own for {}", driver.name()));
         self.builder.diagnostics.push(finding);
     }

@@ -1,5 +1,7 @@
 //! Names as DNS, and with it Kubernetes, has them (RFC 1123 and 1035, lower case as Kubernetes wants it).
 
+use std::net::IpAddr;
+
 /// Longest DNS label.
 pub const LABEL_MAX: usize = 63;
 /// Longest DNS name, and with it subdomain.
@@ -31,9 +33,28 @@ pub fn is_subdomain(text: &str) -> bool {
     text.len() <= SUBDOMAIN_MAX && text.split('.').all(is_label)
 }
 
+/// Whether `text` is an IP address, which is no name although IPv4 looks like one: also in the brackets of a URL, and with leading
+/// zeros, as Kubernetes reads it (`ParseIPSloppy` of `k8s.io/utils/net`).
+pub fn is_address(text: &str) -> bool {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let parts: Vec<&str> = bare.split('.').collect();
+    let is_byte = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit()) && part.parse::<u8>().is_ok();
+    bare.parse::<IpAddr>().is_ok() || parts.len() == 4 && parts.iter().all(is_byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_no_names() {
+        for address in ["10.0.0.1", "010.000.0.1", "::1", "[2001:db8::1]", "::ffff:10.0.0.1"] {
+            assert!(is_address(address), "{address}");
+        }
+        for name in ["", "a", "10.0.0", "10.0.0.256", "10.0.0.1.nip.io", "10.0.0.+1", "*.0.0.1", "a::b.c"] {
+            assert!(!is_address(name), "{name}");
+        }
+    }
 
     #[test]
     fn labels_and_subdomains() {

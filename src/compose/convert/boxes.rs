@@ -9,13 +9,14 @@ use super::components::{self, Component};
 use super::config;
 use super::context::{APP_COMPONENT, Context};
 use super::input::{Access, BoxInput, VolumeInput};
-use super::object::{ObjectKind, RenderedObject};
+use super::object::{ObjectKind, RenderedObject, path};
 use super::pod;
 use super::volume;
 use super::workload;
 use crate::compose::names;
 use crate::diag::Diagnostic;
 use crate::text::dns;
+use crate::text::secret::secret_arguments;
 
 /// Deployments of Boxes with what they need, and a NetworkPolicy where one asks for it; in the order of declaration.
 pub(super) fn objects(cx: &mut Context<'_>, composed: &[Component<'_>]) -> Vec<RenderedObject> {
@@ -30,7 +31,7 @@ pub(super) fn objects(cx: &mut Context<'_>, composed: &[Component<'_>]) -> Vec<R
             objects.push(network_policy(cx, declared));
         }
         if let Some(image) = &declared.image {
-            objects.push(deployment(cx, declared, image));
+            objects.push(deployment(cx, declared, &image.value));
         } else if let Some(component) = composed.iter().find(|component| component.name == declared.name) {
             let files = config::objects(cx, component);
             let workload = workload::workload(cx, &files, component);
@@ -54,7 +55,15 @@ fn deployment(cx: &Context<'_>, declared: &BoxInput, image: &str) -> RenderedObj
         ([], []) => (vec!["sh".to_owned(), "-c".to_owned()], vec!["sleep infinity".to_owned()]),
         (command, args) => (command.to_vec(), args.to_vec()),
     };
+    // One command line, in two parts: a flag may end the first and have its value in the second.
+    let mut secret = secret_arguments(command.iter().chain(&args).map(String::as_str)).into_iter();
+    let mut sensitive = Vec::new();
     for (key, words) in [("command", command), ("args", args)] {
+        for (index, secret) in secret.by_ref().take(words.len()).enumerate() {
+            if secret {
+                sensitive.push(path(&[&"spec", &"template", &"spec", &"containers", &0, &key, &index]));
+            }
+        }
         if !words.is_empty() {
             container[key] = json!(words);
         }
@@ -81,7 +90,7 @@ fn deployment(cx: &Context<'_>, declared: &BoxInput, image: &str) -> RenderedObj
     }
     after.extend(cx.input.volumes.iter().map(|volume| (ObjectKind::PersistentVolumeClaim, volume::address(volume))));
     let object = workload::runner(cx, &declared.name, None, Map::new(), spec);
-    RenderedObject { after, origin: declared.location.clone(), ..object }
+    RenderedObject { sensitive, after, origin: declared.location.clone(), ..object }
 }
 
 fn network_policy(cx: &Context<'_>, declared: &BoxInput) -> RenderedObject {

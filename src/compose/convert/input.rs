@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::compose::model::Located;
 use crate::compose::project::ComposeProject;
 use crate::diag::Location;
 
@@ -142,7 +143,7 @@ pub struct BoxInput {
     /// Its name, which is its component, and for a compose Box the service that it takes out of the app's Pod.
     pub name: String,
     /// Image of a stand-alone Box; absent for a compose Box.
-    pub image: Option<String>,
+    pub image: Option<Located<String>>,
     /// Entry point; with neither this nor `args` the Box sleeps.
     pub command: Vec<String>,
     /// Arguments.

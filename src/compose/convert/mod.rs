@@ -16,6 +16,7 @@ mod copy_up;
 mod fence;
 mod fields;
 mod hide;
+mod image;
 mod ingress;
 mod input;
 mod isolation;
@@ -42,6 +43,7 @@ pub fn convert(input: &ConvertInput<'_>) -> (Option<Rendered>, Diagnostics) {
     let mut cx = Context::new(input);
     service::check_names(&mut cx);
     cx.check_scope();
+    image::check(&mut cx);
     let components = components::components(&mut cx);
     let mut objects = policy::objects(&cx);
     objects.extend(isolation::objects(&cx));

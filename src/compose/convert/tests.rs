@@ -7,6 +7,7 @@ use super::object::CONTENT_HASH;
 use super::*;
 use crate::compose::files::{FileError, Files};
 use crate::compose::load::project::Printing;
+use crate::compose::model::Located;
 use crate::compose::names;
 use crate::compose::project::ComposeProject;
 use crate::compose::{Input, ReadRequest, read};
@@ -109,6 +110,11 @@ fn volume(name: &str, id: &str) -> VolumeInput {
         previous_handle: None,
         origin: None,
     }
+}
+
+/// The image of a Box, as a manifest names it.
+fn boxed_image(name: &str) -> Located<String> {
+    Located { value: name.to_owned(), location: Location::new("kompoxapp.yml", 31, 10) }
 }
 
 fn scope() -> Scope {

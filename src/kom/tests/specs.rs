@@ -271,6 +271,14 @@ fn ingress_is_checked() {
             ("  ingress: {rules: [{name: a, port: 80, hosts: [\"https://x.org\"]}]}", "error[kom-host] 9:49"),
             ("  ingress: {rules: [{name: a, port: 80, hosts: [x.org.]}]}", "error[kom-host] 9:49"),
             (
+                "  ingress: {rules: [{name: a, port: 80, hosts: [10.0.0.1]}]}",
+                "error[kom-host] 9:49: \"10.0.0.1\" is an IP address",
+            ),
+            (
+                "  ingress: {rules: [{name: a, port: 80, hosts: [\"2001:db8::1\"]}]}",
+                "error[kom-host] 9:49: \"2001:db8::1\" is an IP address",
+            ),
+            (
                 "  ingress: {rules: [{name: a, port: 80, hosts: x.org}]}",
                 "error[kom-type] 9:48: \"hosts\" must be a list, not a string",
             ),

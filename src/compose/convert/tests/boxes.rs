@@ -130,7 +130,7 @@ fn container_ports_are_those_of_one_pod() {
 #[test]
 fn boxes_may_take_every_service() {
     let text = "services: {a: {image: x, volumes: ['./a:/a'], ports: ['8080:80', '5432:1']}, b: {image: y, volumes: ['./b:/b']}}";
-    let tools = BoxInput { image: Some("debian".to_owned()), ..named("tools") };
+    let tools = BoxInput { image: Some(boxed_image("debian")), ..named("tools") };
     let rendered = with(text, vec![named("a"), named("b"), tools]).unwrap();
     assert!(rendered.objects.iter().all(|o| o.kind != ObjectKind::Deployment || o.address_name != "app1-app"));
     for name in ["app1-a", "app1-b", "app1-tools"] {
@@ -184,4 +184,35 @@ fn several_components_are_stable_and_read_back() {
     }
     let policy = find(&rendered, "NetworkPolicy", "app1-db");
     assert_eq!(policy["spec"]["podSelector"], json!({"matchLabels": {"app": "app1-db"}}));
+}
+
+#[test]
+fn secrets_in_the_command_line_of_a_box_are_marked() {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let tools = BoxInput {
+        image: Some(boxed_image("debian")),
+        command: words(&["sh", "-c", "x --password=hunter2; PGPASSWORD=hunter2 psql", "--token"]),
+        args: words(&["hunter2", "plain"]),
+        ..named("tools")
+    };
+    let rendered = with("services: {web: {image: x, ports: ['8080:80', '5432:80']}}", vec![tools]).unwrap();
+    let object = rendered.objects.iter().find(|object| object.address_name == "app1-tools").unwrap();
+    let marked: Vec<String> = object.sensitive.iter().map(|path| path.join(".")).collect();
+    let at = "spec.template.spec.containers.0";
+    assert_eq!(marked, [format!("{at}.command.2"), format!("{at}.args.0")]);
+}
+
+#[test]
+fn an_image_that_no_runtime_takes_is_an_error_at_its_line() {
+    let tools = BoxInput { image: Some(boxed_image("Debian:13")), ..named("tools") };
+    let text = "services:\n  web: {image: 'nginx:${UNSET}', ports: ['8080:80', '5432:80']}\n";
+    let found = with(text, vec![tools]).unwrap_err();
+    assert!(
+        found.contains("compose-image compose.yml:2:16: web: no runtime takes the image \"nginx:\": the tag after the colon is empty"),
+        "{found}"
+    );
+    assert!(
+        found.contains("compose-image kompoxapp.yml:31:10: tools: no runtime takes the image \"Debian:13\": its name must be in lower case"),
+        "{found}"
+    );
 }

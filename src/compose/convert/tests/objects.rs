@@ -730,7 +730,7 @@ fn stand_alone_box() {
     let (scope, project) = (scope(), project("services: {web: {image: x}}"));
     let one = |command: &[&str]| BoxInput {
         name: "tools".to_owned(),
-        image: Some("debian:stable".to_owned()),
+        image: Some(boxed_image("debian:stable")),
         command: command.iter().map(|c| (*c).to_owned()).collect(),
         args: Vec::new(),
         network_rules: vec![json!({"from": [{"podSelector": {}}]})],
@@ -834,7 +834,7 @@ fn kubernetes_types_know_every_field() {
     let (scope, project) = (scope(), project(EVERYTHING));
     let tools = BoxInput {
         name: "tools".to_owned(),
-        image: Some("debian:stable".to_owned()),
+        image: Some(boxed_image("debian:stable")),
         command: Vec::new(),
         args: vec!["x".to_owned()],
         network_rules: vec![json!({"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": 80}]})],
