@@ -17,7 +17,7 @@ use crate::engine::address::resolve;
 use crate::engine::identity::is_one_object;
 use crate::engine::plan::Mode;
 use crate::engine::planner::Options;
-use crate::engine::whereabouts::is_gone;
+use crate::engine::whereabouts::{is_gone, is_unmarked};
 use crate::report::About;
 use crate::resources::drivers;
 
@@ -49,13 +49,15 @@ async fn import(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
         .map_err(|error| CliError::new("address", error.to_string()))?;
     let id = session.id_named(&before, &address, &args.id).await?;
     if let Some(record) = session.store.record(&address)?.filter(|record| !record.progress.lost) {
-        if is_one_object((&record.provider, &record.physical_id), (&record.provider, &id)) {
+        let is_same = is_one_object((&record.provider, &record.physical_id), (&record.provider, &id));
+        let providers = session.providers(&session.sign_in(&before), &before)?;
+        // What lost its mark is adopted again.
+        if is_same && !is_unmarked(&record, &providers, drivers::kind).await {
             session.ui.say(|err| writeln!(err, "{address} is {id} already; nothing was done."));
             return Ok(Exit::Done);
         }
         // What is gone is given up with the import: between the two commands an apply would make an empty one.
-        let providers = session.providers(&session.sign_in(&before), &before)?;
-        if !is_gone(&record, &providers, drivers::kind).await {
+        if !is_same && !is_gone(&record, &providers, drivers::kind).await {
             return Err(CliError::new(
                 "recorded",
                 format!("{address} is in the state already: {}", record.physical_id),
@@ -66,7 +68,7 @@ async fn import(args: &Args, session: &Session<'_>) -> Result<Exit, CliError> {
     let wanted = known.graph.get(&address).map(|node| (&node.provider, id.as_str()));
     let same =
         |record: &&Record| wanted.is_some_and(|wanted| is_one_object((&record.provider, &record.physical_id), wanted));
-    if let Some(other) = before.records.iter().find(same) {
+    if let Some(other) = before.records.iter().filter(|record| record.address != address).find(same) {
         return Err(CliError::new("recorded", format!("{id} is in the state already, as {}", other.address))
             .help(Advice::run("to rename it", Command::state_mv(&other.address, &address))));
     }

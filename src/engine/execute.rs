@@ -523,7 +523,8 @@ impl Execution<'_> {
             return Ok(());
         }
         let message = format!("it still holds what this plan does not delete:\n  {}", foreign.join("\n  "));
-        let hint = Advice::run("move or delete these first, or forget it", Command::state_rm(&self.planned.address));
+        let forget = Command::state_rm(&self.planned.address);
+        let hint = Advice::run("import or move what is needed; to keep it with what it holds", forget);
         Err(Failure::Provider(ProviderError::new(ErrorClass::Conflict, message).hint(hint)))
     }
 

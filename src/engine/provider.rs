@@ -275,6 +275,8 @@ pub struct Content {
     pub kind: String,
     /// The server made it and removes it itself (a Namespace's default ServiceAccount).
     pub server_made: bool,
+    /// It is what kompox keeps data in (a disk, share or snapshot), whoever made it.
+    pub holds_data: bool,
 }
 
 /// A copy of an object's data, taken just before the object is deleted.

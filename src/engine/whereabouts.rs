@@ -64,3 +64,14 @@ pub async fn is_gone(record: &Record, providers: &Providers, kinds: Kinds) -> bo
     let seen = provider.read(&[Target { address, kind, physical_id, find: None }]).await.pop();
     matches!(seen, Some(Observation::Missing))
 }
+
+/// Whether what a record speaks of is there, the same as ever, and carries no mark any more.
+pub async fn is_unmarked(record: &Record, providers: &Providers, kinds: Kinds) -> bool {
+    let kind = kinds(&record.provider, &record.kind).filter(|kind| kind.marked && !record.protection.adopted);
+    let (Some(kind), Some(provider)) = (kind, providers.get(&record.provider)) else { return false };
+    let (address, physical_id) = (record.address.clone(), Some(record.physical_id.clone()));
+    match provider.read(&[Target { address, kind, physical_id, find: None }]).await.pop() {
+        Some(Observation::Found(observed)) => observed.lineage.is_none() && observed.uid == record.progress.uid,
+        _ => false,
+    }
+}

@@ -162,3 +162,32 @@ fn what_leads_to_a_disk_is_no_second_problem() {
     type_printed(&project, &plan, "import").done();
     project.run(&["plan", "--detailed-exitcode"]).done();
 }
+
+/// Whoever took the tags off: nothing is changed before somebody says whose it is, and the printed line leads out.
+#[test]
+fn a_disk_without_its_tags_is_adopted_again_as_printed() {
+    let site = Site::new();
+    site.run(&["apply", "--auto-approve", "--target", DISK]).done();
+    let disk = site.disks().remove(0);
+    site.cloud.drift(&disk, &json!({"tags": null}));
+    let plan = site.stops("foreign").says(&["does not carry the mark of this state any more"]);
+    type_printed(&site.project, &plan, "import").done();
+    site.run(&["apply", "--auto-approve", "--target", DISK]).done();
+    site.run(&["plan", "--detailed-exitcode", "--target", DISK]).done();
+    assert_eq!(site.disks(), [disk]);
+}
+
+#[test]
+fn a_disk_that_is_declared_no_more_is_carried_over_as_printed() {
+    let site = Site::new();
+    let declared = "size: 10Gi\n      assigned: blue\n      disks: [{name: blue}]";
+    site.project.edit("kompoxapp.yml", "size: 10Gi", declared);
+    site.run(&["apply", "--auto-approve", "--target", "disk/default.blue"]).done();
+    let disks = site.disks();
+    site.project.edit("kompoxapp.yml", declared, "size: 10Gi");
+    let plan = site.stops("exists").says(&["disk/default.blue, which no manifest names any more"]);
+    type_printed(&site.project, &plan, "state mv").done();
+    site.run(&["apply", "--auto-approve", "--target", DISK]).done();
+    site.run(&["plan", "--detailed-exitcode", "--target", DISK]).done();
+    assert_eq!(site.disks(), disks);
+}

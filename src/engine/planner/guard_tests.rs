@@ -106,6 +106,40 @@ async fn a_group_stays_with_the_safety_copy_in_it() {
     assert_eq!(site.world.ids(), ["/g", "/g/v_safety"]);
 }
 
+/// Data that an earlier apply let go may be the only copy there is.
+#[tokio::test]
+async fn a_group_stays_with_the_data_in_it_that_no_record_knows() {
+    let site = applied(&graph([node(&GROUP, "g"), node(&THING, "t").inside("g")])).await;
+    site.world.put("/g/old", json!({"name": "old", "size": 1}), Some(&site.lineage));
+    for (wish, mode) in [(graph([]), Mode::Destroy), (graph([node(&THING, "x")]), Mode::Apply)] {
+        let plan = site.plan_as(&wish, mode, &Options::default()).await.unwrap();
+        let group = plan.actions.iter().find(|planned| planned.address == address(&GROUP, "g")).unwrap();
+        assert!(verbs(&plan).contains(&"forget group/g".to_owned()), "{plan:?}");
+        assert_eq!(group.reason, "it holds what is kept: old");
+    }
+}
+
+/// An apply would leave it as it is, so no plan says otherwise; the line that it prints leads out.
+#[tokio::test]
+async fn data_without_its_mark_is_not_planned_to_change() {
+    let wish = |size: i64| graph([node(&DISK, "data").with("size", size)]);
+    let site = applied(&wish(1)).await;
+    site.world.edit("/data", |thing| thing.lineage = None);
+    assert_eq!(verbs(&site.plan(&wish(1)).await.unwrap()), [""; 0]);
+    let text = problems(site.plan(&wish(2)).await);
+    assert!(text.contains("/ws/t/disk/data does not carry the mark of this state any more"), "{text}");
+    assert!(text.contains("kompox import /ws/t/disk/data /data"), "{text}");
+    assert!(text.contains("kompox state rm /ws/t/disk/data"), "{text}");
+}
+
+#[tokio::test]
+async fn data_that_the_state_knows_by_another_name_is_carried_over() {
+    let site = applied(&graph([node(&DISK, "old").with("name", "data")])).await;
+    let text = problems(site.plan(&graph([node(&DISK, "new").with("name", "data")])).await);
+    assert!(text.contains("kompox state mv /ws/t/disk/old /ws/t/disk/new"), "{text}");
+    assert!(!text.contains("kompox import"), "{text}");
+}
+
 #[tokio::test]
 async fn a_mark_that_is_gone_or_anothers_is_never_deleted_and_never_changed() {
     for lineage in [None, Some("another".to_owned())] {

@@ -119,6 +119,14 @@ impl<'a> Known<'a> {
         self.selected.contains(address)
     }
 
+    /// Whether the plan removes what a record speaks of: nothing wishes for it, or everything goes.
+    pub(super) fn is_removed(&self, record: &Record) -> bool {
+        let address = &record.address;
+        let all = self.inputs.mode == Mode::Destroy;
+        let wanted = || self.inputs.graph.get(address).is_some() || self.is_renamed(address);
+        self.is_selected(address) && (all || !wanted())
+    }
+
     /// Whether others take something from it.
     pub(super) fn is_referenced(&self, address: &Address) -> bool {
         self.referenced.contains(address)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use futures::StreamExt;
 use kompox_state::Record;
 
 use super::known::Known;
@@ -20,6 +21,9 @@ use crate::engine::plan::Mode;
 use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, ProviderKey, Target, Writers};
 use crate::engine::refresh;
 use crate::engine::value::{Reference, Value};
+
+/// Containers that are listed at once.
+const AT_ONCE: usize = 16;
 
 type Observations = HashMap<Address, Observation>;
 
@@ -212,6 +216,29 @@ pub(super) async fn elsewhere(view: &View<'_>) -> HashMap<Address, Result<Vec<St
         (node.address.clone(), ids)
     });
     found.collect()
+}
+
+/// The data in containers that would be removed: some of it an earlier apply let go, so that no record speaks of it. Only an account's
+/// own containers hold any; what cannot be listed now is listed before the container is deleted.
+pub(super) async fn data_inside(view: &View<'_>) -> Vec<Identity> {
+    let inputs = view.inputs;
+    if inputs.options.offline || !matches!(inputs.mode, Mode::Apply | Mode::Destroy) {
+        return Vec::new();
+    }
+    let doomed = inputs.snapshot.records.iter().filter_map(|record| {
+        let kind = view.kind_of(record).filter(|kind| kind.holds == Holds::Objects && view.is_removed(record))?;
+        let is_there = matches!(view.observations.get(&record.address), Some(Observation::Found(_)));
+        let provider =
+            inputs.providers.get(&record.provider).filter(|_| is_there && record.provider.host().is_none())?;
+        let target = of_record(record, record.address.clone(), kind);
+        Some(async move {
+            let contents = provider.contents(&target).await.unwrap_or_default();
+            let data = contents.into_iter().filter(|content| content.holds_data && !content.server_made);
+            data.map(|content| Identity::new(&record.provider, &content.physical_id)).collect::<Vec<_>>()
+        })
+    });
+    let lists: Vec<_> = doomed.collect();
+    futures::stream::iter(lists).buffered(AT_ONCE).concat().await
 }
 
 /// What a lock hides is as the state knows it: else the lock itself could not be lifted.

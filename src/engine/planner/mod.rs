@@ -59,6 +59,7 @@ use super::plan::{Danger, Mode, Plan, Verb};
 pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
     let mut view = look::look(Known::new(&inputs)).await;
     view.elsewhere = look::elsewhere(&view).await;
+    view.inside = look::data_inside(&view).await;
     let mut findings = decided(&view).await;
     findings.refusals.extend(look::unknown_kinds(&view));
     let disturbances: Vec<Danger> = seal::disturbances(&view, &findings.actions).collect();
@@ -98,7 +99,7 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
 
 /// What to do with every object that the plan is about.
 async fn decided(view: &View<'_>) -> Findings {
-    let removals = |findings: &Findings, all| remove::removals(view, &findings.actions, &findings.becomes, all);
+    let removals = |findings: &Findings| remove::removals(view, &findings.actions, &findings.becomes);
     match view.inputs.mode {
         Mode::Apply | Mode::Import => {
             let (decided, outputs) = decide::all(view);
@@ -107,13 +108,13 @@ async fn decided(view: &View<'_>) -> Findings {
             findings.outputs = outputs.into_iter().map(|(address, outputs)| (address.clone(), outputs)).collect();
             findings.refusals.extend(unique::problems(view, &findings.actions));
             if view.inputs.mode == Mode::Apply {
-                findings.remove(removals(&findings, false));
+                findings.remove(removals(&findings));
             }
             findings
         }
         Mode::Destroy => {
             let mut findings = Findings::default();
-            findings.remove(removals(&findings, true));
+            findings.remove(removals(&findings));
             findings
         }
         Mode::RefreshOnly => Findings::of(drift::all(view)),

@@ -51,18 +51,10 @@ struct Doomed<'v> {
 /// Objects that several addresses stand for, with the address for which each is kept, and why, if it is.
 type Shared = HashMap<Identity, Option<(Address, String)>>;
 
-/// What becomes of the records that no node stands for (of all, for a destroy). `actions` and `becomes` are what the wish
-/// comes to.
-pub(super) fn removals(
-    view: &View<'_>,
-    actions: &[PlannedAction],
-    becomes: &[(Identity, Address)],
-    all: bool,
-) -> Vec<Removal> {
-    let graph = view.inputs.graph;
+/// What becomes of the records that the plan removes. `actions` and `becomes` are what the wish comes to.
+pub(super) fn removals(view: &View<'_>, actions: &[PlannedAction], becomes: &[(Identity, Address)]) -> Vec<Removal> {
     let doomed = view.inputs.snapshot.records.iter().filter_map(|record| {
-        let wanted = !all && (graph.get(&record.address).is_some() || view.is_renamed(&record.address));
-        let kind = view.kind_of(record).filter(|_| !wanted && view.is_selected(&record.address))?;
+        let kind = view.kind_of(record).filter(|_| view.is_removed(record))?;
         Some(Doomed { identity: Identity::of(record), record, kind })
     });
     let doomed: Vec<Doomed<'_>> = doomed.collect();
@@ -108,7 +100,10 @@ fn staying(view: &View<'_>, doomed: &[Doomed<'_>], actions: &[PlannedAction]) ->
     let vacated: HashSet<&Address> = replaced.filter_map(|planned| planned.moved_from.as_ref()).collect();
     let records = view.inputs.snapshot.records.iter();
     let stay = records.filter(|record| !going.contains(&record.address) && !vacated.contains(&record.address));
-    stay.map(|record| Identity::of(record).text().to_owned()).collect()
+    // What an earlier apply let go stays, too.
+    let decided: HashSet<&Identity> = doomed.iter().map(|one| &one.identity).collect();
+    let let_go = view.inside.iter().filter(|data| !decided.contains(data)).cloned();
+    stay.map(Identity::of).chain(let_go).map(|identity| identity.text().to_owned()).collect()
 }
 
 /// Objects that another address stands for too, with why this plan must keep them, if it must: what is recorded or wanted

@@ -10,6 +10,7 @@ use super::known::Known;
 use super::places::Places;
 use crate::engine::address::Address;
 use crate::engine::ground::{Grounds, Seen};
+use crate::engine::identity::Identity;
 use crate::engine::kind::Kind;
 use crate::engine::plan::Mode;
 use crate::engine::provider::{Observation, Observed, ProviderError};
@@ -28,6 +29,8 @@ pub(super) struct View<'a> {
     /// Ids of data of this state that is not where kompox would make it and that no record knows, by the wish whose tags it carries;
     /// an error where nobody could look.
     pub(super) elsewhere: HashMap<Address, Result<Vec<String>, Box<ProviderError>>>,
+    /// Data in containers that would be removed, recorded or not.
+    pub(super) inside: Vec<Identity>,
     places: OnceLock<Places>,
 }
 
@@ -49,6 +52,7 @@ impl<'a> View<'a> {
             under: HashMap::new(),
             grounds: None,
             elsewhere: HashMap::new(),
+            inside: Vec::new(),
             places: OnceLock::new(),
         }
     }

@@ -516,7 +516,12 @@ impl Provider for Memory {
 
     async fn contents(&self, target: &Target) -> Result<Vec<Content>, ProviderError> {
         let inner = format!("{}/", target.physical_id.as_deref().unwrap_or_default());
-        let content = |id: String| Content { physical_id: id, kind: "object".to_owned(), server_made: false };
+        // What is data by its kind, the world knows of what has a size.
+        let holds_data = |id: &str| self.0.get(id).is_some_and(|thing| thing.object.get("size").is_some());
+        let content = |id: String| {
+            let holds_data = holds_data(&id);
+            Content { physical_id: id, kind: "object".to_owned(), server_made: false, holds_data }
+        };
         Ok(self.0.ids().into_iter().filter(|id| id.starts_with(&inner)).map(content).collect())
     }
 

@@ -10,7 +10,7 @@ use super::AzureProvider;
 use super::body::{lineage_of, tags_of};
 use super::id::ArmId;
 use super::read::identify;
-use super::types::{self, CLUSTERS, DISKS, GROUPS, Listing, STORAGE_ACCOUNTS};
+use super::types::{self, CLUSTERS, DISKS, GROUPS, Listing, SNAPSHOTS, STORAGE_ACCOUNTS};
 
 /// What AKS itself makes in the group of a cluster's nodes, and removes with the cluster ("What resource groups are made",
 /// <https://learn.microsoft.com/azure/aks/faq>). Whatever is not here may be somebody's data: disks, snapshots, storage
@@ -40,6 +40,9 @@ const MADE_BY_AKS: [&str; 18] = [
 /// without was put there by somebody, mostly for its fixed number.
 const ADDRESSES: [&str; 2] = ["Microsoft.Network/publicIPAddresses", "Microsoft.Network/publicIPPrefixes"];
 const TAGS_OF_AKS: [&str; 4] = ["aks-managed", "k8s-azure", "kubernetes-", "service"];
+
+/// What data is kept in.
+const DATA: [&str; 3] = [DISKS, SNAPSHOTS, "Microsoft.Storage/storageAccounts/fileServices/shares"];
 
 /// The services of a storage account and what they hold.
 const SERVICES: [&str; 4] = [
@@ -183,7 +186,12 @@ fn is_made_by_aks(item: &Value) -> bool {
 }
 
 fn content(item: &Value, server_made: bool) -> Content {
-    Content { physical_id: text_of(item, "id").to_owned(), kind: text_of(item, "type").to_owned(), server_made }
+    Content {
+        physical_id: text_of(item, "id").to_owned(),
+        kind: text_of(item, "type").to_owned(),
+        server_made,
+        holds_data: DATA.iter().any(|data| is_type(item, data)),
+    }
 }
 
 fn text_of<'a>(item: &'a Value, key: &str) -> &'a str {

@@ -71,7 +71,7 @@ impl KubernetesProvider {
         let pick = |Item { object: item, .. }: Item| {
             (mark(&item) == Some(lineage)).then(|| {
                 let physical_id = format!("{collection}/{}", text(&item, "/metadata/name"));
-                Content { physical_id, kind: "Namespace".to_owned(), server_made: false }
+                Content { physical_id, kind: "Namespace".to_owned(), server_made: false, holds_data: false }
             })
         };
         match self.api.list(&collection, "", METADATA, pick).await {
@@ -214,7 +214,12 @@ fn listed(served: &Served, collection: &str, item: &Value) -> Listed {
     Listed {
         uid: text(item, "/metadata/uid").to_owned(),
         owners: owners.collect(),
-        content: Content { physical_id, kind: served.kind.clone(), server_made: is_server_made(served, name, item) },
+        content: Content {
+            physical_id,
+            kind: served.kind.clone(),
+            server_made: is_server_made(served, name, item),
+            holds_data: false,
+        },
     }
 }
 

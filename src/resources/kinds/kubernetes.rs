@@ -42,14 +42,14 @@ pub static NAMESPACE: Kind = Kind {
 /// A volume or claim goes only when nothing uses it, and the workload moves only to one that is there: replacing one under
 /// its own address would wait for itself.
 fn let_go_first(refusal: &Refusal<'_>) -> Vec<Advice> {
-    if refusal.path.matches("spec.claimRef.*") {
+    if refusal.outside && refusal.path.matches("spec.claimRef.*") {
         return vec![
             "the claim of that name has taken this volume; its data is not the app's to share".into(),
             "delete that claim and what uses it, or give the app a disk of its own".into(),
         ];
     }
     vec![
-        "the app must let go of it first; the disk itself is kept:".into(),
+        "the app must let go of it first; a disk that is behind it is kept:".into(),
         Advice::run("", Command::destroy(refusal.address)),
         Advice::run("", Command::new(Name::Apply)),
     ]

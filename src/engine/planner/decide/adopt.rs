@@ -2,7 +2,9 @@
 
 use super::replace::{judged, refused};
 use crate::advice::{Advice, Command};
+use crate::engine::address::Address;
 use crate::engine::code::ProblemCode;
+use crate::engine::identity::Identity;
 use crate::engine::kind::{Holds, Replace};
 use crate::engine::plan::{Asked, Cause, FieldChange, Verb};
 use crate::engine::planner::change::restart;
@@ -71,6 +73,11 @@ fn not_adopted(wish: &Wish<'_>, observed: &Observed) -> Problem {
     let ours = is_ours(wish, observed);
     let (code, message, why) = if ours {
         let message = format!("{} exists already: {id}", node.address);
+        if let Some(other) = known_as(wish, id) {
+            return Problem::of(ProblemCode::Exists, node, message)
+                .help(format!("the state knows it as {other}, which no manifest names any more"))
+                .help(Advice::run("to carry it over", Command::state_mv(other, &node.address)));
+        }
         (ProblemCode::Exists, message, "it may hold data, so it is adopted only when you say so:")
     } else {
         let message = format!("{} exists already and is not ours: {id}", node.address);
@@ -79,6 +86,14 @@ fn not_adopted(wish: &Wish<'_>, observed: &Observed) -> Problem {
     let problem = Problem::of(code, node, message).help(why);
     let problem = problem.help(Advice::run("", Command::import(&node.address).word(id)));
     Problem { foreign: (!ours).then(|| id.clone()), ..problem }
+}
+
+/// The address under which the state knows it, where that is no wish of its own: there it can be carried over from.
+fn known_as<'v>(wish: &Wish<'v>, id: &str) -> Option<&'v Address> {
+    let inputs = wish.view.inputs;
+    let identity = Identity::new(&wish.node.provider, id);
+    let mut others = inputs.snapshot.records.iter().filter(|record| Identity::of(record) == identity);
+    others.find(|record| inputs.graph.get(&record.address).is_none()).map(|record| &record.address)
 }
 
 /// A change that only a new object could have: what is adopted is not deleted for it.

@@ -50,7 +50,14 @@ pub(super) fn compare<'v>(wish: &Wish<'v>, record: &'v Record, observed: &'v Obs
     if forced || changes.iter().any(|change| change.forces_replacement) {
         return Decided { dangers, ..replace(wish, record, observed, changes, forced).into() };
     }
-    let decided = Decided::from(in_place(wish, record, observed, changes, as_it_was));
+    let decision = in_place(wish, record, observed, changes, as_it_was);
+    let is_change = |draft: &Draft| draft.action.action == Verb::Update;
+    if matches!(&decision, Decision::Act(draft) | Decision::Ask(draft, _) if is_change(draft))
+        && let Some(problem) = unmarked(wish, record, observed)
+    {
+        return Decision::from(problem).into();
+    }
+    let decided = Decided::from(decision);
     Decided { dangers, ..decided.giving(wish.outputs(observed)) }
 }
 
@@ -83,6 +90,23 @@ fn not_ours(wish: &Wish<'_>, record: &Record, observed: &Observed) -> Option<Pro
             .help(forget("forget the old one"))
             .help(Advice::run("adopt the new one", Command::import(address).word(id)))
     })
+}
+
+/// Why data cannot be changed that lost its mark: whoever took it away, nothing says any more that it is this state's, and an apply
+/// leaves it as it is.
+fn unmarked(wish: &Wish<'_>, record: &Record, observed: &Observed) -> Option<Problem> {
+    let node = wish.node;
+    let is_marked = node.kind.marked && !record.protection.adopted;
+    if node.kind.holds != Holds::Data || !is_marked || observed.lineage.is_some() {
+        return None;
+    }
+    let (address, id) = (&node.address, &observed.physical_id);
+    let message =
+        format!("{address} does not carry the mark of this state any more, and nothing of it is changed: {id}");
+    let problem = Problem::of(ProblemCode::Foreign, node, message)
+        .help(Advice::run("if it is the app's, adopt it again", Command::import(address).word(id)))
+        .help(Advice::run("if not, forget it, and an empty one is made in its place", Command::state_rm(address)));
+    Some(problem)
 }
 
 /// The id that the wish gives, where that is another object than the recorded one.
