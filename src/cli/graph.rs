@@ -45,6 +45,11 @@ pub struct Args {
 
 /// Runs `graph`: reads local files only.
 pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
+    if global.json {
+        return Err(CliError::new("usage", "graph prints no JSON: leave --json out, and say how with --format").help(
+            "what is done, and in which order, is in the JSON of plan --json, or of show --json with a saved plan",
+        ));
+    }
     let view = match &args.plan {
         Some(file) => GraphView::of_plan(&planfile::read(&global.cwd()?.join(file))?.plan),
         None => {

@@ -32,6 +32,9 @@ pub struct Args {
 
 /// Runs `render`: reads local files only.
 pub fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
+    if global.json {
+        return Err(CliError::new("usage", "render prints YAML, which has no JSON form: leave --json out"));
+    }
     let (expanded, findings) = offline(global, Keep::Rendered)?;
     ui.findings(&findings);
     let apps: Vec<Address> = expanded.rendered.iter().map(|(app, _)| app.clone()).collect();

@@ -258,4 +258,10 @@ fn a_plan_of_an_earlier_revision_touches_nothing_of_today() {
         .exits(1)
         .says(&["error[revision]: --at nowhere: git knows no such revision"]);
     project.run(&["plan", "--at", "HEAD", "--out", "p.kplan"]).exits(1);
+    // Nor need git have the folder of kompox.
+    std::fs::write(project.folder().join(".gitignore"), "*.env\nhome\n.kompox/\n").unwrap();
+    git(&["rm", "-r", "-q", "--cached", "."]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "third"]);
+    assert_eq!(project.run(&["plan", "--at", "HEAD", "--json"]).done().json()["counts"], json!({"update": 1}));
 }

@@ -39,7 +39,9 @@ pub fn read(global: &Global) -> Result<Manifests, CliError> {
             let below = below.and_then(|cwd| Some(cwd.strip_prefix(&layout.root).ok()?.to_owned())).unwrap_or_default();
             request.cwd = root.join(below);
             request.kompox_root = Some(root.clone());
-            request.kompox_dir = Some(root.join(DIR_NAME));
+            // What git does not have is today's, as env files are.
+            let of_revision = Some(root.join(DIR_NAME)).filter(|dir| dir.is_dir());
+            request.kompox_dir = Some(of_revision.unwrap_or_else(|| layout.dir.clone()));
             load(&discover(&request)?, &request)?
         }
     };
