@@ -293,6 +293,8 @@ pub struct Part {
     pub name: String,
     /// The places that it finds its data in.
     pub mounts: Vec<Mount>,
+    /// The paths at which it finds something else, which hides what a place around them has there: `tmpfs`, a config.
+    pub covers: Vec<String>,
     /// The program that reads the data and the version of its format, where the kind knows it: `("postgres", "17")`.
     pub reads: Option<(String, String)>,
     /// What it may do beyond its own four walls, in words: `privileged`, `capability SYS_ADMIN`.
@@ -321,6 +323,8 @@ pub struct Review {
     pub starts_empty: Option<fn(&serde_json::Value) -> bool>,
     /// How an object with the first name is made from the data of one with the second, if it can be.
     pub made_from: Option<fn(&str, &str) -> Option<Advice>>,
+    /// How an object says that everything of its scope was under this other one before.
+    pub renamed: Option<fn(&str) -> Vec<Advice>>,
     /// What it lets anybody reach: hosts, ports.
     pub opens: Option<fn(&serde_json::Value) -> Vec<String>>,
     /// How a person finds out who changed the object with this id, where reading it does not tell.
@@ -335,6 +339,7 @@ impl Review {
         carry_over: None,
         starts_empty: None,
         made_from: None,
+        renamed: None,
         opens: None,
         history: None,
     };

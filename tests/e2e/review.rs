@@ -199,6 +199,46 @@ fn a_renamed_volume_starts_empty_unless_its_data_is_carried_over() {
     }
 }
 
+/// Whatever the state still knows of who used a disk.
+#[test]
+fn data_out_of_sight_is_a_danger_without_a_record_of_its_workload() {
+    let project = applied(DISK, COMPOSE);
+    let manifest = project.read("kompoxapp.yml");
+    project.write("compose.yml", &COMPOSE.replace("    volumes:", "    tmpfs: [/data/db]\n    volumes:"));
+    assert_eq!(
+        dangers(&project, &[]),
+        [
+            "starts-empty: starts without its data: /data/db (web) is hidden by what is mounted over it; what is written there no longer reaches disk/default"
+        ]
+    );
+    project.write("compose.yml", COMPOSE);
+    // Under another name, without a word.
+    project.write("kompoxapp.yml", &format!("{FRAME}{}", app("b", DISK)));
+    let found = dangers(&project, &[]);
+    assert_eq!(
+        found[0].split(" (/subscriptions").next().unwrap(),
+        "starts-empty: Deployment/b-app starts without its data: this one is new and empty; this plan lets go of /ws/w/prv/p/app/a/disk/default"
+    );
+    // The line, as it is printed.
+    let plan = project.run(&["plan"]).done();
+    let line = plan.stdout.lines().find(|line| line.contains("ops.kompox.dev/moved-from: ")).unwrap().trim();
+    assert_eq!(line, "ops.kompox.dev/moved-from: /ws/w/prv/p/cls/c/app/a");
+    let id = "annotations: {ops.kompox.dev/id: /ws/w/prv/p/cls/c/app/b";
+    project.edit("kompoxapp.yml", id, &format!("{id}, {line}"));
+    let text = dangers(&project, &[]).join("\n");
+    assert!(!text.contains("starts-empty"), "{text}");
+    // The state forgot the workload: it is asked where it works, and then it is gone.
+    project.write("kompoxapp.yml", &manifest);
+    project.run(&["state", "rm", "Deployment/a-app"]).done();
+    project.write("compose.yml", &COMPOSE.replace("./data:", "./data2:"));
+    let text = dangers(&project, &[]).join("\n");
+    assert!(text.contains("/data (web) moves from the folder data of disk/default to the folder data2"), "{text}");
+    project.edit("kompoxapp.yml", "name: default", "name: data");
+    let text = dangers(&project, &[]).join("\n");
+    assert!(text.starts_with("starts-empty: ") && !text.contains('\n'), "{text}");
+    assert!(text.contains("/data (web) moves from disk/default to the new, empty disk/data"), "{text}");
+}
+
 #[test]
 fn a_path_that_finds_another_folder_starts_empty() {
     let two = "services:\n  web:\n    image: nginx:1.27\n    volumes: [\"./data:/data\", \"./conf:/conf\"]\n";

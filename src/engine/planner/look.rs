@@ -27,6 +27,9 @@ const AT_ONCE: usize = 16;
 
 type Observations = HashMap<Address, Observation>;
 
+/// What may be what is wished for, by its wish.
+type Elsewhere = HashMap<Address, Result<Vec<String>, Box<ProviderError>>>;
+
 /// What there is to look at.
 #[derive(Default)]
 struct Agenda<'a> {
@@ -193,8 +196,8 @@ fn observed_output(known: &Known<'_>, observations: &Observations, reference: &R
 }
 
 /// Looks for data of this state where kompox makes none, for each that would be made anew: what a command adopted there is known by
-/// its tags alone where no record speaks of it.
-pub(super) async fn elsewhere(view: &View<'_>) -> HashMap<Address, Result<Vec<String>, Box<ProviderError>>> {
+/// its tags alone where no record speaks of it. And for other data in the container that it would be made in.
+pub(super) async fn elsewhere(view: &View<'_>) -> (Elsewhere, HashMap<Address, Vec<String>>) {
     let inputs = view.inputs;
     let is_absent = |node: &&Node| {
         let is_wished = view.is_selected(&node.address) && node.import.is_none() && !node.read_only;
@@ -205,17 +208,28 @@ pub(super) async fn elsewhere(view: &View<'_>) -> HashMap<Address, Result<Vec<St
     let makes_any = inputs.mode == Mode::Apply && !inputs.options.offline;
     let absent: Vec<&Node> = inputs.graph.iter().filter(|_| makes_any).filter(is_absent).collect();
     if absent.is_empty() {
-        return HashMap::new();
+        return Default::default();
     }
     let marks = Marks::of(inputs, &absent).await;
     let recorded: HashSet<Identity> = view.records.values().map(|record| Identity::of(record)).collect();
+    let mut beside = HashMap::new();
+    for node in &absent {
+        let Some(within) = node.find.as_ref().map(|find| format!("{}/", find.within.to_lowercase())) else { continue };
+        let free = |id: &&String| {
+            id.to_lowercase().starts_with(&within) && !recorded.contains(&Identity::new(&node.provider, id))
+        };
+        let ids: Vec<String> = marks.of_kind(node).map(|one| &one.physical_id).filter(free).cloned().collect();
+        if !ids.is_empty() {
+            beside.insert(node.address.clone(), ids);
+        }
+    }
     let found = absent.into_iter().map(|node| {
         let is_free = |id: &&String| !recorded.contains(&Identity::new(&node.provider, id));
         let like = marks.like(node).map_err(|error| Box::new(error.clone()));
         let ids = like.map(|all| all.iter().map(|one| &one.physical_id).filter(is_free).cloned().collect());
         (node.address.clone(), ids)
     });
-    found.collect()
+    (found.collect(), beside)
 }
 
 /// The data in containers that would be removed: some of it an earlier apply let go, so that no record speaks of it. Only an account's

@@ -58,6 +58,12 @@ impl Marks {
         Ok(found.into_iter().flatten().map(|number| &shelf.all[*number]).collect())
     }
 
+    /// All that is of the kind of a node, as far as anybody could look.
+    pub(super) fn of_kind(&self, node: &Node) -> impl Iterator<Item = &Marked> {
+        let shelf = self.0.get(&(node.provider.clone(), node.kind.name));
+        shelf.and_then(|shelf| shelf.as_ref().ok()).into_iter().flat_map(|shelf| &shelf.all)
+    }
+
     /// All of it, with its API.
     ///
     /// # Errors

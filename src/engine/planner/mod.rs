@@ -33,6 +33,8 @@ mod rebuild;
 mod remove;
 mod request;
 mod review;
+#[cfg(test)]
+mod review_tests;
 mod seal;
 mod select;
 #[cfg(test)]
@@ -58,7 +60,7 @@ use super::plan::{Danger, Mode, Plan, Verb};
 /// Every guard that stops it, every object that could not be read.
 pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
     let mut view = look::look(Known::new(&inputs)).await;
-    view.elsewhere = look::elsewhere(&view).await;
+    (view.elsewhere, view.beside) = look::elsewhere(&view).await;
     view.inside = look::data_inside(&view).await;
     let mut findings = decided(&view).await;
     findings.refusals.extend(look::unknown_kinds(&view));

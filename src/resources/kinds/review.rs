@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::carry::carry_over;
+use crate::advice::Advice;
 use crate::compose::convert::is_ours;
 use crate::engine::kind::{Loss, Mount, Part, Review, Use};
+use crate::kom::MOVED_FROM_ANNOTATION;
 use kompox_rules::pod_security::{CAPABILITIES, SYSCTLS};
 
 /// A workload.
@@ -15,6 +17,7 @@ pub(super) const WORKLOAD: Review = Review {
     loss: Some(Loss { code: "workload-deleted", text: "stops, and nothing takes its place" }),
     parts: Some(parts),
     carry_over: Some(carry_over),
+    renamed: Some(renamed),
     ..Review::NONE
 };
 
@@ -102,6 +105,7 @@ fn parts(object: &Value) -> Vec<Part> {
     let Some(pod) = object.pointer("/spec/template/spec") else { return Vec::new() };
     let part = |(container, mounts): (&Value, Vec<Mount>)| Part {
         name: text(container, "/name").unwrap_or_default().to_owned(),
+        covers: covers(container, &mounts),
         mounts,
         reads: text(container, "/image").and_then(database),
         powers: powers(container),
@@ -109,6 +113,20 @@ fn parts(object: &Value) -> Vec<Part> {
     let mut parts: Vec<Part> = containers(object).into_iter().map(part).collect();
     parts.push(Part { powers: pod_powers(pod), ..Part::default() });
     parts
+}
+
+/// Where a container mounts what is no claimed volume: memory, a config, a secret.
+fn covers(container: &Value, claimed: &[Mount]) -> Vec<String> {
+    let paths = items(container, "/volumeMounts").filter_map(|mount| text(mount, "/mountPath"));
+    paths.filter(|path| claimed.iter().all(|mount| mount.path != *path)).map(str::to_owned).collect()
+}
+
+/// The line by which an app says that it had this Resource ID before (`docs/manifests.md`).
+fn renamed(id: &str) -> Vec<Advice> {
+    vec![
+        "if it is the same app under another name, say so among its metadata.annotations, then plan again:".into(),
+        Advice::write(format!("    {MOVED_FROM_ANNOTATION}: {id}")),
+    ]
 }
 
 /// Program and major version of a database's image.

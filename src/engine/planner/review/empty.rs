@@ -64,75 +64,150 @@ struct Lost {
     path: String,
     before: Spot,
     after: Option<Spot>,
+    /// What hides the place is no data.
+    covered: bool,
     /// Somebody else goes on using what is there.
     shared: bool,
 }
 
+/// A path of a part that would find empty data, where it had some of which the state does not know what it is.
+struct Strange {
+    workload: Address,
+    part: String,
+    path: String,
+    /// The volume that it worked on, by its name in its API.
+    volume: String,
+    after: Data,
+}
+
+/// What is said of parts that would start without their data.
+#[derive(Default)]
+pub(super) struct Starts {
+    pub(super) dangers: Vec<Danger>,
+    /// The data that these name as what is there instead.
+    pub(super) told: BTreeSet<Address>,
+    /// Data that is worked on after the plan, and by whom.
+    pub(super) used: BTreeMap<Address, Address>,
+}
+
 /// Parts that would find an empty place, or another one, where their data was.
-pub(super) fn starts(whole: &Whole<'_>, standing: &[Standing]) -> Vec<Danger> {
+pub(super) fn starts(whole: &Whole<'_>, standing: &[Standing]) -> Starts {
     let volumes = Volumes::of(whole, standing);
-    let mut parts: BTreeMap<(&str, String), Sides> = BTreeMap::new();
+    let mut parts: Parts<'_> = BTreeMap::new();
     for object in standing {
         let Some(read) = object.kind.review.parts else { continue };
         let mut keep = |side: &serde_json::Value, after: bool| {
             for part in read(side).into_iter().filter(|part| !part.name.is_empty()) {
                 let known = parts.entry((object.address.scope(), part.name.clone())).or_default();
                 let known = if after { &mut known.after } else { &mut known.before };
-                known.get_or_insert((&object.address, &object.api, Vec::new())).2.extend(part.mounts);
+                let new = Side { workload: &object.address, api: &object.api, mounts: Vec::new(), covers: Vec::new() };
+                let side = known.get_or_insert(new);
+                side.mounts.extend(part.mounts);
+                side.covers.extend(part.covers);
             }
         };
-        object.before.iter().for_each(|side| keep(side, false));
+        object.before.iter().chain(&object.seen).for_each(|side| keep(side, false));
         object.after.iter().for_each(|side| keep(side, true));
     }
-    let used: Vec<Spot> =
-        parts.values().filter_map(|sides| sides.after.as_ref()).flat_map(|side| volumes.spots(side)).collect();
-    let mut lost = Vec::new();
+    let after = || parts.values().filter_map(|sides| sides.after.as_ref());
+    let used: Vec<Spot> = after().flat_map(|side| volumes.spots(side)).collect();
+    let (mut lost, mut strange) = (Vec::new(), Vec::new());
     for ((scope, name), sides) in &parts {
-        let Some((_, api, before)) = &sides.before else { continue };
-        // A part under another name that takes the paths over.
-        let heir = || {
-            let beside = parts.range((*scope, String::new())..).take_while(|((other, _), _)| other == scope);
-            let new = beside.filter(|(_, sides)| sides.before.is_none());
-            new.filter_map(|((_, name), sides)| Some((name, sides.after.as_ref()?)))
-                .find(|(_, (.., mounts))| mounts.iter().any(|mount| before.iter().any(|was| was.path == mount.path)))
-        };
+        let Some(before) = &sides.before else { continue };
         let same = sides.after.as_ref().map(|after| (name, after));
-        let Some((now, (workload, api_after, after))) = same.or_else(heir) else { continue };
+        let Some((now, after)) = same.or_else(|| heir(&parts, scope, before)) else { continue };
         let renamed = sides.after.is_none();
-        let paths: BTreeSet<&str> = before.iter().chain(after).map(|mount| mount.path.as_str()).collect();
+        let mounts = before.mounts.iter().chain(&after.mounts).map(|mount| &mount.path);
+        let paths: BTreeSet<&str> = mounts.chain(&after.covers).map(String::as_str).collect();
         for path in paths {
-            let Some(was) = effective(before, path).and_then(|(v, folder)| volumes.spot(v, api, folder, false)) else {
+            let Some((mount, folder)) = before.at(path) else { continue };
+            let is = after.at(path).and_then(|(v, folder)| volumes.spot(v, after.api, folder, true));
+            let (workload, part, path) = (after.workload.clone(), name.clone(), path.to_owned());
+            let Some(was) = volumes.spot(mount, before.api, folder, false) else {
+                let volume = mount.place.volume.clone();
+                strange.extend(is.map(|is| Strange { workload, part, path, volume, after: is.data }));
                 continue;
             };
-            let is = effective(after, path).and_then(|(v, folder)| volumes.spot(v, api_after, folder, true));
-            if is.as_ref().is_some_and(|is| was.is(is)) || renamed && is.is_none() {
+            let covered = is.is_none() && after.covers.contains(&path) && !before.has(&path);
+            if is.as_ref().is_some_and(|is| was.is(is)) || renamed && is.is_none() && !covered {
                 continue;
             }
             let shared = used.iter().any(|spot| spot.overlaps(&was));
-            let (workload, part, now, path) = ((*workload).clone(), name.clone(), now.clone(), path.to_owned());
-            lost.push(Lost { workload, part, now, path, before: was, after: is, shared });
+            let now = now.clone();
+            lost.push(Lost { workload, part, now, path, before: was, after: is, covered, shared });
         }
     }
-    describe_lost(whole, lost)
+    let mut starts = Starts::default();
+    for side in after() {
+        let data = volumes.spots(side).into_iter().map(|spot| (spot.data.address, side.workload.clone()));
+        starts.used.extend(data);
+    }
+    describe_lost(whole, lost, &mut starts);
+    describe_strange(whole, strange, &mut starts);
+    starts
+}
+
+/// A part under another name that takes the paths over.
+fn heir<'p, 'a>(parts: &'p Parts<'a>, scope: &'a str, before: &Side<'_>) -> Option<(&'p String, &'p Side<'a>)> {
+    let beside = parts.range((scope, String::new())..).take_while(|((other, _), _)| *other == scope);
+    let new = beside.filter(|(_, sides)| sides.before.is_none());
+    new.filter_map(|((_, name), sides)| Some((name, sides.after.as_ref()?)))
+        .find(|(_, side)| side.mounts.iter().any(|mount| before.mounts.iter().any(|was| was.path == mount.path)))
 }
 
 /// One danger for all paths that lose the same data to the same other.
-fn describe_lost(whole: &Whole<'_>, lost: Vec<Lost>) -> Vec<Danger> {
-    let mut groups: BTreeMap<(Address, Data, Option<Data>), Vec<Lost>> = BTreeMap::new();
+fn describe_lost(whole: &Whole<'_>, lost: Vec<Lost>, starts: &mut Starts) {
+    let mut groups: BTreeMap<(Address, Data, Option<Data>, bool), Vec<Lost>> = BTreeMap::new();
     for one in lost {
-        let key = (one.workload.clone(), one.before.data.clone(), one.after.as_ref().map(|after| after.data.clone()));
-        groups.entry(key).or_default().push(one);
+        let after = one.after.as_ref().map(|after| after.data.clone());
+        groups.entry((one.workload.clone(), one.before.data.clone(), after, one.covered)).or_default().push(one);
     }
-    let described = groups.into_iter().filter_map(|((workload, old, new), lost)| {
-        let (text, help) = match &new {
-            None => gone(whole, &workload, &old, &lost),
-            Some(new) if new.is(&old) => moved(whole, &workload, &lost),
-            Some(new) => exchanged(whole, &workload, (&old, new), &lost)?,
+    for ((workload, old, new, covered), lost) in groups {
+        let described = match &new {
+            None if covered => Some(hidden(&old, &lost)),
+            None => Some(gone(whole, &workload, &old, &lost)),
+            Some(new) if new.is(&old) => Some(moved(whole, &workload, &lost)),
+            Some(new) => exchanged(whole, &workload, (&old, new), &lost),
         };
+        let Some((text, help)) = described else { continue };
+        starts.add(&workload, &text, help);
+        starts.told.extend(new.map(|new| new.address));
+    }
+}
+
+impl Starts {
+    fn add(&mut self, address: &Address, text: &str, help: Vec<Advice>) {
         let text = format!("starts without its data: {text}");
-        Some(Danger { help, ..Danger::about(DangerCode::StartsEmpty, &workload, text) })
-    });
-    described.collect()
+        self.dangers.push(Danger { help, ..Danger::about(DangerCode::StartsEmpty, address, text) });
+    }
+}
+
+/// One danger for all paths that find the same empty data where there was some that nobody knows.
+fn describe_strange(whole: &Whole<'_>, strange: Vec<Strange>, starts: &mut Starts) {
+    let mut groups: BTreeMap<(Address, String, Data), Vec<Strange>> = BTreeMap::new();
+    for one in strange {
+        groups.entry((one.workload.clone(), one.volume.clone(), one.after.clone())).or_default().push(one);
+    }
+    for ((workload, volume, new), strange) in groups {
+        let Some((word, _)) = is_empty(whole, &new.address) else { continue };
+        let paths: Vec<_> = strange.iter().map(|one| format!("{} ({})", one.path, one.part)).collect();
+        let (s, to) = (if paths.len() == 1 { "s" } else { "" }, new.address.short());
+        let mut text = format!(
+            "{} move{s} from the volume {volume}, of which the state does not know what is behind it, to {word} {to}",
+            paths.join(" and ")
+        );
+        let left = super::afresh::left(whole, &new.address, &workload);
+        if let Some(left) = left.words() {
+            text.push_str(&format!("; {left}"));
+        }
+        let mut help: Vec<Advice> = vec![
+            "to go on with it, undo this change: name the volumes as they were when that volume was made, then plan again"
+                .into(),
+        ];
+        help.extend(left.cure(whole, &new.address));
+        starts.add(&workload, &text, help);
+        starts.told.insert(new.address);
+    }
 }
 
 fn paths(lost: &[Lost]) -> String {
@@ -150,6 +225,23 @@ fn gone(whole: &Whole<'_>, workload: &Address, old: &Data, lost: &[Lost]) -> (St
         help.extend(lines(whole, workload, lost, Carry::Back));
     }
     (text, help)
+}
+
+/// Something that is no data is mounted over it.
+fn hidden(old: &Data, lost: &[Lost]) -> (String, Vec<Advice>) {
+    let (paths, at) = (paths(lost), old.address.short());
+    let (are, them) = if lost.len() == 1 { ("is", "it") } else { ("are", "them") };
+    let text =
+        format!("{paths} {are} hidden by what is mounted over {them}; what is written there no longer reaches {at}");
+    let folders: BTreeSet<String> = lost.iter().map(|one| one.before.folder()).collect();
+    let folders = folders.into_iter().collect::<Vec<_>>().join(" and ");
+    (
+        text,
+        vec![
+            format!("what was there stays in {folders} of {at}; take away what is mounted over it to go on with it")
+                .into(),
+        ],
+    )
 }
 
 /// Another folder of the same data.
@@ -216,7 +308,7 @@ fn lines(whole: &Whole<'_>, workload: &Address, lost: &[Lost], carry: Carry) -> 
 
 /// How empty the data is that a plan puts in another's place, and whether this plan makes it; none where it is a copy, or
 /// was chosen by its id.
-fn is_empty(whole: &Whole<'_>, address: &Address) -> Option<(&'static str, bool)> {
+pub(super) fn is_empty(whole: &Whole<'_>, address: &Address) -> Option<(&'static str, bool)> {
     let node = whole.view.inputs.graph.get(address)?;
     let starts_empty = node.kind.review.starts_empty?;
     match whole.view.record(address) {
@@ -230,7 +322,7 @@ fn is_empty(whole: &Whole<'_>, address: &Address) -> Option<(&'static str, bool)
 }
 
 /// How to go on with data that no manifest names any more.
-fn say_so(whole: &Whole<'_>, old: &Address, new: &Address) -> Vec<Advice> {
+pub(super) fn say_so(whole: &Whole<'_>, old: &Address, new: &Address) -> Vec<Advice> {
     if old.kind() == new.kind() && whole.view.records.contains_key(old) && whole.view.record(new).is_none() {
         return vec![
             "if it is the same under another name, say so before this apply, then plan again:".into(),
@@ -279,15 +371,46 @@ fn id_before(whole: &Whole<'_>, address: &Address) -> Option<String> {
     whole.view.records.get(address).map(|record| record.physical_id.to_ascii_lowercase())
 }
 
-fn id_after(whole: &Whole<'_>, address: &Address) -> Option<String> {
+pub(super) fn id_after(whole: &Whole<'_>, address: &Address) -> Option<String> {
     let recorded = whole.view.record(address).map(|record| record.physical_id.as_str());
     let imported = || whole.view.inputs.graph.get(address)?.import.as_deref();
     let planned = || whole.action(address)?.physical_id.as_deref();
     recorded.or_else(imported).or_else(planned).map(str::to_ascii_lowercase)
 }
 
-/// A part: its workload, its API, its mounts.
-type Side<'a> = (&'a Address, &'a Arc<str>, Vec<Mount>);
+/// A part on one side of a plan.
+struct Side<'a> {
+    workload: &'a Address,
+    api: &'a Arc<str>,
+    mounts: Vec<Mount>,
+    /// Where something else is mounted.
+    covers: Vec<String>,
+}
+
+impl Side<'_> {
+    /// Whether a volume is mounted right at a path.
+    fn has(&self, path: &str) -> bool {
+        self.mounts.iter().any(|mount| steps(&mount.path) == steps(path))
+    }
+
+    /// The mount that a path lies in, which is the longest one above it, and the folder of its volume; none where
+    /// something else is mounted between them.
+    fn at(&self, path: &str) -> Option<(&Mount, String)> {
+        let path = steps(path);
+        let above = self.mounts.iter().map(|mount| (mount, steps(&mount.path)));
+        let (mount, at) = above.filter(|(_, at)| path.starts_with(at)).max_by_key(|(_, at)| at.len())?;
+        let hides = |cover: &String| {
+            let cover = steps(cover);
+            cover.len() > at.len() && path.starts_with(&cover)
+        };
+        if self.covers.iter().any(hides) {
+            return None;
+        }
+        let mut folder = steps(&mount.place.folder);
+        folder.extend(&path[at.len()..]);
+        Some((mount, folder.join("/")))
+    }
+}
 
 /// A part before and after.
 #[derive(Default)]
@@ -295,6 +418,9 @@ struct Sides<'a> {
     before: Option<Side<'a>>,
     after: Option<Side<'a>>,
 }
+
+/// All parts, by scope and name.
+type Parts<'a> = BTreeMap<(&'a str, String), Sides<'a>>;
 
 /// Which data is behind a volume, before and after.
 struct Volumes {
@@ -316,7 +442,14 @@ impl Volumes {
             if let Some(volume) = object.after.as_ref().and_then(name)
                 && let Some(data) = behind(whole, &object.address, true)
             {
-                after.insert((object.api.clone(), volume), data);
+                let key = (object.api.clone(), volume);
+                // One that is there already and that the state does not know is what the wish for it says, unless that is
+                // yet to be made.
+                let made = |address: &Address| whole.action(address).is_some_and(|one| one.action == Verb::Create);
+                if object.before.is_none() && !made(&object.address) && !made(&data.address) {
+                    before.insert(key.clone(), data.clone());
+                }
+                after.insert(key, data);
             }
         }
         Self { before, after }
@@ -329,24 +462,14 @@ impl Volumes {
     }
 
     /// Everything that a part uses after the plan.
-    fn spots(&self, (_, api, mounts): &Side<'_>) -> Vec<Spot> {
+    fn spots(&self, side: &Side<'_>) -> Vec<Spot> {
         let folder = |mount: &Mount| steps(&mount.place.folder).join("/");
-        mounts.iter().filter_map(|mount| self.spot(mount, api, folder(mount), true)).collect()
+        side.mounts.iter().filter_map(|mount| self.spot(mount, side.api, folder(mount), true)).collect()
     }
 }
 
 fn steps(text: &str) -> Vec<&str> {
     text.split('/').filter(|step| !matches!(*step, "" | ".")).collect()
-}
-
-/// The mount that a path lies in, which is the longest one above it, and the folder of its volume.
-fn effective<'m>(mounts: &'m [Mount], path: &str) -> Option<(&'m Mount, String)> {
-    let path = steps(path);
-    let above = mounts.iter().map(|mount| (mount, steps(&mount.path))).filter(|(_, at)| path.starts_with(at));
-    let (mount, at) = above.max_by_key(|(_, at)| at.len())?;
-    let mut folder = steps(&mount.place.folder);
-    folder.extend(&path[at.len()..]);
-    Some((mount, folder.join("/")))
 }
 
 #[cfg(test)]
@@ -361,12 +484,17 @@ mod tests {
 
     #[test]
     fn the_nearest_mount_above_a_path_counts() {
-        let mounts = [mount("/data", "v", "app"), mount("/data/deep/", "w", ""), mount("/database", "x", "")];
-        let at = |path: &str| effective(&mounts, path).map(|(mount, folder)| format!("{}:{folder}", mount.called));
+        let mounts = vec![mount("/data", "v", "app"), mount("/data/deep/", "w", ""), mount("/database", "x", "")];
+        let (workload, api) = (Address::new("/ws/t", "pod", "p"), "test".into());
+        let covers = vec!["/data/tmp/".to_owned(), "/".to_owned(), "/data".to_owned()];
+        let side = Side { workload: &workload, api: &api, mounts, covers };
+        let at = |path: &str| side.at(path).map(|(mount, folder)| format!("{}:{folder}", mount.called));
         assert_eq!(at("/data").as_deref(), Some("v:app"));
         assert_eq!(at("/data/a/b").as_deref(), Some("v:app/a/b"));
         assert_eq!(at("/data/deep/c").as_deref(), Some("w:c"));
         assert_eq!(at("/database/a").as_deref(), Some("x:a"));
         assert_eq!(at("/other"), None);
+        assert_eq!((at("/data/tmp"), at("/data/tmp/a")), (None, None));
+        assert_eq!(at("/data/tmpx").as_deref(), Some("v:app/tmpx"));
     }
 }

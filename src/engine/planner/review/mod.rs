@@ -10,6 +10,7 @@ use crate::engine::address::Address;
 use crate::engine::code::NoteCode;
 use crate::engine::plan::{Danger, Mode};
 
+mod afresh;
 mod empty;
 mod losses;
 mod powers;
@@ -24,7 +25,9 @@ pub(super) fn review(view: &View<'_>, findings: &Findings) -> (Vec<Danger>, Vec<
     }
     let whole = Whole::new(view, findings);
     let standing = whole.standing();
-    let mut dangers = empty::starts(&whole, &standing);
+    let starts = empty::starts(&whole, &standing);
+    let mut dangers = afresh::made_beside(&whole, &starts);
+    dangers.splice(0..0, starts.dangers);
     dangers.extend(losses::losses(&whole));
     dangers.extend(losses::lifted(&whole));
     dangers.extend(powers::more(&standing));

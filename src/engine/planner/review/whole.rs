@@ -25,6 +25,8 @@ pub(super) struct Standing {
     pub(super) kind: &'static Kind,
     pub(super) api: Arc<str>,
     pub(super) before: Option<serde_json::Value>,
+    /// What was seen of one that the state does not know.
+    pub(super) seen: Option<serde_json::Value>,
     pub(super) after: Option<serde_json::Value>,
 }
 
@@ -58,13 +60,15 @@ impl<'v> Whole<'v> {
                 None => None,
             };
             let (address, recorded, api) = (address.clone(), recorded.clone(), record.provider.api().clone());
-            all.push(Standing { address, recorded, kind, api, before: Some(before), after });
+            all.push(Standing { address, recorded, kind, api, before: Some(before), seen: None, after });
         }
         for node in inputs.graph.iter().filter(|node| speaks(node.kind) && self.view.is_selected(&node.address)) {
             if self.view.record(&node.address).is_none() {
                 let (address, recorded) = (node.address.clone(), node.address.clone());
                 let (api, after) = (node.provider.api().clone(), Some(node.desired.to_stored()));
-                all.push(Standing { address, recorded, kind: node.kind, api, before: None, after });
+                let seen = self.view.seen(&node.address).filter(|seen| !seen.object.is_unseen());
+                let seen = seen.map(|seen| seen.object.value());
+                all.push(Standing { address, recorded, kind: node.kind, api, before: None, seen, after });
             }
         }
         all.sort_by(|a, b| a.address.cmp(&b.address));
