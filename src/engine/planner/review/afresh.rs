@@ -1,24 +1,13 @@
 //! Data that is made empty while other data of its app goes out of sight, whatever is known of who used that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::empty::{Starts, id_after, is_empty, say_so};
+use super::empty::{Starts, is_empty};
+use super::left::left;
 use super::whole::Whole;
-use crate::advice::Advice;
 use crate::engine::address::Address;
 use crate::engine::code::DangerCode;
-use crate::engine::kind::Holds;
 use crate::engine::plan::{Danger, Verb};
-use crate::engine::planner::remove::Fate;
-
-/// Data that goes out of sight while other data of its app is made.
-#[derive(Default)]
-pub(super) struct Left {
-    /// What this plan lets go of, with the provider's id.
-    let_go: BTreeMap<Address, String>,
-    /// Ids of what is there beside what is made, and that the state does not know.
-    unknown: BTreeSet<String>,
-}
 
 /// Empty data that is made for a workload while other data of its app is left, where nobody has said so.
 pub(super) fn made_beside(whole: &Whole<'_>, starts: &Starts) -> Vec<Danger> {
@@ -34,85 +23,4 @@ pub(super) fn made_beside(whole: &Whole<'_>, starts: &Starts) -> Vec<Danger> {
         Some(Danger { help, ..Danger::about(DangerCode::StartsEmpty, address, text) })
     });
     dangers.collect()
-}
-
-/// What is left while this is made: of its own app, or of one that goes.
-pub(super) fn left(whole: &Whole<'_>, made: &Address, workload: &Address) -> Left {
-    let (view, graph) = (whole.view, whole.view.inputs.graph);
-    let goes = |address: &Address| graph.iter().all(|node| node.address.scope() != address.scope());
-    let stays = |id: &str| {
-        let all = graph.iter().filter(|node| node.kind.holds == Holds::Data);
-        all.filter_map(|node| id_after(whole, &node.address)).any(|other| other.eq_ignore_ascii_case(id))
-    };
-    let records = view.records.iter().filter(|(address, record)| {
-        let may_be_it = view.kind_of(record).is_some_and(|kind| kind.review.starts_empty.is_some());
-        let is_there = matches!(whole.findings.fate(address), Some(Fate::Deleted | Fate::Kept | Fate::GivenUp));
-        may_be_it
-            && is_there
-            && !view.is_renamed(address)
-            && (address.scope() == made.scope() || goes(address))
-            && !stays(&record.physical_id)
-    });
-    let mut let_go: BTreeMap<Address, String> =
-        records.map(|(address, record)| (address.clone(), record.physical_id.clone())).collect();
-    // Its own app's, else what has its name in another one.
-    for likely in [&(|old: &Address| old.scope() == made.scope()) as &dyn Fn(&Address) -> bool, &|old: &Address| {
-        (old.kind(), old.name()) == (made.kind(), made.name())
-    }] {
-        if let_go.keys().any(likely) {
-            let_go.retain(|old, _| likely(old));
-        }
-    }
-    // An app that the state knows nothing of may have been here before.
-    let comes = view.records.keys().all(|known| known.scope() != made.scope() && known.scope() != workload.scope());
-    let unknown = view.beside.get(made).filter(|_| comes).into_iter().flatten().cloned().collect();
-    Left { let_go, unknown }
-}
-
-impl Left {
-    /// What is left, in words.
-    pub(super) fn words(&self) -> Option<String> {
-        let named = |(address, id): (&Address, &String)| format!("{address} ({id})");
-        let let_go: Vec<_> = self.let_go.iter().map(named).collect();
-        let unknown: Vec<_> = self.unknown.iter().cloned().collect();
-        let let_go = (!let_go.is_empty()).then(|| format!("this plan lets go of {}", let_go.join(" and ")));
-        let unknown = (!unknown.is_empty()).then(|| {
-            format!("beside it is what an earlier apply made and the state forgot: {}", unknown.join(" and "))
-        });
-        let all: Vec<_> = let_go.into_iter().chain(unknown).collect();
-        (!all.is_empty()).then(|| all.join("; "))
-    }
-
-    /// How to go on with it instead of what is made.
-    pub(super) fn cure(&self, whole: &Whole<'_>, made: &Address) -> Vec<Advice> {
-        let mut help = Vec::new();
-        match self.let_go.iter().next().filter(|_| self.let_go.len() == 1) {
-            Some((old, _)) if old.scope() == made.scope() => help.extend(say_so(whole, old, made)),
-            Some((_, id)) => help.extend(was_renamed(whole, id)),
-            None if !self.let_go.is_empty() => {
-                help.push(
-                    "to go on with any of these, undo this change; the plan says below what becomes of them".into(),
-                );
-            }
-            None => {}
-        }
-        if !self.unknown.is_empty() {
-            help.push("to go on with it, give the volume the name that it had, then plan again".into());
-        }
-        help
-    }
-}
-
-/// How the app of a workload that used data says that it has another name now.
-fn was_renamed(whole: &Whole<'_>, id: &str) -> Vec<Advice> {
-    let renamed = whole.view.users_of(id).into_iter().find_map(|user| {
-        let record = whole.view.records.get(&user)?;
-        Some((whole.view.kind_of(record)?.review.renamed?)(user.scope()))
-    });
-    renamed.unwrap_or_else(|| {
-        vec![
-            "if it is the same app under another name, say so with moved-from, then plan again (docs/manifests.md)"
-                .into(),
-        ]
-    })
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::left::{id_after, left, say_so};
 use super::whole::{Standing, Whole};
-use crate::advice::{Advice, Command};
+use crate::advice::Advice;
 use crate::engine::address::Address;
 use crate::engine::code::DangerCode;
 use crate::engine::kind::{Carry, CarryOver, Holds, Mount, Moved, Shelf};
@@ -196,7 +197,7 @@ fn describe_strange(whole: &Whole<'_>, strange: Vec<Strange>, starts: &mut Start
             "{} move{s} from the volume {volume}, of which the state does not know what is behind it, to {word} {to}",
             paths.join(" and ")
         );
-        let left = super::afresh::left(whole, &new.address, &workload);
+        let left = left(whole, &new.address, &workload);
         if let Some(left) = left.words() {
             text.push_str(&format!("; {left}"));
         }
@@ -321,21 +322,6 @@ pub(super) fn is_empty(whole: &Whole<'_>, address: &Address) -> Option<(&'static
     }
 }
 
-/// How to go on with data that no manifest names any more.
-pub(super) fn say_so(whole: &Whole<'_>, old: &Address, new: &Address) -> Vec<Advice> {
-    if old.kind() == new.kind() && whole.view.records.contains_key(old) && whole.view.record(new).is_none() {
-        return vec![
-            "if it is the same under another name, say so before this apply, then plan again:".into(),
-            Advice::run("", Command::state_mv(old, new)),
-        ];
-    }
-    vec![
-        format!("to go on with {}, undo this change; the plan says below what becomes of it", old.short()).into(),
-        "to copy its files, keep its volume beside the new one under another name: the plan then prints the lines"
-            .into(),
-    ]
-}
-
 /// The nearest data that an object depends on.
 fn behind(whole: &Whole<'_>, address: &Address, after: bool) -> Option<Data> {
     let holds_data = |address: &Address| {
@@ -369,13 +355,6 @@ fn behind(whole: &Whole<'_>, address: &Address, after: bool) -> Option<Data> {
 
 fn id_before(whole: &Whole<'_>, address: &Address) -> Option<String> {
     whole.view.records.get(address).map(|record| record.physical_id.to_ascii_lowercase())
-}
-
-pub(super) fn id_after(whole: &Whole<'_>, address: &Address) -> Option<String> {
-    let recorded = whole.view.record(address).map(|record| record.physical_id.as_str());
-    let imported = || whole.view.inputs.graph.get(address)?.import.as_deref();
-    let planned = || whole.action(address)?.physical_id.as_deref();
-    recorded.or_else(imported).or_else(planned).map(str::to_ascii_lowercase)
 }
 
 /// A part on one side of a plan.

@@ -12,6 +12,7 @@ use crate::engine::plan::{Danger, Mode};
 
 mod afresh;
 mod empty;
+mod left;
 mod losses;
 mod powers;
 mod whole;
