@@ -55,16 +55,21 @@ fn items<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
 pub fn is_deployment_rolled_out(deployment: &Value) -> bool {
     let wanted = number(deployment, "/spec/replicas").unwrap_or(1);
     let count = |field: &str| number(deployment, &format!("/status/{field}")).unwrap_or(0);
-    count("observedGeneration") >= number(deployment, "/metadata/generation").unwrap_or(0)
+    is_observed(deployment)
         && count("updatedReplicas") == wanted
         && count("replicas") == wanted
         && count("availableReplicas") == wanted
 }
 
+/// Whether the controller has seen the last change: until then what runs is of the one before.
+pub fn is_observed(object: &Value) -> bool {
+    let observed = number(object, "/status/observedGeneration").unwrap_or(0);
+    observed >= number(object, "/metadata/generation").unwrap_or(0)
+}
+
 fn deployment_progress(deployment: &Value) -> String {
     let wanted = number(deployment, "/spec/replicas").unwrap_or(1);
-    let observed = number(deployment, "/status/observedGeneration").unwrap_or(0);
-    if observed < number(deployment, "/metadata/generation").unwrap_or(0) {
+    if !is_observed(deployment) {
         return format!("0/{wanted} ready");
     }
     let count = |field: &str| number(deployment, &format!("/status/{field}")).unwrap_or(0);
@@ -403,6 +408,12 @@ mod tests {
                 "replicas": total, "availableReplicas": available
             }
         })
+    }
+
+    #[test]
+    fn what_the_controller_has_not_seen_is_not_there_yet() {
+        assert!(is_observed(&deployment(2, 2, 0, 1, 0)) && !is_observed(&deployment(2, 1, 1, 1, 1)));
+        assert!(is_observed(&json!({"metadata": {}})));
     }
 
     #[test]

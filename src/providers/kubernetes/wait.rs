@@ -263,7 +263,9 @@ impl KubernetesProvider {
             ("Deployment" | "Job", Some(_)) if look % PODS_EVERY == 1 => {
                 let (pods, events) = self.api.workload(location, object).await;
                 let refused = ready::creation_trouble(object).filter(|_| pods.is_empty());
-                let never = refused.is_some() || ready::is_hopeless(&pods);
+                // Pods of before the change say nothing of what comes after it; a Job never has others.
+                let of_now = location.resource.kind == "Job" || ready::is_observed(object);
+                let never = refused.is_some() || of_now && ready::is_hopeless(&pods);
                 let of_pods = || ready::pods_trouble(&pods).or_else(|| ready::event_trouble(&events, &pods));
                 Closer::Trouble { text: refused.or_else(of_pods), never }
             }
