@@ -25,7 +25,7 @@ use kompox::engine::address::Address;
 use kompox::engine::apply::{Work, apply};
 use kompox::engine::cancel;
 use kompox::engine::event::Event;
-use kompox::engine::graph::{Graph, Node, ProtectionWish};
+use kompox::engine::graph::{Graph, Node};
 use kompox::engine::journal::Journal;
 use kompox::engine::kind::{Field, Kind, Rule};
 use kompox::engine::lease::Lease;
@@ -203,20 +203,8 @@ fn node(app: usize, part: usize) -> Node {
         desired.set(&["spec", "uses"], Value::output(&address(app, used), "/id"));
     }
     Node {
-        address: address(app, part),
-        kind: &THING,
-        provider: "instant".into(),
-        desired,
-        depends_on: Vec::new(),
         origin: Some(Origin { file: "kompoxapp.yml".into(), line: 1, column: 1 }),
-        field_origins: Vec::new(),
-        find: None,
-        tags: BTreeMap::new(),
-        import: None,
-        moved_from: None,
-        protection: ProtectionWish::default(),
-        ignore_changes: Vec::new(),
-        read_only: false,
+        ..Node::new(address(app, part), &THING, "instant".into(), desired)
     }
 }
 

@@ -75,6 +75,26 @@ pub struct Node {
 }
 
 impl Node {
+    /// A wish for an object, of which nothing else is said.
+    pub fn new(address: Address, kind: &'static Kind, provider: ProviderKey, desired: Value) -> Self {
+        Self {
+            address,
+            kind,
+            provider,
+            desired,
+            depends_on: Vec::new(),
+            origin: None,
+            field_origins: Vec::new(),
+            find: None,
+            tags: BTreeMap::new(),
+            import: None,
+            moved_from: None,
+            protection: ProtectionWish::default(),
+            ignore_changes: Vec::new(),
+            read_only: false,
+        }
+    }
+
     /// The line that asks for a field.
     pub fn origin_of(&self, path: &Path) -> Option<&Origin> {
         let own = self.field_origins.iter().find(|(pattern, _)| path.matches(pattern));
@@ -258,21 +278,10 @@ pub(crate) mod tests {
     static THING: Kind = Kind::plain("thing");
 
     pub(crate) fn node(name: &str, needs: &[&str]) -> Node {
+        let address = |name: &str| Address::new("/ws/t", "thing", name);
         Node {
-            address: Address::new("/ws/t", "thing", name),
-            kind: &THING,
-            provider: "test".into(),
-            desired: Value::object(),
-            depends_on: needs.iter().map(|need| Address::new("/ws/t", "thing", need)).collect(),
-            origin: None,
-            field_origins: Vec::new(),
-            find: None,
-            tags: BTreeMap::new(),
-            import: None,
-            moved_from: None,
-            protection: ProtectionWish::default(),
-            ignore_changes: Vec::new(),
-            read_only: false,
+            depends_on: needs.iter().map(|need| address(need)).collect(),
+            ..Node::new(address(name), &THING, "test".into(), Value::object())
         }
     }
 

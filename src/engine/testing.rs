@@ -22,7 +22,7 @@ use super::address::Address;
 use super::apply::{Work, apply};
 use super::cancel::{self, Cancel};
 use super::event::{Event, Summary};
-use super::graph::{Graph, Node, ProtectionWish};
+use super::graph::{Graph, Node};
 use super::journal::Journal;
 use super::kind::{Behind, Field, Holds, Kind, Kinds, Refusal, Replace, Rule, Use, Volume};
 use super::lease::Lease;
@@ -512,20 +512,8 @@ pub(crate) fn address(kind: &Kind, name: &str) -> Address {
 /// A node of a kind whose object has only a name.
 pub(crate) fn node(kind: &'static Kind, name: &str) -> Node {
     Node {
-        address: address(kind, name),
-        kind,
-        provider: "test".into(),
-        desired: Value::from(json!({"name": name})),
-        depends_on: Vec::new(),
         origin: Some(Origin { file: "kompoxapp.yml".into(), line: 7, column: 3 }),
-        field_origins: Vec::new(),
-        find: None,
-        tags: BTreeMap::new(),
-        import: None,
-        moved_from: None,
-        protection: ProtectionWish::default(),
-        ignore_changes: Vec::new(),
-        read_only: false,
+        ..Node::new(address(kind, name), kind, "test".into(), Value::from(json!({"name": name})))
     }
 }
 

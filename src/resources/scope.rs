@@ -224,20 +224,9 @@ impl Builder<'_> {
         origin: &Location,
     ) -> &mut Node {
         self.nodes.push(Node {
-            address,
-            kind,
-            provider: provider.clone(),
-            desired,
-            depends_on: Vec::new(),
             origin: Some(origin_of(origin)),
-            field_origins: Vec::new(),
-            find: None,
-            tags: BTreeMap::new(),
-            import: None,
-            moved_from: None,
             protection: ProtectionWish::UNPROTECTABLE,
-            ignore_changes: Vec::new(),
-            read_only: false,
+            ..Node::new(address, kind, provider.clone(), desired)
         });
         let last = self.nodes.len() - 1;
         &mut self.nodes[last]
