@@ -131,35 +131,19 @@ impl<'de> Visitor<'de> for Each<'_> {
 impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut managed_fields = None;
-        let object = deserializer.deserialize_map(Object(&mut managed_fields))?;
+        let object = Apart { managed_fields: &mut managed_fields, metadata: false }.deserialize(deserializer)?;
         Ok(Self { object, managed_fields })
     }
 }
 
-/// An object of which the managed fields are kept apart.
-struct Object<'a>(&'a mut Option<Box<RawValue>>);
-
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of a list")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = fields.next_key::<String>()? {
-            let value =
-                if name == "metadata" { fields.next_value_seed(Metadata(self.0))? } else { fields.next_value()? };
-            object.insert(name, value);
-        }
-        Ok(Value::Object(object))
-    }
+/// An object, or its metadata, of which the managed fields are kept apart.
+struct Apart<'a> {
+    managed_fields: &'a mut Option<Box<RawValue>>,
+    /// It is the metadata, which has them.
+    metadata: bool,
 }
 
-struct Metadata<'a>(&'a mut Option<Box<RawValue>>);
-
-impl<'de> DeserializeSeed<'de> for Metadata<'_> {
+impl<'de> DeserializeSeed<'de> for Apart<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -167,23 +151,30 @@ impl<'de> DeserializeSeed<'de> for Metadata<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Metadata<'_> {
+impl<'de> Visitor<'de> for Apart<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the metadata of an object")
+        f.write_str(if self.metadata { "the metadata of an object" } else { "an object of a list" })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-        let mut metadata = Map::new();
+        let mut object = Map::new();
         while let Some(name) = fields.next_key::<String>()? {
-            if name == "managedFields" {
-                *self.0 = Some(fields.next_value()?);
-            } else {
-                metadata.insert(name, fields.next_value()?);
-            }
+            let value = match (self.metadata, name.as_str()) {
+                (true, "managedFields") => {
+                    *self.managed_fields = Some(fields.next_value()?);
+                    continue;
+                }
+                (false, "metadata") => {
+                    let managed_fields = &mut *self.managed_fields;
+                    fields.next_value_seed(Apart { managed_fields, metadata: true })?
+                }
+                _ => fields.next_value()?,
+            };
+            object.insert(name, value);
         }
-        Ok(Value::Object(metadata))
+        Ok(Value::Object(object))
     }
 }
 
