@@ -105,7 +105,7 @@ pub struct Refusal<'a> {
     pub place: Option<String>,
     /// The addresses of what works with its data.
     pub users: Vec<Address>,
-    /// The addresses of its scope that the manifests or the state have: what is made anew needs others.
+    /// The addresses of its scope that the manifests or the state have, where it holds data: what is made anew needs others.
     pub beside: BTreeSet<Address>,
 }
 

@@ -122,7 +122,7 @@ fn refusal(
         outside: !is_id && (matches!(change.cause, Cause::Drift { .. }) || last != change.before.as_ref()),
         place: origin.as_ref().map(ToString::to_string),
         users: if is_data { wish.view.users_of(physical_id) } else { Vec::new() },
-        beside: beside(wish),
+        beside: if is_data { beside(wish) } else { BTreeSet::new() },
     };
     let lost = if is_data { ", and its data would be lost" } else { " while it is in use" };
     let (address, path, was, will) = (&node.address, &change.path, show(before), show(after));

@@ -15,7 +15,7 @@ use super::skus::is_zone_redundant;
 use crate::advice::Advice;
 use crate::diag::{Diagnostic, Location};
 use crate::engine::address::Address;
-use crate::engine::kind::Refusal;
+use crate::engine::kind::{Kind, Refusal};
 use crate::engine::value::{Path, Value};
 use crate::kom::model::{App, Volume, VolumeType};
 use crate::resources::kinds::kubernetes::DEPLOYMENT;
@@ -152,7 +152,13 @@ fn safe_way(builder: &Builder<'_>, app: &App, disk: &Address, physical_id: &str,
     let path = Path::root().key("zones");
     let (before, after) = (Value::Null, Value::from(json!(zone)));
     let users = workloads_of(builder, app);
-    let beside = builder.state.known.keys().filter(|address| address.scope() == disk.scope()).cloned().collect();
+    let declared = app.volumes.iter().flat_map(|volume| {
+        let disks = volume.disks.iter().map(|disk| (&kinds::DISK, &disk.name));
+        let all = disks.chain(volume.snapshots.iter().map(|snapshot| (&kinds::SNAPSHOT, &snapshot.name)));
+        all.map(|(kind, name)| declared_address(disk.scope(), kind, volume, name))
+    });
+    let known = builder.state.known.keys().filter(|address| address.scope() == disk.scope()).cloned();
+    let beside = known.chain(declared).collect();
     let (address, name) = (disk, disk.name());
     let (outside, place) = (false, None);
     safe_way::disk(&Refusal {
@@ -239,8 +245,15 @@ fn is_redundant(volume: &Volume) -> bool {
 /// The disk that a volume's Pods mount.
 fn address_of(scope: &str, volume: &Volume) -> Address {
     let declared = volume.assigned_disk();
-    let name = declared.map_or_else(|| volume.name.clone(), |disk| format!("{}.{}", volume.name, disk.name));
-    Address::new(scope, kinds::DISK.name, &name)
+    match declared {
+        Some(disk) => declared_address(scope, &kinds::DISK, volume, &disk.name),
+        None => Address::new(scope, kinds::DISK.name, &volume.name),
+    }
+}
+
+/// What a volume declares under a name.
+fn declared_address(scope: &str, kind: &Kind, volume: &Volume, name: &str) -> Address {
+    Address::new(scope, kind.name, &format!("{}.{name}", volume.name))
 }
 
 fn spot(builder: &Builder<'_>, scope: &str, volume: &Volume) -> Spot {
