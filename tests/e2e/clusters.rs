@@ -13,13 +13,13 @@ use crate::harness::project::Project;
 use crate::harness::run::Finished;
 
 /// A project, and the cloud that it runs against.
-struct Site {
-    project: Project,
-    cloud: Cloud,
+pub(super) struct Site {
+    pub(super) project: Project,
+    pub(super) cloud: Cloud,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let project = Project::gitea();
         let cloud = Cloud::beside(&project);
         Self { project, cloud }
@@ -31,7 +31,7 @@ impl Site {
         site
     }
 
-    fn run(&self, arguments: &[&str]) -> Finished {
+    pub(super) fn run(&self, arguments: &[&str]) -> Finished {
         let mut all = vec!["--sandbox-endpoint", self.cloud.endpoint.as_str()];
         all.extend(arguments);
         self.project.run(&all)

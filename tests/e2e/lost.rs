@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::clusters::Site;
 use crate::disks::OUTSIDE;
-use crate::harness::cloud::Cloud;
 use crate::harness::project::Project;
 use crate::harness::run::Finished;
 use crate::harness::wait_for;
@@ -11,23 +11,7 @@ use crate::review::type_printed;
 
 const DISK: &str = "disk/default";
 
-/// A project, and a cloud that a test can change.
-struct Site {
-    project: Project,
-    cloud: Cloud,
-}
-
 impl Site {
-    fn new() -> Self {
-        let project = Project::gitea();
-        let cloud = Cloud::start(&project, &project.root().join("cloud"));
-        Self { project, cloud }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Finished {
-        self.project.run(&[&["--sandbox-endpoint", &self.cloud.endpoint], arguments].concat())
-    }
-
     /// Every disk there is.
     fn disks(&self) -> Vec<String> {
         let subscription = OUTSIDE.split("/resourceGroups/").next().unwrap();

@@ -31,6 +31,7 @@ mod health;
 mod ingress;
 mod k3s;
 mod local;
+mod manifests;
 mod many;
 mod rollouts;
 mod shop;

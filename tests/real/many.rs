@@ -13,6 +13,7 @@ use crate::harness::proxy::Proxy;
 use crate::harness::run::Finished;
 use crate::ingress::Controller;
 use crate::local::clean;
+use crate::manifests;
 
 const APPS: usize = 30;
 
@@ -47,29 +48,16 @@ fn project(proxy: &Proxy) -> Project {
     );
     project.write("kubeconfig", &server);
     project.set("KUBECONFIG", project.root().join("kubeconfig").to_str().unwrap());
-    let document = |kind: &str, id: &str, spec: &str| {
-        let name = id.rsplit('/').next().unwrap();
-        format!(
-            "apiVersion: ops.kompox.dev/v1alpha1\nkind: {kind}\n\
-             metadata: {{name: {name}, annotations: {{ops.kompox.dev/id: {id}}}}}\nspec:\n{spec}"
-        )
-    };
-    let mut documents = vec![
-        document("Workspace", "/ws/real", "  {}\n"),
-        document("Provider", PROVIDER, "  driver: k3s\n"),
-        // What has GNU coreutils among the images of the cluster.
-        document("Cluster", &format!("{PROVIDER}/cls/one"), "  settings: {K3S_HELPER_IMAGE: \"postgres:15\"}\n"),
-    ];
-    for name in names() {
+    let apps = names().map(|name| {
         project.write(&format!("{name}.yml"), &COMPOSE.replace("NAME", &name));
         let spec = format!(
             "  compose: file:{name}.yml\n  volumes: [{{name: default, size: 1Gi}}]\n  \
              ingress: {{rules: [{{name: main, port: 8080, hosts: [{name}.example.com]}}]}}\n"
         );
-        documents.push(document("App", &format!("{PROVIDER}/cls/one/app/{name}"), &spec));
-    }
-    project.write(".kompox/config.yml", "version: 1\n");
-    project.write("kompoxapp.yml", &documents.join("---\n"));
+        (name, spec)
+    });
+    // What has GNU coreutils among the images of the cluster.
+    manifests::write(&project, PROVIDER, "  settings: {K3S_HELPER_IMAGE: \"postgres:15\"}\n", apps);
     project
 }
 

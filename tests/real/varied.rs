@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::cluster::{Cluster, Need};
 use crate::harness::project::Project;
 use crate::harness::within;
+use crate::manifests;
 
 /// The compose files, as documents.
 const FILES: &str = include_str!("varied.yml");
@@ -17,29 +18,16 @@ fn project(cluster: &Cluster) -> Project {
     let mut project = Project::empty("varied");
     project.set("KUBECONFIG", cluster.kubeconfig.to_str().unwrap());
     project.set("KOMPOX_TEST_SECRET", "not shown");
-    let document = |kind: &str, id: &str, spec: &str| {
-        let name = id.rsplit('/').next().unwrap();
-        format!(
-            "apiVersion: ops.kompox.dev/v1alpha1\nkind: {kind}\n\
-             metadata: {{name: {name}, annotations: {{ops.kompox.dev/id: {id}}}}}\nspec:\n{spec}"
-        )
-    };
-    let mut documents = vec![
-        document("Workspace", "/ws/real", "  {}\n"),
-        document("Provider", PROVIDER, "  driver: k3s\n"),
-        document("Cluster", &format!("{PROVIDER}/cls/one"), "  {}\n"),
-    ];
-    for (number, compose) in FILES.split("\n---\n").enumerate() {
+    let apps = FILES.split("\n---\n").enumerate().map(|(number, compose)| {
         let file = format!("compose-{number}.yml");
         project.write(&file, compose);
         let mut spec = format!("  compose: file:{file}\n  deployment: {{pool: nowhere}}\n");
         if number == 0 {
             spec.push_str("  ingress: {rules: [{name: main, port: 8080, hosts: [varied.example.com]}]}\n");
         }
-        documents.push(document("App", &format!("{PROVIDER}/cls/one/app/varied-{number}"), &spec));
-    }
-    project.write(".kompox/config.yml", "version: 1\n");
-    project.write("kompoxapp.yml", &documents.join("---\n"));
+        (format!("varied-{number}"), spec)
+    });
+    manifests::write(&project, PROVIDER, "  {}\n", apps);
     project
 }
 
