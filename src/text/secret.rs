@@ -79,17 +79,18 @@ pub fn is_sensitive_key(key: &str) -> bool {
         && !["_FILE", "_PATH", "_ID", "_URL", "_URI", "_NAME"].iter().any(|end| key.ends_with(end))
 }
 
-/// Whether a line assigns something to a key that names a secret (inline compose text, settings).
+/// Whether a line assigns something to a key that names a secret (inline compose text, settings), or has a URL with a password.
 ///
 /// Takes one line of a file, without its line break. Such a line is never shown (`engine.md`, "State").
 pub fn may_hold_secret(line: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    line.match_indices([':', '=']).any(|(at, _)| {
+    let assigns = line.match_indices([':', '=']).any(|(at, _)| {
         let before = line[..at].trim_end_matches(['"', '\'', ' ']);
         let start =
             before.rfind(|c: char| !word(c)).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
         is_sensitive_key(&before[start..])
-    })
+    });
+    assigns || is_secret_literal(line)
 }
 
 /// A text with the secrets of its lines replaced by what `cover` gives for each; none where it holds none.
@@ -300,6 +301,7 @@ mod tests {
             "{A: 1, \"AZURE_CLIENT_SECRET\": x}",
             "api_key: x",
             "password : x",
+            "    image: https://bob:hunter2@registry.example.com/x:1",
         ] {
             assert!(may_hold_secret(line), "{line}");
         }

@@ -3,8 +3,10 @@
 //! and calls another one `InvalidImageName` when the Pod that ran before has ended.
 
 use super::context::Context;
+use super::yaml::MASK;
 use crate::compose::model::Located;
 use crate::diag::Diagnostic;
+use crate::text::secret::covered;
 
 /// The longest path of a repository (`RepositoryNameTotalLengthMax`).
 const MAX_PATH: usize = 255;
@@ -25,6 +27,7 @@ pub(super) fn check(cx: &mut Context<'_>) {
     });
     for (name, Located { value: image, location }) in of_services.chain(of_boxes) {
         let Err(why) = reference(image) else { continue };
+        let image = covered(image, &|_| MASK.to_owned()).unwrap_or_else(|| image.clone());
         let finding =
             Diagnostic::error("compose-image", format!("{name}: no runtime takes the image \"{image}\": {why}"))
                 .help("write it as registry.example.com/name:tag, or name:tag");

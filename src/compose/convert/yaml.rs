@@ -7,7 +7,7 @@ use crate::text::ci;
 use crate::text::secret::covered;
 
 /// What stands in place of a sensitive value.
-const MASK: &str = "(sensitive)";
+pub(super) const MASK: &str = "(sensitive)";
 
 /// A text that could not be written; only an input that is no data at all can cause it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -215,4 +215,12 @@ fn an_image_that_no_runtime_takes_is_an_error_at_its_line() {
         found.contains("compose-image kompoxapp.yml:31:10: tools: no runtime takes the image \"Debian:13\": its name must be in lower case"),
         "{found}"
     );
+    // A URL is no name, and what it holds is no one's business.
+    let text = "services:\n  web: {image: 'https://bob:hunter2@example.com/x', ports: ['8080:80', '5432:80']}\n";
+    let found = with(text, Vec::new()).unwrap_err();
+    assert!(
+        found.contains("no runtime takes the image \"https://bob:(sensitive)@example.com/x\": it is a URL"),
+        "{found}"
+    );
+    assert!(!found.contains("hunter2"), "{found}");
 }
