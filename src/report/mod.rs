@@ -1,9 +1,9 @@
 //! What people and machines read: plans, drift, diagnostics, progress, graphs and tables, as text, Markdown, HTML and JSON.
 //!
-//! Everything is written to writers that are given; nothing here asks the environment, the clock or the terminal. Values
-//! come from files and clouds that others can write, so every text passes [`escape`] before it is printed: no control
-//! character and no bidirectional override of a value reaches a terminal. Secrets print as `(sensitive)`; their keyed
-//! digests appear in JSON only.
+//! Everything is written to writers that are given; nothing here asks the environment or the clock, and only the live display
+//! ([`progress`]) the terminal. Values come from files and clouds that others can write, so every text passes [`escape`] before
+//! it is printed: no control character and no bidirectional override of a value reaches a terminal. Secrets print as
+//! `(sensitive)`; their keyed digests appear in JSON only.
 
 mod ascii;
 pub(crate) mod checks;
@@ -18,6 +18,7 @@ mod line;
 pub mod markdown;
 pub(crate) mod notify;
 pub(crate) mod progress;
+mod quiet;
 pub(crate) mod sarif;
 pub(crate) mod summary;
 pub(crate) mod table;

@@ -13,6 +13,7 @@ use super::ascii::ascii;
 use super::escape::one_line;
 use super::facts::counted;
 use super::line::{Ink, fitted, paint};
+use super::quiet::Quiet;
 use super::summary::{duration, error_facts, past, present};
 use super::typed::Commands;
 use super::{Style, json};
@@ -37,7 +38,7 @@ impl Progress {
     /// # Errors
     /// No thread could be started.
     pub fn terminal(style: Style) -> io::Result<Self> {
-        Self::start(Live::new(ProgressDrawTarget::stderr(), style))
+        Self::start(Live { quiet: Quiet::new(), ..Live::new(ProgressDrawTarget::stderr(), style) })
     }
 
     /// Plain lines, for pipes and logs.
@@ -258,6 +259,8 @@ struct Live {
     failed: usize,
     style: Style,
     fold: Fold,
+    /// What its terminal leaves to it until the end.
+    quiet: Quiet,
 }
 
 /// What runs for one app or cluster, below a line with its name.
@@ -280,7 +283,7 @@ impl Live {
         let total = bars.add(ProgressBar::no_length());
         total.set_style(Self::look("{spinner} {pos}/{len} {msg} {elapsed}", &style));
         let fold = Fold { room: style.width.saturating_sub(BESIDE), ..Fold::default() };
-        Self { bars, total, branches: Vec::new(), failed: 0, style, fold }
+        Self { bars, total, branches: Vec::new(), failed: 0, style, fold, quiet: Quiet::default() }
     }
 
     fn look(template: &str, style: &Style) -> ProgressStyle {
@@ -405,7 +408,9 @@ impl Display for Live {
         self.bars().for_each(ProgressBar::finish_and_clear);
         self.branches.clear();
         self.total.finish_and_clear();
-        self.bars.clear()
+        self.bars.clear()?;
+        self.quiet = Quiet::default();
+        Ok(())
     }
 }
 
