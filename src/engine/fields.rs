@@ -1,13 +1,17 @@
 //! The fields of an object: a sorted slice with the manners of a map. Most objects have a handful of fields, and a plan
 //! holds many thousand objects: a tree per object would cost several times the memory of its content.
 
-use super::value::Value;
-
 /// Fields by name, in the order of their names.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Fields(Box<[(Box<str>, Value)]>);
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fields<V>(Box<[(Box<str>, V)]>);
 
-impl Fields {
+impl<V> Default for Fields<V> {
+    fn default() -> Self {
+        Self(Box::default())
+    }
+}
+
+impl<V> Fields<V> {
     /// None.
     pub fn new() -> Self {
         Self::default()
@@ -18,20 +22,23 @@ impl Fields {
     }
 
     /// The value of a field.
-    pub fn get(&self, key: &str) -> Option<&Value> {
+    pub fn get(&self, key: &str) -> Option<&V> {
         self.find(key).ok().map(|position| &self.0[position].1)
     }
 
     /// The value of a field, to be changed.
-    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         self.find(key).ok().map(|position| &mut self.0[position].1)
     }
 
-    /// The value of a field, made null first if it is not there.
-    pub fn entry(&mut self, key: &str) -> &mut Value {
+    /// The value of a field, made as the default is (null) if it is not there.
+    pub fn entry(&mut self, key: &str) -> &mut V
+    where
+        V: Default,
+    {
         let position = self.find(key).unwrap_or_else(|position| {
             let mut fields = std::mem::take(&mut self.0).into_vec();
-            fields.insert(position, (key.into(), Value::Null));
+            fields.insert(position, (key.into(), V::default()));
             self.0 = fields.into_boxed_slice();
             position
         });
@@ -54,7 +61,7 @@ impl Fields {
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &V)> {
         self.into_iter()
     }
 
@@ -64,15 +71,15 @@ impl Fields {
     }
 
     /// Their values.
-    pub fn values(&self) -> impl ExactSizeIterator<Item = &Value> {
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &V> {
         self.0.iter().map(|(_, value)| value)
     }
 }
 
-impl<K: Into<Box<str>>> FromIterator<(K, Value)> for Fields {
+impl<K: Into<Box<str>>, V> FromIterator<(K, V)> for Fields<V> {
     /// Of two fields of one name the later wins.
-    fn from_iter<T: IntoIterator<Item = (K, Value)>>(fields: T) -> Self {
-        let mut fields: Vec<(Box<str>, Value)> = fields.into_iter().map(|(key, value)| (key.into(), value)).collect();
+    fn from_iter<T: IntoIterator<Item = (K, V)>>(fields: T) -> Self {
+        let mut fields: Vec<(Box<str>, V)> = fields.into_iter().map(|(key, value)| (key.into(), value)).collect();
         if !fields.is_sorted_by(|a, b| a.0 < b.0) {
             // A stable sort keeps the order of equals; reversed, the last one comes first and stays.
             fields.reverse();
@@ -83,10 +90,9 @@ impl<K: Into<Box<str>>> FromIterator<(K, Value)> for Fields {
     }
 }
 
-impl<'a> IntoIterator for &'a Fields {
-    type Item = (&'a str, &'a Value);
-    type IntoIter =
-        std::iter::Map<std::slice::Iter<'a, (Box<str>, Value)>, fn(&'a (Box<str>, Value)) -> (&'a str, &'a Value)>;
+impl<'a, V> IntoIterator for &'a Fields<V> {
+    type Item = (&'a str, &'a V);
+    type IntoIter = std::iter::Map<std::slice::Iter<'a, (Box<str>, V)>, fn(&'a (Box<str>, V)) -> (&'a str, &'a V)>;
     fn into_iter(self) -> Self::IntoIter {
         self.0.iter().map(|(key, value)| (key.as_ref(), value))
     }
@@ -95,13 +101,14 @@ impl<'a> IntoIterator for &'a Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::value::Value;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     proptest! {
         #[test]
         fn behaves_as_a_map(pairs in prop::collection::vec(("[a-d]{1,2}", any::<i64>()), 0..20), key in "[a-d]{1,2}") {
-            let fields: Fields = pairs.iter().map(|(key, value)| (key.clone(), Value::from(*value))).collect();
+            let fields: Fields<Value> = pairs.iter().map(|(key, value)| (key.clone(), Value::from(*value))).collect();
             let map: BTreeMap<String, Value> = pairs.into_iter().map(|(key, value)| (key, Value::from(value))).collect();
             prop_assert!(fields.iter().eq(map.iter().map(|(key, value)| (key.as_str(), value))));
             prop_assert_eq!(fields.get(&key), map.get(&key));

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value as Json};
 
+use super::fields::Fields;
 use super::parts::parts;
 use super::value::Value;
 
@@ -143,7 +144,7 @@ impl<'de> Visitor<'de> for Wanted<'_> {
 }
 
 /// Reads the name of a field and gives the value that is wanted of it, if any is.
-struct Named<'a>(&'a super::fields::Fields);
+struct Named<'a>(&'a Fields<Value>);
 
 impl<'de, 'a> DeserializeSeed<'de> for Named<'a> {
     type Value = Option<&'a Value>;

@@ -169,9 +169,10 @@ impl fmt::Debug for Sensitive {
 }
 
 /// A value of a plan. A large plan is made of millions: what is rare is kept elsewhere, what does not grow has no room to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum Value {
     /// Null.
+    #[default]
     Null,
     /// A boolean.
     Bool(bool),
@@ -182,7 +183,7 @@ pub enum Value {
     /// A list.
     Array(Box<[Value]>),
     /// An object; keys sorted, so that printing and digests are stable.
-    Object(Fields),
+    Object(Fields<Value>),
     /// Not known before `Reference` is.
     Unknown(Box<Reference>),
     /// A secret.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::model::Contents;
+use crate::contents::Contents;
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Counts, Run, RunResult};
 use crate::verb::Verb;

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::contents::Contents;
 use crate::digest::Digester;
 use crate::error::StateError;
 use crate::identity::Identity;
-use crate::model::Contents;
 use crate::sealed;
 
 /// A copy of a state with all that it holds and all that makes it itself, but for its lock. It holds the key of the digests,

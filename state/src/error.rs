@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use crate::lock::Holder;
+use crate::holder::Holder;
 use crate::place::Place;
 
 /// Why a state store could not do what it was asked. Each text says what failed, where, and what to do; nothing was

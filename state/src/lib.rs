@@ -11,17 +11,19 @@
 //! | [`guards`] | what a record says that must not be overlooked: [`Protection`], [`Progress`] |
 //! | [`run`] | the history: [`Run`], [`RunResult`], [`Counts`], [`ActionDuration`] |
 //! | [`change`] | [`Change`], everything a commit can do |
-//! | [`lock`] | [`Lock`], [`Holder`], [`LockRequest`]: one writer at a time |
+//! | [`lock`], [`holder`] | [`Lock`], [`LockRequest`], [`Holder`]: one writer at a time |
 //! | [`digest`] | [`Digester`], the keyed digest that stands for a secret |
 //! | [`mod@copy`] | [`struct@Copy`], a whole state as one text |
 //! | [`error`] | [`StateError`] |
 //! | `identity` | the lineage and the key a new state starts with |
 //! | `lease` | whether a holder somewhere else still lives |
-//! | [`place`] | [`Config`], [`open`]: which backend, and the way to it; [`Place`], where a state is |
+//! | [`backend`] | [`Config`], [`open`]: which backend, the only place that knows them all |
+//! | [`place`] | [`Place`], where a state is; [`Variables`], what signs in there |
 //! | `sqlite` | the default backend |
 //! | `object` | the backend that is a log of objects |
 //! | `postgres` | the backend in tables of PostgreSQL |
-//! | `model` | a state in memory, and [`Contents`], all that one holds |
+//! | [`contents`] | [`Contents`], all that a state holds |
+//! | `model` | a state in memory |
 //! | `sealed` | texts that say whether they are whole |
 //! | `folders` | folders and names that outlive a power cut |
 //! | `fit` | what a change must fulfil to be read back |
@@ -49,11 +51,13 @@
 //! # Another backend
 //!
 //! implements [`Store`], hands out its [`Lock`]s with a guard of its own, passes the contract tests in `contract.rs`, which
-//! are generic over the backend, and gets a variant of [`Config`].
+//! are generic over the backend, and gets a variant of [`Config`] and a line in each function of [`backend`].
 
 pub mod address;
+pub mod backend;
 mod bridge;
 pub mod change;
+pub mod contents;
 pub mod copy;
 pub mod digest;
 pub mod error;
@@ -61,6 +65,7 @@ mod fault;
 mod fit;
 mod folders;
 pub mod guards;
+pub mod holder;
 mod identity;
 pub mod key;
 mod lease;
@@ -93,17 +98,17 @@ mod power_tests;
 mod stores;
 
 pub use address::{Address, NotAnAddress};
+pub use backend::{Config, astray, create, is_blank, open, open_existing, remove, restore};
 pub use change::Change;
+pub use contents::Contents;
 pub use copy::Copy;
 pub use digest::Digester;
 pub use error::StateError;
 pub use guards::{Held, Progress, Protection};
+pub use holder::Holder;
 pub use key::ProviderKey;
-pub use lock::{Holder, LEASE, Lock, LockRequest};
-pub use model::Contents;
-pub use place::{
-    Config, NotObjects, Objects, Place, Variables, astray, create, is_blank, open, open_existing, remove, restore,
-};
+pub use lock::{LEASE, Lock, LockRequest};
+pub use place::{NotObjects, Objects, Place, Variables};
 pub use record::{Intent, Record, Snapshot};
 pub use run::{ActionDuration, Counts, Link, Run, RunResult};
 pub use seen::Astray;

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::folders;
-use crate::lock::Holder;
+use crate::holder::Holder;
 
 /// Which file of which machine, since it was started last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -176,6 +176,15 @@ pub struct ActionDuration {
     pub millis: u64,
 }
 
+/// Where a state has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tip {
+    /// The serial of the last commit.
+    pub(crate) serial: u64,
+    /// The digest of the last run that ended; empty before the first.
+    pub(crate) head: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

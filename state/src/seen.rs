@@ -12,25 +12,16 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::change::Change;
+use crate::contents::Contents;
 use crate::digest::Digester;
 use crate::error::StateError;
 use crate::folders;
-use crate::model::Contents;
 use crate::place::Place;
-use crate::run::Run;
+use crate::run::{Run, Tip};
 use crate::sealed;
 
 /// The longest text that is read: that of one commit has about 230 bytes.
 const MOST: u64 = 512;
-
-/// Where a state has come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tip {
-    /// The serial of the last commit.
-    pub(crate) serial: u64,
-    /// The digest of the last run that ended; empty before the first.
-    pub(crate) head: String,
-}
 
 /// How a state is not what was last written from this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

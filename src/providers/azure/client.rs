@@ -15,8 +15,8 @@ use crate::providers::limiter::{Limiter, retry_after};
 use crate::providers::retry::{Jitter, Next, Policy, Retries, Try, Turn};
 use crate::text::host::is_loopback;
 
-use super::AzureConfig;
 use super::auth::{Audience, Credential};
+use super::config::AzureConfig;
 use super::error::{self, chain};
 
 /// The public cloud.

@@ -6,10 +6,10 @@ use serde_json::Value;
 use crate::engine::kind::Kind;
 use crate::engine::provider::{Content, Marked, ProviderError, Target};
 
-use super::AzureProvider;
 use super::body::{lineage_of, tags_of};
 use super::id::ArmId;
 use super::read::identify;
+use super::subscription::AzureProvider;
 use super::types::{self, CLUSTERS, DISKS, GROUPS, Listing, SNAPSHOTS, STORAGE_ACCOUNTS};
 
 /// What AKS itself makes in the group of a cluster's nodes, and removes with the cluster ("What resource groups are made",

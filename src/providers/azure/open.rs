@@ -2,7 +2,9 @@
 
 use url::Url;
 
-use super::{Auth, AzureConfig, AzureProvider, SignIns};
+use super::auth::{Auth, SignIns};
+use super::config::AzureConfig;
+use super::subscription::AzureProvider;
 use crate::engine::provider::ProviderKey;
 use crate::providers::opening::{LOCAL, LOCAL_POLL, NotOpened, Opening};
 

@@ -11,11 +11,12 @@ use crate::engine::provider::{
 };
 use crate::engine::value::Path;
 
+use super::body;
 use super::client::Arm;
 use super::id::ArmId;
 use super::role;
+use super::subscription::AzureProvider;
 use super::types::{self, Listing, ROLE_ASSIGNMENTS, ResourceType};
-use super::{AzureProvider, body};
 
 /// What is done to an object at the moment, by its `provisioningState`.
 pub(super) fn transition(object: &Value, kind: &ResourceType) -> Option<Transition> {

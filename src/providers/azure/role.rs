@@ -4,6 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::engine::provider::ProviderError;
+use crate::engine::value::Value as Desired;
 
 use super::client::Arm;
 use super::id::ArmId;
@@ -39,6 +40,16 @@ pub(super) async fn find(arm: &Arm, wanted: &ArmId) -> Result<Option<Value>, Pro
     let assignments = arm.list_all(list).await?.unwrap_or_default();
     let key = wanted.key();
     Ok(assignments.into_iter().find(|assignment| id_of(assignment).is_some_and(|id| id.to_lowercase() == key)))
+}
+
+/// The id of a desired object: as it says, or computed for a role assignment whose facts are known.
+pub(super) fn desired_id(desired: &Desired) -> Option<String> {
+    if let Some(id) = desired.get("id") {
+        return id.as_str().map(str::to_owned);
+    }
+    let fact = |key: &str| desired.at(&["properties", key]).and_then(Desired::as_str);
+    let scope = desired.get("scope")?.as_str()?;
+    Some(id(scope, fact("principalId")?, fact("roleDefinitionId")?))
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::engine::provider::{Change, ErrorClass, Operation, Progress, ProviderError, Safeguard, Target};
 
-use super::AzureProvider;
 use super::read::identify;
+use super::subscription::AzureProvider;
 
 /// The tag of a safety snapshot. Nothing of kompox ever deletes one.
 const TAG: &str = "kompox-safety";

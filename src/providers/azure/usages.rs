@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::AzureProvider;
+use super::subscription::AzureProvider;
 use crate::engine::provider::{ProviderError, Room};
 
 const API_VERSION: &str = "2024-07-01";

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::engine::provider::{ErrorClass, ProviderError};
 
-use super::AzureProvider;
 use super::client::{Method, Precondition, Request};
+use super::subscription::AzureProvider;
 
 /// The version of the published interface of Azure Resource Graph.
 const GRAPH_VERSION: &str = "2022-10-01";

@@ -16,8 +16,9 @@ use super::error::{is_busy, is_missing, with_free_name};
 use super::id::ArmId;
 use super::operation::Wait;
 use super::read::{identify, observed, transition, uid};
+use super::subscription::AzureProvider;
 use super::types::{LOCKS, ROLE_ASSIGNMENTS, ResourceType, Update};
-use super::{AzureProvider, body, desired_id, role};
+use super::{body, role};
 
 /// Times that a change starts anew because the object changed between the look and the request.
 const LOOKS: usize = 4;
@@ -31,7 +32,7 @@ impl AzureProvider {
     ) -> Result<Option<Observed>, ProviderError> {
         let known = match (&operation.target.physical_id, &operation.change) {
             (Some(id), _) => Some(id.clone()),
-            (None, Change::Create { desired } | Change::Update { desired, .. }) => desired_id(&desired.into()),
+            (None, Change::Create { desired } | Change::Update { desired, .. }) => role::desired_id(&desired.into()),
             (None, _) => None,
         };
         let Some(known) = known else {

@@ -12,9 +12,9 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use super::config::{Connector, KubernetesConfig};
 use super::kubeconfig::program_of;
 use super::page::{self, Items};
-use super::{Connector, KubernetesConfig};
 use crate::engine::provider::{ErrorClass, Progress, ProviderError};
 use crate::providers::limiter::Limiter;
 use crate::providers::retry::{Jitter, Next, Policy, Retries, Try, Turn};

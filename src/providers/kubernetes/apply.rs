@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::KubernetesProvider;
 use super::api::{Call, CallError, Reply};
 use super::error::{Missing, Subject, conflicts, is_forbidden_by_rights};
 use super::fields;
+use super::provider::KubernetesProvider;
 use super::read::{LINEAGE, Lookup, lineage, observe};
 use super::table::Location;
 use crate::advice::{Advice, Command};

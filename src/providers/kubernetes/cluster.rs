@@ -3,10 +3,10 @@
 use kube::Client;
 use serde_json::{Value, json};
 
-use super::KubernetesProvider;
 use super::api::{Api, Call, CallError};
 use super::error::Subject;
 use super::kubeconfig::Way;
+use super::provider::KubernetesProvider;
 use super::table::Location;
 use crate::engine::kind::Kind;
 use crate::engine::provider::{ErrorClass, Observation, Observed, ProviderError, Target, Writers};

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use futures::future::{join_all, try_join};
 use serde_json::Value;
 
-use super::KubernetesProvider;
 use super::api::{Api, Call, CallError, Reply};
 use super::apply::locate;
 use super::page::Item;
+use super::provider::KubernetesProvider;
 use super::read::lineage as mark;
 use super::table::collection_path;
 use crate::engine::provider::{Content, ErrorClass, ProviderError, Target};

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::KubernetesProvider;
 use super::api::{Call, CallError};
 use super::apply::locate;
 use super::error::Subject;
+use super::provider::KubernetesProvider;
 use super::read::{Lookup, lineage};
 use super::ready;
 use super::table::Location;

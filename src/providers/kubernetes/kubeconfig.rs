@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use kube::config::{Kubeconfig, KubeconfigError};
 
-use super::Connector;
+use super::config::Connector;
 use crate::advice::Advice;
 use crate::engine::provider::{ErrorClass, ProviderError};
 use crate::providers::opening::Opening;

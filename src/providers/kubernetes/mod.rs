@@ -1,16 +1,18 @@
 //! One Kubernetes cluster: reads by lists, previews by dry runs, changes by server-side apply, waits for readiness.
 //!
 //! - `table`: kinds and their paths; `fields`: `managedFields` as writers
-//! - `kubeconfig`: the files that lead to a cluster; `cluster`: which one it is
+//! - `config`: the way to a cluster, and how to work with it; `kubeconfig`: the files that lead there; `cluster`: which one it is
+//! - `provider`: [`KubernetesProvider`], one cluster, as everything below asks it
 //! - `api`: connection, retries, limits; `error`: what a refusal means, without secrets
 //! - `disks`: disks and snapshots that the cluster keeps itself
-//! - `read`, `apply`, `delete`, `contents`: the calls of [`Provider`]; `retain`: what is below a volume stays; `tie`: volumes
+//! - `reads`, `read`, `apply`, `delete`, `contents`: the calls of [`Provider`]; `retain`: what is below a volume stays; `tie`: volumes
 //!   whose claim is gone
 //! - `ready`: predicates, `wait`: waiting for them
 
 mod api;
 mod apply;
 mod cluster;
+mod config;
 mod contents;
 mod delete;
 mod disks;
@@ -19,7 +21,9 @@ mod fields;
 mod kubeconfig;
 mod logs;
 mod page;
+mod provider;
 mod read;
+mod reads;
 mod ready;
 mod retain;
 mod table;
@@ -28,17 +32,13 @@ pub(crate) mod tests;
 mod tie;
 mod wait;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
-
 use async_trait::async_trait;
 
-use self::api::Api;
 use self::apply::Intent;
+pub use self::config::{Connector, KubernetesConfig};
 pub use self::kubeconfig::{Files, Way};
+pub use self::provider::KubernetesProvider;
 use self::table::Location;
-use super::retry::Policy;
 use crate::engine::kind::Kind;
 use crate::engine::provider::{
     Change, Content, ErrorClass, Look, Marked, Observation, Observed, Operation, Preview, Progress, Provider,
@@ -46,85 +46,10 @@ use crate::engine::provider::{
 };
 use crate::engine::value::Value;
 
-/// Finds the way to a cluster.
-#[async_trait]
-pub trait Connector: Send + Sync {
-    /// The cluster's kubeconfig as YAML; its current context is used. `None`: the cluster does not exist yet. Asked
-    /// again until there is one, and once more when its credentials are refused.
-    async fn kubeconfig(&self) -> Result<Option<String>, ProviderError>;
-
-    /// What to call the way in messages.
-    fn described(&self) -> String {
-        "the kubeconfig".to_owned()
-    }
-}
-
-/// How to work with a cluster.
-pub struct KubernetesConfig {
-    /// The way to it.
-    pub connector: Arc<dyn Connector>,
-    /// The uid of the Namespace `kube-system` of the cluster that it must be; any cluster without.
-    pub expected: Option<String>,
-    /// Our name as a writer of fields.
-    pub field_manager: String,
-    /// Requests at once.
-    pub concurrency: usize,
-    /// How often and how long to try again.
-    pub retry: Policy,
-    /// How often to look whether an object is ready or gone.
-    pub poll: Duration,
-    /// How long containers that no probe vouches for must have run before they count as up.
-    pub settle: Duration,
-    /// How long to wait for one answer.
-    pub request_timeout: Duration,
-    /// Spreads retries.
-    pub seed: u64,
-    /// The name of the program for the API server's log, such as `kompox/0.1.0`.
-    pub user_agent: String,
-}
-
-impl KubernetesConfig {
-    /// The usual settings: 8 requests at once, a look every second, a minute for an answer.
-    pub fn new(connector: Arc<dyn Connector>) -> Self {
-        Self {
-            connector,
-            expected: None,
-            field_manager: "kompox-converter".to_owned(),
-            concurrency: 8,
-            retry: Policy::default(),
-            poll: Duration::from_secs(1),
-            settle: Duration::from_secs(3),
-            request_timeout: Duration::from_secs(60),
-            seed: 0,
-            user_agent: concat!("kompox/", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
-    }
-}
-
-/// The provider of one cluster.
-pub struct KubernetesProvider {
-    api: Arc<Api>,
-    field_manager: String,
-    poll: Duration,
-    settle: Duration,
-    concurrency: usize,
-    /// How many wait for something.
-    waiting: AtomicUsize,
-}
-
-impl KubernetesProvider {
-    /// Connects at the first call that finds the cluster, so that it works in the run that creates it.
-    pub fn new(config: KubernetesConfig) -> Self {
-        let api = Arc::new(Api::new(&config));
-        let KubernetesConfig { field_manager, poll, settle, concurrency, .. } = config;
-        Self { api, field_manager, poll, settle, concurrency, waiting: AtomicUsize::new(0) }
-    }
-}
-
 #[async_trait]
 impl Provider for KubernetesProvider {
     async fn read(&self, targets: &[Target]) -> Vec<Observation> {
-        let mut observations = self.api.read(targets).await;
+        let mut observations = self.read_all(targets).await;
         self.api.find_ties(&mut observations).await;
         observations
     }

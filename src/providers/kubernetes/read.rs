@@ -8,8 +8,6 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::api::{Api, Call, CallError, Reply};
-use super::cluster::is_cluster;
-use super::disks::is_data;
 use super::error::{Missing, Subject, is_forbidden_by_rights};
 use super::fields;
 use super::page::{Item, Picked};
@@ -140,39 +138,12 @@ impl Api {
         }
     }
 
-    /// Reads many objects: see [`crate::engine::provider::Provider::read`].
-    pub async fn read(self: &Arc<Self>, targets: &[Target]) -> Vec<Observation> {
-        if let Err(error) = self.connect().await {
-            return vec![unread(error); targets.len()];
-        }
-        let mut found: Vec<Option<Observation>> = vec![None; targets.len()];
-        let mut located: Vec<(usize, Location)> = Vec::with_capacity(targets.len());
-        let mut data: Vec<usize> = Vec::new();
-        for (index, target) in targets.iter().enumerate() {
-            if is_cluster(target) {
-                found[index] = Some(self.read_cluster().await);
-                continue;
-            }
-            if is_data(target.kind) {
-                data.push(index);
-                continue;
-            }
-            match &target.physical_id {
-                None => found[index] = Some(Observation::NotYet("its name is not known yet".to_owned())),
-                Some(id) => match Location::parse(id) {
-                    Ok(location) => located.push((index, location)),
-                    Err(error) => {
-                        let error = ProviderError::new(ErrorClass::Rejected, error.to_string());
-                        found[index] = Some(Observation::failed(error));
-                    }
-                },
-            }
-        }
-        if !data.is_empty() {
-            let wanted: Vec<&Target> = data.iter().map(|index| &targets[*index]).collect();
-            let answers = self.read_data(&wanted).await;
-            data.into_iter().zip(answers).for_each(|(index, answer)| found[index] = Some(answer));
-        }
+    /// Reads the objects at these places, each with its position among the targets: those of one kind by one list.
+    pub async fn read_located(
+        self: &Arc<Self>,
+        targets: &[Target],
+        located: Vec<(usize, Location)>,
+    ) -> Vec<(usize, Observation)> {
         let mut by_kind: HashMap<&str, Vec<Listed>> = HashMap::new();
         for (index, location) in located {
             by_kind.entry(location.resource.kind).or_default().push((index, location, targets[index].kind));
@@ -185,15 +156,13 @@ impl Api {
             let api = self.clone();
             lists.spawn(async move { api.read_listed(wanted).await });
         }
+        let mut found = Vec::with_capacity(targets.len());
         for (answers, rest) in lists.join_all().await {
-            answers.into_iter().for_each(|(index, answer)| found[index] = Some(answer));
+            found.extend(answers);
             singly.extend(rest);
         }
-        for (index, answer) in self.read_singly(targets, singly).await {
-            found[index] = Some(answer);
-        }
-        let unanswered = || Observation::failed(ProviderError::new(ErrorClass::Rejected, "it was not read"));
-        found.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
+        found.extend(self.read_singly(targets, singly).await);
+        found
     }
 
     /// Reads the objects of one kind by one list of all that carry our label; the second part of the answer is what the
@@ -347,7 +316,7 @@ fn not_served(resource: &Resource) -> Observation {
     Observation::NotYet(format!("the cluster does not serve {} ({}) yet", resource.kind, resource.api_version()))
 }
 
-fn unread(error: CallError) -> Observation {
+pub(super) fn unread(error: CallError) -> Observation {
     match error {
         CallError::NoCluster => Observation::NotYet(error.to_string()),
         CallError::Failed(error) => Observation::failed(error),

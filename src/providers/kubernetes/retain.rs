@@ -4,9 +4,9 @@
 
 use serde_json::{Value, json};
 
-use super::KubernetesProvider;
 use super::api::Call;
 use super::error::Subject;
+use super::provider::KubernetesProvider;
 use super::read::{Lookup, lineage};
 use super::table::Location;
 use crate::engine::kind::Kind;

@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::KubernetesProvider;
 use super::api::{Api, Call};
 use super::apply::locate;
 use super::error::Subject;
+use super::provider::KubernetesProvider;
 use super::read::{Lookup, lineage, observe};
 use super::table::Location;
 use crate::engine::kind::Kind;

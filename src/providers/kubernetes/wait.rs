@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::KubernetesProvider;
 use super::api::Call;
 use super::error::Subject;
+use super::provider::KubernetesProvider;
 use super::read::Lookup;
 use super::ready::{self, Readiness};
 use super::table::Location;

@@ -5,6 +5,7 @@
 //! | `server` | from the variables of `libpq` to a server, with TLS |
 //! | `passfile` | the file with passwords |
 //! | `link` | the thread that talks to it; transactions |
+//! | `fault` | what the server says to what a person can do |
 //! | `schema` | the tables |
 //! | `rows` | rows to values |
 //! | `write` | changes to statements |
@@ -21,6 +22,7 @@
 //! Nothing outlives a transaction: no named prepared statement, no setting of a session, no lock of one. So a pooler may
 //! give each transaction to another connection (`pool_mode = transaction` of pgbouncer).
 
+mod fault;
 mod link;
 mod passfile;
 mod rows;
@@ -38,21 +40,23 @@ use postgres::Transaction;
 use postgres::types::Type;
 use uuid::Uuid;
 
-use self::link::{Fault, Link};
+use self::fault::Fault;
+use self::link::Link;
 use self::schema::Meta;
 use crate::address::Address;
 use crate::change::{Change, next_serial};
 use crate::copy::Copy;
 use crate::digest::Digester;
 use crate::error::StateError;
+use crate::holder::Holder;
 use crate::identity::Identity;
 use crate::lease::Watch;
-use crate::lock::{Displaced, Guard, Holder, Lock, LockRequest, holder_of};
+use crate::lock::{Displaced, Guard, Lock, LockRequest, holder_of};
 use crate::place::{Place, Variables};
 use crate::presence::{Held, Presence};
 use crate::record::{Intent, Record, Snapshot};
-use crate::run::{ActionDuration, Run};
-use crate::seen::{Astray, Seen, Tip};
+use crate::run::{ActionDuration, Run, Tip};
+use crate::seen::{Astray, Seen};
 use crate::store::Store;
 
 /// A state in tables of one schema.

@@ -4,10 +4,10 @@ use postgres::Transaction;
 use postgres::types::Type;
 use serde::de::DeserializeOwned;
 
-use super::link::Fault;
+use super::fault::{Fault, unsigned};
 use super::schema::{Meta, meta};
 use crate::address::Address;
-use crate::model::{Contents, Measured};
+use crate::contents::{Contents, Measured};
 use crate::presence::Held;
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Run};
@@ -144,11 +144,6 @@ fn parse<T: DeserializeOwned>(text: &str, place: impl FnOnce() -> String) -> Res
             e.path()
         ))
     })
-}
-
-/// A number that is never negative.
-pub(super) fn unsigned(number: i64, place: &str) -> Result<u64, Fault> {
-    u64::try_from(number).map_err(|_| Fault::Damaged(format!("{place} holds the negative number {number}")))
 }
 
 /// A number for `bigint`, which ends at 2⁶³ − 1; nothing that is counted here comes near.

@@ -3,10 +3,9 @@
 use postgres::Transaction;
 use postgres::types::Type;
 
-use super::link::Fault;
-use super::rows::unsigned;
+use super::fault::{Fault, unsigned};
 use crate::identity::Identity;
-use crate::seen::Tip;
+use crate::run::Tip;
 
 /// The version of the tables that this program reads and writes.
 pub(super) const VERSION: u32 = 1;

@@ -5,13 +5,13 @@ use postgres::types::{ToSql, Type};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::link::Fault;
+use super::fault::Fault;
 use super::rows::{body, record_of, signed};
 use super::schema::{self, CONTENTS};
 use crate::address::Address;
 use crate::change::Change;
+use crate::contents::{Contents, Measured};
 use crate::fit::{readable, refused, shallow, whole};
-use crate::model::{Contents, Measured};
 use crate::record::{Intent, Record};
 use crate::run::{ActionDuration, Run};
 

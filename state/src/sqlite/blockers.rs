@@ -22,7 +22,7 @@ mod linux {
     use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
 
-    use crate::sqlite::shared::{beside, lock_path};
+    use crate::sqlite::paths::{beside, lock_path};
 
     pub(super) fn of(path: &Path) -> Option<String> {
         // SQLite locks the database and, with a write-ahead log, its `-shm`; `<db>.lock` is ours.

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::ErrorCode;
 
 use super::blockers;
-use super::shared::folder;
+use super::paths::folder;
 use crate::error::StateError;
 use crate::place::Place;
 

@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `open` | from a path to a database that is ours and current |
+//! | `paths` | the files beside it |
 //! | `schema` | tables and migrations |
 //! | `shared` | connections, transactions, the operating system's lock |
 //! | `rows` | rows to values |
@@ -23,6 +24,7 @@
 mod blockers;
 mod fault;
 mod open;
+mod paths;
 mod rows;
 mod schema;
 mod shared;
@@ -46,12 +48,13 @@ use crate::change::{Change, next_serial};
 use crate::copy::Copy;
 use crate::digest::Digester;
 use crate::error::StateError;
+use crate::holder::Holder;
 use crate::identity::Identity;
 use crate::lease::Watch;
-use crate::lock::{Displaced, Guard, Holder, Lock, LockRequest, holder_of};
+use crate::lock::{Displaced, Guard, Lock, LockRequest, holder_of};
 use crate::record::{Intent, Record, Snapshot};
-use crate::run::{ActionDuration, Run};
-use crate::seen::{self, Astray, Seen, Tip};
+use crate::run::{ActionDuration, Run, Tip};
+use crate::seen::{self, Astray, Seen};
 use crate::store::Store;
 
 /// What the file beside the database is called that says what was last written to it from here.
@@ -127,7 +130,7 @@ impl SqliteStore {
     /// One of them cannot be removed.
     pub(crate) fn remove(path: &Path) -> Result<(), StateError> {
         for suffix in ["", "-wal", "-shm", ".lock", SEEN] {
-            let file = shared::beside(path, suffix);
+            let file = paths::beside(path, suffix);
             match std::fs::remove_file(&file) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(fault::io_error(path, &file, "remove", e));
@@ -142,7 +145,7 @@ impl SqliteStore {
     pub(crate) fn seen(path: &Path) -> PathBuf {
         // Where a link leads, as the database is opened.
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        shared::beside(&path, SEEN)
+        paths::beside(&path, SEEN)
     }
 
     fn over(shared: Shared) -> Result<Self, StateError> {
@@ -154,7 +157,7 @@ impl SqliteStore {
             Ok(identity)
         })?;
         let digester = Digester::new(&key);
-        let seen = Seen::at(shared::beside(shared.path(), SEEN), &lineage, &digester);
+        let seen = Seen::at(paths::beside(shared.path(), SEEN), &lineage, &digester);
         let store = Self { shared: Arc::new(shared), lineage, key, digester, watch: Watch::default(), seen };
         store.not_lost()?;
         Ok(store)
@@ -167,11 +170,11 @@ impl SqliteStore {
                 place: self.shared.place(),
                 what: format!(
                     "is as it was made, but it had been written {written} times: its write-ahead log {} is lost",
-                    shared::beside(self.shared.path(), "-wal").display()
+                    paths::beside(self.shared.path(), "-wal").display()
                 ),
                 help: format!(
                     "restore both together; if this state is meant, delete {}",
-                    shared::beside(self.shared.path(), SEEN).display()
+                    paths::beside(self.shared.path(), SEEN).display()
                 ),
             }),
             _ => Ok(()),

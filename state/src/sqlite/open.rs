@@ -8,8 +8,9 @@ use std::{fs, io, thread};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::fault::{Fault, io_error};
+use super::paths::{self, beside};
 use super::schema::{self, Found, Migration};
-use super::shared::{self, BUSY, FileLock, Shared, beside, connect, transact};
+use super::shared::{self, BUSY, FileLock, Shared, connect, transact};
 use crate::error::StateError;
 use crate::folders;
 use crate::identity::Identity;
@@ -17,7 +18,7 @@ use crate::place::Place;
 
 /// Opens the database at `path`, makes it if there is none.
 pub(super) fn open_or_create(path: &Path, migrations: &[Migration], identity: &Identity) -> Result<Shared, StateError> {
-    let folder = shared::folder(path);
+    let folder = paths::folder(path);
     folders::create(&folder).map_err(|e| io_error(path, &folder, "create", e))?;
     if !is_there(path)? {
         make(path, migrations, identity)?;
@@ -96,7 +97,7 @@ fn publish(path: &Path, draft: &Path) -> Result<(), StateError> {
 
 /// Where a link leads whose end is not there yet.
 fn end_of_link(path: &Path) -> PathBuf {
-    fs::read_link(path).map_or_else(|_| path.to_owned(), |end| shared::folder(path).join(end))
+    fs::read_link(path).map_or_else(|_| path.to_owned(), |end| paths::folder(path).join(end))
 }
 
 /// Opens a database that is there; where nothing can be written, for reading only.

@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use super::fault::Fault;
 use crate::address::Address;
+use crate::contents::{Contents, Measured};
 use crate::fit;
+use crate::holder::Holder;
 use crate::key::ProviderKey;
-use crate::lock::Holder;
-use crate::model::{Contents, Measured};
 use crate::record::{Intent, Record};
+use crate::run::Tip;
 use crate::run::{ActionDuration, Run, RunResult};
-use crate::seen::Tip;
 use crate::stored::Stored;
 use crate::verb::Verb;
 

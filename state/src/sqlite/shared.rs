@@ -1,6 +1,5 @@
 //! The open database: its connections, and the file lock beside it.
 
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,9 +9,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::fault::{Fault, io_error};
+use super::paths::lock_path;
 use super::rows;
 use crate::error::StateError;
-use crate::lock::Holder;
+use crate::holder::Holder;
 use crate::place::Place;
 
 /// How long a statement waits for another process to end its transaction. Transactions here take milliseconds.
@@ -118,26 +118,6 @@ impl Drop for FileLock {
         // Closing alone is not enough while a child that another thread is starting still has a copy of the handle. A
         // failure leaves closing.
         let _ = self.0.unlock();
-    }
-}
-
-/// `<db>.lock`. The file is never deleted: whoever has it open may be about to lock it.
-pub(super) fn lock_path(path: &Path) -> PathBuf {
-    beside(path, ".lock")
-}
-
-/// The file whose name goes on with `suffix`.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path.as_os_str());
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// The folder a file is in.
-pub(super) fn folder(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
     }
 }
 

@@ -116,7 +116,7 @@ fn refusal(path: &Path) -> String {
 #[test]
 fn a_file_without_a_state_in_it_is_no_new_state() {
     let place = Sqlite::new();
-    let log = shared::beside(&place.path(), "-wal");
+    let log = paths::beside(&place.path(), "-wal");
     fs::create_dir_all(place.path().parent().unwrap()).unwrap();
     fs::write(place.path(), b"").unwrap();
     fs::write(&log, b"a log that SQLite would delete").unwrap();
@@ -176,7 +176,7 @@ fn a_new_state_gets_its_name_when_it_is_whole() {
     let place = Sqlite::new();
     fs::create_dir_all(place.path().parent().unwrap()).unwrap();
     // Killed before the end: only the draft is there.
-    fs::write(shared::beside(&place.path(), ".new-1-x-0"), b"half").unwrap();
+    fs::write(paths::beside(&place.path(), ".new-1-x-0"), b"half").unwrap();
     assert!(SqliteStore::open_existing(&place.path()).unwrap().is_none());
     let lineage = place.open().lineage().to_owned();
     // All of it is in the one file, so that it can be copied alone.

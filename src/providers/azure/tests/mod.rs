@@ -5,12 +5,17 @@ pub(super) mod server;
 mod writing;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
+use url::Url;
+
+use super::auth::Auth;
+use super::config::AzureConfig;
+use super::*;
 use crate::engine::address::Address;
 use crate::engine::kind::Kind;
-use crate::engine::provider::{Change, Find};
-
-use super::*;
+use crate::engine::provider::{Change, ErrorClass, Find};
+use crate::providers::retry::Policy;
 
 const TOKEN: &str = "bearer-hunter2";
 const GROUP: &str = "/subscriptions/s1/resourceGroups/g";

@@ -1,5 +1,7 @@
 //! Reads: batches, paging, errors.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json as j;
 
 use super::server::{Answer, Server, cut_off, json, refusal, reset, text};

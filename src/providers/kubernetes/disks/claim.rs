@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::csi::{capacity_of, conflict, volume_location};
 use super::mark::{Mark, SNAPSHOT_ID};
+use super::volume::{capacity_of, conflict, volume_location};
 use crate::engine::kind::Kind;
 use crate::engine::provider::{ErrorClass, Operation, Progress, ProviderError};
-use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::Call;
 use crate::providers::kubernetes::error::Subject;
+use crate::providers::kubernetes::provider::KubernetesProvider;
 use crate::providers::kubernetes::read::{LINEAGE, Lookup, lineage};
 use crate::providers::kubernetes::table::Location;
 

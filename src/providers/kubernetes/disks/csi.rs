@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 
 use super::claim::{Claim, Handover, located};
 use super::mark::{DISK_ID, Mark, is_made, mark_of};
+use super::volume::{capacity_of, conflict, volume_location};
 use crate::engine::kind::Kind;
 use crate::engine::provider::{
     Change, ErrorClass, Observation, Observed, Operation, Progress, ProviderError, Safeguard, Target, Transition,
     Writers,
 };
-use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::{Api, Call, CallError};
 use crate::providers::kubernetes::error::{Subject, unlisted};
 use crate::providers::kubernetes::page::Item;
+use crate::providers::kubernetes::provider::KubernetesProvider;
 use crate::providers::kubernetes::read::{Lookup, lineage};
 use crate::providers::kubernetes::table::Location;
-use kompox_rules::quantity;
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -28,11 +28,6 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 pub(super) fn id_of(volume: &Value) -> Option<String> {
     let (driver, handle) = (text(volume, "/spec/csi/driver"), text(volume, "/spec/csi/volumeHandle"));
     (!driver.is_empty() && !handle.is_empty()).then(|| format!("{DISK_ID}{driver}/{handle}"))
-}
-
-/// How large a PersistentVolume is, in bytes.
-pub(super) fn capacity_of(volume: &Value) -> Option<u64> {
-    quantity::parse_units(text(volume, "/spec/capacity/storage")).ok()
 }
 
 /// Whether a PersistentVolume is what a target speaks of. One that is still being made is none yet.
@@ -122,10 +117,6 @@ pub(super) fn found(volumes: &[Value], target: &Target) -> Observation {
 /// All that are whole.
 pub(super) fn all(volumes: &[Value]) -> impl Iterator<Item = Observed> {
     volumes.iter().filter(|volume| is_made(volume)).filter_map(observed)
-}
-
-pub(super) fn conflict(text: impl Into<String>) -> ProviderError {
-    ProviderError::new(ErrorClass::Conflict, text.into()).hint("plan again")
 }
 
 impl KubernetesProvider {
@@ -456,10 +447,4 @@ impl KubernetesProvider {
 /// The claim that a disk is for.
 fn wanted_claim(desired: &Value) -> Handover<'_> {
     Handover { namespace: text(desired, "/claim/namespace"), name: text(desired, "/claim/name") }
-}
-
-/// Where a PersistentVolume is.
-pub(super) fn volume_location(volume: &Value) -> Result<Location, ProviderError> {
-    let path = format!("/api/v1/persistentvolumes/{}", text(volume, "/metadata/name"));
-    Location::parse(&path).map_err(|error| ProviderError::new(ErrorClass::Rejected, error.to_string()))
 }

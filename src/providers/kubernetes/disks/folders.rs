@@ -15,9 +15,9 @@ use crate::engine::kind::Kind;
 use crate::engine::provider::{
     Change, ErrorClass, Look, Observation, Observed, Operation, Progress, ProviderError, Safeguard, Target,
 };
-use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::Call;
 use crate::providers::kubernetes::error::Subject;
+use crate::providers::kubernetes::provider::KubernetesProvider;
 use crate::providers::kubernetes::read::{LINEAGE, Lookup};
 use crate::providers::kubernetes::table::Location;
 

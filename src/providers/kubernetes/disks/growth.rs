@@ -4,12 +4,12 @@
 use serde_json::{Value, json};
 
 use super::claim::{Handover, located, located_object};
-use super::csi::{capacity_of, conflict};
 use super::mark::Mark;
+use super::volume::{capacity_of, conflict};
 use crate::engine::kind::Kind;
 use crate::engine::provider::{Operation, Progress, ProviderError};
-use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::fields::applied_by;
+use crate::providers::kubernetes::provider::KubernetesProvider;
 use crate::providers::kubernetes::read::lineage;
 use crate::providers::kubernetes::ready::{Readiness, is_file_system_behind, readiness};
 use crate::providers::kubernetes::table::Location;

@@ -4,7 +4,7 @@
 //! - `folders`: disks and snapshots that are folders; `record`: the objects that stand for them; `pod`: the Pods that work on
 //!   them; `scripts`: what they run; `quiet`: what uses a folder stands still while it is copied
 //! - `csi`: disks that a StorageClass makes; `claim`: what has them made; `growth`: how they become larger; `snapshots`: of them; `mark`: what we write onto
-//!   their objects
+//!   their objects; `volume`: what is read off a PersistentVolume
 
 mod claim;
 mod csi;
@@ -16,10 +16,11 @@ mod quiet;
 mod record;
 mod scripts;
 mod snapshots;
+mod volume;
 
 use self::record::Record;
-use super::KubernetesProvider;
 use super::api::{Api, CallError};
+use super::provider::KubernetesProvider;
 use crate::engine::kind::{Holds, Kind};
 use crate::engine::provider::{
     Change, ErrorClass, Look, Marked, Observation, Observed, Operation, Progress, ProviderError, Safeguard, Target,

@@ -8,9 +8,9 @@ use super::record::Wish;
 use super::scripts::MARKER_FILE;
 use crate::engine::kind::Kind;
 use crate::engine::provider::{ErrorClass, Progress, ProviderError};
-use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::Call;
 use crate::providers::kubernetes::error::Subject;
+use crate::providers::kubernetes::provider::KubernetesProvider;
 use crate::providers::kubernetes::read::Lookup;
 use crate::providers::kubernetes::table::Location;
 

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use crate::engine::kind::Kind;
 use crate::engine::provider::{ErrorClass, Operation, Progress, ProviderError};
-use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::Call;
 use crate::providers::kubernetes::error::Subject;
 use crate::providers::kubernetes::page::Item;
+use crate::providers::kubernetes::provider::KubernetesProvider;
 use crate::providers::kubernetes::read::{Lookup, lineage};
 use crate::providers::kubernetes::table::Location;
 

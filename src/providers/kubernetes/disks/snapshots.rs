@@ -4,16 +4,16 @@
 use serde_json::{Value, json};
 
 use super::claim::Handover;
-use super::csi::conflict;
 use super::mark::{Mark, SNAPSHOT_ID, is_made, mark_of};
+use super::volume::conflict;
 use crate::engine::kind::Kind;
 use crate::engine::provider::{
     Change, ErrorClass, Observation, Observed, Operation, Progress, ProviderError, Target, Transition, Writers,
 };
-use crate::providers::kubernetes::KubernetesProvider;
 use crate::providers::kubernetes::api::{Api, Call, CallError};
 use crate::providers::kubernetes::cluster::is_default_class;
 use crate::providers::kubernetes::error::{Subject, unlisted};
+use crate::providers::kubernetes::provider::KubernetesProvider;
 use crate::providers::kubernetes::read::{LINEAGE, lineage};
 use crate::providers::kubernetes::table::Location;
 
