@@ -227,11 +227,12 @@ impl FileReader {
     /// The text of a file; none with a diagnostic where it cannot be read.
     pub fn read(&mut self, path: &Path, diagnostics: &mut Diagnostics) -> Option<Source> {
         let name: Arc<str> = display_path(path, &self.cwd).into();
-        let mut fail = |code, message: String, help: &str| {
-            let start = Location::new(name.clone(), 1, 1);
-            diagnostics.push(Diagnostic::error(code, message).help(help).at(start, None));
+        let mut fail_at = |(line, column), code, message: String, help: &str| {
+            let place = Location::new(name.clone(), line, column);
+            diagnostics.push(Diagnostic::error(code, message).help(help).at(place, None));
             None
         };
+        let mut fail = |code, message, help: &str| fail_at((1, 1), code, message, help);
         // A pipe or device would never end.
         if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
             return fail("kom-read", format!("{name} is not a regular file"), "replace it by a file, or take it out");
@@ -255,8 +256,13 @@ impl FileReader {
         match String::from_utf8(bytes) {
             Ok(text) => Some(Source::new(name.clone(), text)),
             Err(error) => {
-                let message = format!("{name} is not UTF-8 (byte {})", error.utf8_error().valid_up_to() + 1);
-                fail("kom-encoding", message, "save it as UTF-8")
+                let valid = error.utf8_error().valid_up_to();
+                let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+                let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+                let last = before.rsplit('\n').next().unwrap_or_default();
+                let place = (count(before.split('\n').count()), count(last.chars().count() + 1));
+                let message = format!("{name} is not UTF-8 (byte {})", valid + 1);
+                fail_at(place, "kom-encoding", message, "save it as UTF-8")
             }
         }
     }

@@ -14,6 +14,31 @@ pub fn check(builder: &mut Builder<'_>, scope: &str, kind: &Kind, volume: &Volum
     undeclared(builder, scope, kind, volume);
 }
 
+/// Says where the data of a volume is of another kind than the manifest says now, and gives its id. `other` is the kind that
+/// its `type` was.
+pub fn of_another_type(
+    builder: &mut Builder<'_>,
+    scope: &str,
+    (other, was): (&Kind, &str),
+    volume: &Volume,
+) -> Option<String> {
+    let is_its = |name: &str| name.split('.').next() == Some(&volume.name);
+    let is_other = |address: &Address| address.scope() == scope && address.kind() == other.name;
+    let (address, known) =
+        builder.state.known.iter().find(|(address, _)| is_other(address) && is_its(address.name()))?;
+    let (address, id) = (address.short(), known.physical_id.clone());
+    let message = format!("the volume {} is of type {was} and has data: {address} ({id})", volume.name);
+    let diagnostic = Diagnostic::error("volume", message)
+        .at(volume.location.clone(), None)
+        .help(format!("of another type it would be a new, empty one; keep type: {was}"))
+        .help(
+            "for the other type, declare a volume beside it under another name: where the app moves to that one, the plan \
+             prints the lines that copy its files",
+        );
+    builder.diagnostics.push(diagnostic);
+    Some(id)
+}
+
 /// A disk that is no longer declared while a new one would take its place.
 fn renamed(builder: &mut Builder<'_>, scope: &str, kind: &Kind, volume: &Volume) {
     let Some(assigned) = volume.assigned_disk() else { return };

@@ -162,6 +162,9 @@ fn what_a_disk_or_snapshot_is_made_of_never_becomes_something_else() {
     project.run(&["plan"]).done();
     volume(&project, &above, "green", &[&blue, GREEN], &[BEFORE, second]);
     project.run(&["plan", "--detailed-exitcode"]).done();
+    // Nor where an adopted one is.
+    volume(&project, &above, "green", &[blue.trim_end_matches(", zone: \"1\""), GREEN], &[BEFORE, second]);
+    project.run(&["plan", "--detailed-exitcode"]).done();
 }
 
 #[test]

@@ -137,6 +137,17 @@ fn json_is_the_whole_plan() {
 }
 
 #[test]
+fn what_has_no_json_form_is_not_printed_as_yaml() {
+    let project = Project::gitea();
+    for (command, instead) in [("render", "leave --json out"), ("graph", "is in the JSON of plan --json")] {
+        let refused = project.run(&[command, "--json"]).exits(1);
+        let error: Value = serde_json::from_str(&refused.stdout).unwrap();
+        assert_eq!(error["problems"][0]["code"], "usage", "{}", refused.stdout);
+        assert!(refused.stdout.contains(instead), "{}", refused.stdout);
+    }
+}
+
+#[test]
 fn graphs() {
     let project = Project::gitea();
     let dot = project.run(&["graph"]).done().stdout;

@@ -31,6 +31,23 @@ fn the_schema_takes_the_examples_and_marks_mistakes() {
     assert!(project.run_as_is(&["schema", "pod"]).exits(1).stderr.contains("possible values"));
 }
 
+#[test]
+fn a_driver_that_there_is_not_is_shown_at_its_line() {
+    let project = Project::gitea();
+    project.edit("kompoxapp.yml", "driver: aks", "driver: gke");
+    assert_snapshot!(project.words(&project.run(&["validate"]).exits(1)), @r#"
+    error[driver]: this version has no driver "gke"
+      --> kompoxapp.yml:26:11
+       |
+    26 |   driver: gke
+       |           ^^^
+       |
+       = help: it has these: aks, k3s
+
+    1 error
+    "#);
+}
+
 /// The state knows an account by one key, so that nobody could tell who signs in.
 #[test]
 fn two_providers_of_one_account_sign_in_alike() {

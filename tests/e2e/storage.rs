@@ -108,6 +108,37 @@ fn what_a_storage_account_holds_beside_shares_keeps_it() {
 }
 
 #[test]
+fn a_volume_keeps_its_type() {
+    const FILES: &str = "      size: 100Gi\n      type: files\n";
+    let project = Project::gitea();
+    project.run(&["apply", "--auto-approve"]).done();
+    // One error: what else would be said of it leads to an empty share.
+    project.edit("kompoxapp.yml", SKU, "        sku: Standard_LRS");
+    project.edit("kompoxapp.yml", "      size: 10Gi\n", FILES);
+    let refused = project.run(&["plan"]).exits(1);
+    insta::assert_snapshot!(project.words(&refused), @r#"
+    error[volume]: the volume default is of type disk and has data: disk/default (/subscriptions/[SUBSCRIPTION]/resourceGroups/k4x-50vf7y_app_app1_13o40q/providers/Microsoft.Compute/disks/k4x-50vf7y_disk_default_[ID]_13o40q)
+      --> kompoxapp.yml:82:7
+       |
+    82 |     - name: default
+       |       ^^^^
+       |
+       = help: of another type it would be a new, empty one; keep type: disk
+       = help: for the other type, declare a volume beside it under another name: where the app moves to that one, the plan prints the lines that copy its files
+
+    1 error
+    "#);
+    // Under another name it is a volume of its own, and the disk stays where it is.
+    let share = with_share("        sku: Standard_LRS");
+    share.run(&["apply", "--auto-approve"]).done();
+    share.edit("kompoxapp.yml", "      size: 100Gi\n      type: files\n", "      size: 10Gi\n");
+    share.edit("kompoxapp.yml", "        sku: Standard_LRS", SKU);
+    let refused = share.run(&["plan"]).exits(1).stderr;
+    assert!(refused.contains("of type files and has data: share/default"), "{refused}");
+    assert_eq!(refused.matches("error[").count(), 1, "{refused}");
+}
+
+#[test]
 fn an_app_without_a_zone_gets_one_for_disk_and_pods_and_is_told() {
     let project = Project::gitea();
     project.edit("kompoxapp.yml", ZONE, "");

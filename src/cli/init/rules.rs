@@ -23,7 +23,7 @@ pub(super) fn rules<'t>(survey: &mut Survey, services: &[Service<'t>], changes: 
         found.add(service, web.into_iter().filter(|port| !port.local), changes);
         for port in service.ports.iter().filter(|port| !is_web(service, port) && port.published.is_some()) {
             let text = format!(
-                "{}: port {} speaks no HTTP and gets no host: it is reached inside of the cluster only",
+                "{}: port {} does not look like HTTP and gets no host: it is reached inside of the cluster only",
                 service.name, port.target
             );
             survey.decided.push(Remark { at: Some(port.at.clone()), text });

@@ -311,10 +311,14 @@ fn ten_folders_deep_is_read_and_eleven_is_not() {
 #[test]
 fn texts_that_are_none_are_refused() {
     let folder = Folder::new(&[]);
-    fs::write(folder.path("kompoxapp.yml"), b"kind: \xff\n").unwrap();
+    fs::write(
+        folder.path("kompoxapp.yml"),
+        "kind: App\nmetadata: {name: é".bytes().chain(*b"\xff}\n").collect::<Vec<_>>(),
+    )
+    .unwrap();
     assert!(
         findings(&folder.load())[0]
-            .starts_with("error[kom-encoding] kompoxapp.yml:1:1: kompoxapp.yml is not UTF-8 (byte 7)")
+            .starts_with("error[kom-encoding] kompoxapp.yml:2:19: kompoxapp.yml is not UTF-8 (byte 30)")
     );
 }
 

@@ -175,7 +175,9 @@ impl Volumes<'_, '_> {
             let at = written.as_ref().map_or(location, |written| &written.location).clone();
             self.check_disk(&at, &name_part, sku_name, gib, &properties_of(&rest), (assigned, zone.is_some()));
         }
-        if let Some(zone) = zone.filter(|_| zonal && (!adopted || declared.is_some_and(|disk| disk.zone.is_some()))) {
+        let outright = declared.is_some_and(|disk| disk.zone.is_some());
+        let stays = known.filter(|_| adopted && !outright).and_then(zone_of);
+        if let Some(zone) = zone.filter(|_| zonal && (!adopted || outright)).or(stays) {
             rest["zones"] = json!([zone]);
         }
         let desired = self.account.arm(self.builder.state, &id, &tags, rest);

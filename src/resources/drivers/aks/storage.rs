@@ -10,7 +10,7 @@ use super::cluster::{Grant, grant, roles};
 use super::managed::Managed;
 use super::skus::Finding;
 use super::{kinds, names, settings};
-use crate::compose::convert::{Access, VolumeInput};
+use crate::compose::convert::{Access, VolumeInput, VolumeSource};
 use crate::compose::names::id_hash;
 use crate::diag::{Diagnostic, Location};
 use crate::engine::address::Address;
@@ -19,6 +19,7 @@ use crate::engine::value::Value;
 use crate::kom::model::{App, DeclaredDisk, DeletionPolicy, Located, Volume, VolumeType};
 use crate::kom::settings::Setting;
 use crate::resources::driver::{Placement, Storage};
+use crate::resources::kept;
 use crate::resources::scope::{Builder, Place, lifecycle_protection};
 
 pub(super) const GIB: u64 = 1024 * 1024 * 1024;
@@ -62,6 +63,24 @@ pub(super) fn expand(builder: &mut Builder<'_>, home: &Managed<'_>, app: &App, p
         said_of_account: false,
     };
     for volume in &app.volumes {
+        let other = match volume.kind {
+            VolumeType::Disk => (&kinds::SHARE, "files"),
+            VolumeType::Files => (&kinds::DISK, "disk"),
+        };
+        if let Some(handle) = kept::of_another_type(expansion.builder, &expansion.scope, other, volume) {
+            // Nothing more is said of it by those that look for the app's volumes.
+            nodes.volumes.push(VolumeInput {
+                name: volume.name.clone(),
+                disk: None,
+                access: Access::ReadWriteOnce,
+                size_bytes: volume.size_bytes.unwrap_or(GIB),
+                source: VolumeSource::Csi { driver: String::new(), handle, attributes: BTreeMap::new() },
+                storage_class: String::new(),
+                previous_handle: None,
+                origin: Some(volume.location.clone()),
+            });
+            continue;
+        }
         match volume.kind {
             VolumeType::Disk => expansion.disks(volume, &mut nodes),
             VolumeType::Files => expansion.share(volume, &mut nodes),
