@@ -10,7 +10,7 @@ use crate::engine::code::{DangerCode, ProblemCode};
 use crate::engine::diff;
 use crate::engine::graph::Node;
 use crate::engine::kind::{Holds, InPlace, Refusal, Replace, Verdict};
-use crate::engine::plan::{Cause, Danger, FieldChange, Verb};
+use crate::engine::plan::{Cause, Danger, FieldChange, Origin, Verb};
 use crate::engine::planner::decision::Decision;
 use crate::engine::planner::draft::Draft;
 use crate::engine::planner::explain::{describe_replacement, show};
@@ -87,15 +87,35 @@ fn beside(wish: &Wish<'_>) -> BTreeSet<Address> {
     wished.chain(recorded).filter(|address| address.scope() == scope).cloned().collect()
 }
 
-/// What the kind says to changes that would need a replacement which it refuses: a problem for each.
+/// What the kind says to changes that would need a replacement which it refuses: a problem for all that it says the same of.
 pub(super) fn refused(wish: &Wish<'_>, physical_id: &str, changes: &[FieldChange]) -> Vec<Problem> {
     let Replace::Refused(help) = wish.node.kind.replace else { return Vec::new() };
-    let forcing: Vec<&FieldChange> = changes.iter().filter(|change| change.forces_replacement).collect();
-    if forcing.is_empty() {
-        return Vec::new();
-    }
     let applied = wish.last();
-    forcing.into_iter().map(|change| refusal(wish, physical_id, applied.as_ref(), change, help)).collect()
+    let mut refusals: Vec<(Refused, Vec<String>)> = Vec::new();
+    for change in changes.iter().filter(|change| change.forces_replacement) {
+        let (refused, text) = refusal(wish, physical_id, applied.as_ref(), change, help);
+        match refusals.iter_mut().find(|(known, _)| *known == refused) {
+            Some((_, texts)) => texts.push(text),
+            None => refusals.push((refused, vec![text])),
+        }
+    }
+    refusals.into_iter().map(|(refused, texts)| refused.problem(wish.node, &texts.join(", "))).collect()
+}
+
+/// What is said of changes that would need a replacement.
+#[derive(PartialEq)]
+struct Refused {
+    start: String,
+    origin: Option<Origin>,
+    help: Vec<Advice>,
+}
+
+impl Refused {
+    fn problem(self, node: &Node, changes: &str) -> Problem {
+        let Self { start, origin, help } = self;
+        let message = format!("{} {start}: {changes}", node.address);
+        Problem { help, ..Problem::of(ProblemCode::ReplacementRefused, node, message).at(origin) }
+    }
 }
 
 fn refusal(
@@ -104,7 +124,7 @@ fn refusal(
     applied: Option<&Value>,
     change: &FieldChange,
     help: fn(&Refusal<'_>) -> Vec<Advice>,
-) -> Problem {
+) -> (Refused, String) {
     let node = wish.node;
     let null = Value::Null;
     let (before, after) = (change.before.as_ref().unwrap_or(&null), change.after.as_ref().unwrap_or(&null));
@@ -125,21 +145,20 @@ fn refusal(
         beside: if is_data { beside(wish) } else { BTreeSet::new() },
     };
     let lost = if is_data { ", and its data would be lost" } else { " while it is in use" };
-    let (address, path, was, will) = (&node.address, &change.path, show(before), show(after));
-    let message = if refusal.outside && is_data && applied.is_some() {
-        format!(
-            "{address} is not as the manifests say; for that it would have to be replaced{lost}: {path} is {was}, not {will}"
-        )
+    let (path, was, will) = (&change.path, show(before), show(after));
+    let (start, text) = if refusal.outside && is_data && applied.is_some() {
+        let start = format!("is not as the manifests say; for that it would have to be replaced{lost}");
+        (start, format!("{path} is {was}, not {will}"))
     } else {
-        format!("{address} would have to be replaced{lost}: {path} {was} → {will}")
+        (format!("would have to be replaced{lost}"), format!("{path} {was} → {will}"))
     };
     // Another id is another object: nothing that the kind could say leads there.
-    let lines = if is_id {
+    let help = if is_id {
         vec![format!("undo this change: what is kept stays where it is, {physical_id}").into()]
     } else {
         help(&refusal)
     };
-    Problem { help: lines, ..Problem::of(ProblemCode::ReplacementRefused, node, message).at(origin) }
+    (Refused { start, origin, help }, text)
 }
 
 /// The changes that the API carries out, by the kind's own verdict, and what is said of those that it leaves.
