@@ -33,7 +33,11 @@ pub struct Args {
 /// Runs `apply`.
 pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     if let Some(file) = &args.file {
+        args.selection.refuse_beside_file()?;
         return saved::apply(file, args.expect_digest.as_deref(), &args.execution, global, ui).await;
+    }
+    if args.refresh_only {
+        args.selection.refuse_unseen("--refresh-only")?;
     }
     let mode = if args.refresh_only { Mode::RefreshOnly } else { Mode::Apply };
     with_session(global, ui, Needs::Manifests, async |session| {

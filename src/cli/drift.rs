@@ -58,6 +58,7 @@ impl Args {
 
 /// Runs `drift`: a plan that would accept what is observed, for CI. Writes nothing.
 pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
+    args.selection.refuse_unseen("drift")?;
     let webhook = args.notify.map(|chat| Webhook::of(chat, global)).transpose()?;
     let looked = with_session(global, ui, Needs::Manifests, async |session| {
         let adjust = |graph: &_, snapshot: &_| args.selection.options(session, graph, snapshot);

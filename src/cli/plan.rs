@@ -73,6 +73,9 @@ async fn plan(args: &Args, revision: Option<&Revision>, session: &Session<'_>) -
         (_, true) => Mode::RefreshOnly,
         _ => Mode::Apply,
     };
+    if mode == Mode::RefreshOnly {
+        args.selection.refuse_unseen("--refresh-only")?;
+    }
     let adjust = |graph: &_, snapshot: &_| args.selection.options(session, graph, snapshot);
     let mut plan = session.plan(mode, Fixed::default(), adjust).await?.alone();
     plan.notes.extend(revision.map(Revision::note));

@@ -34,6 +34,12 @@ pub enum PlanFileError {
         /// Why.
         error: std::io::Error,
     },
+    /// Something else is there, which is not written over.
+    #[error("{} is there already and is no saved plan", path.display())]
+    InTheWay {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is no saved plan.
     #[error("{} is not a saved plan: {reason}", path.display())]
     NotAPlan {
@@ -314,6 +320,9 @@ fn to_json(plan: &Plan) -> Json {
 /// The file cannot be written.
 pub fn save(plan: &Plan, path: &FilePath, digester: &Digester) -> Result<String, PlanFileError> {
     let io = |error| PlanFileError::Io { path: path.to_owned(), error };
+    if path.try_exists().map_err(io)? && !is_plan(path) {
+        return Err(PlanFileError::InTheWay { path: path.to_owned() });
+    }
     let json = to_json(plan);
     let digest = digester.digest(&canonical(&json));
     let file = File { kompox_plan: FORMAT, digest: digest.clone(), plan: json };
@@ -322,6 +331,15 @@ pub fn save(plan: &Plan, path: &FilePath, digester: &Digester) -> Result<String,
     partial.push(".part");
     std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path)).map_err(io)?;
     Ok(digest)
+}
+
+/// Whether a file begins as saved plans do, whatever their format.
+fn is_plan(path: &FilePath) -> bool {
+    const START: &[u8] = b"{\"kompox_plan\":";
+    let mut start = Vec::new();
+    let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    let mut read = || std::fs::File::open(path)?.take(START.len() as u64).read_to_end(&mut start);
+    is_file && read().is_ok() && start == START
 }
 
 /// Reads a saved plan. Its digest is not checked here: that takes the key of the state.

@@ -170,6 +170,60 @@ fn nobody_is_there_to_say_yes() {
 }
 
 #[test]
+fn what_is_printed_instead_of_a_question_does_the_same() {
+    let project = Project::gitea_applied();
+    let all = project.ids();
+    let words = project.words(&project.run(&["destroy", "--target", "Deployment/app1-app"]).exits(1));
+    let printed = |start: &str| {
+        let line =
+            words.lines().find_map(|line| line.split_once(start)).unwrap_or_else(|| panic!("{start}: {words}")).1;
+        line.trim().strip_prefix("kompox --sandbox ").unwrap().split(' ').map(str::to_owned).collect::<Vec<_>>()
+    };
+    let typed = |line: &[String]| {
+        let line: Vec<&str> = line.iter().map(String::as_str).collect();
+        project.run(&line)
+    };
+    assert_eq!(printed("review a plan first:").join(" "), "plan --destroy --target Deployment/app1-app --out p.kplan");
+    let plan = typed(&printed("review a plan first:")).done();
+    assert!(plan.stdout.contains("1 to delete"), "{}", plan.stdout);
+    let mut apply = printed("then apply it:");
+    apply.push("--auto-approve".to_owned());
+    typed(&apply).done();
+    assert!(project.ids().len() < all.len());
+}
+
+#[test]
+fn a_saved_plan_takes_no_options_of_another_one() {
+    let project = Project::gitea_applied();
+    project.edit("compose.yml", "gitea:1.24.6", "gitea:1.24.7");
+    project.run(&["plan", "--out", "p.kplan"]).done();
+    let before = project.inspect();
+    for options in
+        [&["--target", "disk/default"][..], &["--replace", "disk/default"], &["--refresh=false"], &["--offline"]]
+    {
+        let refused = project.run(&[&["apply", "p.kplan", "--auto-approve"], options].concat()).exits(1);
+        assert!(refused.stderr.contains("error[usage]: a saved plan is done as it is, and --"), "{}", refused.stderr);
+    }
+    assert_eq!(project.inspect(), before);
+    project.run(&["apply", "p.kplan", "--auto-approve"]).done();
+}
+
+#[test]
+fn a_plan_is_saved_over_nothing_but_a_plan() {
+    let project = Project::gitea();
+    let manifest = project.read("kompoxapp.yml");
+    for file in ["kompoxapp.yml", ".kompox/state/sandbox.db", ".kompox"] {
+        let refused = project.run(&["plan", "--out", file]).exits(1);
+        assert!(refused.stderr.contains("is there already and is no saved plan"), "{}", refused.stderr);
+    }
+    assert_eq!(project.read("kompoxapp.yml"), manifest);
+    assert!(!project.folder().join(".kompox.part").exists());
+    project.run(&["plan", "--out", "p.kplan"]).done();
+    project.run(&["plan", "--destroy", "--out", "p.kplan"]).done();
+    project.run(&["state", "list"]).done();
+}
+
+#[test]
 fn progress_for_machines_is_json_lines() {
     let project = Project::gitea();
     let apply = project.run(&["apply", "--auto-approve", "--json"]).done();

@@ -110,6 +110,23 @@ fn drift_shows_what_was_applied_what_is_there_and_what_is_asked_for() {
 }
 
 #[test]
+fn what_nobody_was_asked_for_is_no_drift() {
+    let project = Project::gitea_applied();
+    let records = project.run(&["state", "list", "--json"]).done().stdout;
+    for command in [&["drift"][..], &["plan", "--refresh-only"], &["apply", "--refresh-only", "--auto-approve"]] {
+        for option in ["--offline", "--refresh=false"] {
+            let refused = project.run(&[command, &[option]].concat()).exits(1);
+            assert!(
+                refused.stderr.contains(&format!("and with {option} nobody is asked for it")),
+                "{}",
+                refused.stderr
+            );
+        }
+    }
+    assert_eq!(project.run(&["state", "list", "--json"]).done().stdout, records);
+}
+
+#[test]
 fn drift_can_be_accepted() {
     let project = Project::gitea_applied();
     meddle(&project);

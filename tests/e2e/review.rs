@@ -227,6 +227,10 @@ fn data_out_of_sight_is_a_danger_without_a_record_of_its_workload() {
     project.edit("kompoxapp.yml", id, &format!("{id}, {line}"));
     let text = dangers(&project, &[]).join("\n");
     assert!(!text.contains("starts-empty"), "{text}");
+    // Renamed, it looks for its data where it did; elsewhere is a danger as it is without the rename.
+    project.write("compose.yml", &COMPOSE.replace("./data:", "./data2:"));
+    let text = dangers(&project, &[]).join("\n");
+    assert!(text.contains("/data (web) moves from the folder data of disk/default to the folder data2"), "{text}");
     // The state forgot the workload: it is asked where it works, and then it is gone.
     project.write("kompoxapp.yml", &manifest);
     project.run(&["state", "rm", "Deployment/a-app"]).done();
@@ -237,6 +241,17 @@ fn data_out_of_sight_is_a_danger_without_a_record_of_its_workload() {
     let text = dangers(&project, &[]).join("\n");
     assert!(text.starts_with("starts-empty: ") && !text.contains('\n'), "{text}");
     assert!(text.contains("/data (web) moves from disk/default to the new, empty disk/data"), "{text}");
+}
+
+#[test]
+fn the_data_of_a_service_that_ends_is_data_too() {
+    let job = "services:\n  web: {image: \"nginx:1.27\"}\n  load:\n    image: load:1\n    restart: on-failure\n    volumes: [\"./data:/data\"]\n";
+    let project = applied(DISK, job);
+    for (from, to) in [("./data:", "./data2:"), ("restart: on-failure", "restart: always")] {
+        project.edit("compose.yml", from, to);
+        let text = dangers(&project, &[]).join("\n");
+        assert!(text.contains("/data (load) moves from the folder data of disk/default to the folder data2"), "{text}");
+    }
 }
 
 #[test]

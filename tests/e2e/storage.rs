@@ -67,6 +67,26 @@ fn a_strangers_disk_in_the_group_of_the_nodes_keeps_the_cluster() {
     assert_eq!(objects(&served, "Microsoft.ContainerService/managedClusters").len(), 0);
 }
 
+#[test]
+fn an_app_of_another_project_keeps_the_cluster() {
+    let project = Project::gitea();
+    let served = Cloud::beside(&project);
+    run(&project, &served, &["apply", "--auto-approve"]).done();
+    let cluster = objects(&served, "Microsoft.ContainerService/managedClusters").remove(0);
+    let cluster = text(&cluster, "/id");
+    // It has no volume that would keep it.
+    let theirs = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
+        "name": "theirs", "annotations": {"kompox.dev/lineage": "0b1c6c1e-6f0e-4a53-8c62-4a2a3f1d7a10"},
+    }});
+    served.kube_make(&cluster, "/api/v1/namespaces", &theirs);
+    let destroy = run(&project, &served, &["destroy", "--auto-approve"]).exits(1);
+    assert!(destroy.stderr.contains("Namespace /api/v1/namespaces/theirs"), "{}", destroy.stderr);
+    assert_eq!(objects(&served, "Microsoft.ContainerService/managedClusters").len(), 1);
+    served.kube_delete(&cluster, "/api/v1/namespaces/theirs");
+    run(&project, &served, &["destroy", "--auto-approve"]).done();
+    assert_eq!(objects(&served, "Microsoft.ContainerService/managedClusters").len(), 0);
+}
+
 /// The gitea example with its volume on a share.
 fn with_share(options: &str) -> Project {
     let project = Project::gitea();

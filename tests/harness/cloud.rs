@@ -110,6 +110,11 @@ impl Cloud {
         self.kube(cluster, "PATCH", &path, patch.to_string().as_bytes()).json();
     }
 
+    /// Makes an object in a cluster.
+    pub fn kube_make(&self, cluster: &str, collection: &str, object: &Value) {
+        assert_eq!(self.kube(cluster, "POST", collection, object.to_string().as_bytes()).status, 201);
+    }
+
     /// Deletes an object in a cluster.
     pub fn kube_delete(&self, cluster: &str, path: &str) {
         self.kube(cluster, "DELETE", path, b"").json();
@@ -127,7 +132,7 @@ impl Cloud {
         let head = [
             ("Host", self.address.as_str()),
             ("Authorization", token.as_str()),
-            ("Content-Type", "application/merge-patch+json"),
+            ("Content-Type", if method == "PATCH" { "application/merge-patch+json" } else { "application/json" }),
         ];
         send(&self.address, method, &format!("{mount}{path}"), &head, body)
     }

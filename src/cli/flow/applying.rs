@@ -42,7 +42,7 @@ pub async fn fresh(
     selection: &Selection,
 ) -> Result<Exit, CliError> {
     selection.refuse_offline()?;
-    refuse_without_answer(execution, session.ui)?;
+    refuse_without_answer(mode, execution, selection, session.ui)?;
     let lease = session.lock(None).await?;
     let before = session.snapshot()?;
     let fixed = recover(session, &before, &lease).await?;
@@ -116,12 +116,18 @@ pub async fn carry_out(
     Ok(exit_of(&outcome))
 }
 
-fn refuse_without_answer(execution: &Execution, ui: &Ui) -> Result<(), CliError> {
+fn refuse_without_answer(mode: Mode, execution: &Execution, selection: &Selection, ui: &Ui) -> Result<(), CliError> {
     if execution.auto_approve || ui.interactive {
         return Ok(());
     }
+    let plan = Command::new(Name::Plan);
+    let review = selection.narrowed(match mode {
+        Mode::Destroy => plan.word("--destroy"),
+        Mode::RefreshOnly => plan.word("--refresh-only"),
+        Mode::Apply | Mode::Import => plan,
+    });
     Err(CliError::new("no-terminal", "there is nobody to ask: standard input is no terminal")
-        .help(Advice::run("review a plan first", Command::new(Name::Plan).word("--out").word("p.kplan")))
+        .help(Advice::run("review a plan first", review.word("--out").word("p.kplan")))
         .help(Advice::run("then apply it", Command::new(Name::Apply).word("p.kplan")))
         .help(Advice::switch("or go on without a question", Switch::AutoApprove)))
 }

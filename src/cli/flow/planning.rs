@@ -66,6 +66,51 @@ impl Selection {
             .help("to apply, leave --offline out"))
     }
 
+    /// Refuses to compare with what nobody was asked for: all of it would count as gone.
+    ///
+    /// # Errors
+    /// `--offline` or `--refresh=false`.
+    pub fn refuse_unseen(&self, what: &str) -> Result<(), CliError> {
+        let option = match (self.offline, self.refresh) {
+            (true, _) => "--offline",
+            (_, false) => "--refresh=false",
+            _ => return Ok(()),
+        };
+        let message = format!("{what} is about what there is, and with {option} nobody is asked for it");
+        Err(CliError::new("unseen", message).help(format!("leave {option} out")))
+    }
+
+    /// Refuses what only a new plan could follow, beside one that is saved.
+    ///
+    /// # Errors
+    /// Any option of the plan.
+    pub fn refuse_beside_file(&self) -> Result<(), CliError> {
+        let given = [
+            ("--target", !self.targets.is_empty()),
+            ("--replace", !self.replace.is_empty()),
+            ("--refresh=false", !self.refresh),
+            ("--offline", self.offline),
+            ("--force-conflicts", !self.force_conflicts.is_empty()),
+            ("--allow-data-loss", !self.allow_data_loss.is_empty()),
+            ("--abandon-cluster", !self.abandon_cluster.is_empty()),
+        ];
+        let Some((option, _)) = given.into_iter().find(|(_, given)| *given) else { return Ok(()) };
+        let message = format!("a saved plan is done as it is, and {option} would change it");
+        Err(CliError::new("usage", message)
+            .help(format!("leave {option} out, or plan anew with it"))
+            .help(Advice::run("", Command::plan_again())))
+    }
+
+    /// What narrows a plan, as it was typed.
+    pub fn narrowed(&self, mut command: Command) -> Command {
+        for (option, texts) in [("--target", &self.targets), ("--replace", &self.replace)] {
+            for text in texts {
+                command = command.word(option).word(text);
+            }
+        }
+        command
+    }
+
     /// The engine's options.
     pub fn options(&self, session: &Session<'_>, graph: &Graph, snapshot: &Snapshot) -> Result<Options, CliError> {
         let names = session.names(graph, snapshot)?;

@@ -36,7 +36,8 @@ struct Listed {
 }
 
 impl KubernetesProvider {
-    /// What a Namespace holds, of every kind that the API server serves; of a cluster its persistent volumes.
+    /// What a Namespace holds, of every kind that the API server serves; of a cluster its persistent volumes,
+    /// and the Namespaces that any state of kompox has marked: others may share a cluster that is ours.
     ///
     /// # Errors
     /// Anything cannot be listed: half a list would be taken for all there is.
@@ -54,7 +55,8 @@ impl KubernetesProvider {
                     kind: "PersistentVolume".to_owned(),
                 };
                 let listed = list(&self.api, &volumes, None).await?;
-                Ok(listed.into_iter().map(|item| item.content).collect())
+                let namespaces = self.namespaces(|lineage| lineage.is_some()).await?;
+                Ok(listed.into_iter().map(|item| item.content).chain(namespaces).collect())
             }
             other => Err(ProviderError::new(ErrorClass::Rejected, format!("a {other} holds no other objects"))),
         }
@@ -67,9 +69,14 @@ impl KubernetesProvider {
     /// # Errors
     /// They cannot be listed.
     pub(super) async fn marked_namespaces(&self, lineage: &str) -> Result<Vec<Content>, ProviderError> {
+        self.namespaces(|mark| mark == Some(lineage)).await
+    }
+
+    /// The Namespaces whose mark is one of these; none where the cluster is not there.
+    async fn namespaces(&self, is_wanted: impl Fn(Option<&str>) -> bool + Sync) -> Result<Vec<Content>, ProviderError> {
         let collection = collection_path("", "v1", "namespaces", None);
         let pick = |Item { object: item, .. }: Item| {
-            (mark(&item) == Some(lineage)).then(|| {
+            is_wanted(mark(&item)).then(|| {
                 let physical_id = format!("{collection}/{}", text(&item, "/metadata/name"));
                 Content { physical_id, kind: "Namespace".to_owned(), server_made: false, holds_data: false }
             })

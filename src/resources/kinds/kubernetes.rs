@@ -177,6 +177,7 @@ pub static DEPLOYMENT: Kind = Kind {
 pub static JOB: Kind = Kind {
     fields: workload!(field("spec.template.**", Rule::Immutable)),
     uses: Some(uses),
+    review: review::JOB,
     typical: Duration::from_secs(20),
     timeout: Duration::from_secs(900),
     ..object("Job")

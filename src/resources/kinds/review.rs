@@ -21,6 +21,10 @@ pub(super) const WORKLOAD: Review = Review {
     ..Review::NONE
 };
 
+/// A workload that ends by itself.
+pub(super) const JOB: Review =
+    Review { parts: Some(parts), carry_over: Some(carry_over), renamed: Some(renamed), ..Review::NONE };
+
 /// An Ingress.
 pub(super) const INGRESS: Review = Review { opens: Some(hosts), ..Review::NONE };
 

@@ -110,8 +110,9 @@ pub(super) fn starts(whole: &Whole<'_>, standing: &[Standing]) -> Starts {
         object.before.iter().chain(&object.seen).for_each(|side| keep(side, false));
         object.after.iter().for_each(|side| keep(side, true));
     }
+    follow_renames(&mut parts, &volumes);
     let after = || parts.values().filter_map(|sides| sides.after.as_ref());
-    let used: Vec<Spot> = after().flat_map(|side| volumes.spots(side)).collect();
+    let used: Vec<Spot> = after().flat_map(|side| volumes.spots(side, true)).collect();
     let (mut lost, mut strange) = (Vec::new(), Vec::new());
     for ((scope, name), sides) in &parts {
         let Some(before) = &sides.before else { continue };
@@ -140,12 +141,34 @@ pub(super) fn starts(whole: &Whole<'_>, standing: &[Standing]) -> Starts {
     }
     let mut starts = Starts::default();
     for side in after() {
-        let data = volumes.spots(side).into_iter().map(|spot| (spot.data.address, side.workload.clone()));
+        let data = volumes.spots(side, true).into_iter().map(|spot| (spot.data.address, side.workload.clone()));
         starts.used.extend(data);
     }
     describe_lost(whole, lost, &mut starts);
     describe_strange(whole, strange, &mut starts);
     starts
+}
+
+/// What an app was under another name, its parts are under this one, if they go on with data that it had.
+fn follow_renames(parts: &mut Parts<'_>, volumes: &Volumes) {
+    let goes = |sides: &Sides<'_>| sides.before.is_some() && sides.after.is_none();
+    let comes = |sides: &Sides<'_>| sides.before.is_none() && sides.after.is_some();
+    let spots = |side: &Option<Side<'_>>, after| side.iter().flat_map(|side| volumes.spots(side, after)).collect();
+    let pairs = parts.iter().filter(|(_, sides)| goes(sides)).filter_map(|(old, was)| {
+        let had: Vec<Spot> = spots(&was.before, false);
+        let has_it = |sides: &Sides<'_>| {
+            let has: Vec<Spot> = spots(&sides.after, true);
+            has.iter().any(|spot| had.iter().any(|before| before.data.is(&spot.data)))
+        };
+        let same = parts.iter().filter(|((scope, name), sides)| *scope != old.0 && *name == old.1 && comes(sides));
+        Some((old.clone(), same.into_iter().find(|(_, sides)| has_it(sides))?.0.clone()))
+    });
+    for (old, new) in pairs.collect::<Vec<_>>() {
+        let before = parts.get_mut(&old).and_then(|sides| sides.before.take());
+        if let Some(sides) = parts.get_mut(&new) {
+            sides.before = before;
+        }
+    }
 }
 
 /// A part under another name that takes the paths over.
@@ -440,10 +463,10 @@ impl Volumes {
         Some(Spot { data, shelf: Shelf { volume: mount.called.clone(), folder } })
     }
 
-    /// Everything that a part uses after the plan.
-    fn spots(&self, side: &Side<'_>) -> Vec<Spot> {
+    /// Everything that a part uses after the plan, or before it.
+    fn spots(&self, side: &Side<'_>, after: bool) -> Vec<Spot> {
         let folder = |mount: &Mount| steps(&mount.place.folder).join("/");
-        side.mounts.iter().filter_map(|mount| self.spot(mount, side.api, folder(mount), true)).collect()
+        side.mounts.iter().filter_map(|mount| self.spot(mount, side.api, folder(mount), after)).collect()
     }
 }
 
