@@ -142,15 +142,22 @@ async fn half_a_listing_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_cluster_holds_its_volumes() {
+async fn a_cluster_holds_volumes_and_what_any_state_marked() {
     let server = Server::start(|seen| match seen.path.as_str() {
         "/api/v1/persistentvolumes" => objects(&[("pvc-1", None)]),
+        "/api/v1/namespaces" => {
+            let marked = json!({"name": "theirs", "annotations": {"kompox.dev/lineage": "x"}});
+            Answer::Json(
+                200,
+                json!({"metadata": {}, "items": [{"metadata": {"name": "kube-system"}}, {"metadata": marked}]}),
+            )
+        }
         other => panic!("{other}"),
     })
     .await;
     let contents = server.provider().contents(&target(&CLUSTER, "/subscriptions/s/cluster")).await.unwrap();
-    assert_eq!(kept(&contents), ["/api/v1/persistentvolumes/pvc-1"]);
-    assert_eq!(contents[0].kind, "PersistentVolume");
+    assert_eq!(kept(&contents), ["/api/v1/persistentvolumes/pvc-1", "/api/v1/namespaces/theirs"]);
+    assert_eq!([&contents[0].kind, &contents[1].kind], ["PersistentVolume", "Namespace"]);
     assert!(server.provider().contents(&target(&CONFIG_MAP, "/api/v1/namespaces/n/configmaps/a")).await.is_err());
 }
 
