@@ -95,9 +95,15 @@ fn an_altered_plan_is_refused() {
 fn apply_without_a_terminal_needs_a_word() {
     let stage = Stage::applied();
     stage.edit("compose.yml", "gitea:1.24.6", "gitea:1.25.0");
-    let says =
-        ["there is nobody to ask: standard input is no terminal", "--auto-approve", "kompox HERE plan --out p.kplan"];
-    refused(&stage, NOWHERE, &[&["apply"], &["destroy"]], &says);
+    // The plan to review is one of the same.
+    for (words, review) in [
+        (&["apply"][..], "kompox HERE plan --out p.kplan"),
+        (&["destroy"], "kompox HERE plan --destroy --out p.kplan"),
+        (&["apply", "--refresh-only"], "kompox HERE plan --refresh-only --out p.kplan"),
+    ] {
+        let says = ["there is nobody to ask: standard input is no terminal", "--auto-approve", review];
+        refused(&stage, NOWHERE, &[words], &says);
+    }
 }
 
 #[test]
