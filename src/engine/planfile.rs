@@ -35,7 +35,7 @@ pub enum PlanFileError {
         error: std::io::Error,
     },
     /// Something else is there, which is not written over.
-    #[error("{} is there already and is no saved plan", path.display())]
+    #[error("{} is there already and is no saved plan, so it is not written over: give another name", path.display())]
     InTheWay {
         /// The file.
         path: PathBuf,
@@ -317,7 +317,7 @@ fn to_json(plan: &Plan) -> Json {
 /// Saves a plan; the file appears whole or not at all. Gives the plan's digest.
 ///
 /// # Errors
-/// The file cannot be written.
+/// The file cannot be written, or something else than a saved plan is there.
 pub fn save(plan: &Plan, path: &FilePath, digester: &Digester) -> Result<String, PlanFileError> {
     let io = |error| PlanFileError::Io { path: path.to_owned(), error };
     if path.try_exists().map_err(io)? && !is_plan(path) {

@@ -190,6 +190,9 @@ fn what_is_printed_instead_of_a_question_does_the_same() {
     apply.push("--auto-approve".to_owned());
     typed(&apply).done();
     assert!(project.ids().len() < all.len());
+    // Also what was allowed.
+    let words = project.words(&project.run(&["destroy", "--allow-data-loss", "disk/default"]).exits(1));
+    assert!(words.contains("plan --destroy --allow-data-loss disk/default --out p.kplan"), "{words}");
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn refuse_without_answer(mode: Mode, execution: &Execution, selection: &Selectio
         return Ok(());
     }
     let plan = Command::new(Name::Plan);
-    let review = selection.narrowed(match mode {
+    let review = selection.said_to(match mode {
         Mode::Destroy => plan.word("--destroy"),
         Mode::RefreshOnly => plan.word("--refresh-only"),
         Mode::Apply | Mode::Import => plan,

@@ -101,9 +101,16 @@ impl Selection {
             .help(Advice::run("", Command::plan_again())))
     }
 
-    /// What narrows a plan, as it was typed.
-    pub fn narrowed(&self, mut command: Command) -> Command {
-        for (option, texts) in [("--target", &self.targets), ("--replace", &self.replace)] {
+    /// A command with what was said of the plan, as it was typed.
+    pub fn said_to(&self, mut command: Command) -> Command {
+        let all = [
+            ("--target", &self.targets),
+            ("--replace", &self.replace),
+            ("--force-conflicts", &self.force_conflicts),
+            ("--allow-data-loss", &self.allow_data_loss),
+            ("--abandon-cluster", &self.abandon_cluster),
+        ];
+        for (option, texts) in all {
             for text in texts {
                 command = command.word(option).word(text);
             }
