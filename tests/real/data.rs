@@ -200,9 +200,11 @@ impl<'d, D: Driver> Story<'d, D> {
         let slow = "    stop_grace_period: 60s\n    pre_stop: [{command: [sleep, \"30\"]}]\n";
         self.shop.project.edit("compose.yml", "    image: postgres:15\n", &format!("    image: postgres:15\n{slow}"));
         self.shop.apply();
-        for (what, how) in [
-            ("the Pod is deleted, and its database takes 30 s to stop", &["--wait=false"][..]),
-            ("the Pod of such a database is deleted by force", &["--force", "--grace-period=0"]),
+        // The kubelet leaves a Pod that is deleted by force one second, whatever its containers ask for
+        // (`calculateEffectiveGracePeriod` in pkg/kubelet/pod_workers.go): that one may have ended before the first look.
+        for (what, how, stops_slowly) in [
+            ("the Pod is deleted, and its database takes 30 s to stop", &["--wait=false"][..], true),
+            ("the Pod of such a database is deleted by force", &["--force", "--grace-period=0"], false),
         ] {
             self.event(what, |shop| {
                 let before = shop.ready_pod("");
@@ -221,7 +223,7 @@ impl<'d, D: Driver> Story<'d, D> {
                 // The node says what runs; to the API server a Pod that was deleted by force is none.
                 let tasks = || shop.cluster.on_node(&node, &["ctr", "-n", "k8s.io", "tasks", "ls"]);
                 let runs = |id: &str| tasks().lines().any(|line| line.contains(id) && line.contains("RUNNING"));
-                assert!(runs(&old), "the database is still stopping");
+                assert!(runs(&old) || !stops_slowly, "the database is still stopping");
                 wait_for("the old database to end", || {
                     let next = shop.pods().first().and_then(|pod| container(pod["metadata"]["uid"].as_str()?));
                     let (next, old_runs) = (next.filter(|id| *id != old && runs(id)), runs(&old));

@@ -225,7 +225,9 @@ impl KubernetesProvider {
             }
         }
         let last_look = if course.stopped { Duration::ZERO } else { LAST_LOOK };
-        let details = tokio::time::timeout(last_look, self.last_seen(subject, &object)).await.unwrap_or_default();
+        let mut details = Vec::new();
+        // Where it takes too long, what was seen until then is told.
+        let _ = tokio::time::timeout(last_look, self.last_seen(subject, &object, &mut details)).await;
         Err(course.end(subject, &details))
     }
 
@@ -285,16 +287,15 @@ impl KubernetesProvider {
         reply.ok().filter(|reply| reply.is_success()).map(|reply| reply.body)
     }
 
-    /// Conditions, containers and events, one line each.
-    async fn last_seen(&self, subject: Subject<'_>, object: &Value) -> Vec<String> {
-        let mut lines = ready::conditions(object);
+    /// Adds conditions, containers, events and what containers said, one line each.
+    async fn last_seen(&self, subject: Subject<'_>, object: &Value, lines: &mut Vec<String>) {
+        lines.extend(ready::conditions(object));
         let (pods, events) = self.api.workload(subject.location, object).await;
         lines.extend(ready::pod_details(&pods));
         let pod_names = pods.iter().filter_map(|pod| pod.pointer("/metadata/name")?.as_str());
         let names: Vec<&str> = std::iter::once(subject.location.name.as_str()).chain(pod_names).collect();
         lines.extend(ready::event_details(&events, &names, EVENTS));
-        lines.extend(self.api.last_words(subject.location, &pods).await);
-        lines
+        self.api.last_words(subject.location, &pods, self.poll, lines).await;
     }
 }
 

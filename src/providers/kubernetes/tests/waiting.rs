@@ -117,22 +117,44 @@ async fn a_timeout_says_what_was_last_seen() {
     );
 }
 
-#[tokio::test]
-async fn a_container_without_a_log_yet_said_what_the_one_before_it_said() {
+/// The error of a container that failed, whose logs are these: by whether the run before is meant, and how often it was asked.
+async fn failed_with_logs(log: impl Fn(bool, usize) -> &'static str + Send + Sync + 'static) -> String {
     let server = Server::start(move |seen| match (seen.method.as_str(), seen.path.as_str()) {
         ("GET", "/api/v1/namespaces/n/pods") => Answer::Json(200, pods()),
-        ("GET", "/api/v1/namespaces/n/pods/d-1-a/log") if seen.query["previous"] == "true" => {
-            Answer::Text(200, "failed to try resolving symlinks in path \"/6.log\": lstat /6.log: no such file")
+        ("GET", "/api/v1/namespaces/n/pods/d-1-a/log") => {
+            Answer::Text(200, log(seen.query["previous"] == "true", seen.nth))
         }
-        ("GET", "/api/v1/namespaces/n/pods/d-1-a/log") => Answer::Text(200, "no configuration\n"),
         ("GET", "/api/v1/namespaces/n/events") => Answer::Json(200, events()),
         _ => Answer::Json(200, with_status(deployment(), json!({"observedGeneration": 1}))),
     })
     .await;
     let short = Operation { timeout: Duration::from_millis(200), ..create() };
-    let error = server.provider().execute(&short, &Told::default()).await.unwrap_err();
-    assert!(error.message.contains("db said: no configuration"), "{error}");
-    assert!(!error.message.contains("symlinks"), "{error}");
+    server.provider().execute(&short, &Told::default()).await.unwrap_err().message
+}
+
+const NO_FILE: &str = "failed to try resolving symlinks in path \"/6.log\": lstat /6.log: no such file";
+const REMOVED: &str = "unable to retrieve container logs for containerd://6f1e";
+
+#[tokio::test]
+async fn a_container_without_a_log_yet_said_what_the_one_before_it_said() {
+    for none in [NO_FILE, ""] {
+        let error = failed_with_logs(move |previous, _| if previous { none } else { "no configuration\n" }).await;
+        assert!(error.contains("db said: no configuration"), "{error}");
+        assert!(!error.contains("symlinks"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_not_there_at_the_moment_is_asked_for_again() {
+    let error = failed_with_logs(|previous, nth| match (previous, nth) {
+        (true, 2) => "no configuration\n",
+        (true, _) => REMOVED,
+        (false, _) => NO_FILE,
+    })
+    .await;
+    assert!(error.contains("db said: no configuration"), "{error}");
+    let error = failed_with_logs(|_, _| REMOVED).await;
+    assert!(!error.contains("said"), "{error}");
 }
 
 #[tokio::test]
