@@ -97,6 +97,8 @@ pub struct Service {
     pub liveness: Option<Location>,
     /// Whether its empty folders are filled with what its image holds there, and where that is said.
     pub copy_up: Option<Location>,
+    /// Paths of mounts of the compose files that it is not to have here.
+    pub left_out: Vec<String>,
     /// User and group that its folders belong to.
     pub owner: Option<Located<(u32, u32)>>,
     /// What it waits for.

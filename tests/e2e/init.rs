@@ -486,6 +486,38 @@ fn mounts_of_what_is_built_are_left_out_and_unnamed_ones_are_apart() {
 }
 
 #[test]
+fn a_mount_that_comes_later_is_missed() {
+    let project = Project::empty("shop");
+    project.write("compose.yml", "services:\n  web:\n    image: nginx:1.27\n    ports: [\"8080:80\"]\n    volumes:\n      - data:/data\n      - /var/run/docker.sock:/var/run/docker.sock\nvolumes: {data: }\n");
+    project.run_as_is(&["init", "--from", "compose.yml"]).done();
+    project.run_as_is(&["validate", "--strict"]).done();
+    project.edit("compose.yml", "      - data:/data\n", "      - data:/data\n      - ./uploads:/uploads\n");
+    let warned = project.run_as_is(&["validate"]).done();
+    assert_snapshot!(project.redact(&warned.stderr), @r#"
+    warning[compose-mount-replaced]: web: ./uploads is not mounted at /uploads: the list of volumes at compose.kompox.yml:7 replaces the one that it is in
+     --> compose.yml:7:9
+      |
+    7 |       - ./uploads:/uploads
+      |         ^^^^^^^^^
+      |
+      = help: write it into that list, too: what web writes to /uploads is lost with its Pod
+      = help: where that is meant, write x-kompox: {leaveOut: ["/uploads"]} into web there
+
+    1 warning
+    "#);
+    assert!(project.run(&["plan"]).exits(0).stderr.contains("compose-mount-replaced"));
+    project.run_as_is(&["validate", "--strict"]).exits(1);
+    let written = project.read("compose.kompox.yml");
+    // Both of what it says to write, as it says it.
+    project.edit("compose.kompox.yml", "/var/run/docker.sock]", "/var/run/docker.sock, \"/uploads\"]");
+    project.run_as_is(&["validate", "--strict"]).done();
+    project.write("compose.kompox.yml", &written);
+    project.edit("compose.kompox.yml", "data/data:/data\n", "data/data:/data\n      - ./uploads:/uploads\n");
+    project.run_as_is(&["validate", "--strict"]).done();
+    applies(&project);
+}
+
+#[test]
 fn volumes_that_docker_fills_are_for_you_to_do() {
     let project = Project::empty("site");
     project.write("compose.yml", "services:\n  drupal:\n    image: drupal:10-apache\n    ports: [\"8080:80\"]\n    volumes:\n      - sites:/var/www/html/sites\n  db:\n    image: postgres:17\n    volumes: [\"db:/var/lib/postgresql/data\"]\nvolumes: {sites: , db: }\n");

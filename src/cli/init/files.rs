@@ -191,6 +191,10 @@ fn write_change(out: &mut String, change: &Change) {
     };
     list(out, "configs", "", &uses(&change.configs));
     list(out, "secrets", "", &uses(&change.secrets));
+    if !change.left_out.is_empty() {
+        let paths: Vec<String> = change.left_out.iter().map(|path| quoted(path)).collect();
+        let _ = writeln!(out, "    x-kompox: {{leaveOut: [{}]}}", paths.join(", "));
+    }
 }
 
 /// A list; one that replaces another is written even where it is empty.

@@ -77,6 +77,8 @@ pub struct Change {
     pub configs: Vec<FileUse>,
     /// The same for what may be secret.
     pub secrets: Vec<FileUse>,
+    /// Where mounts of the user's file were that nothing stands in for.
+    pub left_out: Vec<String>,
     /// Why, one line each.
     pub why: Vec<String>,
 }

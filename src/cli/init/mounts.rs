@@ -38,6 +38,8 @@ pub struct Rewritten {
     pub configs: Vec<FileUse>,
     /// Files that become secrets.
     pub secrets: Vec<FileUse>,
+    /// Where mounts were that nothing stands in for.
+    pub left_out: Vec<String>,
     /// Why, one line each.
     pub why: Vec<String>,
 }
@@ -222,6 +224,10 @@ impl<'a> Mounts<'a> {
             let place = self.place(service, &mount, &mut out);
             // Only a folder of the project stays where it is.
             changed |= place.is_none() || is_outside(&mount) || mount.moved;
+            let files = out.configs.iter().chain(&out.secrets);
+            if place.is_none() && !mount.read_only && !files.into_iter().any(|file| file.target == mount.target) {
+                out.left_out.push(mount.target.clone());
+            }
             if let Some(source) = place {
                 let option = if mount.read_only { ":ro" } else { "" };
                 all.push(quoted(&format!("{source}:{}{option}", mount.target)));

@@ -116,11 +116,12 @@ fn mounts<'t>(
     }
     let mut mounts = Mounts::new(draft, &mounting, disks(survey.services));
     for (name, tree) in &mounting {
-        let Rewritten { volumes, configs, secrets, why } = mounts.rewrite(name, tree);
+        let Rewritten { volumes, configs, secrets, left_out, why } = mounts.rewrite(name, tree);
         let change = changes.entry(name).or_default();
         change.volumes = volumes;
         change.configs = configs;
         change.secrets = secrets;
+        change.left_out = left_out;
         change.why.extend(why);
     }
     let finished = mounts.finish();

@@ -10,6 +10,7 @@ use super::merge;
 use super::parse::{Document, Lowering};
 use super::path::Path;
 use super::paths;
+use super::replaced::Replaced;
 use crate::compose::files::Files;
 use crate::compose::tree::Tree;
 use crate::diag::{Diagnostic, Location, Severity};
@@ -38,6 +39,7 @@ pub(super) struct Loader<'a> {
     pub(super) sources: Vec<Source>,
     pub(super) hidden: HashSet<(Arc<str>, u32)>,
     pub(super) rewritten: HashMap<Location, String>,
+    pub(super) replaced: Vec<Replaced>,
     pub(super) warnings: Vec<Fault>,
     /// Warnings that were given already: a file may be read in several scopes.
     pub(super) told: HashSet<(Location, String)>,
@@ -72,6 +74,7 @@ impl<'a> Loader<'a> {
             sources: Vec::new(),
             hidden: HashSet::new(),
             rewritten: HashMap::new(),
+            replaced: Vec::new(),
             warnings: Vec::new(),
             told: HashSet::new(),
             opened: 0,

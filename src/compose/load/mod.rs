@@ -23,6 +23,7 @@ mod path;
 mod paths;
 mod print;
 pub mod project;
+mod replaced;
 mod request;
 pub(super) mod scalar;
 mod schema;
@@ -46,6 +47,7 @@ use crate::compose::interpolate::interpolate;
 use crate::compose::tree::Tree;
 use crate::diag::{Diagnostic, Diagnostics, Location};
 
+pub use self::replaced::Replaced;
 pub use self::request::{Loaded, Name, Request};
 pub use self::sources::{Input, Sources};
 
@@ -74,7 +76,8 @@ pub fn load(request: Request<'_>) -> (Option<Loaded>, Sources, Diagnostics) {
     let loaded = match outcome {
         Ok((tree, name, environment)) => {
             let environment = Rc::unwrap_or_clone(environment);
-            Some(Loaded { name, environment, tree, rewritten: loader.rewritten, sources: sources.clone() })
+            let (rewritten, replaced) = (loader.rewritten, loader.replaced);
+            Some(Loaded { name, environment, tree, rewritten, replaced, sources: sources.clone() })
         }
         Err(Faults(faults)) => {
             loader.warnings.extend(faults);
@@ -157,6 +160,7 @@ impl Load<'_> {
             let Document { mut tree, resets } = self.loader.lower(node, &scope)?;
             self.include(&mut tree, &resets, &scope)?;
             if let Some(base) = &mut merged {
+                self.loader.replaced.extend(replaced::mounts(base, &tree, &resets));
                 parse::reset(base, &resets);
             }
             limits::services(&tree)?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::replaced::Replaced;
 use super::sources::{Input, Sources};
 use crate::compose::files::Files;
 use crate::compose::tree::Tree;
@@ -47,6 +48,8 @@ pub struct Loaded {
     /// Numbers, booleans and dates that read as another text than the one that was written, which this gives by the
     /// place of their key.
     pub rewritten: HashMap<Location, String>,
+    /// Mounts that a later file's list took the place of.
+    pub replaced: Vec<Replaced>,
     /// The texts that were read, for messages.
     pub sources: Sources,
 }

@@ -15,6 +15,7 @@ mod network;
 mod parts;
 mod process;
 mod reader;
+mod replaced;
 mod resources;
 mod service;
 mod values;
@@ -106,6 +107,9 @@ fn read_with(
         rewritten: &loaded.rewritten,
     };
     let parts = parts(&mut reader, &loaded.tree, profiles);
+    for (finding, location) in replaced::findings(&loaded.replaced, &parts.services) {
+        reader.diagnostics.push(sources.locate(finding, &location));
+    }
     let Reader { mut diagnostics, untyped, .. } = reader;
     let (canonical, findings) = Project::complete(loaded, profiles, Strictness::App);
     diagnostics.extend(findings);

@@ -166,6 +166,15 @@ fn owner(text: &str) -> Option<(u32, u32)> {
     Some((user.parse().ok()?, group.parse().ok()?))
 }
 
+/// Absolute paths in a container; none where one is something else.
+fn left_out(tree: &Tree) -> Option<Vec<String>> {
+    if tree.is_null() {
+        return Some(Vec::new());
+    }
+    let path = |item: &Tree| item.as_text().filter(|path| path.starts_with('/')).map(str::to_owned);
+    tree.as_sequence()?.iter().map(path).collect()
+}
+
 /// What a service says in words of kompox. The loader knows none of it, so its types are checked here.
 pub(super) fn x_kompox(reader: &mut Reader<'_>, service: &mut Service, tree: &Tree) {
     for entry in own_entries(reader, "x-kompox", tree) {
@@ -192,8 +201,16 @@ pub(super) fn x_kompox(reader: &mut Reader<'_>, service: &mut Service, tree: &Tr
                 }
                 continue;
             }
+            "leaveOut" => {
+                match left_out(&entry.value) {
+                    Some(paths) => service.left_out.extend(paths),
+                    None => own_type(reader, "x-kompox.leaveOut", "a list of paths of mounts", &entry.value),
+                }
+                continue;
+            }
             _ => {
-                reader.unknown_key("x-kompox", entry, &["resources", "limits", "liveness", "copyUp", "chown"]);
+                let known = ["resources", "limits", "liveness", "copyUp", "chown", "leaveOut"];
+                reader.unknown_key("x-kompox", entry, &known);
                 continue;
             }
         };

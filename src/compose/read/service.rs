@@ -80,6 +80,7 @@ fn empty(name: &str, location: &Location) -> Service {
         healthcheck: None,
         liveness: None,
         copy_up: None,
+        left_out: Vec::new(),
         owner: None,
         depends_on: Vec::new(),
         resources: Resources::default(),

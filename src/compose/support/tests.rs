@@ -128,7 +128,8 @@ fn markdown() -> String {
          that start with `x-` are ignored, but for `x-kompox`: its `resources` and `limits` are \
          `resources.requests` and `.limits` of the container, and win, `liveness: true` has a container that is \
          not healthy restarted, and `copyUp: true` and `chown: \"UID:GID\"` fill its folders of volumes from its image and \
-         give them away (compose.md).\n\n\
+         give them away, and `leaveOut: [/path]` says that a mount there, which a later file's list replaces, is not missed \
+         (compose.md).\n\n\
          | | mapped | noted | warned | refused |\n|---|---|---|---|---|\n",
     );
     let tables = [("top level", TOP_LEVEL_KEYS), ("services", SERVICE_KEYS)];

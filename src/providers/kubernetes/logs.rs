@@ -24,11 +24,8 @@ const SHORTEST: usize = 3;
 
 /// What a kubelet answers as if it were the log, where a container that ended was just removed or one that began has no file
 /// yet (`GetContainerLogs` in pkg/kubelet/kuberuntime/kuberuntime_container.go, `ReadLogs` in k8s.io/cri-client/pkg/logs).
-const NO_LOG: [&str; 3] = [
-    "unable to retrieve container logs for ",
-    "failed to try resolving symlinks in path ",
-    "failed to open log file ",
-];
+const NO_LOG: [&str; 3] =
+    ["unable to retrieve container logs for ", "failed to try resolving symlinks in path ", "failed to open log file "];
 
 /// How many times a kubelet is asked that answers so: it notices what happened to its containers about once a second.
 const ATTEMPTS: u32 = 4;
