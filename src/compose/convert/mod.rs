@@ -23,6 +23,7 @@ mod isolation;
 mod listening;
 mod object;
 mod order;
+mod places;
 mod pod;
 mod policy;
 mod service;
@@ -44,6 +45,7 @@ pub fn convert(input: &ConvertInput<'_>) -> (Option<Rendered>, Diagnostics) {
     service::check_names(&mut cx);
     cx.check_scope();
     image::check(&mut cx);
+    places::check(&mut cx);
     let components = components::components(&mut cx);
     let mut objects = policy::objects(&cx);
     objects.extend(isolation::objects(&cx));

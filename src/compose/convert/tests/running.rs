@@ -429,3 +429,42 @@ configs:
     let told = findings("services: {a: {image: x}, b: {image: y}, c: {image: z, expose: [80]}}");
     assert!(told.contains("the ports of these services are not known: a, b;"), "{told}");
 }
+
+#[test]
+fn places_that_two_services_reach_by_different_ways_are_told() {
+    let two = |a: &str, b: &str| {
+        let text =
+            format!("services:\n  web: {{image: x, volumes: ['{a}']}}\n  backup: {{image: x, volumes: ['{b}']}}\n");
+        let project = read_text(&text).0.unwrap();
+        let found = convert(&input(&scope(), &project)).1;
+        let told = found.iter().filter(|finding| finding.code.starts_with("compose-mount"));
+        let told = told.map(|finding| {
+            let help: Vec<String> = finding.help.iter().map(ToString::to_string).collect();
+            format!("{} {finding}\n{}\n", finding.code, help.join("\n"))
+        });
+        told.collect::<String>()
+    };
+    // The first volume is `default`.
+    let found = two("default/data:/srv", "./data/new:/d");
+    for part in [
+        "compose-mount-shared compose.yml:3:32: backup: ./data/new is the folder data/new of the volume default, which web has as \
+         default/data",
+        "give it a folder of its own: ./backup/data/new:/d",
+        "where both are to have the same files, say so: default/data/new:/d",
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    let found = two("default/data:/srv", "default:/all");
+    for part in [
+        "compose-mount-whole compose.yml:3:32: backup: /all is the whole volume default, of which web has default/data",
+        "where both are to have the same files, write default/data:/all",
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    // As they say.
+    for b in ["./backup/data/new:/d", "default/data/new:/d", "default/data:/all"] {
+        assert!(two("default/data:/srv", b).is_empty(), "{b}");
+    }
+    assert_eq!(two("./data:/srv", "./data:/d"), "");
+    assert_eq!(two("default/data:/srv", "./database:/d"), "");
+}
