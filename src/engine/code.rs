@@ -123,6 +123,8 @@ codes! {
         GivenUp = "given-up",
         /// A field stays as it is.
         Left = "left",
+        /// A part would go on with a copy, without what was written since.
+        OlderData = "older-data",
         /// Anybody can reach something.
         Opened = "opened",
         /// A rule of the team's policy forbids the plan.

@@ -93,6 +93,19 @@ fn of_shares() -> Vec<String> {
     seen
 }
 
+/// Of an app that goes on with a copy of its disk.
+fn of_a_copy() -> Vec<String> {
+    const SIZE: &str = "      size: 10Gi\n";
+    let project = Project::gitea();
+    let blue = format!("{SIZE}      disks: [{{name: blue}}]\n      assigned: blue\n");
+    project.edit("kompoxapp.yml", SIZE, &blue);
+    project.run(&["apply", "--auto-approve"]).done();
+    let green = "      disks: [{name: blue}, {name: green, source: \"snapshot:now\"}]\n      assigned: green\n      \
+                 snapshots: [{name: now, source: \"disk:blue\"}]\n";
+    project.edit("kompoxapp.yml", &blue, &format!("{SIZE}{green}"));
+    codes(&project, &[])
+}
+
 /// Of an app whose Box goes.
 fn of_a_box() -> Vec<String> {
     let project = Project::empty("wiki");
@@ -114,7 +127,7 @@ fn of_a_box() -> Vec<String> {
 #[test]
 fn each_danger_of_the_list_is_shown_by_a_plan() {
     let seen = std::thread::scope(|scope| {
-        let runs = [of_an_app as fn() -> Vec<String>, of_a_cluster, of_shares, of_a_box];
+        let runs = [of_an_app as fn() -> Vec<String>, of_a_cluster, of_shares, of_a_copy, of_a_box];
         let runs = runs.map(|run| scope.spawn(run));
         runs.into_iter().flat_map(|run| run.join().unwrap()).collect::<BTreeSet<String>>()
     });

@@ -470,6 +470,15 @@ fn an_empty_disk_of_a_volume_is_made_from_the_one_before_by_the_line_that_is_pri
     let plan = project.run(&["plan"]).done();
     let line = plan.stdout.lines().find_map(|line| line.find("- {name: green, source:").map(|at| &line[at..])).unwrap();
     project.write("kompoxapp.yml", &spec(&format!("{blue}      {line}\n"), "green"));
+    assert_eq!(
+        dangers(&project, &[]),
+        ["older-data: /data (web) goes on with the new copy disk/default.green: it lacks what is written to \
+          disk/default.blue after it is made"]
+    );
+    let plan = project.run(&["plan"]).done();
+    let stop = commands(&plan).into_iter().find(|words| words.iter().any(|word| word == "destroy")).unwrap();
+    let stop: Vec<&str> = stop.iter().map(String::as_str).chain(["--auto-approve"]).collect();
+    project.run_as_is(&stop).done();
     assert_eq!(dangers(&project, &[]), [""; 0]);
     project.run(&["apply", "--auto-approve"]).done();
     project.run(&["plan", "--detailed-exitcode"]).done();

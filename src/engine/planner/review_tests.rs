@@ -7,6 +7,8 @@ use crate::advice::Advice;
 use crate::engine::address::Address;
 use crate::engine::graph::{Graph, Node, ProtectionWish};
 use crate::engine::kind::{Behind, Holds, Kind, Mount, Part, Review, Use, Volume};
+use crate::engine::plan::Mode;
+use crate::engine::planner::Options;
 use crate::engine::provider::Find;
 use crate::engine::testing::{Site, graph, node};
 
@@ -15,17 +17,18 @@ static DISK: Kind = Kind {
     review: Review { starts_empty: Some(|disk| disk["source"].is_null()), ..Review::NONE },
     ..Kind::plain("disk")
 };
+static SNAPSHOT: Kind = Kind { holds: Holds::Data, ..Kind::plain("snapshot") };
 static VOLUME: Kind = Kind { volume: Some(volume), ..Kind::plain("volume") };
 /// Its `mounts` are `path=volume/folder`, and `path` where something else is mounted.
 static APP: Kind = Kind {
-    restarts: &["mounts"],
+    restarts: &["mounts", "part"],
     uses: Some(uses),
     review: Review { parts: Some(parts), renamed: Some(renamed), ..Review::NONE },
     ..Kind::plain("pod")
 };
 
 fn kinds(_: &ProviderKey, name: &str) -> Option<&'static Kind> {
-    [&DISK, &VOLUME, &APP].into_iter().find(|kind| kind.name == name)
+    [&DISK, &SNAPSHOT, &VOLUME, &APP].into_iter().find(|kind| kind.name == name)
 }
 
 fn volume(object: &Json) -> Option<Volume> {
@@ -37,14 +40,15 @@ fn mounted(object: &Json) -> impl Iterator<Item = &str> {
 }
 
 fn parts(object: &Json) -> Vec<Part> {
+    let name = object["part"].as_str().unwrap_or("web");
     let mount = |text: &str| {
         let (path, place) = text.split_once('=')?;
         let (volume, folder) = place.split_once('/')?;
-        let place = Use { part: "web".to_owned(), volume: volume.to_owned(), folder: folder.to_owned() };
+        let place = Use { part: name.to_owned(), volume: volume.to_owned(), folder: folder.to_owned() };
         Some(Mount { place, called: volume.to_owned(), path: path.to_owned() })
     };
     let covers = mounted(object).filter(|text| !text.contains('=')).map(str::to_owned).collect();
-    vec![Part { name: "web".into(), mounts: mounted(object).filter_map(mount).collect(), covers, ..Part::default() }]
+    vec![Part { name: name.into(), mounts: mounted(object).filter_map(mount).collect(), covers, ..Part::default() }]
 }
 
 fn uses(object: &Json) -> Option<Vec<Use>> {
@@ -130,6 +134,89 @@ async fn an_empty_disk_beside_one_that_is_let_go_of_is_a_danger_without_a_record
         _ => node,
     });
     assert_eq!(dangers(&site, &graph(copy)).await, [""; 0]);
+}
+
+/// The app with its data on `default` and a copy of a snapshot `old` of it on `new`, and these mounts.
+fn with_copy(mounts: &[&str]) -> Graph {
+    let snapshot = Address::new("/ws/t/app/a", SNAPSHOT.name, "old");
+    let from = |node: Node| match node.address.name() {
+        "new" if node.kind.name == "disk" => {
+            Node { depends_on: vec![snapshot.clone()], ..node.with("source", "/a/old") }
+        }
+        _ => node,
+    };
+    let taken = Node { address: snapshot.clone(), ..node(&SNAPSHOT, "old").with("name", "a/old") };
+    graph(app("a", &["default", "new"], mounts).into_iter().map(from).chain([taken]))
+}
+
+#[tokio::test]
+async fn a_switch_to_a_copy_says_what_it_lacks() {
+    let mounts = ["/data=a-default/data", "/up=a-default/up"];
+    let site = applied(&with_copy(&mounts)).await;
+    let restored = with_copy(&["/data=a-new/data", "/up=a-new/up"]);
+    assert_eq!(
+        dangers(&site, &restored).await,
+        [
+            "older-data /ws/t/app/a/pod/web: /data (web) and /up (web) go on with what was made as a copy, disk/new: it lacks \
+          what is written to disk/default after snapshot/old is taken\n  disk/default stays where it is; to go on with it, \
+          undo this change"
+        ]
+    );
+    // A folder that changes with it is not on the copy either.
+    let found = dangers(&site, &with_copy(&["/data=a-new/data", "/up=a-new/files"])).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    let moved = "starts-empty /ws/t/app/a/pod/web: starts without its data: /up (web) moves from the folder up of \
+                 disk/default to the folder files of disk/new, which is empty unless somebody filled it";
+    assert!(found.iter().any(|danger| danger.starts_with(moved)), "{found:?}");
+    // Taken by this plan, it is taken while the app still writes; of an app that was stopped nothing is missing.
+    let site = applied(&one(&["default"], &mounts)).await;
+    let found = dangers(&site, &restored).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("go on with the new copy disk/new: it lacks what is written to disk/default"),
+        "{found:?}"
+    );
+    let stop = "this plan copies what the app still writes to; stop the app before, and nothing is missing";
+    assert!(found[0].contains(stop) && found[0].contains("destroy --target /ws/t/app/a/pod/web"), "{found:?}");
+    forget(&site, &[&APP], &["/a-web"]);
+    assert_eq!(dangers(&site, &restored).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_part_under_another_name_is_missed_where_it_was() {
+    let named = |part: &'static str, mounts: &[&str]| {
+        let own = move |node: Node| if node.kind.name == "pod" { node.with("part", part) } else { node };
+        graph(app("a", &["default"], mounts).into_iter().map(own))
+    };
+    let site = applied(&named("web", &["/data=a-default/data", "/up=a-default/up"])).await;
+    let same = named("app", &["/data=a-default/data", "/up=a-default/up"]);
+    assert_eq!(dangers(&site, &same).await, [""; 0]);
+    for (mounts, says) in [
+        (&["/data=a-default/data"][..], "/up (web) is no longer on disk/default"),
+        (&["/data=a-default/data", "/srv/up=a-default/files"], "/up (web) is no longer on disk/default"),
+        // By its data alone.
+        (&["/srv/data=a-default/data"], "/up (web) is no longer on disk/default"),
+    ] {
+        let found = dangers(&site, &named("app", mounts)).await;
+        assert!(found.len() == 1 && found[0].contains(says), "{mounts:?}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_plan_of_some_objects_does_not_look_at_may_be_what_is_missed() {
+    let site = applied(&one(&["default"], &["/data=a-default/data"])).await;
+    let wish = graph(app("b", &["default"], &["/data=b-default/data"]));
+    let targets = wish.iter().map(|node| node.address.clone()).collect();
+    let plan = site.plan_as(&wish, Mode::Apply, &Options { targets, ..Options::default() }).await.unwrap();
+    let [danger] = plan.dangers.as_slice() else { panic!("{:?}", plan.dangers) };
+    let says = "no manifest names any more /ws/t/app/a/disk/default (/a/default)";
+    assert!(danger.code == "starts-empty" && danger.text.contains(says), "{danger:?}");
+    // Beside one that stays it is new.
+    let both = app("a", &["default"], &["/data=a-default/data"]).into_iter();
+    let both = graph(both.chain(app("b", &["default"], &["/data=b-default/data"])));
+    let targets = wish.iter().map(|node| node.address.clone()).collect();
+    let plan = site.plan_as(&both, Mode::Apply, &Options { targets, ..Options::default() }).await.unwrap();
+    assert_eq!(plan.dangers, []);
 }
 
 #[tokio::test]

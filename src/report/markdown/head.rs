@@ -53,8 +53,13 @@ pub(super) fn head(plan: &Plan, about: &About<'_>, commands: &Commands, marker: 
 
 /// What loses or hides data, then what allows that later, then the rest.
 fn data_first(dangers: &[Danger]) -> impl Iterator<Item = &Danger> {
-    const FIRST: [DangerCode; 4] =
-        [DangerCode::DataDeleted, DangerCode::StartsEmpty, DangerCode::DeletionPolicy, DangerCode::ProtectionLifted];
+    const FIRST: [DangerCode; 5] = [
+        DangerCode::DataDeleted,
+        DangerCode::StartsEmpty,
+        DangerCode::OlderData,
+        DangerCode::DeletionPolicy,
+        DangerCode::ProtectionLifted,
+    ];
     let weight = |danger: &Danger| FIRST.iter().position(|code| code.as_str() == danger.code).unwrap_or(FIRST.len());
     let mut sorted: Vec<&Danger> = dangers.iter().collect();
     sorted.sort_by_key(|danger| weight(danger));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::left::{id_after, left, say_so};
 use super::whole::{Standing, Whole};
-use crate::advice::Advice;
+use crate::advice::{Advice, Command};
 use crate::engine::address::Address;
 use crate::engine::code::DangerCode;
 use crate::engine::kind::{Carry, CarryOver, Holds, Mount, Moved, Shelf};
@@ -81,6 +81,12 @@ struct Strange {
     after: Data,
 }
 
+impl Lost {
+    fn changes_folder(&self) -> bool {
+        self.after.as_ref().is_some_and(|after| after.shelf.folder != self.before.shelf.folder)
+    }
+}
+
 /// What is said of parts that would start without their data.
 #[derive(Default)]
 pub(super) struct Starts {
@@ -117,7 +123,7 @@ pub(super) fn starts(whole: &Whole<'_>, standing: &[Standing]) -> Starts {
     for ((scope, name), sides) in &parts {
         let Some(before) = &sides.before else { continue };
         let same = sides.after.as_ref().map(|after| (name, after));
-        let Some((now, after)) = same.or_else(|| heir(&parts, scope, before)) else { continue };
+        let Some((now, after)) = same.or_else(|| heir(&parts, &volumes, scope, before)) else { continue };
         let renamed = sides.after.is_none();
         let mounts = before.mounts.iter().chain(&after.mounts).map(|mount| &mount.path);
         let paths: BTreeSet<&str> = mounts.chain(&after.covers).map(String::as_str).collect();
@@ -131,10 +137,11 @@ pub(super) fn starts(whole: &Whole<'_>, standing: &[Standing]) -> Starts {
                 continue;
             };
             let covered = is.is_none() && after.covers.contains(&path) && !before.has(&path);
-            if is.as_ref().is_some_and(|is| was.is(is)) || renamed && is.is_none() && !covered {
+            let shared = used.iter().any(|spot| spot.overlaps(&was));
+            // What a part gave up with its name and another one has now is where it was to go.
+            if is.as_ref().is_some_and(|is| was.is(is)) || renamed && is.is_none() && !covered && shared {
                 continue;
             }
-            let shared = used.iter().any(|spot| spot.overlaps(&was));
             let now = now.clone();
             lost.push(Lost { workload, part, now, path, before: was, after: is, covered, shared });
         }
@@ -171,12 +178,21 @@ fn follow_renames(parts: &mut Parts<'_>, volumes: &Volumes) {
     }
 }
 
-/// A part under another name that takes the paths over.
-fn heir<'p, 'a>(parts: &'p Parts<'a>, scope: &'a str, before: &Side<'_>) -> Option<(&'p String, &'p Side<'a>)> {
+/// A part under another name that takes paths over, or else the data at others.
+fn heir<'p, 'a>(
+    parts: &'p Parts<'a>,
+    volumes: &Volumes,
+    scope: &'a str,
+    before: &Side<'_>,
+) -> Option<(&'p String, &'p Side<'a>)> {
     let beside = parts.range((scope, String::new())..).take_while(|((other, _), _)| *other == scope);
     let new = beside.filter(|(_, sides)| sides.before.is_none());
-    new.filter_map(|((_, name), sides)| Some((name, sides.after.as_ref()?)))
-        .find(|(_, side)| side.mounts.iter().any(|mount| before.mounts.iter().any(|was| was.path == mount.path)))
+    let new: Vec<_> = new.filter_map(|((_, name), sides)| Some((name, sides.after.as_ref()?))).collect();
+    let had = volumes.spots(before, false);
+    let has_path = |side: &Side<'_>| before.mounts.iter().any(|was| side.mounts.iter().any(|is| is.path == was.path));
+    let has_data = |side: &Side<'_>| volumes.spots(side, true).iter().any(|spot| had.iter().any(|was| was.is(spot)));
+    let by_path = new.iter().find(|(_, side)| has_path(side));
+    by_path.or_else(|| new.iter().find(|(_, side)| has_data(side))).copied()
 }
 
 /// One danger for all paths that lose the same data to the same other.
@@ -187,6 +203,18 @@ fn describe_lost(whole: &Whole<'_>, lost: Vec<Lost>, starts: &mut Starts) {
         groups.entry((one.workload.clone(), one.before.data.clone(), after, one.covered)).or_default().push(one);
     }
     for ((workload, old, new, covered), lost) in groups {
+        if let Some(new) = new.as_ref().filter(|new| !new.is(&old))
+            && let Some(copy) = copy(whole, &new.address)
+        {
+            starts.dangers.push(older(&workload, &old, &copy, &lost));
+            starts.told.insert(new.address.clone());
+            let lost: Vec<Lost> = lost.into_iter().filter(Lost::changes_folder).collect();
+            if !lost.is_empty() {
+                let (text, help) = moved(whole, &workload, &lost);
+                starts.add(&workload, &text, help);
+            }
+            continue;
+        }
         let described = match &new {
             None if covered => Some(hidden(&old, &lost)),
             None => Some(gone(whole, &workload, &old, &lost)),
@@ -271,9 +299,14 @@ fn hidden(old: &Data, lost: &[Lost]) -> (String, Vec<Advice>) {
 /// Another folder of the same data.
 fn moved(whole: &Whole<'_>, workload: &Address, lost: &[Lost]) -> (String, Vec<Advice>) {
     let moves = lost.iter().filter_map(|one| {
-        let after = one.after.as_ref()?.folder();
+        let after = one.after.as_ref()?;
+        let to = if after.data.is(&one.before.data) {
+            after.folder()
+        } else {
+            format!("{} of {}", after.folder(), after.data.address.short())
+        };
         let (path, part, folder, at) = (&one.path, &one.part, one.before.folder(), one.before.data.address.short());
-        Some(format!("{path} ({part}) moves from {folder} of {at} to {after}"))
+        Some(format!("{path} ({part}) moves from {folder} of {at} to {to}"))
     });
     let moves: Vec<_> = moves.collect();
     let text = format!("{}, which is empty unless somebody filled it", moves.join(" and "));
@@ -282,6 +315,52 @@ fn moved(whole: &Whole<'_>, workload: &Address, lost: &[Lost]) -> (String, Vec<A
     let mut help = vec![Advice::from("nothing is deleted; to go on with the data:")];
     help.extend(lines(whole, workload, lost, carry));
     (text, help)
+}
+
+/// Data that is made from other data.
+struct Copy {
+    address: Address,
+    /// What it is, in words.
+    word: &'static str,
+    /// The snapshot that it is made from; none where it is made from the other data as it is.
+    snapshot: Option<Address>,
+    /// Whether this plan takes what is copied.
+    is_taken_now: bool,
+}
+
+/// Whether what is put in another's place is a copy; none where it was chosen by its id.
+fn copy(whole: &Whole<'_>, address: &Address) -> Option<Copy> {
+    let graph = whole.view.inputs.graph;
+    let node = graph.get(address)?;
+    let starts_empty = node.kind.review.starts_empty?;
+    let is_made = |address: &Address| whole.action(address).is_some_and(|planned| planned.action == Verb::Create);
+    let (is_copy, word) = match whole.view.record(address) {
+        Some(record) => {
+            (!record.protection.adopted && !starts_empty(&record.applied.value()), "what was made as a copy,")
+        }
+        None => (is_made(address) && !starts_empty(&node.desired.to_stored()), "the new copy"),
+    };
+    let is_snapshot = |address: &&Address| {
+        let kind = graph.get(address).map(|node| node.kind);
+        kind.is_some_and(|kind| kind.holds == Holds::Data && kind.review.starts_empty.is_none())
+    };
+    let snapshot = graph.dependencies(address).into_iter().find(is_snapshot).cloned();
+    let is_taken_now = is_made(snapshot.as_ref().unwrap_or(address));
+    is_copy.then(|| Copy { address: address.clone(), word, snapshot, is_taken_now })
+}
+
+/// A copy, which lacks what was written since.
+fn older(workload: &Address, old: &Data, copy: &Copy, lost: &[Lost]) -> Danger {
+    let (from, to, goes) = (old.address.short(), copy.address.short(), if lost.len() == 1 { "goes" } else { "go" });
+    let taken = copy.snapshot.as_ref().map_or("it is made".to_owned(), |one| format!("{} is taken", one.short()));
+    let text =
+        format!("{} {goes} on with {} {to}: it lacks what is written to {from} after {taken}", paths(lost), copy.word);
+    let mut help: Vec<Advice> = vec![format!("{from} stays where it is; to go on with it, undo this change").into()];
+    if copy.is_taken_now {
+        let why = "this plan copies what the app still writes to; stop the app before, and nothing is missing";
+        help.push(Advice::run(why, Command::destroy(workload)));
+    }
+    Danger { help, ..Danger::about(DangerCode::OlderData, workload, text) }
 }
 
 /// Other data, if that is empty.

@@ -11,8 +11,10 @@ use crate::engine::planner::remove::Fate;
 /// Data that goes out of sight while other data of its app is made.
 #[derive(Default)]
 pub(super) struct Left {
-    /// What this plan lets go of, with the provider's id.
+    /// What this plan lets go of, or what no manifest names any more and it does not look at, with the provider's id.
     let_go: BTreeMap<Address, String>,
+    /// Whether this plan looks at all of these.
+    looked_at: bool,
     /// Ids of what is there beside what is made, and that the state does not know.
     unknown: BTreeSet<String>,
 }
@@ -27,7 +29,8 @@ pub(super) fn left(whole: &Whole<'_>, made: &Address, workload: &Address) -> Lef
     };
     let records = view.records.iter().filter(|(address, record)| {
         let may_be_it = view.kind_of(record).is_some_and(|kind| kind.review.starts_empty.is_some());
-        let is_there = matches!(whole.findings.fate(address), Some(Fate::Deleted | Fate::Kept | Fate::GivenUp));
+        let is_there = matches!(whole.findings.fate(address), Some(Fate::Deleted | Fate::Kept | Fate::GivenUp))
+            || graph.get(address).is_none() && !view.is_selected(address);
         may_be_it
             && is_there
             && !view.is_renamed(address)
@@ -47,7 +50,8 @@ pub(super) fn left(whole: &Whole<'_>, made: &Address, workload: &Address) -> Lef
     // An app that the state knows nothing of may have been here before.
     let comes = view.records.keys().all(|known| known.scope() != made.scope() && known.scope() != workload.scope());
     let unknown = view.beside.get(made).filter(|_| comes).into_iter().flatten().cloned().collect();
-    Left { let_go, unknown }
+    let looked_at = let_go.keys().all(|address| view.is_selected(address));
+    Left { let_go, looked_at, unknown }
 }
 
 impl Left {
@@ -56,7 +60,8 @@ impl Left {
         let named = |(address, id): (&Address, &String)| format!("{address} ({id})");
         let let_go: Vec<_> = self.let_go.iter().map(named).collect();
         let unknown: Vec<_> = self.unknown.iter().cloned().collect();
-        let let_go = (!let_go.is_empty()).then(|| format!("this plan lets go of {}", let_go.join(" and ")));
+        let verb = if self.looked_at { "this plan lets go of" } else { "no manifest names any more" };
+        let let_go = (!let_go.is_empty()).then(|| format!("{verb} {}", let_go.join(" and ")));
         let unknown = (!unknown.is_empty()).then(|| {
             format!("beside it is what an earlier apply made and the state forgot: {}", unknown.join(" and "))
         });
