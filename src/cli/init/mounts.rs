@@ -29,6 +29,9 @@ const MOST_FILES: usize = 20;
 const OF_THE_MACHINE: [&str; 9] =
     ["/dev", "/proc", "/sys", "/run", "/var/run", "/lib/modules", "/boot", "/etc/localtime", "/etc/timezone"];
 
+/// How a decision is made anew: files that are there are never overwritten.
+const AGAIN: &str = "then take away what init wrote and run it again";
+
 /// What became of a service's mounts.
 #[derive(Default)]
 pub struct Rewritten {
@@ -90,6 +93,8 @@ pub struct Mounts<'a> {
     places: BTreeMap<String, String>,
     /// What the images of services are built from.
     builds: BTreeMap<String, Build>,
+    /// Paths of the project that services write to, each with the first that does.
+    writers: BTreeMap<String, String>,
     /// Configs and secrets by file.
     configs: BTreeMap<String, String>,
     secrets: BTreeMap<String, String>,
@@ -110,6 +115,7 @@ impl<'a> Mounts<'a> {
             folders: BTreeSet::new(),
             places: BTreeMap::new(),
             builds: builds(draft),
+            writers: BTreeMap::new(),
             configs: BTreeMap::new(),
             secrets: BTreeMap::new(),
             emptied: BTreeMap::new(),
@@ -123,7 +129,14 @@ impl<'a> Mounts<'a> {
             .collect();
         let mut folders = Folders::default();
         let mut binds = false;
-        for (_, mount) in &written {
+        for (service, mount) in &written {
+            if mount.kind == Kind::Bind
+                && !mount.read_only
+                && !is_outside(mount)
+                && let Ok(path) = syntax::sub_path(&mount.source)
+            {
+                mounts.writers.entry(path).or_insert_with(|| (*service).to_owned());
+            }
             binds |= mount.kind == Kind::Anonymous || mounts.is_folder(mount);
             if mounts.is_folder(mount)
                 && !is_outside(mount)
@@ -332,7 +345,7 @@ impl<'a> Mounts<'a> {
                 mount,
                 format!(
                     "{service}: ./{path} is left out: a config cannot have a file of that name; rename it with letters, \
-                     digits, \"-\", \"_\" and \".\", also here, and run init again"
+                     digits, \"-\", \"_\" and \".\", also here; {AGAIN}"
                 ),
             );
             return None;
@@ -344,16 +357,14 @@ impl<'a> Mounts<'a> {
         let full = self.root.join(&path);
         if !full.exists() && looks_like_file(source, &mount.target) {
             note(&mut out.why, "a file that does not exist is left out");
-            self.remind(
-                mount,
-                format!("{service}: ./{path} does not exist; write it, or take its mount out, and run init again"),
-            );
+            self.remind(mount, format!("{service}: ./{path} does not exist; write it, or take its mount out; {AGAIN}"));
             return None;
         }
         let inner = if full.is_dir() { listing(&full, MOST_FILES) } else { Some(Vec::new()) };
         match inner {
             Some(inner)
                 if mount.read_only
+                    && self.writer(&path).is_none()
                     && !inner.is_empty()
                     && inner.iter().all(|name| is_config_key(name))
                     && self.are_small(&path, &inner) =>
@@ -379,6 +390,16 @@ impl<'a> Mounts<'a> {
         }
         self.folders.insert(path.clone());
         Some(if path.is_empty() { ".".to_owned() } else { format!("./{path}") })
+    }
+
+    /// Who writes to a folder, or to what lies in it or around it.
+    fn writer(&self, path: &str) -> Option<&str> {
+        let holds = |outer: &str, inner: &str| {
+            let rest = inner.strip_prefix(outer);
+            rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('/'))
+        };
+        let found = self.writers.iter().find(|(written, _)| holds(written, path) || holds(path, written));
+        found.map(|(_, service)| service.as_str())
     }
 
     fn are_small(&self, folder: &str, names: &[String]) -> bool {
@@ -459,7 +480,7 @@ impl<'a> Mounts<'a> {
             let who = if more == 0 { first.to_owned() } else { format!("{first} and {more} more") };
             let text = format!(
                 "{who}: ./{path} holds files here and starts empty on the cluster: copy them once, put them into the \
-                 image, or, for a few small files without folders, mount it :ro and run init again: they become configs"
+                 image, or, for a few small files without folders, mount it :ro, {AGAIN}: they become configs"
             );
             todo.push(Remark { at: Some(at), text });
         }

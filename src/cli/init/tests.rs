@@ -118,9 +118,21 @@ fn single_files_are_configs_and_secrets() {
     );
     assert_eq!(
         texts(&found.todo),
-        ["10: a: ./missing.conf does not exist; write it, or take its mount out, and run init again"]
+        [
+            "10: a: ./missing.conf does not exist; write it, or take its mount out; then take away what init wrote and run it again"
+        ]
     );
     assert!(found.volumes.is_empty());
+}
+
+#[test]
+fn a_folder_that_one_service_writes_and_another_reads_is_one() {
+    let compose = "services:\n  app:\n    image: a\n    volumes: ['./static:/app/static']\n  web:\n    image: w\n    \
+                   volumes: ['./static:/static:ro', './static/css:/css:ro', './conf:/conf:ro']\n";
+    let found = look(compose, &[("static/a.css", "x"), ("static/css/b.css", "x"), ("conf/c.conf", "x")]);
+    let web = change(&found, "web");
+    assert_eq!(web.volumes.as_deref().unwrap(), ["./static:/static:ro", "./static/css:/css:ro"]);
+    assert_eq!(web.configs.iter().map(|one| one.source.as_str()).collect::<Vec<_>>(), ["conf-c-conf"]);
 }
 
 #[test]
