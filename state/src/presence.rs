@@ -70,6 +70,12 @@ impl Presence {
         self.witness.as_ref()
     }
 
+    /// Whether whoever holds the lock is seen to be alive: by this file, or, where it is of another copy of the project, by the
+    /// machine's list of locks.
+    pub(crate) fn sees_alive(&self, held: &Held) -> bool {
+        if self.is_of(held.witness.as_ref()) { !self.locked } else { is_listed(held) }
+    }
+
     /// Whether `holder` is of this machine and project.
     pub(crate) fn is_of(&self, holder: Option<&Witness>) -> bool {
         self.witness.is_some() && self.witness.as_ref() == holder
@@ -102,6 +108,32 @@ fn witness(mut file: &File, locked: bool, nonce: &str) -> io::Result<Option<Witn
     Ok((!text.is_empty()).then(|| Witness { boot: boot.trim().to_owned(), inode, nonce: text }))
 }
 
+/// Whether the holder's lock on its file is among those of this machine (proc_locks(5)). Processes of another namespace are
+/// not listed.
+#[cfg(target_os = "linux")]
+fn is_listed(held: &Held) -> bool {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let Some(witness) = held.witness.as_ref() else { return false };
+    witness.boot == read("/proc/sys/kernel/random/boot_id").trim()
+        && read("/proc/locks").lines().any(|line| is_lock_of(line, held.holder.pid, witness.inode))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_listed(_: &Held) -> bool {
+    false
+}
+
+/// Whether a line of the list is a lock (`flock`) that this process has on a file with this number:
+/// `1: FLOCK  ADVISORY  WRITE 4711 08:01:131 0 EOF`.
+#[cfg(target_os = "linux")]
+fn is_lock_of(line: &str, pid: u32, inode: u64) -> bool {
+    let mut fields = line.split_whitespace().skip(1);
+    let of_file = |file: &str| file.rsplit(':').next().and_then(|number| number.parse().ok()) == Some(inode);
+    fields.next() == Some("FLOCK")
+        && fields.nth(2).and_then(|number| number.parse().ok()) == Some(pid)
+        && fields.next().is_some_and(of_file)
+}
+
 /// Elsewhere nothing tells machines apart, so that nothing is read or written: where locks are mandatory (`LockFileEx` of Windows), the
 /// file of another process that has its lock cannot be read.
 #[cfg(not(target_os = "linux"))]
@@ -112,6 +144,38 @@ fn witness(_: &File, _: bool, _: &str) -> io::Result<Option<Witness>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_holder_of_another_copy_of_the_project_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = Presence::at(&folder.path().join("theirs"), "n1").unwrap();
+        let ours = Presence::at(&folder.path().join("ours"), "n2").unwrap();
+        let holder = Holder {
+            id: "i".into(),
+            who: "w".into(),
+            host: "h".into(),
+            pid: std::process::id(),
+            command: "apply".into(),
+            since: "2026-01-01T00:00:00Z".into(),
+            plan_digest: None,
+            epoch: 1,
+        };
+        let held = Held { holder: holder.clone(), witness: theirs.witness().cloned() };
+        assert!(ours.is_locked() && ours.sees_alive(&held));
+        let other = Held { holder: Holder { pid: holder.pid + 1, ..holder.clone() }, ..held.clone() };
+        assert!(!ours.sees_alive(&other));
+        let witness = held.witness.clone().map(|witness| Witness { boot: "before".into(), ..witness });
+        assert!(!ours.sees_alive(&Held { holder, witness }));
+        drop(theirs);
+        assert!(!ours.sees_alive(&held));
+        assert!(is_lock_of("1: FLOCK  ADVISORY  WRITE 4711 08:01:131 0 EOF", 4711, 131));
+        for other in
+            ["1: POSIX  ADVISORY  WRITE 4711 08:01:131 0 EOF", "1: -> FLOCK  ADVISORY  WRITE 4711 08:01:131 0 EOF", ""]
+        {
+            assert!(!is_lock_of(other, 4711, 131), "{other}");
+        }
+    }
 
     #[test]
     fn one_process_at_a_time_has_the_file() {

@@ -38,6 +38,29 @@ fn a_second_apply_is_refused_or_waits_and_a_plan_does_neither() {
 }
 
 #[test]
+fn the_lock_of_a_living_process_is_not_taken_from_another_checkout() {
+    let shared = tempfile::tempdir().unwrap();
+    for home in [Some(Home::on_disk(Backend::Folder, shared.path())), Backend::Postgres.home()] {
+        let Some(home) = home else { continue };
+        let [stage, other] = [(); 2].map(|()| Stage::at(&home, Project::gitea()));
+        let cloud = stage.cloud(SLOW);
+        let proxy = Proxy::start(&cloud.endpoint);
+        let mut first = stage.live(&proxy.endpoint(), APPLY);
+        proxy.until("the first apply to be at work", |seen| seen.is("PUT", "/managedClusters/"));
+        let pid = first.pid();
+        let id = stage.state().holder().unwrap().unwrap().id;
+        let unlock = ["state", "unlock", id.as_str()];
+        let alive = format!("end process {pid} first");
+        other.run(&cloud.endpoint, &unlock).exits(1).says(&["is in use by a running process on this machine", &alive]);
+        assert!(first.runs(), "all this happened while the apply ran");
+        first.signal(Signal::KILL);
+        first.end();
+        other.run(&cloud.endpoint, &unlock).exits(0);
+        proxy.quiet();
+    }
+}
+
+#[test]
 fn the_lock_of_a_killed_apply_is_cleared_without_a_person() {
     let stage = Stage::new();
     let cloud = stage.cloud(SLOW);
@@ -127,7 +150,7 @@ fn stopped_and_taken_over(backend: Backend) {
     live.signal(Signal::STOP);
     let holder = stopped.state().holder().unwrap().unwrap();
     other.run(&cloud.endpoint, APPLY).exits(1).says(&["is locked by", &holder.id]);
-    other.run(&cloud.endpoint, &["state", "unlock", &holder.id]).exits(0);
+    other.run_elsewhere(&cloud.endpoint, &["state", "unlock", &holder.id]).exits(0);
     other.run(&cloud.endpoint, APPLY).exits(0);
     live.signal(Signal::CONT);
     live.end().exits(1).says(&["is no longer ours", "nothing more is written, run the command again to reconcile"]);

@@ -535,12 +535,13 @@ impl Store for ObjectStore {
         for _ in 0..TRIES {
             let mut known = self.look()?;
             let Some(held) = known.held.clone() else { return Err(StateError::NotLocked { place: place() }) };
+            let is_alive = presence.sees_alive(&held);
             let holder = held.holder;
             if holder.id != id {
                 let (asked, holder) = (id.to_owned(), Box::new(holder));
                 return Err(StateError::OtherLock { place: place(), asked, holder });
             }
-            if presence.is_of(held.witness.as_ref()) && !presence.is_locked() {
+            if is_alive {
                 return Err(StateError::HolderAlive { place: place(), holder: Box::new(holder) });
             }
             match self.inner.append(&mut known, Event::Unlocked { lock: id.to_owned() })? {

@@ -330,18 +330,18 @@ impl Store for PostgresStore {
     fn unlock(&self, id: &str) -> Result<Holder, StateError> {
         let presence = self.shared.presence()?;
         let (own, id) = (self.own(), id.to_owned());
-        let (is_free, witness) = (presence.is_locked(), presence.witness().cloned());
         self.shared.link.write(move |tx, schema| {
             let place = || own.place.clone();
             let Some(held) = own.lease(tx, schema)?.0.held else {
                 return Err(StateError::NotLocked { place: place() }.into());
             };
+            let is_alive = presence.sees_alive(&held);
             let holder = held.holder;
             if holder.id != id {
                 let (asked, holder) = (id.clone(), Box::new(holder));
                 return Err(StateError::OtherLock { place: place(), asked, holder }.into());
             }
-            if !is_free && witness.is_some() && witness == held.witness {
+            if is_alive {
                 return Err(StateError::HolderAlive { place: place(), holder: Box::new(holder) }.into());
             }
             rows::give_back(tx, schema, &holder.id)?;
