@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kompox_state::Store;
+use kompox_state::{Snapshot, Store};
 
 use super::connect::Connections;
 use super::error::{CliError, Exit};
@@ -101,6 +101,11 @@ fn state(manifests: &Manifests, global: &Global, found: &mut Vec<Check>) -> Opti
         }
     };
     match store.snapshot() {
+        Ok(Snapshot { moved_to: Some(to), .. }) => {
+            let text = format!("{place} has moved to {to}, and is not used any more");
+            let help = "name that place in `state:` of `.kompox/config.yml`";
+            found.push(Check::new("state", Health::Ill, text).help(help));
+        }
         Ok(snapshot) => {
             let text = format!("{place}: {} objects", snapshot.records.len());
             found.push(Check::new("state", Health::Well, text));

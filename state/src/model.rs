@@ -84,7 +84,7 @@ impl Model {
 
     /// Serial, records by address, and open intents.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot { serial: self.serial, records: self.records(), open_intents: self.intents.clone() }
+        Snapshot { serial: self.serial, records: self.records(), open_intents: self.intents.clone(), moved_to: None }
     }
 
     pub(crate) fn records(&self) -> Vec<Record> {

@@ -87,4 +87,6 @@ pub struct Snapshot {
     pub records: Vec<Record>,
     /// Every open intent, in the order they were opened.
     pub open_intents: Vec<Intent>,
+    /// Where the state has moved to, if this is what was left behind.
+    pub moved_to: Option<String>,
 }

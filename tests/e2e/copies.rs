@@ -99,7 +99,26 @@ fn a_state_moves_from_place_to_place() {
     }
     // Whoever has an old configuration is told.
     project.write(".kompox/config.yml", "version: 1\n");
-    project.run(APPLY).exits(1).says(&["has moved to", "objects"]);
+    for words in [
+        APPLY,
+        &["plan"],
+        &["plan", "--offline"],
+        &["drift"],
+        &["state", "list"],
+        &["state", "show", "disk/default"],
+        &["state", "history"],
+        &["state", "verify"],
+        &["state", "verify", "--online"],
+        &["state", "pull", "dead.state"],
+        &["doctor"],
+    ] {
+        project.run(words).exits(1).says(&[
+            "has moved to",
+            "objects",
+            "name that place in `state:` of `.kompox/config.yml`",
+        ]);
+    }
+    assert!(!project.root().join("dead.state").exists());
     assert!(Path::new(&project.root().join(&file)).exists(), "it stays as it was");
 }
 

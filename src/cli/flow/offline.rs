@@ -30,7 +30,7 @@ pub fn offline(global: &Global, keep: Keep) -> Result<(ManuallyDrop<Expanded>, D
         }
         // Nothing that is made from this key is kept or printed.
         None => {
-            let empty = Snapshot { serial: 0, records: Vec::new(), open_intents: Vec::new() };
+            let empty = Snapshot { serial: 0, records: Vec::new(), open_intents: Vec::new(), moved_to: None };
             let view = state_view("", &Digester::new(&[0; 32]), &empty, Fixed::default());
             expand_with(global, &manifests, &view, keep)
         }

@@ -74,5 +74,5 @@ impl Session<'_> {
 }
 
 fn nothing() -> Snapshot {
-    Snapshot { serial: 0, records: Vec::new(), open_intents: Vec::new() }
+    Snapshot { serial: 0, records: Vec::new(), open_intents: Vec::new(), moved_to: None }
 }

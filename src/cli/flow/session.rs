@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kompox_state::{Snapshot, Store};
+use kompox_state::{Place, Snapshot, StateError, Store};
 
 use super::fixed::{Fixed, state_view};
 use super::manifests::{self, sandbox_path, state_config};
@@ -74,6 +74,17 @@ pub async fn with_session_over<T>(
     let result = work(&session).await;
     session.close().await;
     result
+}
+
+/// What is in a state, unless that has moved: nobody writes there any more, so nothing is to be concluded from it.
+///
+/// # Errors
+/// It has moved.
+pub fn here(snapshot: Snapshot, place: impl FnOnce() -> Result<Place, CliError>) -> Result<Snapshot, CliError> {
+    match snapshot.moved_to {
+        Some(to) => Err(StateError::Moved { place: place()?, to }.into()),
+        None => Ok(snapshot),
+    }
 }
 
 /// A project at work.
@@ -158,7 +169,7 @@ impl<'g> Session<'g> {
 
     /// Everything in the state at one instant.
     pub fn snapshot(&self) -> Result<Snapshot, CliError> {
-        Ok(self.store.snapshot()?)
+        here(self.store.snapshot()?, || Ok(state_config(&self.layout, self.global)?.place()))
     }
 
     /// How long updates have taken on average, by the name of the kind.

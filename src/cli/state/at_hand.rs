@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use kompox_state::{Counts, Holder, Run, RunResult, Store};
+use kompox_state::{Counts, Holder, Run, RunResult, Snapshot, Store};
 
 use crate::advice::{Advice, Command, Name};
 use crate::cli::error::CliError;
 use crate::cli::flow::manifests::state_config;
+use crate::cli::flow::session::here;
 use crate::cli::global::Global;
 use crate::engine::run::{Environment, timestamp};
 use crate::kom::layout::discover;
@@ -23,6 +24,17 @@ pub fn existing(global: &Global) -> Result<Arc<dyn Store>, CliError> {
         let again = Advice::run("if it was lost, make it again from what exists", Command::new(Name::StateRebuild));
         CliError::new("state-missing", format!("there is no state at {} yet", config.place())).help(hint).help(again)
     })
+}
+
+/// The same, and what is in it; not one that has moved.
+///
+/// # Errors
+/// As [`existing`], and it has moved.
+pub fn in_use(global: &Global) -> Result<(Arc<dyn Store>, Snapshot), CliError> {
+    let store = existing(global)?;
+    let place = || Ok(state_config(&discover(&global.layout_request()?)?, global)?.place());
+    let snapshot = here(store.snapshot()?, place)?;
+    Ok((store, snapshot))
 }
 
 /// What the history says of a command that was done in one commit.

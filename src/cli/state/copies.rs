@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use kompox_state::{Change, Config, Contents, Copy, Counts, Objects, RunResult, Store};
 use serde_json::json;
 
-use super::at_hand::{existing, written};
+use super::at_hand::{in_use, written};
 use crate::advice::{Advice, Command, Name};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::flow::locking::{asked, behind, take, take_as_it_is};
@@ -21,7 +21,7 @@ use crate::resources::drivers;
 
 /// Writes the whole state to a file that only its owner can read: it holds the key of the digests.
 pub fn pull(file: &Path, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
-    let copy = existing(global)?.copy()?;
+    let copy = in_use(global)?.0.copy()?;
     let path = global.cwd()?.join(file);
     let failed = |error: std::io::Error| {
         CliError::new("state-copy", format!("{} cannot be written: {error}", path.display()))
@@ -180,7 +180,7 @@ fn place(word: &str, layout: &Layout, global: &Global) -> Result<Config, CliErro
 
 /// Looks whether the state is whole, and with `online` whether what it speaks of exists.
 pub async fn verify(online: bool, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
-    let store = existing(global)?;
+    let (store, _) = in_use(global)?;
     let copy = store.verify()?;
     let older = store.astray()?;
     let contents = copy.contents();

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use kompox_state::{Change, Counts, Progress, ProviderKey, Record, Run, RunResult, Store, Verb};
 
-use self::at_hand::{existing, written};
+use self::at_hand::{existing, in_use, written};
 use crate::advice::{Advice, Command as Advised, Name};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::flow::locking::take;
@@ -156,7 +156,7 @@ pub async fn run(command: &Command, global: &Global, ui: &Ui) -> Result<Exit, Cl
 }
 
 fn list(filter: Option<&str>, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
-    let mut records = existing(global)?.records()?;
+    let mut records = in_use(global)?.1.records;
     records.retain(|record| filter.is_none_or(|text| record.address.as_str().contains(text)));
     records.sort_by(|a, b| a.address.cmp(&b.address));
     if ui.json {
@@ -185,8 +185,7 @@ fn known_id(record: &Record) -> Option<&str> {
     (!record.progress.lost).then_some(record.physical_id.as_str())
 }
 
-fn find(store: &dyn Store, text: &str) -> Result<Record, CliError> {
-    let records = store.records()?;
+fn find(records: Vec<Record>, text: &str) -> Result<Record, CliError> {
     let addresses: Vec<Address> = records.iter().map(|record| record.address.clone()).collect();
     let address = resolve(text, &addresses).map_err(|error| {
         CliError::new("address", error.to_string()).help(Advice::run("see all", Advised::new(Name::StateList)))
@@ -199,8 +198,7 @@ fn find(store: &dyn Store, text: &str) -> Result<Record, CliError> {
 
 /// Shows one record.
 pub fn show(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
-    let store = existing(global)?;
-    let record = find(store.as_ref(), text)?;
+    let record = find(in_use(global)?.1.records, text)?;
     let mut value = serde_json::json!({
         "address": record.address,
         "kind": record.kind,
@@ -266,7 +264,7 @@ async fn forget(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> 
             ui.say(|err| writeln!(err, "note: {address} is forgotten already; nothing was done."));
             return Ok(None);
         }
-        let record = find(store, text)?;
+        let record = find(store.records()?, text)?;
         forgotten = Some((record.address.clone(), known_id(&record).map(str::to_owned)));
         Ok(Some(Change::DeleteRecord(record.address)))
     })
@@ -287,7 +285,7 @@ async fn forget(text: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> 
 async fn rename(from: &str, to: &str, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
     let mut moved = None;
     write(global, ui, Verb::Move, |store| {
-        let record = find(store, from)?;
+        let record = find(store.records()?, from)?;
         let to = new_address(store, &record, to, global)?;
         moved = Some((record.address.clone(), to.clone()));
         Ok(Some(Change::MoveRecord { from: record.address, to }))
@@ -350,7 +348,7 @@ fn done(run: &Run) -> String {
 }
 
 fn history(limit: usize, global: &Global, ui: &Ui) -> Result<Exit, CliError> {
-    let runs = existing(global)?.runs(limit)?;
+    let runs = in_use(global)?.0.runs(limit)?;
     if ui.json {
         let all: Vec<_> = runs.iter().map(|run| serde_json::to_value(run).unwrap_or_default()).collect();
         ui.document(&all.into())?;

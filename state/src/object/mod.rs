@@ -409,7 +409,8 @@ impl Store for ObjectStore {
     }
 
     fn snapshot(&self) -> Result<Snapshot, StateError> {
-        Ok(self.look()?.model.snapshot())
+        let known = self.look()?;
+        Ok(Snapshot { moved_to: known.moved.clone(), ..known.model.snapshot() })
     }
 
     fn records(&self) -> Result<Vec<Record>, StateError> {

@@ -229,8 +229,9 @@ impl Store for PostgresStore {
 
     fn snapshot(&self) -> Result<Snapshot, StateError> {
         self.shared.link.read(|tx, schema| {
-            let serial = schema::meta(tx, schema)?.serial;
-            Ok(Snapshot { serial, records: rows::records(tx, schema)?, open_intents: rows::intents(tx, schema)? })
+            let Meta { serial, moved, .. } = schema::meta(tx, schema)?;
+            let (records, open_intents) = (rows::records(tx, schema)?, rows::intents(tx, schema)?);
+            Ok(Snapshot { serial, records, open_intents, moved_to: moved })
         })
     }
 

@@ -249,7 +249,10 @@ impl Store for SqliteStore {
 
     fn snapshot(&self) -> Result<Snapshot, StateError> {
         self.shared.read(|tx| {
-            Ok(Snapshot { serial: serial(tx)?, records: rows::records(tx)?, open_intents: rows::intents(tx)? })
+            let mut moved = tx.prepare_cached("SELECT moved_to FROM meta WHERE only = 1")?;
+            let moved_to = moved.query_row([], |row| row.get(0))?;
+            let (records, open_intents) = (rows::records(tx)?, rows::intents(tx)?);
+            Ok(Snapshot { serial: serial(tx)?, records, open_intents, moved_to })
         })
     }
 

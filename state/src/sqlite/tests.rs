@@ -451,7 +451,7 @@ fn a_state_of_the_version_before_types_reads_and_writes_as_it_did() {
     fs::create_dir_all(place.path().parent().unwrap()).unwrap();
     place.raw().execute_batch(include_str!("version_2.sql")).unwrap();
     let store = place.open();
-    let Snapshot { serial, records, open_intents } = store.snapshot().unwrap();
+    let Snapshot { serial, records, open_intents, .. } = store.snapshot().unwrap();
     assert_eq!(serial, 36);
     let seen: Vec<_> = records
         .iter()
