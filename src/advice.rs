@@ -171,6 +171,7 @@ typed! {
         AutoApprove = "--auto-approve",
         ForceConflicts = "--force-conflicts",
         LockTimeout = "--lock-timeout",
+        Replace = "--replace",
         Target = "--target",
     }
 }

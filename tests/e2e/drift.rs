@@ -210,3 +210,21 @@ fn who_wrote_last_is_told_where_the_cloud_says_it_and_else_where_to_ask() {
         assert!(said.contains("last written by somebody") && said.contains("az monitor activity-log list"), "{said}");
     }
 }
+
+#[test]
+fn what_the_server_does_not_let_be_mended_is_made_anew_by_the_option_that_is_printed() {
+    let project = Project::gitea_applied();
+    let id = project.ids().into_iter().find(|id| id.ends_with("/services/app1-app")).unwrap();
+    // Another port of the same name: what is applied beside it would have that name, too.
+    let mut port = project.object("/services/app1-app")["spec"]["ports"][0].clone();
+    port["port"] = 81.into();
+    Cloud::beside(&project).drift(&id, &json!({"spec": {"ports": [port]}}));
+    let refused = project.run(&["plan"]).exits(1);
+    let words = refused.errors();
+    assert!(words.contains("error[server-refuses]") && words.contains("Service/app1-app"), "{words}");
+    let (_, option) = words.split_once("if it cannot become that, make it anew:  add ").unwrap();
+    let option: Vec<&str> = option.lines().next().unwrap().split(' ').collect();
+    assert_eq!(option[0], "--replace");
+    project.run(&[&["apply", "--auto-approve"], &option[..]].concat()).done();
+    project.run(&["plan", "--detailed-exitcode"]).done();
+}

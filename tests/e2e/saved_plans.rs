@@ -236,3 +236,11 @@ fn nothing_is_carried_out_for_which_nobody_was_asked() {
     }
     project.run(&["plan", "--detailed-exitcode"]).exits(2);
 }
+
+#[test]
+fn a_plan_that_changes_nothing_says_so() {
+    let project = Project::gitea_applied();
+    project.run(&["plan", "--out", "n.kplan"]).done();
+    let words = project.run(&["apply", "n.kplan"]).done().stderr;
+    assert!(words.contains("Nothing is left to do: this plan changes nothing."), "{words}");
+}

@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use crate::harness::stage::{FAST, Stage};
-use crate::harness::{skip, wait_for, within};
+use crate::harness::{skip, watch_for, within};
 
 /// The characters of a spinner.
 const SPINNER: &str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏";
@@ -94,7 +94,7 @@ fn an_apply_shows_a_tree_and_leaves_a_log_at_80_columns() {
     let command = stage.command(&cloud.endpoint, &["apply", "--auto-approve"]);
     let Some(terminal) = Terminal::start(&command, (24, 80), &[]) else { return };
     // Below the app what runs for it, with its time, and last the count of all.
-    let tree = wait_for("a tree", || {
+    let tree = watch_for("a tree", || {
         let screen = terminal.screen();
         let counter = screen.last().filter(|row| row.contains(" done, "))?;
         let leaf = screen

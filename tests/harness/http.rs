@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
-use super::PATIENCE;
+use super::patience;
 
 /// An answer.
 pub struct Answer {
@@ -30,7 +30,7 @@ impl Answer {
 /// Sends one request; `address` is `host:port`, `head` are header lines.
 pub fn send(address: &str, method: &str, path: &str, head: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(patience())).unwrap();
     let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in head {
         request.push_str(&format!("{name}: {value}\r\n"));

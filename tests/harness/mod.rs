@@ -28,31 +28,50 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up; no test depends on its value. `KOMPOX_TEST_PATIENCE` gives more, in
 /// seconds, to a machine that has much else to do.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub fn patience() -> Duration {
+    let given = std::env::var("KOMPOX_TEST_PATIENCE").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(given.unwrap_or(60))
+}
+
+/// The first pause between two looks.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Says past the test harness, which hides what passing tests print, what cannot be done here; `.ci/run` counts these lines.
 pub fn skip(what: &str) {
     let _ = writeln!(std::io::stderr(), "\nskipped: {what}");
 }
 
-/// Waits until `condition` gives a value.
+/// Waits until `condition`, which asks somebody, gives a value: soon, then at longer intervals, so that many who wait leave
+/// the machine to those whom they wait for.
 #[track_caller]
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let given = std::env::var("KOMPOX_TEST_PATIENCE").ok().and_then(|seconds| seconds.parse().ok());
-    let give_up = Instant::now() + given.map_or(PATIENCE, Duration::from_secs);
+pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    look_for(what, 32 * PAUSE, condition)
+}
+
+/// Waits until something that this process sees is there, and notices it at once.
+#[track_caller]
+pub fn watch_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    look_for(what, PAUSE, condition)
+}
+
+#[track_caller]
+fn look_for<T>(what: &str, longest: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + patience();
+    let mut pause = PAUSE;
     loop {
         if let Some(value) = condition() {
             return value;
         }
         assert!(Instant::now() < give_up, "waited too long for {what}");
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(longest);
     }
 }
 
-/// Waits for a condition.
+/// Waits for a condition that this process sees.
 #[track_caller]
 pub fn within(what: &str, mut condition: impl FnMut() -> bool) {
-    wait_for(what, || condition().then_some(()));
+    watch_for(what, || condition().then_some(()));
 }
 
 /// Copies a folder; what is called one of `without` is left out, wherever it is.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{PATIENCE, within};
+use super::{patience, within};
 
 /// When, relative to a request, the strike falls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +175,7 @@ fn pass(
 fn kill(shared: &Arc<(Mutex<State>, Condvar)>) {
     let (state, changed) = &**shared;
     let state = state.lock().unwrap();
-    let (state, _) = changed.wait_timeout_while(state, PATIENCE, |state| state.victim.is_none()).unwrap();
+    let (state, _) = changed.wait_timeout_while(state, patience(), |state| state.victim.is_none()).unwrap();
     let pid = state.victim.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).expect("a victim is named");
     // The child is not waited for yet, so its id is nobody else's.
     kill_process(pid, Signal::KILL).unwrap();

@@ -7,7 +7,7 @@ use crate::aks::Aks;
 use crate::class::Class;
 use crate::cluster::{Cluster, Need};
 use crate::harness::run::Live;
-use crate::harness::wait_for;
+use crate::harness::{wait_for, watch_for};
 use crate::local::{Local, clean};
 use crate::shop::{Driver, Far, Shop};
 use crate::site::Site;
@@ -224,7 +224,7 @@ impl<'d, D: Driver> Story<'d, D> {
                 let tasks = || shop.cluster.on_node(&node, &["ctr", "-n", "k8s.io", "tasks", "ls"]);
                 let runs = |id: &str| tasks().lines().any(|line| line.contains(id) && line.contains("RUNNING"));
                 assert!(runs(&old) || !stops_slowly, "the database is still stopping");
-                wait_for("the old database to end", || {
+                watch_for("the old database to end", || {
                     let next = shop.pods().first().and_then(|pod| container(pod["metadata"]["uid"].as_str()?));
                     let (next, old_runs) = (next.filter(|id| *id != old && runs(id)), runs(&old));
                     assert!(next.is_none() || !old_runs, "two databases run on one disk");

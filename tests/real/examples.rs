@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::aks;
 use crate::cluster::{Cluster, Need};
 use crate::harness::project::Project;
-use crate::harness::within;
+use crate::harness::wait_for;
 
 /// How many examples are projects.
 const PROJECTS: usize = 3;
@@ -49,9 +49,9 @@ fn settled(example: &str, apps: &[&str], clusters: [&Cluster; 2]) {
     // Their images are not to be had here, so their Pods are not waited for.
     run(&["apply", "--auto-approve", "--no-wait"]).done();
     for app in apps.iter().copied().chain(["traefik"]) {
-        within(&format!("the Pods of {app} to be seen to"), || {
+        wait_for(&format!("the Pods of {app} to be seen to"), || {
             let pods = clusters.iter().flat_map(|cluster| pods(cluster, app)).collect::<Vec<_>>();
-            !pods.is_empty() && pods.iter().all(is_seen_to)
+            (!pods.is_empty() && pods.iter().all(is_seen_to)).then_some(())
         });
     }
     let plan = run(&["plan", "--detailed-exitcode"]).done();

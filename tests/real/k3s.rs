@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cluster::{Cluster, Need};
 use crate::harness::project::Project;
 use crate::harness::run::Live;
-use crate::harness::{wait_for, within};
+use crate::harness::wait_for;
 use crate::ingress::Controller;
 use crate::site::Site;
 
@@ -48,13 +48,14 @@ fn an_app_runs_by_the_two_commands_of_the_readme() {
     project.run_as_is(&["apply", "--auto-approve"]).done();
     let namespace = namespace(&project);
     let service = format!("/api/v1/namespaces/{namespace}/services/own-app:8080/proxy/");
-    within("the app to answer", || cluster.request("GET", &service, b"").status == 200);
+    let answers = || (cluster.request("GET", &service, b"").status == 200).then_some(());
+    wait_for("the app to answer", answers);
     let again = project.run_as_is(&["plan", "--detailed-exitcode"]).done();
     assert!(again.stdout.starts_with("No changes."), "{}", again.stdout);
     project.run_as_is(&["drift"]).done();
 
     cluster.kubectl(&["--namespace", &namespace, "delete", "pod", "--all"]);
-    within("the next Pod to answer", || cluster.request("GET", &service, b"").status == 200);
+    wait_for("the next Pod to answer", answers);
 
     // What another one changed is told with its name, and put right.
     cluster.kubectl(&["--namespace", &namespace, "set", "image", "deployment/own-app", "web=nginx:0"]);

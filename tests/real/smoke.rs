@@ -1,7 +1,7 @@
 //! The parts of these tests themselves: a Pod with a database whose rows outlive it.
 
 use crate::cluster::{Cluster, Need};
-use crate::harness::within;
+use crate::harness::wait_for;
 use crate::site::Site;
 
 const APP: &str = r#"
@@ -51,7 +51,7 @@ fn rows_outlive_the_pod() {
     site.write("one");
     let watch = site.watch();
     cluster.kubectl(&["--namespace=real-smoke", "delete", "pod", "app-0"]);
-    within("the next Pod to answer", || site.try_rows().is_some());
+    wait_for("the next Pod to answer", || site.try_rows());
     assert_eq!(site.rows(), ["one"]);
     assert_eq!(site.version().as_deref(), Some("1"));
     assert!(!watch.longest().is_zero());

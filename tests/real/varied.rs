@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::cluster::{Cluster, Need};
 use crate::harness::project::Project;
-use crate::harness::within;
+use crate::harness::wait_for;
 use crate::manifests;
 
 /// The compose files, as documents.
@@ -40,7 +40,7 @@ fn the_second_plan_of_fifty_varied_apps_is_empty_beside_running_controllers() {
     // What controllers write has been written once there is a Pod.
     let mut waiting = namespaces(&project);
     assert_eq!(waiting.len(), 50);
-    within("each app to have its Pod", || {
+    wait_for("each app to have its Pod", || {
         waiting.retain(|namespace| {
             let deployments = cluster.read(&format!("/apis/apps/v1/namespaces/{namespace}/deployments"));
             let deployments = deployments["items"].as_array().unwrap();
@@ -51,7 +51,7 @@ fn the_second_plan_of_fifty_varied_apps_is_empty_beside_running_controllers() {
             };
             !deployments.iter().all(has_pods)
         });
-        waiting.is_empty()
+        waiting.is_empty().then_some(())
     });
 
     let plan = project.run_as_is(&["plan", "--detailed-exitcode"]).done();

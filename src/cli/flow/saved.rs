@@ -47,6 +47,7 @@ pub async fn apply(
 
 async fn carry_out_saved(session: &Session<'_>, mut saved: SavedPlan, execution: &Execution) -> Result<Exit, CliError> {
     saved.verify(&session.store.digester())?;
+    let had_nothing = saved.plan.is_empty();
     let lease = session.lock(Some(saved.digest.clone())).await?;
     let before = session.snapshot()?;
     let fixed = Fixed { chosen: saved.plan.chosen.clone(), ..Fixed::default() };
@@ -87,7 +88,8 @@ async fn carry_out_saved(session: &Session<'_>, mut saved: SavedPlan, execution:
     }
     let planned = Planned { plan: saved.plan, graph, snapshot, providers };
     if planned.plan.is_empty() {
-        session.ui.say(|err| writeln!(err, "Nothing is left to do: an earlier apply of this plan did it all."));
+        let why = if had_nothing { "this plan changes nothing" } else { "an earlier apply of this plan did it all" };
+        session.ui.say(|err| writeln!(err, "Nothing is left to do: {why}."));
         return Ok(Exit::Done);
     }
     carry_out(session, &planned, Some(saved.digest), execution, lease).await

@@ -57,6 +57,8 @@ pub struct Draft {
     pub read: Vec<String>,
     /// The texts of the files.
     pub sources: Vec<Source>,
+    /// Where `~` leads, if the environment says it.
+    pub home: Option<String>,
     /// Profiles that `COMPOSE_PROFILES` turns on, in the environment or in `.env`; one may be the empty text.
     pub profiles: Vec<String>,
 }
@@ -171,7 +173,8 @@ pub fn read(paths: &[PathBuf], gate: &Gate) -> Result<Draft, DraftError> {
         (Some(loaded), ..) => {
             let mut read: Vec<String> = files.clone();
             read.extend(local.read.into_inner());
-            Ok(Draft { root, files, tree: loaded.tree, env, read, sources, profiles })
+            let home = known.get("HOME").filter(|home| home.len() > 1).cloned();
+            Ok(Draft { root, files, tree: loaded.tree, env, read, sources, home, profiles })
         }
         (None, sources, findings) => {
             let texts: Vec<&Source> = sources.texts().collect();

@@ -82,6 +82,7 @@ enum Kind {
 
 /// Rewrites mounts, service by service.
 pub struct Mounts<'a> {
+    draft: &'a Draft,
     root: &'a Path,
     files: LocalFiles,
     /// Where a named volume is: the volume of the App and the folder on it.
@@ -108,6 +109,7 @@ impl<'a> Mounts<'a> {
     /// Decides about named volumes: each is a disk of its own, or, where a node cannot hold as many, a folder of one.
     pub fn new(draft: &'a Draft, services: &[(&str, &Tree)], most: usize) -> Self {
         let mut mounts = Self {
+            draft,
             root: &draft.root,
             files: LocalFiles::new(&draft.root),
             named: BTreeMap::new(),
@@ -125,7 +127,7 @@ impl<'a> Mounts<'a> {
         let written: Vec<(&str, Written)> = services
             .iter()
             .flat_map(|(service, tree)| tree.as_sequence().unwrap_or_default().iter().map(move |item| (*service, item)))
-            .filter_map(|(service, item)| Some((service, written(item, mounts.root)?)))
+            .filter_map(|(service, item)| Some((service, written(item, draft)?)))
             .collect();
         let mut folders = Folders::default();
         let mut binds = false;
@@ -229,7 +231,7 @@ impl<'a> Mounts<'a> {
         let mut all = Vec::new();
         let mut changed = false;
         for item in tree.as_sequence().unwrap_or_default() {
-            let Some(mount) = written(item, self.root) else {
+            let Some(mount) = written(item, self.draft) else {
                 // Memory and what is wrong stay as they are: the check that follows speaks of the latter.
                 all.extend(memory(item));
                 continue;
@@ -490,7 +492,7 @@ impl<'a> Mounts<'a> {
 }
 
 /// Reads a mount; none where it is memory or cannot be read.
-fn written(item: &Tree, root: &Path) -> Option<Written> {
+fn written(item: &Tree, draft: &Draft) -> Option<Written> {
     let field = |key: &str| item.get(key).and_then(Tree::as_text);
     let target = field("target")?.to_owned();
     let source = field("source").unwrap_or_default();
@@ -506,10 +508,16 @@ fn written(item: &Tree, root: &Path) -> Option<Written> {
     };
     // `${PWD}/data` and `./a/../data` are `./data`.
     let odd = kind == Kind::Bind && (source.starts_with('/') || source.split('/').any(|part| part == ".."));
-    let moved = if odd { inside(root, source) } else { None };
+    let moved = if odd { inside(&draft.root, source) } else { None };
+    // `${HOME}/media` is `~/media`.
+    let below_home = || {
+        let rest = source.strip_prefix(draft.home.as_deref()?.trim_end_matches('/'))?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| format!("~{rest}"))
+    };
     let source = match &moved {
         Some(path) if path.is_empty() => ".".to_owned(),
         Some(path) => format!("./{path}"),
+        None if kind == Kind::Bind => below_home().unwrap_or_else(|| source.to_owned()),
         None => source.to_owned(),
     };
     Some(Written {

@@ -17,11 +17,14 @@ pub(super) fn lexical(path: &str) -> Vec<String> {
 
 /// A path as one below a folder, which is absolute and real, without `.` and `..`; none where it leads elsewhere.
 pub(super) fn inside(root: &Path, path: &str) -> Option<String> {
-    let parts = lexical(path);
-    if path.starts_with('~') || parts.first().is_some_and(|part| part == "..") {
+    let mut parts = lexical(path);
+    if path.starts_with('~') {
         return None;
     }
-    if !path.starts_with('/') {
+    if parts.first().is_some_and(|part| part == "..") {
+        // What climbs out may come back in.
+        parts = lexical(&format!("{}/{path}", root.to_str()?));
+    } else if !path.starts_with('/') {
         return Some(parts.join("/"));
     }
     let absolute = Path::new("/").join(parts.join("/"));

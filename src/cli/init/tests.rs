@@ -375,6 +375,22 @@ fn absolute_and_roundabout_paths_into_the_folder_are_folders_of_it() {
 }
 
 #[test]
+fn two_ways_to_one_folder_lead_to_one_folder() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("shop");
+    std::fs::create_dir(&folder).unwrap();
+    let compose = "services:\n  a: {image: x, volumes: ['~/media:/m', './data:/d']}\n  \
+                   b: {image: x, volumes: ['${HOME}/media:/m', '../shop/data:/d']}\n";
+    std::fs::write(folder.join("compose.yml"), compose).unwrap();
+    let gate = crate::compose::gate::Gate::new([("HOME".to_owned(), "/home/alice".to_owned())].into(), None);
+    let draft = draft::read(&[folder.join("compose.yml")], &gate).unwrap();
+    let found = survey(&draft, "app", |_| 4);
+    for service in ["a", "b"] {
+        assert_eq!(change(&found, service).volumes.as_deref().unwrap(), ["./media:/m", "./data:/d"]);
+    }
+}
+
+#[test]
 fn what_an_image_is_built_from_is_not_mounted() {
     let compose = "services:\n  web: {build: {context: app}, ports: ['8000:8000'], volumes: ['./app:/code', './app/data:/data', './logs:/logs']}\n  side: {image: x, volumes: ['./app:/code:ro']}\n";
     let found = look(compose, &[("app/Dockerfile", "COPY . /code"), ("app/main.py", ""), ("app/data/", "")]);

@@ -31,11 +31,18 @@ $b sync
 $b mv -T \"$new\" \"$FOLDER\"
 $b sync";
 
+/// Where the shell is mounted.
+fn tools() -> Value {
+    json!({ "name": TOOLS, "mountPath": "/.kompox/tools" })
+}
+
 /// What is to be filled, in the order of the services.
 #[derive(Default)]
 pub(super) struct Copies(Vec<Copy>);
 
 struct Copy {
+    /// The service that it is for.
+    service: String,
     image: String,
     volume: String,
     folder: String,
@@ -64,6 +71,7 @@ impl Copies {
             format!("{user}:{group}")
         });
         self.0.push(Copy {
+            service: service.name.clone(),
             image: image.value.clone(),
             volume: volume.to_owned(),
             folder: mount.sub_path.clone(),
@@ -72,34 +80,38 @@ impl Copies {
         });
     }
 
-    /// The containers, in their order.
-    pub(super) fn containers(&self) -> Vec<Container> {
-        if self.0.is_empty() {
-            return Vec::new();
-        }
-        let tools = || json!({ "name": TOOLS, "mountPath": "/.kompox/tools" });
-        let bring = json!({
-            "name": COPY_UP,
-            "image": TOOLS_IMAGE,
-            "command": ["cp", "/bin/busybox", SHELL],
-            "volumeMounts": [tools()],
-        });
+    /// The container that brings the shell, if there is anything to fill.
+    pub(super) fn bring(&self) -> Option<Container> {
+        let bring = || {
+            json!({
+                "name": COPY_UP,
+                "image": TOOLS_IMAGE,
+                "command": ["cp", "/bin/busybox", SHELL],
+                "volumeMounts": [tools()],
+            })
+        };
+        (!self.0.is_empty()).then(|| Container { body: bring(), sensitive: Vec::new() })
+    }
+
+    /// The containers that fill, in their order, each with the service that it is for.
+    pub(super) fn containers(&self) -> Vec<(&str, Container)> {
         let copies = self.0.iter().enumerate().map(|(index, copy)| {
             let place = format!("/.kompox/volumes/{}", copy.volume);
             let variable = |name: &str, value: &str| json!({ "name": name, "value": service::literal(value) });
             let mut variables =
                 vec![variable("FROM", &copy.target), variable("FOLDER", &format!("{place}/{}", copy.folder))];
             variables.extend(copy.owner.as_ref().map(|owner| variable("OWNER", owner)));
-            json!({
+            let body = json!({
                 "name": format!("{COPY_UP}-{}", index + 1),
                 "image": copy.image,
                 "command": [SHELL, "sh", "-c", service::literal(SCRIPT)],
                 "env": variables,
                 "securityContext": { "runAsUser": 0 },
                 "volumeMounts": [tools(), { "name": copy.volume, "mountPath": place }],
-            })
+            });
+            (copy.service.as_str(), Container { body, sensitive: Vec::new() })
         });
-        std::iter::once(bring).chain(copies).map(|body| Container { body, sensitive: Vec::new() }).collect()
+        copies.collect()
     }
 
     /// The volume of the Pod that the shell is brought in.

@@ -16,7 +16,7 @@ use super::order::{self, Order, Role};
 use super::pod::Pod;
 use super::service::{self, Container};
 use super::volume;
-use crate::compose::model::Service;
+use crate::compose::model::{Condition, Service};
 use crate::compose::names;
 use crate::diag::Diagnostic;
 
@@ -127,8 +127,28 @@ fn containers(
     }
     let claimed = component.volumes(&pod.mounted, cx);
     let fence = if component.is_apart() { None } else { fence::container(cx, &claimed, &pod.mounted) };
-    let init = fence.into_iter().chain(pod.sub_path_container()).chain(pod.copies.containers());
-    (main, init.chain(before.into_iter().map(|(_, container)| container)).collect())
+    let mut init: Vec<Container> =
+        fence.into_iter().chain(pod.sub_path_container()).chain(pod.copies.bring()).collect();
+    let names: Vec<&str> = before.iter().map(|(name, _)| *name).collect();
+    // A folder is filled once everything has ended that its service waits for: that may bring what is to be there.
+    let place = |service: &str| {
+        let service = component.services.iter().find(|one| one.name == service);
+        let awaited = service.into_iter().flat_map(|one| &one.depends_on);
+        let awaited = awaited.filter(|other| other.condition == Condition::Completed);
+        awaited.filter_map(|other| names.iter().position(|name| *name == other.service)).max().map_or(0, |at| at + 1)
+    };
+    let copies = pod.copies.containers().into_iter().map(|(service, container)| (place(service), container));
+    let mut copies: Vec<(usize, Container)> = copies.collect();
+    copies.sort_by_key(|(place, _)| *place);
+    let mut copies = copies.into_iter().peekable();
+    for (at, (_, container)) in before.into_iter().enumerate() {
+        while let Some((_, copy)) = copies.next_if(|(place, _)| *place == at) {
+            init.push(copy);
+        }
+        init.push(container);
+    }
+    init.extend(copies.map(|(_, copy)| copy));
+    (main, init)
 }
 
 fn put_containers(

@@ -12,7 +12,8 @@ use crate::advice::{Advice, Switch};
 use crate::engine::code::ProblemCode;
 use crate::engine::diff::{self, Sides};
 use crate::engine::graph::Node;
-use crate::engine::provider::{Observed, Preview, ProviderError};
+use crate::engine::kind::Holds;
+use crate::engine::provider::{ErrorClass, Observed, Preview, ProviderError};
 use crate::engine::value::Value;
 
 /// How many questions are open at once.
@@ -86,6 +87,10 @@ fn answer<'v>(view: &View<'_>, node: &Node, answered: Answered<'v>) -> Decision<
         Err(error) => {
             let message = format!("the server refuses {address}: {error}");
             let mut problem = Problem::of(ProblemCode::ServerRefuses, node, message);
+            let may_go = question.before.is_some() && node.kind.holds == Holds::Nothing;
+            if error.class == ErrorClass::Rejected && error.hint.is_none() && may_go {
+                problem = problem.help(Advice::add("if it cannot become that, make it anew", Switch::Replace, address));
+            }
             problem.help.extend(error.hint);
             problem.into()
         }

@@ -44,6 +44,8 @@ mod users;
 mod view;
 mod wish;
 
+use std::collections::HashSet;
+
 use self::fold::Findings;
 use self::known::Known;
 pub(super) use self::outputs::{observed_fields, outputs_of, outputs_with_id};
@@ -51,6 +53,7 @@ pub use self::problem::{PlanError, Problem};
 pub use self::rebuild::{Assumed, Left, Rebuilt, lineages, rebuild};
 pub use self::request::{Inputs, Options};
 use self::view::View;
+use super::address::Address;
 use super::code::NoteCode;
 use super::plan::{Danger, Mode, Plan, Verb};
 
@@ -89,7 +92,7 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
         reads: reads::reads(&view, &findings),
         usage: findings.usage,
         // An import answers nowhere.
-        hosts: if inputs.mode == Mode::Import { Vec::new() } else { inputs.hosts.clone() },
+        hosts: if inputs.mode == Mode::Import { Vec::new() } else { hosts(&view) },
         actions: findings.actions,
         dangers: findings.dangers,
         notes: findings.notes,
@@ -97,6 +100,16 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
         offline: inputs.options.offline,
         rehearsal: false,
     })
+}
+
+/// The hosts that answer after the plan: of apps that it is about, and of those that are there already.
+fn hosts(view: &View<'_>) -> Vec<(Address, String)> {
+    if view.inputs.options.targets.is_empty() {
+        return view.inputs.hosts.clone();
+    }
+    let chosen = view.inputs.graph.iter().map(|node| &node.address).filter(|address| view.is_selected(address));
+    let apps: HashSet<&str> = chosen.chain(view.records.keys()).map(Address::scope).collect();
+    view.inputs.hosts.iter().filter(|(app, _)| apps.contains(app.as_str())).cloned().collect()
 }
 
 /// What to do with every object that the plan is about.

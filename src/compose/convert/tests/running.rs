@@ -115,6 +115,21 @@ fn folders_are_filled_from_images_and_given_away_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_folder_is_filled_when_what_its_service_waits_for_has_ended() {
+    let text = "services:\n  web:\n    image: x\n    volumes: ['./html:/srv']\n    x-kompox: {copyUp: true}\n    \
+        depends_on: {first: {condition: service_completed_successfully}}\n  \
+        other:\n    image: y\n    volumes: ['./other:/srv']\n    x-kompox: {copyUp: true}\n  \
+        first:\n    image: busybox\n    volumes: ['default:/to']\n  \
+        last:\n    image: busybox\n    depends_on: {first: {condition: service_completed_successfully}}\n  \
+        end:\n    image: z\n    depends_on: {last: {condition: service_completed_successfully}}\n";
+    let rendered = converted(text).unwrap();
+    let names: Vec<&str> =
+        pod(&rendered)["initContainers"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let fills = names.iter().position(|name| *name == "init-copy-up").unwrap();
+    assert_eq!(names[fills..], ["init-copy-up", "init-copy-up-2", "first", "init-copy-up-1", "last"]);
+}
+
+#[test]
 fn probes_and_folders_keep_their_dollars() {
     let text = "services:\n  web:\n    image: x\n    volumes: ['./a$$$$b:/d']\n    \
         healthcheck: {test: 'curl $$(hostname) $$$$ $$HOME'}\n";
