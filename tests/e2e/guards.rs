@@ -2,6 +2,7 @@
 
 use insta::assert_snapshot;
 
+use crate::harness::cloud::Cloud;
 use crate::harness::project::Project;
 
 const LIFECYCLE: &str = "  volumes:\n";
@@ -233,10 +234,6 @@ fn a_target_takes_only_what_it_needs() {
       + disk/default  PremiumV2_LRS, 10 GiB, zone 1, eastus  (kompoxapp.yml:82)
 
     Plan: 2 to create, 0 to update, 0 to delete; 0 unchanged
-
-    Hosts:
-      app1-13o40q-3000.cluster1.aks1.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
-      gitea.custom.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
     ");
     project.run(&["apply", "--target", "disk/default", "--auto-approve"]).done();
     assert_eq!(project.ids().len(), 2, "the disk and its group");
@@ -262,4 +259,40 @@ fn offline_takes_the_states_word() {
     let project = Project::gitea_applied();
     let plan = project.run_as_is(&["--sandbox", "plan", "--offline", "--detailed-exitcode"]).done();
     assert_snapshot!(project.data(&plan), @"No changes. Everything is as the manifests say (33 objects).");
+}
+
+#[test]
+fn a_cluster_that_another_project_has_an_app_in_is_not_planned_away() {
+    let owner = Project::gitea();
+    let served = Cloud::beside(&owner);
+    let at = |project: &Project, words: &[&str]| {
+        project.run(&[&["--sandbox-endpoint", served.endpoint.as_str()], words].concat())
+    };
+    let other = Project::gitea();
+    other.edit("kompoxapp.yml", "existing: false", "existing: true");
+    other.edit("kompoxapp.yml", "  ingress:\n    certEmail", "  ingress:\n    controller: existing\n    certEmail");
+    other.edit("kompoxapp.yml", "cluster1/app/app1", "cluster1/app/app2");
+    other.edit("kompoxapp.yml", "name: app1\n", "name: app2\n");
+    other.edit("kompoxapp.yml", "gitea.custom.exp", "gitea2.custom.exp");
+    for project in [&owner, &other] {
+        at(project, &["apply", "--auto-approve"]).done();
+    }
+    let refused = at(&owner, &["plan", "--destroy"]).exits(1);
+    assert_snapshot!(owner.words(&refused), @"
+    error[holds-others]: /ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/cluster/cluster1 would go with what others have in it:
+                           Namespace /api/v1/namespaces/k4x-50vf7y-app2-1lpfee
+     |
+     = help: to remove apps of this project alone, choose them with -A; for all of it the others go first
+
+    1 error
+    ");
+    at(&owner, &["destroy", "--auto-approve"]).exits(1).says(&["error[holds-others]"]);
+    for project in [&owner, &other] {
+        at(project, &["plan", "--detailed-exitcode"]).done();
+    }
+    // As it says.
+    at(&owner, &["-A", "app/app1", "destroy", "--auto-approve"]).done();
+    at(&other, &["plan", "--detailed-exitcode"]).done();
+    at(&other, &["destroy", "--auto-approve"]).done();
+    at(&owner, &["destroy", "--auto-approve"]).done();
 }

@@ -255,6 +255,43 @@ pub(super) async fn data_inside(view: &View<'_>) -> Vec<Identity> {
     futures::stream::iter(lists).buffered(AT_ONCE).concat().await
 }
 
+/// What others have in containers with an API of their own (clusters) that would be removed: the containers in them that this
+/// plan does not remove. What cannot be listed now is listed before the container is deleted.
+pub(super) async fn strangers(view: &View<'_>) -> HashMap<Address, Vec<String>> {
+    let inputs = view.inputs;
+    if inputs.options.offline || !matches!(inputs.mode, Mode::Apply | Mode::Destroy) {
+        return HashMap::new();
+    }
+    let removed = inputs.snapshot.records.iter().filter(|record| view.is_removed(record));
+    let removed: HashSet<Identity> = removed.map(Identity::of).collect();
+    let is_in = |record: &Record, key: &ProviderKey| {
+        key.host().is_some_and(|host| host.eq_ignore_ascii_case(&record.physical_id))
+    };
+    let doomed = inputs.snapshot.records.iter().filter(|record| removed.contains(&Identity::of(record)));
+    let containers = doomed.filter_map(|record| {
+        let kind = view.kind_of(record).filter(|kind| kind.holds == Holds::Objects)?;
+        let is_there = matches!(view.observations.get(&record.address), Some(Observation::Found(_)));
+        let inner = || inputs.providers.iter().find(|(key, _)| is_in(record, key));
+        let (key, provider) = is_there.then(inner).flatten()?;
+        let target = of_record(record, record.address.clone(), kind);
+        let removed = &removed;
+        Some(async move {
+            let is_container = |name: &str| view.kind(key, name).is_some_and(|kind| kind.holds == Holds::Objects);
+            let contents = provider.contents(&target).await.unwrap_or_default();
+            let others = contents.into_iter().filter(|content| {
+                let stays = !removed.contains(&Identity::new(key, &content.physical_id));
+                !content.server_made && is_container(&content.kind) && stays
+            });
+            let others: Vec<String> =
+                others.map(|content| format!("{} {}", content.kind, content.physical_id)).collect();
+            (record.address.clone(), others)
+        })
+    });
+    let lists: Vec<_> = containers.collect();
+    let lists: Vec<_> = futures::stream::iter(lists).buffered(AT_ONCE).collect().await;
+    lists.into_iter().filter(|(_, others)| !others.is_empty()).collect()
+}
+
 /// What a lock hides is as the state knows it: else the lock itself could not be lifted.
 fn take_locked_as_recorded(
     known: &Known<'_>,

@@ -65,6 +65,7 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
     let mut view = look::look(Known::new(&inputs)).await;
     (view.elsewhere, view.beside) = look::elsewhere(&view).await;
     view.inside = look::data_inside(&view).await;
+    view.strangers = look::strangers(&view).await;
     let mut findings = decided(&view).await;
     findings.refusals.extend(look::unknown_kinds(&view));
     let disturbances: Vec<Danger> = seal::disturbances(&view, &findings.actions).collect();

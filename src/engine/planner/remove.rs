@@ -294,6 +294,12 @@ fn guarded(view: &View<'_>, one: &Doomed<'_>, observed: &Observed, free: bool) -
             .help("apply an explicit preventDestroy: false or protection: none first");
         return Some(problem);
     }
+    if let Some(others) = view.strangers.get(address) {
+        let message = format!("{address} would go with what others have in it:\n  {}", others.join("\n  "));
+        let problem = Problem::new(ProblemCode::HoldsOthers, Some(address), message)
+            .help("to remove apps of this project alone, choose them with -A; for all of it the others go first");
+        return Some(problem);
+    }
     (one.kind.holds == Holds::Data && !view.inputs.options.allow_data_loss.contains(address)).then(|| {
         let message = format!("{address} holds data and this plan would delete it: {}", observed.physical_id);
         Problem::new(ProblemCode::DataLoss, Some(address), message)

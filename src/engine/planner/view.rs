@@ -31,6 +31,8 @@ pub(super) struct View<'a> {
     pub(super) elsewhere: HashMap<Address, Result<Vec<String>, Box<ProviderError>>>,
     /// Data in containers that would be removed, recorded or not.
     pub(super) inside: Vec<Identity>,
+    /// What others have in a container that would be removed.
+    pub(super) strangers: HashMap<Address, Vec<String>>,
     /// Ids of data of this state that is in the same container as what would be made, and that no record knows, by that wish.
     pub(super) beside: HashMap<Address, Vec<String>>,
     places: OnceLock<Places>,
@@ -55,6 +57,7 @@ impl<'a> View<'a> {
             grounds: None,
             elsewhere: HashMap::new(),
             inside: Vec::new(),
+            strangers: HashMap::new(),
             beside: HashMap::new(),
             places: OnceLock::new(),
         }
