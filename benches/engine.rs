@@ -131,6 +131,7 @@ async fn work(what: &str, size: usize, folder: &Path) -> Result<()> {
         chosen: BTreeMap::new(),
         hosts: Vec::new(),
         imports: Vec::new(),
+        lacks_apps: false,
         dangers: Vec::new(),
         notes: Vec::new(),
         engine_version: "0.1.0",

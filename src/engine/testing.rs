@@ -372,6 +372,7 @@ impl Site {
             chosen: BTreeMap::new(),
             hosts: Vec::new(),
             imports: Vec::new(),
+            lacks_apps: false,
             dangers: Vec::new(),
             notes: Vec::new(),
             engine_version: "0.1.0",

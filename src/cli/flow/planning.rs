@@ -192,6 +192,11 @@ impl Session<'_> {
         let providers = self.providers(&connections, &snapshot)?;
         let options = adjust(&graph, &snapshot)?;
         let digester = self.store.digester();
+        // The loader and the expansion say which apps have errors that are no concern of this call.
+        let says_so = |finding: &crate::diag::Diagnostic| ["kom-app-left-out", "app-left-out"].contains(&finding.code);
+        let loaded = self.loaded.iter().flat_map(|loaded| loaded.diagnostics.iter());
+        let expanded_findings = expanded.iter().flat_map(|expanded| expanded.diagnostics.iter());
+        let lacks_apps = loaded.chain(expanded_findings).any(says_so);
         let (inputs, chosen, hosts, dangers, notes) = expanded.map_or_else(Default::default, |expanded| {
             (expanded.inputs, expanded.chosen, expanded.hosts, expanded.dangers, expanded.notes)
         });
@@ -208,6 +213,7 @@ impl Session<'_> {
             chosen,
             hosts,
             imports: self.imports(&snapshot),
+            lacks_apps,
             dangers,
             notes,
             engine_version: VERSION,

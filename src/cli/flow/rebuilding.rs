@@ -64,6 +64,7 @@ impl Session<'_> {
             chosen: expanded.chosen,
             hosts: Vec::new(),
             imports: Vec::new(),
+            lacks_apps: false,
             dangers: Vec::new(),
             notes: Vec::new(),
             engine_version: VERSION,

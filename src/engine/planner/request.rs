@@ -36,6 +36,8 @@ pub struct Inputs<'a> {
     pub hosts: Vec<(Address, String)>,
     /// What the manifests adopt: address, key of the provider, id. A destroy, which has no graph, must know it, too.
     pub imports: Vec<(Address, ProviderKey, String)>,
+    /// Whether the manifests have apps that are not in the graph: what is recorded of them is not given up.
+    pub lacks_apps: bool,
     /// What the caller has to say to a reviewer first.
     pub dangers: Vec<Danger>,
     /// What else a reviewer may want to know from the caller.

@@ -30,7 +30,7 @@ pub(super) fn left(whole: &Whole<'_>, made: &Address, workload: &Address) -> Lef
     let records = view.records.iter().filter(|(address, record)| {
         let may_be_it = view.kind_of(record).is_some_and(|kind| kind.review.starts_empty.is_some());
         let is_there = matches!(whole.findings.fate(address), Some(Fate::Deleted | Fate::Kept | Fate::GivenUp))
-            || graph.get(address).is_none() && !view.is_selected(address);
+            || !view.inputs.lacks_apps && graph.get(address).is_none() && !view.is_selected(address);
         may_be_it
             && is_there
             && !view.is_renamed(address)
