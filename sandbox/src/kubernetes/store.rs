@@ -142,6 +142,18 @@ pub fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// The items of a list at a JSON pointer.
+#[must_use]
+pub fn list<'v>(object: &'v Value, pointer: &str) -> &'v [Value] {
+    object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The map at a JSON pointer, if there is one.
+#[must_use]
+pub fn map<'v>(object: &'v Value, pointer: &str) -> Option<&'v Map<String, Value>> {
+    object.pointer(pointer).and_then(Value::as_object)
+}
+
 /// The object's `metadata`, made when missing.
 pub fn metadata(object: &mut Value) -> &mut Map<String, Value> {
     map_at(object, &["metadata"])

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::kinds::{Resource, by_plural};
 use super::super::lifecycle::{is_deleting, key};
-use super::super::store::{map_at, text};
+use super::super::store::{list, map_at, text};
 use super::workloads::{create_pod, pods_of};
-use super::{Env, Result, list};
+use super::{Env, Result};
 
 /// One step of a Job, and its status.
 pub fn job(env: &Env<'_>, resource: &Resource, object: Value, now_ms: i64) -> Result<()> {

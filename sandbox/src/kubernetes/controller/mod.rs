@@ -294,11 +294,6 @@ impl Env<'_> {
     }
 }
 
-/// The items of a list at a JSON pointer.
-fn list<'v>(object: &'v Value, pointer: &str) -> &'v [Value] {
-    object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
 /// Sets a condition by its type; the transition time changes only with the status.
 fn set_condition(conditions: &mut Vec<Value>, kind: &str, status: bool, reason: &str, message: &str, now: &str) {
     let status = if status { "True" } else { "False" };

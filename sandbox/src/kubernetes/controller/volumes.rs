@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::super::admission::{PV_PROTECTION, PVC_PROTECTION};
 use super::super::kinds::{Resource, by_plural};
 use super::super::lifecycle::{self, Propagation, drop_finalizer, is_deleting, key};
-use super::super::store::{map_at, text};
-use super::{Env, Result, list, workloads};
+use super::super::store::{list, map_at, text};
+use super::{Env, Result, workloads};
 use kompox_rules::quantity::Quantity;
 
 const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";

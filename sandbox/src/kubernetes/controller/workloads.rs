@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::super::kinds::{Resource, by_plural};
 use super::super::lifecycle::{self, Propagation, is_deleting, key};
 use super::super::selector::expression_matches;
-use super::super::store::{map_at, metadata, text};
-use super::{Env, Result, jobs, list, set_condition, volumes};
+use super::super::store::{list, map_at, metadata, text};
+use super::{Env, Result, jobs, set_condition, volumes};
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
 /// Pods of one ReplicaSet; a node takes no more. A Deployment that wants more stays incomplete.

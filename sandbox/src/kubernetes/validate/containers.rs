@@ -4,10 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::super::store::text;
-use super::pods::identities;
+use super::super::store::{list, map, text};
+use super::findings::Findings;
+use super::names::{LABEL_RULE, is_dns_label};
+use super::ports::{is_port_name, port_name, port_number, protocol};
 use super::quota::{amount, is_extended};
-use super::{Findings, LABEL_RULE, is_dns_label, is_port_name, list, map, port_name, port_number, protocol};
+use super::security_context::container_security;
 use kompox_rules::quantity::Quantity;
 
 /// One container at `path`. `volumes` are the Pod's; `names` collects those of its containers.
@@ -53,7 +55,7 @@ pub(super) fn container_rules<'v>(
         }
     }
     if let Some(context) = container.get("securityContext") {
-        security_context(context, &format!("{path}.securityContext"), out);
+        container_security(context, &format!("{path}.securityContext"), out);
     }
 }
 
@@ -199,19 +201,4 @@ fn handler(value: &Value, kinds: &[&str], path: &str, out: &mut Findings) {
         }
     }
     out.one_of(format!("{path}.httpGet.scheme"), text(value, "/httpGet/scheme"), &["HTTP", "HTTPS"]);
-}
-
-/// A container's securityContext.
-fn security_context(context: &Value, path: &str, out: &mut Findings) {
-    identities(context, path, out);
-    let is = |field: &str, wanted: bool| context.get(field).and_then(Value::as_bool) == Some(wanted);
-    if is("privileged", true) && is("allowPrivilegeEscalation", false) {
-        out.invalid(path, &"".into(), "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
-    }
-    let added = list(context, "/capabilities/add").iter().any(|capability| capability == "CAP_SYS_ADMIN");
-    if added && is("allowPrivilegeEscalation", false) {
-        let why = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
-        out.invalid(path, &"".into(), why);
-    }
-    out.one_of(format!("{path}.procMount"), text(context, "/procMount"), &["Default", "Unmasked"]);
 }

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::super::store::text;
-use super::{
-    Findings, LABEL_RULE, SUBDOMAIN_RULE, is_dns_label, is_dns_subdomain, label_selector, labels, list, map, port_name,
-    port_number, protocol,
-};
+use super::super::store::{list, map, text};
+use super::findings::Findings;
+use super::metadata::{label_selector, labels};
+use super::names::{LABEL_RULE, SUBDOMAIN_RULE, is_dns_label, is_dns_subdomain};
+use super::ports::{port_name, port_number, protocol};
 
 /// The addresses of Services in the sandbox, as the API server is told with `--service-cluster-ip-range`.
 const SERVICE_RANGE: &str = "10.0.0.0/16";
@@ -176,6 +176,21 @@ fn is_in(outer: &str, inner: &str) -> bool {
     let (Some((outer, outer_bits)), Some((inner, inner_bits))) = (range(outer), inner) else { return false };
     let mask = u128::MAX.checked_shl(128 - outer_bits).unwrap_or(0);
     outer.is_ipv4() == inner.is_ipv4() && inner_bits > outer_bits && (number(outer) ^ number(inner)) & mask == 0
+}
+
+/// An IngressClass.
+pub(super) fn ingress_class(object: &Value, out: &mut Findings) {
+    match text(object, "/spec/controller") {
+        "" => out.required("spec.controller", ""),
+        controller => match controller.split_once('/') {
+            Some((domain, path)) if is_dns_subdomain(domain) && !path.is_empty() => {}
+            _ => out.invalid(
+                "spec.controller",
+                &controller.into(),
+                "must be a domain-prefixed path (such as \"acme.io/foo\")",
+            ),
+        },
+    }
 }
 
 /// A NetworkPolicy.

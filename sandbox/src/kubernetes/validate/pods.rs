@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::super::store::text;
+use super::super::store::{list, map, text};
 use super::containers::container_rules;
-use super::{
-    Findings, LABEL_RULE, is_config_key, is_dns_label, is_dns_subdomain, is_qualified_name, labels, list, map,
-    requirement,
-};
+use super::findings::Findings;
+use super::metadata::{labels, requirement};
+use super::names::{LABEL_RULE, is_config_key, is_dns_label, is_dns_subdomain, is_qualified_name};
+use super::security_context::pod_security;
 use kompox_rules::quantity::Quantity;
 
 /// The specification of a Pod or of a template at `path`.
@@ -151,57 +151,6 @@ fn dns(spec: &Value, path: &str, out: &mut Findings) {
     for (i, option) in list(spec, "/dnsConfig/options").iter().enumerate() {
         if text(option, "/name").is_empty() {
             out.required(format!("{path}.options[{i}]"), "must not be empty");
-        }
-    }
-}
-
-/// Users, groups and profiles, which Pods and containers both have.
-pub(super) fn identities(context: &Value, path: &str, out: &mut Findings) {
-    let mut check = |value: &Value, field: String| {
-        if value.as_i64().is_some_and(|id| i32::try_from(id).is_err() || id < 0) {
-            out.invalid(field, value, "must be between 0 and 2147483647, inclusive");
-        }
-    };
-    for field in ["runAsUser", "runAsGroup", "fsGroup"] {
-        if let Some(value) = context.get(field) {
-            check(value, format!("{path}.{field}"));
-        }
-    }
-    for (i, value) in list(context, "/supplementalGroups").iter().enumerate() {
-        check(value, format!("{path}.supplementalGroups[{i}]"));
-    }
-    for profile in ["seccompProfile", "appArmorProfile"] {
-        let Some(value) = context.get(profile) else { continue };
-        let kind = text(value, "/type");
-        if !["Localhost", "RuntimeDefault", "Unconfined"].contains(&kind) {
-            let known = &["Localhost", "RuntimeDefault", "Unconfined"];
-            out.unsupported(format!("{path}.{profile}.type"), kind, known);
-        } else if kind == "Localhost" && text(value, "/localhostProfile").is_empty() {
-            out.required(format!("{path}.{profile}.localhostProfile"), "must be set when the type is Localhost");
-        }
-    }
-}
-
-fn pod_security(context: &Value, path: &str, out: &mut Findings) {
-    identities(context, path, out);
-    let mut names = HashSet::new();
-    for (i, sysctl) in list(context, "/sysctls").iter().enumerate() {
-        let at = format!("{path}.sysctls[{i}].name");
-        let name = text(sysctl, "/name");
-        // Parts are told apart by dots or slashes.
-        let part = |part: &str| {
-            let edge = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-            let bytes = part.as_bytes();
-            edge(bytes.first())
-                && edge(bytes.last())
-                && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
-        };
-        if name.is_empty() {
-            out.required(at, "");
-        } else if name.len() > 253 || !name.split(['.', '/']).all(part) {
-            out.invalid(at, &name.into(), "must have at most 253 characters and name a kernel parameter");
-        } else if !names.insert(name) {
-            out.duplicate(at, name);
         }
     }
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
-use super::super::store::text;
-use super::{Findings, is_qualified_name, list, map};
+use super::super::store::{list, map, text};
+use super::findings::Findings;
+use super::names::is_qualified_name;
 use kompox_rules::quantity::Quantity;
 
 /// Resources that need no domain before their name.

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::store::text;
-use super::{Findings, SUBDOMAIN_RULE, is_dns_subdomain, list, map};
+use super::super::store::{list, map, text};
+use super::findings::Findings;
+use super::names::{SUBDOMAIN_RULE, is_dns_subdomain};
 use kompox_rules::quantity::Quantity;
 
 /// The names of volume sources of a PV; everything else in its spec is not a source.
