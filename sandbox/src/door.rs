@@ -15,8 +15,10 @@ use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::TOKEN_PREFIX;
 use super::world::WorldError;
+
+/// Every token begins so. From processes of the same user any is taken; others need the world's own.
+pub const TOKEN_PREFIX: &str = "sandbox-";
 
 /// The name of the token's file inside the data directory.
 pub const FILE_NAME: &str = "token";

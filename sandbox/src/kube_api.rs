@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::HeaderMap;
 use rusqlite::Transaction;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::world::{World, WorldError};
 
@@ -54,6 +54,14 @@ pub struct KubeResponse {
     pub body: Body,
     /// Whether the log of requests has its end already, written in one transaction with its effect.
     pub logged: bool,
+}
+
+/// A `Status` object of a failed request.
+pub(super) fn kubernetes_status(code: u16, reason: &str, message: &str) -> Value {
+    json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "reason": reason, "code": code,
+    })
 }
 
 /// An agent pool as its cluster's API server sees it: what its Node objects are made from.

@@ -10,8 +10,10 @@
 
 mod arm;
 mod clock;
+mod config;
 mod control;
 mod door;
+mod error;
 mod fault;
 pub mod kube_api;
 pub mod kubernetes;
@@ -24,7 +26,7 @@ mod tests;
 pub mod world;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +35,9 @@ use serde_json::Value;
 
 pub use arm::{attach_disk, delete_below, detach_disk};
 pub use clock::{Clock, rfc3339};
-pub use door::existing_token;
+pub use config::{Config, Latency};
+pub use door::{TOKEN_PREFIX, existing_token};
+pub use error::SandboxError;
 pub use fault::{Fault, FaultError, FaultRule};
 pub use log::RequestLogEntry;
 pub use real::{ClusterError, KubeconfigRule, RuleError};
@@ -41,95 +45,6 @@ pub use standing::standing_kubeconfig;
 pub use world::{World, WorldError};
 
 use kube_api::KubernetesApi;
-
-/// Every token begins so. From processes of the same user any is taken; others need the world's own.
-pub const TOKEN_PREFIX: &str = "sandbox-";
-
-/// How a sandbox behaves.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The directory of the world; made when missing. The world is the file `world.db` in it.
-    pub data: PathBuf,
-    /// Faults to meet out, in their order.
-    pub faults: Vec<FaultRule>,
-    /// How long each request takes.
-    pub latency: Latency,
-    /// How long a simple long-running operation takes (a disk, a snapshot, a group). Agent pools take twice, clusters three times as long.
-    pub operation_delay: Duration,
-    /// How long Deployments, claims and load balancers take to become ready.
-    pub readiness_delay: Duration,
-    /// The seed of fault rules that name none.
-    pub seed: u64,
-    /// Entries of a list page.
-    pub page_size: usize,
-    /// The clock.
-    pub clock: Clock,
-    /// Let no one in without the world's token, processes of the same user neither.
-    pub token_required: bool,
-}
-
-impl Config {
-    /// The defaults: no faults, no latency, operations of 50 ms, readiness after 100 ms, pages of 100, the machine's clock.
-    #[must_use]
-    pub fn new(data: impl Into<PathBuf>) -> Self {
-        Self {
-            data: data.into(),
-            faults: Vec::new(),
-            latency: Latency::default(),
-            operation_delay: Duration::from_millis(50),
-            readiness_delay: Duration::from_millis(100),
-            seed: 0,
-            page_size: 100,
-            clock: Clock::system(),
-            token_required: false,
-        }
-    }
-}
-
-/// The time that requests take, beside their work.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Latency {
-    /// Of GET and HEAD.
-    pub read: Duration,
-    /// Of everything else.
-    pub write: Duration,
-}
-
-/// Why a sandbox could not start, or its world not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    /// The address is reachable from elsewhere. The sandbox must not be.
-    #[error("the sandbox listens on loopback only, not on {address}; use 127.0.0.1:0 or [::1]:0")]
-    NotLoopback {
-        /// The address asked for.
-        address: SocketAddr,
-    },
-    /// The address cannot be listened on, mostly because another process does.
-    #[error("the sandbox cannot listen on {address}: {source}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// The reason.
-        source: std::io::Error,
-    },
-    /// A real cluster cannot stand for the emulated ones.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// The world cannot be used.
-    #[error(transparent)]
-    World(#[from] WorldError),
-    /// The runtime is shutting down.
-    #[error("the sandbox was stopped while it started")]
-    Stopped,
-    /// Files of the world cannot be removed.
-    #[error("{} cannot be removed: {source}", path.display())]
-    Remove {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
-}
 
 /// A running sandbox. Dropping it stops the server without waiting for it.
 #[derive(Debug)]

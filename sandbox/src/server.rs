@@ -16,7 +16,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -24,11 +24,13 @@ use uuid::Uuid;
 
 use super::arm::{self, Answer, Content, Failure, Route};
 use super::clock::Clock;
-use super::door::{self, Door};
+use super::config::{Config, Latency};
+use super::door::{self, Door, TOKEN_PREFIX};
+use super::error::SandboxError;
 use super::fault::{Fault, FaultRule, Faults, Subject};
-use super::kube_api::{Body, KubeRequest, KubernetesApi};
+use super::kube_api::{Body, KubeRequest, KubernetesApi, kubernetes_status};
 use super::world::{World, WorldError};
-use super::{Config, Latency, SandboxError, TOKEN_PREFIX, control, log, standing};
+use super::{control, log, standing};
 
 /// The longest request body.
 const LONGEST_BODY: usize = 16 << 20;
@@ -648,14 +650,6 @@ fn refusal(is_arm: bool, seq: i64, status: u16, code: &str, reason: &str, messag
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
-}
-
-/// A `Status` object of a failed request.
-pub(super) fn kubernetes_status(code: u16, reason: &str, message: &str) -> Value {
-    json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": message, "reason": reason, "code": code,
-    })
 }
 
 fn envelope(status: u16, code: &str, message: &str) -> Reply {

@@ -17,8 +17,7 @@ use http::StatusCode;
 use rusqlite::Transaction;
 
 use super::arm;
-use super::kube_api::{Body, KubeRequest, KubeResponse, KubernetesApi, MadeDisk, NodePool};
-use super::server::kubernetes_status;
+use super::kube_api::{Body, KubeRequest, KubeResponse, KubernetesApi, MadeDisk, NodePool, kubernetes_status};
 use super::world::{World, WorldError};
 use cluster::Cluster;
 pub use cluster::ClusterError;
