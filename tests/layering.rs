@@ -146,7 +146,7 @@ const ROOMS: &[Layer] = &[
 
 /// Circles of modules that are left inside a layer, of modules of which each uses the others in the end: none anywhere
 /// else. Whoever mends one lowers the number; none may be added.
-const CIRCLES: &[(&str, usize)] = &[("sandbox", 2)];
+const CIRCLES: &[(&str, usize)] = &[("sandbox", 1)];
 
 /// Who may print.
 const PRINTING: &[&str] = &["report", "cli"];

@@ -6,13 +6,14 @@ use uuid::Uuid;
 use super::super::clock::rfc3339;
 use super::answer::{Answer, Failure};
 use super::body::{self, Field, Shape, optional, required};
-use super::groups::{Clause, clauses, invalid_filter};
+use super::call::Call;
+use super::filter::{Clause, clauses, invalid_filter};
+use super::locks::{check_delete, check_write};
 use super::resource::{NameRule, check_name};
 use super::route::Typed;
 use super::store::{self, Place, Query};
-use super::{Call, authors, kinds};
+use super::{authors, kinds, locks, resource};
 
-const LOCKS: &str = "microsoft.authorization/locks";
 const ASSIGNMENTS: &str = "microsoft.authorization/roleassignments";
 
 const ASSIGNMENT_FIELDS: &[Field] = &[
@@ -50,7 +51,7 @@ fn scope_key(typed: &Typed) -> String {
 fn check_scope(call: &Call<'_>, typed: &Typed) -> Result<(), Failure> {
     let key = scope_key(typed);
     let Some(group) = call.route.group_key() else { return Ok(()) };
-    super::resource::group(call, &group)?;
+    resource::group(call, &group)?;
     if key == group || store::exists(call.tx, &key)? {
         return Ok(());
     }
@@ -215,7 +216,7 @@ pub(super) fn lock(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
             new["name"] = json!(typed.name());
             new["type"] = json!("Microsoft.Authorization/locks");
             authors::sign(&mut new, old.as_ref(), &authors::CALLER, call.now_ms);
-            store::put(call.tx, Place { key, kind: LOCKS, parent: &scope_key(typed) }, &new)?;
+            store::put(call.tx, Place { key, kind: locks::TYPE, parent: &scope_key(typed) }, &new)?;
             Ok(Answer::changed(if old.is_some() { 200 } else { 201 }, new))
         }
         _ => Err(Failure::method()),
@@ -232,44 +233,5 @@ pub(super) fn locks(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
             }
         }
     }
-    scoped(call, typed, LOCKS, false)?.page(call.tx, &call.paging()?, None)
-}
-
-/// Refuses a write of something that a ReadOnly lock covers.
-///
-/// # Errors
-/// `ScopeLocked`.
-pub(super) fn check_write(call: &Call<'_>, key: &str) -> Result<(), Failure> {
-    check_locks(call, key, "write", |level, scope| level.eq_ignore_ascii_case("ReadOnly") && covers(scope, key))
-}
-
-/// Refuses a delete of something that a lock covers, or that holds something locked.
-///
-/// # Errors
-/// `ScopeLocked`.
-pub(super) fn check_delete(call: &Call<'_>, key: &str) -> Result<(), Failure> {
-    check_locks(call, key, "delete", |level, scope| {
-        !level.eq_ignore_ascii_case("NotSpecified") && (covers(scope, key) || covers(key, scope))
-    })
-}
-
-/// Whether `key` is `scope` or below it.
-fn covers(scope: &str, key: &str) -> bool {
-    key.strip_prefix(scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-fn check_locks(call: &Call<'_>, key: &str, what: &str, applies: impl Fn(&str, &str) -> bool) -> Result<(), Failure> {
-    for (lock, object) in store::of_type(call.tx, &call.route.subscription, LOCKS)? {
-        let scope = lock.rsplit_once("/providers/").map_or("", |(scope, _)| scope);
-        if applies(body::text(&object, "properties.level").unwrap_or_default(), scope) {
-            return Err(Failure::new(
-                409,
-                "ScopeLocked",
-                format!(
-                    "The scope '{key}' cannot perform {what} operation because following scope(s) are locked: '{scope}'. Please remove the lock and try again."
-                ),
-            ));
-        }
-    }
-    Ok(())
+    scoped(call, typed, locks::TYPE, false)?.page(call.tx, &call.paging()?, None)
 }

@@ -7,18 +7,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::kube_api::KubernetesApi;
 use super::super::world::WorldError;
 use super::answer::{Answer, Failure};
 use super::body::{self, Field, Shape, optional, required};
+use super::call::Call;
+use super::kinds::{CLUSTER_TYPE, POOL_TYPE};
 use super::operations::{self, Follow, Work};
 use super::resource::{self, NameRule, Subject, check_conditions, check_name};
 use super::route::Typed;
-use super::store::{self, GROUP_TYPE, Place};
-use super::{Call, authorization, disks, groups, identities, pools, versions};
-
-/// The type of clusters, as rows carry it.
-pub(super) const TYPE: &str = "microsoft.containerservice/managedclusters";
+use super::store;
+use super::{identities, locations, locks, node_groups, pools, profiles, versions};
 
 /// The version of new clusters that name none.
 const DEFAULT_VERSION: &str = "1.33";
@@ -71,8 +69,8 @@ pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
         "PATCH" => {
             let old = subject.old.as_ref().ok_or_else(|| Failure::missing(&subject.id))?;
             let patch = body::read(&call.body, &[optional("tags", Shape::Object)], true)?;
-            idle(call, &subject.key)?;
-            authorization::check_write(call, &subject.key)?;
+            operations::idle(call, &subject.key)?;
+            locks::check_write(call, &subject.key)?;
             let mut new = old.clone();
             new["tags"] = patch.get("tags").cloned().unwrap_or_else(|| json!({}));
             store::update(call.tx, &subject.key, &new)?;
@@ -80,33 +78,12 @@ pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
         }
         "DELETE" => {
             if operations::running(call.tx, &subject.key)? == Some(Work::Delete) {
-                return Err(in_progress(typed.name()));
+                return Err(operations::in_progress(typed.name()));
             }
             resource::delete_later(call, &subject, 3)
         }
         _ => Err(Failure::method()),
     }
-}
-
-/// Refuses a write while another is under way.
-///
-/// # Errors
-/// `OperationNotAllowed`.
-pub(super) fn idle(call: &Call<'_>, key: &str) -> Result<(), Failure> {
-    match operations::running(call.tx, key)? {
-        Some(_) => Err(in_progress(key.rsplit('/').next().unwrap_or_default())),
-        None => Ok(()),
-    }
-}
-
-fn in_progress(name: &str) -> Failure {
-    Failure::new(
-        409,
-        "OperationNotAllowed",
-        format!(
-            "Operation is not allowed because there's an in progress operation on '{name}'. Please wait for it to finish before starting a new operation."
-        ),
-    )
 }
 
 fn put(call: &Call<'_>, typed: &Typed, subject: &Subject) -> Result<Answer, Failure> {
@@ -118,13 +95,13 @@ fn put(call: &Call<'_>, typed: &Typed, subject: &Subject) -> Result<Answer, Fail
         )));
     }
     let mut new = body::read(&call.body, FIELDS, false)?;
-    groups::check_location(&new)?;
+    locations::check_location(&new)?;
     body::normalise_location(&mut new);
     let old = subject.old.as_ref();
     check_conditions(call, old, "eTag")?;
-    idle(call, &subject.key)?;
-    authorization::check_write(call, &subject.key)?;
-    resource::keep_location(old, &new)?;
+    operations::idle(call, &subject.key)?;
+    locks::check_write(call, &subject.key)?;
+    locations::keep_location(old, &new)?;
     let profiles = body::at(&new, "properties.agentPoolProfiles").as_array().cloned().unwrap_or_default();
     if let (Some(running), Some(wanted)) = (
         old.and_then(|old| body::text(old, "properties.currentKubernetesVersion")),
@@ -158,18 +135,18 @@ fn put(call: &Call<'_>, typed: &Typed, subject: &Subject) -> Result<Answer, Fail
     body::set(&mut new, "properties.provisioningState", json!(if old.is_some() { "Updating" } else { "Creating" }));
     subject.save(call, typed, &mut new)?;
     if old.is_none() {
-        node_group(call, &new)?;
+        node_groups::create(call, &new)?;
         call.kube.cluster_created(call.tx, &subject.key, call.now_ms)?;
     }
     for profile in profiles {
         pools::apply_profile(call, &subject.key, &new, profile)?;
     }
     let control_plane = body::text(&new, "properties.currentKubernetesVersion").unwrap_or_default();
-    for (_, pool) in store::children(call.tx, &subject.key, pools::TYPE)? {
+    for (_, pool) in store::children(call.tx, &subject.key, POOL_TYPE)? {
         let running = body::text(&pool, "properties.currentOrchestratorVersion").unwrap_or(control_plane);
         versions::compatible(running, control_plane)?;
     }
-    refresh_profiles(call.tx, &subject.key)?;
+    profiles::refresh(call.tx, &subject.key)?;
     let headers = operations::begin(call, &subject.key, Work::Write, 3, Follow::Status)?;
     let body = store::get(call.tx, &subject.key)?.unwrap_or(new);
     Ok(Answer::changed(if old.is_some() { 200 } else { 201 }, body).with(headers))
@@ -251,7 +228,7 @@ fn fill(call: &Call<'_>, typed: &Typed, old: Option<&Value>, new: &mut Value) ->
         body::set(new, "identity.principalId", json!(identities::principal("principal", &uid)));
         body::set(new, "identity.tenantId", json!(identities::TENANT));
     }
-    let node_group = node_group_path(call.route.subscription.as_str(), new);
+    let node_group = node_groups::path(call.route.subscription.as_str(), new);
     let identity = |what: &str| {
         let id = format!("{node_group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{what}-{name}");
         json!({
@@ -266,98 +243,6 @@ fn fill(call: &Call<'_>, typed: &Typed, old: Option<&Value>, new: &mut Value) ->
             if profile.get("enabled") == Some(&json!(true)) {
                 profile["identity"] = identity(&addon.to_lowercase());
             }
-        }
-    }
-    Ok(())
-}
-
-fn node_group_path(subscription: &str, cluster: &Value) -> String {
-    let name = body::text(cluster, "properties.nodeResourceGroup").unwrap_or_default();
-    format!("/subscriptions/{subscription}/resourceGroups/{name}")
-}
-
-/// The id of a cluster's node resource group.
-pub(super) fn node_group_id(cluster: &Value) -> Option<String> {
-    let subscription = body::text(cluster, "id")?.split('/').nth(2)?;
-    Some(node_group_path(subscription, cluster))
-}
-
-/// Its key.
-pub(super) fn node_group_key(cluster: &Value) -> Option<String> {
-    node_group_id(cluster).map(|id| id.to_lowercase())
-}
-
-/// Makes the node resource group of a new cluster.
-fn node_group(call: &Call<'_>, cluster: &Value) -> Result<(), Failure> {
-    let id = node_group_id(cluster).unwrap_or_default();
-    let key = id.to_lowercase();
-    let name = body::text(cluster, "properties.nodeResourceGroup").unwrap_or_default();
-    if store::exists(call.tx, &key)? {
-        return Err(Failure::new(
-            409,
-            "NodeResourceGroupAlreadyExists",
-            format!("The node resource group '{name}' exists already. Choose another 'nodeResourceGroup'."),
-        ));
-    }
-    let group = json!({
-        "id": id,
-        "name": name,
-        "type": "Microsoft.Resources/resourceGroups",
-        "location": cluster["location"],
-        "managedBy": cluster["id"],
-        "tags": {
-            "aks-managed-cluster-name": cluster["name"],
-            "aks-managed-cluster-rg": call.route.group,
-        },
-        "properties": { "provisioningState": "Succeeded" },
-    });
-    Ok(store::put(call.tx, Place { key: &key, kind: GROUP_TYPE, parent: "" }, &group)?)
-}
-
-/// A write of a cluster or a pool has ended: pools that came with it are in the same state, and the cluster shows its pools as they are.
-pub(super) fn settled(tx: &Transaction<'_>, key: &str, state: &str) -> Result<(), WorldError> {
-    if let Some((cluster, _)) = pools::split_key(key) {
-        return refresh_profiles(tx, cluster);
-    }
-    for (pool, mut object) in store::children(tx, key, pools::TYPE)? {
-        let under_way = matches!(body::text(&object, "properties.provisioningState"), Some("Creating" | "Updating"));
-        if under_way && operations::running(tx, &pool)?.is_none() {
-            body::set(&mut object, "properties.provisioningState", json!(state));
-            store::update(tx, &pool, &object)?;
-        }
-    }
-    refresh_profiles(tx, key)
-}
-
-/// Writes the pools into `agentPoolProfiles` of their cluster.
-pub(super) fn refresh_profiles(tx: &Transaction<'_>, cluster: &str) -> Result<(), WorldError> {
-    let Some(mut object) = store::get(tx, cluster)? else { return Ok(()) };
-    let profiles: Vec<Value> = store::children(tx, cluster, pools::TYPE)?
-        .into_iter()
-        .map(|(_, pool)| {
-            let mut profile = pool["properties"].clone();
-            body::set(&mut profile, "name", pool["name"].clone());
-            profile
-        })
-        .collect();
-    body::set(&mut object, "properties.agentPoolProfiles", Value::Array(profiles));
-    store::update(tx, cluster, &object)
-}
-
-/// A cluster is about to go: what is in it, its node resource group, and its hold on disks go with it.
-pub(super) fn removed(
-    tx: &Transaction<'_>,
-    kube: &dyn KubernetesApi,
-    key: &str,
-    cluster: &Value,
-    now_ms: i64,
-) -> Result<(), WorldError> {
-    kube.cluster_deleted(tx, key)?;
-    if let Some(group) = node_group_key(cluster) {
-        disks::detach_all(tx, &group)?;
-        let owned = store::get(tx, &group)?.is_some_and(|group| body::same(&group["managedBy"], &cluster["id"]));
-        if owned {
-            operations::remove(tx, kube, &group, now_ms)?;
         }
     }
     Ok(())
@@ -389,7 +274,7 @@ pub(in super::super) fn serving(tx: &Transaction<'_>, key: &str) -> Result<bool,
     }
     let cluster: Option<Cluster> = store::get_as(tx, key)?;
     Ok(cluster.is_some_and(|cluster| {
-        let is_cluster = cluster.kind.is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE));
+        let is_cluster = cluster.kind.is_some_and(|kind| kind.eq_ignore_ascii_case(CLUSTER_TYPE));
         let state = cluster.properties.and_then(|properties| properties.state);
         is_cluster && state.as_deref() != Some("Creating")
     }))
@@ -402,14 +287,14 @@ pub(super) fn action(call: &Call<'_>, typed: &Typed, action: &str) -> Result<Ans
     resource::group(call, &call.route.group_key().unwrap_or_default())?;
     let cluster = store::get(call.tx, key)?.ok_or_else(|| Failure::missing(key))?;
     // A ReadOnly lock refuses every POST, reads among them (Azure docs, "Lock your resources", for AKS clusters).
-    authorization::check_write(call, key)?;
+    locks::check_write(call, key)?;
     let user = match action.to_lowercase().as_str() {
         "listclusteradmincredential" => "clusterAdmin",
         "listclusterusercredential" => "clusterUser",
         _ => return Err(Failure::method()),
     };
     if !serving(call.tx, key)? {
-        return Err(in_progress(typed.name()));
+        return Err(operations::in_progress(typed.name()));
     }
     if user == "clusterAdmin" && body::at(&cluster, "properties.disableLocalAccounts") == &json!(true) {
         return Err(Failure::new(

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
 use super::body::{self, Field, Shape, optional, required};
+use super::call::Call;
 use super::kinds::Family;
+use super::locks;
 use super::resource::{self, NameRule, Subject, check_conditions, check_name};
 use super::route::Typed;
 use super::store::{self, Place, Query};
-use super::{Call, authorization};
 
 /// The types of record sets, as a pattern of SQL.
 const RECORDS: &str = "microsoft.network/dnszones/%";
@@ -78,7 +79,7 @@ pub(super) fn zone(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
         _ => return Err(Failure::method()),
     };
     check_conditions(call, old, "etag")?;
-    authorization::check_write(call, &subject.key)?;
+    locks::check_write(call, &subject.key)?;
     new["location"] = json!("global");
     new["etag"] = etag(call);
     for (path, value) in [
@@ -143,7 +144,7 @@ pub(super) fn record_set(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failu
         _ => return Err(Failure::method()),
     };
     check_conditions(call, old, "etag")?;
-    authorization::check_write(call, &subject.key)?;
+    locks::check_write(call, &subject.key)?;
     check_records(&new, kind, typed.name())?;
     check_alone(call, &subject, typed.name(), kind)?;
     let zone = typed.names.first().map_or("", String::as_str);

@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
-use super::{Call, body, store};
+use super::call::Call;
+use super::{body, store};
 
 /// Versions of the published interface.
 pub(super) const VERSIONS: &[&str] = &["2021-03-01", "2022-10-01"];

@@ -4,35 +4,13 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
 use super::body::{self, Shape, optional, required};
+use super::call::Call;
+use super::filter::{Clause, clauses, invalid_filter};
+use super::locations::{self, LOCATIONS, check_location};
 use super::operations::{self, Follow, Work};
 use super::resource::{self, NameRule, check_name};
 use super::store::{self, GROUP_TYPE, Place, Query};
-use super::{Call, authorization, kinds};
-
-/// The regions that `locations` lists and writes accept.
-pub(super) const LOCATIONS: &[(&str, &str)] = &[
-    ("australiaeast", "Australia East"),
-    ("brazilsouth", "Brazil South"),
-    ("canadacentral", "Canada Central"),
-    ("centralus", "Central US"),
-    ("eastus", "East US"),
-    ("eastus2", "East US 2"),
-    ("francecentral", "France Central"),
-    ("germanywestcentral", "Germany West Central"),
-    ("japaneast", "Japan East"),
-    ("japanwest", "Japan West"),
-    ("koreacentral", "Korea Central"),
-    ("northeurope", "North Europe"),
-    ("southcentralus", "South Central US"),
-    ("southeastasia", "Southeast Asia"),
-    ("swedencentral", "Sweden Central"),
-    ("switzerlandnorth", "Switzerland North"),
-    ("uksouth", "UK South"),
-    ("westeurope", "West Europe"),
-    ("westus", "West US"),
-    ("westus2", "West US 2"),
-    ("westus3", "West US 3"),
-];
+use super::{identities, kinds, locks};
 
 /// Only what a read needs.
 fn only_get(call: &Call<'_>) -> Result<(), Failure> {
@@ -59,7 +37,7 @@ fn subscription_object(id: &str) -> Value {
         "subscriptionId": id,
         "displayName": "Sandbox",
         "state": "Enabled",
-        "tenantId": super::identities::TENANT,
+        "tenantId": identities::TENANT,
     })
 }
 
@@ -168,70 +146,6 @@ fn filter(call: &Call<'_>, query: &mut Query) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One part of a `$filter`.
-pub(super) enum Clause {
-    /// `property eq 'value'`.
-    Equals(String, String),
-    /// `name()`.
-    Call(String),
-}
-
-/// The parts of a `$filter` that are joined by `and`.
-///
-/// # Errors
-/// `InvalidFilter`.
-pub(super) fn clauses(text: &str) -> Result<Vec<Clause>, Failure> {
-    let mut rest = text.trim();
-    let mut found = Vec::new();
-    loop {
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let (word, tail) = rest.split_at(end);
-        if word.is_empty() {
-            return Err(invalid_filter(text));
-        }
-        if let Some(tail) = tail.strip_prefix("()") {
-            found.push(Clause::Call(word.to_owned()));
-            rest = tail.trim_start();
-        } else {
-            let (value, tail) = tail
-                .trim_start()
-                .strip_prefix("eq")
-                .and_then(|tail| tail.trim_start().strip_prefix('\''))
-                .and_then(quoted)
-                .ok_or_else(|| invalid_filter(text))?;
-            found.push(Clause::Equals(word.to_owned(), value));
-            rest = tail.trim_start();
-        }
-        match rest.strip_prefix("and ") {
-            Some(tail) => rest = tail.trim_start(),
-            None if rest.is_empty() => return Ok(found),
-            None => return Err(invalid_filter(text)),
-        }
-    }
-}
-
-/// Text up to the closing quote, where two quotes stand for one; and what follows.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut rest = text;
-    loop {
-        let (before, after) = rest.split_once('\'')?;
-        value.push_str(before);
-        match after.strip_prefix('\'') {
-            Some(tail) => {
-                value.push('\'');
-                rest = tail;
-            }
-            None => return Some((value, after)),
-        }
-    }
-}
-
-/// 400 `InvalidFilterInQueryString`.
-pub(super) fn invalid_filter(text: &str) -> Failure {
-    Failure::new(400, "InvalidFilterInQueryString", format!("Invalid $filter '{text}' specified in the query string."))
-}
-
 /// A group by name.
 pub(super) fn one(call: &Call<'_>) -> Result<Answer, Failure> {
     let key = call.route.group_key().unwrap_or_default();
@@ -255,21 +169,21 @@ pub(super) fn one(call: &Call<'_>) -> Result<Answer, Failure> {
             if let Some(old) = &old {
                 group_location_kept(old, &new, name)?;
             }
-            authorization::check_write(call, &key)?;
+            locks::check_write(call, &key)?;
             let status = if old.is_some() { 200 } else { 201 };
             Ok(Answer::changed(status, save(call, &key, name, old.as_ref(), new)?))
         }
         "PATCH" => {
             let old = resource::group(call, &key)?;
             let patch = body::read(&call.body, &[], true)?;
-            authorization::check_write(call, &key)?;
+            locks::check_write(call, &key)?;
             let new = body::patched(&old, &patch);
             group_location_kept(&old, &new, name)?;
             Ok(Answer::changed(200, save(call, &key, name, Some(&old), new)?))
         }
         "DELETE" => {
             let mut group = resource::group(call, &key)?;
-            authorization::check_delete(call, &key)?;
+            locks::check_delete(call, &key)?;
             body::set(&mut group, "properties.provisioningState", json!("Deleting"));
             store::update(call.tx, &key, &group)?;
             let headers = operations::begin(call, &key, Work::Delete, 1, Follow::Location)?;
@@ -280,7 +194,7 @@ pub(super) fn one(call: &Call<'_>) -> Result<Answer, Failure> {
 }
 
 fn group_location_kept(old: &Value, new: &Value, name: &str) -> Result<(), Failure> {
-    resource::keep_location(Some(old), new).map_err(|_| {
+    locations::keep_location(Some(old), new).map_err(|_| {
         Failure::new(
             409,
             "InvalidResourceGroupLocation",
@@ -304,25 +218,4 @@ fn save(call: &Call<'_>, key: &str, name: &str, old: Option<&Value>, mut new: Va
     }
     store::put(call.tx, Place { key, kind: GROUP_TYPE, parent: "" }, &new)?;
     Ok(new)
-}
-
-/// Refuses regions that do not exist, so that a misspelt one shows before the real cloud sees it.
-///
-/// # Errors
-/// `LocationNotAvailableForResourceType`.
-pub(super) fn check_location(new: &Value) -> Result<(), Failure> {
-    let location = body::text(new, "location").unwrap_or_default();
-    let normal = body::normal_location(location);
-    if normal == "global" || LOCATIONS.iter().any(|(name, _)| *name == normal) {
-        return Ok(());
-    }
-    let known: Vec<&str> = LOCATIONS.iter().map(|(name, _)| *name).collect();
-    Err(Failure::new(
-        400,
-        "LocationNotAvailableForResourceType",
-        format!(
-            "The provided location '{location}' is not available. List of available regions is '{}'.",
-            known.join(",")
-        ),
-    ))
 }

@@ -5,9 +5,10 @@ use uuid::Uuid;
 
 use super::answer::{Answer, Failure};
 use super::body::{self, Field, Shape, optional, required};
+use super::call::Call;
 use super::resource::{self, NameRule, Subject, check_name};
 use super::route::Typed;
-use super::{Call, authorization, groups, store};
+use super::{locations, locks, store};
 
 /// The one directory of the sandbox.
 pub(super) const TENANT: &str = "0a0b0c0d-1111-4222-8333-444455556666";
@@ -39,7 +40,7 @@ pub(super) fn identity(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure
             check_name(typed.name(), &NameRule { min: 3, max: 128, also: "_-", lower: false })?;
             let new =
                 body::read(&call.body, &[required("location", Shape::Text), optional("tags", Shape::Object)], false)?;
-            groups::check_location(&new)?;
+            locations::check_location(&new)?;
             new
         }
         "PATCH" => {
@@ -48,9 +49,9 @@ pub(super) fn identity(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure
         }
         _ => return Err(Failure::method()),
     };
-    authorization::check_write(call, &subject.key)?;
+    locks::check_write(call, &subject.key)?;
     body::normalise_location(&mut new);
-    resource::keep_location(subject.old.as_ref(), &new)?;
+    locations::keep_location(subject.old.as_ref(), &new)?;
     new["properties"] = match &subject.old {
         Some(old) => old["properties"].clone(),
         None => {
@@ -75,7 +76,7 @@ pub(super) fn credential(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failu
         "PUT" => {
             check_name(typed.name(), &NameRule { min: 3, max: 120, also: "_-", lower: false })?;
             let mut new = body::read(&call.body, CREDENTIAL_FIELDS, false)?;
-            authorization::check_write(call, &subject.key)?;
+            locks::check_write(call, &subject.key)?;
             let others = store::children(call.tx, &subject.parent, CREDENTIALS)?;
             if subject.old.is_none() && others.len() >= MOST_CREDENTIALS {
                 return Err(Failure::new(

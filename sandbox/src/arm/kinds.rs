@@ -61,6 +61,26 @@ impl Kind {
     }
 }
 
+/// The type of managed clusters, as rows carry it.
+pub(super) const CLUSTER_TYPE: &str = "microsoft.containerservice/managedclusters";
+
+/// The type of agent pools.
+pub(super) const POOL_TYPE: &str = "microsoft.containerservice/managedclusters/agentpools";
+
+/// The type of disks.
+pub(super) const DISK_TYPE: &str = "microsoft.compute/disks";
+
+/// The type of snapshots.
+pub(super) const SNAPSHOT_TYPE: &str = "microsoft.compute/snapshots";
+
+/// The services of a storage account: the ends of their ids in lower case and as they are shown.
+pub(super) const STORAGE_SERVICES: [(&str, &str); 4] = [
+    ("/fileservices/default", "/fileServices/default"),
+    ("/blobservices/default", "/blobServices/default"),
+    ("/queueservices/default", "/queueServices/default"),
+    ("/tableservices/default", "/tableServices/default"),
+];
+
 /// Versions of `Microsoft.Resources` groups, subscriptions and tags.
 pub(in super::super) const RESOURCES_VERSIONS: &[&str] = &["2021-04-01", "2022-12-01", "2024-07-01"];
 

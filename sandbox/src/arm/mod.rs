@@ -1,117 +1,59 @@
 //! The resource manager part: the operations that the Azure provider uses, as their published OpenAPI files describe them.
 
 mod answer;
+mod attachments;
 mod authorization;
 pub(super) mod authors;
 mod body;
+mod call;
 mod clusters;
 mod disks;
 mod dns;
+mod filter;
 mod graph;
 mod groups;
 mod identities;
 mod kinds;
+mod locations;
+mod locks;
+mod node_groups;
 mod operations;
 mod plain;
 mod pools;
+mod profiles;
+mod removal;
 mod resource;
 mod route;
+mod settle;
 mod storage;
 mod store;
 mod tags;
 mod usages;
 mod versions;
 
-use std::time::Duration;
-
-use bytes::Bytes;
 use http::Method;
 use rusqlite::Transaction;
-
 use serde_json::Value;
 
 use super::kube_api::KubernetesApi;
 use super::world::WorldError;
 
 pub(super) use answer::{Answer, Content, Failure};
+pub use attachments::{attach_disk, delete_below, detach_disk};
+pub(super) use attachments::{attached_are, grow_disk};
+pub(super) use call::{Request, Settings};
 pub(super) use clusters::{cluster_of_mount, kubeconfig, serving};
-pub use disks::{attach_disk, delete_below, detach_disk};
-pub(super) use disks::{attached_are, grow_disk};
 pub(super) use route::{Route, Target, parse};
+pub(super) use settle::settle;
 
+use call::Call;
 #[cfg(test)]
 pub(super) use kinds::is_known as is_served;
-use kinds::{Family, RESOURCES_VERSIONS};
-use store::Paging;
-
-/// What the emulator is told at start.
-#[derive(Clone)]
-pub(super) struct Settings {
-    /// Entries of a list page.
-    pub page_size: usize,
-    /// The time a simple long-running operation takes.
-    pub operation_delay: Duration,
-    /// The world's token, which kubeconfigs carry.
-    pub token: String,
-}
-
-/// A request as it came, and what belongs to it.
-#[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub method: Method,
-    pub path: String,
-    pub query: Vec<(String, String)>,
-    pub headers: http::HeaderMap,
-    pub body: Bytes,
-    /// Its number in the log.
-    pub seq: i64,
-    pub now_ms: i64,
-    /// `http://<host>` as the client wrote it.
-    pub base: String,
-    /// The operation that it starts is to fail.
-    pub fail: bool,
-}
-
-/// A request inside its transaction.
-pub(super) struct Call<'a> {
-    pub tx: &'a Transaction<'a>,
-    pub kube: &'a dyn KubernetesApi,
-    pub settings: &'a Settings,
-    pub route: &'a Route,
-    request: &'a Request,
-}
-
-impl std::ops::Deref for Call<'_> {
-    type Target = Request;
-
-    fn deref(&self) -> &Request {
-        self.request
-    }
-}
-
-impl Call<'_> {
-    /// A query parameter; names are read without regard to case.
-    fn query(&self, name: &str) -> Option<&str> {
-        self.request.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-
-    fn paging(&self) -> Result<Paging, Failure> {
-        Paging::of(&format!("{}{}", self.base, self.path), &self.request.query, self.settings.page_size)
-    }
-}
-
-/// Lets everything that is due by `now_ms` happen, in the resource manager and in the clusters. Gives whether anything changed.
-pub(super) fn settle(tx: &Transaction<'_>, kube: &dyn KubernetesApi, now_ms: i64) -> Result<bool, WorldError> {
-    let before = tx.total_changes();
-    // Clusters first: a Pod that has ended lets go of its disk before the disk's group is deleted.
-    kube.settle(tx, now_ms)?;
-    operations::settle(tx, kube, now_ms)?;
-    Ok(tx.total_changes() != before)
-}
+use kinds::{CLUSTER_TYPE, Family, RESOURCES_VERSIONS};
 
 /// The lower-cased ids of all managed clusters.
 pub(super) fn clusters(tx: &Transaction<'_>) -> Result<Vec<String>, WorldError> {
-    Ok(store::tree(tx, "/subscriptions", clusters::TYPE)?.into_iter().map(|(key, _)| key).collect())
+    Ok(store::tree(tx, "/subscriptions", CLUSTER_TYPE)?.into_iter().map(|(key, _)| key).collect())
 }
 
 /// Whether a request can change the world, and so needs a transaction that may write.
@@ -230,15 +172,15 @@ pub(super) fn drift(
 ) -> Result<bool, WorldError> {
     let Some(mut resource) = store::get(tx, key)? else { return Ok(false) };
     if patch.is_null() {
-        operations::remove(tx, kube, key, now_ms)?;
+        removal::remove(tx, kube, key, now_ms)?;
         return Ok(true);
     }
     let old = resource.clone();
     body::merge(&mut resource, patch);
     authors::sign(&mut resource, Some(&old), &authors::SOMEBODY, now_ms);
     store::update(tx, key, &resource)?;
-    if let Some((cluster, _)) = pools::split_key(key) {
-        clusters::refresh_profiles(tx, cluster)?;
+    if let Some((cluster, _)) = profiles::split_key(key) {
+        profiles::refresh(tx, cluster)?;
     }
     Ok(true)
 }

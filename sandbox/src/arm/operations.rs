@@ -1,15 +1,16 @@
-//! Long-running operations. They progress by nothing but the clock: an operation has a due time, and whoever serves the first request after
-//! it lets its effect take place. So they go on while no sandbox runs, and in whichever process comes next.
+//! Long-running operations. They progress by nothing but the clock: an operation has a due time, and whoever serves the
+//! first request after it lets its effect take place (`settle`). So they go on while no sandbox runs, and in whichever
+//! process comes next.
 
 use rusqlite::{OptionalExtension, Transaction, params};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::super::clock::rfc3339;
-use super::super::kube_api::KubernetesApi;
 use super::super::world::WorldError;
 use super::answer::{Answer, Content, Failure};
-use super::{Call, body, clusters, disks, pools, store};
+use super::call::Call;
+use super::store;
 
 /// What an operation does when it is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,8 @@ pub(super) enum Work {
 }
 
 impl Work {
-    const fn text(self) -> &'static str {
+    /// The word for it in the row of an operation.
+    pub const fn text(self) -> &'static str {
         match self {
             Self::Write => "write",
             Self::Delete => "delete",
@@ -100,84 +102,26 @@ pub(super) fn running(tx: &Transaction<'_>, key: &str) -> Result<Option<Work>, W
     Ok(kind.map(|kind| if kind == Work::Delete.text() { Work::Delete } else { Work::Write }))
 }
 
-/// Lets every operation that is due take its effect.
-pub(super) fn settle(tx: &Transaction<'_>, kube: &dyn KubernetesApi, now_ms: i64) -> Result<(), WorldError> {
-    let due: Vec<(String, String, String, Option<String>)> = {
-        let mut statement = tx.prepare_cached(
-            "SELECT id, target, kind, error FROM arm_operations WHERE settled = 0 AND due_ms <= ?1 ORDER BY due_ms, id",
-        )?;
-        let rows = statement.query_map([now_ms], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-        rows.collect::<Result<_, _>>()?
-    };
-    for (id, target, kind, error) in due {
-        tx.prepare_cached("UPDATE arm_operations SET settled = 1 WHERE id = ?1")?.execute([&id])?;
-        let Some(resource) = store::get(tx, &target)? else { continue };
-        let error = match (kind == Work::Delete.text(), error) {
-            (true, None) => match blocked(tx, &target)? {
-                Some(code) => {
-                    tx.prepare_cached("UPDATE arm_operations SET error = ?2 WHERE id = ?1")?
-                        .execute(params![id, code])?;
-                    Some(code.to_owned())
-                }
-                None => {
-                    remove(tx, kube, &target, now_ms)?;
-                    continue;
-                }
-            },
-            (_, error) => error,
-        };
-        // A later write that is still under way decides the state.
-        if running(tx, &target)?.is_none() {
-            let state = if error.is_some() { "Failed" } else { "Succeeded" };
-            set_state(tx, &target, resource, state)?;
-        }
+/// Refuses a write while another is under way.
+///
+/// # Errors
+/// `OperationNotAllowed`.
+pub(super) fn idle(call: &Call<'_>, key: &str) -> Result<(), Failure> {
+    match running(call.tx, key)? {
+        Some(_) => Err(in_progress(key.rsplit('/').next().unwrap_or_default())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// Why a delete that is due cannot take place: a group holds a disk that a machine outside of it uses.
-fn blocked(tx: &Transaction<'_>, key: &str) -> Result<Option<&'static str>, WorldError> {
-    if key.contains("/providers/") {
-        return Ok(None);
-    }
-    let clusters = store::tree(tx, key, clusters::TYPE)?;
-    for (_, disk) in store::tree(tx, key, disks::DISK_TYPE)? {
-        let Some(user) = body::text(&disk, "managedBy").map(str::to_lowercase) else { continue };
-        let inside = user.starts_with(&format!("{key}/"))
-            || clusters.iter().any(|(_, cluster)| {
-                clusters::node_group_key(cluster).is_some_and(|group| user.starts_with(&format!("{group}/")))
-            });
-        if !inside {
-            return Ok(Some("ResourceGroupDeletionBlocked"));
-        }
-    }
-    Ok(None)
-}
-
-fn set_state(tx: &Transaction<'_>, key: &str, mut resource: Value, state: &str) -> Result<(), WorldError> {
-    body::set(&mut resource, "properties.provisioningState", json!(state));
-    store::update(tx, key, &resource)?;
-    if resource.get("type").and_then(Value::as_str).is_some_and(|kind| kind.to_lowercase().starts_with(clusters::TYPE))
-    {
-        clusters::settled(tx, key, state)?;
-    }
-    Ok(())
-}
-
-/// Removes a resource and all that lives and dies with it.
-pub(super) fn remove(tx: &Transaction<'_>, kube: &dyn KubernetesApi, key: &str, now_ms: i64) -> Result<(), WorldError> {
-    for (cluster, object) in store::tree(tx, key, clusters::TYPE)? {
-        clusters::removed(tx, kube, &cluster, &object, now_ms)?;
-    }
-    for kind in [disks::DISK_TYPE, disks::SNAPSHOT_TYPE] {
-        store::tree(tx, key, kind)?.iter().for_each(|(id, _)| kube.disk_removed(id));
-    }
-    store::remove_tree(tx, key)?;
-    if let Some((cluster, pool)) = pools::split_key(key) {
-        kube.pool_deleted(tx, cluster, pool, now_ms)?;
-        clusters::refresh_profiles(tx, cluster)?;
-    }
-    Ok(())
+/// 409 `OperationNotAllowed`.
+pub(super) fn in_progress(name: &str) -> Failure {
+    Failure::new(
+        409,
+        "OperationNotAllowed",
+        format!(
+            "Operation is not allowed because there's an in progress operation on '{name}'. Please wait for it to finish before starting a new operation."
+        ),
+    )
 }
 
 /// `GET` of an operation's URL.

@@ -5,9 +5,10 @@ use serde_json::json;
 
 use super::answer::{Answer, Failure};
 use super::body::{self, Shape, optional, required};
+use super::call::Call;
 use super::resource::{self, NameRule, Subject, check_name};
 use super::route::Typed;
-use super::{Call, authorization, groups};
+use super::{locations, locks};
 
 /// A resource by name.
 pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
@@ -31,10 +32,10 @@ pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
         }
         _ => return Err(Failure::method()),
     };
-    authorization::check_write(call, &subject.key)?;
-    groups::check_location(&new)?;
+    locks::check_write(call, &subject.key)?;
+    locations::check_location(&new)?;
     body::normalise_location(&mut new);
-    resource::keep_location(subject.old.as_ref(), &new)?;
+    locations::keep_location(subject.old.as_ref(), &new)?;
     body::set(&mut new, "properties.provisioningState", json!("Succeeded"));
     subject.save(call, typed, &mut new)?;
     Ok(Answer::changed(if subject.old.is_some() { 200 } else { 201 }, new))

@@ -7,14 +7,13 @@ use serde_json::{Value, json};
 use super::super::kube_api::NodePool;
 use super::answer::{Answer, Failure};
 use super::body::{self, Field, Shape, optional};
+use super::call::Call;
+use super::kinds::POOL_TYPE;
 use super::operations::{self, Follow, Work};
 use super::resource::{self, NameRule, Subject, check_conditions, check_name};
 use super::route::Typed;
 use super::store::{self, Place};
-use super::{Call, authorization, clusters, versions};
-
-/// The type of agent pools, as rows carry it.
-pub(super) const TYPE: &str = "microsoft.containerservice/managedclusters/agentpools";
+use super::{locks, profiles, versions};
 
 const FIELDS: &[Field] = &[
     optional("properties", Shape::Object),
@@ -51,12 +50,6 @@ const IMMUTABLE: &[&str] = &[
 const SPOT_LABEL: &str = "kubernetes.azure.com/scalesetpriority";
 const SPOT_TAINT: &str = "kubernetes.azure.com/scalesetpriority=spot:NoSchedule";
 
-/// The cluster's key and the pool's name, when the key is a pool's.
-pub(super) fn split_key(key: &str) -> Option<(&str, &str)> {
-    let (cluster, pool) = key.split_once("/agentpools/")?;
-    (!pool.contains('/')).then_some((cluster, pool))
-}
-
 /// A pool by name.
 pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
     let subject = Subject::of(call, typed)?;
@@ -65,25 +58,25 @@ pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
         "PUT" => {
             let new = body::read(&call.body, FIELDS, false)?;
             check_conditions(call, subject.old.as_ref(), "properties.eTag")?;
-            clusters::idle(call, &subject.parent)?;
-            clusters::idle(call, &subject.key)?;
-            authorization::check_write(call, &subject.key)?;
+            operations::idle(call, &subject.parent)?;
+            operations::idle(call, &subject.key)?;
+            locks::check_write(call, &subject.key)?;
             let cluster = store::get(call.tx, &subject.parent)?.ok_or_else(|| Failure::missing(&subject.parent))?;
             let existed = subject.old.is_some();
             apply(call, &subject, &cluster, typed.name(), new)?;
-            clusters::refresh_profiles(call.tx, &subject.parent)?;
+            profiles::refresh(call.tx, &subject.parent)?;
             let headers = operations::begin(call, &subject.key, Work::Write, 2, Follow::Status)?;
             let body = store::get(call.tx, &subject.key)?.unwrap_or_default();
             Ok(Answer::changed(if existed { 200 } else { 201 }, body).with(headers))
         }
         "DELETE" => {
             if subject.old.is_some() {
-                clusters::idle(call, &subject.parent)?;
-                clusters::idle(call, &subject.key)?;
+                operations::idle(call, &subject.parent)?;
+                operations::idle(call, &subject.key)?;
                 not_the_last_system_pool(call, &subject)?;
             }
             let answer = resource::delete_later(call, &subject, 2)?;
-            clusters::refresh_profiles(call.tx, &subject.parent)?;
+            profiles::refresh(call.tx, &subject.parent)?;
             Ok(answer)
         }
         _ => Err(Failure::method()),
@@ -93,7 +86,7 @@ pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
 fn not_the_last_system_pool(call: &Call<'_>, subject: &Subject) -> Result<(), Failure> {
     let is_system =
         |pool: &Value| body::text(pool, "properties.mode").is_some_and(|mode| mode.eq_ignore_ascii_case("System"));
-    let others = store::children(call.tx, &subject.parent, TYPE)?;
+    let others = store::children(call.tx, &subject.parent, POOL_TYPE)?;
     let another = others.iter().any(|(key, pool)| *key != subject.key && is_system(pool));
     if subject.old.as_ref().is_some_and(is_system) && !another {
         return Err(Failure::new(
@@ -153,7 +146,7 @@ fn apply(call: &Call<'_>, subject: &Subject, cluster: &Value, name: &str, mut ne
     new["id"] = json!(subject.id);
     new["name"] = json!(name);
     new["type"] = json!("Microsoft.ContainerService/managedClusters/agentPools");
-    store::put(call.tx, Place { key: &subject.key, kind: TYPE, parent: &subject.parent }, &new)?;
+    store::put(call.tx, Place { key: &subject.key, kind: POOL_TYPE, parent: &subject.parent }, &new)?;
     let pool = node_pool(name, cluster, &new);
     Ok(call.kube.pool_changed(call.tx, &subject.parent, &pool, call.now_ms)?)
 }

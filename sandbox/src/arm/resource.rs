@@ -4,10 +4,12 @@ use http::header::{IF_MATCH, IF_NONE_MATCH};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
+use super::call::Call;
+use super::kinds::STORAGE_SERVICES;
 use super::operations::{self, Work};
 use super::route::Typed;
 use super::store::{self, Place, Query};
-use super::{Call, authorization, authors, body, storage};
+use super::{authors, body, locks, removal};
 
 /// A resource that a request is about.
 pub(super) struct Subject {
@@ -83,7 +85,7 @@ impl Subject {
 /// The id of a nested resource's parent, as stored.
 fn parent_id(call: &Call<'_>, typed: &Typed, parent: &str) -> Result<String, Failure> {
     // `fileServices/default` and its like are there with their account, without a row of their own.
-    let service = storage::SERVICES.iter().find_map(|(lower, suffix)| Some((parent.strip_suffix(lower)?, *suffix)));
+    let service = STORAGE_SERVICES.iter().find_map(|(lower, suffix)| Some((parent.strip_suffix(lower)?, *suffix)));
     let (row, suffix) = service.unwrap_or((parent, ""));
     match store::get(call.tx, row)? {
         Some(found) => Ok(format!("{}{suffix}", body::text(&found, "id").unwrap_or(row))),
@@ -137,42 +139,20 @@ pub(super) fn list(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
     query.page(call.tx, &call.paging()?, None)
 }
 
-/// A location that is the same as before, or absent as before.
-///
-/// # Errors
-/// `InvalidResourceLocation`.
-pub(super) fn keep_location(old: Option<&Value>, new: &Value) -> Result<(), Failure> {
-    let Some(old) = old else { return Ok(()) };
-    let (before, after) = (body::text(old, "location"), body::text(new, "location"));
-    if let (Some(before), Some(after)) = (before, after)
-        && body::normal_location(before) != body::normal_location(after)
-    {
-        let name = body::text(old, "name").unwrap_or_default();
-        return Err(Failure::new(
-            409,
-            "InvalidResourceLocation",
-            format!(
-                "The resource '{name}' already exists in location '{before}'. A resource with the same name cannot be created in location '{after}'. Please select a new resource name."
-            ),
-        ));
-    }
-    Ok(())
-}
-
 /// Deletes at once: 200 when there was one, 204 when not.
 pub(super) fn delete_now(call: &Call<'_>, subject: &Subject) -> Result<Answer, Failure> {
     if subject.old.is_none() {
         return Ok(Answer::empty(204, false));
     }
-    authorization::check_delete(call, &subject.key)?;
-    operations::remove(call.tx, call.kube, &subject.key, call.now_ms)?;
+    locks::check_delete(call, &subject.key)?;
+    removal::remove(call.tx, call.kube, &subject.key, call.now_ms)?;
     Ok(Answer::empty(200, true))
 }
 
 /// Deletes by a long-running operation: 202 when there was one, 204 when not.
 pub(super) fn delete_later(call: &Call<'_>, subject: &Subject, units: u32) -> Result<Answer, Failure> {
     let Some(old) = &subject.old else { return Ok(Answer::empty(204, false)) };
-    authorization::check_delete(call, &subject.key)?;
+    locks::check_delete(call, &subject.key)?;
     let mut leaving = old.clone();
     body::set(&mut leaving, "properties.provisioningState", json!("Deleting"));
     store::update(call.tx, &subject.key, &leaving)?;

@@ -9,10 +9,12 @@ use sha2::{Digest, Sha256};
 use super::super::clock::rfc3339;
 use super::answer::{Answer, Failure};
 use super::body::{self, Field, Shape, optional, required};
+use super::call::Call;
+use super::kinds::STORAGE_SERVICES;
 use super::operations::{self, Follow, Work};
 use super::resource::{self, NameRule, Subject, check_name};
 use super::route::Typed;
-use super::{Call, authorization, groups, store};
+use super::{locations, locks, store};
 
 const ACCOUNT_TYPE: &str = "microsoft.storage/storageaccounts";
 
@@ -68,10 +70,10 @@ pub(super) fn account(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure>
         }
         _ => return Err(Failure::method()),
     };
-    authorization::check_write(call, &subject.key)?;
-    groups::check_location(&new)?;
+    locks::check_write(call, &subject.key)?;
+    locations::check_location(&new)?;
     body::normalise_location(&mut new);
-    resource::keep_location(old, &new)?;
+    locations::keep_location(old, &new)?;
     match old {
         None => {
             check_kind(&new)?;
@@ -193,7 +195,7 @@ pub(super) fn action(call: &Call<'_>, _typed: &Typed, action: &str) -> Result<An
     resource::group(call, &call.route.group_key().unwrap_or_default())?;
     let account = store::get(call.tx, key)?.ok_or_else(|| Failure::missing(key))?;
     // A ReadOnly lock keeps keys back too (Azure docs, "Lock your resources", for storage accounts).
-    authorization::check_write(call, key)?;
+    locks::check_write(call, key)?;
     let value = |name: &str| STANDARD.encode(Sha256::digest(format!("{name}/{key}").as_bytes()).repeat(2));
     let created = body::at(&account, "properties.creationTime");
     let keys: Vec<Value> = ["key1", "key2"]
@@ -202,14 +204,6 @@ pub(super) fn action(call: &Call<'_>, _typed: &Typed, action: &str) -> Result<An
         .collect();
     Ok(Answer::found(json!({ "keys": keys })))
 }
-
-/// The services of an account: the ends of their ids in lower case and as they are shown.
-pub(super) const SERVICES: [(&str, &str); 4] = [
-    ("/fileservices/default", "/fileServices/default"),
-    ("/blobservices/default", "/blobServices/default"),
-    ("/queueservices/default", "/queueServices/default"),
-    ("/tableservices/default", "/tableServices/default"),
-];
 
 /// `fileServices/default` and its like, which every account has.
 pub(super) fn service(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
@@ -239,7 +233,8 @@ fn service_object(id: &str, typed: &Typed) -> Value {
 
 /// The account that something in one of its services belongs to.
 fn account_of(call: &Call<'_>, subject: &Subject) -> Result<Value, Failure> {
-    let key = SERVICES.iter().find_map(|(lower, _)| subject.parent.strip_suffix(lower)).unwrap_or(&subject.parent);
+    let key =
+        STORAGE_SERVICES.iter().find_map(|(lower, _)| subject.parent.strip_suffix(lower)).unwrap_or(&subject.parent);
     let account = store::get(call.tx, key)?.unwrap_or_default();
     if body::text(&account, "properties.provisioningState") == Some("Creating") {
         return Err(Failure::new(
@@ -293,7 +288,7 @@ pub(super) fn item(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
     };
     let tables = typed.kind.short() == "tables";
     check_name(typed.name(), &NameRule { min: 3, max: 63, also: if tables { "" } else { "-" }, lower: !tables })?;
-    authorization::check_write(call, &subject.key)?;
+    locks::check_write(call, &subject.key)?;
     let account = account_of(call, &subject)?;
     check_service(&account, typed.kind.types[1].trim_end_matches("Services"))?;
     let created = subject.old.is_none();
@@ -323,7 +318,7 @@ pub(super) fn share(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
         }
         _ => return Err(Failure::method()),
     };
-    authorization::check_write(call, &subject.key)?;
+    locks::check_write(call, &subject.key)?;
     let account = account_of(call, &subject)?;
     check_service(&account, "file")?;
     if let Some(old) = old {

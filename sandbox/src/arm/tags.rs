@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
+use super::call::Call;
 use super::route::Typed;
-use super::{Call, authorization, body, store};
+use super::{body, locks, store};
 
 /// The tags of the scope.
 pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
@@ -21,7 +22,7 @@ pub(super) fn one(call: &Call<'_>, typed: &Typed) -> Result<Answer, Failure> {
         }
         _ => return Err(Failure::method()),
     };
-    authorization::check_write(call, &key)?;
+    locks::check_write(call, &key)?;
     resource["tags"] = tags.clone();
     store::update(call.tx, &key, &resource)?;
     Ok(if call.method == http::Method::DELETE {

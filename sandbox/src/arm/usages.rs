@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
-use super::{Call, body, clusters, groups, pools, store};
+use super::call::Call;
+use super::kinds::{CLUSTER_TYPE, POOL_TYPE};
+use super::locations::LOCATIONS;
+use super::{body, store};
 
 /// The versions of the API that are served.
 pub(super) const VERSIONS: &[&str] = &["2024-03-01", "2024-07-01"];
@@ -17,15 +20,15 @@ pub(super) fn list(call: &Call<'_>, location: &str) -> Result<Answer, Failure> {
     if call.method != http::Method::GET {
         return Err(Failure::method());
     }
-    if !groups::LOCATIONS.iter().any(|(name, _)| *name == location) {
+    if !LOCATIONS.iter().any(|(name, _)| *name == location) {
         let message =
             format!("No registered resource provider found for location '{location}' and type 'locations/usages'.");
         return Err(Failure::new(400, "NoRegisteredProviderFound", message));
     }
     let (mut cores, mut machines) = (0, 0);
-    let here = store::of_type(call.tx, &call.route.subscription, clusters::TYPE)?;
+    let here = store::of_type(call.tx, &call.route.subscription, CLUSTER_TYPE)?;
     for (key, _) in here.iter().filter(|(_, cluster)| body::text(cluster, "location") == Some(location)) {
-        for (_, pool) in store::children(call.tx, key, pools::TYPE)? {
+        for (_, pool) in store::children(call.tx, key, POOL_TYPE)? {
             let count = pool.pointer("/properties/count").and_then(Value::as_u64).unwrap_or_default();
             machines += count;
             cores += count * processors(body::text(&pool, "properties.vmSize").unwrap_or_default());
