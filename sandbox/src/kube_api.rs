@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 
 use super::world::{World, WorldError};
 
+/// The media type of JSON.
+pub(super) const JSON: &str = "application/json";
+
 /// A request to the API server of one emulated cluster.
 #[derive(Debug, Clone)]
 pub struct KubeRequest {
@@ -62,6 +65,24 @@ pub(super) fn kubernetes_status(code: u16, reason: &str, message: &str) -> Value
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code,
     })
+}
+
+impl KubeResponse {
+    /// A whole answer.
+    pub(super) fn full(status: http::StatusCode, content_type: &'static str, body: String) -> Self {
+        Self {
+            status,
+            content_type: content_type.into(),
+            headers: HeaderMap::new(),
+            body: Body::Full(body.into()),
+            logged: false,
+        }
+    }
+
+    /// A whole answer in JSON.
+    pub(super) fn json(status: http::StatusCode, body: String) -> Self {
+        Self::full(status, JSON, body)
+    }
 }
 
 /// An agent pool as its cluster's API server sees it: what its Node objects are made from.

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::SERVER_VERSION;
 use super::kinds::{RESOURCES, Resource, groups};
+
+/// The version the emulator says it is.
+pub const SERVER_VERSION: &str = "v1.36.3";
 
 /// `/version`.
 #[must_use]

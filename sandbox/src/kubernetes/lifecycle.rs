@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::super::world::WorldError;
-use super::controller::Env;
+use super::env::Env;
 use super::kinds::{Resource, by_plural};
-use super::store::{map_at, metadata, text};
+use super::store::{is_deleting, key, map_at, metadata, text};
 
 /// Set by a foreground deletion until the dependents are gone.
 pub const FOREGROUND: &str = "foregroundDeletion";
@@ -22,12 +22,6 @@ pub enum Propagation {
     Foreground,
     /// They stay, without their owner.
     Orphan,
-}
-
-/// Whether the object is on its way out.
-#[must_use]
-pub fn is_deleting(object: &Value) -> bool {
-    object.pointer("/metadata/deletionTimestamp").is_some()
 }
 
 fn finalizers(object: &Value) -> usize {
@@ -216,8 +210,16 @@ pub fn drain_namespace(env: &Env<'_>, resource: &Resource, mut object: Value, no
     Ok(())
 }
 
-/// Namespace and name of an object.
-#[must_use]
-pub fn key(object: &Value) -> (String, String) {
-    (text(object, "/metadata/namespace").to_owned(), text(object, "/metadata/name").to_owned())
+/// Lets an object go that waited for its dependents.
+///
+/// # Errors
+/// Failures of the database.
+pub fn collect(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64) -> Result<(), WorldError> {
+    if !is_deleting(&object) || !env.store.dependents(text(&object, "/metadata/uid"))?.is_empty() {
+        return Ok(());
+    }
+    if drop_finalizer(&mut object, FOREGROUND) {
+        store_or_finish(env, resource, &mut object, now_ms)?;
+    }
+    Ok(())
 }

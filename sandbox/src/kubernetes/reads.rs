@@ -5,14 +5,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::super::kube_api::{Body, KubeRequest, KubeResponse};
+use super::super::kube_api::{Body, JSON, KubeRequest, KubeResponse};
 use super::super::world::World;
+use super::emulator::Emulator;
+use super::options::parameter;
+use super::route::Route;
 use super::selector::{FieldSelector, LabelSelector};
 use super::status::{ApiError, Status};
 use super::store::{Store, with_type};
 use super::verbs::{Target, Writes, Written, scale_of};
 use super::watch::{self, Selection, WatchOptions};
-use super::{Emulator, JSON, Route, parameter, respond};
 
 type Query = [(String, String)];
 
@@ -86,7 +88,7 @@ fn get(store: &Store<'_>, route: &Route<'_>) -> Result<KubeResponse, ApiError> {
         }
         _ => return Err(Status::no_such_path().into()),
     };
-    Ok(respond(StatusCode::OK, JSON, body))
+    Ok(KubeResponse::json(StatusCode::OK, body))
 }
 
 /// Where the next page begins: the last Namespace and name given, and the version of the first page.
@@ -154,7 +156,7 @@ fn list(store: &Store<'_>, selection: &Selection, query: &Query) -> Result<KubeR
         resource.kind,
         resource.api_version()
     );
-    Ok(respond(StatusCode::OK, JSON, body))
+    Ok(KubeResponse::json(StatusCode::OK, body))
 }
 
 /// DELETE of a collection: every object the query selects is deleted by itself.

@@ -109,7 +109,8 @@ impl std::fmt::Debug for Store<'_> {
     }
 }
 
-type Result<T> = std::result::Result<T, WorldError>;
+/// What the database gives.
+pub type Result<T> = std::result::Result<T, WorldError>;
 
 fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row { namespace: row.get(0)?, name: row.get(1)?, labels: row.get(2)?, json: row.get(3)? })
@@ -152,6 +153,18 @@ pub fn list<'v>(object: &'v Value, pointer: &str) -> &'v [Value] {
 #[must_use]
 pub fn map<'v>(object: &'v Value, pointer: &str) -> Option<&'v Map<String, Value>> {
     object.pointer(pointer).and_then(Value::as_object)
+}
+
+/// Namespace and name of an object.
+#[must_use]
+pub fn key(object: &Value) -> (String, String) {
+    (text(object, "/metadata/namespace").to_owned(), text(object, "/metadata/name").to_owned())
+}
+
+/// Whether the object is on its way out.
+#[must_use]
+pub fn is_deleting(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some()
 }
 
 /// The object's `metadata`, made when missing.

@@ -5,7 +5,13 @@ mod lifecycle;
 mod reads;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use serde_json::json;
+
+use super::super::kube_api::{Body, JSON};
 use super::*;
 
 pub(super) const CLUSTER: &str =

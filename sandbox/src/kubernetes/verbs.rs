@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::apply::{Managers, Operation, Writer};
-use super::controller::Env;
 use super::decode;
+use super::env::Env;
 use super::fieldset;
 use super::kinds::{Resource, by_plural};
-use super::lifecycle::{self, Propagation, is_deleting};
+use super::lifecycle::{self, Propagation};
 use super::patch;
 use super::schema::Cursor;
 use super::status::{self, ApiError, Status};
-use super::store::{map_at, metadata, text};
+use super::store::{is_deleting, map_at, metadata, text};
 use super::{admission, defaults, security, validate};
 
 /// What a write is about.

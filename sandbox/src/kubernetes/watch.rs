@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::super::world::{World, WorldError};
-use super::Emulator;
+use super::emulator::Emulator;
 use super::kinds::Resource;
 use super::selector::{FieldSelector, LabelSelector};
 use super::status::{ApiError, Status};

@@ -17,7 +17,7 @@ use http::StatusCode;
 use rusqlite::Transaction;
 
 use super::arm;
-use super::kube_api::{Body, KubeRequest, KubeResponse, KubernetesApi, MadeDisk, NodePool, kubernetes_status};
+use super::kube_api::{KubeRequest, KubeResponse, KubernetesApi, MadeDisk, NodePool, kubernetes_status};
 use super::world::{World, WorldError};
 use cluster::Cluster;
 pub use cluster::ClusterError;
@@ -102,12 +102,9 @@ impl KubernetesApi for RealClusters {
             Some(real) => real.send(request),
             None => Err("no --kubeconfig names a real cluster for this one".to_owned()),
         };
-        sent.unwrap_or_else(|message| KubeResponse {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            content_type: "application/json".into(),
-            headers: http::HeaderMap::new(),
-            body: Body::Full(kubernetes_status(503, "ServiceUnavailable", &message).to_string().into()),
-            logged: false,
+        sent.unwrap_or_else(|message| {
+            let status = kubernetes_status(503, "ServiceUnavailable", &message);
+            KubeResponse::json(StatusCode::SERVICE_UNAVAILABLE, status.to_string())
         })
     }
 

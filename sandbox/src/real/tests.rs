@@ -1,6 +1,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
+use super::super::kube_api::Body;
 use super::*;
 
 fn kubeconfig(folder: &Path, server: &str) -> PathBuf {

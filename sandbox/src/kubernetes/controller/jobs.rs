@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
+use super::super::env::Env;
 use super::super::kinds::{Resource, by_plural};
-use super::super::lifecycle::{is_deleting, key};
-use super::super::store::{list, map_at, text};
-use super::workloads::{create_pod, pods_of};
-use super::{Env, Result};
+use super::super::lifecycle;
+use super::super::store::{Result, is_deleting, list, map_at, text};
+use super::pods::{create_pod, pods_of};
 
 /// One step of a Job, and its status.
 pub fn job(env: &Env<'_>, resource: &Resource, object: Value, now_ms: i64) -> Result<()> {
     let Some(pods) = by_plural("pods") else { return Ok(()) };
     if is_deleting(&object) {
-        return env.collect(resource, object, now_ms);
+        return lifecycle::collect(env, resource, object, now_ms);
     }
     let has = |kind: &str| list(&object, "/status/conditions").iter().any(|one| text(one, "/type") == kind);
     if has("Complete") || has("Failed") {
@@ -55,35 +55,5 @@ pub fn job(env: &Env<'_>, resource: &Resource, object: Value, now_ms: i64) -> Re
         status.insert("conditions".into(), json!(conditions));
     }
     env.update(resource, &object, new, "status", now_ms)?;
-    Ok(())
-}
-
-/// The end of a Pod that is not restarted. Nothing runs here: what says in plain words that it fails, fails (`false`, or a
-/// last word that ends in `exit 3`), and what sleeps for ever does not end.
-pub fn exit_code(pod: &Value) -> Option<i64> {
-    let words = |container: &Value| -> Vec<String> {
-        let words = list(container, "/command").iter().chain(list(container, "/args"));
-        words.filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    let mut code = 0;
-    for container in list(pod, "/spec/containers") {
-        let words = words(container);
-        let last = words.last().map_or("", String::as_str).trim();
-        if last.ends_with("sleep infinity") || words.iter().any(|word| word == "sleep") && last == "infinity" {
-            return None;
-        }
-        let said = last.rsplit_once("exit ").and_then(|(_, code)| code.trim().parse().ok());
-        code = code.max(if words == ["false"] { 1 } else { said.unwrap_or(0) });
-    }
-    Some(code)
-}
-
-/// Wakes the Job whose Pod this is.
-pub fn wake(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
-    let (namespace, _) = key(pod);
-    if text(pod, "/metadata/ownerReferences/0/kind") == "Job" {
-        let owner = text(pod, "/metadata/ownerReferences/0/name");
-        env.store.schedule("jobs", &namespace, owner, now_ms)?;
-    }
     Ok(())
 }

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::admission::add_finalizer;
+use super::super::env::Env;
 use super::super::kinds::{Resource, by_plural};
-use super::super::lifecycle::{self, drop_finalizer, is_deleting, key};
-use super::super::store::{map_at, text};
-use super::{Env, Result};
+use super::super::lifecycle::{self, drop_finalizer};
+use super::super::store::{Result, is_deleting, key, map_at, text};
 
 /// Keeps a Service until its load balancer is gone.
 const CLEANUP: &str = "service.kubernetes.io/load-balancer-cleanup";

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::super::super::kube_api::NodePool;
 use super::super::super::standing;
+use super::super::discovery::SERVER_VERSION;
+use super::super::env::Env;
 use super::super::kinds::by_plural;
 use super::super::lifecycle::{self, Propagation};
-use super::super::store::text;
-use super::{Env, Result};
+use super::super::store::{Result, text};
 
 const POOL_LABEL: &str = "kubernetes.azure.com/agentpool";
 
@@ -68,7 +69,7 @@ fn node(env: &Env<'_>, pool: &NodePool, index: u32, now_ms: i64) -> Value {
             }],
             "nodeInfo": {
                 "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "containerd://2.0.0",
-                "kernelVersion": "", "kubeProxyVersion": "", "kubeletVersion": super::super::SERVER_VERSION,
+                "kernelVersion": "", "kubeProxyVersion": "", "kubeletVersion": SERVER_VERSION,
                 "machineID": "", "operatingSystem": "linux", "osImage": "", "systemUUID": "",
             },
         },

@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use super::super::admission::{PV_PROTECTION, PVC_PROTECTION};
+use super::super::appointments;
+use super::super::env::Env;
 use super::super::kinds::{Resource, by_plural};
-use super::super::lifecycle::{self, Propagation, drop_finalizer, is_deleting, key};
-use super::super::store::{list, map_at, text};
-use super::{Env, Result, workloads};
+use super::super::lifecycle::{self, Propagation, drop_finalizer};
+use super::super::mounts::{claim_names, disk_of, handles};
+use super::super::store::{Result, is_deleting, key, list, map_at, text};
 use kompox_rules::quantity::Quantity;
 
 const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
@@ -18,10 +20,6 @@ pub enum Mounted {
     Ready(Vec<Value>),
     /// A claim is missing or unbound, with the scheduler's words.
     Waiting(String),
-}
-
-fn claim_names(pod: &Value) -> impl Iterator<Item = &str> {
-    list(pod, "/spec/volumes").iter().map(|v| text(v, "/persistentVolumeClaim/claimName")).filter(|n| !n.is_empty())
 }
 
 fn storage(object: &Value, pointer: &str) -> i128 {
@@ -225,7 +223,7 @@ fn bind(
     status.insert("accessModes".into(), volume["spec"]["accessModes"].clone());
     status.insert("capacity".into(), volume["spec"]["capacity"].clone());
     env.update(claims, claim, pvc, "", now_ms)?;
-    workloads::retry_pending(env, &namespace, now_ms)
+    appointments::retry_pending(&env.store, &namespace, now_ms)
 }
 
 /// One whose volume is gone is lost. One that asks for more gets it as the external resizer gives it: it has the driver grow what is behind the
@@ -340,116 +338,13 @@ pub fn volume(env: &Env<'_>, resource: &Resource, mut object: Value, now_ms: i64
     Ok(())
 }
 
-/// Claims that ask for this volume by name, that are bound to it, or that take any of its class are looked at.
-pub fn volume_appeared(env: &Env<'_>, volume: &Value, now_ms: i64) -> Result<()> {
-    let Some(claims) = by_plural("persistentvolumeclaims") else { return Ok(()) };
-    let name = text(volume, "/metadata/name");
-    let class = text(volume, "/spec/storageClassName");
-    let free = volume.pointer("/spec/claimRef").is_none();
-    let mut waiting = Vec::new();
-    env.store.scan(claims, "", None, |row| {
-        // Most claims are for other volumes: only those that mention the name are read.
-        if free || row.json.contains(name) {
-            let claim: Value = serde_json::from_str(&row.json)?;
-            let asked = text(&claim, "/spec/volumeName");
-            let any = free && asked.is_empty() && text(&claim, "/spec/storageClassName") == class;
-            if asked == name || any && text(&claim, "/status/phase") == "Pending" {
-                waiting.push((row.namespace, row.name));
-            }
-        }
-        Ok(true)
-    })?;
-    for (namespace, name) in waiting {
-        env.store.schedule(claims.plural, &namespace, &name, now_ms + env.delay_ms)?;
-    }
-    Ok(())
-}
-
-/// A claim is gone: its volume is released.
-pub fn claim_gone(env: &Env<'_>, claim: &Value, now_ms: i64) -> Result<()> {
-    let volume = text(claim, "/spec/volumeName");
-    if volume.is_empty() { Ok(()) } else { env.store.schedule("persistentvolumes", "", volume, now_ms) }
-}
-
-/// A volume is gone: its claim is lost.
-pub fn volume_gone(env: &Env<'_>, volume: &Value, now_ms: i64) -> Result<()> {
-    // As the CSI drivers do, also for a volume that is deleted itself (HonorPVReclaimPolicy, Kubernetes 1.33).
-    if text(volume, "/spec/persistentVolumeReclaimPolicy") == "Delete" {
-        env.disks.delete(env.store.tx, text(volume, "/spec/csi/volumeHandle"))?;
-    }
-    match volume.pointer("/spec/claimRef") {
-        Some(reference) => {
-            let (namespace, name) = (text(reference, "/namespace"), text(reference, "/name"));
-            env.store.schedule("persistentvolumeclaims", namespace, name, now_ms)
-        }
-        None => Ok(()),
-    }
-}
-
-/// The handle of a volume's disk. Only disks are attached; shares are mounted over the network. Provisioned volumes have no resource behind
-/// them here.
-fn disk_of(volume: &Value) -> Option<&str> {
-    let handle = text(volume, "/spec/csi/volumeHandle");
-    let is_disk = text(volume, "/spec/csi/driver") == "disk.csi.azure.com";
-    (is_disk && handle.to_ascii_lowercase().contains("/disks/")).then_some(handle)
-}
-
-/// The host cache that the driver asks for: `ReadOnly`, where the attributes do not say (`NormalizeCachingMode` of
-/// kubernetes-sigs/azuredisk-csi-driver).
-fn caching(volume: &Value) -> &str {
-    let attributes = volume.pointer("/spec/csi/volumeAttributes").and_then(Value::as_object);
-    let said = attributes.into_iter().flatten().find(|(key, _)| key.eq_ignore_ascii_case("cachingMode"));
-    said.and_then(|(_, mode)| mode.as_str()).unwrap_or("ReadOnly")
-}
-
-/// The cloud disks a Pod mounts, by their handles, with the caches.
-fn handles(env: &Env<'_>, pod: &Value) -> Result<Vec<(String, String)>> {
-    let (Some(claims), Some(volumes)) = (by_plural("persistentvolumeclaims"), by_plural("persistentvolumes")) else {
-        return Ok(Vec::new());
-    };
-    let namespace = text(pod, "/metadata/namespace");
-    let mut out = Vec::new();
-    for name in claim_names(pod) {
-        let Some(claim) = env.store.get(claims, namespace, name)? else { continue };
-        let Some(volume) = env.store.get(volumes, "", text(&claim, "/spec/volumeName"))? else { continue };
-        out.extend(disk_of(&volume).map(|handle| (handle.to_owned(), caching(&volume).to_owned())));
-    }
-    Ok(out)
-}
-
 /// Attaches a Pod's disks to its node; gives the reason when one cannot be.
 pub fn attach(env: &Env<'_>, pod: &Value) -> Result<Option<String>> {
     let node = text(pod, "/spec/nodeName");
-    for (handle, caching) in handles(env, pod)? {
+    for (handle, caching) in handles(&env.store, pod)? {
         if let Some(why) = env.disks.attach(env.store.tx, env.store.cluster, &handle, node, &caching)? {
             return Ok(Some(format!("AttachVolume.Attach failed for volume {handle:?}: {why}")));
         }
     }
     Ok(None)
-}
-
-/// A Pod is gone: disks nobody else mounts are detached, claims that waited for it are looked at.
-pub fn released(env: &Env<'_>, pod: &Value, now_ms: i64) -> Result<()> {
-    let Some(pods) = by_plural("pods") else { return Ok(()) };
-    let namespace = text(pod, "/metadata/namespace");
-    for name in claim_names(pod) {
-        env.store.schedule("persistentvolumeclaims", namespace, name, now_ms)?;
-    }
-    if text(pod, "/spec/nodeName").is_empty() {
-        return Ok(());
-    }
-    let mine = handles(env, pod)?;
-    if mine.is_empty() {
-        return Ok(());
-    }
-    let mut others = Vec::new();
-    for other in env.store.list(pods, namespace)? {
-        if !text(&other, "/spec/nodeName").is_empty() {
-            others.extend(handles(env, &other)?);
-        }
-    }
-    for mounted in mine.iter().filter(|mounted| !others.contains(mounted)) {
-        env.disks.detach(env.store.tx, env.store.cluster, &mounted.0)?;
-    }
-    Ok(())
 }

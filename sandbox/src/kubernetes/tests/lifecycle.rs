@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 
 use super::super::super::kube_api::KubernetesApi;
 use super::super::super::world::WorldError;
-use super::super::Emulator;
-use super::super::controller::Disks;
 use super::super::kinds::RESOURCES;
+use super::super::{Disks, Emulator};
 use super::{Bench, CLUSTER, DEPLOYMENTS, deployment, pool};
 
 fn condition<'v>(object: &'v Value, kind: &str) -> &'v Value {
