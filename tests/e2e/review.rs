@@ -719,3 +719,26 @@ fn the_fault_of_another_app_is_no_concern_of_a_selection() {
         assert_eq!(planned, ["/ws/w/prv/p/cls/c/app/good/Deployment/good-app"]);
     }
 }
+
+#[test]
+fn a_selection_tells_of_data_that_no_manifest_names_and_not_of_an_app_with_errors() {
+    let project = applied(DISK, COMPOSE);
+    let old = project.read("kompoxapp.yml");
+    let new = app("b", DISK);
+    // Beside an app that is there, and beside one that is left out, it is new.
+    for beside in
+        [old.clone(), old.replace("file:compose.yml", "file:missing.yml"), old.replace("zone: \"1\"", "zonee: 1")]
+    {
+        project.write("kompoxapp.yml", &format!("{beside}{new}"));
+        assert_eq!(dangers(&project, &["-A", "app/b"]), [""; 0], "{beside}");
+    }
+    // Instead of one, it may be that.
+    project.write("kompoxapp.yml", &format!("{FRAME}{new}"));
+    let found = dangers(&project, &["-A", "app/b"]);
+    assert!(
+        found.len() == 1
+            && found[0].starts_with("starts-empty: ")
+            && found[0].contains("no manifest names any more /ws/w/prv/p/app/a/disk/default ("),
+        "{found:?}"
+    );
+}
