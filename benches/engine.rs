@@ -142,6 +142,9 @@ async fn work(what: &str, size: usize, folder: &Path) -> Result<()> {
         return Err(format!("{} actions, {} unchanged", plan.actions.len(), plan.unchanged).into());
     }
     if what != "apply" {
+        drop(plan);
+        // As the program does, which leaves them to the end of the process (`src/cli/flow/planning.rs`).
+        std::mem::forget((graph, snapshot));
         return Ok(());
     }
     let lock = store.try_lock(&LockRequest {

@@ -13,6 +13,7 @@ use crate::advice::{Advice, Command};
 use crate::cli::completions;
 use crate::cli::error::CliError;
 use crate::cli::wanted;
+use crate::diag::Diagnostic;
 use crate::engine::address::{Address, resolve};
 use crate::engine::code::DangerCode;
 use crate::engine::graph::Graph;
@@ -193,7 +194,7 @@ impl Session<'_> {
         let options = adjust(&graph, &snapshot)?;
         let digester = self.store.digester();
         // The loader and the expansion say which apps have errors that are no concern of this call.
-        let says_so = |finding: &crate::diag::Diagnostic| ["kom-app-left-out", "app-left-out"].contains(&finding.code);
+        let says_so = |finding: &Diagnostic| ["kom-app-left-out", "app-left-out"].contains(&finding.code);
         let loaded = self.loaded.iter().flat_map(|loaded| loaded.diagnostics.iter());
         let expanded_findings = expanded.iter().flat_map(|expanded| expanded.diagnostics.iter());
         let lacks_apps = loaded.chain(expanded_findings).any(says_so);

@@ -94,8 +94,8 @@ pub struct Mounts<'a> {
     places: BTreeMap<String, String>,
     /// What the images of services are built from.
     builds: BTreeMap<String, Build>,
-    /// Paths of the project that services write to, each with the first that does.
-    writers: BTreeMap<String, String>,
+    /// Paths of the project that services write to.
+    written: BTreeSet<String>,
     /// Configs and secrets by file.
     configs: BTreeMap<String, String>,
     secrets: BTreeMap<String, String>,
@@ -117,7 +117,7 @@ impl<'a> Mounts<'a> {
             folders: BTreeSet::new(),
             places: BTreeMap::new(),
             builds: builds(draft),
-            writers: BTreeMap::new(),
+            written: BTreeSet::new(),
             configs: BTreeMap::new(),
             secrets: BTreeMap::new(),
             emptied: BTreeMap::new(),
@@ -131,13 +131,13 @@ impl<'a> Mounts<'a> {
             .collect();
         let mut folders = Folders::default();
         let mut binds = false;
-        for (service, mount) in &written {
+        for (_, mount) in &written {
             if mount.kind == Kind::Bind
                 && !mount.read_only
                 && !is_outside(mount)
                 && let Ok(path) = syntax::sub_path(&mount.source)
             {
-                mounts.writers.entry(path).or_insert_with(|| (*service).to_owned());
+                mounts.written.insert(path);
             }
             binds |= mount.kind == Kind::Anonymous || mounts.is_folder(mount);
             if mounts.is_folder(mount)
@@ -366,7 +366,7 @@ impl<'a> Mounts<'a> {
         match inner {
             Some(inner)
                 if mount.read_only
-                    && self.writer(&path).is_none()
+                    && !self.is_written(&path)
                     && !inner.is_empty()
                     && inner.iter().all(|name| is_config_key(name))
                     && self.are_small(&path, &inner) =>
@@ -394,14 +394,13 @@ impl<'a> Mounts<'a> {
         Some(if path.is_empty() { ".".to_owned() } else { format!("./{path}") })
     }
 
-    /// Who writes to a folder, or to what lies in it or around it.
-    fn writer(&self, path: &str) -> Option<&str> {
+    /// Whether a service writes to a folder, or to what lies in it or around it.
+    fn is_written(&self, path: &str) -> bool {
         let holds = |outer: &str, inner: &str| {
             let rest = inner.strip_prefix(outer);
             rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('/'))
         };
-        let found = self.writers.iter().find(|(written, _)| holds(written, path) || holds(path, written));
-        found.map(|(_, service)| service.as_str())
+        self.written.iter().any(|written| holds(written, path) || holds(path, written))
     }
 
     fn are_small(&self, folder: &str, names: &[String]) -> bool {

@@ -18,6 +18,10 @@ pub struct Replaced {
     pub by: Location,
 }
 
+fn in_services<'t>(tree: &'t Tree, service: &str) -> Option<&'t Tree> {
+    tree.get("services")?.get(service)
+}
+
 /// The mounts of `base` that `over` replaces by the paths of its tags, and that a service could write to.
 pub(super) fn mounts(base: &Tree, over: &Tree, resets: &[Vec<String>]) -> Vec<Replaced> {
     let mut replaced = Vec::new();
@@ -26,10 +30,9 @@ pub(super) fn mounts(base: &Tree, over: &Tree, resets: &[Vec<String>]) -> Vec<Re
         if root != "services" || key != "volumes" {
             continue;
         }
-        let of = |tree: &Tree| tree.get("services").and_then(|services| services.get(service)).cloned();
-        let by = of(over).map(|service| service.get("volumes").unwrap_or(&service).location.clone());
-        let items = of(base).and_then(|service| service.get("volumes").cloned());
-        for item in items.as_ref().and_then(Tree::as_sequence).unwrap_or_default() {
+        let in_base = in_services(base, service).and_then(|service| service.get("volumes"));
+        let by = in_services(over, service).map_or(over, |service| service.get("volumes").unwrap_or(service));
+        for item in in_base.and_then(Tree::as_sequence).unwrap_or_default() {
             let field = |key: &str| item.get(key).and_then(Tree::as_text);
             let keeps = matches!(field("type"), Some("bind" | "volume")) && field("read_only") != Some("true");
             if let Some(target) = field("target").filter(|_| keeps) {
@@ -38,7 +41,7 @@ pub(super) fn mounts(base: &Tree, over: &Tree, resets: &[Vec<String>]) -> Vec<Re
                     source: field("source").filter(|source| !source.is_empty()).map(str::to_owned),
                     target: target.to_owned(),
                     location: item.location.clone(),
-                    by: by.clone().unwrap_or_else(|| over.location.clone()),
+                    by: by.location.clone(),
                 });
             }
         }
