@@ -379,10 +379,6 @@ fn a_disk_made_outside_is_imported_by_command() {
           + tags.managed-by: "kompox"
 
     Plan: 1 to create, 1 to update, 0 to delete; 0 unchanged
-
-    Hosts:
-      app1-13o40q-3000.cluster1.aks1.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
-      gitea.custom.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
     "#);
     run(&["apply", "--auto-approve"]).done();
     run(&["plan", "--detailed-exitcode"]).done();
@@ -439,10 +435,6 @@ fn a_disk_made_outside_is_imported_by_declaration() {
           + tags.managed-by: "kompox"
 
     Plan: 1 to import, 1 to create, 0 to update, 0 to delete; 0 unchanged
-
-    Hosts:
-      app1-13o40q-3000.cluster1.aks1.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
-      gitea.custom.exp.kompox.dev  (/ws/aks-e2e-gitea-20250925-060355/prv/aks1/cls/cluster1/app/app1)
     "#);
     run(&["apply", "--auto-approve"]).done();
     run(&["plan", "--detailed-exitcode"]).done();
