@@ -14,6 +14,7 @@ pub(crate) mod dns;
 #[cfg(test)]
 pub(crate) mod document;
 pub(crate) mod host;
+pub(crate) mod path;
 pub(crate) mod scalar;
 pub(crate) mod secret;
 pub mod suggest;

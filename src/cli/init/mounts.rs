@@ -16,6 +16,7 @@ use crate::compose::syntax;
 use crate::compose::tree::Tree;
 use crate::diag::Location;
 use crate::text::dns::is_label_within;
+use crate::text::path::{holds, overlap};
 
 /// Longest name of a volume (`manifests.md`, "Rules worth naming").
 const VOLUME_NAME: usize = 16;
@@ -396,11 +397,7 @@ impl<'a> Mounts<'a> {
 
     /// Whether a service writes to a folder, or to what lies in it or around it.
     fn is_written(&self, path: &str) -> bool {
-        let holds = |outer: &str, inner: &str| {
-            let rest = inner.strip_prefix(outer);
-            rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('/'))
-        };
-        self.written.iter().any(|written| holds(written, path) || holds(path, written))
+        self.written.iter().any(|written| overlap(written, path))
     }
 
     fn are_small(&self, folder: &str, names: &[String]) -> bool {
@@ -579,8 +576,7 @@ fn is_outside(mount: &Written) -> bool {
 
 /// Whether a path means something of the machine, not data.
 fn is_of_the_machine(source: &str) -> bool {
-    let below = |path: &&str| source.strip_prefix(*path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    source == "/" || OF_THE_MACHINE.iter().any(below)
+    source == "/" || OF_THE_MACHINE.iter().any(|path| holds(path, source))
 }
 
 fn last(path: &str) -> &str {

@@ -3,6 +3,7 @@
 use super::context::Context;
 use crate::compose::model::{Mount, MountSource, Service};
 use crate::diag::Diagnostic;
+use crate::text::path::overlap;
 
 /// A place on a volume that a service mounts.
 struct Place<'a> {
@@ -14,10 +15,8 @@ struct Place<'a> {
 impl Place<'_> {
     /// Whether one of them is the other, or lies in it. The whole of a volume is another matter.
     fn meets(&self, other: &Self) -> bool {
-        let steps = |place: &Self| -> Vec<String> { place.mount.sub_path.split('/').map(str::to_owned).collect() };
-        let (one, two) = (steps(self), steps(other));
-        let apart = self.mount.sub_path.is_empty() || other.mount.sub_path.is_empty() || self.volume != other.volume;
-        !apart && one.iter().zip(&two).all(|(a, b)| a == b)
+        let (one, two) = (&self.mount.sub_path, &other.mount.sub_path);
+        self.volume == other.volume && !one.is_empty() && !two.is_empty() && overlap(one, two)
     }
 
     fn is_first(&self) -> bool {

@@ -3,6 +3,7 @@
 use crate::compose::load::Replaced;
 use crate::compose::model::Service;
 use crate::diag::{Diagnostic, Location};
+use crate::text::path::holds;
 
 /// Warns of mounts that are in a compose file and not in the cluster: whoever adds one to the file does not expect that a later
 /// file's list stands in its place, and what is written there is lost with the Pod.
@@ -28,13 +29,9 @@ pub(super) fn findings(replaced: &[Replaced], services: &[Service]) -> Vec<(Diag
 /// Whether a service has something else in a mount's place: a mount there or above, a file or memory there or below, or the
 /// word of its author that it needs none.
 fn stands_in(service: &Service, target: &str) -> bool {
-    let above = |outer: &str, inner: &str| {
-        let (outer, inner) = (outer.trim_end_matches('/'), inner.trim_end_matches('/'));
-        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
     let files = service.configs.iter().chain(&service.secrets).map(|file| &file.target);
     let mut below = files.chain(service.tmpfs.iter().map(|memory| &memory.target));
-    service.mounts.iter().any(|mount| above(&mount.target, target))
-        || below.any(|other| above(target, other))
-        || service.left_out.iter().any(|other| above(other, target))
+    service.mounts.iter().any(|mount| holds(&mount.target, target))
+        || below.any(|other| holds(target, other))
+        || service.left_out.iter().any(|other| holds(other, target))
 }

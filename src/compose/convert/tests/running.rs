@@ -110,6 +110,10 @@ fn folders_are_filled_from_images_and_given_away_where_that_is_asked_for() {
     ] {
         assert!(found.contains(part), "{part}: {found}");
     }
+    for wrong in ["data", "[data]", "[{}]"] {
+        let found = findings(&service(&format!("    x-kompox: {{leaveOut: {wrong}}}\n")));
+        assert!(found.contains("x-kompox.leaveOut must be a list of paths of mounts"), "{found}");
+    }
     let found = findings(&service("    x-kompox: {chown: me}\n"));
     assert!(found.contains("x-kompox.chown must be \"UID\" or \"UID:GID\", in numbers"), "{found}");
 }
