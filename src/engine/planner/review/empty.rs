@@ -10,7 +10,6 @@ use crate::engine::address::Address;
 use crate::engine::code::DangerCode;
 use crate::engine::kind::{Carry, CarryOver, Holds, Mount, Moved, Shelf};
 use crate::engine::plan::{Danger, Verb};
-use crate::text::path::overlap;
 
 /// What is behind a place: the object that holds the data, and the provider's id of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +47,12 @@ impl Spot {
 
     /// Whether one of them is the other, or in it.
     fn overlaps(&self, other: &Self) -> bool {
-        self.data.is(&other.data) && overlap(&self.shelf.folder, &other.shelf.folder)
+        let holds = |outer: &str, inner: &str| {
+            let rest = inner.strip_prefix(outer);
+            rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('/'))
+        };
+        let (one, two) = (&self.shelf.folder, &other.shelf.folder);
+        self.data.is(&other.data) && (holds(one, two) || holds(two, one))
     }
 }
 
