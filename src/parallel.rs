@@ -21,6 +21,12 @@ pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<
     })
 }
 
+/// Drops a value of very many parts beside what its caller does next. Where there is no thread to be had, it is dropped now.
+pub fn drop_aside(value: impl Send + 'static) {
+    // The thread that cannot be started drops what it was to drop.
+    let _ = std::thread::Builder::new().spawn(move || drop(value));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

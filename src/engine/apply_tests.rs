@@ -90,7 +90,7 @@ async fn an_object_that_is_not_ready_is_known_to_the_state() {
     site.world.fail("x", "create", Fault::NotReady);
     let summary = site.run(&wish, Ask::default()).await.unwrap();
     assert_eq!(summary.failed[0].2.class, ErrorClass::NotReady);
-    assert!(site.records().contains_key("/ws/t/thing/x"));
+    assert!(site.record("/ws/t/thing/x").is_some());
 }
 
 #[tokio::test]

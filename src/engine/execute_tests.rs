@@ -34,7 +34,7 @@ async fn data_stays_when_its_safety_copy_fails_and_so_does_what_holds_it() {
     assert!(error.message.starts_with("not deleted, because no safety copy could be taken"), "{error}");
     assert_eq!(site.world.ids(), ["/g", "/g/d"]);
     assert_eq!(site.world.take_log(), ["copy /g/d"], "nothing was asked for after the copy had failed");
-    assert!(site.records().contains_key("/ws/t/vault/d"));
+    assert!(site.record("/ws/t/vault/d").is_some());
     assert!(site.store().open_intents().unwrap().is_empty(), "nothing was deleted");
 
     // With its copy it goes, and the group that the copy is in stays.
@@ -140,7 +140,7 @@ async fn an_answer_that_says_nothing_leaves_the_intent_open() {
         assert_eq!(summary.open, [address(&THING, "x")], "{verb}: it is told that it is not known");
         let open = site.store().open_intents().unwrap();
         assert_eq!(open.iter().map(|intent| intent.action.word()).collect::<Vec<_>>(), [verb]);
-        assert_eq!(site.records().contains_key("/ws/t/thing/x"), verb != "create", "{verb}");
+        assert_eq!(site.record("/ws/t/thing/x").is_some(), verb != "create", "{verb}");
     }
 }
 
@@ -166,7 +166,7 @@ async fn what_a_killed_run_began_is_waited_for() {
     let (site, wish) = (Site::new(), graph([node(&POD, "x")]));
     assert!(site.run(&wish, Ask { moment: Some(Moment::After(1)), ..Ask::default() }).await.is_err());
     site.reconcile().await.unwrap();
-    assert!(site.records()["/ws/t/pod/x"].progress.unready);
+    assert!(site.record("/ws/t/pod/x").unwrap().progress.unready);
     site.apply(&wish).await;
     site.assert_converged(&wish).await;
 
@@ -174,7 +174,7 @@ async fn what_a_killed_run_began_is_waited_for() {
     assert!(site.run(&graph([]), Ask { moment: Some(Moment::After(1)), ..destroy(&[]) }).await.is_err());
     assert_eq!((site.world.take_log(), site.world.ids()), (vec!["delete /x".to_owned()], Vec::new()));
     site.reconcile().await.unwrap();
-    assert!(site.records().contains_key("/ws/t/pod/x"), "what ran in it may run on");
+    assert!(site.record("/ws/t/pod/x").is_some(), "what ran in it may run on");
 }
 
 /// The answer was lost, and what is there is going: whether by this request, a later look says.
@@ -201,7 +201,7 @@ async fn a_workload_whose_deletion_got_no_answer_is_known_until_it_has_ended() {
     site.apply(&graph([node(&POD, "x")])).await;
     site.world.fail("x", "delete", Fault::LostAfter);
     site.run(&graph([]), destroy(&[])).await.unwrap();
-    assert!(site.world.ids().is_empty() && site.records().contains_key("/ws/t/pod/x"));
+    assert!(site.world.ids().is_empty() && site.record("/ws/t/pod/x").is_some());
     site.world.heal();
     assert!(site.run(&graph([]), destroy(&[])).await.unwrap().is_complete());
     assert!(site.records().is_empty());
@@ -279,11 +279,11 @@ async fn an_output_that_changed_outside_is_drift_and_can_be_accepted() {
     site.world.edit("/a", |thing| thing.object["token"] = "newer".into());
     let drift = site.plan_as(&taker(), Mode::RefreshOnly, &Options::default()).await.unwrap();
     assert_eq!(verbs(&drift), ["accept thing/a"]);
-    let applied = site.records()["/ws/t/thing/a"].applied.clone();
+    let applied = site.record("/ws/t/thing/a").unwrap().applied.clone();
     let ask = Ask { mode: Some(Mode::RefreshOnly), ..Ask::default() };
     assert!(site.run(&taker(), ask).await.unwrap().is_complete());
     assert_eq!(recorded_token(&site, "a"), "newer");
-    assert_eq!(site.records()["/ws/t/thing/a"].applied, applied, "what was applied is what it was");
+    assert_eq!(site.record("/ws/t/thing/a").unwrap().applied, applied, "what was applied is what it was");
     let drift = site.plan_as(&taker(), Mode::RefreshOnly, &Options::default()).await.unwrap();
     assert!(drift.is_empty());
 }

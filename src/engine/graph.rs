@@ -11,6 +11,7 @@ use super::kind::Kind;
 use super::plan::Origin;
 use super::provider::{Find, ProviderKey, Target};
 use super::value::{Path, Value};
+use crate::parallel;
 
 pub use kompox_state::Protection;
 
@@ -150,6 +151,8 @@ pub struct Graph {
     dag: DiGraph<Node, ()>,
     index: HashMap<Address, NodeIndex>,
     order: Vec<NodeIndex>,
+    /// By a node's index: something refers to it.
+    referenced: Vec<bool>,
 }
 
 impl Graph {
@@ -170,34 +173,30 @@ impl Graph {
                 return Err(GraphError::Duplicate { address, origins });
             }
         }
-        let mut edges = Vec::new();
-        for id in dag.node_indices() {
-            let node = &dag[id];
-            let mut needs: Vec<&Address> = node.depends_on.iter().collect();
-            node.desired.references(&mut |reference| needs.push(&reference.address));
-            needs.sort_unstable();
-            needs.dedup();
-            for need in needs {
-                let Some(from) = index.get(need) else {
-                    let (address, origin) = (node.address.clone(), node.origin.clone());
-                    return Err(GraphError::Missing { address, missing: need.clone(), origin });
-                };
-                edges.push((*from, id));
+        let ids: Vec<NodeIndex> = dag.node_indices().collect();
+        let needs = parallel::map(&ids, |id| needs(&dag[*id], &index));
+        let mut referenced = vec![false; ids.len()];
+        for (id, needs) in ids.into_iter().zip(needs) {
+            for (need, refers) in needs? {
+                referenced[need.index()] |= refers;
+                dag.add_edge(need, id, ());
             }
-        }
-        for (from, to) in edges {
-            dag.add_edge(from, to, ());
         }
         let order = match toposort(&dag, None) {
             Ok(order) => order,
             Err(_) => return Err(GraphError::Cycle { cycle: find_cycle(&dag) }),
         };
-        Ok(Self { dag, index, order })
+        Ok(Self { dag, index, order, referenced })
     }
 
     /// The node of an address.
     pub fn get(&self, address: &Address) -> Option<&Node> {
         self.index.get(address).map(|id| &self.dag[*id])
+    }
+
+    /// Whether another node takes something from this one, besides waiting for it.
+    pub fn is_referenced(&self, address: &Address) -> bool {
+        self.index.get(address).is_some_and(|id| self.referenced[id.index()])
     }
 
     /// How many nodes there are.
@@ -241,6 +240,22 @@ impl Graph {
         needs.sort_unstable();
         needs
     }
+}
+
+/// What a node depends on, by address, each once, and whether it refers to it.
+fn needs(node: &Node, index: &HashMap<Address, NodeIndex>) -> Result<Vec<(NodeIndex, bool)>, GraphError> {
+    let mut needs: BTreeMap<&Address, bool> = node.depends_on.iter().map(|need| (need, false)).collect();
+    node.desired.references(&mut |reference| {
+        needs.insert(&reference.address, true);
+    });
+    let found = needs.into_iter().map(|(need, refers)| match index.get(need) {
+        Some(id) => Ok((*id, refers)),
+        None => {
+            let (address, origin) = (node.address.clone(), node.origin.clone());
+            Err(GraphError::Missing { address, missing: need.clone(), origin })
+        }
+    });
+    found.collect()
 }
 
 /// One cycle of a graph that has one, in order.
@@ -305,6 +320,13 @@ pub(crate) mod tests {
         let graph = Graph::new(vec![b, node("a", &[])]).unwrap();
         let names: Vec<_> = graph.iter().map(|n| n.address.name().to_owned()).collect();
         assert_eq!(names, ["a", "b"]);
+        let referenced = |name: &str| graph.is_referenced(&Address::new("/ws/t", "thing", name));
+        assert!(referenced("a") && !referenced("b") && !referenced("nope"));
+        let graph = Graph::new(vec![node("b", &["a"]), node("a", &[])]).unwrap();
+        assert!(
+            !graph.is_referenced(&Address::new("/ws/t", "thing", "a")),
+            "it waits for it, and takes nothing from it"
+        );
     }
 
     proptest! {

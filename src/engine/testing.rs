@@ -313,6 +313,10 @@ impl Site {
         self.store().records().unwrap().into_iter().map(|record| (record.address.clone(), record)).collect()
     }
 
+    pub(crate) fn record(&self, address: &str) -> Option<Record> {
+        self.store().record(&Address::parse(address).unwrap()).unwrap()
+    }
+
     /// Changes the records of the state behind kompox's back.
     pub(crate) fn rewrite(&self, changes: Vec<StateChange>) {
         let store = self.store();
@@ -322,7 +326,7 @@ impl Site {
 
     /// Puts a copy of a record under another address.
     pub(crate) fn alias(&self, from: &str, to: &str, change: impl FnOnce(&mut Record)) {
-        let mut record = Record { address: Address::parse(to).unwrap(), ..self.records()[from].clone() };
+        let mut record = Record { address: Address::parse(to).unwrap(), ..self.record(from).unwrap() };
         change(&mut record);
         self.rewrite(vec![StateChange::PutRecord(Box::new(record))]);
     }

@@ -221,7 +221,7 @@ fn resume(plan: &mut Plan, records: &HashMap<&str, &Record>, earlier: &HashSet<S
             planned.moved_from = None;
         }
         // A move writes the records of what depends on it too.
-        let touched = record.dependencies.iter().any(|need| moved.contains(need.as_str()));
+        let touched = record.dependencies.iter().any(|need| moved.contains(need));
         let taken = planned.action == Verb::Import && ours(record.progress.importing.as_ref());
         let begun = ours(record.progress.changing.as_ref());
         if arrived || touched || taken || begun {

@@ -1,16 +1,21 @@
 //! Addresses: the stable names of what a plan and the state speak of.
 
-use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The address of one object: the Resource ID of what it belongs to, then kind and name, such as
 /// `/ws/ops/prv/aks1/cls/c1/app/gitea/Deployment/gitea-app`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct Address(Arc<str>);
+///
+/// A plan looks each address up some twenty times: it knows its own hash, so that a table need not go to the text for it.
+#[derive(Clone)]
+pub struct Address {
+    text: Arc<str>,
+    hash: u64,
+}
 
 /// A text that is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +26,7 @@ impl Address {
     /// The address of `kind` `name` under `scope`, a Resource ID such as `/ws/ops/prv/aks1`. The parts are the caller's
     /// word; a state takes no address that [`Address::parse`] would not read back.
     pub fn new(scope: &str, kind: &str, name: &str) -> Self {
-        Self(format!("{scope}/{kind}/{name}").into())
+        Self::of(format!("{scope}/{kind}/{name}").into())
     }
 
     /// An address as it was stored or typed whole: `/scope/kind/name`, of which the scope may have several segments.
@@ -31,14 +36,20 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, NotAnAddress> {
         let is_whole = text.starts_with('/') && !text.ends_with('/') && !text.contains("//");
         match is_whole && text.bytes().filter(|byte| *byte == b'/').count() >= 3 {
-            true => Ok(Self(text.into())),
+            true => Ok(Self::of(text.into())),
             false => Err(NotAnAddress(text.to_owned())),
         }
     }
 
+    fn of(text: Arc<str>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Self { hash: hasher.finish(), text }
+    }
+
     /// The whole text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The Resource ID that it belongs to.
@@ -58,11 +69,11 @@ impl Address {
 
     /// `kind/name`, for places where the scope is clear.
     pub fn short(&self) -> &str {
-        self.0[self.scope().len()..].trim_start_matches('/')
+        self.text[self.scope().len()..].trim_start_matches('/')
     }
 
     fn split(&self) -> (&str, &str, &str) {
-        let mut parts = self.0.rsplitn(3, '/');
+        let mut parts = self.text.rsplitn(3, '/');
         let name = parts.next().unwrap_or("");
         let kind = parts.next().unwrap_or("");
         (parts.next().unwrap_or(""), kind, name)
@@ -71,19 +82,45 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
-impl Borrow<str> for Address {
-    fn borrow(&self) -> &str {
-        &self.0
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
+    }
+}
+
+impl Eq for Address {}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }
 

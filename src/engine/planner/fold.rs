@@ -34,7 +34,8 @@ pub(super) struct Findings {
 impl Findings {
     /// The decisions, in their order.
     pub(super) fn of<'d>(decisions: impl IntoIterator<Item = (Address, Decided<'d>)>) -> Self {
-        let mut findings = Self::default();
+        let decisions = decisions.into_iter();
+        let mut findings = Self { unchanged: HashSet::with_capacity(decisions.size_hint().0), ..Self::default() };
         for (address, decided) in decisions {
             findings.add(address, decided);
         }

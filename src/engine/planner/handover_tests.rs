@@ -201,7 +201,7 @@ async fn a_disk_is_not_taken_from_a_workload_outside_of_the_targets_by_any_name(
 #[tokio::test]
 async fn a_workload_whose_data_is_unknown_may_use_any() {
     let site = applied(&users(&[("z-old", "test")])).await;
-    let mut record = site.records().remove("/ws/t/pod/z-old").unwrap();
+    let mut record = site.record("/ws/t/pod/z-old").unwrap();
     record.dependencies.clear();
     site.commit(vec![StateChange::PutRecord(Box::new(record)), StateChange::DeleteRecord(address(&VOLUME, "v-z-old"))]);
     let said = problems(site.plan_as(&users(&[("a-new", "test")]), Mode::Apply, &targets(&["a-new"])).await);

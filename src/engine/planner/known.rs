@@ -27,8 +27,6 @@ pub(super) struct Known<'a> {
     moved: HashMap<Address, Address>,
     renamed: HashMap<Address, Address>,
     selected: HashSet<Address>,
-    /// What others refer to: only of these are outputs kept.
-    referenced: HashSet<&'a Address>,
     /// Objects that an interrupted run was at.
     interrupted: HashSet<&'a Address>,
     /// Made where somebody asks for it. No lifetime is in it, so that a view may be lent for less time than its inputs.
@@ -58,12 +56,6 @@ impl<'a> Known<'a> {
             (record.provider.api() == node.provider.api()).then(|| (node.address.clone(), old.clone()))
         });
         let moved: HashMap<_, _> = moved.collect();
-        let mut referenced = HashSet::new();
-        for node in inputs.graph.iter() {
-            node.desired.references(&mut |reference| {
-                referenced.insert(&reference.address);
-            });
-        }
         Self {
             inputs,
             selected: select(inputs, &records),
@@ -71,7 +63,6 @@ impl<'a> Known<'a> {
             records,
             lost: lost.into_iter().map(|record| (&record.address, record)).collect(),
             moved,
-            referenced,
             interrupted: inputs.snapshot.open_intents.iter().map(|intent| &intent.address).collect(),
             inside: OnceLock::new(),
         }
@@ -127,9 +118,9 @@ impl<'a> Known<'a> {
         self.is_selected(address) && (all || !wanted())
     }
 
-    /// Whether others take something from it.
+    /// Whether others take something from it: only then are its outputs kept.
     pub(super) fn is_referenced(&self, address: &Address) -> bool {
-        self.referenced.contains(address)
+        self.inputs.graph.is_referenced(address)
     }
 
     /// Whether an interrupted run was at it.

@@ -56,6 +56,7 @@ use self::view::View;
 use super::address::Address;
 use super::code::NoteCode;
 use super::plan::{Danger, Mode, Plan, Verb};
+use crate::parallel;
 
 /// Makes a plan. Reads through the providers, writes nowhere.
 ///
@@ -83,7 +84,7 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
     }
     findings.notes.extend(inputs.notes.iter().cloned().chain(notes));
     findings.notes.extend(interrupted(inputs.snapshot.open_intents.len()));
-    Ok(Plan {
+    let plan = Plan {
         mode: inputs.mode,
         engine_version: inputs.engine_version.to_owned(),
         lineage: inputs.lineage.to_owned(),
@@ -100,7 +101,9 @@ pub async fn plan(inputs: Inputs<'_>) -> Result<Plan, PlanError> {
         restarts: findings.restarts,
         offline: inputs.options.offline,
         rehearsal: false,
-    })
+    };
+    parallel::drop_aside((view.observations, findings.outputs, findings.unchanged));
+    Ok(plan)
 }
 
 /// The hosts that answer after the plan: of apps that it is about, and of those that are there already.

@@ -53,8 +53,11 @@ pub(super) fn changed_outputs(kind: &Kind, record: &Record, observed: &Observed)
         return Vec::new();
     }
     let recorded = record.outputs.value();
-    let changed = kind.outputs.iter().zip(observed.object.parts(kind.outputs)).filter_map(|(pointer, seen)| {
-        let before = recorded.pointer(pointer).filter(|value| !value.is_null())?;
+    let recorded = |pointer: &str| recorded.pointer(pointer).filter(|value| !value.is_null());
+    // Of most objects nobody takes anything: those need not be read.
+    let kept: Vec<&str> = kind.outputs.iter().copied().filter(|pointer| recorded(pointer).is_some()).collect();
+    let changed = kept.iter().zip(observed.object.parts(&kept)).filter_map(|(pointer, seen)| {
+        let before = recorded(pointer)?;
         let after = seen.filter(|value| !value.is_null());
         if after.as_ref() == Some(before) {
             return None;

@@ -519,7 +519,7 @@ async fn drift_names_the_field_and_accepting_it_changes_no_object() {
     let ask = || Ask { mode: Some(Mode::RefreshOnly), ..Ask::default() };
     assert!(site.run(&wish, ask()).await.unwrap().is_complete());
     assert_eq!(site.world.take_log(), [""; 0]);
-    assert_eq!(site.records()["/ws/t/thing/a"].applied.value()["value"], "theirs");
+    assert_eq!(site.record("/ws/t/thing/a").unwrap().applied.value()["value"], "theirs");
     assert!(site.plan_as(&wish, Mode::RefreshOnly, &Options::default()).await.unwrap().is_empty());
     // The wish still differs, now by the manifest's word.
     let plan = site.plan(&wish).await.unwrap();

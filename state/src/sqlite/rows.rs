@@ -32,7 +32,8 @@ pub(super) fn records(tx: &Transaction<'_>) -> Result<Vec<Record>, Fault> {
 
     let mut statement = tx.prepare_cached(&format!("SELECT {RECORD_COLUMNS} FROM records ORDER BY id"))?;
     let mut rows = statement.query([])?;
-    let mut records: Vec<Record> = Vec::new();
+    let count: i64 = tx.prepare_cached("SELECT count(*) FROM records")?.query_row([], |row| row.get(0))?;
+    let mut records: Vec<Record> = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
     let mut keys = Keys::default();
     while let Some(row) = rows.next()? {
         let (id, mut record) = record_of(row, &mut keys)?;
