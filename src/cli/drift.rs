@@ -37,6 +37,8 @@ pub enum Format {
 /// Arguments of `drift`.
 #[derive(Debug, clap::Args)]
 #[command(
+    mut_arg("refresh", |arg| arg.hide(true)),
+    mut_arg("offline", |arg| arg.hide(true)),
     after_help = "Exit codes: 0 no drift, 2 drift, 1 error.\n\nTo put it right:    kompox apply\nTo accept it:       kompox apply --refresh-only\n\nExamples:\n  kompox drift\n  kompox drift --format sarif > drift.sarif\n  kompox drift --format junit > drift.xml\n  kompox drift --notify slack"
 )]
 pub struct Args {
@@ -66,7 +68,7 @@ pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError
         Ok((plan, session.layout.shown_from(&global.cwd()?)))
     });
     let (plan, file) = looked.await?;
-    print(&plan, &file, args.format, ui)?;
+    print(&plan, &file, args, ui)?;
     if !text::has_drift(&plan) {
         return Ok(Exit::Done);
     }
@@ -77,12 +79,13 @@ pub async fn run(args: &Args, global: &Global, ui: &Ui) -> Result<Exit, CliError
 }
 
 /// `file` stands for the project.
-fn print(plan: &Plan, file: &str, format: Format, ui: &Ui) -> Result<(), CliError> {
-    let about = About { drift: true, ..About::default() };
-    let format = match format {
+fn print(plan: &Plan, file: &str, args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let targets = args.selection.targets();
+    let about = About { drift: true, targets, ..About::default() };
+    let format = match args.format {
         Format::Sarif => {
             let run = Run { version: VERSION, category: "drift", file };
-            return ui.document(&report::drift::sarif(plan, &run, ui.commands()));
+            return ui.document(&report::drift::sarif(plan, targets, &run, ui.commands()));
         }
         Format::Junit => {
             return ui.data(|out| out.write_all(report::drift::junit(plan, ui.commands()).as_bytes()));

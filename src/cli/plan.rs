@@ -90,7 +90,13 @@ async fn plan(args: &Args, revision: Option<&Revision>, session: &Session<'_>) -
     };
     let saved = saved.as_ref().map(|(file, digest)| Saved { file, digest });
     let updates = session.updates()?;
-    let about = About { saved, drift: false, kinds: Some(drivers::kind), updates: Some(&updates) };
+    let about = About {
+        saved,
+        targets: args.selection.targets(),
+        kinds: Some(drivers::kind),
+        updates: Some(&updates),
+        ..About::default()
+    };
     ui.plan(&plan, args.format, args.verbose, &about)?;
     if let Some(saved) = saved {
         ui.say(|err| {

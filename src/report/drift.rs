@@ -16,11 +16,12 @@ use crate::engine::plan::{FieldChange, Plan, PlannedAction};
 /// The code of every finding.
 const CODE: &str = "drift";
 
-/// A warning for each object that somebody changed, at the line of the manifest that speaks of it.
-pub fn findings(plan: &Plan) -> Vec<(&Address, Diagnostic)> {
+/// A warning for each object that somebody changed, at the line of the manifest that speaks of it. What to do about it
+/// reaches no further than `targets`.
+fn findings<'p>(plan: &'p Plan, targets: &[String]) -> Vec<(&'p Address, Diagnostic)> {
     let finding = |planned: &PlannedAction| {
         let message = format!("{}: {}", clean(planned.address.as_str()), details(plan, planned).join("; "));
-        let ways = text::drift_ways().into_iter().map(|(what, command)| Advice::run(what, command));
+        let ways = text::drift_ways(targets).into_iter().map(|(what, command)| Advice::run(what, command));
         let help = planned.who.iter().cloned().chain(ways);
         let finding = help.fold(Diagnostic::warning(CODE, message), Diagnostic::help);
         match &planned.origin {
@@ -31,9 +32,9 @@ pub fn findings(plan: &Plan) -> Vec<(&Address, Diagnostic)> {
     text::drifted(plan).map(|planned| (&planned.address, finding(planned))).collect()
 }
 
-/// The same as SARIF.
-pub fn sarif(plan: &Plan, run: &Run<'_>, commands: &Commands) -> serde_json::Value {
-    let all = findings(plan);
+/// The same as SARIF; `targets` are what the report was narrowed to.
+pub fn sarif(plan: &Plan, targets: &[String], run: &Run<'_>, commands: &Commands) -> serde_json::Value {
+    let all = findings(plan, targets);
     let findings = all.iter().map(|(address, said)| Finding { said, about: Some(address.as_str()) });
     sarif::log(findings, run, commands)
 }
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn each_drifted_object_is_a_finding_with_both_ways_out() {
-        let log = sarif(&testing::drift_plan(), &testing::RUN, &Commands::PLAIN);
+        let log = sarif(&testing::drift_plan(), &[], &testing::RUN, &Commands::PLAIN);
         let texts: Vec<&str> = log["runs"][0]["results"]
             .as_array()
             .unwrap()
@@ -129,7 +130,7 @@ mod tests {
 
         to accept it:  kompox apply --refresh-only
         "#);
-        assert!(findings(&testing::drift_plan()).iter().all(|(_, one)| one.code == CODE));
+        assert!(findings(&testing::drift_plan(), &[]).iter().all(|(_, one)| one.code == CODE));
     }
 
     #[test]
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn without_drift_all_is_well() {
         let plan = Plan { actions: Vec::new(), ..testing::drift_plan() };
-        assert!(findings(&plan).is_empty());
+        assert!(findings(&plan, &[]).is_empty());
         assert!(junit(&plan, &Commands::PLAIN).contains("tests=\"1\" failures=\"0\""));
     }
 

@@ -40,6 +40,8 @@ use crate::engine::provider::ProviderKey;
 pub struct About<'a> {
     /// It is printed as a drift report.
     pub drift: bool,
+    /// What it was narrowed to with `--target`, as typed: what is done about it must reach no further.
+    pub targets: &'a [String],
     /// It was saved.
     pub saved: Option<Saved<'a>>,
     /// Finds the schema of a kind, by which storage is known that starts empty.

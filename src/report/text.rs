@@ -338,10 +338,16 @@ fn unknown_items(plan: &Plan) -> Vec<String> {
     items
 }
 
-/// What can be done about drift.
-pub(super) fn drift_ways() -> [(&'static str, Command); 2] {
+/// What can be done about drift of these targets, or of everything.
+pub(super) fn drift_ways(targets: &[String]) -> [(&'static str, Command); 2] {
     let apply = Command::new(Name::Apply);
-    [("to put it right", apply.clone()), ("to accept it", apply.word("--refresh-only"))]
+    let accept = apply.clone().word("--refresh-only");
+    [("to put it right", narrowed(apply, targets)), ("to accept it", narrowed(accept, targets))]
+}
+
+/// A command that reaches no further than these targets.
+pub(super) fn narrowed(command: Command, targets: &[String]) -> Command {
+    targets.iter().fold(command, |command, one| command.word("--target").word(one))
 }
 
 /// `Drift: 2 fields of 1 object.`

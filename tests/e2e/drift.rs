@@ -151,6 +151,19 @@ fn drift_can_be_accepted() {
 }
 
 #[test]
+fn what_is_printed_about_drift_of_some_objects_reaches_no_further() {
+    let project = Project::gitea_applied();
+    meddle(&project);
+    let comment = project.run(&["drift", "--target", "disk/default", "--format", "markdown"]).exits(2).stdout;
+    let way = comment.lines().find_map(|line| line.strip_prefix("- to accept it: <code>kompox --sandbox ")).unwrap();
+    let way: Vec<&str> = way.strip_suffix("</code>").unwrap().split(' ').collect();
+    project.run(&[&way[..], &["--auto-approve"]].concat()).done();
+    // What the comment did not show is still to be accepted.
+    let rest = project.run(&["drift"]).exits(2);
+    assert!(rest.stdout.contains("spec.replicas") && !rest.stdout.contains("somebody-elses"), "{}", rest.stdout);
+}
+
+#[test]
 fn what_somebody_deleted_is_drift_and_made_again() {
     let project = Project::gitea_applied();
     let ids = project.ids();

@@ -102,6 +102,11 @@ impl Selection {
             .help(Advice::run("", Command::plan_again())))
     }
 
+    /// What the plan is narrowed to, as it was typed.
+    pub fn targets(&self) -> &[String] {
+        &self.targets
+    }
+
     /// A command with what was said of the plan, as it was typed.
     pub fn said_to(&self, mut command: Command) -> Command {
         let all = [

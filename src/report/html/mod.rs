@@ -101,7 +101,7 @@ fn push_head(body: &mut String, plan: &Plan, about: &About<'_>, commands: &Comma
         let _ = writeln!(body, "<p class=\"warn\">Made with <code>{option}</code>: {why}.</p>");
     }
     if about.drift && !plan.is_empty() {
-        for (what, command) in text::drift_ways() {
+        for (what, command) in text::drift_ways(about.targets) {
             let _ = writeln!(body, "<p>{}: <code>{}</code></p>", html(what), html(&commands.command(&command)));
         }
     }

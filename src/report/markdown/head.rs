@@ -195,8 +195,9 @@ fn collect<'v>(value: &'v Value, into: &mut BTreeSet<&'v str>) {
 /// What a reader does next: apply exactly this, or one of the two ways out of drift.
 fn push_ways(out: &mut String, plan: &Plan, about: &About<'_>, commands: &Commands) {
     if about.drift && !plan.is_empty() {
-        for (what, command) in text::drift_ways() {
-            out.push_str(&format!("- {what}: {}\n", code(&commands.command(&command))));
+        let ways = text::drift_ways(about.targets).map(|(what, command)| (what, commands.command(&command)));
+        for (what, command) in ways.iter().filter(|(_, command)| command.len() <= MOST_COMMAND) {
+            out.push_str(&format!("- {what}: {}\n", code(command)));
         }
         out.push('\n');
     }

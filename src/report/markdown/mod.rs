@@ -61,9 +61,11 @@ fn comment(plan: &Plan, about: &About<'_>, commands: &Commands) -> String {
     comment.push_str(&graph);
     if !left_out.is_empty() {
         let list = left_out.join(", ");
+        let again = Command::new(if about.drift { Name::Drift } else { Name::Plan });
+        let narrowed = commands.command(&text::narrowed(again.clone(), about.targets));
+        let again = if narrowed.len() <= RESERVE / 2 { narrowed } else { commands.command(&again) };
         comment.push_str(&format!(
-            "\n_A comment holds {LIMIT} characters, so this is left out: {list}. `{}` shows everything._\n",
-            commands.command(&Command::new(if about.drift { Name::Drift } else { Name::Plan }))
+            "\n_A comment holds {LIMIT} characters, so this is left out: {list}. `{again}` shows everything._\n"
         ));
     }
     comment

@@ -334,4 +334,9 @@ fn drift_has_a_comment_of_its_own_with_the_ways_out() {
     - to put it right: <code>kompox --sandbox apply</code>
     - to accept it: <code>kompox --sandbox apply --refresh-only</code>
     ");
+    // What is done about it reaches no further than the report.
+    let targets = ["Deployment/web".to_owned(), "disk/default".to_owned()];
+    let narrowed = plan(&testing::drift_plan(), &About { targets: &targets, ..about }, &commands);
+    let way = "- to accept it: <code>kompox --sandbox apply --refresh-only --target Deployment/web --target disk/default</code>";
+    assert!(narrowed.contains(way), "{narrowed}");
 }
