@@ -156,7 +156,7 @@ async fn put_into_order(view: &View<'_>, findings: &mut Findings) {
     seals.refusals.into_iter().for_each(|refusal| findings.refusals.add(refusal));
     match order::order(view, std::mem::take(&mut findings.actions), &handed.found, &seals.waits) {
         Ok(actions) => findings.actions = actions,
-        Err(circle) => findings.refusals.add(circle),
+        Err(circle) => findings.refusals.add(*circle),
     }
 }
 

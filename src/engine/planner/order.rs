@@ -24,7 +24,7 @@ pub(super) fn order(
     mut actions: Vec<PlannedAction>,
     handovers: &[Handover],
     locks: &[Handover],
-) -> Result<Vec<PlannedAction>, Problem> {
+) -> Result<Vec<PlannedAction>, Box<Problem>> {
     let verbs = actions.iter().map(|action| (action.address.clone(), action.action));
     let verbs: HashMap<Address, Verb> = verbs.collect();
     let mut after = needs(&actions, &verbs);
@@ -33,7 +33,7 @@ pub(super) fn order(
     for Handover { from, to } in handovers.iter().chain(locks) {
         after.entry(to.clone()).or_default().push(from.clone());
     }
-    sorted(&mut actions, &after, turns).map_err(|circle| in_a_circle(view, &actions, handovers, &circle))?;
+    sorted(&mut actions, &after, turns).map_err(|circle| Box::new(in_a_circle(view, &actions, handovers, &circle)))?;
     Ok(actions)
 }
 
